@@ -1,0 +1,187 @@
+"""The three protocols through which a model is reached, and what goes through them.
+
+Token ids go in and token ids come out: nothing above an engine re-tokenises what a model wrote. Every implementation passes the
+same conformance suite (tests/agents/engines/conformance.py), so a role never knows which engine it talks to.
+
+An engine belongs to one event loop (`agents.engines.loop`), is opened once, shared by all roles that name it, and closed by whoever
+opened it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from agents.nouns import ContextLengthError, FinishReason, Usage
+
+
+class Tokenizer(Protocol):
+    """The part of a Hugging Face tokenizer that roles need."""
+
+    eos_token_id: int
+
+    def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
+        """Returns the token ids of `text`; special tokens spelled out in it become their own ids."""
+        ...
+
+    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
+        """Returns the text of `token_ids`."""
+        ...
+
+    def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
+        """Returns the prompt ids of a conversation, ready for the assistant's turn.
+
+        Raises:
+            EngineUnavailableError: the model folder has no chat template.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What an engine serves; part of every trace."""
+
+    kind: str
+    """vllm, openai, transformers or scripted."""
+    model: str
+    """Name or folder of the model."""
+    model_hash: str
+    """16 hex digits over the weights (or, for a remote server, over the name it reports)."""
+    tokenizer_hash: str
+    """16 hex digits over the tokenizer's vocabulary and chat template."""
+    context_length: int
+    """Longest prompt plus completion, in tokens."""
+    parameters: int = 0
+    """Number of weights, for FLOPs accounting; 0 when unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRequest:
+    """Asks for `n` completions of one prompt."""
+
+    prompt: tuple[int, ...]
+    """Token ids."""
+    n: int = 1
+    max_tokens: int = 64
+    temperature: float = 1.0
+    """0 is greedy."""
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    """Strings that end a completion; the matched string stays in `text` and `token_ids`, so that ids can be continued."""
+    stop_token_ids: tuple[int, ...] = ()
+    """Token ids that end a completion; the matched token stays in `token_ids`. The end-of-sequence token always ends it."""
+    seed: int | None = None
+    """The same request sent alone twice with one seed gives identical ids. Greedy requests need none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One sample."""
+
+    text: str
+    """Decoded text without special tokens."""
+    token_ids: tuple[int, ...]
+    """Every generated token, the one that ended it included."""
+    logprobs: tuple[float, ...]
+    """Log-probability of each token under the distribution it was drawn from (after temperature), in nats. Greedy: temperature 1."""
+    finish_reason: FinishReason
+    stop_reason: str | int | None = None
+    """The stop string or stop token id that ended it; None at end of sequence and at "length"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The answer to a `GenerateRequest`: exactly `n` completions and what they cost."""
+
+    completions: tuple[Completion, ...]
+    usage: Usage
+    version: int = 0
+    """Version of the weights that wrote it (see `Publisher`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextTokenScores:
+    """Log-probabilities of given next tokens after a prompt."""
+
+    logprobs: tuple[float, ...]
+    """In nats, at temperature 1, in the order of the candidates; each at most 0."""
+    usage: Usage
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Generates from a causal language model.
+
+    Laws: `generate` returns exactly n completions or raises; each completion's `token_ids` and `logprobs` have one length, at most
+    max_tokens; usage counts the prompt once and every generated token; cancelling the awaiting task frees the engine of the request.
+
+    Raises (both calls):
+        ContextLengthError: prompt plus max_tokens do not fit; nothing is clipped silently.
+        EngineDiedError: the engine stopped; carries the number of requests in flight.
+        ValueError: an empty prompt, n or max_tokens below 1, or a token id outside the vocabulary.
+    """
+
+    info: EngineInfo
+    tokenizer: Tokenizer
+
+    async def generate(self, request: GenerateRequest) -> Generation:
+        """Returns `request.n` completions."""
+        ...
+
+    async def score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
+        """Returns the log-probability of each candidate token as the next one. Counts as one generated token."""
+        ...
+
+    async def close(self) -> None:
+        """Frees the model. Idempotent; requests in flight fail with EngineDiedError."""
+        ...
+
+
+@runtime_checkable
+class Publisher(Protocol):
+    """Takes new weights into a running engine.
+
+    Law: after `publish` returns, every logprob that the engine reports is that of the new weights (no stale cache), and `version` has
+    grown by one. Publish between phases only: requests in flight are waited for.
+    """
+
+    version: int
+
+    async def publish(self, folder: Path) -> int:
+        """Loads the weights of a Hugging Face model folder and returns the new version.
+
+        Raises:
+            ValueError: the folder holds no weights, or of another architecture.
+        """
+        ...
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """Reads heads of a model: K labels for a whole prompt. A pooling engine is a process of its own."""
+
+    info: EngineInfo
+
+    async def classify(self, prompts: Sequence[Sequence[int]]) -> Sequence[Sequence[float]]:
+        """Returns the raw head outputs, [prompts, labels]."""
+        ...
+
+
+def check_request(request: GenerateRequest, info: EngineInfo, vocabulary_size: int | None = None) -> None:
+    """Refuses what no engine can do; called by every implementation before anything is sent.
+
+    Raises:
+        ValueError, ContextLengthError: see `Generator`.
+    """
+    if not request.prompt:
+        raise ValueError("the prompt is empty; an engine needs at least one token to continue")
+    if request.n < 1 or request.max_tokens < 1:
+        raise ValueError(f"n ({request.n}) and max_tokens ({request.max_tokens}) must be at least 1")
+    if request.temperature == 0 and request.n > 1:
+        raise ValueError(f"n ({request.n}) greedy samples would be {request.n} copies; set temperature above 0 or n to 1")
+    if vocabulary_size is not None and not all(0 <= token < vocabulary_size for token in request.prompt):
+        raise ValueError(f"the prompt holds a token id outside the vocabulary of {vocabulary_size}")
+    if len(request.prompt) + request.max_tokens > info.context_length:
+        raise ContextLengthError(prompt_tokens=len(request.prompt), max_tokens=request.max_tokens, context_length=info.context_length)

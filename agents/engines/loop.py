@@ -1,0 +1,50 @@
+"""The one event loop that owns engines and graph runs.
+
+vLLM's AsyncLLM belongs to the loop it was made in, and trainers and scripts are synchronous; so a process has one daemon thread with
+one loop, and everything asynchronous goes through `run`. Never call `run` from inside that loop: it would wait for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+
+
+def get_loop() -> asyncio.AbstractEventLoop:
+    """Returns the process's loop, and starts its thread at the first call."""
+    global _loop
+    with _lock:
+        if _loop is None or _loop.is_closed():
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="longthought-loop", daemon=True).start()
+        return _loop
+
+
+def submit(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+    """Starts a coroutine on the loop and returns its future at once."""
+    return asyncio.run_coroutine_threadsafe(coroutine, get_loop())
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine on the loop and waits for its result. Ctrl-C cancels it and waits for its clean-up.
+
+    Raises:
+        RuntimeError: called from the loop's own thread.
+    """
+    if _loop is not None and threading.current_thread().name == "longthought-loop":
+        coroutine.close()
+        raise RuntimeError("agents.engines.loop.run would wait for itself; await the coroutine instead")
+    future = submit(coroutine)
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        future.cancel()
+        raise

@@ -1,0 +1,54 @@
+"""What a caller may catch. Wrong arguments raise ValueError or TypeError; these are for the world going wrong."""
+
+from __future__ import annotations
+
+
+class LongthoughtError(Exception):
+    """Base of all errors that a caller of longthought may want to handle."""
+
+
+class EngineError(LongthoughtError):
+    """An engine could not do what was asked."""
+
+
+class EngineUnavailableError(EngineError):
+    """An engine cannot be built or reached: a missing extra, no such model folder, no server at that address."""
+
+
+class EngineDiedError(EngineError):
+    """An engine stopped working while requests were in flight.
+
+    `in_flight`: number of requests that were lost.
+    """
+
+    def __init__(self, message: str, *, in_flight: int) -> None:
+        super().__init__(message)
+        self.in_flight = in_flight
+
+
+class ContextLengthError(EngineError):
+    """A request does not fit: prompt tokens plus max_tokens exceed the model's context.
+
+    Engines raise it instead of clipping silently. `prompt_tokens`, `max_tokens` and `context_length` are in tokens.
+    """
+
+    def __init__(self, *, prompt_tokens: int, max_tokens: int, context_length: int) -> None:
+        super().__init__(
+            f"the prompt ({prompt_tokens} tokens) plus max_tokens ({max_tokens}) exceeds the model's context of {context_length} tokens; "
+            "lower policy.max_step_tokens or budget.max_depth, or choose a model with a longer context"
+        )
+        self.prompt_tokens = prompt_tokens
+        self.max_tokens = max_tokens
+        self.context_length = context_length
+
+
+class BadTraceError(LongthoughtError):
+    """A stored trace cannot be read back."""
+
+
+class RunConflictError(LongthoughtError):
+    """A run of that name exists with another configuration."""
+
+
+class BadDataError(LongthoughtError):
+    """A data set cannot be used: unknown, missing, or with no readable question in it."""

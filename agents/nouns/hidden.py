@@ -1,0 +1,57 @@
+"""`Hidden[T]`: the type that keeps a thought from its reader.
+
+A thought is hidden from users by type, not by habit. Whatever the policy thinks and the critic says of it lives inside a
+`Hidden`; printing, formatting, logging, an error message or a debugger show `<hidden>`, and json and pickle refuse it. Two
+doors lead out, and a test lists everybody who uses them: `reveal()` for the parts of the machine that must read the thought
+(prompts, summarizer, training data, the audit view), and `AuditCodec` (graphs/traces/codec.py) for disk and other processes.
+
+Source: OpenAI, "Learning to reason with LLMs" (2024): raw chains of thought are not shown, a separate summary is.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, NoReturn, TypeVar
+
+T = TypeVar("T")
+
+_PLACEHOLDER = "<hidden>"
+
+
+class Hidden(Generic[T]):
+    """A value that can be carried anywhere and shown nowhere. Immutable; equal when the values inside are equal."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: T) -> None:
+        object.__setattr__(self, "_value", value)
+
+    def reveal(self) -> T:
+        """Returns the value. Call it only where the thought is read by the machine or by an auditor who asked for it."""
+        value: T = object.__getattribute__(self, "_value")
+        return value
+
+    def __repr__(self) -> str:
+        return _PLACEHOLDER
+
+    def __format__(self, spec: str) -> str:
+        return format(_PLACEHOLDER, spec)
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise AttributeError("Hidden is immutable; make a new one")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Hidden) and bool(self.reveal() == other.reveal())
+
+    def __hash__(self) -> int:
+        return hash((Hidden, self.reveal()))
+
+    def __copy__(self) -> Hidden[T]:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Hidden[T]:
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError(
+            "Hidden does not pickle, so that a thought cannot leave the process unseen; encode it with graphs.traces.codec.AuditCodec"
+        )

@@ -1,0 +1,41 @@
+"""A verdict: what somebody thinks of a step, and how far that somebody can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from agents.nouns.hidden import Hidden
+
+VerdictSource = Literal["token_critic", "working_critic", "outcome_model", "exact_checker", "monte_carlo"]
+"""`token_critic`: probability of one next token. `working_critic`: the verdict at the end of a written check.
+`outcome_model`: judges whole solutions. `exact_checker`: a program that knows the truth. `monte_carlo`: share of rollouts that
+ended right."""
+
+VerdictScope = Literal["local", "value"]
+"""`local`: is this step right, given the steps before it? `value`: can the thought still end right?"""
+
+VerdictOutcome = Literal["judged", "unparsed"]
+"""`unparsed`: the model's output held no verdict. It is counted and kept; nobody turns it into a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Judgement of one step."""
+
+    score: float
+    """Probability that the step is right (or can still end right), in [0, 1]; NaN when `outcome` is "unparsed"."""
+    source: VerdictSource
+    scope: VerdictScope = "local"
+    outcome: VerdictOutcome = "judged"
+    log_likelihood_ratio: float = 0.0
+    """log P(this verdict | right) - log P(this verdict | wrong), calibrated on validation questions, in nats; 0 says nothing."""
+    reason: Hidden[str] | None = None
+    """What the judge wrote. Hidden like the thought that it is about."""
+    count: int = 1
+    """Number of rollouts behind a Monte-Carlo estimate; 1 for the others."""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the evidence speaks for the step: a calibrated likelihood ratio above one. An unparsed verdict never does."""
+        return self.outcome == "judged" and self.log_likelihood_ratio > 0.0
