@@ -1,0 +1,32 @@
+"""A long thought: the linear reading of a reasoning tree, wrong turns included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from agents.nouns import Hidden
+
+SegmentKind = Literal["step", "wrong", "reflect", "backtrack", "answer"]
+"""`step`: a step on the way to the answer, or an off-path one that leads on. `wrong`: a step that was judged wrong. `reflect`: what
+was said about it. `backtrack`: the mark that says where the thought goes on. `answer`: the last segment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One piece of a long thought. Every piece points at the node that it comes from."""
+
+    kind: SegmentKind
+    node: int
+    text: Hidden[str]
+    factor: str | None = None
+    """Thought factor of a step; None for reflections and marks."""
+
+
+@dataclass(frozen=True, slots=True)
+class LongThought:
+    """Segments in reading order; the last one is the answer where there is one."""
+
+    segments: tuple[Segment, ...]
+    kind: Literal["journey", "shortcut"]
+    """`journey`: with trials, reflections and backtracks. `shortcut`: the path from the question to the answer alone."""

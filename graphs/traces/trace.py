@@ -1,0 +1,57 @@
+"""A trace: everything that one question was to the machine. Immutable once recorded; the training data of the next policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from agents.engines.base import EngineInfo
+from agents.nouns import Question, Usage
+from graphs.thought.long_thought import LongThought
+from graphs.tree import Event, Status
+
+SCHEMA_VERSION = 1
+"""Raised whenever a stored trace would be read differently; the codec refuses what it does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyRecord:
+    """One decision of the safety checker, as stored."""
+
+    decision: str
+    """comply, safe_completion or refuse."""
+    rule_id: str | None
+    """The rule that it rests on; every decision other than comply cites one."""
+    stage: str
+    """before_thinking or after_thinking."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What happened to one sample of one question."""
+
+    run: str
+    sample: int
+    """Which attempt at the question, from 0."""
+    thought_id: str
+    question: Question
+    policy_prompt: tuple[int, ...]
+    """Token ids before the first step, as the policy saw them."""
+    events: tuple[Event, ...]
+    long_thought: LongThought
+    status: Status
+    answer: str | None
+    summary: str
+    correct: bool | None
+    """What the exact checker said; None where there is no gold answer."""
+    safety: tuple[SafetyRecord, ...]
+    usage: dict[str, Usage]
+    """Tokens and calls by role."""
+    seconds: float
+    """Wall-clock time from question to record."""
+    config_hash: str
+    engine: EngineInfo
+    """The policy's engine: model and tokenizer hash among others."""
+    seed: int
+    versions: dict[str, str] = field(default_factory=dict)
+    """Versions of the packages that decide results."""
+    schema_version: int = SCHEMA_VERSION

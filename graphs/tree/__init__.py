@@ -1,0 +1,22 @@
+"""The reasoning tree and its events."""
+
+from graphs.tree.events import Backup, Event, Expanded, Failed, FailureKind, Finished, Horizon, Judged, Reflected, Status
+from graphs.tree.expansion import Expansion
+from graphs.tree.tree import ROOT, ReasoningTree, siblings_wrong
+
+__all__ = [
+    "ROOT",
+    "Backup",
+    "Event",
+    "Expanded",
+    "Expansion",
+    "Failed",
+    "FailureKind",
+    "Finished",
+    "Horizon",
+    "Judged",
+    "ReasoningTree",
+    "Reflected",
+    "Status",
+    "siblings_wrong",
+]

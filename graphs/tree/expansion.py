@@ -1,0 +1,22 @@
+"""What a strategy asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphs.tree.events import Horizon
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """A request for continuations of one node. Siblings are one engine request with `n` samples."""
+
+    node: int
+    n: int = 1
+    horizon: Horizon = "step"
+    factor: str | None = None
+    """Thought factor to write under; None lets the policy choose."""
+    temperature: float | None = None
+    """None takes the policy's own."""
+    mistakes: tuple[int, ...] = ()
+    """Wrong children of `node` to show to the policy before it writes, oldest first."""

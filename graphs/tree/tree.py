@@ -1,0 +1,251 @@
+"""The reasoning tree: an array-backed fold of events.
+
+Columns are numpy arrays indexed by node, so that a strategy can rank ten thousand nodes without touching Python objects; what is
+not a number (steps, verdicts, children) lies in lists beside them. A tree never changes except by `apply`, and two trees that
+applied the same events are equal in every column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.nouns import Question, Reflection, Step, Verdict
+from graphs.tree.events import Backup, Event, Expanded, Failed, Finished, Judged, Reflected
+
+ROOT = 0
+
+_FIRST_CAPACITY = 32
+
+
+class ReasoningTree:
+    """The state of one thought. `N` nodes, node 0 is the question.
+
+    Columns, each `[N]` (read them, never write them):
+        parent: parent's number, -1 for the root.
+        depth: steps from the root.
+        logprob: sum of the step's sampled token log-probabilities, in nats; 0 for the root.
+        log_likelihood_ratio: sum of the calibrated verdicts on the step, in nats; 0 while unjudged.
+        judged: number of verdicts with a number in them.
+        unparsed: number of verdicts that could not be read.
+        visit_count: simulations that went through the node.
+        value_sum: sum of their values.
+        final: whether the thought ends at the node with a marked answer.
+        closed: whether the node cannot be continued: final, cut off, or failed.
+        given_up: whether the reflector backtracked over it.
+    """
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self.version = 0
+        """Number of events applied so far: `tree.apply(events[tree.version:])` brings it up to date."""
+        self.steps: list[Step | None] = []
+        self.children: list[list[int]] = []
+        self.verdicts: list[list[Verdict]] = []
+        self.reflections: list[list[Reflection]] = []
+        self.finished: Finished | None = None
+        self.backtracks = 0
+        """How often the reflector backtracked."""
+        self._size = 0
+        self._parent = np.zeros(_FIRST_CAPACITY, np.int32)
+        self._depth = np.zeros(_FIRST_CAPACITY, np.int32)
+        self._logprob = np.zeros(_FIRST_CAPACITY)
+        self._llr = np.zeros(_FIRST_CAPACITY)
+        self._judged = np.zeros(_FIRST_CAPACITY, np.int32)
+        self._unparsed = np.zeros(_FIRST_CAPACITY, np.int32)
+        self._visit_count = np.zeros(_FIRST_CAPACITY, np.int64)
+        self._value_sum = np.zeros(_FIRST_CAPACITY)
+        self._final = np.zeros(_FIRST_CAPACITY, bool)
+        self._closed = np.zeros(_FIRST_CAPACITY, bool)
+        self._given_up = np.zeros(_FIRST_CAPACITY, bool)
+        self._add(-1, None)
+
+    @classmethod
+    def replay(cls, question: Question, events: Iterable[Event]) -> ReasoningTree:
+        """Returns the tree that these events make."""
+        tree = cls(question)
+        tree.apply(events)
+        return tree
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def parent(self) -> NDArray[np.int32]:
+        return self._parent[: self._size]
+
+    @property
+    def depth(self) -> NDArray[np.int32]:
+        return self._depth[: self._size]
+
+    @property
+    def logprob(self) -> NDArray[np.float64]:
+        return self._logprob[: self._size]
+
+    @property
+    def log_likelihood_ratio(self) -> NDArray[np.float64]:
+        return self._llr[: self._size]
+
+    @property
+    def judged(self) -> NDArray[np.int32]:
+        return self._judged[: self._size]
+
+    @property
+    def unparsed(self) -> NDArray[np.int32]:
+        return self._unparsed[: self._size]
+
+    @property
+    def visit_count(self) -> NDArray[np.int64]:
+        return self._visit_count[: self._size]
+
+    @property
+    def value_sum(self) -> NDArray[np.float64]:
+        return self._value_sum[: self._size]
+
+    @property
+    def final(self) -> NDArray[np.bool_]:
+        return self._final[: self._size]
+
+    @property
+    def closed(self) -> NDArray[np.bool_]:
+        return self._closed[: self._size]
+
+    @property
+    def given_up(self) -> NDArray[np.bool_]:
+        return self._given_up[: self._size]
+
+    def step(self, node: int) -> Step:
+        """Returns the step at `node`.
+
+        Raises:
+            ValueError: `node` is the root, which is the question and holds no step.
+        """
+        step = self.steps[node]
+        if step is None:
+            raise ValueError("node 0 is the question, not a step; ask for one of its children")
+        return step
+
+    def path(self, node: int) -> list[int]:
+        """Returns the nodes from the first step down to `node`; empty for the root."""
+        nodes = []
+        while node != ROOT:
+            nodes.append(node)
+            node = int(self._parent[node])
+        return nodes[::-1]
+
+    def path_steps(self, node: int) -> list[Step]:
+        """Returns the steps from the first one down to `node`."""
+        return [self.step(n) for n in self.path(node)]
+
+    def leaves(self) -> list[int]:
+        """Returns the nodes without children, in the order in which they were made."""
+        return [node for node in range(self._size) if not self.children[node]]
+
+    def finals(self) -> list[int]:
+        """Returns the nodes that hold a marked, non-empty answer, in the order in which they were made."""
+        return [int(node) for node in np.flatnonzero(self.final) if self.step(int(node)).answer]
+
+    def is_right(self, node: int) -> bool:
+        """Whether the verdicts on `node` speak for it: judged, and a calibrated likelihood ratio above one. False while unjudged."""
+        return bool(self._judged[node] > 0 and self._llr[node] > 0.0)
+
+    def is_wrong(self, node: int) -> bool:
+        """Whether `node` was judged and the verdicts do not speak for it; an unparsed verdict alone counts as no support."""
+        return bool(self._judged[node] + self._unparsed[node] > 0 and not self.is_right(node))
+
+    def path_score(self, node: int, *, logprob_weight: float = 0.0) -> float:
+        """Returns the sum over the path of log sigma(log-likelihood ratio) + `logprob_weight` x the step's log-probability, in nats.
+
+        The first term is the critic's log-probability that the step is right at even odds; an unjudged step counts log 1/2. The
+        second is the policy's own opinion, the prior that a de-duplicating search would otherwise throw away.
+        """
+        nodes = self.path(node)
+        return float(-np.logaddexp(0.0, -self._llr[nodes]).sum() + logprob_weight * self._logprob[nodes].sum())
+
+    def apply(self, events: Iterable[Event]) -> None:
+        """Folds further events into the columns.
+
+        Raises:
+            ValueError: an event refers to a node that does not exist, or comes after `Finished`.
+        """
+        for event in events:
+            if self.finished is not None:
+                raise ValueError(
+                    f"event {self.version} ({type(event).__name__}) comes after Finished; a finished tree takes no more events"
+                )
+            match event:
+                case Expanded():
+                    self._check(event.parent)
+                    for chain in event.chains:
+                        node = event.parent
+                        for step in chain:
+                            node = self._add(node, step)
+                case Failed():
+                    self._check(event.node)
+                    self._closed[event.node] = True
+                case Judged():
+                    self._check(event.node)
+                    self.verdicts[event.node].append(event.verdict)
+                    if event.verdict.outcome == "judged":
+                        self._judged[event.node] += 1
+                        self._llr[event.node] += event.verdict.log_likelihood_ratio
+                    else:
+                        self._unparsed[event.node] += 1
+                case Reflected():
+                    self._check(event.node)
+                    self.reflections[event.node].append(event.reflection)
+                    if event.reflection.action == "backtrack":
+                        self._give_up(event.node, event.reflection.target_step)
+                case Backup():
+                    self._check(event.leaf)
+                    node = event.leaf
+                    while node >= 0:
+                        self._visit_count[node] += 1
+                        self._value_sum[node] += event.value
+                        node = int(self._parent[node])
+                case Finished():
+                    if event.leaf is not None:
+                        self._check(event.leaf)
+                    self.finished = event
+            self.version += 1
+
+    def _give_up(self, node: int, target_step: int | None) -> None:
+        """Marks the child of the target on the path to `node`, so that the search goes on from the target."""
+        self.backtracks += 1
+        path = self.path(node)
+        keep = len(path) - 1 if target_step is None else min(max(target_step, 0), len(path) - 1)
+        self._given_up[path[keep]] = True
+
+    def _check(self, node: int) -> None:
+        if not 0 <= node < self._size:
+            raise ValueError(f"event {self.version} refers to node {node}, but the tree has nodes 0 to {self._size - 1}")
+
+    def _add(self, parent: int, step: Step | None) -> int:
+        node = self._size
+        if node == len(self._parent):
+            self._grow()
+        self._parent[node] = parent
+        self._depth[node] = 0 if parent < 0 else self._depth[parent] + 1
+        self.steps.append(step)
+        self.children.append([])
+        self.verdicts.append([])
+        self.reflections.append([])
+        if step is not None:
+            self.children[parent].append(node)
+            self._logprob[node] = step.content.reveal().logprob
+            self._final[node] = step.is_final
+            self._closed[node] = step.is_final or step.finish_reason == "length"
+        self._size += 1
+        return node
+
+    def _grow(self) -> None:
+        for name, column in list(vars(self).items()):
+            if isinstance(column, np.ndarray):
+                setattr(self, name, np.concatenate([column, np.zeros_like(column)]))
+
+
+def siblings_wrong(tree: ReasoningTree, node: int) -> Sequence[int]:
+    """Returns the children of `node` that were judged wrong, oldest first: what a retry may be shown."""
+    return [child for child in tree.children[node] if tree.is_wrong(child)]
