@@ -1,0 +1,25 @@
+"""How a model is reached. Importing this loads no heavy library; building an engine does."""
+
+from agents.engines.base import (
+    Classifier,
+    Completion,
+    EngineInfo,
+    GenerateRequest,
+    Generation,
+    Generator,
+    NextTokenScores,
+    Publisher,
+    Tokenizer,
+)
+
+__all__ = [
+    "Classifier",
+    "Completion",
+    "EngineInfo",
+    "GenerateRequest",
+    "Generation",
+    "Generator",
+    "NextTokenScores",
+    "Publisher",
+    "Tokenizer",
+]

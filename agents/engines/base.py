@@ -9,6 +9,7 @@ opened it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,13 +176,46 @@ def check_request(request: GenerateRequest, info: EngineInfo, vocabulary_size: i
     Raises:
         ValueError, ContextLengthError: see `Generator`.
     """
-    if not request.prompt:
-        raise ValueError("the prompt is empty; an engine needs at least one token to continue")
     if request.n < 1 or request.max_tokens < 1:
         raise ValueError(f"n ({request.n}) and max_tokens ({request.max_tokens}) must be at least 1")
+    if request.temperature < 0 or not 0 < request.top_p <= 1:
+        raise ValueError(f"temperature ({request.temperature}) must be at least 0 and top_p ({request.top_p}) in (0, 1]")
     if request.temperature == 0 and request.n > 1:
         raise ValueError(f"n ({request.n}) greedy samples would be {request.n} copies; set temperature above 0 or n to 1")
-    if vocabulary_size is not None and not all(0 <= token < vocabulary_size for token in request.prompt):
-        raise ValueError(f"the prompt holds a token id outside the vocabulary of {vocabulary_size}")
-    if len(request.prompt) + request.max_tokens > info.context_length:
-        raise ContextLengthError(prompt_tokens=len(request.prompt), max_tokens=request.max_tokens, context_length=info.context_length)
+    if "" in request.stop:
+        raise ValueError("a stop string is empty; it would end every completion at once")
+    _check_prompt(request.prompt, request.max_tokens, info, vocabulary_size)
+
+
+def check_score(prompt: Sequence[int], candidates: Sequence[int], info: EngineInfo, vocabulary_size: int | None = None) -> None:
+    """Refuses a `score` call that no engine can answer; called by every implementation before anything is sent.
+
+    Raises:
+        ValueError, ContextLengthError: see `Generator`.
+    """
+    if not candidates:
+        raise ValueError("no candidate tokens to score; name at least one")
+    _check_tokens("candidates", candidates, vocabulary_size)
+    _check_prompt(prompt, 1, info, vocabulary_size)
+
+
+def spread_seed(seed: int) -> int:
+    """Returns a seed in [0, 2^53) far from those of neighbouring seeds.
+
+    vLLM gives sample i of a request the seed `seed + i`, so that requests seeded 0, 1, 2 ... would draw the same samples.
+    """
+    return int.from_bytes(hashlib.blake2b(str(seed).encode(), digest_size=8).digest()) >> 11
+
+
+def _check_prompt(prompt: Sequence[int], max_tokens: int, info: EngineInfo, vocabulary_size: int | None) -> None:
+    if not prompt:
+        raise ValueError("the prompt is empty; an engine needs at least one token to continue")
+    _check_tokens("prompt", prompt, vocabulary_size)
+    if len(prompt) + max_tokens > info.context_length:
+        raise ContextLengthError(prompt_tokens=len(prompt), max_tokens=max_tokens, context_length=info.context_length)
+
+
+def _check_tokens(name: str, tokens: Sequence[int], vocabulary_size: int | None) -> None:
+    if vocabulary_size is not None and (min(tokens) < 0 or max(tokens) >= vocabulary_size):
+        wrong = next(token for token in tokens if not 0 <= token < vocabulary_size)
+        raise ValueError(f"token id {wrong} of the {name} is outside the vocabulary of {vocabulary_size}")

@@ -1,0 +1,112 @@
+"""The door of an engine: counts requests in flight, holds them while weights change, and fails them when the engine is gone.
+
+Every engine sends every request through `Gate.run`, so that cancellation, death, closing and publishing mean the same thing everywhere.
+Not thread-safe: a gate belongs to its engine's event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from agents.nouns import EngineDiedError
+
+T = TypeVar("T")
+
+
+class Gate:
+    """Lets requests into an engine.
+
+    Laws: a request that was cancelled is out of the gate when the cancellation reaches its caller; after `shut` every request, waiting or
+    running, ends with EngineDiedError.
+    """
+
+    def __init__(self, name: str, *, limit: int | None = None) -> None:
+        """`name`: how errors call the engine. `limit`: most requests inside at a time; the others wait in order of arrival."""
+        self._name = name
+        self._slots = asyncio.Semaphore(limit) if limit is not None else None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._open = asyncio.Event()
+        self._open.set()
+        self._publishing = asyncio.Lock()
+        self._death: tuple[str, int] | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that were let in and have not ended; those that wait for a slot count."""
+        return len(self._tasks)
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether the engine is closed or dead."""
+        return self._death is not None
+
+    async def run(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Runs one request; waits first while weights are being published or no slot is free.
+
+        Raises:
+            EngineDiedError: the gate is shut, or was shut meanwhile.
+        """
+        while not self._open.is_set() and not self.is_shut:
+            await self._open.wait()
+        if self._death is not None:
+            raise EngineDiedError(f"{self._name} {self._death[0]}; open a new engine", in_flight=0)
+        task = asyncio.ensure_future(self._inside(request))
+        self._tasks.add(task)
+        self._idle.clear()
+        try:
+            return await task
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if self._death is None or (current is not None and current.cancelling()):
+                raise
+            raise self._died() from None
+        finally:
+            self._tasks.discard(task)
+            if not self._tasks:
+                self._idle.set()
+
+    async def _inside(self, request: Callable[[], Awaitable[T]]) -> T:
+        if self._slots is None:
+            return await request()
+        async with self._slots:
+            return await request()
+
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[None]:
+        """Waits until the engine is idle and keeps it so: requests that come meanwhile wait.
+
+        Raises:
+            EngineDiedError: the gate is shut.
+        """
+        async with self._publishing:
+            self._open.clear()
+            try:
+                await self._idle.wait()
+                if self._death is not None:
+                    raise self._died()
+                yield
+            finally:
+                self._open.set()
+
+    def shut(self, reason: str) -> EngineDiedError:
+        """Fails all requests in flight but the caller's own and returns the error that the caller may raise. Idempotent.
+
+        `reason` completes the sentence "<engine> ...": "was closed", "died: out of memory".
+        """
+        if self._death is None:
+            self._death = (reason, len(self._tasks))
+            for task in self._tasks:
+                if task is not asyncio.current_task():
+                    task.cancel()
+            self._open.set()
+        return self._died()
+
+    def _died(self) -> EngineDiedError:
+        assert self._death is not None
+        reason, lost = self._death
+        return EngineDiedError(f"{self._name} {reason} with {lost} requests in flight", in_flight=lost)

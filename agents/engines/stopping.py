@@ -1,0 +1,38 @@
+"""When a completion ends, for the engines that sample themselves; the same rules as vLLM's."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+
+from agents.engines.base import GenerateRequest
+from agents.nouns import FinishReason
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a completion ended."""
+
+    finish_reason: FinishReason
+    stop_reason: str | int | None
+    text: str
+    """The completion's text, cut behind the stop string where one ended it (its last token may say more)."""
+
+
+def find_ending(token_ids: Sequence[int], text: str, request: GenerateRequest, eos_token_ids: Container[int]) -> Ending | None:
+    """Returns how a completion ended with its last token, or None: it goes on.
+
+    A stop string goes before a stop token, both before "length". Of several stop strings the one that is complete first wins, then
+    the one named first.
+    """
+    matches = [(found + len(stop), stop) for stop in request.stop if (found := text.find(stop)) >= 0]
+    if matches:
+        end, stop = min(matches, key=lambda match: match[0])
+        return Ending("stop", stop, text[:end])
+    if token_ids[-1] in eos_token_ids:
+        return Ending("stop", None, text)
+    if token_ids[-1] in request.stop_token_ids:
+        return Ending("stop", token_ids[-1], text)
+    if len(token_ids) >= request.max_tokens:
+        return Ending("length", None, text)
+    return None
