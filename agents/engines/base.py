@@ -13,9 +13,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from agents.nouns import ContextLengthError, FinishReason, Usage
+
+
+MAX_CANDIDATES = 128
+"""Most next tokens that one `score` call may ask about (vLLM's limit on logprob_token_ids)."""
 
 
 class Tokenizer(Protocol):
@@ -56,6 +60,9 @@ class EngineInfo:
     """Longest prompt plus completion, in tokens."""
     parameters: int = 0
     """Number of weights, for FLOPs accounting; 0 when unknown."""
+    logprobs_mode: Literal["processed", "raw"] = "processed"
+    """`processed`: as `Completion.logprobs` says. `raw`: a remote server that reports temperature 1 whatever the temperature was; its
+    importance ratios are biased, so training refuses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ class Completion:
     token_ids: tuple[int, ...]
     """Every generated token, the one that ended it included."""
     logprobs: tuple[float, ...]
-    """Log-probability of each token under the distribution it was drawn from (after temperature), in nats. Greedy: temperature 1."""
+    """Log-probability of each token under the distribution it was drawn from (after temperature and top_p), in nats. Greedy: temperature 1."""
     finish_reason: FinishReason
     stop_reason: str | int | None = None
     """The stop string or stop token id that ended it; None at end of sequence and at "length"."""
@@ -121,7 +128,7 @@ class Generator(Protocol):
     Raises (both calls):
         ContextLengthError: prompt plus max_tokens do not fit; nothing is clipped silently.
         EngineDiedError: the engine stopped; carries the number of requests in flight.
-        ValueError: an empty prompt, n or max_tokens below 1, or a token id outside the vocabulary.
+        ValueError: an empty prompt, n or max_tokens below 1, n above 1 at temperature 0, or a token id outside the vocabulary.
     """
 
     info: EngineInfo
@@ -132,7 +139,7 @@ class Generator(Protocol):
         ...
 
     async def score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
-        """Returns the log-probability of each candidate token as the next one. Counts as one generated token."""
+        """Returns the log-probability of each of 1 to 128 candidate tokens as the next one. Counts as one generated token."""
         ...
 
     async def close(self) -> None:
@@ -144,8 +151,9 @@ class Generator(Protocol):
 class Publisher(Protocol):
     """Takes new weights into a running engine.
 
-    Law: after `publish` returns, every logprob that the engine reports is that of the new weights (no stale cache), and `version` has
-    grown by one. Publish between phases only: requests in flight are waited for.
+    Law: after `publish` returns, every logprob that the engine reports is that of the new weights (no stale cache), `version` has
+    grown by one, and `info.model_hash` names the new weights. Publish between phases only: requests in flight are waited for, and new
+    ones wait until it is done.
     """
 
     version: int
@@ -193,8 +201,8 @@ def check_score(prompt: Sequence[int], candidates: Sequence[int], info: EngineIn
     Raises:
         ValueError, ContextLengthError: see `Generator`.
     """
-    if not candidates:
-        raise ValueError("no candidate tokens to score; name at least one")
+    if not 1 <= len(candidates) <= MAX_CANDIDATES:
+        raise ValueError(f"{len(candidates)} candidate tokens to score; name 1 to {MAX_CANDIDATES}")
     _check_tokens("candidates", candidates, vocabulary_size)
     _check_prompt(prompt, 1, info, vocabulary_size)
 

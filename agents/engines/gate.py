@@ -106,6 +106,12 @@ class Gate:
             self._open.set()
         return self._died()
 
+    async def close(self, reason: str = "was closed") -> None:
+        """Shuts the gate and waits until every request is out."""
+        self.shut(reason)
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
     def _died(self) -> EngineDiedError:
         assert self._death is not None
         reason, lost = self._death

@@ -10,12 +10,11 @@ it was written for. Nothing here is random: sample i of a prompt is a function o
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import importlib
 import random
 import zlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from agents.engines.base import Completion, EngineInfo, GenerateRequest, Generat
 from agents.engines.gate import Gate
 from agents.engines.scripted_tokenizer import DEFAULT_SPECIAL_TOKENS, ScriptedTokenizer
 from agents.engines.stopping import find_ending
+from agents.engines.weights import hash_text, hash_weights, tensor_shapes
 from agents.nouns import EngineError, Usage
 
 Reply = Callable[[str, int, random.Random], str]
@@ -107,8 +107,8 @@ class ScriptedEngine:
         self.info = EngineInfo(
             kind="scripted",
             model=f"scripted/{name}",
-            model_hash=_hash(f"{name} {self._rules}"),
-            tokenizer_hash=_hash("".join(self.tokenizer.special_tokens)),
+            model_hash=hash_text(f"{name} {self._rules}"),
+            tokenizer_hash=hash_text("".join(self.tokenizer.special_tokens)),
             context_length=context_length,
         )
 
@@ -139,18 +139,17 @@ class ScriptedEngine:
 
     async def publish(self, folder: Path) -> int:
         """Takes the safetensors files of `folder` for new weights: every log-probability becomes another function of them."""
-        files = sorted(Path(folder).glob("*.safetensors"))
-        if not files:
-            raise ValueError(f"{folder} holds no *.safetensors file; save the model there first")
+        tensor_shapes(folder)
         async with self._gate.exclusive():
-            self._weights = hashlib.sha256(b"".join(file.read_bytes() for file in files)).digest()
+            self._weights = hash_weights(folder).encode()
             self._cache.clear()
+            self.info = replace(self.info, model_hash=hash_weights(folder))
             self.version += 1
         return self.version
 
     async def close(self) -> None:
         """Shuts the engine."""
-        self._gate.shut("was closed")
+        await self._gate.close()
 
     async def _generate(self, request: GenerateRequest) -> Generation:
         texts = self._next_reply(request)
@@ -188,7 +187,7 @@ class ScriptedEngine:
         text = self.tokenizer.decode(request.prompt, skip_special_tokens=False)
         if self._reply is not None:
             seed = 0 if request.seed is None or request.temperature == 0 else request.seed
-            rngs = [random.Random(_hash(f"{seed} {i} {request.prompt}")) for i in range(request.n)]
+            rngs = [random.Random(hash_text(f"{seed} {i} {request.prompt}")) for i in range(request.n)]
             return [self._reply(text, i, rng) for i, rng in enumerate(rngs)]
         reply = self._next_rule(text, "reply").reply
         if isinstance(reply, str):
@@ -245,10 +244,6 @@ def _block_chain(token_ids: Sequence[int]) -> Iterator[int]:
     for start in range(0, len(token_ids) - _BLOCK_TOKENS + 1, _BLOCK_TOKENS):
         chain = hash((chain, *token_ids[start : start + _BLOCK_TOKENS]))
         yield chain
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _resolve(path: str) -> tuple[Reply, Score | None]:

@@ -1,0 +1,84 @@
+"""A Hugging Face tokenizer behind the `Tokenizer` protocol."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from agents.engines.weights import hash_text
+from agents.nouns import EngineUnavailableError
+
+
+class HFTokenizer:
+    """Wraps transformers' AutoTokenizer. Not for several threads at once."""
+
+    def __init__(self, source: str | Path) -> None:
+        """Loads the tokenizer of a folder or hub id.
+
+        Raises:
+            EngineUnavailableError: there is none, or it has no end-of-sequence token.
+        """
+        from transformers import AutoTokenizer
+
+        self.source = str(source)
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(self.source)
+        except Exception as error:  # transformers raises a dozen unrelated types here
+            reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+            raise EngineUnavailableError(
+                f"no tokenizer in {self.source!r} ({reason}); set engine.tokenizer to a folder with tokenizer.json, or to a hub id"
+            ) from error
+        if self._tokenizer.eos_token_id is None:
+            raise EngineUnavailableError(
+                f"the tokenizer of {self.source!r} has no end-of-sequence token; add eos_token to its tokenizer_config.json"
+            )
+        self.eos_token_id: int = self._tokenizer.eos_token_id
+        vocabulary = json.dumps(self._tokenizer.get_vocab(), sort_keys=True, ensure_ascii=True)
+        self.hash = hash_text(f"{vocabulary} {self._tokenizer.chat_template}")
+        """16 hex digits over vocabulary and chat template."""
+
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether `apply_chat_template` works."""
+        return self._tokenizer.chat_template is not None
+
+    def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
+        """Returns the token ids of `text`."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
+        return ids
+
+    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
+        """Returns the text of `token_ids`, blanks as they are."""
+        text: str = self._tokenizer.decode(list(token_ids), skip_special_tokens=skip_special_tokens, clean_up_tokenization_spaces=False)
+        return text
+
+    def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
+        """Returns the prompt ids of a conversation, ready for the assistant's turn.
+
+        Raises:
+            EngineUnavailableError: there is no chat template, or it refuses the conversation (some know no system role).
+        """
+        if not self.has_chat_template:
+            raise EngineUnavailableError(
+                f"{self.source!r} has no chat template; add chat_template.jinja to that folder (or chat_template to its "
+                "tokenizer_config.json), or set engine.tokenizer to a folder that has one"
+            )
+        from jinja2 import TemplateError
+
+        try:
+            ids: list[int] = self._tokenizer.apply_chat_template(messages, tokenize=True, add_generation_prompt=True, return_dict=False)
+        except TemplateError as error:
+            roles = [message["role"] for message in messages]
+            raise EngineUnavailableError(f"the chat template of {self.source!r} refuses a conversation of {roles}: {error}") from error
+        return ids
+
+
+def eos_token_ids(tokenizer: HFTokenizer, folder: Path | None) -> frozenset[int]:
+    """Returns every token that ends a sequence: the tokenizer's, and those of the folder's generation_config.json."""
+    ids = {tokenizer.eos_token_id}
+    if folder is not None and (file := folder / "generation_config.json").is_file():
+        named = json.loads(file.read_text()).get("eos_token_id") or []
+        ids |= set(named) if isinstance(named, list) else {named}
+    return frozenset(ids)

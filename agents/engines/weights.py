@@ -1,0 +1,140 @@
+"""Reads model folders without loading a model: which weights they hold, how many, and a hash that names them.
+
+Only the standard library, so that a folder can be checked before anything heavy is imported. Weights are safetensors files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from agents.nouns import EngineUnavailableError
+
+_WHOLE_FILE_BYTES = 64 << 20  # files up to here are hashed whole
+_SAMPLES = 256  # pages hashed of a larger file
+_PAGE_BYTES = 64 << 10
+
+
+def find_folder(model: str) -> Path | None:
+    """Returns the local folder of a model: `model` itself, or the hub's cached snapshot; None when the hub id is not cached.
+
+    Raises:
+        EngineUnavailableError: `model` looks like a path, and no such folder exists.
+    """
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return folder
+    if model.startswith((".", "/", "~")) or model.count("/") > 1:
+        raise EngineUnavailableError(f"there is no model folder {model!r}; set engine.model to a folder with config.json, or to a hub id")
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return None
+    config = try_to_load_from_cache(model, "config.json")
+    return Path(config).parent if isinstance(config, str) else None
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Returns the model's config.json.
+
+    Raises:
+        EngineUnavailableError: the folder has none, or it is no JSON object.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise EngineUnavailableError(f"{folder} is no model folder: its config.json cannot be read ({error})") from error
+    if not isinstance(config, dict):
+        raise EngineUnavailableError(f"{folder}/config.json must hold a JSON object")
+    return config
+
+
+def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Returns name and shape of every tensor in the folder's safetensors files, from their headers.
+
+    Raises:
+        ValueError: there is no such file, or one is damaged.
+    """
+    files = weight_files(folder)
+    if not files:
+        raise ValueError(f"{folder} holds no *.safetensors file; save the model there with save_pretrained")
+    shapes: dict[str, tuple[int, ...]] = {}
+    for file in files:
+        header = _read_header(file)
+        shapes |= {name: tuple(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__"}
+    return shapes
+
+
+def check_same_architecture(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuses weights that are not those of the model with tensors `shapes`; an output head tied to the embedding may be left out.
+
+    Raises:
+        ValueError: names the tensors that differ.
+    """
+    found = tensor_shapes(folder)
+    names = (found.keys() | shapes.keys()) - {"lm_head.weight"}
+    if different := sorted(name for name in names if found.get(name) != shapes.get(name)):
+        shown = ", ".join(f"{name} {found.get(name)} instead of {shapes.get(name)}" for name in different[:3])
+        raise ValueError(f"{folder} holds another architecture than the engine serves: {len(different)} tensors differ ({shown})")
+
+
+def count_parameters(folder: Path) -> int:
+    """Returns the number of weights in the folder; 0 where it has no safetensors file."""
+    return sum(math.prod(shape) for shape in tensor_shapes(folder).values()) if weight_files(folder) else 0
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Returns the safetensors files that a loader reads, sorted by name."""
+    return sorted(file for file in folder.glob("*.safetensors") if not file.name.startswith("adapter"))
+
+
+def hash_weights(folder: Path) -> str:
+    """Returns 16 hex digits over the folder's weights.
+
+    Files up to 64 MiB are hashed whole; of larger ones name, size, header and 256 pages spread over the file: a training step changes
+    nearly every page, so two checkpoints do not collide, and 100 GB take a second. Folders without weights: the hash of config.json.
+    """
+    files = weight_files(folder) or [folder / "config.json"]
+    digest = hashlib.sha256()
+    for file in files:
+        stat = file.stat()
+        digest.update(_hash_file(file, stat.st_size, stat.st_mtime_ns))
+    return digest.hexdigest()[:16]
+
+
+def hash_text(text: str) -> str:
+    """Returns 16 hex digits over a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=256)
+def _hash_file(file: Path, size: int, mtime_ns: int) -> bytes:
+    """Hashes one file; `mtime_ns` is there for the cache alone."""
+    digest = hashlib.sha256(f"{file.name} {size}".encode())
+    with file.open("rb") as stream:
+        if size <= _WHOLE_FILE_BYTES:
+            digest.update(stream.read())
+        else:
+            for page in range(_SAMPLES):  # the first page holds the header, or its beginning
+                stream.seek(page * (size - _PAGE_BYTES) // (_SAMPLES - 1))
+                digest.update(stream.read(_PAGE_BYTES))
+    return digest.digest()
+
+
+def _read_header(file: Path) -> dict[str, Any]:
+    """Returns the JSON header of a safetensors file: 8 bytes with its length, little endian, then the header."""
+    with file.open("rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        raw = stream.read(min(size, 1 << 28))
+    try:
+        header = json.loads(raw)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} is no readable safetensors file: {error}") from error
+    if not isinstance(header, dict):
+        raise ValueError(f"{file} is no readable safetensors file")
+    return header
