@@ -17,7 +17,6 @@ from typing import Literal, Protocol, runtime_checkable
 
 from agents.nouns import ContextLengthError, FinishReason, Usage
 
-
 MAX_CANDIDATES = 128
 """Most next tokens that one `score` call may ask about (vLLM's limit on logprob_token_ids)."""
 
@@ -93,7 +92,8 @@ class Completion:
     token_ids: tuple[int, ...]
     """Every generated token, the one that ended it included."""
     logprobs: tuple[float, ...]
-    """Log-probability of each token under the distribution it was drawn from (after temperature and top_p), in nats. Greedy: temperature 1."""
+    """Log-probability of each token under the distribution that it was drawn from, in nats: after temperature and top_p; of a greedy
+    one at temperature 1."""
     finish_reason: FinishReason
     stop_reason: str | int | None = None
     """The stop string or stop token id that ended it; None at end of sequence and at "length"."""

@@ -139,7 +139,7 @@ class ScriptedEngine:
 
     async def publish(self, folder: Path) -> int:
         """Takes the safetensors files of `folder` for new weights: every log-probability becomes another function of them."""
-        tensor_shapes(folder)
+        tensor_shapes(folder := Path(folder))
         async with self._gate.exclusive():
             self._weights = hash_weights(folder).encode()
             self._cache.clear()

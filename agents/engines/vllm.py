@@ -1,0 +1,318 @@
+"""vLLM in this process: the default engine, on CPU and GPU.
+
+The front end (AsyncLLM) lives in this process and event loop, the model in one child process, which is spawned: a script that opens the
+engine needs the usual `if __name__ == "__main__"` guard. What would surprise a reader:
+
+- `dtype: auto` here means what config.json says. vLLM's own "auto" turns float32 models into bfloat16.
+- On CPU, vLLM by default takes 0.92 of the machine's memory, cuts the prefix cache into blocks of 128 tokens, and pins one thread to each
+  core it likes, whoever else is there. Here: `kv_cache_gib`, blocks of 32, `cpu_threads` that the operating system may move.
+- On CPU, VLLM_ENABLE_V1_MULTIPROCESSING=0 does not put the model into this process; it saves a third one.
+- vLLM clips max_tokens at the context length without a word; `check_request` refuses instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from agents.engines.base import (
+    Completion,
+    EngineInfo,
+    GenerateRequest,
+    Generation,
+    NextTokenScores,
+    check_request,
+    check_score,
+    spread_seed,
+)
+from agents.engines.gate import Gate
+from agents.engines.tokenizer import HFTokenizer, eos_token_ids
+from agents.engines.weights import (
+    check_same_architecture,
+    count_parameters,
+    find_folder,
+    hash_text,
+    hash_weights,
+    read_config,
+    tensor_shapes,
+)
+from agents.nouns import EngineError, EngineUnavailableError, Usage
+
+DType = Literal["auto", "float32", "bfloat16", "float16"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+logger = logging.getLogger(__name__)
+
+_GIB = 1 << 30
+_CPU_KV_CACHE_GIB = 1.0
+
+
+class VLLMEngine:
+    """Generator and Publisher over an AsyncLLM. Make one with `open`, in the event loop that will use it."""
+
+    def __init__(
+        self, llm: Any, info: EngineInfo, tokenizer: HFTokenizer, *, vocabulary_size: int, eos: frozenset[int], folder: Path | None
+    ) -> None:
+        self.info = info
+        self.tokenizer = tokenizer
+        self.version = 0
+        self._llm = llm
+        self._vocabulary_size = vocabulary_size
+        self._eos = eos
+        self._folder = folder
+        self._gate = Gate(f"vLLM with {info.model}")
+        self._names = itertools.count()
+
+    @classmethod
+    async def open(
+        cls,
+        *,
+        model: str,
+        tokenizer: str | None = None,
+        dtype: DType = "auto",
+        max_model_len: int | None = None,
+        max_num_seqs: int = 64,
+        kv_cache_gib: float | None = None,
+        gpu_memory_utilization: float = 0.85,
+        tensor_parallel_size: int = 1,
+        block_size: int = 32,
+        enforce_eager: bool | None = None,
+        cpu_threads: int | None = None,
+        seed: int = 0,
+        log_level: LogLevel = "ERROR",
+    ) -> VLLMEngine:
+        """Starts vLLM and returns when it can serve: about 12 s on CPU with eager execution, most of it imports.
+
+        Args:
+            model: folder or hub id of the weights.
+            tokenizer: folder or hub id of another tokenizer; None: the model's own.
+            dtype: numbers that weights and activations are held in; auto: what config.json says.
+            max_model_len: longest prompt plus completion, in tokens; None: the model's own limit.
+            max_num_seqs: sequences computed at once; n samples count n times.
+            kv_cache_gib: memory for the KV cache, in GiB; None: 1 on CPU, on GPU what gpu_memory_utilization leaves.
+            gpu_memory_utilization: share of the GPU's memory that the engine may take, in (0, 1]; without effect where kv_cache_gib is set.
+            tensor_parallel_size: GPUs that one copy of the model is split over.
+            block_size: tokens of a prefix-cache block.
+            enforce_eager: no compilation; None: eager on CPU (compiling takes 25 s and a C++ compiler), compiled on GPU.
+            cpu_threads: OpenMP threads on CPU; None: OMP_NUM_THREADS, or the cores that this process may use.
+            seed: for requests without a seed.
+            log_level: what vLLM writes to stderr.
+
+        Raises:
+            EngineUnavailableError: vLLM is not installed, or cannot load the model.
+        """
+        folder = find_folder(model)
+        config = read_config(folder) if folder is not None else {}
+        own_tokenizer = HFTokenizer(tokenizer or model)
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", log_level)  # vLLM reads it when it is imported, its child inherits it
+        try:
+            from vllm.engine.arg_utils import AsyncEngineArgs
+            from vllm.platforms import current_platform
+            from vllm.v1.engine.async_llm import AsyncLLM
+        except ImportError as error:
+            raise EngineUnavailableError(
+                f"vLLM cannot be imported ({error}); run `pip install longthought[gpu]` (on a machine without a GPU `make setup`, "
+                "which installs the CPU build), or set engine=transformers"
+            ) from error
+        on_cpu = current_platform.is_cpu()
+        if kv_cache_gib is None and on_cpu:
+            kv_cache_gib = _CPU_KV_CACHE_GIB
+        args = AsyncEngineArgs(
+            model=model,
+            tokenizer=tokenizer,
+            dtype=_own_dtype(config) if dtype == "auto" else dtype,
+            max_model_len=max_model_len,
+            max_num_seqs=max_num_seqs,
+            kv_cache_memory_bytes=None if kv_cache_gib is None else int(kv_cache_gib * _GIB),
+            gpu_memory_utilization=gpu_memory_utilization,
+            tensor_parallel_size=tensor_parallel_size,
+            block_size=block_size,
+            enforce_eager=on_cpu if enforce_eager is None else enforce_eager,
+            seed=seed,
+            logprobs_mode="processed_logprobs",
+            disable_log_stats=True,
+            use_tqdm_on_load=False,
+        )
+        try:
+            with _environment(_cpu_environment(cpu_threads) if on_cpu else {}):
+                llm = await asyncio.to_thread(AsyncLLM.from_engine_args, args)
+        except Exception as error:  # vLLM raises RuntimeError, ValueError, OSError and pydantic's errors, depending on the version
+            raise EngineUnavailableError(f"vLLM cannot serve {model!r}: {error}; set engine.log_level=INFO to see its log") from error
+        folder = folder or find_folder(model)
+        info = EngineInfo(
+            kind="vllm",
+            model=model,
+            model_hash=hash_weights(folder) if folder is not None else hash_text(model),
+            tokenizer_hash=own_tokenizer.hash,
+            context_length=llm.model_config.max_model_len,
+            parameters=count_parameters(folder) if folder is not None else 0,
+        )
+        vocabulary_size = llm.model_config.get_vocab_size()
+        return cls(llm, info, own_tokenizer, vocabulary_size=vocabulary_size, eos=eos_token_ids(own_tokenizer, folder), folder=folder)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that have not ended."""
+        return self._gate.in_flight
+
+    @property
+    def core_process_ids(self) -> list[int]:
+        """Ids of the child processes that hold the model."""
+        manager = self._llm.engine_core.resources.engine_manager
+        return [process.pid for process in manager.processes] if manager is not None else []
+
+    async def generate(self, request: GenerateRequest) -> Generation:
+        """Returns `request.n` completions, computed side by side from one prompt."""
+        check_request(request, self.info, self._vocabulary_size)
+        return await self._gate.run(lambda: self._generate(request))
+
+    async def score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
+        """Returns the log-probability of each candidate as the next token."""
+        check_score(prompt, candidates, self.info, self._vocabulary_size)
+        return await self._gate.run(lambda: self._score(prompt, candidates))
+
+    async def publish(self, folder: Path) -> int:
+        """Loads the weights of `folder` in place and forgets the prefix cache. About 50 ms for 5M weights."""
+        folder = Path(folder)
+        if self._folder is not None:
+            check_same_architecture(folder, tensor_shapes(self._folder))
+        async with self._gate.exclusive():
+            await self._llm.pause_generation(mode="wait", clear_cache=True)
+            try:
+                await self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
+                if not await self._llm.reset_prefix_cache():
+                    raise EngineError("vLLM could not reset its prefix cache: blocks are still held by requests")
+            except Exception as error:
+                raise self._gate.shut(f"died while it loaded {folder} ({error})") from error
+            finally:
+                await self._llm.resume_generation()
+            self.info = replace(self.info, model_hash=hash_weights(folder))
+            self.version += 1
+        return self.version
+
+    async def close(self) -> None:
+        """Stops vLLM and its child process."""
+        llm, self._llm = self._llm, None
+        if llm is None:
+            return
+        await self._gate.close()
+        if llm.output_handler is not None:
+            llm.output_handler.cancel()  # it would report the end of the child as an error
+        await asyncio.to_thread(llm.shutdown)
+        llm.shutdown = lambda timeout=None: None  # __del__ calls it again, at interpreter exit with half of its imports gone
+
+    async def _generate(self, request: GenerateRequest) -> Generation:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        params = SamplingParams(
+            n=request.n,
+            max_tokens=request.max_tokens,
+            temperature=request.temperature,
+            top_p=request.top_p,
+            stop=list(request.stop),
+            stop_token_ids=list(request.stop_token_ids),
+            include_stop_str_in_output=True,
+            seed=None if request.seed is None else spread_seed(request.seed),
+            logprobs=0,
+            detokenize=bool(request.stop),
+            # Two outputs per sample: with its first token and at its end. With FINAL_ONLY the number of cached tokens would be that of
+            # the sample that ended last, which finds the prompt in the cache because the first sample has just put it there.
+            output_kind=RequestOutputKind.DELTA,
+            stream_interval=request.max_tokens,
+        )
+        version, cached = self.version, len(request.prompt)
+        pieces: list[list[Any]] = [[] for _ in range(request.n)]
+        async for output in self._send(request.prompt, params):
+            cached = min(cached, output.num_cached_tokens or 0)
+            for piece in output.outputs:
+                pieces[piece.index].append(piece)
+        completions = tuple(self._join(sample, request) for sample in pieces)
+        generated = sum(len(completion.token_ids) for completion in completions)
+        return Generation(completions, Usage(len(request.prompt), cached, generated, 1), version)
+
+    def _join(self, pieces: Sequence[Any], request: GenerateRequest) -> Completion:
+        """Returns the completion that vLLM sent in pieces."""
+        token_ids = tuple(token for piece in pieces for token in piece.token_ids)
+        steps = (pair for piece in pieces for pair in zip(piece.token_ids, piece.logprobs, strict=True))
+        logprobs = tuple(step[token].logprob for token, step in steps)
+        finish_reason, stop_reason = pieces[-1].finish_reason, pieces[-1].stop_reason
+        if finish_reason not in ("stop", "length"):
+            raise EngineError(f"vLLM ended a completion for the reason {finish_reason!r}")
+        text = self.tokenizer.decode(token_ids)
+        if isinstance(stop_reason, str):
+            end = text.find(stop_reason)
+            text = text if end < 0 else text[: end + len(stop_reason)]
+        elif stop_reason in self._eos:
+            stop_reason = None
+        return Completion(text, token_ids, logprobs, finish_reason, stop_reason)
+
+    async def _score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        params = SamplingParams(
+            max_tokens=1,
+            temperature=0.0,
+            logprob_token_ids=list(dict.fromkeys(candidates)),
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        [output] = [output async for output in self._send(prompt, params)]
+        found = output.outputs[0].logprobs[0]
+        logprobs = tuple(min(0.0, found[token].logprob) for token in candidates)
+        return NextTokenScores(logprobs, Usage(len(prompt), output.num_cached_tokens or 0, 1, 1))
+
+    async def _send(self, prompt: Sequence[int], params: Any) -> AsyncIterator[Any]:
+        """Yields vLLM's outputs for one request; cancelling the task aborts it."""
+        from vllm.inputs import tokens_input
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+        try:
+            async for output in self._llm.generate(tokens_input(list(prompt)), params, f"request-{next(self._names)}"):
+                yield output
+        except EngineDeadError as error:
+            raise self._gate.shut("died: its child process is gone (memory? set engine.log_level=INFO)") from error
+        except EngineGenerateError as error:
+            raise EngineError(f"vLLM failed on a request: {error.__cause__ or error}") from error
+
+
+def _own_dtype(config: Mapping[str, Any]) -> str:
+    """Returns the dtype that config.json names; "auto" leaves the choice to vLLM."""
+    named = config.get("dtype") or config.get("torch_dtype")
+    return named if isinstance(named, str) else "auto"
+
+
+def _cpu_environment(cpu_threads: int | None) -> dict[str, str]:
+    """Returns the environment that vLLM's CPU child is started in."""
+    threads = cpu_threads or int(os.environ.get("OMP_NUM_THREADS", 0)) or len(os.sched_getaffinity(0))
+    return {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": str(threads),
+        "PYTHONWARNINGS": "ignore",
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
+        "TORCH_LOGS": "-torch._library",
+    }
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Sets environment variables for a while. What the user has set stays, except the number of threads."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update({name: value for name, value in values.items() if before[name] is None or name == "OMP_NUM_THREADS"})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
