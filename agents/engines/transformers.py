@@ -3,9 +3,9 @@
 Requests run one after another in one worker thread; the n samples of a request are one batch over one computation of the prompt. There is
 no prefix cache between requests. Sampling is ours, because `generate` reports no log-probabilities of the sampled tokens under top_p.
 
-Deterministic: sample i of a request has its own generator, so its random numbers depend on (seed, i) alone, not on n. Its logits are computed
-in a batch, and batch size may change their low bits; greedy requests are batches of one. A greedy completion in float32 is therefore the same
-whatever else runs.
+Deterministic: sample i of a request has its own generator, so its random numbers depend on (seed, i) alone, not on n. Its logits are
+computed in a batch, and the size of a batch may change their low bits. Greedy requests are batches of one: what else runs does not
+change them.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -97,7 +97,8 @@ class TransformersEngine:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            loaded: Any = await asyncio.to_thread(AutoModelForCausalLM.from_pretrained, model, dtype=dtype)
+            with _no_progress_bar():
+                loaded: Any = await asyncio.to_thread(AutoModelForCausalLM.from_pretrained, model, dtype=dtype)
             loaded = loaded.to(device).eval().requires_grad_(False)
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             raise EngineUnavailableError(f"transformers cannot load {model!r}: {error}") from error
@@ -235,6 +236,19 @@ class TransformersEngine:
         input_ids = torch.tensor([list(row) for row in rows], device=self._model.device)
         output = self._model(input_ids=input_ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
         return output.logits[:, -1].float(), output.past_key_values
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    from transformers.utils import logging
+
+    enabled = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if enabled:
+            logging.enable_progress_bar()
 
 
 @dataclass(slots=True)
