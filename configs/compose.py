@@ -1,0 +1,173 @@
+"""From words on a command line to a frozen `RunConfig`: the only place that knows Hydra and OmegaConf.
+
+`compose(["search=best_of_n", "search.num_samples=32"])`. Every mistake ends in one `ConfigError`, before anything is loaded. Hydra
+composes the YAML choices over the schema's defaults, pydantic checks the result in strict mode (no text is taken for a number).
+
+Experiments of your own: `hydra.searchpath=[file:///path/to/configs]`, with files in `experiment/` there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+
+from configs import diagnosis, messages
+from configs.errors import ConfigError
+from configs.options import MISSING
+from configs.schema import RunConfig
+from configs.store import CONFIG_DIR, ROOT, register
+
+_HYDRA_IS_ONE_PER_PROCESS = threading.Lock()
+
+
+def compose(overrides: Sequence[str] = (), *, require: Sequence[str] = ()) -> RunConfig:
+    """Returns the configuration that the overrides choose.
+
+    Args:
+        overrides: words of Hydra's grammar: `search=greedy`, `policy.temperature=0.7`, `engine@critic.engine=openai`; `run=NAME`
+            stands for `run.name=NAME`.
+        require: dotted keys that the caller cannot do without although the schema allows null: `("training",)`. `"task"` asks for a
+            task that has questions of its own.
+
+    Raises:
+        ConfigError: a name, a value or a combination was refused, or a file that an option names does not exist.
+    """
+    config = from_mapping(_composition([_spelled_out(word) for word in overrides]))
+    problems = [*_missing_files(config), *messages.unmet_requirements(config, require)]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return config
+
+
+def from_mapping(mapping: Mapping[str, Any]) -> RunConfig:
+    """Returns the configuration that plain data describes (of a run directory, say).
+
+    Raises:
+        ConfigError: the data does not follow the schema.
+    """
+    missing = list(_missing_values(mapping))
+    if missing:
+        raise ConfigError("\n".join(messages.missing_value(key, mapping) for key in missing))
+    try:
+        return RunConfig.model_validate_json(json.dumps(mapping), strict=True)
+    except ValidationError as error:
+        raise ConfigError("\n".join(messages.explain(error, mapping))) from None
+
+
+def to_yaml(config: RunConfig) -> str:
+    """Returns the whole configuration as YAML; `from_yaml` is its inverse."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def from_yaml(text: str) -> RunConfig:
+    """Returns the configuration that `to_yaml` wrote.
+
+    Raises:
+        ConfigError: the text is no YAML mapping, or does not follow the schema.
+    """
+    try:
+        mapping = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"the configuration is not valid YAML: {error}") from None
+    if not isinstance(mapping, dict):
+        raise ConfigError(f"the configuration must be a YAML mapping of groups and is {type(mapping).__name__}; restore the file")
+    return from_mapping(mapping)
+
+
+def sweep(overrides: Sequence[str]) -> list[list[str]]:
+    """Returns one list of overrides per combination of the comma lists, ranges and choices in `overrides`, as `-m` of Hydra does.
+
+    Raises:
+        ConfigError: a word does not follow Hydra's grammar.
+    """
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # loads the plugins: 50 ms that only -m needs
+
+    parsed = _parse([_spelled_out(word) for word in overrides])
+    return [list(job) for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None) for job in batch]
+
+
+def group_options(group: str) -> list[str]:
+    """Returns the options that a group offers: `["greedy", "best_of_n", "critique_loop"]` for search, presets and experiments else."""
+    register()
+    with _HYDRA_IS_ONE_PER_PROCESS, hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        return diagnosis.visible_options(group)
+
+
+def _composition(overrides: list[str]) -> dict[str, Any]:
+    """Returns Hydra's composition as plain data, missing values as `MISSING`."""
+    register()
+    parsed = _parse(overrides)
+    complaints = diagnosis.refused_words(parsed)
+    if complaints:
+        raise ConfigError("\n".join(complaints))
+    with _HYDRA_IS_ONE_PER_PROCESS, hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        try:
+            tree = hydra.compose(ROOT, overrides=overrides)
+            plain = OmegaConf.to_container(tree, resolve=True)
+        except (HydraException, OmegaConfBaseException, ValueError) as error:  # Hydra raises bare ValueErrors, too
+            raise ConfigError("\n".join(diagnosis.diagnose(parsed, error))) from None
+        except yaml.YAMLError as error:
+            raise ConfigError(f"a configuration file is not valid YAML: {error}") from None
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _parse(overrides: Sequence[str]) -> list[Any]:
+    """Returns Hydra's parse of each word.
+
+    Raises:
+        ConfigError: with the word that does not follow the grammar.
+    """
+    parser, parsed = OverridesParser.create(), []
+    for word in overrides:
+        try:
+            parsed.extend(parser.parse_overrides([word]))
+        except HydraException as error:
+            raise ConfigError(diagnosis.bad_word(word, error)) from None
+    return parsed
+
+
+def _spelled_out(word: str) -> str:
+    """Returns `run=NAME` as `run.name="NAME"` (quoted: a name like 2024 stays a text), any other word as it is."""
+    if not word.startswith("run="):
+        return word
+    name = word.removeprefix("run=")
+    return f'run.name="{name}"' if re.fullmatch(r"[\w.-]+", name) and name != "null" else f"run.name={name}"
+
+
+def _missing_values(value: Any, key: str = "") -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _missing_values(item, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, str) and value == MISSING:
+        yield key
+
+
+def _missing_files(config: RunConfig) -> Iterator[str]:
+    """Yields a complaint for each file or folder that an option names and that is not there."""
+    named: list[tuple[str, str | None, str | None]] = [
+        ("safety.rules", config.safety.rules, "default"),
+        ("critic.calibration", config.critic.calibration, "bundled"),
+    ]
+    if config.task.name in ("jsonl", "gsm8k"):
+        named.append(("task.path", config.task.path, None))
+    for key, value, bundled in named:
+        if value is not None and value != bundled and not Path(value).expanduser().exists():
+            yield messages.missing_file(key, value)
+    if config.training is not None and config.training.method != "grpo":
+        for folder in config.training.from_runs:
+            if not folder.expanduser().exists():
+                yield messages.missing_file("training.from_runs", str(folder))
+    yield from messages.unusable_models(config)

@@ -1,0 +1,127 @@
+"""Why Hydra refused the words of a command line, in our own words.
+
+Runs only after a failure, inside the Hydra context in which it happened, so that a good command line pays nothing for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from configs.messages import closest, unknown_key
+from configs.options import groups, options, tag_of
+from configs.store import ROOT
+
+
+def group_names() -> list[str]:
+    """Returns the groups that Hydra can choose from, experiment included."""
+    names = GlobalHydra.instance().config_loader().list_groups("")
+    return sorted(name for name in names if name in groups() or name == "experiment")
+
+
+def visible_options(group: str) -> list[str]:
+    """Returns the options of a group that are meant to be chosen."""
+    names: list[str] = GlobalHydra.instance().config_loader().get_group_options(group, ObjectType.CONFIG)
+    order = [choice.value for choice in groups().get(group, ())]
+    visible = [name for name in names if not name.startswith("_")]
+    return sorted(visible, key=lambda name: (order.index(name) if name in order else -1, name))
+
+
+def bad_word(word: str, error: HydraException) -> str:
+    """Returns the complaint about a word that does not follow Hydra's grammar."""
+    reason = str(error).strip().splitlines()[0]
+    return f"'{word}' is no valid override ({reason}); write key=value, and quote a value with special characters: 'key=\"...\"'"
+
+
+def refused_words(overrides: Sequence[Override]) -> list[str]:
+    """Returns complaints about words that Hydra would take and that cannot be meant."""
+    return [complaint for override in overrides for complaint in _refused_word(override)]
+
+
+def _refused_word(override: Override) -> Iterator[str]:
+    if override.is_delete():
+        return
+    key, group = override.key_or_group, override.key_or_group.partition(".")[0]
+    if override.is_sweep_override():
+        yield f"{override.input_line} lists several values; add -m to run each of them, or write a list as '{key}=[...]'"
+    elif key in (*groups(), "experiment") and not isinstance(override.value(), (str, int, float, dict)):
+        yield f"{override.input_line} does not choose one option of {key}; name one, or leave {key} out"
+    parent, _, last = key.rpartition(".")
+    if parent in groups() and tag_of(parent) == last:
+        yield f"{key} is chosen with its group; write {parent}={override.value()}"
+    elif parent.endswith(".engine") and group in groups() and last == tag_of("engine"):
+        yield f"{key} is chosen with its group; write engine@{parent}={override.value()}"
+
+
+def diagnose(overrides: Sequence[Override], error: Exception) -> list[str]:
+    """Returns what was wrong with the words, or Hydra's own first line where none of them is to blame."""
+    names = group_names()
+    words = [override for override in overrides if not override.is_hydra_override()]
+    choices = [override for override in words if override.key_or_group in names]
+    complaints = [complaint for override in choices for complaint in _bad_choice(override)]
+    if complaints:
+        return complaints
+    tree = _tree(choices)
+    for override in words:
+        key = override.key_or_group
+        if override in choices or override.is_add() or override.is_delete():
+            continue
+        if "." not in key and key not in tree:
+            meant = closest(key, [*names, *groups(), *(option.key for option in options())])
+            complaints.append(f"{key} is no option and no group; did you mean {' or '.join(meant)}?" if meant else _no_option(key, names))
+        elif not _holds(tree, key):
+            complaints.append(unknown_key(key, tree))
+    return complaints or [_first_line(error)]
+
+
+def _bad_choice(override: Override) -> Iterator[str]:
+    group, value = override.key_or_group, override.value()
+    if override.is_delete():
+        return
+    available = visible_options(group)
+    if str(value) not in available:
+        meant = closest(str(value), available, count=1)
+        hint = f"did you mean {group}={meant[0]}? " if meant else ""
+        yield f"{group} ({value}) is no such option; {hint}choose one of: {', '.join(available)}"
+    elif override.package is not None and group == "engine" and override.package not in _engine_packages():
+        places = ", ".join(f"engine@{name}" for name in _engine_packages())
+        yield f"engine@{override.package} is no place for an engine; choose one of: {places}"
+
+
+def _engine_packages() -> list[str]:
+    return [f"{group}.engine" for group, choices in groups().items() if "engine" in choices[0].model.model_fields]
+
+
+def _tree(choices: Sequence[Override]) -> dict[str, Any]:
+    """Returns the composition of the group choices alone."""
+    try:
+        plain = OmegaConf.to_container(hydra.compose(ROOT, overrides=[override.input_line for override in choices]))
+    except (HydraException, OmegaConfBaseException):
+        plain = OmegaConf.to_container(hydra.compose(ROOT))
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _holds(tree: Any, key: str) -> bool:
+    for part in key.split("."):
+        if not isinstance(tree, dict) or part not in tree:
+            return isinstance(tree, list)
+        tree = tree[part]
+    return True
+
+
+def _no_option(key: str, names: Sequence[str]) -> str:
+    return f"{key} is no option and no group; the groups are: {', '.join(names)}; --help lists every option"
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"the configuration was refused: {'; '.join(lines[:2])}"

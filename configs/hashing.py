@@ -1,0 +1,63 @@
+"""Two configurations have one hash exactly when they should give the same results; `difference` says where two part."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from configs.schema import Operational, RunConfig
+
+_ABSENT = object()
+
+
+def config_hash(config: RunConfig) -> str:
+    """Returns 16 hex digits over the canonical JSON of every option that influences results.
+
+    Options marked `OPERATIONAL` in the schema are left out: run.name, run.output_dir, run.concurrency, time-outs, memory sizes.
+    """
+    canonical = json.dumps(influential(config), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def influential(config: BaseModel) -> dict[str, Any]:
+    """Returns the options that influence results, as plain data."""
+    return {
+        name: _plain(getattr(config, name))
+        for name, field in type(config).model_fields.items()
+        if not any(isinstance(item, Operational) for item in field.metadata)
+    }
+
+
+def difference(old: RunConfig, new: RunConfig) -> list[str]:
+    """Returns a line "key: old -> new" for each option that influences results and is not the same."""
+    before, after = dict(_leaves("", influential(old))), dict(_leaves("", influential(new)))
+    keys = [*before, *(key for key in after if key not in before)]
+    return [
+        f"{key}: {_shown(before.get(key, _ABSENT))} -> {_shown(after.get(key, _ABSENT))}"
+        for key in keys
+        if before.get(key, _ABSENT) != after.get(key, _ABSENT)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return influential(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
+
+
+def _leaves(prefix: str, tree: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    leaves: list[tuple[str, Any]] = []
+    for name, value in tree.items():
+        key = f"{prefix}.{name}" if prefix else name
+        leaves += _leaves(key, value) if isinstance(value, Mapping) else [(key, value)]
+    return leaves
+
+
+def _shown(value: Any) -> str:
+    return "(absent)" if value is _ABSENT else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,196 @@
+"""What a refused configuration is told: the dotted key, the value, the rule, the way out. One line per mistake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from configs.options import MISSING, Option, find, groups, options, tag_of
+from configs.schema import POCKET, EngineConfig, RunConfig, TransformersEngineConfig, VllmEngineConfig
+
+_CLOSE = 0.6  # similarity in [0, 1] from which a name is offered as the one that was meant
+_ROLES_WITH_ENGINE = tuple(group for group, choices in groups().items() if "engine" in choices[0].model.model_fields)
+
+
+def missing_value(key: str, tree: Mapping[str, Any]) -> str:
+    """Returns the complaint about a value that has to be given and is not in `tree`."""
+    option = _option(key, tree)
+    return f"{key} is missing ({option.description.rstrip('.')}); set {key}=VALUE" if option else f"{key} is missing; set {key}=VALUE"
+
+
+def missing_file(key: str, value: str) -> str:
+    """Returns the complaint about a file or folder that does not exist."""
+    return f"{key} ({value}) must be an existing file or folder, and there is none (seen from {Path.cwd()}); correct the path"
+
+
+def unknown_key(key: str, tree: Mapping[str, Any]) -> str:
+    """Returns the complaint about a key that the composed `tree` does not have."""
+    holder = next((role for role in _ROLES_WITH_ENGINE if key.startswith(f"{role}.engine.")), None)
+    group = key.partition(".")[0]
+    where, place = (f"{holder}.engine", "engine") if holder else (group, group)
+    choices = [option.choice for option in find(key) if option.choice]
+    chosen = _lookup(tree, f"{where}.{tag_of(place)}") if place in groups() else None
+    select = f"engine@{where}" if holder else group
+    if choices and chosen is None:
+        return f"{key} is an option of {_any_of(select, choices)}, and {where} is null; add {select}={choices[0]}"
+    if choices:
+        way_out = f"choose {select}={choices[0]} or leave it out"
+        return f"{key} is an option of {_any_of(select, choices)}, and {select}={chosen} was chosen; {way_out}"
+    meant = closest(key, [option.key for option in options()] if not holder else [f"{holder}.{option.key}" for option in options()])
+    way_out = f"did you mean {' or '.join(meant)}?" if meant else "--help lists every option"
+    return f"{key} is no option; {way_out}"
+
+
+def closest(name: str, names: Sequence[str], *, count: int = 3) -> list[str]:
+    """Returns the names most similar to `name`, best first; a name without its group is found, too."""
+
+    def similarity(candidate: str) -> float:
+        whole = SequenceMatcher(None, name, candidate).ratio()
+        group, _, last = candidate.partition(".")
+        own_group, _, own_last = name.rpartition(".")
+        if not own_group:
+            return max(whole, SequenceMatcher(None, name, last).ratio())
+        return max(whole, 0.9 * SequenceMatcher(None, own_last, last).ratio() if own_group != group and last else 0.0)
+
+    scored = sorted(((similarity(candidate), candidate) for candidate in dict.fromkeys(names)), reverse=True)
+    return [candidate for score, candidate in scored[:count] if score >= _CLOSE and score >= scored[0][0] - 0.15]
+
+
+def explain(error: ValidationError, mapping: Mapping[str, Any]) -> list[str]:
+    """Returns one line per mistake that pydantic found in `mapping`."""
+    return list(dict.fromkeys(_explain(details, mapping) for details in error.errors(include_url=False)))
+
+
+def _explain(details: ErrorDetails, mapping: Mapping[str, Any]) -> str:
+    key, kind = _dotted(details["loc"], mapping), details["type"]
+    if kind == "value_error":
+        message = str(details["ctx"]["error"])
+        return message if message.startswith(key) else f"{key}: {message}"
+    if kind == "missing":
+        return missing_value(key, mapping)
+    if kind == "extra_forbidden":
+        return unknown_key(key, mapping)
+    value = json.dumps(_lookup(mapping, key), ensure_ascii=False)
+    place, is_role = (key.removesuffix(".engine"), True) if key.endswith(".engine") else (key, False)
+    if is_role and place in _ROLES_WITH_ENGINE:
+        return f"{key} ({value}) must be null or an engine; write engine@{key}=vllm, or another of {', '.join(_values('engine'))}"
+    if key in groups() and tag_of(key):
+        return f"{key} ({value}) must be one of its alternatives; choose {_any_of(key, _values(key))}"
+    if key in groups():
+        return f"{key} ({value}) must be a group of options; set {key}.OPTION=VALUE, --help lists them"
+    option = _option(key, mapping)
+    if option is None:  # inside a list: policy.factors.0.name
+        whole = key[: key.index(part)] if (part := next((f".{part}" for part in key.split(".") if part.isdigit()), "")) else key
+        holder = _option(whole, mapping)
+        return f"{key} ({value}) is refused: {details['msg']}" + (
+            f"; {whole} must be {holder.rule}" if holder else "; --help lists every option"
+        )
+    return f"{key} ({value}) must be {_way_out(option, key, _lookup(mapping, key))}"
+
+
+def _option(key: str, tree: Mapping[str, Any]) -> Option | None:
+    """Returns the option with this key: among several alternatives that of the chosen one."""
+    found = find(key)
+    chosen = {_lookup(tree, f"{parent}.{tag}") for parent, tag in _tags_above(key)}
+    return next((option for option in found if option.choice in chosen), found[0] if found else None)
+
+
+def _way_out(option: Option, key: str, value: Any) -> str:
+    """Returns rule and way out for a value that breaks the type or the bounds of its option."""
+    if "a text" in option.rule and isinstance(value, (int, float)):
+        return f"{option.rule}; quote it: '{key}=\"{value}\"'"
+    if option.default == MISSING:
+        return f"{option.rule}; {option.description}"
+    return f"{option.rule}; the default is {json.dumps(option.default, ensure_ascii=False)}"
+
+
+def _tags_above(key: str) -> Iterator[tuple[str, str]]:
+    group, _, rest = key.partition(".")
+    if rest.startswith("engine."):
+        yield f"{group}.engine", "kind"
+    elif group in groups() and (tag := tag_of(group)):
+        yield group, tag
+
+
+def _dotted(location: tuple[int | str, ...], mapping: Mapping[str, Any]) -> str:
+    """Returns pydantic's location as a dotted key: without the tags and type names that it puts in for unions."""
+    key: list[str] = []
+    current: Any = mapping
+    skip_tag = False
+    for part in location:
+        if skip_tag:
+            skip_tag = False
+            continue
+        if isinstance(current, Mapping):
+            key.append(str(part))
+            current = current.get(part)
+            path = ".".join(key)
+            skip_tag = (path in groups() and tag_of(path) is not None) or (path.endswith(".engine") and path.count(".") == 1)
+        elif isinstance(current, list) and isinstance(part, int):
+            key.append(str(part))
+            current = current[part]
+    return ".".join(key)
+
+
+def _lookup(tree: Any, key: str) -> Any:
+    """Returns the value at a dotted key; None where there is none."""
+    for part in key.split(".") if key else ():
+        if isinstance(tree, Mapping):
+            tree = tree.get(part)
+        elif isinstance(tree, list) and part.isdigit():
+            tree = tree[int(part)]
+        else:
+            return None
+    return tree
+
+
+def _values(group: str) -> list[str]:
+    return [choice.value for choice in groups()[group] if choice.value]
+
+
+def _any_of(select: str, values: Sequence[str]) -> str:
+    return " or ".join(f"{select}={value}" for value in dict.fromkeys(values))
+
+
+def unmet_requirements(config: RunConfig, require: Sequence[str]) -> Iterator[str]:
+    """Yields a complaint for each key that the caller needs and that is null."""
+    data = config.model_dump(mode="json")
+    for key in require:
+        if key == "task" and config.task.name == "user":
+            others = " | ".join(name for name in _values("task") if name != "user")
+            yield f"task (user) has no questions of its own; choose task={others}"
+        elif _lookup(data, key) is None:
+            way_out = f"choose {key}={' | '.join(_values(key))}" if key in groups() else f"set {key}=VALUE"
+            yield f"{key} is missing and this command needs it; {way_out}"
+
+
+def unusable_models(config: RunConfig) -> Iterator[str]:
+    """Yields a complaint for a model folder that is not there, and for pocket prompts in front of a model that cannot read them."""
+    speaking = {
+        "policy": True,
+        "critic": config.critic.kind != "none",
+        "reflector": config.reflector.kind == "model",
+        "summarizer": config.summarizer.kind == "model",
+    }
+    for role in _ROLES_WITH_ENGINE:
+        group = getattr(config, role)
+        engine: EngineConfig = config.engine if group.engine is None else group.engine
+        if not speaking[role] or not isinstance(engine, (VllmEngineConfig, TransformersEngineConfig)):
+            continue
+        key = "engine.model" if group.engine is None else f"{role}.engine.model"
+        if engine.model == POCKET or Path(engine.model).expanduser().is_dir():
+            continue
+        if engine.model.startswith((".", "/", "~")):
+            yield missing_file(key, engine.model)
+            return
+        if group.prompts == "pocket" and "pocket" not in engine.model.lower():
+            yield (
+                f"{role}.prompts (pocket) needs a model that was trained with the pocket's special tokens, and {key} is {engine.model}; "
+                f"choose experiment=chat for all roles, or {role}=chat"
+            )

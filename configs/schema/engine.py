@@ -1,0 +1,163 @@
+"""How a model is reached: one group of options for each kind of engine.
+
+Chosen with `engine=vllm | openai | transformers | scripted`. A role gets an engine of its own with `engine@policy.engine=openai
+policy.engine.base_url=...`; roles without one share `engine`, and so do roles whose engine has equal options: the models are
+hashable, so that one engine is opened per distinct configuration.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+import agents
+from configs.schema.base import OPERATIONAL, Group
+
+POCKET = "pocket"
+"""Name of the embedded model."""
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+def resolve_model(name: str) -> str:
+    """Returns where the weights of a model lie: the embedded folder for "pocket", else the folder or hub id as it was given."""
+    if name == POCKET:
+        return str(Path(agents.__file__).parent / "pocket")
+    return str(Path(name).expanduser()) if name.startswith("~") else name
+
+
+class _Engine(Group):
+    """What every engine can do."""
+
+    def options(self) -> dict[str, Any]:
+        """Returns the keywords that open the engine, `kind` left out and the model resolved to a folder or hub id."""
+        options = self.model_dump(exclude={"kind"})
+        for name in ("model", "tokenizer"):
+            if options.get(name) is not None:
+                options[name] = resolve_model(options[name])
+        return options
+
+
+class VllmEngineConfig(_Engine):
+    """vLLM inside this process: the default. Needs the extra `cpu` or `gpu`."""
+
+    kind: Literal["vllm"] = "vllm"
+    """vLLM inside this process."""
+    model: str = POCKET
+    """Folder or hub id of the weights; "pocket" is the model that comes with the package."""
+    tokenizer: str | None = None
+    """Folder or hub id of another tokenizer; null: the model's own."""
+    dtype: Dtype = "auto"
+    """Number format of weights and activations; auto: what the model's config.json says."""
+    max_model_len: int | None = Field(None, ge=2)
+    """Longest prompt plus completion, in tokens; null: the model's own limit."""
+    max_num_seqs: Annotated[int, OPERATIONAL] = Field(64, ge=1)
+    """Sequences computed at once; a request for n samples counts n times."""
+    kv_cache_gib: Annotated[float | None, OPERATIONAL] = Field(None, gt=0)
+    """KV cache in GiB; null: 1 GiB on a CPU, on a GPU what gpu_memory_utilization leaves."""
+    gpu_memory_utilization: Annotated[float, OPERATIONAL] = Field(0.85, gt=0, le=1)
+    """Share of the GPU's memory that the engine may take; ignored on a CPU and where kv_cache_gib is set."""
+    tensor_parallel_size: int = Field(1, ge=1)
+    """GPUs that one copy of the model is split over."""
+    block_size: Literal[16, 32, 64, 128] = 32
+    """Tokens in a block of the prefix cache; a shared prefix is found again in whole blocks only."""
+    enforce_eager: bool = False
+    """Leave out torch.compile and CUDA graphs: a faster start, slower steps."""
+    cpu_threads: Annotated[int | None, OPERATIONAL] = Field(None, ge=1)
+    """OpenMP threads on a CPU; null: all cores that the process may use."""
+    seed: int = Field(0, ge=0)
+    """Seed of the requests that carry none."""
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], OPERATIONAL] = "WARNING"
+    """How much vLLM logs."""
+
+
+class OpenaiEngineConfig(_Engine):
+    """A server with /v1/completions that takes and returns token ids (vLLM does), or several replicas of it."""
+
+    kind: Literal["openai"] = "openai"
+    """An OpenAI-compatible server."""
+    base_url: str | tuple[str, ...] = Field("http://127.0.0.1:8000/v1", min_length=1)
+    """Address of the server, or a list with one address per replica; the least busy replica gets the request."""
+    model: str | None = None
+    """Model name that the server knows; null: the first one that it lists."""
+    tokenizer: str | None = None
+    """Folder or hub id of the tokenizer; null: the model root that the server reports."""
+    context_length: int | None = Field(None, ge=2)
+    """Longest prompt plus completion, in tokens; null: what the server reports."""
+    api_key_env: Annotated[str | None, OPERATIONAL] = None
+    """Name of the environment variable that holds the API key; null: no key is sent."""
+    max_in_flight: Annotated[int, OPERATIONAL] = Field(256, ge=1)
+    """Requests in flight over all replicas."""
+    timeout_s: Annotated[float, OPERATIONAL] = Field(600.0, gt=0)
+    """Longest wait for one request, in seconds."""
+    max_retries: Annotated[int, OPERATIONAL] = Field(4, ge=0)
+    """Further attempts after a connection error, HTTP 429 or 503."""
+
+
+class TransformersEngineConfig(_Engine):
+    """Plain torch in this process, for machines without vLLM."""
+
+    kind: Literal["transformers"] = "transformers"
+    """Plain torch in this process."""
+    model: str = POCKET
+    """Folder or hub id of the weights; "pocket" is the model that comes with the package."""
+    tokenizer: str | None = None
+    """Folder or hub id of another tokenizer; null: the model's own."""
+    dtype: Dtype = "float32"
+    """Number format of weights and activations; auto: what the model's config.json says."""
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    """cpu, cuda, cuda:1 or mps; auto: cuda where there is one, else cpu."""
+    max_model_len: int | None = Field(None, ge=2)
+    """Longest prompt plus completion, in tokens; null: the model's own limit."""
+    max_num_seqs: Annotated[int, OPERATIONAL] = Field(64, ge=1)
+    """Samples of one request computed at once; more run in several batches."""
+    seed: int = Field(0, ge=0)
+    """Seed of the requests that carry none."""
+
+
+class ScriptRule(Group):
+    """One request that a scripted engine expects, and its answer."""
+
+    reply: str | tuple[str, ...]
+    """The completion; a list holds one per sample."""
+    match: str | None = None
+    """Text that must occur in the prompt, otherwise the request fails."""
+
+
+class ScriptedEngineConfig(_Engine):
+    """A deterministic model for tests and dry runs; it fails when its script runs out."""
+
+    kind: Literal["scripted"] = "scripted"
+    """A deterministic model for tests and dry runs."""
+    script: tuple[ScriptRule, ...] = ()
+    """The expected requests in their order, one rule each: {reply: text or list of texts, match: text or null}."""
+    function: str | None = Field(None, pattern=r"^[\w.]+:[\w.]+$")
+    """"package.module:name" of a function (prompt_text, sample_index, rng) -> str that answers every request."""
+    special_tokens: tuple[str, ...] | None = None
+    """Texts that are one token each; null: the marks of common chat templates."""
+    context_length: int = Field(4096, ge=2)
+    """Longest prompt plus completion, in tokens."""
+    latency_s: Annotated[float, OPERATIONAL] = Field(0.0, ge=0)
+    """Seconds that each request takes."""
+    die_after: int | None = Field(None, ge=0)
+    """The engine dies at the request after this many; null: never."""
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if bool(self.script) == bool(self.function):
+            raise ValueError(
+                "the scripted engine needs exactly one of script and function; set function=package.module:name, or script=[{reply: ...}]"
+            )
+        return self
+
+    def options(self) -> dict[str, Any]:
+        """Returns the keywords that open the engine; special_tokens is left out where the engine's own list is meant."""
+        return {name: value for name, value in super().options().items() if not (name == "special_tokens" and value is None)}
+
+
+EngineConfig = Annotated[
+    VllmEngineConfig | OpenaiEngineConfig | TransformersEngineConfig | ScriptedEngineConfig, Field(discriminator="kind")
+]
+"""Any engine; `kind` says which."""

@@ -1,0 +1,39 @@
+"""Options of the policy: the role that writes the steps of a thought."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from agents.nouns import ThoughtFactor
+from configs.schema.base import Group, PromptFamily
+from configs.schema.engine import EngineConfig
+
+
+class PolicyConfig(Group):
+    """The reasoner that writes steps."""
+
+    engine: EngineConfig | None = None
+    """The policy's own engine; null: the shared one. Chosen with engine@policy.engine=vllm."""
+    prompts: PromptFamily = "pocket"
+    """Family of prompts: pocket for a model trained with the pocket's special tokens, chat for any model with a chat template."""
+    factors: tuple[ThoughtFactor, ...] = ()
+    """Thought factors a step can be written under, each {name, opening, description}; empty: the policy chooses freely."""
+    temperature: float = Field(1.0, ge=0, le=10)
+    """Sampling temperature; 0 is greedy."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Nucleus of the sampling distribution; below 1 the recorded logprobs no longer describe the sampler, which biases training."""
+    max_step_tokens: int = Field(48, ge=1)
+    """Longest step, in tokens; a longer one is cut and marked as unfinished."""
+    max_answer_tokens: int = Field(256, ge=1)
+    """Longest continuation where a strategy generates through to the answer, in tokens."""
+    step_stop: tuple[str, ...] = Field(("\n\n",), min_length=1)
+    """Strings that end a step."""
+
+    @model_validator(mode="after")
+    def _factors_have_different_names(self) -> Self:
+        names = [factor.name for factor in self.factors]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"policy.factors names {', '.join(sorted(twice))} twice; give every factor a name of its own")
+        return self

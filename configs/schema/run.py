@@ -1,0 +1,175 @@
+"""`RunConfig`: everything that a command needs to know, frozen, and the rules between its groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from configs.schema.base import OPERATIONAL, Group
+from configs.schema.budget import BudgetConfig
+from configs.schema.critic import CriticConfig
+from configs.schema.engine import EngineConfig, VllmEngineConfig
+from configs.schema.policy import PolicyConfig
+from configs.schema.reflector import ReflectorConfig
+from configs.schema.safety import SafetyConfig
+from configs.schema.search import BestOfNConfig, CritiqueLoopConfig, SearchConfig
+from configs.schema.summarizer import SummarizerConfig
+from configs.schema.task import PocketTaskConfig, TaskConfig, UserTaskConfig
+from configs.schema.training import TrainingConfig
+
+EngineRole = Literal["policy", "critic", "reflector", "summarizer"]
+"""Roles that speak through an engine."""
+
+
+class RunOptions(Group):
+    """How a run is named, carried out and stored."""
+
+    name: Annotated[str | None, OPERATIONAL] = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the run's directory; the name of an unfinished run resumes it. null: made from the time. `run=NAME` for short."""
+    seed: int = Field(0, ge=0)
+    """Seed of the search; with the question it determines every random choice."""
+    concurrency: Annotated[int, OPERATIONAL] = Field(64, ge=1)
+    """Questions in flight at once."""
+    output_dir: Annotated[Path, OPERATIONAL] = Path("runs")
+    """Folder in which runs are stored."""
+    show_progress: Annotated[bool, OPERATIONAL] = True
+    """Show a progress bar."""
+
+
+class RunConfig(Group):
+    """The whole configuration of a command."""
+
+    engine: EngineConfig = VllmEngineConfig()
+    """The shared engine: how the model is reached."""
+    policy: PolicyConfig = PolicyConfig()
+    """The role that writes the steps of a thought."""
+    critic: CriticConfig = CriticConfig()
+    """The role that judges steps."""
+    reflector: ReflectorConfig = ReflectorConfig()
+    """The role that decides what follows a wrong step."""
+    summarizer: SummarizerConfig = SummarizerConfig()
+    """The role that tells the user what the thought came to."""
+    safety: SafetyConfig = SafetyConfig()
+    """The checker of questions and answers against the rules."""
+    search: SearchConfig = CritiqueLoopConfig()
+    """How the reasoning tree grows and the answer is chosen."""
+    task: TaskConfig = PocketTaskConfig()
+    """Where questions come from."""
+    budget: BudgetConfig = BudgetConfig()
+    """What a question may cost."""
+    training: TrainingConfig | None = None
+    """How the policy is trained; null where nothing is trained."""
+    run: RunOptions = RunOptions()
+    """How the run is named, carried out and stored."""
+
+    def engine_of(self, role: EngineRole) -> EngineConfig:
+        """Returns the engine that a role speaks through: its own one, or the shared one. Equal configurations mean one engine."""
+        own: EngineConfig | None = getattr(self, role).engine
+        return self.engine if own is None else own
+
+    @model_validator(mode="after")
+    def _choices_go_together(self) -> Self:
+        conflicts = [conflict for rule in _RULES for conflict in rule(self)]
+        if conflicts:
+            raise ValueError("\n".join(conflicts))
+        return self
+
+
+def _tokens_fit(config: RunConfig) -> Iterator[str]:
+    """A step fits into an answer, and what one request may generate fits into the budget."""
+    step, answer, cap = config.policy.max_step_tokens, config.policy.max_answer_tokens, config.budget.max_tokens
+    if step > answer:
+        yield f"policy.max_step_tokens ({step}) must be at most policy.max_answer_tokens ({answer}); lower the first or raise the second"
+    if cap is None:
+        return
+    if step > cap:
+        yield f"policy.max_step_tokens ({step}) must be at most budget.max_tokens ({cap}); lower the first or raise the second"
+    elif isinstance(config.search, BestOfNConfig) and config.search.num_samples * step > cap:
+        num_samples = config.search.num_samples
+        yield (
+            f"search.num_samples ({num_samples}) times policy.max_step_tokens ({step}) must be at most budget.max_tokens ({cap}), "
+            "or no sample could finish its first step; "
+            f"set budget.max_tokens to {num_samples * answer} or lower search.num_samples"
+        )
+    if config.critic.kind == "working" and config.critic.max_tokens > cap:
+        check = config.critic.max_tokens
+        yield f"critic.max_tokens ({check}) must be at most budget.max_tokens ({cap}); lower the first or raise the second"
+
+
+def _search_has_a_critic(config: RunConfig) -> Iterator[str]:
+    """A strategy that ranks by scores has somebody who gives them."""
+    if config.critic.kind != "none":
+        return
+    search = config.search
+    if isinstance(search, CritiqueLoopConfig):
+        yield (
+            "search.strategy (critique_loop) needs a critic and critic.kind is none; "
+            "set critic.kind to working or token, or choose search=best_of_n or search=greedy"
+        )
+    if isinstance(search, BestOfNConfig) and search.selection != "majority" and search.logprob_weight == 0:
+        yield (
+            f"search.selection ({search.selection}) needs scores, critic.kind is none and search.logprob_weight is 0; "
+            "set critic.kind to working or token, search.logprob_weight above 0, or search.selection to majority"
+        )
+
+
+def _samples_differ(config: RunConfig) -> Iterator[str]:
+    """Several samples of one prompt are drawn at a temperature above 0."""
+    search = config.search
+    if isinstance(search, BestOfNConfig) and search.num_samples > 1:
+        temperature = config.policy.temperature if search.temperature is None else search.temperature
+        if temperature == 0:
+            key = "policy.temperature" if search.temperature is None else "search.temperature"
+            yield f"{key} (0) makes search.num_samples ({search.num_samples}) equal copies; set it above 0, or choose search=greedy"
+    if isinstance(search, CritiqueLoopConfig) and config.policy.temperature == 0:
+        if search.num_children > 1:
+            yield (
+                f"policy.temperature (0) makes search.num_children ({search.num_children}) equal copies; "
+                "set the first above 0 or the second to 1"
+            )
+        elif search.max_children > 1 and search.show_mistakes == 0:
+            yield (
+                f"policy.temperature (0) makes all search.max_children ({search.max_children}) tries at a step the same; "
+                "set it above 0, search.show_mistakes above 0, or search.max_children to 1"
+            )
+
+
+def _factors_exist(config: RunConfig) -> Iterator[str]:
+    """A thought factor that a strategy asks for is one that the policy has."""
+    if not isinstance(config.search, CritiqueLoopConfig):
+        return
+    names = [factor.name for factor in config.policy.factors]
+    for key in ("first_factor", "retry_factor"):
+        name = getattr(config.search, key)
+        if name is not None and name not in names:
+            yield f"search.{key} ({name}) must be one of policy.factors ({', '.join(names) or 'none'}); name one of them, or set null"
+
+
+def _training_is_held_out(config: RunConfig) -> Iterator[str]:
+    """What a training is measured on is not what it learned from."""
+    training, task = config.training, config.task
+    if training is None:
+        return
+    if isinstance(task, UserTaskConfig) and (training.method != "sft" or training.evaluate > 0):
+        yield (
+            f"training.method ({training.method}) needs a set of questions and task.name is user; "
+            "choose task=pocket, reasoning_gym, gsm8k or jsonl" + (", or set training.evaluate to 0" if training.method == "sft" else "")
+        )
+    elif not isinstance(task, UserTaskConfig) and training.evaluate > 0 and task.split in ("train", None):
+        yield (
+            f"task.split ({task.split or 'null'}) must be test or validation in a training with an evaluation: "
+            "it names the held-out questions, and training questions come from the train split anyway; "
+            "set task.split to test, or training.evaluate to 0"
+        )
+
+
+_RULES: tuple[Callable[[RunConfig], Iterator[str]], ...] = (
+    _tokens_fit,
+    _search_has_a_critic,
+    _samples_differ,
+    _factors_exist,
+    _training_is_held_out,
+)

@@ -1,0 +1,19 @@
+"""Options of the safety-spec checker: rules are attached before thinking, and the answer is judged by them afterwards.
+
+The checker decides by the matchers of the rules, so it needs no engine.
+"""
+
+from __future__ import annotations
+
+from configs.schema.base import Group
+
+
+class SafetyConfig(Group):
+    """Checks questions and answers against the rules of a specification."""
+
+    enabled: bool = True
+    """Whether the rules are applied."""
+    rules: str = "default"
+    """YAML file of rules with ids; default: the one that comes with the package."""
+    refuse_before_thinking: bool = False
+    """Refuse a question that a refusal rule matches before any thought is spent on it; otherwise only the answer is judged."""

@@ -1,0 +1,28 @@
+"""Options of the summarizer: the role that tells the user what the hidden thought came to."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from configs.schema.base import Group, PromptFamily
+from configs.schema.engine import EngineConfig
+
+SummarizerKind = Literal["extractive", "model"]
+"""`extractive`: built from the kept steps, without a model. `model`: written by a model."""
+
+
+class SummarizerConfig(Group):
+    """Turns question and hidden thought into the summary that the user sees."""
+
+    kind: SummarizerKind = "extractive"
+    """extractive: built from the kept steps without a model; model: written by a model."""
+    engine: EngineConfig | None = None
+    """The summarizer's own engine; null: the shared one. Chosen with engine@summarizer.engine=vllm."""
+    prompts: PromptFamily = "pocket"
+    """Family of prompts: pocket for a model trained with the pocket's special tokens, chat for any model with a chat template."""
+    max_characters: int = Field(600, ge=40)
+    """Longest summary, in characters."""
+    max_tokens: int = Field(128, ge=1)
+    """Longest summary that a model may write, in tokens."""

@@ -1,0 +1,92 @@
+"""Where questions come from, chosen with `task=pocket | reasoning_gym | gsm8k | jsonl | user`.
+
+The split of a generated or user-supplied question is a function of its hash (`agents.nouns.split_of`), so that no question is
+ever both trained on and measured.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from agents.nouns import Split
+from configs.schema.base import Group
+
+
+class UserTaskConfig(Group):
+    """Questions come one by one from the caller; there is nothing to run over."""
+
+    name: Literal["user"] = "user"
+    """Questions come from the caller."""
+
+
+class _Slice(Group):
+    """What all sets of questions share."""
+
+    limit: int | None = Field(None, ge=1)
+    """Most questions taken; null: all of them."""
+    offset: int = Field(0, ge=0)
+    """Questions left out at the beginning."""
+
+
+class _Dataset(_Slice):
+    """What all sets of questions with splits share."""
+
+    split: Split = "test"
+    """Part of the questions: train, validation or test."""
+
+
+class JsonlTaskConfig(_Slice):
+    """A file with one JSON object per line: {"question": ..., "answer": ...}."""
+
+    name: Literal["jsonl"] = "jsonl"
+    """A file with one question per line."""
+    split: Split | None = None
+    """Part of the questions, by their hash: train, validation or test; null: every line of the file."""
+    path: str
+    """The file; each line holds {"question": text, "answer": text or null}."""
+
+
+class Gsm8kTaskConfig(_Dataset):
+    """Grade-school word problems. Source: GSM8K (arXiv:2110.14168)."""
+
+    name: Literal["gsm8k"] = "gsm8k"
+    """Grade-school word problems."""
+    path: str | None = None
+    """Local JSONL file with the fields question and answer that holds the split, taken whole; null: openai/gsm8k from the hub."""
+
+
+class _Generated(_Dataset):
+    """What all generated questions share."""
+
+    size: int = Field(500, ge=1)
+    """Questions generated for the split."""
+    seed: int = Field(0, ge=0)
+    """Seed of the generator: the same seed gives the same questions."""
+
+
+class ReasoningGymTaskConfig(_Generated):
+    """Problems of the reasoning-gym package; an answer counts only when it is exactly right."""
+
+    name: Literal["reasoning_gym"] = "reasoning_gym"
+    """Problems of the reasoning-gym package."""
+    datasets: tuple[str, ...] = Field(("countdown",), min_length=1)
+    """Names of reasoning-gym datasets, mixed in equal parts."""
+
+
+class PocketTaskConfig(_Generated):
+    """The problem families that the pocket model was trained on."""
+
+    name: Literal["pocket"] = "pocket"
+    """The problem families of the pocket model."""
+    families: tuple[str, ...] = ()
+    """Families of problems, mixed in equal parts; empty: all of them."""
+    levels: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Difficulty levels; empty: the levels that each family is evaluated on."""
+
+
+TaskConfig = Annotated[
+    PocketTaskConfig | ReasoningGymTaskConfig | Gsm8kTaskConfig | JsonlTaskConfig | UserTaskConfig, Field(discriminator="name")
+]
+"""Any source of questions; `name` says which."""
