@@ -131,8 +131,15 @@ class Generator(Protocol):
         ValueError: an empty prompt, n or max_tokens below 1, n above 1 at temperature 0, or a token id outside the vocabulary.
     """
 
-    info: EngineInfo
-    tokenizer: Tokenizer
+    @property
+    def info(self) -> EngineInfo:
+        """What it serves."""
+        ...
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer."""
+        ...
 
     async def generate(self, request: GenerateRequest) -> Generation:
         """Returns `request.n` completions."""
@@ -156,7 +163,10 @@ class Publisher(Protocol):
     ones wait until it is done.
     """
 
-    version: int
+    @property
+    def version(self) -> int:
+        """Publications so far; 0 is the model as it was loaded."""
+        ...
 
     async def publish(self, folder: Path) -> int:
         """Loads the weights of a Hugging Face model folder and returns the new version.
@@ -171,7 +181,10 @@ class Publisher(Protocol):
 class Classifier(Protocol):
     """Reads heads of a model: K labels for a whole prompt. A pooling engine is a process of its own."""
 
-    info: EngineInfo
+    @property
+    def info(self) -> EngineInfo:
+        """What it serves."""
+        ...
 
     async def classify(self, prompts: Sequence[Sequence[int]]) -> Sequence[Sequence[float]]:
         """Returns the raw head outputs, [prompts, labels]."""

@@ -6,6 +6,7 @@ error at the first try, because a second would give the same answer.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
