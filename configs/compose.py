@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,9 +26,7 @@ from configs import diagnosis, messages
 from configs.errors import ConfigError
 from configs.options import MISSING
 from configs.schema import RunConfig
-from configs.store import CONFIG_DIR, ROOT, register
-
-_HYDRA_IS_ONE_PER_PROCESS = threading.Lock()
+from configs.store import ROOT, hydra_context
 
 
 def compose(overrides: Sequence[str] = (), *, require: Sequence[str] = ()) -> RunConfig:
@@ -100,19 +97,17 @@ def sweep(overrides: Sequence[str]) -> list[list[str]]:
 
 def group_options(group: str) -> list[str]:
     """Returns the options that a group offers: `["greedy", "best_of_n", "critique_loop"]` for search, presets and experiments else."""
-    register()
-    with _HYDRA_IS_ONE_PER_PROCESS, hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+    with hydra_context():
         return diagnosis.visible_options(group)
 
 
 def _composition(overrides: list[str]) -> dict[str, Any]:
     """Returns Hydra's composition as plain data, missing values as `MISSING`."""
-    register()
     parsed = _parse(overrides)
     complaints = diagnosis.refused_words(parsed)
     if complaints:
         raise ConfigError("\n".join(complaints))
-    with _HYDRA_IS_ONE_PER_PROCESS, hydra.initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+    with hydra_context():
         try:
             tree = hydra.compose(ROOT, overrides=overrides)
             plain = OmegaConf.to_container(tree, resolve=True)
@@ -133,6 +128,8 @@ def _parse(overrides: Sequence[str]) -> list[Any]:
     parser, parsed = OverridesParser.create(), []
     for word in overrides:
         try:
+            if word.startswith("="):
+                raise HydraException("there is no key")
             parsed.extend(parser.parse_overrides([word]))
         except HydraException as error:
             raise ConfigError(diagnosis.bad_word(word, error)) from None

@@ -6,6 +6,7 @@ Runs only after a failure, inside the Hydra context in which it happened, so tha
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -27,9 +28,10 @@ def group_names() -> list[str]:
     return sorted(name for name in names if name in groups() or name == "experiment")
 
 
-def visible_options(group: str) -> list[str]:
-    """Returns the options of a group that are meant to be chosen."""
+def visible_options(group: str, search_path: Sequence[Path] = ()) -> list[str]:
+    """Returns the options of a group that are meant to be chosen: ours, and those in the folders of `search_path`."""
     names: list[str] = GlobalHydra.instance().config_loader().get_group_options(group, ObjectType.CONFIG)
+    names = [*names, *(file.stem for folder in search_path for file in (folder / group).glob("*.yaml"))]
     order = [choice.value for choice in groups().get(group, ())]
     visible = [name for name in names if not name.startswith("_")]
     return sorted(visible, key=lambda name: (order.index(name) if name in order else -1, name))
@@ -66,7 +68,7 @@ def diagnose(overrides: Sequence[Override], error: Exception) -> list[str]:
     names = group_names()
     words = [override for override in overrides if not override.is_hydra_override()]
     choices = [override for override in words if override.key_or_group in names]
-    complaints = [complaint for override in choices for complaint in _bad_choice(override)]
+    complaints = [complaint for override in choices for complaint in _bad_choice(override, _search_path(overrides))]
     if complaints:
         return complaints
     tree = _tree(choices)
@@ -82,11 +84,11 @@ def diagnose(overrides: Sequence[Override], error: Exception) -> list[str]:
     return complaints or [_first_line(error)]
 
 
-def _bad_choice(override: Override) -> Iterator[str]:
+def _bad_choice(override: Override, search_path: Sequence[Path]) -> Iterator[str]:
     group, value = override.key_or_group, override.value()
     if override.is_delete():
         return
-    available = visible_options(group)
+    available = visible_options(group, search_path)
     if str(value) not in available:
         meant = closest(str(value), available, count=1)
         hint = f"did you mean {group}={meant[0]}? " if meant else ""
@@ -94,6 +96,12 @@ def _bad_choice(override: Override) -> Iterator[str]:
     elif override.package is not None and group == "engine" and override.package not in _engine_packages():
         places = ", ".join(f"engine@{name}" for name in _engine_packages())
         yield f"engine@{override.package} is no place for an engine; choose one of: {places}"
+
+
+def _search_path(overrides: Sequence[Override]) -> list[Path]:
+    """Returns the folders of `hydra.searchpath=[file:///a, ...]`."""
+    values = [override.value() for override in overrides if override.key_or_group == "hydra.searchpath"]
+    return [Path(str(item).removeprefix("file://")) for value in values if isinstance(value, list) for item in value]
 
 
 def _engine_packages() -> list[str]:

@@ -162,7 +162,8 @@ def _type(annotation: Any) -> str:
     if get_origin(annotation) in (Union, types.UnionType):
         if len(models_in(annotation)) > 1:
             return "an engine or null"
-        return " or ".join(_type(part) for part in get_args(annotation))
+        parts = [_type(part) for part in get_args(annotation)]
+        return (" | " if any(" | " in part for part in parts) else " or ").join(parts)
     if get_origin(annotation) is tuple:
         return f"a list of {_type(get_args(annotation)[0]).removeprefix('an ').removeprefix('a ')}s"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

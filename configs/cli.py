@@ -1,0 +1,62 @@
+"""Command lines: flags stay flags (argparse), and the remaining `key=value` words are overrides for `compose`.
+
+parser = argparse.ArgumentParser(prog="graphs.ask")
+parser.add_argument("question")              # before the overrides: the first positional is always the question
+add_override_arguments(parser)
+arguments = parse(parser, argv)
+config = compose(split_overrides(arguments))
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+
+from configs.describe import describe
+from configs.errors import ConfigError
+
+_OVERRIDE = re.compile(r"~[A-Za-z_][\w.@/]*(=.*)?|\+{0,2}[A-Za-z_][\w./]*(@[\w.]+)?=.*", re.DOTALL)
+_OPTIONS = "every option"  # stands for the long text until help is asked for
+
+
+class _OptionsFormatter(argparse.HelpFormatter):
+    """Writes the options of the schema where the epilog stands."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return describe(max(width, 80)) if text == _OPTIONS else super()._fill_text(text, width, indent)
+
+
+def add_override_arguments(parser: argparse.ArgumentParser, *, multirun: bool = False) -> None:
+    """Lets a parser take overrides after its own positionals, and its `--help` list every option.
+
+    With `multirun`, the flag -m asks for one run per combination of comma lists (see `configs.sweep`).
+    """
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="options, listed below")
+    if multirun:
+        parser.add_argument("-m", "--multirun", action="store_true", help="one run per combination: search=greedy,best_of_n run.seed=0,1")
+    parser.formatter_class = _OptionsFormatter
+    parser.epilog = _OPTIONS
+
+
+def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Returns the parsed command line; flags may stand before, between and after the overrides."""
+    return parser.parse_intermixed_args(argv)
+
+
+def is_override(word: str) -> bool:
+    """Returns whether a word has the form of an override: a key, and a value after "="."""
+    return _OVERRIDE.fullmatch(word) is not None
+
+
+def split_overrides(arguments: argparse.Namespace) -> list[str]:
+    """Returns the overrides of a parsed command line.
+
+    Raises:
+        ConfigError: a word is no override, as when a question was not put in quotes.
+    """
+    for word in arguments.overrides:
+        if not is_override(word):
+            quoted = "put a question of several words in quotes" if hasattr(arguments, "question") else "--help lists every option"
+            raise ConfigError(f"'{word}' is no override; write options as key=value; {quoted}")
+    return list(arguments.overrides)

@@ -1,0 +1,65 @@
+"""The `--help` text: every option with its dotted key, default, rule and description, by group."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+
+from configs.compose import group_options
+from configs.options import MISSING, Option, groups, options, tag_of
+from configs.schema import RunConfig
+from configs.store import default_choices
+
+_KEY_COLUMN = 38
+_INTRODUCTION = (
+    "Options are key=value words. GROUP=NAME chooses a preset or an alternative, GROUP.OPTION=VALUE sets one option; the defaults of the "
+    "schema are shown, and a preset may choose others. Lists are written '[a, b]', null is none. experiment=NAME chooses several at once. "
+    "A role gets an engine of its own with engine@policy.engine=openai policy.engine.base_url=..., likewise critic, reflector, summarizer."
+)
+
+
+def describe(width: int = 120) -> str:
+    """Returns the options of all groups as text of at most `width` characters a line, where the words allow it."""
+    blocks = [textwrap.fill(_INTRODUCTION, width), f"experiment=NAME  with NAME one of: {', '.join(group_options('experiment'))}"]
+    blocks += ["\n".join(_group(group, width)) for group in groups()]
+    return "\n\n".join(blocks)
+
+
+def _group(group: str, width: int) -> Iterator[str]:
+    choices, names, default = groups()[group], group_options(group), default_choices()[group]
+    yield f"{group}: {RunConfig.model_fields[group].description}"
+    if tag_of(group):
+        for choice in choices:
+            yield from _line(f"{group}={choice.value}", choice.description + (" (default)" if choice.value == default else ""), width)
+    elif len(names) > 1:
+        yield from _line(f"{group}=NAME", f"Presets: {', '.join(names)}; {default} by default.", width)
+    for labels, members in _by_alternatives(group):
+        if len(labels) < len(choices):
+            yield f"  With {' or '.join(f'{group}={label}' for label in labels)}:"
+        for option in members:
+            shown = "REQUIRED" if option.default == MISSING else json.dumps(option.default, ensure_ascii=False)
+            yield from _line(f"{option.key}={shown}", f"{option.description} [{option.rule}]", width)
+
+
+def _by_alternatives(group: str) -> list[tuple[tuple[str, ...], list[Option]]]:
+    """Returns the options of a group, sorted by the alternatives that share them: most widely shared first."""
+    alike: dict[tuple[str, str, str, str], list[Option]] = {}
+    for option in options():
+        if option.group == group:
+            alike.setdefault((option.key, option.rule, json.dumps(option.default), option.description), []).append(option)
+    sections: dict[tuple[str, ...], list[Option]] = {}
+    for same in alike.values():
+        sections.setdefault(tuple(option.choice or "" for option in same), []).append(same[0])
+    return sorted(sections.items(), key=lambda section: -len(section[0]))
+
+
+def _line(key: str, text: str, width: int) -> Iterator[str]:
+    """Yields a key and its text in two columns; a long key has a line of its own."""
+    wrapped = textwrap.wrap(text, max(width - _KEY_COLUMN, 40), break_long_words=False, break_on_hyphens=False)
+    if len(key) + 4 > _KEY_COLUMN:
+        yield f"  {key}"
+    else:
+        yield f"  {key:<{_KEY_COLUMN - 2}}{wrapped.pop(0)}"
+    for line in wrapped:
+        yield " " * _KEY_COLUMN + line

@@ -1,0 +1,26 @@
+"""Every choice that the package ships, and the words that make each of them complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from configs import group_options
+from configs.options import groups
+from configs.store import CONFIG_DIR
+
+NEEDS = {
+    "engine=scripted": ["engine.function=package.module:reply"],
+    "task=jsonl": ["task.path={folder}"],
+    "training=sft": ["training.from_runs=[{folder}]"],
+    "critic=none": ["search=greedy"],
+}
+"""Choices that are refused alone."""
+
+CHOICES = [f"{group}={name}" for group in (*groups(), "experiment") for name in group_options(group)]
+
+FILES = sorted(path for path in CONFIG_DIR.rglob("*.yaml") if path.parent != CONFIG_DIR)
+
+
+def words_for(choice: str, folder: Path) -> list[str]:
+    """Returns the words that choose `choice` and compose; `folder` is any existing folder."""
+    return [choice, *(word.format(folder=folder) for word in NEEDS.get(choice, []))]
