@@ -1,0 +1,8 @@
+"""Search strategies."""
+
+from graphs.strategies.base import Strategy
+from graphs.strategies.best_of_n import BestOfN
+from graphs.strategies.critique_loop import CritiqueLoop
+from graphs.strategies.greedy import Greedy
+
+__all__ = ["BestOfN", "CritiqueLoop", "Greedy", "Strategy"]

@@ -1,0 +1,59 @@
+"""What a critic's probability is worth.
+
+A critic that says 0.9 may be right 6 times in 10. Its calibration, fitted on validation questions and stored with the model, turns the
+probability p into a log-likelihood ratio, a logit(p) + b (Platt scaling), which is what inference adds up. Families differ, so each has
+its own line where enough was measured; "*" is the rest.
+
+Source: Platt, "Probabilistic outputs for support vector machines" (1999). We drop the prior: the intercept is that of balanced classes,
+so the number is a likelihood ratio and not a posterior.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_CLIP = 1e-4  # a model's certainty is never taken for more than 1 in 10,000
+
+
+@dataclass(frozen=True, slots=True)
+class PlattScaling:
+    """log-likelihood ratio = slope x logit(p) + intercept, in nats."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    def log_likelihood_ratio(self, probability: float) -> float:
+        """Returns log P(verdict | right) - log P(verdict | wrong)."""
+        p = min(max(probability, _CLIP), 1.0 - _CLIP)
+        return self.slope * math.log(p / (1.0 - p)) + self.intercept
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The scalings of one critic form (`token` or `working`) by question family."""
+
+    by_family: Mapping[str, PlattScaling] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path, form: str) -> Calibration:
+        """Reads a calibration file.
+
+        Raises:
+            ValueError: the file is no calibration file, or holds none for this form.
+        """
+        try:
+            stored = json.loads(path.read_text())[form]
+            return cls({family: PlattScaling(line["a"], line["b"]) for family, line in stored.items()})
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(
+                f"critic.calibration ({path}) holds no calibration for critic.kind={form} ({error}); refit it or set null"
+            ) from error
+
+    def log_likelihood_ratio(self, probability: float, family: str | None) -> float:
+        """Returns the evidence in a critic's probability; uncalibrated (logit) where nothing was fitted."""
+        scaling = self.by_family.get(family or "*") or self.by_family.get("*") or PlattScaling()
+        return scaling.log_likelihood_ratio(probability)

@@ -1,0 +1,133 @@
+"""The generative critic: judges the last step of a thought.
+
+Two forms. `token`: the probability of one next token ("is this step right?"). `working`: where judging needs computing, the critic first
+writes a short check and then its verdict; a one-token critic of the policy's own size is near chance exactly where it matters. Either
+probability becomes evidence through a calibration that is shipped with the critic.
+
+Source: GenRM (arXiv:2408.15240) and GenPRM (arXiv:2504.00891) for verdict-after-working. We judge one step at a time, with the steps before
+it taken as they stand.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from agents.calibration import Calibration
+from agents.engines.base import Completion, GenerateRequest, Generator
+from agents.metered import generate_within
+from agents.nouns import Hidden, Meter, Question, Step, Usage, Verdict, VerdictScope, VerdictSource
+from agents.prompts import Prompts
+
+ROLE = "critic"
+
+_VERDICT = re.compile(r"verdict\s*[:\-]?\s*\W*(yes|no|right|wrong|correct|incorrect)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class CriticSettings:
+    """How the critic judges; the meaning of each is that of the config group `critic`."""
+
+    kind: Literal["token", "working"] = "working"
+    max_tokens: int = 24
+    reason: bool = False
+    scope: VerdictScope = "local"
+
+
+class Critic:
+    """Judges steps with one engine."""
+
+    def __init__(
+        self,
+        engine: Generator,
+        prompts: Prompts,
+        settings: CriticSettings,
+        *,
+        calibration: Calibration | None = None,
+        family_of: Callable[[str], str | None] = lambda text: None,
+    ) -> None:
+        self.engine = engine
+        self.prompts = prompts
+        self.settings = settings
+        self.calibration = calibration or Calibration()
+        self.family_of = family_of
+        labels = [engine.tokenizer.encode(label) for label in (prompts.family.right, prompts.family.wrong)]
+        if settings.kind == "token" and labels[0][:1] == labels[1][:1]:
+            raise ValueError(
+                f"the verdict labels {prompts.family.right!r} and {prompts.family.wrong!r} begin with one token; a token critic needs two"
+            )
+        self._right, self._wrong = labels[0][0], labels[1][0]
+        self._single_token_labels = len(labels[0]) == len(labels[1]) == 1 and prompts.family.style == "continuation"
+
+    async def judge(self, question: Question, steps: Sequence[Step], *, meter: Meter) -> Verdict | None:
+        """Returns the verdict on the last of `steps`; None when the budget allows no more judging.
+
+        An output without a verdict is `outcome="unparsed"`: counted, never turned into a number.
+        """
+        settings = self.settings
+        source: VerdictSource = "token_critic" if settings.kind == "token" else "working_critic"
+        ask = self._ask_token if settings.kind == "token" else self._ask_working
+        judged = await ask(question, steps, meter)
+        if judged is None:
+            return None
+        probability, text = judged
+        unparsed = math.isnan(probability)
+        evidence = 0.0 if unparsed else self.calibration.log_likelihood_ratio(probability, self.family_of(question.text))
+        if settings.reason and not text and not unparsed and evidence <= 0:
+            text = await self._ask_reason(question, steps, meter)
+        return Verdict(
+            score=probability,
+            source=source,
+            scope=settings.scope,
+            outcome="unparsed" if unparsed else "judged",
+            log_likelihood_ratio=evidence,
+            reason=Hidden(text) if text else None,
+        )
+
+    async def _ask_token(self, question: Question, steps: Sequence[Step], meter: Meter) -> tuple[float, str] | None:
+        reservation = meter.reserve(1, 1)
+        if reservation.n == 0:
+            return None
+        usage = Usage()
+        try:
+            scores = await self.engine.score(self.prompts.role("critic_token", question, steps), (self._right, self._wrong))
+            usage = scores.usage
+        finally:
+            meter.settle(reservation, ROLE, usage)
+        right, wrong = scores.logprobs
+        if not (math.isfinite(right) or math.isfinite(wrong)):
+            return math.nan, ""
+        return 1.0 / (1.0 + math.exp(min(wrong - right, 700.0))), ""
+
+    async def _ask_working(self, question: Question, steps: Sequence[Step], meter: Meter) -> tuple[float, str] | None:
+        completion = await self._write("critic_working", question, steps, meter, self.settings.max_tokens)
+        if completion is None:
+            return None
+        if self._single_token_labels:
+            verdict = completion.token_ids[-1] if completion.token_ids else None
+            if verdict not in (self._right, self._wrong):
+                return math.nan, completion.text
+            confidence = math.exp(completion.logprobs[-1])
+            return (confidence if verdict == self._right else 1.0 - confidence), completion.text
+        found = _VERDICT.findall(completion.text)
+        if not found:
+            return math.nan, completion.text
+        return (1.0 if found[-1].lower() in ("yes", "right", "correct") else 0.0), completion.text
+
+    async def _ask_reason(self, question: Question, steps: Sequence[Step], meter: Meter) -> str:
+        completion = await self._write("critic_reason", question, steps, meter, self.settings.max_tokens)
+        return "" if completion is None else completion.text.strip()
+
+    async def _write(self, template: str, question: Question, steps: Sequence[Step], meter: Meter, max_tokens: int) -> Completion | None:
+        """Lets the critic write greedily; None when budget or context leave no room."""
+        request = GenerateRequest(
+            prompt=self.prompts.role(template, question, steps),
+            max_tokens=max_tokens,
+            temperature=0.0,
+            stop_token_ids=(self._right, self._wrong) if self._single_token_labels else (),
+        )
+        generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
+        return None if isinstance(generation, str) else generation.completions[0]

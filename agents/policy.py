@@ -1,0 +1,137 @@
+"""The policy reasoner: writes the next steps of a thought.
+
+It continues its own token ids, under a thought factor or freely, one step at a time or through to the answer. It knows nothing of trees:
+a path of steps goes in, chains of steps come out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from agents.answers import extract_answer
+from agents.engines.base import Completion, GenerateRequest, Generator
+from agents.metered import Refusal, generate_within
+from agents.nouns import Author, Content, Hidden, Meter, Question, Sampling, Step, ThoughtFactor
+from agents.prompts import Mistake, Prompts
+from agents.segmentation import cut_steps
+
+ROLE = "policy"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What came of a request: chains of steps, or the reason why there are none."""
+
+    chains: tuple[tuple[Step, ...], ...]
+    failure: Refusal | Literal["unparsed"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """How the policy samples; the meaning of each is that of the config group `policy`."""
+
+    factors: tuple[ThoughtFactor, ...] = ()
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_step_tokens: int = 48
+    max_answer_tokens: int = 256
+    step_stop: tuple[str, ...] = ("\n\n",)
+
+
+class Policy:
+    """Writes steps with one engine."""
+
+    def __init__(self, engine: Generator, prompts: Prompts, settings: PolicySettings) -> None:
+        self.engine = engine
+        self.prompts = prompts
+        self.settings = settings
+        self._openings = {factor.name: factor.opening for factor in settings.factors}
+        self._marks = [(factor.name, tuple(engine.tokenizer.encode(factor.opening))) for factor in settings.factors if factor.opening]
+
+    async def propose(
+        self,
+        question: Question,
+        path: Sequence[Step],
+        *,
+        meter: Meter,
+        n: int = 1,
+        horizon: Literal["step", "answer"] = "step",
+        factor: str | None = None,
+        temperature: float | None = None,
+        mistakes: Sequence[Mistake] = (),
+        rules: tuple[tuple[str, str], ...] = (),
+        seed: int | None = None,
+    ) -> Proposal:
+        """Returns up to `n` continuations of `path`; fewer, or shorter ones, when budget or context allow no more.
+
+        Raises:
+            ValueError: `factor` is not one of policy.factors.
+            EngineDiedError: see `Generator`.
+        """
+        if factor is not None and factor not in self._openings:
+            raise ValueError(f"thought factor {factor!r} is not in policy.factors ({', '.join(self._openings) or 'empty'})")
+        settings = self.settings
+        prompt, opening = self.prompts.context(
+            question, path, rules=rules, mistakes=mistakes, opening=self._openings[factor] if factor is not None else ""
+        )
+        sampling = Sampling(
+            temperature=settings.temperature if temperature is None else temperature,
+            top_p=settings.top_p,
+            max_tokens=settings.max_step_tokens if horizon == "step" else settings.max_answer_tokens,
+            seed=seed,
+        )
+        request = GenerateRequest(
+            prompt=prompt,
+            n=n,
+            max_tokens=sampling.max_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            stop=settings.step_stop if horizon == "step" else (),
+            seed=seed,
+        )
+        generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
+        if isinstance(generation, str):
+            return Proposal((), generation)
+        author = Author(ROLE, self.engine.info.model, generation.version)
+        chains = tuple(
+            chain for completion in generation.completions if (chain := self._chain(completion, opening, factor, author, sampling))
+        )
+        return Proposal(chains, None if chains else "unparsed")
+
+    def _chain(
+        self, completion: Completion, opening: tuple[int, ...], factor: str | None, author: Author, sampling: Sampling
+    ) -> tuple[Step, ...]:
+        """Cuts a completion into steps; empty when the model ended without a word."""
+        token_ids = (*opening, *completion.token_ids)
+        logprobs = (*(math.nan for _ in opening), *completion.logprobs)
+        cuts = cut_steps(token_ids, self.engine.tokenizer, separator=self.prompts.family.separator)
+        chain: list[Step] = []
+        for index, cut in enumerate(cuts):
+            forced = len(opening) if index == 0 else 0
+            ids = token_ids[cut]
+            text = self.engine.tokenizer.decode(list(ids)).strip()
+            last = index == len(cuts) - 1
+            answer = extract_answer(text)
+            ended = last and completion.finish_reason == "stop" and completion.stop_reason is None  # the end of the sequence
+            if not text and not (ended and chain):
+                return tuple(chain)
+            chain.append(
+                Step(
+                    content=Hidden(Content(text=text, token_ids=ids, logprobs=logprobs[cut], forced=forced)),
+                    finish_reason=completion.finish_reason if last else "stop",
+                    author=author,
+                    sampling=sampling,
+                    factor=factor if index == 0 and factor is not None else self._factor_of(ids),
+                    answer=answer if answer is not None else "" if ended else None,
+                )
+            )
+            if answer is not None:
+                break
+        return tuple(chain)
+
+    def _factor_of(self, token_ids: tuple[int, ...]) -> str | None:
+        """Returns the factor that the model chose itself, seen by the opening that it wrote."""
+        return next((name for name, mark in self._marks if token_ids[: len(mark)] == mark), None)

@@ -1,0 +1,109 @@
+"""How a role is asked: one jinja template per role and prompt family, and the ids that come of it.
+
+Two styles. In a `continuation` family (the pocket) a role is a special token behind the thought, so all roles share question and
+steps as one cached prefix of token ids. In a `messages` family (any chat model) each role is a conversation of its own. The policy
+always continues its own ids: what it wrote is never tokenised a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from agents.engines.base import Tokenizer
+from agents.nouns import Question, Step
+
+PROMPTS = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A wrong step that the policy is shown before it tries again."""
+
+    step: Step
+    reason: str = ""
+    """What was said about it; empty when nobody said anything."""
+
+
+class PromptFamily:
+    """The templates of one folder under agents/prompts."""
+
+    def __init__(self, name: str) -> None:
+        folder = PROMPTS / name
+        if not (folder / "family.yaml").is_file():
+            known = ", ".join(sorted(path.parent.name for path in PROMPTS.glob("*/family.yaml")))
+            raise ValueError(f"prompts {name!r} is not a prompt family; choose one of: {known}")
+        settings = yaml.safe_load((folder / "family.yaml").read_text())
+        self.name = name
+        self.style: Literal["continuation", "messages"] = settings["style"]
+        self.right: str = settings["right"]
+        """The token that a critic says for a right step."""
+        self.wrong: str = settings["wrong"]
+        self.separator: str = settings["separator"]
+        """What ends a step."""
+        self._environment = Environment(
+            loader=FileSystemLoader(folder), undefined=StrictUndefined, keep_trailing_newline=False, autoescape=False
+        )
+
+    def render(self, template: str, **variables: Any) -> str:
+        """Returns the text of one template of the family."""
+        return self._environment.get_template(f"{template}.jinja").render(**variables)
+
+
+class Prompts:
+    """Token ids of prompts: one family, one tokenizer, and the wording that the model was trained on.
+
+    `wording` maps a question's text to the text the model is asked with (the pocket knows one wording per task family; others take the
+    words as they are).
+    """
+
+    def __init__(self, family: PromptFamily, tokenizer: Tokenizer, *, wording: Callable[[str], str] = str) -> None:
+        self.family = family
+        self.tokenizer = tokenizer
+        self.wording = wording
+        self._policy_ids = lru_cache(maxsize=4096)(self._make_policy_ids)
+
+    def policy(self, question: Question, rules: tuple[tuple[str, str], ...] = ()) -> tuple[int, ...]:
+        """Returns the ids before the first step. `rules`: (id, text) of the safety rules that apply to the question."""
+        return self._policy_ids(question.text, rules)
+
+    def context(
+        self,
+        question: Question,
+        steps: Sequence[Step],
+        *,
+        rules: tuple[tuple[str, str], ...] = (),
+        mistakes: Sequence[Mistake] = (),
+        opening: str = "",
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Returns the ids that the policy continues, and of these the last ones that belong to the new step (its opening)."""
+        ids = [*self.policy(question, rules)]
+        for step in steps:
+            ids += step.content.reveal().token_ids
+        for mistake in mistakes:
+            ids += mistake.step.content.reveal().token_ids
+            ids += self.tokenizer.encode(self.family.render("mistake", step=len(steps) + 1, reason=mistake.reason))
+        opening_ids = tuple(self.tokenizer.encode(opening)) if opening else ()
+        return (*ids, *opening_ids), opening_ids
+
+    def role(self, template: str, question: Question, steps: Sequence[Step], **variables: Any) -> tuple[int, ...]:
+        """Returns the prompt of a role that looks at a thought: critic, reflector."""
+        if self.family.style == "continuation":
+            ids, _ = self.context(question, steps)
+            if ids[-1] == self.tokenizer.eos_token_id:
+                ids = ids[:-1]
+            return (*ids, *self.tokenizer.encode(self.family.render(template, **variables)))
+        texts = [step.content.reveal().text for step in steps]
+        message = self.family.render(template, question=question.text, steps=texts, **variables)
+        return tuple(self.tokenizer.apply_chat_template([{"role": "user", "content": message}]))
+
+    def _make_policy_ids(self, text: str, rules: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
+        as_dicts = [{"id": rule_id, "text": rule} for rule_id, rule in rules]
+        message = self.family.render("policy", question=self.wording(text), rules=as_dicts)
+        return tuple(self.tokenizer.apply_chat_template([{"role": "user", "content": message}]))

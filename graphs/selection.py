@@ -1,0 +1,72 @@
+"""Which of several answers is the answer. Separate from search: any strategy's leaves can be put to any vote.
+
+A leaf's score is an aggregation over its path of the critic's log-probability that each step is right (log sigma of the calibrated
+likelihood ratio), plus `logprob_weight` times the policy's own log-probability of the path. Weighted votes add exp(score).
+
+Sources: Lightman et al. (arXiv:2305.20050) for the product, Math-Shepherd (arXiv:2312.08935) for the minimum, Snell et al.
+(arXiv:2408.03314) for the last step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphs.tree import ReasoningTree
+
+Selection = Literal["majority", "best", "weighted_vote"]
+Aggregation = Literal["last", "min", "product", "mean"]
+
+_AGGREGATE: dict[str, Callable[[NDArray[np.float64]], float]] = {
+    "last": lambda log_scores: float(log_scores[-1]),
+    "min": lambda log_scores: float(log_scores.min()),
+    "product": lambda log_scores: float(log_scores.sum()),
+    "mean": lambda log_scores: float(log_scores.mean()),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Chooses among leaves."""
+
+    selection: Selection = "majority"
+    aggregation: Aggregation = "product"
+    logprob_weight: float = 0.0
+    """Weight of the policy's log-probability of the path beside the critic's score; 0 is the papers' form."""
+    canonical: Callable[[str], str] = str.strip
+    """Maps an answer to the form by which votes are counted."""
+
+    @property
+    def needs_verdicts(self) -> bool:
+        """Whether a choice looks at the critic at all."""
+        return self.selection != "majority"
+
+    def score(self, tree: ReasoningTree, leaf: int) -> float:
+        """Returns the log-score of the path to `leaf`, in nats."""
+        path = tree.path(leaf)
+        log_scores = -np.logaddexp(0.0, -tree.log_likelihood_ratio[path])
+        return _AGGREGATE[self.aggregation](log_scores) + self.logprob_weight * float(tree.logprob[path].sum())
+
+    def choose(self, tree: ReasoningTree, leaves: Sequence[int]) -> int | None:
+        """Returns the chosen leaf: of the winning answer, the leaf with the best score; None without leaves.
+
+        Ties go to the answer that was found first, so that the choice does not depend on a dictionary's order.
+        """
+        if not leaves:
+            return None
+        scores = {leaf: self.score(tree, leaf) if self.needs_verdicts or self.logprob_weight else 0.0 for leaf in leaves}
+        if self.selection == "best":
+            return max(leaves, key=lambda leaf: scores[leaf])
+        votes: dict[str, float] = {}
+        by_answer: dict[str, list[int]] = {}
+        for leaf in leaves:
+            answer = self.canonical(tree.step(leaf).answer or "")
+            votes[answer] = votes.get(answer, 0.0) + (math.exp(scores[leaf]) if self.selection == "weighted_vote" else 1.0)
+            by_answer.setdefault(answer, []).append(leaf)
+        winner = max(votes, key=lambda answer: votes[answer])
+        return max(by_answer[winner], key=lambda leaf: scores[leaf])

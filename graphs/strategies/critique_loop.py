@@ -1,0 +1,102 @@
+"""The suggestion-critique loop: propose, judge, keep what stands, reflect on what does not, go back, until an answer stands.
+
+The search walks down from the question level by level. At each level every kept node proposes `num_children` next steps; the critic judges
+them; of all that were judged right the best `beam_width` are kept. Where nothing stands the same nodes are asked again (the reflector may
+say which step was wrong and go further back) until each was asked for `max_children` steps. With `max_backtracks` used up, the least bad
+step is taken, so that a thought always comes to an end and the budget decides only how good it is.
+
+With `beam_width` 1, `num_children` 1 and no reflector this is the plainest loop: one proposal, a check, another try.
+
+Source: O1 Replication Journey (arXiv:2410.18982), reasoning tree with reward-model pruning and the propose-critique loop. We judge before
+we prune, so a wrong step is kept in the tree as training data and never continued.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agents.nouns import Meter
+from graphs.strategies.base import Strategy
+from graphs.tree import ROOT, Expansion, ReasoningTree, siblings_wrong
+
+
+@dataclass(frozen=True, slots=True)
+class CritiqueLoop(Strategy):
+    """See the module. All numbers count per node of the tree."""
+
+    num_children: int = 1
+    """Proposals in one request (w)."""
+    beam_width: int = 1
+    """Nodes kept per level (K)."""
+    max_children: int = 8
+    """Proposals that one node may get in all."""
+    max_backtracks: int = 4
+    """How often a thought may give up a kept step."""
+    max_depth: int = 64
+    """Steps along one path."""
+    logprob_weight: float = 0.0
+    """Weight of the policy's log-probability beside the critic's in the ranking."""
+    show_mistakes: int = 0
+    """How many of the latest wrong siblings the policy is shown before it tries again."""
+    first_factor: str | None = None
+    """Thought factor of a first proposal; None: the policy chooses."""
+    retry_factor: str | None = None
+    """Thought factor of a further try after a mistake was shown."""
+
+    def select(self, tree: ReasoningTree, meter: Meter) -> list[Expansion]:
+        level, standing = self._descend(tree)
+        if any(tree.final[node] for node in standing):
+            return []
+        return [self._expansion(tree, node) for node in level if self._may_expand(tree, node)]
+
+    def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
+        return list(new_nodes)
+
+    def to_reflect(self, tree: ReasoningTree, expanded: Sequence[int]) -> list[int]:
+        """One wrong child of each node where nothing stands: the one that the critic minds least, for it is nearest to the truth."""
+        stuck = [node for node in expanded if not self._standing_children(tree, node) and siblings_wrong(tree, node)]
+        return [max(siblings_wrong(tree, node), key=lambda child: tree.log_likelihood_ratio[child]) for node in stuck]
+
+    def is_exhausted(self, tree: ReasoningTree, node: int) -> bool:
+        return len(tree.children[node]) >= self.max_children
+
+    def choose(self, tree: ReasoningTree) -> int | None:
+        finals = tree.finals()
+        if not finals:
+            return None
+        _, standing = self._descend(tree)
+        preferred = [node for node in standing if tree.final[node] and tree.step(node).answer] or finals
+        return max(preferred, key=lambda leaf: tree.path_score(leaf, logprob_weight=self.logprob_weight))
+
+    def _descend(self, tree: ReasoningTree) -> tuple[list[int], list[int]]:
+        """Returns the deepest level that is kept, and those of its nodes' children that stand (empty, or a final among them)."""
+        level = [ROOT]
+        while True:
+            standing = [child for node in level for child in self._standing_children(tree, node)]
+            if not standing and tree.backtracks >= self.max_backtracks and not any(self._may_expand(tree, node) for node in level):
+                standing = [child for node in level for child in tree.children[node] if not tree.given_up[child]]
+                standing = sorted(standing, key=lambda child: -tree.log_likelihood_ratio[child])[:1]
+            standing.sort(key=lambda child: -tree.path_score(child, logprob_weight=self.logprob_weight))
+            standing = standing[: self.beam_width]
+            if not standing or any(tree.final[child] for child in standing):
+                return level, standing
+            level = standing
+
+    def _standing_children(self, tree: ReasoningTree, node: int) -> list[int]:
+        """Children that were judged right, were not given up, and are finished steps."""
+        return [
+            child
+            for child in tree.children[node]
+            if tree.is_right(child) and not tree.given_up[child] and (tree.final[child] or not tree.closed[child])
+        ]
+
+    def _may_expand(self, tree: ReasoningTree, node: int) -> bool:
+        return not (tree.closed[node] or self.is_exhausted(tree, node) or tree.depth[node] >= self.max_depth)
+
+    def _expansion(self, tree: ReasoningTree, node: int) -> Expansion:
+        room = self.max_children - len(tree.children[node])
+        mistakes = tuple(siblings_wrong(tree, node))[-self.show_mistakes :] if self.show_mistakes else ()
+        return Expansion(
+            node, n=min(self.num_children, room), factor=self.retry_factor if mistakes else self.first_factor, mistakes=mistakes
+        )

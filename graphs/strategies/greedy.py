@@ -1,0 +1,20 @@
+"""Greedy: one thought at temperature 0, nothing else. What every search is compared with first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents.nouns import Meter
+from graphs.strategies.base import Strategy
+from graphs.tree import ROOT, Expansion, ReasoningTree
+
+
+@dataclass(frozen=True, slots=True)
+class Greedy(Strategy):
+    """Writes one completion to its answer."""
+
+    def select(self, tree: ReasoningTree, meter: Meter) -> list[Expansion]:
+        return [] if tree.children[ROOT] or tree.closed[ROOT] else [Expansion(ROOT, horizon="answer", temperature=0.0)]
+
+    def choose(self, tree: ReasoningTree) -> int | None:
+        return next(iter(tree.finals()), None)
