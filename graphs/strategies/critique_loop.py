@@ -5,6 +5,9 @@ them; of all that were judged right the best `beam_width` are kept. Where nothin
 say which step was wrong and go further back) until each was asked for `max_children` steps. With `max_backtracks` used up, the least bad
 step is taken, so that a thought always comes to an end and the budget decides only how good it is.
 
+The reflector's `backtrack` gives steps up and its `terminate` ends the search; `continue` and `reflect` both mean another try from the same
+node, for a reflector that sees nothing wrong does not overrule the critic.
+
 With `beam_width` 1, `num_children` 1 and no reflector this is the plainest loop: one proposal, a check, another try.
 
 Source: O1 Replication Journey (arXiv:2410.18982), reasoning tree with reward-model pruning and the propose-critique loop. We judge before
@@ -33,8 +36,8 @@ class CritiqueLoop(Strategy):
     """Proposals that one node may get in all."""
     max_backtracks: int = 4
     """How often a thought may give up a kept step."""
-    max_depth: int = 64
-    """Steps along one path."""
+    max_depth: int | None = None
+    """Steps along one path; None: as many as the context holds."""
     logprob_weight: float = 0.0
     """Weight of the policy's log-probability beside the critic's in the ranking."""
     show_mistakes: int = 0
@@ -46,7 +49,7 @@ class CritiqueLoop(Strategy):
 
     def select(self, tree: ReasoningTree, meter: Meter) -> list[Expansion]:
         level, standing = self._descend(tree)
-        if any(tree.final[node] for node in standing):
+        if tree.terminated or any(tree.final[node] for node in standing):
             return []
         return [self._expansion(tree, node) for node in level if self._may_expand(tree, node)]
 
@@ -92,7 +95,9 @@ class CritiqueLoop(Strategy):
         ]
 
     def _may_expand(self, tree: ReasoningTree, node: int) -> bool:
-        return not (tree.closed[node] or self.is_exhausted(tree, node) or tree.depth[node] >= self.max_depth)
+        return not (
+            tree.closed[node] or self.is_exhausted(tree, node) or (self.max_depth is not None and tree.depth[node] >= self.max_depth)
+        )
 
     def _expansion(self, tree: ReasoningTree, node: int) -> Expansion:
         room = self.max_children - len(tree.children[node])

@@ -1,0 +1,274 @@
+"""The nodes of the reasoning graph: a role or a phase each, `State -> Command`.
+
+    screen -> select -> suggest -> critique -> reflect -> (select) -> derive -> answer -> summarize -> check -> record
+
+Children of one question are gathered inside a node; between questions there is no barrier anywhere. The hidden part of a thought lives in
+`Thinking`; what a node returns is what the user may see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Sequence
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from agents.nouns import Hidden, Meter, Question, Verdict
+from agents.policy import Proposal
+from agents.prompts import Mistake
+from graphs.resources import Resources, find_resources
+from graphs.state import Context, Phase, State
+from graphs.strategies import Strategy
+from graphs.thinking import Thinking
+from graphs.thought.derive import derive_journey, known_wrong
+from graphs.thought.long_thought import LongThought
+from graphs.thought.markup import strip_markup
+from graphs.traces.trace import SafetyRecord, Trace
+from graphs.tree import ROOT, Event, Expanded, Expansion, Failed, Finished, Judged, Reflected
+
+OUT_OF_DOMAIN = (
+    "This model was made for other questions ({families}). Choose another one with engine.model=FOLDER_OR_HUB_ID policy=chat critic=chat "
+    "reflector=chat, or ask one of those."
+)
+
+Go = Command[Phase]
+
+
+async def screen(state: State, runtime: Runtime[Context]) -> Go:
+    """Begins the thought: refuses what cannot be a question, and attaches the safety rules that apply."""
+    resources = await find_resources(runtime.context)
+    question = Question(
+        text=state["question"], gold=state.get("gold"), task=state.get("task", "user"), metadata=state.get("metadata") or {}
+    )
+    check_question(question, resources)
+    thinking = Thinking(question, state.get("sample", 0), resources.config.run.seed, Meter(resources.config.budget.to_budget()))
+    resources.thoughts[thinking.thought_id] = thinking
+    update: State = {"thought_id": thinking.thought_id, "rounds": 0}
+    if resources.safety is not None:
+        thinking.rules = resources.safety.attach(question.text)
+        if resources.config.safety.refuse_before_thinking:
+            judgement = resources.safety.decide(question.text, answer=None, summary="")
+            if judgement.decision == "refuse":
+                thinking.safety.append(SafetyRecord(judgement.decision, judgement.rule_id, "before_thinking"))
+                thinking.status = "refused"
+                return Command(update=update, goto="derive")
+    if not resources.domain.contains(question.text):
+        thinking.status = "out_of_domain"
+        return Command(update=update, goto="derive")
+    return Command(update=update, goto="select")
+
+
+def check_question(question: Question, resources: Resources) -> None:
+    """Refuses an empty question and one that leaves the model no room to think.
+
+    Raises:
+        ValueError: says which, and the way out.
+    """
+    if not question.text.strip():
+        raise ValueError("the question is empty; ask something, for example: Use the numbers 3, 7, 11 and 25 to make 57.")
+    length = len(question.text)
+    context = resources.engine.info.context_length
+    if length <= context:  # a token is at least one character, so it surely fits as far as this rule goes
+        return
+    tokens = len(resources.policy.prompts.policy(question))
+    if tokens + 2 > context:
+        raise ValueError(
+            f"the question has {length} characters, {tokens} tokens as a prompt, and the model's context holds {context}; "
+            "shorten it, or choose a model with a longer context (engine.model)"
+        )
+
+
+async def select(state: State, runtime: Runtime[Context]) -> Go:
+    """Asks the strategy what to do next."""
+    resources, thinking = await _find(state, runtime)
+    tree, meter = thinking.tree, thinking.meter
+    thinking.pending = [] if meter.exhausted else _strategy(resources, thinking).select(tree, meter)
+    return Command(update={"nodes": len(tree)}, goto="suggest" if thinking.pending else "derive")
+
+
+async def suggest(state: State, runtime: Runtime[Context]) -> Go:
+    """Lets the policy write what the strategy asked for, all at once."""
+    resources, thinking = await _find(state, runtime)
+    tree, pending = thinking.tree, thinking.pending
+    proposals = await asyncio.gather(*(_propose(resources, thinking, number, expansion) for number, expansion in enumerate(pending)))
+    thinking.expanded, thinking.new_nodes = [], []
+    events: list[Event] = []
+    size = len(tree)
+    for expansion, proposal in zip(pending, proposals, strict=True):
+        if proposal.chains:
+            events.append(Expanded(expansion.node, proposal.chains, expansion.horizon, expansion.mistakes))
+            added = sum(len(chain) for chain in proposal.chains)
+            thinking.expanded.append(expansion.node)
+            thinking.new_nodes += range(size, size + added)
+            thinking.meter.nodes += added
+            size += added
+        if proposal.failure is not None:
+            events.append(Failed(expansion.node, proposal.failure))
+    thinking.happened(events)
+    return Command(update={"rounds": state["rounds"] + 1}, goto="critique" if thinking.new_nodes else "select")
+
+
+async def critique(state: State, runtime: Runtime[Context]) -> Go:
+    """Lets the critic judge the new steps that the strategy wants judged. A step that was cut off is not judged: it is not finished."""
+    resources, thinking = await _find(state, runtime)
+    critic = resources.critic
+    if critic is not None:
+        tree = thinking.tree
+        wanted = [
+            node for node in _strategy(resources, thinking).to_judge(tree, thinking.new_nodes) if tree.step(node).finish_reason == "stop"
+        ]
+        verdicts: Sequence[Verdict | None] = await asyncio.gather(
+            *(critic.judge(thinking.question, tree.path_steps(node), meter=thinking.meter) for node in wanted)
+        )
+        thinking.happened(Judged(node, verdict) for node, verdict in zip(wanted, verdicts, strict=True) if verdict is not None)
+    return Command(goto="reflect")
+
+
+async def reflect(state: State, runtime: Runtime[Context]) -> Go:
+    """Lets the reflector say what to do where nothing stands."""
+    resources, thinking = await _find(state, runtime)
+    reflector = resources.reflector
+    if reflector is not None:
+        tree, strategy = thinking.tree, _strategy(resources, thinking)
+        stuck = strategy.to_reflect(tree, thinking.expanded)
+        reflections = await asyncio.gather(
+            *(
+                reflector.reflect(
+                    thinking.question,
+                    tree.path_steps(node),
+                    meter=thinking.meter,
+                    exhausted=strategy.is_exhausted(tree, int(tree.parent[node])),
+                    seed=thinking.derive_seed(f"reflect {node}"),
+                )
+                for node in stuck
+            )
+        )
+        thinking.happened(Reflected(node, reflection) for node, reflection in zip(stuck, reflections, strict=True))
+    return Command(goto="select")
+
+
+async def derive(state: State, runtime: Runtime[Context]) -> Go:
+    """Ends the search, and tells the tree as one long thought."""
+    resources, thinking = await _find(state, runtime)
+    tree = thinking.tree
+    leaf = _strategy(resources, thinking).choose(tree) if len(tree) > 1 else None
+    if leaf is not None:
+        thinking.status = "answered"
+    thinking.long_thought = derive_journey(tree, leaf, rng=thinking.rng("derive"))
+    thinking.happened([Finished(thinking.status, leaf, tree.step(leaf).answer if leaf is not None else None)])
+    return Command(goto="answer")
+
+
+async def answer(state: State, runtime: Runtime[Context]) -> Go:
+    """Says the answer, or why there is none."""
+    resources, thinking = await _find(state, runtime)
+    finished = thinking.tree.finished
+    text = finished.answer if finished is not None else None
+    if thinking.status == "out_of_domain":
+        families = ", ".join(resources.domain.families or ())
+        return Command(update={"answer": None, "summary": OUT_OF_DOMAIN.format(families=families)}, goto="check")
+    return Command(update={"answer": None if text is None else strip_markup(text).strip()}, goto="summarize")
+
+
+async def summarize(state: State, runtime: Runtime[Context]) -> Go:
+    """Tells the user how the answer was found."""
+    resources, thinking = await _find(state, runtime)
+    tree = thinking.tree
+    steps = [Hidden(strip_markup(segment.text.reveal()).strip()) for segment in _told(thinking).segments if segment.kind == "step"]
+    summary = await resources.summarizer.summarize(
+        thinking.question, steps, answer=state["answer"], wrong_turns=len(known_wrong(tree)), meter=thinking.meter
+    )
+    return Command(update={"summary": summary.text}, goto="check")
+
+
+async def check(state: State, runtime: Runtime[Context]) -> Go:
+    """Lets the safety checker decide on what is about to be shown, never on the thought."""
+    resources, thinking = await _find(state, runtime)
+    if resources.safety is None:
+        return Command(update={"status": thinking.status, "rule_id": None}, goto="record")
+    judgement = resources.safety.decide(thinking.question.text, answer=state["answer"], summary=state["summary"])
+    thinking.safety.append(SafetyRecord(judgement.decision, judgement.rule_id, "after_thinking"))
+    update: State = {"rule_id": judgement.rule_id}
+    if judgement.reply is not None:
+        thinking.status = "refused" if judgement.decision == "refuse" else "answered"
+        update |= {"answer": judgement.reply, "summary": f"Decided by the safety rule {judgement.rule_id}."}
+    update["status"] = thinking.status
+    return Command(update=update, goto="record")
+
+
+async def record(state: State, runtime: Runtime[Context]) -> State:
+    """Checks the answer where the right one is known, and hands the trace to its store."""
+    resources, thinking = await _find(state, runtime)
+    correct = await resources.is_correct(thinking.question, state["answer"] if thinking.status == "answered" else None)
+    trace = Trace(
+        run=resources.run,
+        sample=thinking.sample,
+        thought_id=thinking.thought_id,
+        question=thinking.question,
+        policy_prompt=resources.policy.prompts.policy(thinking.question, _rules(thinking)),
+        events=tuple(thinking.events),
+        long_thought=_told(thinking),
+        status=thinking.status,
+        answer=state["answer"],
+        summary=state["summary"],
+        correct=correct,
+        safety=tuple(thinking.safety),
+        usage=dict(thinking.meter.spent.roles),
+        seconds=thinking.meter.seconds,
+        config_hash=resources.config_hash,
+        engine=resources.engine.info,
+        seed=thinking.seed,
+        versions=resources.versions,
+    )
+    del resources.thoughts[thinking.thought_id]
+    if resources.sink is not None:
+        resources.sink(trace)
+    usage = {role: dataclasses.asdict(spent) for role, spent in trace.usage.items()}
+    return {"correct": correct, "usage": usage, "nodes": len(thinking.tree), "seconds": trace.seconds}
+
+
+async def _propose(resources: Resources, thinking: Thinking, number: int, expansion: Expansion) -> Proposal:
+    tree = thinking.tree
+    path = tree.path_steps(expansion.node) if expansion.node != ROOT else []
+    mistakes = [Mistake(tree.step(node), _reason(thinking, node)) for node in expansion.mistakes]
+    return await resources.policy.propose(
+        thinking.question,
+        path,
+        meter=thinking.meter,
+        n=expansion.n,
+        horizon=expansion.horizon,
+        factor=expansion.factor,
+        temperature=expansion.temperature,
+        mistakes=mistakes,
+        rules=_rules(thinking),
+        seed=thinking.derive_seed(f"suggest {number}"),
+    )
+
+
+def _reason(thinking: Thinking, node: int) -> str:
+    """Returns what was said about a wrong step: the judge's reason, else the reflector's words, else nothing."""
+    tree = thinking.tree
+    reasons = [verdict.reason.reveal() for verdict in tree.verdicts[node] if verdict.reason is not None]
+    said = [reflection.text.reveal() for reflection in tree.reflections[node]]
+    return next(iter([*reasons, *said]), "")
+
+
+def _rules(thinking: Thinking) -> tuple[tuple[str, str], ...]:
+    return tuple((rule.id, rule.text) for rule in thinking.rules)
+
+
+def _told(thinking: Thinking) -> LongThought:
+    if thinking.long_thought is None:
+        raise RuntimeError("the long thought is derived before the answer is given")
+    return thinking.long_thought
+
+
+def _strategy(resources: Resources, thinking: Thinking) -> Strategy:
+    return resources.strategy(thinking.question.task)
+
+
+async def _find(state: State, runtime: Runtime[Context]) -> tuple[Resources, Thinking]:
+    resources = await find_resources(runtime.context)
+    return resources, resources.thoughts[state["thought_id"]]

@@ -1,0 +1,111 @@
+"""The reasoning graph, and the two ways to use it from Python.
+
+    from graphs import Reasoner
+    with Reasoner(["search=critique_loop"]) as reasoner:
+        print(reasoner.ask("Use the numbers 3, 7, 11 and 25 to make 57.").answer)
+
+or, inside an event loop, `await graph.ainvoke({"question": ...}, context=Context(overrides=("search=greedy",)))`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, fields
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+from langgraph.graph import START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from agents.engines import loop
+from agents.nouns import Question
+from configs import RunConfig, compose
+from graphs import nodes
+from graphs.resources import Resources, Sink, forget, open_resources, register
+from graphs.state import Context, InputState, OutputState, State
+
+RECURSION_LIMIT = 10_000  # super-steps; the budget ends a thought long before
+
+
+def create_reasoner() -> StateGraph[State, Context, InputState, OutputState]:
+    """Returns the graph, uncompiled, so that it can be extended, given a checkpointer, or become a part of another graph."""
+    builder: StateGraph[State, Context, InputState, OutputState] = StateGraph(
+        State, context_schema=Context, input_schema=InputState, output_schema=OutputState
+    )
+    builder.add_node("screen", nodes.screen, destinations=("select", "derive"))
+    builder.add_node("select", nodes.select, destinations=("suggest", "derive"))
+    builder.add_node("suggest", nodes.suggest, destinations=("critique", "select"))
+    builder.add_node("critique", nodes.critique, destinations=("reflect",))
+    builder.add_node("reflect", nodes.reflect, destinations=("select",))
+    builder.add_node("derive", nodes.derive, destinations=("answer",))
+    builder.add_node("answer", nodes.answer, destinations=("summarize", "check"))
+    builder.add_node("summarize", nodes.summarize, destinations=("check",))
+    builder.add_node("check", nodes.check, destinations=("record",))
+    builder.add_node("record", nodes.record)
+    builder.add_edge(START, "screen")
+    builder.set_finish_point("record")
+    return builder
+
+
+graph: CompiledStateGraph[State, Context, InputState, OutputState] = create_reasoner().compile(name="longthought")
+"""The compiled graph without a checkpointer: what batch runs use and `langgraph.json` serves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the user gets of a thought."""
+
+    question: str
+    status: str
+    """answered, no_answer, out_of_domain or refused."""
+    answer: str | None
+    summary: str
+    correct: bool | None
+    """What the exact checker says, where the right answer was given; None otherwise."""
+    rule_id: str | None
+    """The safety rule that decided, where one did."""
+    usage: dict[str, dict[str, int]]
+    """Tokens and calls by role."""
+    nodes: int
+    """Size of the reasoning tree."""
+    seconds: float
+    thought_id: str
+
+
+async def think(question: Question, key: str, *, sample: int = 0) -> Answer:
+    """Thinks about a question with the resources that are registered as `key`."""
+    output: dict[str, Any] = await graph.ainvoke(
+        {"question": question.text, "gold": question.gold, "task": question.task, "metadata": question.metadata, "sample": sample},
+        context=Context(resources=key),
+        config={"recursion_limit": RECURSION_LIMIT},
+    )
+    shown: dict[str, Any] = {field.name: output.get(field.name) for field in fields(Answer) if field.name != "question"}
+    return Answer(question=question.text, **shown)
+
+
+class Reasoner:
+    """Engines and graph for synchronous callers: opened at `with`, shared by all questions, closed at its end."""
+
+    def __init__(self, config: RunConfig | Sequence[str] = (), *, sink: Sink | None = None, run: str = "adhoc") -> None:
+        self.config = config if isinstance(config, RunConfig) else compose(list(config))
+        self.key = uuid4().hex
+        self._sink = sink
+        self._run = run
+        self._opened: AbstractAsyncContextManager[Resources] | None = None
+
+    def __enter__(self) -> Self:
+        self._opened = open_resources(self.config, sink=self._sink, run=self._run)
+        register(self.key, loop.run(self._opened.__aenter__()))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        forget(self.key)
+        if self._opened is not None:
+            loop.run(self._opened.__aexit__(kind, error, traceback))
+
+    def ask(self, question: str | Question, *, sample: int = 0) -> Answer:
+        """Thinks about one question and waits for the answer. Ctrl-C cancels the thought and leaves the engines open."""
+        asked = Question(text=question) if isinstance(question, str) else question
+        return loop.run(think(asked, self.key, sample=sample))

