@@ -65,7 +65,7 @@ def from_mapping(mapping: Mapping[str, Any]) -> RunConfig:
 
 def to_yaml(config: RunConfig) -> str:
     """Returns the whole configuration as YAML; `from_yaml` is its inverse."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)  # escapes non-ASCII: PyYAML loses U+0085 otherwise
 
 
 def from_yaml(text: str) -> RunConfig:

@@ -48,6 +48,8 @@ def _plain(value: Any) -> Any:
         return influential(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
     return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
 
 

@@ -2,7 +2,8 @@
 
 Token ids and log-probabilities of given tokens are vLLM's extensions of that API (`return_token_ids`, `logprob_token_ids`), so the server
 has to be vLLM or speak as it does; `open` asks one token of it and says what is missing. Start vLLM with
-`--logprobs-mode processed_logprobs --enable-prompt-tokens-details --block-size 32`, as `agents.engines.server` does:
+`--logprobs-mode processed_logprobs --enable-prompt-tokens-details --block-size 32`, on CPU also `--no-enable-chunked-prefill`, as
+`agents.engines.server` does:
 
 - with its default, raw log-probabilities, `info.logprobs_mode` is "raw", and only temperatures 0 and 1 report the truth;
 - without prompt token details the usage has no cached tokens. With n > 1 the server reports the prefix hits of the sample that ended last,

@@ -7,6 +7,8 @@ engine needs the usual `if __name__ == "__main__"` guard. What would surprise a 
 - On CPU, vLLM by default takes 0.92 of the machine's memory, cuts the prefix cache into blocks of 128 tokens, and pins one thread to each
   core it likes, whoever else is there. Here: `kv_cache_gib`, blocks of 32, `cpu_threads` that the operating system may move.
 - On CPU, VLLM_ENABLE_V1_MULTIPROCESSING=0 does not put the model into this process; it saves a third one.
+- On CPU, chunked prefill is off: a request with a seed whose prompt is split over two steps kills vLLM 0.32 ("CPU Generator does not use
+  offset", gpu_model_runner._bookkeeping_sync), and 2048 waiting prompt tokens are enough for a split.
 - vLLM clips max_tokens at the context length without a word; `check_request` refuses instead.
 """
 
@@ -134,6 +136,7 @@ class VLLMEngine:
             gpu_memory_utilization=gpu_memory_utilization,
             tensor_parallel_size=tensor_parallel_size,
             block_size=block_size,
+            enable_chunked_prefill=False if on_cpu else None,
             enforce_eager=on_cpu if enforce_eager is None else enforce_eager,
             seed=seed,
             logprobs_mode="processed_logprobs",

@@ -63,14 +63,14 @@ class VllmEngineConfig(_Engine):
     """GPUs that one copy of the model is split over."""
     block_size: Literal[16, 32, 64, 128] = 32
     """Tokens in a block of the prefix cache; a shared prefix is found again in whole blocks only."""
-    enforce_eager: bool = False
-    """Leave out torch.compile and CUDA graphs: a faster start, slower steps."""
+    enforce_eager: bool | None = None
+    """Leave out torch.compile and CUDA graphs; null: left out on a CPU, where they cost 30 s and gain nothing, used on a GPU."""
     cpu_threads: Annotated[int | None, OPERATIONAL] = Field(None, ge=1)
-    """OpenMP threads on a CPU; null: all cores that the process may use."""
+    """OpenMP threads on a CPU; null: OMP_NUM_THREADS, or all cores that the process may use."""
     seed: int = Field(0, ge=0)
     """Seed of the requests that carry none."""
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], OPERATIONAL] = "WARNING"
-    """How much vLLM logs."""
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], OPERATIONAL] = "ERROR"
+    """How much vLLM writes to stderr."""
 
 
 class OpenaiEngineConfig(_Engine):
@@ -120,10 +120,21 @@ class TransformersEngineConfig(_Engine):
 class ScriptRule(Group):
     """One request that a scripted engine expects, and its answer."""
 
-    reply: str | tuple[str, ...]
+    reply: str | tuple[str, ...] | None = None
     """The completion; a list holds one per sample."""
+    scores: dict[str, Annotated[float, Field(le=0)]] | None = None
+    """For a request of next-token scores: log-probability by candidate text, in nats."""
     match: str | None = None
     """Text that must occur in the prompt, otherwise the request fails."""
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())  # a dict has no hash of its own
+
+    @model_validator(mode="after")
+    def _answers_one_kind_of_request(self) -> Self:
+        if (self.reply is None) == (self.scores is None):
+            raise ValueError("a rule needs exactly one of reply and scores; leave out the other")
+        return self
 
 
 class ScriptedEngineConfig(_Engine):
@@ -132,7 +143,7 @@ class ScriptedEngineConfig(_Engine):
     kind: Literal["scripted"] = "scripted"
     """A deterministic model for tests and dry runs."""
     script: tuple[ScriptRule, ...] = ()
-    """The expected requests in their order, one rule each: {reply: text or list of texts, match: text or null}."""
+    """The expected requests in their order, one rule each: {reply: text or list of texts} or {scores: {candidate: logprob}}, and match."""
     function: str | None = Field(None, pattern=r"^[\w.]+:[\w.]+$")
     """"package.module:name" of a function (prompt_text, sample_index, rng) -> str that answers every request."""
     special_tokens: tuple[str, ...] | None = None

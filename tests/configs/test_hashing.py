@@ -27,7 +27,7 @@ def test_how_a_run_is_carried_out_stays_out_of_the_hash(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["run.seed=1", "search.beam_width=2", "engine.model=./tests", "policy.engine=null", "task.limit=5", "budget=low"]
+    "word", ["run.seed=1", "search.beam_width=2", "engine.model=me/my-pocket", "policy.engine=null", "task.limit=5", "budget=low"]
 )
 def test_a_different_hash_is_a_nonempty_difference(word: str) -> None:
     old, new = compose(), compose([word])

@@ -1,0 +1,41 @@
+"""What every engine is compared with: one forward pass over the whole text, no cache, no batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class Reference:
+    """A model folder, computed by transformers in float32."""
+
+    def __init__(self, folder: Path) -> None:
+        from transformers import AutoModelForCausalLM
+
+        self._model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
+
+    def logprobs(self, prompt: Sequence[int], completion: Sequence[int], *, temperature: float = 1.0, top_p: float = 1.0) -> list[float]:
+        """Returns the log-probability of each token of `completion` under the distribution that it was drawn from."""
+        import torch
+
+        with torch.inference_mode():
+            logits = self._model(torch.tensor([[*prompt, *completion]])).logits[0, len(prompt) - 1 : -1].double()
+        logprobs = []
+        for row, token in zip(logits / (temperature or 1.0), completion, strict=True):
+            probabilities = row.softmax(-1).tolist()
+            nucleus, mass = set(), 0.0
+            for candidate in sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True):
+                if mass >= top_p:
+                    break
+                nucleus.add(candidate)
+                mass += probabilities[candidate]
+            logprobs.append(float(torch.tensor(probabilities[token] / mass).log()) if token in nucleus else float("-inf"))
+        return logprobs
+
+    def next_logprobs(self, prompt: Sequence[int], candidates: Sequence[int]) -> list[float]:
+        """Returns the log-probability of each candidate as the next token."""
+        import torch
+
+        with torch.inference_mode():
+            row = self._model(torch.tensor([list(prompt)])).logits[0, -1].double().log_softmax(-1)
+        return [float(row[token]) for token in candidates]

@@ -1,0 +1,118 @@
+"""Opening engines by kind, the gate in front of them, and what importing them loads."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.engines import loop
+from agents.engines.build import open_engine, open_engines
+from agents.engines.gate import Gate
+from agents.engines.scripted import ScriptedEngine
+from agents.engines.weights import check_same_architecture, count_parameters, find_folder, hash_weights, tensor_shapes
+from agents.nouns import EngineDiedError, EngineUnavailableError
+from tests.tiny_model import make_tiny_model
+
+SCRIPT: dict[str, Any] = {"script": [{"reply": "yes"}]}
+
+
+async def test_an_unknown_kind_lists_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"'vlm'.*vllm, openai, transformers, scripted"):
+        await open_engine("vlm", {})
+
+
+async def test_names_that_ask_for_the_same_share_one_engine_that_is_closed_at_the_end() -> None:
+    wanted = {"policy": ("scripted", SCRIPT), "critic": ("scripted", dict(SCRIPT)), "judge": ("scripted", SCRIPT | {"context_length": 9})}
+    async with open_engines(wanted) as engines:
+        assert engines["policy"] is engines["critic"]
+        assert engines["policy"] is not engines["judge"]
+    for engine in engines.values():
+        with pytest.raises(EngineDiedError, match="was closed"):
+            await engine.score((1,), (2,))
+
+
+async def test_engines_are_closed_when_a_later_one_cannot_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[ScriptedEngine] = []
+
+    async def close(engine: ScriptedEngine) -> None:
+        closed.append(engine)
+
+    monkeypatch.setattr(ScriptedEngine, "close", close)
+    with pytest.raises(EngineUnavailableError, match="/nowhere"):
+        async with open_engines({"policy": ("scripted", SCRIPT), "critic": ("transformers", {"model": "/nowhere"})}):
+            raise AssertionError("not reached")
+    assert len(closed) == 1
+
+
+def test_importing_the_engines_loads_no_heavy_library() -> None:
+    code = "import sys, agents.engines, agents.engines.build, agents.engines.scripted, agents.engines.loop\n"
+    code += "print([name for name in ('torch', 'vllm', 'transformers', 'aiohttp', 'numpy') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_modules_of_real_engines_import_without_their_libraries() -> None:
+    code = "import sys, agents.engines.vllm, agents.engines.transformers, agents.engines.tokenizer\n"
+    code += "print([name for name in ('torch', 'vllm', 'transformers') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_loop_runs_coroutines_from_synchronous_code_and_refuses_its_own_thread() -> None:
+    async def nested() -> None:
+        loop.run(asyncio.sleep(0))
+
+    assert loop.run(asyncio.sleep(0, "done")) == "done"
+    with pytest.raises(RuntimeError, match="would wait for itself"):
+        loop.run(nested())
+
+
+async def test_gate_admits_in_order_of_arrival() -> None:
+    gate, order = Gate("a test", limit=1), []
+
+    async def enter(i: int) -> None:
+        order.append(i)
+        await asyncio.sleep(0)
+
+    await asyncio.gather(*(gate.run(lambda i=i: enter(i)) for i in range(5)))  # type: ignore[misc]
+    assert order == [0, 1, 2, 3, 4]
+    assert gate.in_flight == 0
+
+
+async def test_gate_shut_while_publishing_fails_those_who_wait() -> None:
+    gate = Gate("a test")
+    async with gate.exclusive():
+        waiting = asyncio.create_task(gate.run(lambda: asyncio.sleep(0)))
+        await asyncio.sleep(0)
+        gate.shut("was closed")
+        with pytest.raises(EngineDiedError, match="a test was closed"):
+            await waiting
+
+
+def test_weights_are_named_by_their_content(tiny_model_folder: Path, other_tiny_model_folder: Path, tmp_path: Path) -> None:
+    copy = make_tiny_model(tmp_path)
+    assert hash_weights(tiny_model_folder) == hash_weights(copy) != hash_weights(other_tiny_model_folder)
+    check_same_architecture(other_tiny_model_folder, tensor_shapes(tiny_model_folder))
+    assert count_parameters(tiny_model_folder) == 115_520
+
+
+def test_a_changed_file_has_another_hash(tmp_path: Path) -> None:
+    make_tiny_model(tmp_path)
+    before = hash_weights(tmp_path)
+    make_tiny_model(tmp_path, seed=3)
+    assert hash_weights(tmp_path) != before
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"\x05\0\0\0\0\0\0\0no!!!")
+    with pytest.raises(ValueError, match=r"model\.safetensors is no readable"):
+        tensor_shapes(tmp_path)
+
+
+def test_a_path_that_does_not_exist_is_no_hub_id() -> None:
+    with pytest.raises(EngineUnavailableError, match=r"no model folder './nothing'"):
+        find_folder("./nothing")
+    assert find_folder("nobody/no-such-model") is None

@@ -1,0 +1,256 @@
+"""The OpenAI engine, against a real vLLM server; retries and replicas against a small false one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from agents.engines import GenerateRequest
+from agents.engines.openai import OpenAIEngine
+from agents.engines.server import serve
+from agents.nouns import EngineDiedError, EngineError, EngineUnavailableError
+from tests.agents.engines.conformance import (
+    GeneratorConformance,
+    PublisherConformance,
+    RealModelConformance,
+    RealPublisherConformance,
+    Subject,
+)
+
+Handler = Callable[[dict[str, Any]], Awaitable[web.Response]]
+
+
+@pytest_asyncio.fixture(scope="session")
+async def openai_engine(vllm_server: str) -> AsyncIterator[OpenAIEngine]:
+    """An engine on the session's server."""
+    engine = await OpenAIEngine.open(base_url=vllm_server)
+    yield engine
+    await engine.close()
+
+
+class TestOpenAIEngine(GeneratorConformance, RealModelConformance, PublisherConformance, RealPublisherConformance):
+    @pytest.fixture
+    def subject(self, openai_engine: OpenAIEngine, tiny_model_folder: Path, other_tiny_model_folder: Path) -> Subject:
+        return Subject(openai_engine, tiny_model_folder, other_tiny_model_folder)
+
+    async def test_cached_tokens_are_reported(self, subject: Subject) -> None:
+        prompt = subject.prompt("a prompt of its own: " + "x" * 100)
+        for expected in (0, (len(prompt) - 1) // 32 * 32):
+            assert (await subject.greedy(prompt, max_tokens=2)).usage.cached_prompt_tokens == expected
+
+    async def test_cancelled_requests_leave_the_server(self, subject: Subject, vllm_server: str) -> None:
+        task = asyncio.create_task(subject.engine.generate(GenerateRequest(subject.prompt(), n=16, max_tokens=400)))
+        async with aiohttp.ClientSession() as session:
+            while await running(session, vllm_server) == 0:
+                assert not task.done()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            async with asyncio.timeout(30):
+                while await running(session, vllm_server) > 0:
+                    pass
+
+
+async def running(session: aiohttp.ClientSession, base_url: str) -> float:
+    """Returns how many sequences a vLLM server computes."""
+    async with session.get(base_url.removesuffix("/v1") + "/metrics") as response:
+        lines = (await response.text()).splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("vllm:num_requests_running{"))
+
+
+async def test_a_server_that_dies_is_a_dead_engine(tiny_model_folder: Path) -> None:
+    async with serve(str(tiny_model_folder), dtype="float32", kv_cache_gib=0.25) as base_url:
+        engine = await OpenAIEngine.open(base_url=base_url, max_retries=1)
+        tasks = [asyncio.create_task(engine.generate(GenerateRequest((5, 6, 7), n=16, max_tokens=500))) for _ in range(3)]
+        async with aiohttp.ClientSession() as session:
+            while await running(session, base_url) == 0:
+                assert not any(task.done() for task in tasks)
+    results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 60)
+    assert all(isinstance(result, EngineDiedError) and result.in_flight == 3 for result in results), results
+    with pytest.raises(EngineDiedError):
+        await engine.score((5, 6, 7), (8,))
+    await engine.close()
+
+
+class FalseServer:
+    """Speaks as vLLM does, as far as the engine listens; `handler` answers completion requests after the two of `open`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.handler: Handler = self.answer
+        self._folder = folder
+
+    async def models(self, request: web.Request) -> web.Response:
+        return web.json_response({"data": [{"id": "tiny", "root": str(self._folder), "max_model_len": 512}]})
+
+    async def completions(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.requests.append(body)
+        return await (self.answer(body) if len(self.requests) <= 2 else self.handler(body))
+
+    async def answer(self, body: dict[str, Any]) -> web.Response:
+        """Says token 5 n times."""
+        top = {f"token_id:{token}": -1.0 / (1 + body["temperature"]) for token in body.get("logprob_token_ids", [])}
+        logprobs = {"token_logprobs": [-1.0], "top_logprobs": [top]}
+        choice = {"token_ids": [5], "logprobs": logprobs, "finish_reason": "length", "stop_reason": None}
+        choices = [choice | {"index": i} for i in range(body.get("n", 1))]
+        return web.json_response({"choices": choices, "usage": {"prompt_tokens": len(body["prompt"]), "completion_tokens": len(choices)}})
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        """Serves on a free port and yields the base URL."""
+        app = web.Application()
+        app.add_routes([web.get("/v1/models", self.models), web.post("/v1/completions", self.completions)])
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            host, port = runner.addresses[0][:2]
+            yield f"http://{host}:{port}/v1"
+        finally:
+            await runner.cleanup()
+
+
+class Clock:
+    """Remembers how long it was asked to sleep, and does not."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_busy_server_is_asked_again_with_backoff(tiny_model_folder: Path, status: int) -> None:
+    server, clock = FalseServer(tiny_model_folder), Clock()
+
+    async def busy_twice(body: dict[str, Any]) -> web.Response:
+        return web.Response(status=status) if len(server.requests) <= 4 else await server.answer(body)
+
+    server.handler = busy_twice
+    async with server.listening() as base_url:
+        engine = await OpenAIEngine.open(base_url=base_url, sleep=clock.sleep)
+        assert (await engine.generate(GenerateRequest((5, 6)))).completions[0].token_ids == (5,)
+        assert clock.slept == [0.25, 0.5]
+        await engine.close()
+
+
+async def test_a_server_that_stays_busy_is_an_error_and_no_death(tiny_model_folder: Path) -> None:
+    server = FalseServer(tiny_model_folder)
+
+    async def busy(body: dict[str, Any]) -> web.Response:
+        return web.Response(status=503, text="overloaded")
+
+    server.handler = busy
+    async with server.listening() as base_url:
+        engine = await OpenAIEngine.open(base_url=base_url, sleep=Clock().sleep, max_retries=2)
+        with pytest.raises(EngineError, match=r"overloaded.*last of 3 attempts"):
+            await engine.generate(GenerateRequest((5, 6)))
+        server.handler = server.answer
+        assert len((await engine.generate(GenerateRequest((5, 6), n=2))).completions) == 2
+        await engine.close()
+
+
+async def test_a_refused_request_is_not_sent_again(tiny_model_folder: Path) -> None:
+    server = FalseServer(tiny_model_folder)
+
+    async def refuse(body: dict[str, Any]) -> web.Response:
+        return web.Response(status=400, text="top_p is odd")
+
+    server.handler = refuse
+    async with server.listening() as base_url:
+        engine = await OpenAIEngine.open(base_url=base_url, sleep=Clock().sleep)
+        with pytest.raises(ValueError, match="top_p is odd"):
+            await engine.generate(GenerateRequest((5, 6)))
+        assert len(server.requests) == 3
+        await engine.close()
+
+
+async def test_replicas_share_the_load_and_inherit_from_a_dead_one(tiny_model_folder: Path) -> None:
+    servers, clock = [FalseServer(tiny_model_folder), FalseServer(tiny_model_folder)], Clock()
+    async with servers[1].listening() as second:
+        async with servers[0].listening() as first:
+            engine = await OpenAIEngine.open(base_url=[first, second], sleep=clock.sleep)
+            await asyncio.gather(*(engine.generate(GenerateRequest((5, 6))) for _ in range(8)))
+            assert [len(server.requests) for server in servers] == [2 + 4, 2 + 4]
+        generations = await asyncio.gather(*(engine.generate(GenerateRequest((5, 6))) for _ in range(8)))
+        assert len(generations) == 8
+        assert [len(server.requests) for server in servers] == [2 + 4, 2 + 4 + 8]
+        assert clock.slept == []
+    with pytest.raises(EngineDiedError, match="cannot be reached"):
+        await engine.generate(GenerateRequest((5, 6)))
+    await engine.close()
+
+
+async def test_at_most_max_in_flight_requests_are_sent(tiny_model_folder: Path) -> None:
+    server, inside, most = FalseServer(tiny_model_folder), 0, 0
+
+    async def count(body: dict[str, Any]) -> web.Response:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(0.01)
+        inside -= 1
+        return await server.answer(body)
+
+    server.handler = count
+    async with server.listening() as base_url:
+        engine = await OpenAIEngine.open(base_url=base_url, max_in_flight=3)
+        await asyncio.gather(*(engine.generate(GenerateRequest((5, 6))) for _ in range(10)))
+        assert most == 3
+        await engine.close()
+
+
+async def test_raw_logprobs_are_noticed(tiny_model_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    server = FalseServer(tiny_model_folder)
+    processed = server.answer
+
+    async def raw(body: dict[str, Any]) -> web.Response:
+        return await processed(body | {"temperature": 0.0})
+
+    server.answer = raw  # type: ignore[method-assign]
+    async with server.listening() as base_url:
+        engine = await OpenAIEngine.open(base_url=base_url)
+        assert engine.info.logprobs_mode == "raw"
+        assert "--logprobs-mode processed_logprobs" in caplog.text
+        await engine.close()
+
+
+async def test_a_server_without_token_ids_is_told_what_it_lacks(tiny_model_folder: Path) -> None:
+    server = FalseServer(tiny_model_folder)
+
+    async def plain(body: dict[str, Any]) -> web.Response:
+        return web.json_response({"choices": [{"text": "hi", "finish_reason": "length"}], "usage": {}})
+
+    server.answer = plain  # type: ignore[method-assign]
+    async with server.listening() as base_url:
+        with pytest.raises(EngineUnavailableError, match=r"return_token_ids.*logprob_token_ids"):
+            await OpenAIEngine.open(base_url=base_url)
+        with pytest.raises(EngineUnavailableError, match="does not serve 'other', only"):
+            await OpenAIEngine.open(base_url=base_url, model="other")
+
+
+async def test_an_address_without_a_server_says_how_to_start_one() -> None:
+    with pytest.raises(EngineUnavailableError, match=r"127\.0\.0\.1:1 .*agents\.engines\.server MODEL.*engine\.base_url"):
+        await OpenAIEngine.open(base_url="http://127.0.0.1:1/v1")
+
+
+async def test_an_api_key_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    with pytest.raises(EngineUnavailableError, match="NO_SUCH_KEY, which is not set"):
+        await OpenAIEngine.open(api_key_env="NO_SUCH_KEY")
+
+
+async def test_a_server_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailableError, match="ended with code"):
+        async with serve(str(tmp_path)):
+            pass

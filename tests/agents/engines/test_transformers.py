@@ -1,0 +1,80 @@
+"""The transformers engine."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from agents.engines import GenerateRequest
+from agents.engines.transformers import TransformersEngine
+from agents.nouns import EngineDiedError, EngineUnavailableError
+from tests.agents.engines.conformance import (
+    GeneratorConformance,
+    PublisherConformance,
+    RealModelConformance,
+    RealPublisherConformance,
+    Subject,
+)
+from tests.tiny_model import make_tiny_model
+
+
+class TestTransformersEngine(GeneratorConformance, RealModelConformance, PublisherConformance, RealPublisherConformance):
+    @pytest.fixture
+    def subject(self, transformers_engine: TransformersEngine, tiny_model_folder: Path, other_tiny_model_folder: Path) -> Subject:
+        return Subject(transformers_engine, tiny_model_folder, other_tiny_model_folder)
+
+
+async def test_samples_do_not_depend_on_their_number(transformers_engine: TransformersEngine) -> None:
+    many, few = [await transformers_engine.generate(GenerateRequest((5, 6, 7), n=n, max_tokens=8, seed=1)) for n in (70, 3)]
+    assert [found.token_ids for found in many.completions[:3]] == [found.token_ids for found in few.completions]
+
+
+async def test_requests_without_a_seed_differ(transformers_engine: TransformersEngine) -> None:
+    first, second = [await transformers_engine.generate(GenerateRequest((5, 6, 7), max_tokens=8)) for _ in range(2)]
+    assert first.completions[0].token_ids != second.completions[0].token_ids
+
+
+async def test_a_model_that_fails_is_a_dead_engine(tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = await TransformersEngine.open(model=str(tiny_model_folder))
+
+    def fail(*args: object, **options: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(engine, "_forward", fail)
+    results = await asyncio.gather(*(engine.generate(GenerateRequest((5, 6, 7))) for _ in range(3)), return_exceptions=True)
+    assert all(isinstance(result, EngineDiedError) and result.in_flight == 3 for result in results)
+    with pytest.raises(EngineDiedError, match="out of memory"):
+        await engine.score((5, 6, 7), (8,))
+    await engine.close()
+
+
+async def test_closing_fails_what_is_in_flight(tiny_model_folder: Path) -> None:
+    engine = await TransformersEngine.open(model=str(tiny_model_folder))
+    tasks = [asyncio.create_task(engine.generate(GenerateRequest((5, 6, 7), n=8, max_tokens=500, seed=0))) for _ in range(2)]
+    while engine.in_flight < 2:
+        await asyncio.sleep(0)
+    await engine.close()
+    await engine.close()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        assert isinstance(result, EngineDiedError)
+        assert "closed" in str(result)
+
+
+async def test_a_folder_without_a_chat_template_says_what_to_add(tmp_path: Path) -> None:
+    engine = await TransformersEngine.open(model=str(make_tiny_model(tmp_path, chat_template=False)))
+    with pytest.raises(EngineUnavailableError, match=f"{tmp_path}.*no chat template; add chat_template.jinja"):
+        engine.tokenizer.apply_chat_template([{"role": "user", "content": "hi"}])
+    await engine.close()
+
+
+async def test_a_missing_folder_and_one_without_a_model_are_named(tmp_path: Path) -> None:
+    for folder in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(EngineUnavailableError, match=str(folder)):
+            await TransformersEngine.open(model=str(folder))
+
+
+async def test_a_context_longer_than_the_model_is_refused(tiny_model_folder: Path) -> None:
+    with pytest.raises(EngineUnavailableError, match=r"max_model_len \(513\)"):
+        await TransformersEngine.open(model=str(tiny_model_folder), max_model_len=513)

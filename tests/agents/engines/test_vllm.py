@@ -1,0 +1,65 @@
+"""The vLLM engine. One engine for the session; the test of its death starts another."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from agents.engines import GenerateRequest
+from agents.engines.vllm import VLLMEngine
+from agents.nouns import EngineDiedError, EngineUnavailableError
+from tests.agents.engines.conformance import (
+    GeneratorConformance,
+    PublisherConformance,
+    RealModelConformance,
+    RealPublisherConformance,
+    Subject,
+)
+
+
+class TestVLLMEngine(GeneratorConformance, RealModelConformance, PublisherConformance, RealPublisherConformance):
+    @pytest.fixture
+    def subject(self, vllm_engine: VLLMEngine, tiny_model_folder: Path, other_tiny_model_folder: Path) -> Subject:
+        return Subject(vllm_engine, tiny_model_folder, other_tiny_model_folder)
+
+    async def test_cached_tokens_are_those_that_the_first_sample_found(self, subject: Subject) -> None:
+        prompt = subject.prompt("a prompt of its own: " + "x" * 100)
+        for expected in (0, (len(prompt) - 1) // 32 * 32):
+            generation = await subject.engine.generate(GenerateRequest(prompt, n=4, max_tokens=4))
+            assert generation.usage.cached_prompt_tokens == expected
+
+    async def test_cancelled_requests_leave_vllm(self, subject: Subject) -> None:
+        task = asyncio.create_task(subject.engine.generate(GenerateRequest(subject.prompt(), n=4, max_tokens=400)))
+        processor = subject.engine._llm.output_processor
+        while processor.get_num_unfinished_requests() < 4:
+            assert not task.done()
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert processor.get_num_unfinished_requests() == 0
+
+
+async def test_a_killed_core_is_a_dead_engine(tiny_model_folder: Path) -> None:
+    engine = await VLLMEngine.open(model=str(tiny_model_folder), kv_cache_gib=0.25)
+    tasks = [asyncio.create_task(engine.generate(GenerateRequest((5, 6, 7), n=16, max_tokens=500))) for _ in range(3)]
+    processor = engine._llm.output_processor
+    while processor.get_num_unfinished_requests() < 48:
+        assert not any(task.done() for task in tasks)
+        await asyncio.sleep(0)
+    for process_id in engine.core_process_ids:
+        os.kill(process_id, signal.SIGKILL)
+    results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 60)
+    assert all(isinstance(result, EngineDiedError) and result.in_flight == 3 for result in results), results
+    with pytest.raises(EngineDiedError, match="open a new engine"):
+        await engine.score((5, 6, 7), (8,))
+    await engine.close()
+    await engine.close()
+
+
+async def test_a_model_that_cannot_be_served_is_named_before_vllm_starts(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailableError, match=str(tmp_path)):
+        await VLLMEngine.open(model=str(tmp_path))

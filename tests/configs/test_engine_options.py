@@ -1,0 +1,47 @@
+"""The options of an engine are the keywords of the engine that they open."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from agents.engines.openai import OpenAIEngine
+from agents.engines.scripted import ScriptedEngine
+from agents.engines.transformers import TransformersEngine
+from agents.engines.vllm import VLLMEngine
+from configs.options import defaults
+from configs.schema import OpenaiEngineConfig, ScriptedEngineConfig, ScriptRule, TransformersEngineConfig, VllmEngineConfig
+from configs.schema.base import Group
+
+NOT_OPTIONS = {"sleep", "score"}
+"""What only Python callers pass: functions."""
+
+SCHEMA_ONLY = {"kind", "model", "special_tokens", "script"}
+"""Fields whose defaults are the schema's own: the embedded model, a list that the engine knows."""
+
+
+@pytest.mark.parametrize(
+    ("options", "opens"),
+    [
+        (VllmEngineConfig, VLLMEngine.open),
+        (OpenaiEngineConfig, OpenAIEngine.open),
+        (TransformersEngineConfig, TransformersEngine.open),
+        (ScriptedEngineConfig, ScriptedEngine),
+    ],
+)
+def test_options_are_the_keywords_of_the_engine(options: type[Group], opens: Callable[..., Any]) -> None:
+    parameters: Mapping[str, inspect.Parameter] = inspect.signature(opens).parameters
+    assert set(options.model_fields) - {"kind"} == set(parameters) - NOT_OPTIONS
+    for name, default in defaults(options).items():
+        if name not in SCHEMA_ONLY:
+            assert default == parameters[name].default, name
+
+
+def test_a_script_opens_the_scripted_engine() -> None:
+    rules = (ScriptRule(reply="one", match="?"), ScriptRule(reply=("a", "b")), ScriptRule(scores={"yes": -0.1, "no": -2.3}))
+    config = ScriptedEngineConfig(script=rules)
+    assert ScriptedEngine(**config.options()).rules_left == 3
+    assert len({config, config.model_copy()}) == 1

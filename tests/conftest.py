@@ -1,0 +1,57 @@
+"""Fixtures that several folders' tests share. What takes seconds to start is started once a session, when a test first asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from tests.tiny_model import make_tiny_model
+
+if TYPE_CHECKING:
+    from agents.engines.transformers import TransformersEngine
+    from agents.engines.vllm import VLLMEngine
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama with tokenizer and chat template (`tests.tiny_model`), in float32."""
+    return make_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def other_tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same architecture and tokenizer with other weights: something to publish."""
+    return make_tiny_model(tmp_path_factory.mktemp("other"), seed=1)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def transformers_engine(tiny_model_folder: Path) -> AsyncIterator[TransformersEngine]:
+    """The tiny model in this process."""
+    from agents.engines.transformers import TransformersEngine
+
+    engine = await TransformersEngine.open(model=str(tiny_model_folder))
+    yield engine
+    await engine.close()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def vllm_engine(tiny_model_folder: Path) -> AsyncIterator[VLLMEngine]:
+    """The tiny model in vLLM. Takes 15 s to start."""
+    from agents.engines.vllm import VLLMEngine
+
+    engine = await VLLMEngine.open(model=str(tiny_model_folder), kv_cache_gib=0.25)
+    yield engine
+    await engine.close()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def vllm_server(tiny_model_folder: Path) -> AsyncIterator[str]:
+    """Base URL of a vLLM server on loopback with the tiny model. Takes 25 s to start."""
+    from agents.engines.server import serve
+
+    async with serve(str(tiny_model_folder), dtype="float32", kv_cache_gib=0.25) as base_url:
+        yield base_url
