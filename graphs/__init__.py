@@ -1,6 +1,10 @@
 """Reasoning trees, search, long thoughts and the LangGraph graph over the agents."""
 
-from graphs.reasoner import Answer, Reasoner, create_reasoner, graph
-from graphs.state import Context
+from graphs._house import check_house
+
+check_house()  # before any import that an intruder could break
+
+from graphs.reasoner import Answer, Reasoner, create_reasoner, graph  # noqa: E402
+from graphs.state import Context  # noqa: E402
 
 __all__ = ["Answer", "Context", "Reasoner", "create_reasoner", "graph"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Sequence
+from uuid import uuid4
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command
@@ -43,7 +44,9 @@ async def screen(state: State, runtime: Runtime[Context]) -> Go:
         text=state["question"], gold=state.get("gold"), task=state.get("task", "user"), metadata=state.get("metadata") or {}
     )
     check_question(question, resources)
-    thinking = Thinking(question, state.get("sample", 0), resources.config.run.seed, Meter(resources.config.budget.to_budget()))
+    meter = Meter(resources.config.budget.to_budget())
+    thought_id = state.get("thought_id") or uuid4().hex
+    thinking = Thinking(question, state.get("sample", 0), resources.config.run.seed, meter, thought_id)
     resources.thoughts[thinking.thought_id] = thinking
     update: State = {"thought_id": thinking.thought_id, "rounds": 0}
     if resources.safety is not None:

@@ -9,13 +9,14 @@ or, inside an event loop, `await graph.ainvoke({"question": ...}, context=Contex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, fields
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
@@ -23,7 +24,7 @@ from agents.engines import loop
 from agents.nouns import Question
 from configs import RunConfig, compose
 from graphs import nodes
-from graphs.resources import Resources, Sink, forget, open_resources, register
+from graphs.resources import Resources, Sink, find_resources, forget, open_resources, register
 from graphs.state import Context, InputState, OutputState, State
 
 RECURSION_LIMIT = 10_000  # super-steps; the budget ends a thought long before
@@ -74,15 +75,43 @@ class Answer:
     thought_id: str
 
 
-async def think(question: Question, key: str, *, sample: int = 0) -> Answer:
-    """Thinks about a question with the resources that are registered as `key`."""
-    output: dict[str, Any] = await graph.ainvoke(
-        {"question": question.text, "gold": question.gold, "task": question.task, "metadata": question.metadata, "sample": sample},
-        context=Context(resources=key),
-        config={"recursion_limit": RECURSION_LIMIT},
-    )
-    shown: dict[str, Any] = {field.name: output.get(field.name) for field in fields(Answer) if field.name != "question"}
-    return Answer(question=question.text, **shown)
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What may be shown of a thought while it is being thought: where it is and how far, never what it says."""
+
+    phase: str
+    """Node of the graph that was just finished."""
+    rounds: int
+    """Turns of the suggestion-critique loop."""
+    nodes: int
+    """Size of the reasoning tree."""
+
+
+async def think(question: Question, key: str, *, sample: int = 0, on_progress: Callable[[Progress], None] | None = None) -> Answer:
+    """Thinks about a question with the resources that are registered as `key`; tells `on_progress` after every phase.
+
+    Raises:
+        ValueError: the question is empty, or too long for the model.
+        EngineError: an engine failed.
+    """
+    thought_id = uuid4().hex
+    context = Context(resources=key)
+    inputs: State = {"question": question.text, "gold": question.gold, "task": question.task, "metadata": question.metadata}
+    inputs |= {"sample": sample, "thought_id": thought_id}
+    config: RunnableConfig = {"recursion_limit": RECURSION_LIMIT}
+    shown: dict[str, Any] = {}
+    try:
+        if on_progress is None:
+            shown = await graph.ainvoke(inputs, context=context, config=config)
+        else:
+            async for update in graph.astream(inputs, context=context, config=config, stream_mode="updates"):
+                for phase, changed in update.items():
+                    shown |= changed or {}
+                    on_progress(Progress(phase, shown.get("rounds", 0), shown.get("nodes", 1)))
+    finally:
+        (await find_resources(context)).thoughts.pop(thought_id, None)  # a thought that was cancelled or failed leaves nothing behind
+    values: dict[str, Any] = {field.name: shown.get(field.name) for field in fields(Answer) if field.name != "question"}
+    return Answer(question=question.text, **values)
 
 
 class Reasoner:
@@ -105,7 +134,7 @@ class Reasoner:
         if self._opened is not None:
             loop.run(self._opened.__aexit__(kind, error, traceback))
 
-    def ask(self, question: str | Question, *, sample: int = 0) -> Answer:
-        """Thinks about one question and waits for the answer. Ctrl-C cancels the thought and leaves the engines open."""
+    def ask(self, question: str | Question, *, sample: int = 0, on_progress: Callable[[Progress], None] | None = None) -> Answer:
+        """Thinks about one question and waits for the answer; see `think`. Ctrl-C cancels the thought and leaves the engines open."""
         asked = Question(text=question) if isinstance(question, str) else question
-        return loop.run(think(asked, self.key, sample=sample))
+        return loop.run(think(asked, self.key, sample=sample, on_progress=on_progress))

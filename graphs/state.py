@@ -23,12 +23,15 @@ class InputState(TypedDict, total=False):
     metadata: dict[str, Any]
     sample: int
     """Which attempt at the question this is, from 0; it is part of the seed."""
+    thought_id: str
+    """Name of the thought; made up where it is not given."""
 
 
 class OutputState(TypedDict, total=False):
     """What the caller gets."""
 
     thought_id: str
+    """Name of the thought, by which its trace is found."""
     status: str
     """answered, no_answer, out_of_domain or refused."""
     answer: str | None

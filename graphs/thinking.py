@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -24,7 +23,7 @@ class Thinking:
     seed: int
     """Seed of the whole run; the thought's own random numbers derive from it, the question and the number of events."""
     meter: Meter
-    thought_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    thought_id: str
     rules: tuple[SafetyRule, ...] = ()
     """Safety rules that apply to the question."""
     events: list[Event] = field(default_factory=list)

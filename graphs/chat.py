@@ -1,0 +1,100 @@
+"""The chat demo in the terminal.
+
+    python -m graphs.chat [key=value ...]
+
+While a question is thought about, the status line says where the thought is, never what it says; then come the summary and the answer.
+Ctrl-C stops a thought and keeps the chat; Ctrl-D or /quit ends it. Every question is a thought of its own: there is no memory of the
+questions before it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from rich.status import Status
+
+from configs import compose
+from configs.cli import add_override_arguments, parse, split_overrides
+from graphs.ask import describe
+from graphs.reasoner import Progress, Reasoner
+from graphs.terminal import console, guarded, starting
+from graphs.thought.markup import readable
+from graphs.traces.trace import Trace
+
+_HELP = "/thought shows the last thought (the audit view), /help this, /quit ends; anything else is a question. Ctrl-C stops a thought."
+
+_DOING = {
+    "screen": "reading",
+    "select": "choosing where to go on",
+    "suggest": "suggesting steps",
+    "critique": "judging steps",
+    "reflect": "reflecting",
+    "derive": "going over the thought",
+    "answer": "answering",
+    "summarize": "summarizing",
+    "check": "checking the rules",
+    "record": "done",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m graphs.chat", description="Chats with the reasoner in the terminal.")
+    add_override_arguments(parser)
+    config = compose(split_overrides(parse(parser, argv)))
+    traces: list[Trace] = []
+    reasoner = Reasoner(config, sink=traces.append)
+    with starting(config):
+        reasoner.__enter__()
+    try:
+        print(f"Ask a question. {_HELP}", flush=True)
+        while (line := _read_line()) is not None:
+            match line:
+                case "":
+                    continue
+                case "/quit":
+                    break
+                case "/help":
+                    print(_HELP, flush=True)
+                case "/thought":
+                    print(readable(traces[-1].long_thought) if traces else "Nothing was thought yet.", flush=True)
+                case _:
+                    _answer(reasoner, line)
+                    del traces[:-1]
+    finally:
+        reasoner.__exit__(None, None, None)
+    return 0
+
+
+def _read_line() -> str | None:
+    """Returns the next line, "" where it was given up with Ctrl-C, None at the end of the input."""
+    try:
+        return input("> " if sys.stdin.isatty() else "").strip()
+    except EOFError:
+        return None
+    except KeyboardInterrupt:
+        print("\n(Ctrl-D or /quit ends the chat)", flush=True)
+        return ""
+
+
+def _answer(reasoner: Reasoner, question: str) -> None:
+    """Thinks about one question; a question that cannot be asked costs a line, not the chat."""
+    status = Status("thinking", console=console)
+
+    def show(progress: Progress) -> None:
+        status.update(f"{_DOING.get(progress.phase, progress.phase)} (round {progress.rounds}, {progress.nodes - 1} steps)")
+
+    try:
+        with status:
+            answer = reasoner.ask(question, on_progress=show)
+    except KeyboardInterrupt:
+        print("(stopped thinking)", flush=True)
+    except ValueError as error:
+        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+    else:
+        print(describe(answer), end="\n\n", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))

@@ -1,0 +1,186 @@
+"""Runs a set of questions through the graph: traces, metrics.json and a report in runs/NAME.
+
+    python -m graphs.run [experiment=pocket_loop] [task=gsm8k task.path=test.jsonl] [run=NAME] [-m key=a,b]
+
+Every finished question is on disk the moment it is finished. `run=NAME` takes up a run that was stopped or killed and asks only what is
+missing; a different configuration under the same name is refused with the difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from agents.engines import loop
+from agents.nouns import EngineError, LongthoughtError, Question
+from configs import RunConfig, compose, config_hash, difference, from_yaml, sweep, to_yaml
+from configs.cli import add_override_arguments, parse, split_overrides
+from graphs.reasoner import Answer, Reasoner, think
+from graphs.report import Tally, report
+from graphs.tasks import TaskData, load_task
+from graphs.terminal import FAILED, console, guarded, starting
+from graphs.traces.store import TraceStore
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of asking: how many answers, and why some questions could not be asked."""
+
+    answered: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    """Question hash (and sample) to reason."""
+
+
+async def run_questions(
+    questions: Sequence[Question],
+    key: str,
+    *,
+    concurrency: int,
+    sample: int = 0,
+    on_answer: Callable[[Answer], None] | None = None,
+) -> Outcome:
+    """Asks all questions, at most `concurrency` at a time, with the resources registered as `key`; there is no barrier between questions.
+
+    A question that cannot be asked (too long, say) is counted with its reason and the others go on; an engine that fails ends the run, for
+    the others would fail as well.
+
+    Raises:
+        EngineError: an engine failed; every answer until then has reached the sink.
+    """
+    outcome = Outcome()
+    waiting = iter(questions)
+
+    async def worker() -> None:
+        for question in waiting:
+            try:
+                answer = await think(question, key, sample=sample)
+            except EngineError:
+                raise
+            except (LongthoughtError, ValueError) as error:
+                outcome.failed[question.hash] = str(error)
+                continue
+            outcome.answered += 1
+            if on_answer is not None:
+                on_answer(answer)
+
+    workers = [asyncio.create_task(worker()) for _ in range(min(concurrency, len(questions)))]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for task in workers:
+            task.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+    return outcome
+
+
+def run(config: RunConfig) -> tuple[Path, dict[str, Any], Outcome]:
+    """Carries out one run and returns its directory, its metrics and what could not be asked."""
+    name = config.run.name or f"{datetime.now():%Y%m%d-%H%M%S}-{config.task.name}-{config.search.strategy}"
+    folder = config.run.output_dir / name
+    data = load(config)
+    for problem in data.problems:
+        console.print(f"warning: {problem}", style="yellow", markup=False, soft_wrap=True)
+    with TraceStore.open(folder, config_hash=config_hash(config), config_json=to_yaml(config), differences=_differences) as store:
+        (folder / "config.yaml").write_text(to_yaml(config))
+        finished = store.finished()
+        missing = [question for question in data.questions if (question.hash, 0) not in finished]
+        if finished:
+            console.print(f"run {name}: {len(data.questions) - len(missing)} of {len(data.questions)} questions are finished already")
+        seconds, outcome = _ask(config, missing, store, name) if missing else (None, Outcome())
+        metrics = Tally().add_all(store).metrics(seconds=None if finished else seconds, failed=outcome.failed)
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
+    engine = config.engine_of("policy")
+    (folder / "report.md").write_text(report(metrics, run=name, model=str(engine.options().get("model")), config_yaml=to_yaml(config)))
+    return folder, metrics, outcome
+
+
+def _differences(stored: str, new: str) -> list[str]:
+    return difference(from_yaml(stored), from_yaml(new))
+
+
+def load(config: RunConfig) -> TaskData:
+    """Loads the questions that `config.task` describes; of two equal questions the second is left out, as a run asks each once."""
+    data = load_task(config.task.name, **config.task.model_dump(exclude={"name"}))
+    unique = list({question.hash: question for question in data.questions}.values())
+    return TaskData(unique, data.problems)
+
+
+def _ask(config: RunConfig, questions: Sequence[Question], store: TraceStore, name: str) -> tuple[float, Outcome]:
+    reasoner = Reasoner(config, sink=store.record, run=name)
+    with starting(config):
+        reasoner.__enter__()
+    try:
+        with _Bar(len(questions), shown=config.run.show_progress) as bar:
+            start = time.monotonic()
+            work = run_questions(questions, reasoner.key, concurrency=config.run.concurrency, on_answer=bar.advance)
+            outcome = loop.run(work)
+            return time.monotonic() - start, outcome
+    except KeyboardInterrupt:
+        console.print(f"stopped; every finished question is stored. Go on with: run={name} and the same options", markup=False)
+        raise
+    finally:
+        reasoner.__exit__(None, None, None)
+
+
+class _Bar:
+    """Progress: questions done, how many of the scored ones are right, tokens, time left. Quiet where nobody watches."""
+
+    def __init__(self, total: int, *, shown: bool) -> None:
+        self._right = self._scored = self._tokens = 0
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=console, disable=not (shown and console.is_terminal))
+        self._task: TaskID = self._progress.add_task("thinking", total=total)
+        self._done, self._total, self._shown = 0, total, shown
+
+    def __enter__(self) -> _Bar:
+        self._progress.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._progress.__exit__(*error)
+
+    def advance(self, answer: Answer) -> None:
+        self._done += 1
+        self._scored += answer.correct is not None
+        self._right += answer.correct is True
+        self._tokens += sum(usage["generated_tokens"] for usage in answer.usage.values())
+        solved = f"solved {self._right}/{self._scored}" if self._scored else "thinking"
+        self._progress.update(self._task, advance=1, description=f"{solved}, {self._tokens:,} tokens")
+        if self._shown and not console.is_terminal and self._done % max(1, self._total // 10) == 0:
+            print(f"{self._done}/{self._total} questions, {solved}, {self._tokens:,} tokens", file=sys.stderr, flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m graphs.run", description="Runs a set of questions through the graph.")
+    add_override_arguments(parser, multirun=True)
+    arguments = parse(parser, argv)
+    overrides = split_overrides(arguments)
+    code = 0
+    for number, combination in enumerate(sweep(overrides) if arguments.multirun else [overrides]):
+        config = compose(combination, require=("task",))
+        if arguments.multirun and config.run.name is not None:
+            config = compose([*combination, f"run={config.run.name}-{number}"], require=("task",))
+        folder, metrics, outcome = run(config)
+        for group, share in metrics["accuracy"].items():
+            low, high = share["interval"]
+            print(f"{group}: {share['right']}/{share['of']} right, {share['value']:.3f} [{low:.3f}, {high:.3f}]")
+        tokens = metrics["generated_tokens_per_question"]
+        print(f"{metrics['questions']} questions, {tokens:.1f} generated tokens each; see {folder}/report.md")
+        if outcome.failed:
+            console.print(f"{len(outcome.failed)} questions could not be asked; the report names them", style="yellow", markup=False)
+            code = FAILED
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))
