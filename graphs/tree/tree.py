@@ -47,7 +47,9 @@ class ReasoningTree:
         self.reflections: list[list[Reflection]] = []
         self.finished: Finished | None = None
         self.backtracks = 0
-        """How often the reflector backtracked."""
+        """How often the reflector gave up a step before the wrong one; going back over the wrong step alone is only another try."""
+        self.terminated = False
+        """Whether the reflector said that nothing is left to try."""
         self._size = 0
         self._parent = np.zeros(_FIRST_CAPACITY, np.int32)
         self._depth = np.zeros(_FIRST_CAPACITY, np.int32)
@@ -168,7 +170,8 @@ class ReasoningTree:
         """Folds further events into the columns.
 
         Raises:
-            ValueError: an event refers to a node that does not exist, or comes after `Finished`.
+            ValueError: an event refers to a node that does not exist, reflects on the question, or comes after `Finished`. The events
+                before it have been applied, and of the refused one nothing has.
         """
         for event in events:
             if self.finished is not None:
@@ -195,7 +198,10 @@ class ReasoningTree:
                         self._unparsed[event.node] += 1
                 case Reflected():
                     self._check(event.node)
+                    if event.node == ROOT:
+                        raise ValueError(f"event {self.version} (Reflected) refers to node 0, the question; reflect on a step")
                     self.reflections[event.node].append(event.reflection)
+                    self.terminated = self.terminated or event.reflection.action == "terminate"
                     if event.reflection.action == "backtrack":
                         self._give_up(event.node, event.reflection.target_step)
                 case Backup():
@@ -211,12 +217,17 @@ class ReasoningTree:
                     self.finished = event
             self.version += 1
 
-    def _give_up(self, node: int, target_step: int | None) -> None:
-        """Marks the child of the target on the path to `node`, so that the search goes on from the target."""
-        self.backtracks += 1
+    def abandoned(self, node: int, target_step: int | None) -> int:
+        """Returns the node that a backtrack from the step `node` to `target_step` gives up: the target's child on the path to `node`."""
         path = self.path(node)
-        keep = len(path) - 1 if target_step is None else min(max(target_step, 0), len(path) - 1)
-        self._given_up[path[keep]] = True
+        return path[len(path) - 1 if target_step is None else min(max(target_step, 0), len(path) - 1)]
+
+    def _give_up(self, node: int, target_step: int | None) -> None:
+        """Marks what a backtrack gives up, so that the search goes on from the target."""
+        abandoned = self.abandoned(node, target_step)
+        if abandoned != node:
+            self.backtracks += 1
+        self._given_up[abandoned] = True
 
     def _check(self, node: int) -> None:
         if not 0 <= node < self._size:
