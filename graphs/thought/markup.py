@@ -1,0 +1,174 @@
+"""A long thought as one text, with mark-up at two levels: around the whole thought, and around each of its segments.
+
+    <thought kind="journey">
+    <act kind="wrong" node="1" factor="compute">3 + 7 = 11</act>
+    <act kind="reflect" node="1">Wait, step 1 is wrong: 3 + 7 is 10</act>
+    ...
+    </thought>
+
+A text is written as it is, save that anything in it that looks like this mark-up gets a backslash after the "<", one more if it has some;
+so ordinary text stays readable, and `parse(render(thought)) == thought` for every thought.
+
+Whatever goes to a user passes `strip_markup` first: it knows this mark-up and the special tokens of common models.
+
+Source: Reverse-o1 (Zhang Junlin, 2024): start and end tokens around the hidden thought and around every thought factor, all filtered before
+the answer is shown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from typing import Any, get_args
+
+from agents.nouns import Hidden
+from graphs.thought.long_thought import LongThought, Segment, SegmentKind, ThoughtKind
+
+_OWN_TAG = re.compile(r"<(\\*)(?=/?(?:thought|act)\b)", re.IGNORECASE)
+_ESCAPED_TAG = re.compile(r"<\\(\\*)(?=/?(?:thought|act)\b)", re.IGNORECASE)
+_END_OF_ACT = "</act>"
+_END_OF_THOUGHT = "</thought>"
+
+_TAGS = "thought|act|think|thinking|thoughts|reasoning|reflection|scratchpad|answer|solution|tool_call|tool_response"
+_CONTROL_TOKENS = "s|bos|eos|pad|unk|mask|cls|sep|start_of_turn|end_of_turn|start_of_image|end_of_image"
+_MARKUP = re.compile(
+    rf"<\\*/?(?:{_TAGS})(?:\s[^<>]*|/)?>"
+    rf"|</?(?:{_CONTROL_TOKENS})>"
+    r"|<[|｜][^<>|｜\s]+[|｜]>"  # <|im_start|>, <｜Assistant｜>; no blanks inside, for the sake of |x| <|y| and |z|> 1
+    r"|<</?SYS>>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|THINK)\]",
+    re.IGNORECASE,
+)
+_NODE = re.compile(r'(?:0|[1-9][0-9]{0,17})(?=")')
+
+
+class MarkupError(ValueError):
+    """A text is no rendered thought. `position`: characters from the start to where it stops being one. Quotes nothing of the text."""
+
+    def __init__(self, text: str, position: int, expected: str) -> None:
+        line = text.count("\n", 0, position) + 1
+        column = position - (text.rfind("\n", 0, position) + 1) + 1
+        super().__init__(f"no rendered thought: {expected} expected at character {position} (line {line}, column {column})")
+        self.position = position
+
+
+def render(thought: LongThought) -> Hidden[str]:
+    """Returns the thought with its mark-up."""
+    lines = [f'<thought kind="{thought.kind}">']
+    for segment in thought.segments:
+        factor = "" if segment.factor is None else f" factor={_quoted(segment.factor)}"
+        text = _OWN_TAG.sub(r"<\\\1", segment.text.reveal())
+        lines.append(f'<act kind="{segment.kind}" node="{segment.node}"{factor}>{text}{_END_OF_ACT}')
+    return Hidden("\n".join([*lines, _END_OF_THOUGHT]))
+
+
+def parse(text: str) -> LongThought:
+    """Returns the thought that `render` was given.
+
+    Raises:
+        MarkupError: the text is malformed; names the position.
+    """
+    reader = _Reader(text)
+    reader.take("<thought kind=")
+    kind: ThoughtKind = reader.take_one_of(get_args(ThoughtKind))
+    reader.take(">\n")
+    segments = []
+    while not reader.at(_END_OF_THOUGHT):
+        segments.append(reader.segment())
+        reader.take("\n")
+    reader.take(_END_OF_THOUGHT)
+    if reader.position != len(text):
+        raise reader.error("the end of the text")
+    return LongThought(tuple(segments), kind)
+
+
+def strip_markup(text: str) -> str:
+    """Returns the text without any mark-up: ours, tags of thinking models, special tokens. Text between tags stays.
+
+    Nothing that looks like a tag is left, also where removing one makes another. "3 < 5 and 7 > 2" stays as it is, and so does HTML.
+    """
+    while (stripped := _MARKUP.sub("", text)) != text:
+        text = stripped
+    return text
+
+
+def readable(thought: LongThought) -> str:
+    """Returns the thought as plain numbered text for an auditor who asked for it; unwraps what is hidden.
+
+    Steps are numbered along the current line, so that the numbers fit the backtrack marks. `✗` is a wrong step, `~` what was said about it,
+    `↩` the way back, `=` the answer.
+    """
+    lines: list[str] = []
+    kept = wrong = 0
+    for segment in thought.segments:
+        text = strip_markup(segment.text.reveal()).strip().replace("\n", "\n       ")
+        match segment.kind:
+            case "step" | "answer":
+                kept += 1
+                lines.append(f"{kept:3}. {'=' if segment.kind == 'answer' else ' '} {text}")
+            case "wrong":
+                wrong += 1
+                lines.append(f"{kept + wrong:3}. ✗ {text}")
+            case "reflect":
+                lines.append(f"     ~ {text}")
+            case "backtrack":
+                wrong = 0
+                lines.append(f"     ↩ {text}")
+    return "\n".join(lines)
+
+
+def _quoted(factor: str) -> str:
+    return json.dumps(factor, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+class _Reader:
+    """Reads a rendered thought from the front."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.position = 0
+
+    def error(self, expected: str) -> MarkupError:
+        return MarkupError(self.text, self.position, expected)
+
+    def at(self, literal: str) -> bool:
+        return self.text.startswith(literal, self.position)
+
+    def take(self, literal: str) -> None:
+        if not self.at(literal):
+            raise self.error(json.dumps(literal))
+        self.position += len(literal)
+
+    def take_one_of(self, choices: tuple[Any, ...]) -> Any:
+        for choice in choices:
+            if self.at(f'"{choice}"'):
+                self.take(f'"{choice}"')
+                return choice
+        raise self.error(" or ".join(f'"{choice}"' for choice in choices))
+
+    def segment(self) -> Segment:
+        self.take("<act kind=")
+        kind: SegmentKind = self.take_one_of(get_args(SegmentKind))
+        self.take(' node="')
+        node = _NODE.match(self.text, self.position)
+        if node is None:
+            raise self.error("a node's number")
+        self.position = node.end()
+        self.take('"')
+        factor = self._factor() if self.at(" ") else None
+        self.take(">")
+        end = self.text.find(_END_OF_ACT, self.position)
+        if end < 0:
+            raise self.error(f"a text that ends with {_END_OF_ACT}")
+        text = self.text[self.position : end]
+        self.position = end
+        self.take(_END_OF_ACT)
+        return Segment(kind, int(node.group()), Hidden(_ESCAPED_TAG.sub(r"<\1", text)), factor)
+
+    def _factor(self) -> str:
+        self.take(" factor=")
+        if self.at('"'):
+            with contextlib.suppress(json.JSONDecodeError):
+                factor, self.position = json.JSONDecoder().raw_decode(self.text, self.position)
+                return str(factor)
+        raise self.error("a factor's name in double quotes")
