@@ -1,0 +1,153 @@
+"""The codec: what goes in comes out, and what is damaged is refused with its place."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.nouns import BadTraceError, Hidden, Question, Reflection, Verdict
+from graphs.traces.codec import AuditCodec
+from graphs.traces.trace import SCHEMA_VERSION, Trace
+from graphs.tree import Backup, Expanded, Failed, Finished, Judged, ReasoningTree, Reflected
+from tests.graphs.traces.samples import make_trace, ordinary_trace, traces
+from tests.graphs.tree.logs import QUESTION, make_step
+
+CODEC = AuditCodec()
+
+EVERY_EVENT = make_trace(
+    [
+        Expanded(0, ((make_step("a", logprobs=(math.nan, -0.1), forced=1), make_step("b", answer="21")),), "answer"),
+        Expanded(0, ((make_step("c", finish_reason="length"),), ()), mistakes=(1,)),
+        Failed(3, "context_length"),
+        Judged(1, Verdict(0.25, "monte_carlo", "value", log_likelihood_ratio=-1.1, count=8)),
+        Judged(2, Verdict(math.nan, "token_critic", outcome="unparsed")),
+        Reflected(1, Reflection("backtrack", Hidden("no"), 1, 0, parsed=False)),
+        Backup(2, 0.5),
+        Finished("answered", 2, "21"),
+    ]
+)
+
+
+@given(traces())
+def test_a_trace_comes_back_equal(trace: Trace) -> None:
+    assert CODEC.decode(CODEC.encode(trace)) == trace
+    assert CODEC.loads(CODEC.dumps(trace)) == trace
+
+
+def test_every_kind_of_event_comes_back_equal() -> None:
+    assert CODEC.loads(CODEC.dumps(EVERY_EVENT)) == EVERY_EVENT
+
+
+def test_a_decoded_trace_replays_to_the_same_tree() -> None:
+    trace = ordinary_trace()
+    first, second = (ReasoningTree.replay(t.question, t.events) for t in (trace, CODEC.loads(CODEC.dumps(trace))))
+    np.testing.assert_array_equal(first.logprob, second.logprob)
+    np.testing.assert_array_equal(first.log_likelihood_ratio, second.log_likelihood_ratio)
+
+
+@given(st.floats() | st.just(math.nan), st.text(st.characters()), st.integers())
+def test_floats_and_texts_are_exact(number: float, text: str, token: int) -> None:
+    step = make_step(text, logprobs=(number,), answer=text)
+    step = dataclasses.replace(step, content=Hidden(dataclasses.replace(step.content.reveal(), token_ids=(token,))))
+    trace = make_trace(
+        [Expanded(0, ((step,),)), Finished("answered", 1, text)] if text else [Expanded(0, ((step,),)), Finished("no_answer")]
+    )
+    back = CODEC.loads(CODEC.dumps(trace)).events[0]
+    assert isinstance(back, Expanded)
+    content = back.chains[0][0].content.reveal()
+    assert content.text == text and content.token_ids == (token,)
+    assert repr(content.logprobs) == repr((number,))
+
+
+def test_encoding_twice_gives_the_same_bytes() -> None:
+    blob = CODEC.dumps(EVERY_EVENT)
+    assert CODEC.dumps(CODEC.loads(blob)) == blob
+
+
+def test_numbers_of_numpy_are_stored_as_numbers() -> None:
+    events = [*EVERY_EVENT.events[:-1], Backup(np.int64(1), np.float64(0.5)), Finished("answered", np.int32(2), "21")]  # type: ignore[arg-type]
+    trace = dataclasses.replace(EVERY_EVENT, events=tuple(events), correct=np.bool_(True))  # type: ignore[arg-type]
+    back = CODEC.loads(CODEC.dumps(trace))
+    assert back == trace and type(back.correct) is bool
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1.5},
+        {"summary": None},
+        {"summary": Hidden("secret")},
+        {"status": 3},
+        {"status": "secret"},
+        {"engine": QUESTION},
+        {"question": Question(text="x", metadata={"thought": Hidden("secret")})},
+    ],
+)
+def test_a_value_of_a_wrong_type_is_refused_when_it_is_written(change: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        CODEC.dumps(dataclasses.replace(EVERY_EVENT, **change))
+    assert "secret" not in str(caught.value)
+
+
+def damaged(*way: str | int, value: object) -> dict[str, Any]:
+    """Returns the encoded sample with `value` at `way`; `...` removes the entry."""
+    data: Any = json.loads(json.dumps(CODEC.encode(EVERY_EVENT)))
+    at = data
+    for key in way[:-1]:
+        at = at[key]
+    if value is ...:
+        del at[way[-1]]
+    else:
+        at[way[-1]] = value
+    return data  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (damaged("seed", value="secret"), "damaged at seed: str where int belongs"),
+        (damaged("events", 3, "node", value=True), "damaged at events[3].node: bool where int belongs"),
+        (damaged("events", 3, "type", value="Imagined"), 'damaged at events[3]: no "type" that is one of Expanded, Failed, Judged'),
+        (damaged("events", 0, "chains", 0, 1, "content", "logprobs", 0, value="secret"), "content.logprobs[0]: str where float belongs"),
+        (damaged("events", 3, "verdict", "source", value="secret"), "damaged at events[3].verdict.source: none of token_critic"),
+        (damaged("usage", "policy", value=[]), "damaged at usage.policy: list where an object belongs"),
+        (damaged("question", "text", value=...), "damaged at question: text: Field required"),
+        (damaged("summary", value=...), "damaged at the top: a Trace without ['summary'] and with unknown []"),
+        (damaged("long_thought", "mood", value="secret"), "at long_thought: a LongThought without [] and with unknown ['mood']"),
+        (damaged("safety", value={}), "damaged at safety: dict where a list belongs"),
+        (damaged("schema_version", value=SCHEMA_VERSION + 1), f"schema version {SCHEMA_VERSION + 1}, this version of longthought reads"),
+        (damaged("schema_version", value=...), "schema version None"),
+    ],
+)
+def test_damage_is_refused_with_its_place(data: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadTraceError) as caught:
+        CODEC.decode(data)
+    assert message in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("blob", [b"", b"secret", zlib.compress(b"{secret"), CODEC.dumps(EVERY_EVENT)[:-9], zlib.compress(b"[1]")])
+def test_bytes_that_are_no_trace_are_refused(blob: bytes) -> None:
+    with pytest.raises(BadTraceError) as caught:
+        CODEC.loads(blob)
+    assert "secret" not in str(caught.value)
+
+
+def test_an_ordinary_trace_takes_a_millisecond() -> None:
+    trace = ordinary_trace()
+    CODEC.loads(CODEC.dumps(trace))  # puts the codecs together
+    seconds = []
+    for _ in range(20):
+        begin = time.perf_counter()
+        CODEC.dumps(trace)
+        seconds.append(time.perf_counter() - begin)
+    assert min(seconds) < 0.01  # 0.0007 on an idle core
