@@ -62,7 +62,7 @@ class ScriptedEngine:
         script: Sequence[Rule | Mapping[str, Any]] = (),
         function: Reply | str | None = None,
         score: Score | None = None,
-        special_tokens: Sequence[str] = DEFAULT_SPECIAL_TOKENS,
+        special_tokens: Sequence[str] | None = None,
         context_length: int = 4096,
         latency_s: float = 0.0,
         die_after: int | None = None,
@@ -74,7 +74,7 @@ class ScriptedEngine:
             script: rules (or mappings with a rule's fields), used once each and in order of the requests' arrival.
             function: a reply function, or "package.module:name" of one, or of an object with `reply` and optionally `score`.
             score: answers `score` requests; None: a fixed pseudo-random number per (last prompt token, candidate).
-            special_tokens: texts that are one token each.
+            special_tokens: texts that are one token each; None: the marks of the chat template.
             context_length: longest prompt plus completion, in tokens.
             latency_s: seconds that a request takes.
             die_after: the engine dies at the request that comes after this many; None: never.
@@ -85,7 +85,7 @@ class ScriptedEngine:
         """
         if bool(script) == (function is not None):
             raise ValueError("a scripted engine needs exactly one of script and function; set engine.script or engine.function")
-        self.tokenizer = ScriptedTokenizer(special_tokens)
+        self.tokenizer = ScriptedTokenizer(DEFAULT_SPECIAL_TOKENS if special_tokens is None else special_tokens)
         self.version = 0
         self._rules = [rule if isinstance(rule, Rule) else Rule(**rule) for rule in script]
         self._rules_used = 0

@@ -108,9 +108,15 @@ def _free_port() -> int:
 
 
 async def _main(model: str, port: int) -> None:
-    async with serve(model if not Path(model).is_dir() else str(Path(model).absolute()), port=port) as base_url:
-        print(f"{model} is served at {base_url}; Ctrl-C stops it", flush=True)
-        await asyncio.Event().wait()
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    folder = Path(model)
+    with suppress(asyncio.CancelledError):
+        async with serve(str(folder.absolute()) if folder.is_dir() else model, port=port) as base_url:
+            print(f"{model} is served at {base_url}; Ctrl-C stops it", flush=True)
+            await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
@@ -118,5 +124,4 @@ if __name__ == "__main__":
     parser.add_argument("model", help="folder or hub id")
     parser.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()
-    with suppress(KeyboardInterrupt):
-        asyncio.run(_main(options.model, options.port))
+    asyncio.run(_main(options.model, options.port))

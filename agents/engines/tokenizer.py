@@ -12,7 +12,7 @@ from agents.nouns import EngineUnavailableError
 
 
 class HFTokenizer:
-    """Wraps transformers' AutoTokenizer. Not for several threads at once."""
+    """Wraps transformers' AutoTokenizer. One thread may decode while another encodes."""
 
     def __init__(self, source: str | Path) -> None:
         """Loads the tokenizer of a folder or hub id.
