@@ -78,13 +78,16 @@ class TraceStore:
     def open(cls, run_dir: Path | str, *, config_hash: str, config_json: str, differences: Difference = config_differences) -> TraceStore:
         """Opens the store of the run `run_dir` (its name is the folder's) for writing, or makes it.
 
+        `config_json` is kept beside the traces. `differences` is called with the stored and the new one where the hashes differ, so it may
+        be any text that the caller's `differences` reads.
+
         Raises:
             RunConflictError: the run was begun with another configuration, or another process is writing to it.
             BadTraceError: the file is no trace store, or one of another schema version.
         """
         path = Path(run_dir) / FILE_NAME
         path.parent.mkdir(parents=True, exist_ok=True)
-        run = path.parent.resolve().name
+        run = _run_name(path)
         lock = _lock_for_writing(path)
         try:
             connection = _connect(path, read_only=False)
@@ -222,6 +225,10 @@ class TraceStore:
             return _query(self._connection, self.path, sql, *parameters)
 
 
+def _run_name(path: Path) -> str:
+    return path.parent.absolute().name
+
+
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     """Opens the file. In a folder that cannot be written to, where WAL cannot make its shared memory, as an immutable file."""
     mode = "rwc" if not read_only else "ro" if os.access(path.parent, os.W_OK) else "ro&immutable=1"
@@ -253,9 +260,7 @@ def _lock_for_writing(path: Path) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
-        raise RunConflictError(
-            f"another process is writing to run {path.parent.resolve().name!r}; wait for it, or choose another run name"
-        ) from None
+        raise RunConflictError(f"another process is writing to run {_run_name(path)!r}; wait for it, or choose another run name") from None
     return lock
 
 

@@ -1,0 +1,117 @@
+"""Numbers about thoughts and trees: how long, how many wrong turns, which words.
+
+Keywords are counted because long thoughts show themselves by them ("Wait", "Alternatively").
+
+Source: O1 Replication Journey (arXiv:2410.18982), the table of o1's thoughts: tokens, lines, words per line, keywords.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence, Sized
+from dataclasses import dataclass
+
+from graphs.thought.derive import known_wrong
+from graphs.thought.long_thought import LongThought
+from graphs.tree import ReasoningTree
+
+KEYWORDS = (
+    "therefore",
+    "but",
+    "so",
+    "thus",
+    "similarly",
+    "wait",
+    "let me",
+    "wait but",
+    "alternatively",
+    "however",
+    "hmm",
+    "check",
+    "back to",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtStatistics:
+    """One long thought in numbers. None of them shows a word of it but the keywords."""
+
+    segments: int
+    wrong_turns: int
+    """Turns that were left again; each ends with a backtrack."""
+    wrong_steps: int
+    """Steps inside wrong turns."""
+    tokens: int
+    """In the unit of the `tokenize` that was passed; words by default."""
+    lines: int
+    """Lines that are not empty."""
+    words: int
+    keywords: dict[str, int]
+    """How often each keyword occurs, in any case and as whole words; those that do not occur are left out."""
+
+    @property
+    def words_per_line(self) -> float:
+        """0 for an empty thought."""
+        return self.words / self.lines if self.lines else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TreeStatistics:
+    """One reasoning tree in numbers; the root is the question and not counted."""
+
+    nodes: int
+    depth: int
+    branching: float
+    """Mean number of children of the nodes that have any, the root among them; 0 for a tree without steps."""
+    leaves: int
+    answers: int
+    """Leaves with a marked, non-empty answer."""
+    judged: int
+    """Nodes with at least one verdict that has a number in it."""
+    known_wrong: int
+    given_up: int
+    unparsed: int
+    """Verdicts that could not be read."""
+    backtracks: int
+
+
+def thought_statistics(
+    thought: LongThought, *, tokenize: Callable[[str], Sized] = str.split, keywords: Sequence[str] = KEYWORDS
+) -> ThoughtStatistics:
+    """Returns the numbers of one long thought; `tokenize` cuts a text into the tokens to count."""
+    kinds = Counter(segment.kind for segment in thought.segments)
+    texts = [segment.text.reveal() for segment in thought.segments]
+    words = " ".join(texts).casefold()
+    found = {keyword: len(re.findall(_as_pattern(keyword), words)) for keyword in keywords}
+    return ThoughtStatistics(
+        segments=len(thought.segments),
+        wrong_turns=kinds["backtrack"],
+        wrong_steps=kinds["wrong"],
+        tokens=sum(len(tokenize(text)) for text in texts),
+        lines=sum(bool(line.strip()) for text in texts for line in text.splitlines()),
+        words=sum(len(text.split()) for text in texts),
+        keywords={keyword: count for keyword, count in found.items() if count},
+    )
+
+
+def tree_statistics(tree: ReasoningTree) -> TreeStatistics:
+    """Returns the numbers of one tree."""
+    inner = [len(children) for children in tree.children if children]
+    return TreeStatistics(
+        nodes=len(tree) - 1,
+        depth=int(tree.depth.max()),
+        branching=sum(inner) / len(inner) if inner else 0.0,
+        leaves=len(tree) - len(inner) if inner else 0,
+        answers=len(tree.finals()),
+        judged=int((tree.judged[1:] > 0).sum()),
+        known_wrong=len(known_wrong(tree)),
+        given_up=int(tree.given_up.sum()),
+        unparsed=int(tree.unparsed.sum()),
+        backtracks=tree.backtracks,
+    )
+
+
+def _as_pattern(keyword: str) -> str:
+    """Whole words, with anything but letters between them: "Wait, but" is "wait but"."""
+    return r"\b" + r"[^\w]+".join(map(re.escape, keyword.casefold().split())) + r"\b"
