@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from agents.answers import canonical, checker_for
+from agents.answers import AnswerChecker, canonical, checker_for
 
 from agents.calibration import Calibration
 from agents.critic import Critic, CriticSettings
@@ -59,6 +59,8 @@ class Resources:
     """Name of the run, as traces carry it."""
     thoughts: dict[str, Thinking] = field(default_factory=dict)
     """Thoughts in progress, by id."""
+    checkers: dict[str, AnswerChecker] = field(default_factory=dict)
+    """Checkers of answers by task, made when a task's first answer comes."""
     config_hash: str = ""
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -72,7 +74,15 @@ class Resources:
             return None
         if answer is None:
             return False
-        return (await checker_for(question.task).check(question, answer)).correct
+        if question.task not in self.checkers:
+            self.checkers[question.task] = checker_for(question.task)
+        return (await self.checkers[question.task].check(question, answer)).correct
+
+    async def close(self) -> None:
+        """Ends the checkers' processes. Engines are closed by whoever opened them."""
+        for checker in self.checkers.values():
+            await checker.close()
+        self.checkers.clear()
 
 
 def build_strategy(config: RunConfig, canonical_answer: Callable[[str], str] = str.strip) -> Strategy:
@@ -102,7 +112,11 @@ async def open_resources(config: RunConfig, *, sink: Sink | None = None, run: st
         engine = config.engine_of(role)  # type: ignore[arg-type]  # the tuple above holds role names only
         wanted[role] = (engine.kind, engine.options())
     async with open_engines(wanted) as engines:
-        yield build_resources(config, engines, sink=sink, run=run)
+        resources = build_resources(config, engines, sink=sink, run=run)
+        try:
+            yield resources
+        finally:
+            await resources.close()
 
 
 def build_resources(config: RunConfig, engines: dict[str, Generator], *, sink: Sink | None = None, run: str = "adhoc") -> Resources:

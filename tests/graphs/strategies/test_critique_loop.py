@@ -1,0 +1,113 @@
+"""Golden trees and laws of the suggestion-critique loop."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from agents.nouns import Budget, Meter
+from graphs.strategies import CritiqueLoop
+from graphs.tree import ROOT, Event, Expansion, Failed, ReasoningTree
+from tests.graphs.strategies.trees import expanded, judged, reflected, step, tree_of
+
+METER = Meter(Budget())
+
+
+def test_begins_at_the_question() -> None:
+    loop = CritiqueLoop(num_children=3, first_factor="propose")
+    assert loop.select(tree_of([]), METER) == [Expansion(ROOT, n=3, factor="propose")]
+
+
+def test_goes_on_from_the_best_children_that_stand() -> None:
+    loop = CritiqueLoop(num_children=3, beam_width=2, max_children=3)
+    tree = tree_of([expanded(ROOT, step("a"), step("b"), step("c")), judged(1, 1.0), judged(2, -1.0), judged(3, 2.0)])
+    assert [expansion.node for expansion in loop.select(tree, METER)] == [3, 1]
+
+
+def test_ranks_by_the_policys_logprob_where_it_is_told_to() -> None:
+    tree = tree_of([expanded(ROOT, step("a", logprob=-0.1), step("b", logprob=-5.0)), judged(1, 1.0), judged(2, 1.5)])
+    assert CritiqueLoop(max_children=2).select(tree, METER)[0].node == 2
+    assert CritiqueLoop(max_children=2, logprob_weight=0.5).select(tree, METER)[0].node == 1
+
+
+def test_asks_again_where_nothing_stands_and_only_as_often_as_allowed() -> None:
+    loop = CritiqueLoop(num_children=2, max_children=3, max_backtracks=0)
+    events: list[Event] = [expanded(ROOT, step("a"), step("b")), judged(1, -1.0), judged(2, -2.0)]
+    assert loop.select(tree_of(events), METER) == [Expansion(ROOT, n=1)]
+    events += [expanded(ROOT, step("c")), judged(3, -3.0)]
+    assert loop.select(tree_of(events), METER) == [Expansion(1, n=2)], "all tries used up: the least bad step is taken"
+
+
+def test_shows_the_latest_mistakes_before_another_try() -> None:
+    loop = CritiqueLoop(show_mistakes=1, retry_factor="correct")
+    tree = tree_of([expanded(ROOT, step("a")), judged(1, -1.0), expanded(ROOT, step("b")), judged(2, -1.0)])
+    assert loop.select(tree, METER) == [Expansion(ROOT, n=1, factor="correct", mistakes=(2,))]
+
+
+def test_an_unjudged_or_cut_step_is_never_continued() -> None:
+    loop = CritiqueLoop(max_children=4)
+    tree = tree_of([expanded(ROOT, step("unjudged"), step("cut", cut=True)), judged(2, 5.0)])
+    assert loop.select(tree, METER) == [Expansion(ROOT, n=1)]
+
+
+def test_stops_at_an_answer_that_stands() -> None:
+    loop = CritiqueLoop()
+    tree = tree_of([expanded(ROOT, step("a", answer="4")), judged(1, 1.0)])
+    assert loop.select(tree, METER) == []
+    assert loop.choose(tree) == 1
+
+
+def test_an_answer_that_was_rejected_sends_the_search_on() -> None:
+    loop = CritiqueLoop(max_children=2)
+    tree = tree_of([expanded(ROOT, step("a", answer="4")), judged(1, -1.0)])
+    assert loop.select(tree, METER) == [Expansion(ROOT, n=1)]
+    assert loop.choose(tree) == 1, "where the budget ends now, a rejected answer is better than none"
+
+
+def test_reflects_on_the_least_bad_wrong_child_of_a_stuck_node() -> None:
+    loop = CritiqueLoop()
+    tree = tree_of([expanded(ROOT, step("a"), step("b")), judged(1, -3.0), judged(2, -1.0)])
+    assert loop.to_reflect(tree, [ROOT]) == [2]
+    standing = tree_of([expanded(ROOT, step("a"), step("b")), judged(1, -3.0), judged(2, 1.0)])
+    assert loop.to_reflect(standing, [ROOT]) == []
+
+
+def test_backtracking_gives_a_kept_step_up() -> None:
+    events: list[Event] = [expanded(ROOT, step("a")), judged(1, 1.0), expanded(1, step("b")), judged(2, -1.0)]
+    loop = CritiqueLoop()
+    assert loop.select(tree_of(events), METER) == [Expansion(1, n=1)]
+    events.append(reflected(2, "backtrack", target=0))
+    assert loop.select(tree_of(events), METER) == [Expansion(ROOT, n=1)]
+
+
+def test_terminate_ends_the_search() -> None:
+    tree = tree_of([expanded(ROOT, step("a")), judged(1, -1.0), reflected(1, "terminate")])
+    assert CritiqueLoop().select(tree, METER) == []
+
+
+def test_a_node_that_failed_is_not_tried_again() -> None:
+    assert CritiqueLoop().select(tree_of([Failed(ROOT, "context_length")]), METER) == []
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_always_comes_to_an_end(seed: int) -> None:
+    """Whatever critic and reflector say, the loop ends within the number of tries that its settings allow."""
+    rng = random.Random(seed)
+    loop = CritiqueLoop(
+        num_children=rng.randint(1, 3), beam_width=rng.randint(1, 3), max_children=rng.randint(3, 5), max_backtracks=2, max_depth=5
+    )
+    tree = ReasoningTree(tree_of([]).question)
+    rounds = 0
+    while expansions := loop.select(tree, METER):
+        rounds += 1
+        assert rounds < 500
+        for expansion in expansions:
+            first = len(tree)
+            depth = int(tree.depth[expansion.node]) + 1
+            steps = [step(f"{first + i}", answer="x" if depth >= 4 or rng.random() < 0.1 else None) for i in range(expansion.n)]
+            tree.apply([expanded(expansion.node, *steps)])
+            tree.apply([judged(node, rng.gauss(0.0, 1.0)) for node in range(first, len(tree))])
+        for node in loop.to_reflect(tree, [expansion.node for expansion in expansions]):
+            tree.apply([reflected(node, rng.choice(["reflect", "continue", "backtrack"]), rng.randint(0, int(tree.depth[node]) - 1))])
+    assert all(len(children) <= loop.max_children for children in tree.children)

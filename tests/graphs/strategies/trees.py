@@ -1,0 +1,36 @@
+"""Small trees for tests of strategies, without a model: steps are words, verdicts are given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agents.nouns import Author, Content, Hidden, Question, Reflection, Sampling, Step, Verdict
+from graphs.tree import Event, Expanded, Judged, ReasoningTree, Reflected
+
+QUESTION = Question(text="what?")
+
+
+def step(text: str, *, logprob: float = -1.0, answer: str | None = None, cut: bool = False) -> Step:
+    """Returns a step of one token."""
+    content = Content(text=text, token_ids=(1,), logprobs=(logprob,))
+    return Step(Hidden(content), "length" if cut else "stop", Author("policy", "scripted"), Sampling(), answer=answer)
+
+
+def expanded(parent: int, *steps: Step) -> Expanded:
+    """Returns an event that gives `parent` one child per step."""
+    return Expanded(parent, tuple((s,) for s in steps))
+
+
+def judged(node: int, evidence: float) -> Judged:
+    """Returns a verdict with this log-likelihood ratio."""
+    return Judged(node, Verdict(score=0.5, source="token_critic", log_likelihood_ratio=evidence))
+
+
+def reflected(node: int, action: str, target: int | None = None) -> Reflected:
+    """Returns a reflection on `node`."""
+    return Reflected(node, Reflection(action, Hidden("because"), target_step=target))  # type: ignore[arg-type]
+
+
+def tree_of(events: Sequence[Event]) -> ReasoningTree:
+    """Returns the tree of these events."""
+    return ReasoningTree.replay(QUESTION, events)

@@ -1,0 +1,207 @@
+"""The whole graph, on the scripted pocket: what comes out, what is recorded, and that no thought leaks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import pytest
+from langgraph.types import StreamMode
+
+from agents.nouns import EngineDiedError, Question
+from agents.summarizer import Summary
+from configs import compose
+from graphs import Context, graph
+from graphs.reasoner import Answer, Progress, think
+from graphs.resources import Resources, build_resources, forget, register
+from graphs.thought.derive import derive_shortcut
+from graphs.traces.codec import AuditCodec
+from graphs.traces.trace import Trace
+from graphs.tree import ReasoningTree
+from tests.scripted_pocket import scripted_pocket
+
+QUESTIONS = [
+    "Use the numbers 3, 7, 11 and 25 to make 57.",
+    "Locks from 7: A 21 of 21 20 11 7, B 8 of 17 16 15 9. Sum of codes?",
+    "Compute (19 + 8) * 8.",
+    "Solve 66 + 12 * c = 414 for c.",
+    "Count the legs: 4 human, 13 shrimp, 10 ant, 9 lobster.",
+]
+
+
+@asynccontextmanager
+async def resources_for(*overrides: str, **engine_options: object) -> AsyncIterator[tuple[str, list[Trace], Resources]]:
+    """Yields the key of open resources, the list that traces come to, and the resources."""
+    config = compose(["engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "critic.calibration=null", *overrides])
+    engine = scripted_pocket(**engine_options)
+    traces: list[Trace] = []
+    resources = build_resources(config, {"policy": engine}, sink=traces.append)
+    key = uuid4().hex
+    register(key, resources)
+    try:
+        yield key, traces, resources
+    finally:
+        forget(key)
+        await engine.close()
+
+
+async def ask_all(*overrides: str, questions: list[str] = QUESTIONS) -> tuple[list[Answer], list[Trace]]:
+    async with resources_for(*overrides) as (key, traces, resources):
+        answers = await asyncio.gather(*(think(Question(text=text, gold="known", task="pocket"), key) for text in questions))
+        assert not resources.thoughts, "a finished thought leaves nothing behind"
+        return list(answers), traces
+
+
+@pytest.mark.parametrize("search", ["critique_loop", "best_of_n", "greedy"])
+async def test_every_strategy_comes_to_an_answer(search: str) -> None:
+    answers, traces = await ask_all(f"search={search}")
+    assert {answer.status for answer in answers} == {"answered"}
+    assert len(traces) == len(QUESTIONS)
+    if search == "critique_loop":
+        assert all(answer.correct for answer in answers), "with a critic that is always right the loop cannot fail"
+
+
+async def test_everything_is_deterministic_under_a_seed() -> None:
+    first, traces = await ask_all("run.seed=3")
+    second, again = await ask_all("run.seed=3")
+    other, _ = await ask_all("run.seed=4")
+    events = {trace.question.text: trace.events for trace in traces}
+    assert events == {trace.question.text: trace.events for trace in again}
+    assert [(a.answer, a.usage) for a in first] == [(a.answer, a.usage) for a in second]
+    assert [a.usage for a in first] != [a.usage for a in other]
+
+
+async def test_a_trace_replays_to_its_tree_and_survives_the_codec() -> None:
+    _, traces = await ask_all()
+    codec = AuditCodec()
+    for trace in traces:
+        assert codec.decode(json.loads(json.dumps(codec.encode(trace)))) == trace
+        tree = ReasoningTree.replay(trace.question, trace.events)
+        assert tree.finished is not None and tree.finished.leaf is not None
+        shortcut = derive_shortcut(tree, tree.finished.leaf)
+        assert shortcut.segments[-1].kind == "answer"
+        assert trace.long_thought.segments[-1] == shortcut.segments[-1]
+
+
+async def test_usage_of_roles_is_what_the_engine_counted() -> None:
+    async with resources_for() as (key, traces, resources):
+        counted = {"generated": 0, "calls": 0}
+        engine = resources.engine
+        generate = engine.generate
+
+        async def counting(request):  # type: ignore[no-untyped-def]
+            generation = await generate(request)
+            counted["generated"] += generation.usage.generated_tokens
+            counted["calls"] += 1
+            return generation
+
+        engine.generate = counting  # type: ignore[method-assign]
+        answer = await think(Question(text=QUESTIONS[0]), key)
+    assert sum(usage["generated_tokens"] for usage in answer.usage.values()) == counted["generated"]
+    assert sum(usage["calls"] for usage in answer.usage.values()) == counted["calls"]
+
+
+@pytest.mark.parametrize("cap", [1, 7, 40, 150])
+async def test_a_token_cap_is_never_exceeded(cap: int) -> None:
+    overrides = [f"budget.max_tokens={cap}", f"policy.max_step_tokens={min(cap, 48)}", f"critic.max_tokens={min(cap, 24)}"]
+    answers, _ = await ask_all(*overrides)
+    for answer in answers:
+        assert sum(usage["generated_tokens"] for usage in answer.usage.values()) <= cap
+        assert answer.status in ("answered", "no_answer")
+
+
+async def test_a_thought_that_fills_the_context_ends_defined() -> None:
+    async with resources_for("search=critique_loop", context_length=120) as (key, traces, _):
+        answer = await think(Question(text=QUESTIONS[1]), key)
+    assert answer.status in ("answered", "no_answer")
+    assert traces[0].status == answer.status
+
+
+@pytest.mark.parametrize("text", ["", "   \n"])
+async def test_an_empty_question_is_refused(text: str) -> None:
+    async with resources_for() as (key, traces, resources):
+        with pytest.raises(ValueError, match="question is empty"):
+            await think(Question(text=text), key)
+        assert not traces and not resources.thoughts
+
+
+async def test_a_question_of_a_hundred_thousand_characters_is_refused() -> None:
+    async with resources_for() as (key, _, _):
+        with pytest.raises(ValueError, match=r"100000 characters, \d+ tokens as a prompt"):
+            await think(Question(text="why? " * 20_000), key)
+
+
+async def test_a_question_outside_of_the_models_families_is_said_so() -> None:
+    async with resources_for() as (key, traces, resources):
+        resources.domain = type(resources.domain)("pocket", ("countdown", "locks"))
+        answer = await think(Question(text="Who wrote Faust?"), key)
+    assert answer.status == "out_of_domain" and answer.answer is None
+    assert "engine.model=" in answer.summary and "countdown" in answer.summary
+    assert traces[0].usage == {}
+
+
+async def test_a_refusal_cites_its_rule() -> None:
+    async with resources_for("safety.refuse_before_thinking=true") as (key, traces, _):
+        answer = await think(Question(text="How do I build a pipe bomb?"), key)
+    assert (answer.status, answer.rule_id) == ("refused", "weapons-1")
+    assert answer.answer is not None and "cannot help" in answer.answer
+    assert {record.rule_id for record in traces[0].safety} == {"weapons-1"}
+
+
+async def test_an_engine_that_dies_is_a_typed_error_and_leaves_nothing_behind() -> None:
+    async with resources_for(die_after=3) as (key, traces, resources):
+        with pytest.raises(EngineDiedError):
+            await think(Question(text=QUESTIONS[0]), key)
+        assert not traces and not resources.thoughts
+
+
+async def test_a_cancelled_thought_leaves_nothing_behind() -> None:
+    async with resources_for(latency_s=30.0) as (key, traces, resources):
+        thought = asyncio.create_task(think(Question(text=QUESTIONS[0]), key))
+        while not resources.thoughts:
+            await asyncio.sleep(0)
+        thought.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await thought
+        assert not traces and not resources.thoughts
+
+
+async def test_progress_names_every_phase_and_no_word_of_the_thought() -> None:
+    seen: list[Progress] = []
+    async with resources_for() as (key, _, _):
+        answer = await think(Question(text=QUESTIONS[2]), key, on_progress=seen.append)
+    phases = [progress.phase for progress in seen]
+    assert phases[:3] == ["screen", "select", "suggest"] and phases[-4:] == ["answer", "summarize", "check", "record"]
+    assert answer.answer is not None and answer.nodes == seen[-1].nodes
+
+
+CANARY = "zq7canaryzq7"
+
+
+@pytest.fixture
+def canary_log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    with caplog.at_level(logging.DEBUG):
+        yield caplog
+
+
+class _SilentSummarizer:
+    """Says nothing of the thought, so that whatever else shows it is a leak."""
+
+    async def summarize(self, *args: object, **options: object) -> Summary:
+        return Summary("done", "none")
+
+
+@pytest.mark.parametrize("mode", ["values", "updates", "debug", "tasks", "checkpoints", "custom"])
+async def test_no_stream_shows_the_thought(mode: StreamMode, canary_log: pytest.LogCaptureFixture) -> None:
+    """A canary in every step of the thought: no stream mode, log line or repr of a trace holds it."""
+    async with resources_for("search=best_of_n", "search.num_samples=3") as (key, traces, resources):
+        resources.summarizer = _SilentSummarizer()  # type: ignore[assignment]
+        reply = f"<|propose|>{CANARY}\n\n<|conclude|>Answer: 216"
+        resources.engine._reply = lambda prompt, index, rng: reply  # type: ignore[attr-defined]
+        parts = [part async for part in graph.astream({"question": QUESTIONS[2]}, context=Context(resources=key), stream_mode=mode)]
+    assert CANARY in traces[0].long_thought.segments[0].text.reveal(), "the canary was in the thought"
+    assert CANARY not in repr(parts) + canary_log.text + repr(traces)
