@@ -110,7 +110,7 @@ class Critic:
             verdict = completion.token_ids[-1] if completion.token_ids else None
             if verdict not in (self._right, self._wrong):
                 return math.nan, completion.text
-            confidence = math.exp(completion.logprobs[-1])
+            confidence = max(math.exp(completion.logprobs[-1]), 0.5)  # the likeliest token of all is likelier than the other verdict
             return (confidence if verdict == self._right else 1.0 - confidence), completion.text
         found = _VERDICT.findall(completion.text)
         if not found:

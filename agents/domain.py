@@ -29,7 +29,7 @@ class Domain:
         if not path.is_file():
             return cls(str(model_folder))
         listed = json.loads(path.read_text())
-        return cls(str(model_folder), tuple(listed["families"]))
+        return cls(str(model_folder), tuple(family["name"] for family in listed["families"]))
 
     def recognise(self, text: str) -> Problem | None:
         """Returns the problem that a question states, if it is one of the model's families."""

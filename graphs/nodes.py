@@ -96,14 +96,13 @@ async def suggest(state: State, runtime: Runtime[Context]) -> Go:
     resources, thinking = await _find(state, runtime)
     tree, pending = thinking.tree, thinking.pending
     proposals = await asyncio.gather(*(_propose(resources, thinking, number, expansion) for number, expansion in enumerate(pending)))
-    thinking.expanded, thinking.new_nodes = [], []
+    thinking.new_nodes = []
     events: list[Event] = []
     size = len(tree)
     for expansion, proposal in zip(pending, proposals, strict=True):
         if proposal.chains:
             events.append(Expanded(expansion.node, proposal.chains, expansion.horizon, expansion.mistakes))
             added = sum(len(chain) for chain in proposal.chains)
-            thinking.expanded.append(expansion.node)
             thinking.new_nodes += range(size, size + added)
             thinking.meter.nodes += added
             size += added
@@ -135,7 +134,7 @@ async def reflect(state: State, runtime: Runtime[Context]) -> Go:
     reflector = resources.reflector
     if reflector is not None:
         tree, strategy = thinking.tree, _strategy(resources, thinking)
-        stuck = strategy.to_reflect(tree, thinking.expanded)
+        stuck = strategy.to_reflect(tree, thinking.new_nodes)
         reflections = await asyncio.gather(
             *(
                 reflector.reflect(

@@ -100,6 +100,7 @@ async def think(question: Question, key: str, *, sample: int = 0, on_progress: C
     inputs |= {"sample": sample, "thought_id": thought_id}
     config: RunnableConfig = {"recursion_limit": RECURSION_LIMIT}
     shown: dict[str, Any] = {}
+    resources = await find_resources(context)
     try:
         if on_progress is None:
             shown = await graph.ainvoke(inputs, context=context, config=config)
@@ -109,7 +110,7 @@ async def think(question: Question, key: str, *, sample: int = 0, on_progress: C
                     shown |= changed or {}
                     on_progress(Progress(phase, shown.get("rounds", 0), shown.get("nodes", 1)))
     finally:
-        (await find_resources(context)).thoughts.pop(thought_id, None)  # a thought that was cancelled or failed leaves nothing behind
+        resources.thoughts.pop(thought_id, None)  # a thought that was cancelled or failed leaves nothing behind
     values: dict[str, Any] = {field.name: shown.get(field.name) for field in fields(Answer) if field.name != "question"}
     return Answer(question=question.text, **values)
 

@@ -29,8 +29,6 @@ class Thinking:
     events: list[Event] = field(default_factory=list)
     pending: list[Expansion] = field(default_factory=list)
     """What the strategy has asked for and the policy has not yet written."""
-    expanded: list[int] = field(default_factory=list)
-    """Nodes that the last round expanded."""
     new_nodes: list[int] = field(default_factory=list)
     """Nodes that the last round added."""
     safety: list[SafetyRecord] = field(default_factory=list)

@@ -223,8 +223,8 @@ class ScriptedEngine:
         raise AssertionError("unreachable: the end-of-sequence token ends every completion")
 
     def _logprob(self, previous: int, token: int) -> float:
-        """Returns a fixed number in [-3, 0) for a pair of tokens and the published weights."""
-        return -3 * (zlib.crc32(self._weights + b"%d %d" % (previous, token)) + 1) / 2**32
+        """Returns a fixed number in [-0.6, 0) for a pair of tokens and the published weights: what is said is the likeliest."""
+        return -0.6 * (zlib.crc32(self._weights + b"%d %d" % (previous, token)) + 1) / 2**32
 
     def _count(self, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> Usage:
         """Returns the usage of a request, and remembers its blocks as a prefix cache would."""

@@ -29,8 +29,8 @@ class Strategy(ABC):
         """Returns the nodes that need a verdict; by default none."""
         return []
 
-    def to_reflect(self, tree: ReasoningTree, expanded: Sequence[int]) -> list[int]:
-        """Returns the wrong steps that the reflector should look at, given the nodes that were just expanded; by default none."""
+    def to_reflect(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
+        """Returns the wrong ones of the new steps that the reflector should look at; by default none."""
         return []
 
     def is_exhausted(self, tree: ReasoningTree, node: int) -> bool:

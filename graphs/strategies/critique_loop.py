@@ -56,10 +56,16 @@ class CritiqueLoop(Strategy):
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
         return list(new_nodes)
 
-    def to_reflect(self, tree: ReasoningTree, expanded: Sequence[int]) -> list[int]:
-        """One wrong child of each node where nothing stands: the one that the critic minds least, for it is nearest to the truth."""
-        stuck = [node for node in expanded if not self._standing_children(tree, node) and siblings_wrong(tree, node)]
-        return [max(siblings_wrong(tree, node), key=lambda child: tree.log_likelihood_ratio[child]) for node in stuck]
+    def to_reflect(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
+        """Of each node where nothing stands, the new wrong child that the critic minds least, for it is nearest to the truth."""
+        least_bad: dict[int, int] = {}
+        for node in new_nodes:
+            parent = int(tree.parent[node])
+            if tree.is_wrong(node) and not self._standing_children(tree, parent):
+                rival = least_bad.setdefault(parent, node)
+                if tree.log_likelihood_ratio[node] > tree.log_likelihood_ratio[rival]:
+                    least_bad[parent] = node
+        return list(least_bad.values())
 
     def is_exhausted(self, tree: ReasoningTree, node: int) -> bool:
         return len(tree.children[node]) >= self.max_children

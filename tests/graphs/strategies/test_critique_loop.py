@@ -68,9 +68,9 @@ def test_an_answer_that_was_rejected_sends_the_search_on() -> None:
 def test_reflects_on_the_least_bad_wrong_child_of_a_stuck_node() -> None:
     loop = CritiqueLoop()
     tree = tree_of([expanded(ROOT, step("a"), step("b")), judged(1, -3.0), judged(2, -1.0)])
-    assert loop.to_reflect(tree, [ROOT]) == [2]
+    assert loop.to_reflect(tree, [1, 2]) == [2]
     standing = tree_of([expanded(ROOT, step("a"), step("b")), judged(1, -3.0), judged(2, 1.0)])
-    assert loop.to_reflect(standing, [ROOT]) == []
+    assert loop.to_reflect(standing, [1, 2]) == []
 
 
 def test_backtracking_gives_a_kept_step_up() -> None:
@@ -102,12 +102,13 @@ def test_always_comes_to_an_end(seed: int) -> None:
     while expansions := loop.select(tree, METER):
         rounds += 1
         assert rounds < 500
+        begin = len(tree)
         for expansion in expansions:
             first = len(tree)
             depth = int(tree.depth[expansion.node]) + 1
             steps = [step(f"{first + i}", answer="x" if depth >= 4 or rng.random() < 0.1 else None) for i in range(expansion.n)]
             tree.apply([expanded(expansion.node, *steps)])
             tree.apply([judged(node, rng.gauss(0.0, 1.0)) for node in range(first, len(tree))])
-        for node in loop.to_reflect(tree, [expansion.node for expansion in expansions]):
+        for node in loop.to_reflect(tree, range(begin, len(tree))):
             tree.apply([reflected(node, rng.choice(["reflect", "continue", "backtrack"]), rng.randint(0, int(tree.depth[node]) - 1))])
     assert all(len(children) <= loop.max_children for children in tree.children)
