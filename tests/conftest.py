@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from tests.tiny_model import make_tiny_model
 
 if TYPE_CHECKING:
     from agents.engines.transformers import TransformersEngine
     from agents.engines.vllm import VLLMEngine
+
+# Laws are about values, not about the clock: a busy machine must not fail them.
+settings.register_profile("longthought", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("longthought")
 
 
 @pytest.fixture(scope="session")
