@@ -1,0 +1,21 @@
+"""The families that the pocket model can be asked about, and the one question: does any of them know this text?"""
+
+from __future__ import annotations
+
+from agents.families.base import Family, Problem
+from agents.families.countdown import Countdown
+from agents.families.equations import Equations
+from agents.families.legs import Legs
+from agents.families.locks import Locks
+from agents.families.running import Running
+
+FAMILIES: dict[str, Family] = {family.name: family for family in (Countdown(), Locks(), Running(), Equations(), Legs())}
+
+_LONGEST_QUESTION = 4000  # characters; the recognisers are regular expressions, so a longer text is refused unread
+
+
+def recognise_question(text: str) -> Problem | None:
+    """Returns the problem that `text` asks, None when no family recognises it (the question is out of domain)."""
+    if len(text) > _LONGEST_QUESTION:
+        return None
+    return next((problem for family in FAMILIES.values() if (problem := family.recognise(text)) is not None), None)
