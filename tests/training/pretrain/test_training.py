@@ -1,0 +1,179 @@
+"""The model against transformers, the sampler against a naive loop, resumed training against unbroken training."""
+
+import json
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from training.pretrain.calibrate import fit_platt
+from training.pretrain.documents import DocumentBuilder, DocumentOptions
+from training.pretrain.evaluate import sibling_accuracy, wilson_interval
+from training.pretrain.export import export_model, llama_config, llama_state
+from training.pretrain.judging import Node
+from training.pretrain.mixture import draw_problem
+from training.pretrain.model import ModelShape, PocketModel
+from training.pretrain.optimizer import rate_factor
+from training.pretrain.packing import pack
+from training.pretrain.sampling import sample
+from training.pretrain.tokenizer import Codec
+from training.pretrain.trainer import Trainer, TrainOptions
+
+CODEC = Codec()
+
+
+def _causal(length: int) -> torch.Tensor:
+    return torch.full((length, length), float("-inf")).triu(1)[None, None]
+
+
+@pytest.fixture(scope="module")
+def model() -> PocketModel:
+    torch.manual_seed(0)
+    fresh = PocketModel(ModelShape(CODEC.size, hidden_size=128, num_layers=2, intermediate_size=192), CODEC.numbers)
+    for parameter in fresh.parameters():
+        parameter.requires_grad_(False).add_(0.05 * torch.randn_like(parameter))
+    return fresh
+
+
+def test_logits_equal_transformers_llama(model: PocketModel, tmp_path: Path) -> None:
+    export_model(model, tmp_path)
+    llama = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
+    assert llama.config.tie_word_embeddings
+    ids = torch.randint(0, CODEC.size, (3, 60), generator=torch.Generator().manual_seed(1))
+    ours = model.logits(model(ids, torch.arange(60).expand(3, 60), _causal(60)))
+    torch.testing.assert_close(ours, llama(ids).logits, rtol=1e-4, atol=1e-4)
+
+
+def test_exported_names_are_all_that_llama_has(model: PocketModel) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    llama = LlamaForCausalLM(LlamaConfig(**{key: value for key, value in llama_config(model.shape, CODEC).items() if key != "dtype"}))
+    expected = {name for name, _ in llama.named_parameters()}
+    assert set(llama_state(model)) == expected
+
+
+def test_branches_of_a_packed_trie_equal_plain_sequences(model: PocketModel) -> None:
+    rng = random.Random(0)
+    document = DocumentBuilder(CODEC, DocumentOptions(error_dose=0.0)).checked(rng, draw_problem(rng, "locks", level=3))
+    batch, _ = pack([document], 1, len(document) + 7, dtype=torch.float32)
+    packed = model(batch.ids, batch.positions, batch.mask)[0]
+    for leaf in sorted(set(range(len(document))) - set(document.parents)):
+        path, index = [], leaf
+        while index >= 0:
+            path.append(index)
+            index = document.parents[index]
+        path.reverse()
+        ids = torch.tensor([[document.ids[i] for i in path]])
+        plain = model(ids, torch.arange(len(path))[None], _causal(len(path)))[0]
+        torch.testing.assert_close(packed[path], plain, rtol=1e-4, atol=1e-5)
+
+
+def test_greedy_sampling_equals_a_naive_loop_at_any_batch(model: PocketModel) -> None:
+    rng = random.Random(1)
+    prompts = [DocumentBuilder(CODEC, DocumentOptions()).prompt(draw_problem(rng)) for _ in range(5)]
+    drawn = sample(model, prompts, num_samples=2, stop=(CODEC.eos,), max_tokens=12, temperature=0.0)
+    alone = [sample(model, [prompt], num_samples=1, stop=(CODEC.eos,), max_tokens=12, temperature=0.0)[0][0] for prompt in prompts]
+    for prompt, (first, second), single in zip(prompts, drawn, alone, strict=True):
+        ids = list(prompt)
+        for _ in range(12):
+            logits = model.logits(model(torch.tensor([ids]), torch.arange(len(ids))[None], _causal(len(ids))))[0, -1]
+            ids.append(int(logits.argmax()))
+            if ids[-1] == CODEC.eos:
+                break
+        assert first.ids == second.ids == single.ids == ids[len(prompt) :]
+        assert first.logprobs == pytest.approx(single.logprobs, abs=1e-4)
+
+
+def test_samples_are_a_function_of_the_seed(model: PocketModel) -> None:
+    prompt = [CODEC.special("bos"), CODEC.special("user"), CODEC.special("policy")]
+
+    def draw(seed: int) -> list[list[int]]:
+        generator = torch.Generator().manual_seed(seed)
+        return [
+            one.ids
+            for one in sample(model, [prompt], num_samples=4, stop=(CODEC.eos,), max_tokens=8, temperature=1.0, generator=generator)[0]
+        ]
+
+    assert draw(7) == draw(7) != draw(8)
+
+
+def _trainer(out: Path, **options: object) -> Trainer:
+    trainer = Trainer(TrainOptions(out=out, num_rows=2, compile=False, seed=5, **{"steps": 6, "phase_2_from": 0.34, **options}))  # type: ignore[arg-type]
+    trainer.mixture.questions_per_round = 4
+    return trainer
+
+
+def test_resumed_training_ends_in_the_same_weights(tmp_path: Path) -> None:
+    whole = _trainer(tmp_path / "whole")
+    whole.train()
+    first = _trainer(tmp_path / "broken", checkpoint_minutes=0.0)
+    kept = tmp_path / "kept"
+
+    def save_and_keep_third(batch: object, save=first.save) -> None:  # type: ignore[no-untyped-def]
+        save(batch)
+        if first.step == 3:
+            kept.mkdir()
+            shutil.copy(tmp_path / "broken" / "last.pt", kept / "last.pt")
+
+    first.save = save_and_keep_third  # type: ignore[method-assign]
+    first.train()
+    resumed = _trainer(kept)
+    resumed.restore()
+    assert resumed.step == 3
+    resumed.train()
+    for name, weight in whole.model.state_dict().items():
+        assert torch.equal(weight, resumed.model.state_dict()[name]), name
+    assert whole.num_tokens == resumed.num_tokens
+    lines = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
+    assert lines[-1]["step"] == 6 and lines[-1]["progress"] == 1.0
+
+
+def test_training_lowers_the_loss(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, steps=25, recipe="pocket-base")
+    trainer.train()
+    assert trainer.losses["policy"] < 5.5
+    assert "verdict_token" not in trainer.losses, "pocket-base has policy documents only"
+    assert CODEC.special("reflect") not in {token for document in trainer.pool for token in document.ids}
+
+
+def test_exported_folder_is_loaded_by_transformers_with_its_tokenizer(model: PocketModel, tmp_path: Path) -> None:
+    export_model(model.bfloat16() if False else model, tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    assert len(tokenizer) == CODEC.size
+    families = json.loads((tmp_path / "families.json").read_text())["families"]
+    assert {family["name"] for family in families} == {"countdown", "locks", "running", "equations", "legs"}
+
+
+def test_rate_warms_up_stays_and_falls_to_the_end() -> None:
+    assert rate_factor(0, 0.0) < 0.1
+    assert rate_factor(100, 0.2) == rate_factor(100, 0.5) == 1.0
+    assert rate_factor(100, 0.75) == pytest.approx(0.5)
+    assert 0 < rate_factor(100, 1.0) < 0.05
+
+
+def test_wilson_interval_equals_published_values() -> None:
+    low, high = wilson_interval(81, 263)
+    assert (low, high) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+    assert wilson_interval(10, 10)[1] == pytest.approx(1.0)
+
+
+def test_sibling_accuracy_compares_only_children_of_one_parent() -> None:
+    good, bad, tied, elsewhere = Node(0, ("a",)), Node(0, ("b",)), Node(0, ("c",)), Node(0, ("a", "d"))
+    truths = {good: True, bad: False, tied: False, elsewhere: False}
+    assert sibling_accuracy({good: 0.7, bad: 0.2, tied: 0.7, elsewhere: 0.9}, truths) == (0.75, 2)
+
+
+def test_platt_fit_recovers_a_known_likelihood_ratio() -> None:
+    rng = random.Random(0)
+    # Logits normal with means +1 and -1 and variance 1: log-likelihood ratio = 2 x, whatever the share of right steps is.
+    rights = [rng.random() < 0.8 for _ in range(20000)]
+    logits = [rng.gauss(1.0 if right else -1.0, 1.0) for right in rights]
+    a, b = fit_platt(logits, rights)
+    assert a == pytest.approx(2.0, abs=0.1)
+    assert b == pytest.approx(0.0, abs=0.1)
+    with pytest.raises(ValueError, match="needs right and wrong steps"):
+        fit_platt([0.1], [True])

@@ -1,0 +1,116 @@
+"""The model in training as policy and critic on held-out questions: thoughts, and both forms of verdict on their steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+
+from agents.families import Problem, read_answer
+from training.pretrain.documents import DocumentBuilder, DocumentOptions
+from training.pretrain.mixture import read_thought
+from training.pretrain.model import PocketModel
+from training.pretrain.sampling import sample
+from training.pretrain.tokenizer import Codec
+
+CriticForm = Literal["token", "working"]
+CRITIC_FORMS: tuple[CriticForm, ...] = ("token", "working")
+_ROLE_TOKEN = {"token": "critic", "working": "verify"}
+_MAX_THOUGHT_TOKENS = 200
+_MAX_WORKING_TOKENS = 40
+_SMALLEST = 1e-4  # as in the calibration that reads these numbers
+
+
+@dataclass(frozen=True)
+class Thought:
+    """One sampled thought: its steps up to where it first reflects, their log-probabilities, and the answer that it ended with."""
+
+    steps: tuple[str, ...]
+    logprobs: tuple[float, ...]
+    """Nats per step, factor and separator included; as long as `steps`."""
+    answer: str | None
+    reflected: bool
+    num_tokens: int
+
+
+class Node(NamedTuple):
+    """A step in its place: the index of the question and the path that ends with the step."""
+
+    question: int
+    path: tuple[str, ...]
+
+
+class Judge:
+    """Samples thoughts and asks for verdicts, in batches."""
+
+    def __init__(self, model: PocketModel, seed: int) -> None:
+        self.model, self.codec = model, Codec()
+        self.builder = DocumentBuilder(self.codec, DocumentOptions())
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def think(self, problems: Sequence[Problem], num_samples: int, temperature: float) -> list[list[Thought]]:
+        """Returns `num_samples` native thoughts for each problem; temperature 0 is greedy."""
+        prompts = [self.builder.prompt(problem) for problem in problems]
+        drawn = sample(
+            self.model,
+            prompts,
+            num_samples=num_samples,
+            stop=(self.codec.eos,),
+            max_tokens=_MAX_THOUGHT_TOKENS,
+            temperature=temperature,
+            generator=self._generator,
+        )
+        return [[self._read(one.ids, one.logprobs) for one in samples] for samples in drawn]
+
+    def _read(self, ids: list[int], logprobs: list[float]) -> Thought:
+        steps = read_thought(self.codec, ids)
+        per_step, start = [], 0
+        for _ in steps:
+            end = next(i for i in range(start, len(ids)) if ids[i] in (self.codec.separator, self.codec.eos)) + 1
+            per_step.append(sum(logprobs[start:end]))
+            start = end
+        conclude, answer = self.codec.special("conclude"), None
+        if conclude in ids and ids[-1] == self.codec.eos:
+            text = ids[len(ids) - ids[::-1].index(conclude) : -1]
+            answer = read_answer(self.codec.decode([token for token in text if token > self.codec.special("wrong")]))
+        return Thought(tuple(steps), tuple(per_step), answer, self.codec.special("reflect") in ids, len(ids))
+
+    def verdicts(self, problems: Sequence[Problem], nodes: Iterable[Node], form: CriticForm) -> dict[Node, float]:
+        """Returns P(right) of each node's last step, read from the verdict token, normalised over the two verdicts it may be."""
+        ordered = list(nodes)
+        role, right, wrong = self.codec.special(_ROLE_TOKEN[form]), self.codec.special("right"), self.codec.special("wrong")
+        prompts = []
+        for node in ordered:
+            ids = [token for step in node.path for token in self.builder.step_ids(step)]
+            prompts.append([*self.builder.prompt(problems[node.question]), *(ids[:-1] if ids[-1] == self.codec.eos else ids), role])
+        most = 1 if form == "token" else _MAX_WORKING_TOKENS
+        drawn = sample(self.model, prompts, num_samples=1, stop=(right, wrong), max_tokens=most, temperature=0.0)
+        judged: dict[Node, float] = {}
+        for node, (one,) in zip(ordered, drawn, strict=True):
+            chosen = math.exp(one.logprobs[-1])
+            judged[node] = chosen if one.ids[-1] == right else 1 - chosen if one.ids[-1] == wrong else 0.5
+        return judged
+
+
+def nodes_of(thoughts: Sequence[Sequence[Thought]]) -> dict[Node, float]:
+    """Returns every distinct step of the thoughts with its log-probability."""
+    found: dict[Node, float] = {}
+    for question, samples in enumerate(thoughts):
+        for thought in samples:
+            for depth, logprob in enumerate(thought.logprobs):
+                found[Node(question, thought.steps[: depth + 1])] = logprob
+    return found
+
+
+def truths_of(problems: Sequence[Problem], nodes: Iterable[Node]) -> dict[Node, bool]:
+    """Returns what a critic should say of each node's last step."""
+    return {node: problems[node.question].verdict(problems[node.question].check_steps(node.path)[-1]) for node in nodes}
+
+
+def logit(probability: float) -> float:
+    """Returns log(p / (1 - p)) with p kept away from 0 and 1."""
+    clipped = min(1 - _SMALLEST, max(_SMALLEST, probability))
+    return math.log(clipped / (1 - clipped))
