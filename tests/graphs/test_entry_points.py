@@ -1,0 +1,142 @@
+"""The commands, as a user types them, on the scripted pocket."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from graphs import ask, chat, run
+from graphs.terminal import INTERRUPTED, WRONG, guarded
+from graphs.traces.store import TraceStore
+from tests.scripted_pocket import SPECIAL
+
+ROOT = Path(__file__).parent.parent.parent
+TOKENS = "[" + ",".join(f'"{token}"' for token in SPECIAL) + "]"
+SCRIPTED = ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket", f"engine.special_tokens={TOKENS}", "critic.calibration=null"]
+QUESTION = "Compute (19 + 8) * 8."
+
+
+def test_ask_prints_summary_and_answer_and_no_thought(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask.main([QUESTION, *SCRIPTED]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1] == "Answer: 216"
+    assert "Solved in 2 steps" in out and "Back to step" not in out
+
+
+def test_ask_json_is_one_line_the_last_of_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask.main([QUESTION, "--json", "--show-thought", *SCRIPTED]) == 0
+    shown = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert shown["answer"] == "216" and shown["status"] == "answered"
+    assert "19 + 8 = 27" in shown["thought"]
+    assert set(shown["usage"]) <= {"policy", "critic", "reflector"}
+
+
+def test_ask_takes_a_question_with_an_equals_sign_for_a_question(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask.main(["Solve 66 + 12 * c = 414 for c.", *SCRIPTED]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "Answer: 29"
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["", *SCRIPTED], "question is empty"),
+        ([QUESTION, "serach=greedy"], "search"),
+        ([QUESTION, "search.beam_width=0"], "search.beam_width"),
+        ([QUESTION, "search=best_of_n", "search.selection=best", "critic=none"], "critic.kind"),
+        ([QUESTION, "safety.rules=/nowhere/rules.yaml"], "safety.rules"),
+        (["why? " * 20_000, *SCRIPTED], "100000 characters"),
+    ],
+)
+def test_a_wrong_call_is_one_message_and_exit_code_2(argv: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(lambda: ask.main(argv)) == WRONG
+    captured = capsys.readouterr()
+    assert said in captured.err and "Traceback" not in captured.err
+    assert captured.out == ""
+
+
+def test_chat_answers_shows_the_thought_on_demand_and_survives_a_bad_question(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ["", "/thought", QUESTION, "/thought", "Who wrote Faust? " * 10_000, "/help", QUESTION, "/quit", "never read"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(lines)))
+    assert chat.main(SCRIPTED) == 0
+    captured = capsys.readouterr()
+    assert captured.out.count("Answer: 216") == 3, "two answers, and one in the thought that was asked for"
+    assert "Nothing was thought yet." in captured.out
+    assert "shorten it" in captured.err
+
+
+def run_options(folder: Path, *options: str) -> list[str]:
+    return [*SCRIPTED, "task=pocket", "task.size=24", f"run.output_dir={folder}", "run=first", *options]
+
+
+def test_run_writes_traces_metrics_and_a_report_and_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(run_options(tmp_path, "task.limit=6")) == 0
+    metrics = json.loads((tmp_path / "first" / "metrics.json").read_text())
+    assert metrics["questions"] == 6 and metrics["accuracy"]["all"]["of"] == 6
+    assert "95 % interval" in (tmp_path / "first" / "report.md").read_text()
+    assert (tmp_path / "first" / "config.yaml").is_file()
+    assert run.main(run_options(tmp_path, "task.limit=6")) == 0
+    assert "6 of 6 questions are finished already" in capsys.readouterr().err
+    with TraceStore.read(tmp_path / "first") as store:
+        assert len(store) == 6
+
+
+def test_a_run_under_the_same_name_with_other_options_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(run_options(tmp_path, "task.limit=2")) == 0
+    assert guarded(lambda: run.main(run_options(tmp_path, "task.limit=2", "search.max_children=3"))) == WRONG
+    assert "search.max_children" in capsys.readouterr().err
+    with TraceStore.read(tmp_path / "first") as store:
+        assert len(store) == 2
+
+
+def test_malformed_lines_are_named_and_the_rest_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "questions.jsonl"
+    file.write_text('{"question": "Compute 2 + 3.", "answer": "5"}\n{"question": \n{"question": "Compute 9 - 4.", "answer": "5"}\n')
+    assert run.main([*SCRIPTED, "task=jsonl", f"task.path={file}", f"run.output_dir={tmp_path}", "run=lines"]) == 0
+    assert "line 2" in capsys.readouterr().err
+    assert json.loads((tmp_path / "lines" / "metrics.json").read_text())["accuracy"]["all"]["right"] == 2
+
+
+def test_a_sweep_makes_one_run_per_combination(tmp_path: Path) -> None:
+    assert run.main(["-m", *run_options(tmp_path, "task.limit=2", "run.seed=1,2")]) == 0
+    assert (tmp_path / "first-0" / "metrics.json").is_file() and (tmp_path / "first-1" / "metrics.json").is_file()
+
+
+def start(arguments: list[str]) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, "-m", *arguments], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_loses_nothing_that_was_finished(tmp_path: Path, how: signal.Signals) -> None:
+    options = run_options(tmp_path, "run.concurrency=2")
+    process = start(["graphs.run", *options, "engine.latency_s=0.02"])
+    assert process.stderr is not None
+    finished = 0
+    for line in process.stderr:  # "2/24 questions, ..." after every tenth of the run
+        if "questions, solved" in line:
+            finished = int(line.split("/")[0])
+            process.send_signal(how)
+            break
+    rest = process.stderr.read()
+    code = process.wait()
+    assert finished > 0
+    assert code == (-signal.SIGKILL if how == signal.SIGKILL else INTERRUPTED), rest
+    with TraceStore.read(tmp_path / "first") as store:
+        stored = len(store)
+    assert finished <= stored < 24
+    assert how == signal.SIGKILL or "run=first" in rest, "Ctrl-C says how to go on"
+    again = subprocess.run(
+        [sys.executable, "-m", "graphs.run", *options, "engine.latency_s=0.02"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert f"{stored} of 24 questions are finished already" in again.stderr
+    with TraceStore.read(tmp_path / "first") as store:
+        assert len(store) == 24
