@@ -120,7 +120,7 @@ def best_open_node(tree: ReasoningTree) -> int:
     best, best_rank = ROOT, (0, 0.0)
     for node in range(1, len(tree)):  # a parent's number is always smaller than its child's
         sound[node] = sound[int(tree.parent[node])] and node not in wrong
-        if sound[node] and not tree.final[node]:
+        if sound[node] and not tree.final[node] and tree.depth[node] >= best_rank[0]:
             rank = (int(tree.depth[node]), tree.path_score(node))
             if rank > best_rank:
                 best, best_rank = node, rank

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from agents.nouns import ROLES, Budget, Meter, Reservation, Usage, UsageByRole
-
-CAPS = st.none() | st.integers(0, 60)
 
 
 @dataclass
@@ -31,19 +29,16 @@ class MeterMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.meter: Meter | None = None
+        self.meter = Meter(Budget())
         self.in_flight: list[Reservation] = []
         self.expected: dict[str, Usage] = {}
 
-    @rule(max_tokens=CAPS, max_calls=CAPS)
+    @initialize(max_tokens=st.none() | st.integers(0, 60), max_calls=st.none() | st.integers(0, 4))
     def begin(self, max_tokens: int | None, max_calls: int | None) -> None:
-        if self.meter is None:
-            self.meter = Meter(Budget(max_tokens=max_tokens, max_calls=max_calls), clock=Clock())
+        self.meter = Meter(Budget(max_tokens=max_tokens, max_calls=max_calls), clock=Clock())
 
     @rule(target=granted, n=st.integers(1, 9), max_tokens=st.integers(1, 30))
     def reserve(self, n: int, max_tokens: int) -> object:
-        if self.meter is None:
-            return multiple()
         exhausted, tokens_left = self.meter.exhausted, self.meter.tokens_left
         reservation = self.meter.reserve(n, max_tokens)
         assert reservation.n <= n and reservation.max_tokens <= max_tokens
@@ -60,7 +55,6 @@ class MeterMachine(RuleBasedStateMachine):
 
     @rule(reservation=consumes(granted), role=st.sampled_from(ROLES), share=st.floats(0, 1), failed=st.booleans())
     def settle(self, reservation: Reservation, role: str, share: float, failed: bool) -> None:
-        assert self.meter is not None
         spent = Usage() if failed else Usage(5, 2, int(reservation.n * reservation.max_tokens * share), 1)
         self.meter.settle(reservation, role, spent)
         self.in_flight.remove(reservation)
@@ -68,8 +62,6 @@ class MeterMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_cap_is_exceeded(self) -> None:
-        if self.meter is None:
-            return
         budget, total = self.meter.budget, self.meter.spent.total
         on_the_way = sum(reservation.n * reservation.max_tokens for reservation in self.in_flight)
         assert self.meter.reserved_tokens == on_the_way and self.meter.reserved_calls == len(self.in_flight)
@@ -77,6 +69,8 @@ class MeterMachine(RuleBasedStateMachine):
         assert budget.max_calls is None or total.calls + len(self.in_flight) <= budget.max_calls
         if budget.max_tokens is not None:
             assert self.meter.tokens_left == budget.max_tokens - total.generated_tokens - on_the_way
+        if budget.max_calls is not None:
+            assert self.meter.calls_left == budget.max_calls - total.calls - len(self.in_flight)
         assert self.meter.spent.roles == self.expected
 
 

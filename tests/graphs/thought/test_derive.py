@@ -257,6 +257,23 @@ def test_the_wording_is_a_parameter() -> None:
     assert "Moment, Schritt 1: {nein}" in texts and "Zurück zu 0." in texts
 
 
+@given(trees())
+def test_known_wrong_is_judged_against_or_given_up(tree: ReasoningTree) -> None:
+    def evidence(node: int) -> list[float]:
+        return [v.log_likelihood_ratio for v in tree.verdicts[node] if v.outcome == "judged"]
+
+    judged_wrong = {node for node in range(1, len(tree)) if evidence(node) and sum(evidence(node)) <= 0}
+    assert known_wrong(tree) == judged_wrong | {node for node in range(len(tree)) if tree.given_up[node]}
+
+
+def test_only_the_reasons_against_a_step_are_told() -> None:
+    praise, blame = verdict(0.5, reason="looks fine"), verdict(-1.0, reason="3 + 7 is 10")
+    again = verdict(-0.5, reason=" 3 + 7 is 10\n")
+    mumbled = Verdict(0.5, "token_critic", outcome="unparsed", reason=Hidden("mumble"))
+    judged = [Judged(1, v) for v in (praise, blame, again, mumbled)]
+    assert reflection_on_1(*judged) == "Wait, step 1 is wrong: 3 + 7 is 10"
+
+
 def test_an_unparsed_verdict_makes_no_step_wrong() -> None:
     assert known_wrong(small_tree(Judged(1, UNPARSED))) == frozenset()
 

@@ -69,8 +69,8 @@ def _interpret(operations: Sequence[tuple[int, int, int, int]]) -> list[Event]:
                 size += len(chains[-1])
             events.append(Expanded(node, tuple(chains), "answer" if c % 3 else "step"))
         elif operation <= 6:
-            size_of_evidence = (b - 3) * 0.7
-            events.append(Judged(node, UNPARSED if c == 7 else verdict(size_of_evidence, reason=f"reason {node} {b}" if c < 3 else None)))
+            evidence = (b - 3) * 0.75  # exact in binary, so that sums are
+            events.append(Judged(node, UNPARSED if c == 7 else verdict(evidence, reason=f"reason {node} {b}" if c < 3 else None)))
         elif operation == 7 and node:
             action = ("backtrack", "reflect", "terminate", "continue")[b % 4]
             text = Hidden(f"thoughts on {node}" if c % 2 else "")
