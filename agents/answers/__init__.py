@@ -1,0 +1,29 @@
+"""Answers: reading them off a model's text, comparing them, and checking them exactly."""
+
+from agents.answers.canonical import TASK_KINDS, AnswerKind, canonical, canonical_form, read_number
+from agents.answers.check import AnswerChecker, CheckOutcome, CheckResult, ExactChecker, checker_for
+from agents.answers.extract import extract_answer
+from agents.answers.family_checker import FamilyChecker
+from agents.answers.gym_checker import GymChecker
+from agents.answers.math_checker import MathChecker
+from agents.answers.pool import CallFailedError, CallTimedOutError, ProcessPool
+
+__all__ = [
+    "TASK_KINDS",
+    "AnswerChecker",
+    "AnswerKind",
+    "CallFailedError",
+    "CallTimedOutError",
+    "CheckOutcome",
+    "CheckResult",
+    "ExactChecker",
+    "FamilyChecker",
+    "GymChecker",
+    "MathChecker",
+    "ProcessPool",
+    "canonical",
+    "canonical_form",
+    "checker_for",
+    "extract_answer",
+    "read_number",
+]

@@ -1,0 +1,29 @@
+"""Checks answers to the pocket families' questions: the family reads the question and knows every right answer."""
+
+from __future__ import annotations
+
+from agents.answers.canonical import LONGEST_ANSWER
+from agents.answers.check import CheckResult, compare_canonical
+from agents.nouns import Question
+
+
+class FamilyChecker:
+    """Correct is what the question's family accepts; a question of no family is compared with its gold answer, if it has one."""
+
+    async def check(self, question: Question, answer: str) -> CheckResult:
+        """Returns the family's judgement of `answer`."""
+        from agents.families import recognise_question
+
+        if not answer.strip():
+            return CheckResult("wrong", "the answer is empty")
+        if len(answer) > LONGEST_ANSWER:
+            return CheckResult("wrong", f"the answer is longer than {LONGEST_ANSWER} characters")
+        problem = recognise_question(question.text)
+        if problem is None:
+            return compare_canonical(question.gold, answer, "math")
+        if problem.is_correct(answer):
+            return CheckResult("correct", f"{problem.family}: the answer fulfils the question")
+        return CheckResult("wrong", f"{problem.family}: one right answer is {problem.answer!r}")
+
+    async def close(self) -> None:
+        """Has nothing to end."""
