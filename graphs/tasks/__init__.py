@@ -1,0 +1,24 @@
+"""Tasks: where questions come from."""
+
+from graphs.tasks.base import LineProblem, Task, TaskData
+from graphs.tasks.gsm8k import Gsm8kTask
+from graphs.tasks.jsonl import JsonlTask
+from graphs.tasks.leakage import assert_trainable, split_of_question
+from graphs.tasks.pocket import PocketTask
+from graphs.tasks.reasoning_gym import ReasoningGymTask
+from graphs.tasks.registry import TASKS, load_task, make_task
+
+__all__ = [
+    "TASKS",
+    "Gsm8kTask",
+    "JsonlTask",
+    "LineProblem",
+    "PocketTask",
+    "ReasoningGymTask",
+    "Task",
+    "TaskData",
+    "assert_trainable",
+    "load_task",
+    "make_task",
+    "split_of_question",
+]

@@ -1,0 +1,151 @@
+"""Where questions come from: the protocol, and what every source shares.
+
+A new source is one file of about 40 lines: a frozen dataclass whose fields are its options (the names of the config group `task`), a
+`name`, and `load`. This is all of a task that reads questions from a text file, one "QUESTION = ANSWER" per line:
+
+    @dataclass(frozen=True)
+    class SumsTask:
+        path: str
+        limit: int | None = None
+        offset: int = 0
+        name: ClassVar[str] = "sums"
+
+        def load(self) -> TaskData:
+            return read_lines(self.path, self._question).cut(self.offset, self.limit)
+
+        def _question(self, line: int, text: str) -> Question:
+            question, equals, answer = text.partition(" = ")
+            if not equals:
+                raise ValueError("has no ' = '")  # becomes a LineProblem; the other lines are kept
+            return Question(text=question, gold=answer, task=self.name, metadata={"line": line})
+
+Then it gets one line in each of three tables: `graphs.tasks.registry.TASKS` (its name), `agents.answers.TASK_KINDS` (what its answers
+are) and `agents.answers.checker_for` (how they are checked); and its options in configs/schema/task.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from agents.nouns import BadDataError, Question, Split
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class LineProblem:
+    """A line of a file that is no question, and why."""
+
+    line: int
+    """Counted from 1."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"line {self.line} {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskData:
+    """The questions of a task, in order and without repetitions, and the lines that were left out."""
+
+    questions: list[Question]
+    problems: list[LineProblem]
+
+    def cut(self, offset: int, limit: int | None) -> TaskData:
+        """Returns the data without the first `offset` questions, and at most `limit` of the others.
+
+        Raises:
+            BadDataError: nothing is left.
+        """
+        check_slice(offset, limit)
+        questions = self.questions[offset : None if limit is None else offset + limit]
+        if not questions:
+            raise BadDataError(f"task.offset ({offset}) leaves none of the {len(self.questions)} questions; lower it")
+        return TaskData(questions, self.problems)
+
+
+class Task(Protocol):
+    """A source of questions.
+
+    Laws: the same options load the same questions in the same order; no text comes twice; every question names this task, and the
+    split in its metadata (where there is one) is the one it may be used for.
+    """
+
+    name: ClassVar[str]
+
+    def load(self) -> TaskData:
+        """Returns the questions, at least one.
+
+        Raises:
+            BadDataError: a file or data set is missing, or nothing readable is left of it.
+            ValueError: an option makes no sense.
+        """
+        ...
+
+
+def check_slice(offset: int, limit: int | None) -> None:
+    """Raises ValueError when a slice makes no sense."""
+    if offset < 0:
+        raise ValueError(f"task.offset ({offset}) must be at least 0")
+    if limit is not None and limit < 1:
+        raise ValueError(f"task.limit ({limit}) must be at least 1; leave it out to take all questions")
+
+
+def check_split(split: str) -> None:
+    """Raises ValueError when there is no such split."""
+    if split not in SPLITS:
+        raise ValueError(f"task.split ({split!r}) must be one of {', '.join(SPLITS)}")
+
+
+def read_lines(path: str | Path, read: Callable[[int, str], Question | None]) -> TaskData:
+    """Returns the questions that `read(line number, text)` makes of a file's lines; blank lines are skipped.
+
+    A line that is not UTF-8, for which `read` raises ValueError, or whose question stood on an earlier line becomes a `LineProblem`,
+    and the others are kept. `read` returns None for a line that is fine and not wanted.
+
+    Raises:
+        BadDataError: the file is missing or unreadable, or holds no question at all.
+    """
+    file = Path(path).expanduser()
+    try:
+        lines = file.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    except FileNotFoundError:
+        raise BadDataError(f"task.path ({path}) does not exist; give the path of a file with one question per line") from None
+    except OSError as error:
+        raise BadDataError(f"task.path ({path}) cannot be read: {error.strerror or error}") from error
+    return collect(((number, raw) for number, raw in enumerate(lines, start=1) if raw.strip()), lambda n, raw: read(n, raw.decode()), path)
+
+
+def collect(lines: Iterable[tuple[int, bytes]], read: Callable[[int, bytes], Question | None], source: str | Path) -> TaskData:
+    """Returns the questions of numbered lines; see `read_lines`."""
+    questions: list[Question] = []
+    problems: list[LineProblem] = []
+    first_line: dict[str, int] = {}
+    unwanted = 0
+    for number, raw in lines:
+        try:
+            question = read(number, raw)
+            if question is None:
+                unwanted += 1
+                continue
+            if not question.text.strip():
+                raise ValueError("has an empty question")
+            if (earlier := first_line.setdefault(question.hash, number)) != number:
+                raise ValueError(f"repeats the question of line {earlier}")
+        except UnicodeDecodeError:
+            problems.append(LineProblem(number, "is not UTF-8 text"))
+        except ValueError as error:
+            problems.append(LineProblem(number, str(error)))
+        else:
+            questions.append(question)
+    if questions:
+        return TaskData(questions, problems)
+    if unwanted:
+        raise BadDataError(f"{source} has no question of the wanted task.split ({unwanted} of others); choose another")
+    if not problems:
+        raise BadDataError(f"{source} is empty; one question per line is expected")
+    shown = "; ".join(str(problem) for problem in problems[:3])
+    raise BadDataError(f"{source} holds no readable question: {shown}" + (f"; and {len(problems) - 3} more" if len(problems) > 3 else ""))

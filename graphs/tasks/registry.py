@@ -1,0 +1,45 @@
+"""The tasks by name, as `task.name` chooses them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+from agents.nouns import BadDataError
+from graphs.tasks.base import Task, TaskData
+from graphs.tasks.gsm8k import Gsm8kTask
+from graphs.tasks.jsonl import JsonlTask
+from graphs.tasks.pocket import PocketTask
+from graphs.tasks.reasoning_gym import ReasoningGymTask
+
+TASKS: dict[str, Callable[..., Task]] = {task.name: task for task in (PocketTask, ReasoningGymTask, Gsm8kTask, JsonlTask)}
+
+
+def make_task(name: str, **options: Any) -> Task:
+    """Returns the task `name` with these options; nothing is read yet.
+
+    Raises:
+        BadDataError: no such task.
+        ValueError: an option that the task does not have, or a value that makes no sense.
+    """
+    if name == "user":
+        raise BadDataError(f"task=user has no questions of its own; ask one with graphs.ask, or choose task={', '.join(TASKS)}")
+    if name not in TASKS:
+        raise BadDataError(f"task {name!r} is unknown; choose one of {', '.join(TASKS)}")
+    task = TASKS[name]
+    known = [field.name for field in fields(task)]  # type: ignore[arg-type]
+    if unknown := [option for option in options if option not in known]:
+        raise ValueError(f"task {name} has no option {', '.join(unknown)}; it has {', '.join(known)}")
+    if name == "jsonl" and not options.get("path"):
+        raise ValueError("task jsonl needs task.path, a file with one JSON object per line")
+    return task(**options)
+
+
+def load_task(name: str, **options: Any) -> TaskData:
+    """Returns the questions of the task `name`.
+
+    Raises:
+        BadDataError, ValueError: see `make_task` and `Task.load`.
+    """
+    return make_task(name, **options).load()

@@ -1,0 +1,38 @@
+"""No question of a validation or test split may be trained on."""
+
+from __future__ import annotations
+
+import pytest
+
+from agents.nouns import Question, Split, split_of
+from graphs.tasks import assert_trainable, load_task, split_of_question
+
+
+def question_of(split: Split, **fields: object) -> Question:
+    text = next(f"What is {number}?" for number in range(10_000) if split_of(f"What is {number}?") == split)
+    return Question.model_validate({"text": text, **fields})
+
+
+def test_training_questions_pass() -> None:
+    assert_trainable([])
+    assert_trainable([question_of("train"), *load_task("pocket", split="train", size=10).questions])
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_held_out_question_is_named_by_its_hash(split: Split) -> None:
+    question = question_of(split)
+    with pytest.raises(ValueError, match=rf"{question.hash} .*{split} split.*task\.split=train"):
+        assert_trainable([question_of("train"), question])
+
+
+def test_metadata_cannot_talk_the_hash_away() -> None:
+    with pytest.raises(ValueError, match="test split"):
+        assert_trainable([question_of("test", task="pocket", metadata={"split": "train"})])
+
+
+def test_gsm8k_is_split_by_its_files() -> None:
+    for split in ("train", "validation", "test"):
+        assert split_of_question(question_of("train", task="gsm8k", metadata={"split": split})) == split
+    assert_trainable([question_of("test", task="gsm8k", metadata={"split": "train"})])
+    with pytest.raises(ValueError, match=r"metadata\['split'\]"):
+        assert_trainable([question_of("train", task="gsm8k")])

@@ -1,0 +1,307 @@
+"""The conformance suite of `Task`, and what each source does with good and bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from agents.answers import checker_for
+from agents.families import FAMILIES, recognise_question
+from agents.nouns import BadDataError, Question, split_of
+from graphs.tasks import TASKS, TaskData, load_task, make_task
+from graphs.tasks.base import read_lines
+
+GYM = {"datasets": ("leg_counting", "chain_sum", "spell_backward"), "size": 30}
+
+Write = Callable[..., str]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Returns a function that writes lines (objects become JSON) to a file and gives its path."""
+
+    def write_lines(*lines: Any, name: str = "questions.jsonl") -> str:
+        path = tmp_path / name
+        path.write_bytes(b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines))
+        return str(path)
+
+    return write_lines
+
+
+def row(number: int, answer: Any = "5") -> dict[str, Any]:
+    return {"question": f"What is {number}?", "answer": answer}
+
+
+def gsm8k_row(number: int) -> dict[str, str]:
+    return {"question": f"What is {number} times 1,000?", "answer": f"It is <<{number}*1000={number}000>>.\n#### {number},000"}
+
+
+@pytest.fixture(params=["jsonl", "gsm8k", "pocket", "reasoning_gym"])
+def load(request: pytest.FixtureRequest, write: Write) -> Callable[..., TaskData]:
+    """Returns a loader of each task, small."""
+    name = request.param
+    options: dict[str, dict[str, Any]] = {
+        "jsonl": {"path": write(*(row(number) for number in range(200))), "split": "train"},
+        "gsm8k": {"path": write(*(gsm8k_row(number) for number in range(1, 201))), "split": "train"},
+        "pocket": {"size": 30, "split": "validation"},
+        "reasoning_gym": {**GYM, "split": "validation"},
+    }
+    return lambda **changed: load_task(name, **{**options[name], **changed})
+
+
+def test_the_same_options_load_the_same_questions(load: Callable[..., TaskData]) -> None:
+    assert load() == load()
+
+
+def test_every_question_is_different_and_says_where_it_comes_from(load: Callable[..., TaskData]) -> None:
+    data = load()
+    assert len({question.hash for question in data.questions}) == len(data.questions) >= 30
+    for question in data.questions:
+        assert question.task in TASKS
+        assert question.gold
+        assert question.metadata["split"] in ("train", "validation", "test")
+        assert json.loads(json.dumps(question.metadata)) == question.metadata
+
+
+def test_offset_and_limit_take_a_stretch(load: Callable[..., TaskData]) -> None:
+    everything = load().questions
+    assert load(offset=3, limit=5).questions == everything[3:8]
+    assert load(limit=10**6).questions == everything
+    with pytest.raises(BadDataError, match=r"task\.offset \(1000000\)"):
+        load(offset=10**6)
+    for wrong in ({"offset": -1}, {"limit": 0}, {"split": "dev"}):
+        with pytest.raises(ValueError, match=rf"task\.{next(iter(wrong))}"):
+            load(**wrong)
+
+
+async def test_the_gold_answer_of_every_question_is_correct(load: Callable[..., TaskData]) -> None:
+    questions = load(limit=12).questions
+    checker = checker_for(questions[0].task)
+    for question in questions:
+        assert question.gold is not None
+        assert (await checker.check(question, question.gold)).correct is True
+    await checker.close()
+
+
+@pytest.mark.parametrize(("name", "options"), [("pocket", {"size": 20}), ("reasoning_gym", GYM)])
+def test_generated_splits_keep_to_the_hash_and_seeds_differ(name: str, options: dict[str, Any]) -> None:
+    drawn = {}
+    for split in ("train", "validation", "test"):
+        for seed in (0, 1):
+            questions = load_task(name, **{**options, "split": split, "seed": seed}).questions
+            assert {split_of(question.text) for question in questions} == {split}
+            drawn[split, seed] = {question.text for question in questions}
+    assert drawn["test", 0] != drawn["test", 1]
+    assert not drawn["train", 0] & drawn["train", 1] or name == "pocket"  # small pocket levels may repeat between seeds
+
+
+@pytest.mark.parametrize(("name", "options"), [("pocket", {}), ("reasoning_gym", {"datasets": ("chain_sum", "leg_counting")})])
+def test_a_smaller_size_is_the_beginning_of_a_larger_one(name: str, options: dict[str, Any]) -> None:
+    assert load_task(name, size=7, **options).questions == load_task(name, size=25, **options).questions[:7]
+
+
+# --- files
+
+
+def test_a_malformed_line_is_named_by_its_number_and_the_rest_is_kept(write: Write) -> None:
+    path = write(
+        row(1), b'{"question": "What', b"", b"[1]", {"question": "q"}, {"question": 3, "answer": "5"}, b"\xff\xfe", row(2, None), row(1)
+    )
+    data = load_task("jsonl", path=path)
+    assert [question.text for question in data.questions] == ["What is 1?", "What is 2?"]
+    assert [question.gold for question in data.questions] == ["5", None]
+    assert [question.metadata["line"] for question in data.questions] == [1, 8]
+    assert [str(problem) for problem in data.problems] == [
+        "line 2 is not JSON: Unterminated string starting at at column 14",
+        "line 4 is a JSON list, not an object",
+        "line 5 has no field 'answer'",
+        "line 6 has a field 'question' that is a int, not text",
+        "line 7 is not UTF-8 text",
+        "line 9 repeats the question of line 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    "bad", [b"[" * 100_000, b'{"question": "", "answer": 5}', b'{"question": "q", "answer": []}', b"null", b"1" * 5000]
+)
+def test_no_line_is_too_strange_to_be_skipped(write: Write, bad: bytes) -> None:
+    data = load_task("jsonl", path=write(bad, row(2)))
+    assert [problem.line for problem in data.problems] == [1]
+    assert len(data.questions) == 1
+
+
+@pytest.mark.parametrize(("value", "gold"), [("5", "5"), (5, "5"), (145.0, "145"), (0.5, "0.5"), (" 7 ", "7"), (None, None)])
+def test_a_gold_answer_may_be_text_a_number_or_null(write: Write, value: Any, gold: str | None) -> None:
+    assert load_task("jsonl", path=write(row(1, value))).questions[0].gold == gold
+
+
+def test_fields_have_the_names_that_are_asked_for(write: Write) -> None:
+    path = write({"Body": "There are 2 oranges.", "Question": "How many?", "Answer": 2.0})
+    (question,) = load_task("jsonl", path=path, question_field="Body,Question", answer_field="Answer").questions
+    assert (question.text, question.gold) == ("There are 2 oranges. How many?", "2")
+
+
+@pytest.mark.parametrize("name", ["jsonl", "gsm8k"])
+def test_a_file_without_a_question_is_refused(write: Write, tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadDataError, match=r"task\.path .*nothing\.jsonl\) does not exist"):
+        load_task(name, path=str(tmp_path / "nothing.jsonl"))
+    with pytest.raises(BadDataError, match="cannot be read"):
+        load_task(name, path=str(tmp_path))
+    with pytest.raises(BadDataError, match="is empty"):
+        load_task(name, path=write(b"", b""))
+    with pytest.raises(BadDataError, match=r"no readable question: line 1 is not JSON.*line 3.*and 1 more"):
+        load_task(name, path=write(b"a", b"b", b"c", b"d"))
+
+
+def test_a_file_without_a_question_of_the_split_is_refused(write: Write) -> None:
+    text = next(f"What is {number}?" for number in range(1000) if split_of(f"What is {number}?") == "train")
+    with pytest.raises(BadDataError, match="split"):
+        load_task("jsonl", path=write({"question": text, "answer": "1"}), split="test")
+
+
+def test_gsm8k_gold_stands_after_the_mark_without_commas(write: Write) -> None:
+    data = load_task("gsm8k", path=write(gsm8k_row(3), {"question": "q", "answer": "no mark"}))
+    assert data.questions[0].gold == "3000"
+    assert data.questions[0].metadata["solution"].startswith("It is <<")
+    assert str(data.problems[0]) == "line 2 has an answer without '#### GOLD'"
+
+
+def test_gsm8k_splits_are_disjoint_and_the_test_file_is_never_training_data(write: Write) -> None:
+    path = write(*(gsm8k_row(number) for number in range(1, 201)), name="gsm8k_train.jsonl")
+    splits = [{question.text for question in load_task("gsm8k", path=path, split=split).questions} for split in ("train", "validation")]
+    assert not splits[0] & splits[1]
+    assert len(splits[0] | splits[1]) == 200
+    with pytest.raises(ValueError, match=r"set task\.split=train"):
+        make_task("gsm8k", path=path, split="test")
+    for split in ("train", "validation"):
+        with pytest.raises(ValueError, match=r"set task\.split=test"):
+            make_task("gsm8k", path="GSM8K_test.jsonl", split=split)
+
+
+def test_gsm8k_comes_from_the_hub_without_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def load_dataset(*names: str, split: str) -> list[dict[str, str]]:
+        asked.append((*names, split))
+        return [gsm8k_row(1), {"question": "q", "answer": "no mark"}]
+
+    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    data = load_task("gsm8k")
+    assert asked == [("openai/gsm8k", "main", "test")]
+    assert (data.questions[0].gold, data.problems[0].line) == ("1000", 2)
+
+
+def test_gsm8k_without_a_hub_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_dataset(*names: str, split: str) -> None:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    with pytest.raises(BadDataError, match=r"no route.*task\.path=FILE"):
+        load_task("gsm8k")
+
+
+@dataclass(frozen=True)
+class SumsTask:
+    """The task that graphs/tasks/base.py shows: one "QUESTION = ANSWER" per line."""
+
+    path: str
+    limit: int | None = None
+    offset: int = 0
+    name: ClassVar[str] = "sums"
+
+    def load(self) -> TaskData:
+        return read_lines(self.path, self._question).cut(self.offset, self.limit)
+
+    def _question(self, line: int, text: str) -> Question:
+        question, equals, answer = text.partition(" = ")
+        if not equals:
+            raise ValueError("has no ' = '")
+        return Question(text=question, gold=answer, task=self.name, metadata={"line": line})
+
+
+def test_a_new_task_is_as_short_as_the_documentation_says(write: Write) -> None:
+    data = SumsTask(write(b"1 + 1 = 2", b"1 + 2", b"2 + 2 = 4"), offset=1).load()
+    assert [(question.text, question.gold) for question in data.questions] == [("2 + 2", "4")]
+    assert [str(problem) for problem in data.problems] == ["line 2 has no ' = '"]
+
+
+# --- generated
+
+
+def test_pocket_questions_are_of_the_families_and_levels_that_are_asked_for() -> None:
+    questions = load_task("pocket", families=("locks", "equations"), levels=(1, 2), size=40).questions
+    problems = [recognise_question(question.text) for question in questions]
+    assert all(problem is not None for problem in problems)
+    assert {problem.family for problem in problems if problem} == {"locks", "equations"}
+    assert {problem.level for problem in problems if problem} == {1, 2}
+    assert [question.metadata["family"] for question in questions] == ["locks", "equations"] * 20
+    assert {question.metadata["family"] for question in load_task("pocket", size=20).questions} == set(FAMILIES)
+
+
+def test_gym_wording_is_kept_and_parameters_reach_the_generator() -> None:
+    import reasoning_gym
+
+    parameters = {"countdown": {"min_numbers": 3, "max_numbers": 3, "max_value": 25, "min_target": 1, "max_target": 99}}
+    questions = load_task("reasoning_gym", size=2, split="train", parameters=parameters).questions
+    for question in questions:
+        meta = question.metadata
+        entry = reasoning_gym.create_dataset("countdown", size=500, seed=meta["seed"], **parameters["countdown"])[meta["index"]]
+        assert (question.text, question.gold) == (entry["question"], entry["answer"])
+        assert len(meta["entry"]["numbers"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "error", "message"),
+    [
+        ("nonsense", {}, BadDataError, "choose one of pocket, reasoning_gym, gsm8k, jsonl"),
+        ("user", {}, BadDataError, r"graphs\.ask"),
+        ("jsonl", {}, ValueError, r"needs task\.path"),
+        ("pocket", {"siez": 5}, ValueError, "has no option siez; it has split, size"),
+        ("pocket", {"families": ("cooking",)}, ValueError, "choose from countdown"),
+        ("pocket", {"families": ("legs",), "levels": (9,)}, ValueError, "it has 1, 2, 3"),
+        ("pocket", {"size": 0}, ValueError, r"task\.size \(0\)"),
+        ("reasoning_gym", {"datasets": ("countdwon",)}, BadDataError, "has no 'countdwon'; it has .*countdown, "),
+        ("reasoning_gym", {"datasets": ()}, ValueError, "at least one"),
+        ("reasoning_gym", {"datasets": ("graph_color",)}, BadDataError, "no single answer that can be checked"),
+        ("reasoning_gym", {"datasets": ("rearc",)}, BadDataError, "no single answer that can be checked"),
+        ("reasoning_gym", {"datasets": ("composite",)}, BadDataError, "cannot be generated"),
+        ("reasoning_gym", {"datasets": ("coin_flip",)}, BadDataError, r"no more than \d+ different questions"),
+        ("reasoning_gym", {"parameters": {"chain_sum": {}}}, ValueError, r"task\.parameters names chain_sum"),
+        ("reasoning_gym", {"parameters": {"countdown": {"max_valeu": 5}}}, BadDataError, "max_valeu"),
+    ],
+)
+def test_what_cannot_be_loaded_says_why_and_what_could(name: str, options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        load_task(name, **options)
+
+
+# --- the published files
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "count"),
+    [
+        ("gsm8k_test.jsonl", {"name": "gsm8k", "split": "test"}, 1319),
+        ("svamp.jsonl", {"name": "jsonl", "question_field": "Body,Question", "answer_field": "Answer"}, 1000),
+        ("mawps_multiarith.jsonl", {"name": "jsonl", "question_field": "input", "answer_field": "target"}, 580),
+        ("math500.jsonl", {"name": "jsonl", "question_field": "problem"}, 500),
+    ],
+)
+async def test_published_files_load_and_their_golds_check(file: str, options: dict[str, Any], count: int) -> None:
+    folder = os.environ.get("LONGTHOUGHT_DATA")
+    if not folder:
+        pytest.skip("set LONGTHOUGHT_DATA to a folder with the published benchmark files")
+    data = load_task(**options, path=str(Path(folder) / file))
+    assert len(data.questions) == count
+    assert all("repeats" in problem.reason for problem in data.problems)
+    checker = checker_for(options["name"])
+    for question in data.questions:
+        assert question.gold is not None
+        assert (await checker.check(question, f"${question.gold}$.")).correct is True, question.gold
+    await checker.close()
