@@ -2,7 +2,7 @@
 
 One rule for every model: a step ends with the token that completes a blank line ("\\n\\n" in the decoded text), or with the end of
 the sequence. The rule is applied by the engine as a stop string when the policy writes one step at a time, and here to a completion
-that ran through to its answer; both give the same steps.
+that ran through to its answer; both give the same steps, unless the model begins one with a blank line, which the engine takes for its end.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def cut_steps(token_ids: Sequence[int], tokenizer: Tokenizer, *, separator: str 
         if separator[-1] not in piece:
             continue
         text = tokenizer.decode(list(token_ids[start:end]))
-        if separator in text and text.strip():
+        if separator in text.lstrip():
             cuts.append(slice(start, end))
             start = end
     if start < len(token_ids):

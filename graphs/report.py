@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from agents.nouns import UsageByRole
 from graphs.intervals import Proportion
-from graphs.thought.derive import known_wrong
+from graphs.thought.statistics import tree_statistics
 from graphs.traces.trace import Trace
 from graphs.tree import ReasoningTree
 
@@ -25,13 +25,9 @@ class Tally:
     scored: Counter[str] = field(default_factory=Counter)
     """Questions with a known right answer, by group."""
     usage: UsageByRole = field(default_factory=UsageByRole)
-    nodes: int = 0
-    wrong_nodes: int = 0
-    unparsed_verdicts: int = 0
-    unread_reflections: int = 0
-    backtracks: int = 0
+    tree: Counter[str] = field(default_factory=Counter)
+    """Sums of the trees' statistics, by their names."""
     actions: Counter[str] = field(default_factory=Counter)
-    depth: int = 0
     cut_steps: int = 0
     rules: Counter[str] = field(default_factory=Counter)
 
@@ -46,11 +42,7 @@ class Tally:
         for role, usage in trace.usage.items():
             self.usage.add(role, usage)
         tree = ReasoningTree.replay(trace.question, trace.events)
-        self.nodes += len(tree) - 1
-        self.wrong_nodes += len(known_wrong(tree))
-        self.unparsed_verdicts += int(tree.unparsed.sum())
-        self.backtracks += tree.backtracks
-        self.depth += int(tree.depth.max())
+        self.tree.update({name: value for name, value in asdict(tree_statistics(tree)).items() if name != "branching"})
         self.cut_steps += sum(step is not None and step.finish_reason == "length" for step in tree.steps)
         for reflections in tree.reflections:
             for reflection in reflections:
@@ -80,12 +72,9 @@ class Tally:
             "generated_tokens_per_question": total.generated_tokens / n,
             "prefix_cache_hit_rate": total.cached_prompt_tokens / total.prompt_tokens if total.prompt_tokens else None,
             "tree": {
-                "nodes_per_question": self.nodes / n,
-                "depth_per_question": self.depth / n,
-                "wrong_nodes_per_question": self.wrong_nodes / n,
-                "backtracks_per_question": self.backtracks / n,
+                **{f"{name}_per_question": self.tree[name] / n for name in ("nodes", "depth", "known_wrong", "backtracks")},
                 "cut_steps": self.cut_steps,
-                "unparsed_verdicts": self.unparsed_verdicts,
+                "unparsed_verdicts": self.tree["unparsed"],
                 "unread_reflections": self.unread_reflections,
                 "reflections": dict(self.actions),
             },
@@ -118,7 +107,7 @@ def report(metrics: dict[str, Any], *, run: str, model: str, config_yaml: str) -
         "## Trees",
         "",
         f"Per question: {tree['nodes_per_question']:.1f} nodes, depth {tree['depth_per_question']:.1f}, "
-        f"{tree['wrong_nodes_per_question']:.1f} nodes known to be wrong, {tree['backtracks_per_question']:.2f} backtracks.",
+        f"{tree['known_wrong_per_question']:.1f} nodes known to be wrong, {tree['backtracks_per_question']:.2f} backtracks.",
         f"Steps cut off: {tree['cut_steps']}. Verdicts that could not be read: {tree['unparsed_verdicts']}. "
         f"Reflections that could not be read: {tree['unread_reflections']}. Reflections: {tree['reflections'] or 'none'}.",
     ]

@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 
 from agents.answers import AnswerChecker, canonical, checker_for
-
 from agents.calibration import Calibration
 from agents.critic import Critic, CriticSettings
 from agents.domain import Domain

@@ -78,7 +78,7 @@ class Meter:
         First the samples get shorter down to one token, then there are fewer. The caller sends what was granted and then calls
         `settle` with what it cost. `Reservation.n == 0`: the budget is exhausted, send nothing.
         """
-        if self.exhausted:
+        if self.exhausted or n < 1 or max_tokens < 1:
             return Reservation(0, 0)
         left = self.tokens_left
         if left is not None:

@@ -39,6 +39,9 @@ class Hidden(Generic[T]):
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise AttributeError("Hidden is immutable; make a new one")
 
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError("Hidden is immutable; make a new one")
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Hidden) and bool(self.reveal() == other.reveal())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Split = Literal["train", "validation", "test"]
 
@@ -40,6 +40,15 @@ class Question(BaseModel):
     """Name of the task that the question came from; it chooses the answer checker."""
     metadata: dict[str, Any] = Field(default_factory=dict)
     """What the task wants to remember: family, level, index in the file."""
+
+    @field_validator("text")
+    @classmethod
+    def _is_text(cls, text: str) -> str:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError("the question holds a lone surrogate, which is no text; decode its source as UTF-8") from None
+        return text
 
     @property
     def hash(self) -> str:

@@ -47,12 +47,10 @@ class PromptFamily:
         self.wrong: str = settings["wrong"]
         self.separator: str = settings["separator"]
         """What ends a step."""
-        self._environment = Environment(
-            loader=FileSystemLoader(folder), undefined=StrictUndefined, keep_trailing_newline=False, autoescape=False
-        )
+        self._environment = Environment(loader=FileSystemLoader(folder), undefined=StrictUndefined, autoescape=False)
 
     def render(self, template: str, **variables: Any) -> str:
-        """Returns the text of one template of the family."""
+        """Returns the text of one template of the family, without the newline that ends its file."""
         return self._environment.get_template(f"{template}.jinja").render(**variables)
 
 

@@ -1,0 +1,99 @@
+"""The critic: what becomes a number and what does not."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from agents.calibration import Calibration, PlattScaling
+from agents.critic import Critic, CriticSettings
+from agents.engines.scripted import Rule, ScriptedEngine
+from agents.nouns import Author, Budget, Content, Hidden, Meter, Question, Sampling, Step, Verdict
+from agents.prompts import PromptFamily, Prompts
+from tests.scripted_pocket import SPECIAL
+
+QUESTION = Question(text="Compute (19 + 8) * 8.")
+
+
+def step(engine: ScriptedEngine, text: str) -> Step:
+    ids = tuple(engine.tokenizer.encode(text + "\n\n"))
+    return Step(Hidden(Content(text, ids, (-1.0,) * len(ids))), "stop", Author("policy", "scripted"), Sampling())
+
+
+async def judge(
+    rules: list[Rule],
+    *,
+    prompts: str = "pocket",
+    calibration: Calibration | None = None,
+    max_tokens_left: int | None = None,
+    **settings: object,
+) -> Verdict | None:
+    engine = ScriptedEngine(script=rules, special_tokens=(*SPECIAL, "Yes", "No") if settings["kind"] == "token" else SPECIAL)
+    critic = Critic(
+        engine,
+        Prompts(PromptFamily(prompts), engine.tokenizer),
+        CriticSettings(**settings),  # type: ignore[arg-type]
+        calibration=calibration,
+    )
+    verdict = await critic.judge(QUESTION, [step(engine, "19 + 8 = 27")], meter=Meter(Budget(max_tokens=max_tokens_left)))
+    if max_tokens_left != 0:
+        assert engine.rules_left == 0
+    return verdict
+
+
+async def test_token_critic_is_a_two_way_softmax() -> None:
+    verdict = await judge([Rule(scores={"<|right|>": -0.5, "<|wrong|>": -2.0})], kind="token")
+    assert verdict is not None and verdict.score == pytest.approx(1 / (1 + math.exp(-1.5)))
+    assert verdict.log_likelihood_ratio == pytest.approx(1.5) and verdict.is_right
+
+
+async def test_chat_critic_asks_for_one_word() -> None:
+    verdict = await judge([Rule(scores={"Yes": -3.0, "No": -0.1}, match="Is step 1 correct")], prompts="chat", kind="token")
+    assert verdict is not None and not verdict.is_right and verdict.outcome == "judged"
+
+
+async def test_working_critic_computes_and_then_judges() -> None:
+    verdict = await judge([Rule(reply="19 + 8 : 27<|right|>", match="<|verify|>")], kind="working")
+    assert verdict is not None and verdict.is_right and verdict.score >= 0.5
+    assert verdict.reason is not None and verdict.reason.reveal() == "19 + 8 : 27"
+    assert "27" not in repr(verdict)
+
+
+@pytest.mark.parametrize("reply", ["19 + 8 : 27", "I like trains", ""])
+async def test_words_without_a_verdict_are_unparsed_and_never_a_number(reply: str) -> None:
+    verdict = await judge([Rule(reply=reply)], kind="working")
+    assert verdict is not None and verdict.outcome == "unparsed"
+    assert math.isnan(verdict.score) and verdict.log_likelihood_ratio == 0.0 and not verdict.is_right
+
+
+@pytest.mark.parametrize(
+    ("reply", "score"), [("It is 27.\nVerdict: Yes", 1.0), ("verdict - **NO**", 0.0), ("Verdict: Yes. No: Verdict: wrong", 0.0)]
+)
+async def test_a_chat_models_verdict_is_read_leniently(reply: str, score: float) -> None:
+    verdict = await judge([Rule(reply=reply)], prompts="chat", kind="working", max_tokens=100)
+    assert verdict is not None and verdict.score == score
+
+
+async def test_an_exhausted_budget_judges_nothing() -> None:
+    assert await judge([Rule(reply="x")], kind="working", max_tokens_left=0) is None
+    assert await judge([Rule(scores={"<|right|>": 0.0})], kind="token", max_tokens_left=0) is None
+
+
+async def test_calibration_turns_a_probability_into_evidence() -> None:
+    calibration = Calibration({"*": PlattScaling(0.5, -2.0)})
+    verdict = await judge([Rule(scores={"<|right|>": -0.5, "<|wrong|>": -2.0})], kind="token", calibration=calibration)
+    assert verdict is not None and verdict.log_likelihood_ratio == pytest.approx(0.5 * 1.5 - 2.0) and not verdict.is_right
+
+
+def test_calibration_is_looked_up_by_family_and_clipped(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    path.write_text(json.dumps({"working": {"locks": {"a": 2.0, "b": 1.0}, "*": {"a": 1.0, "b": 0.0}}}))
+    calibration = Calibration.load(path, "working")
+    assert calibration.log_likelihood_ratio(0.5, "locks") == 1.0
+    assert calibration.log_likelihood_ratio(0.5, "countdown") == 0.0
+    assert math.isfinite(calibration.log_likelihood_ratio(1.0, "locks"))
+    with pytest.raises(ValueError, match=r"critic.kind=token"):
+        Calibration.load(path, "token")
