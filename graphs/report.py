@@ -27,6 +27,7 @@ class Tally:
     usage: UsageByRole = field(default_factory=UsageByRole)
     tree: Counter[str] = field(default_factory=Counter)
     """Sums of the trees' statistics, by their names."""
+    unread_reflections: int = 0
     actions: Counter[str] = field(default_factory=Counter)
     cut_steps: int = 0
     rules: Counter[str] = field(default_factory=Counter)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ import pytest
 from agents.answers import checker_for
 from agents.families import FAMILIES, recognise_question
 from agents.nouns import BadDataError, Question, split_of
+from configs.schema.task import Gsm8kTaskConfig, JsonlTaskConfig, PocketTaskConfig, ReasoningGymTaskConfig
 from graphs.tasks import TASKS, TaskData, load_task, make_task
 from graphs.tasks.base import read_lines
 
@@ -305,3 +306,10 @@ async def test_published_files_load_and_their_golds_check(file: str, options: di
         assert question.gold is not None
         assert (await checker.check(question, f"${question.gold}$.")).correct is True, question.gold
     await checker.close()
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_option_of_the_configuration_reaches_its_task(name: str) -> None:
+    groups = {"pocket": PocketTaskConfig, "reasoning_gym": ReasoningGymTaskConfig, "gsm8k": Gsm8kTaskConfig, "jsonl": JsonlTaskConfig}
+    options = {field.name for field in fields(type(make_task(name, **({"path": "x"} if name == "jsonl" else {}))))}  # type: ignore[arg-type]
+    assert set(groups[name].model_fields) - {"name"} <= options
