@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _Z95 = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
@@ -33,3 +34,53 @@ class Proportion:
     def __str__(self) -> str:
         low, high = self.interval
         return f"{self.value:.3f} [{low:.3f}, {high:.3f}] ({self.successes}/{self.total})"
+
+
+@dataclass(frozen=True, slots=True)
+class PairedDifference:
+    """How much more often one of two methods is right on the same questions."""
+
+    only_first: int
+    """Questions that only the first got right."""
+    only_second: int
+    """Questions that only the second got right."""
+    total: int
+
+    @classmethod
+    def of(cls, first: Sequence[bool], second: Sequence[bool]) -> PairedDifference:
+        """Returns the difference of two methods on the same questions, in the same order.
+
+        Raises:
+            ValueError: the lists differ in length.
+        """
+        pairs = list(zip(first, second, strict=True))
+        return cls(sum(a and not b for a, b in pairs), sum(b and not a for a, b in pairs), len(pairs))
+
+    @property
+    def value(self) -> float:
+        """Accuracy of the second minus accuracy of the first; NaN of nothing."""
+        return (self.only_second - self.only_first) / self.total if self.total else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the difference: the adjusted Wald interval of Bonett and Price.
+
+        Source: Bonett and Price, "Confidence intervals for a ratio and difference of paired proportions" (2012): one
+        is added to both discordant counts and two to the total.
+        """
+        if not self.total:
+            return -1.0, 1.0
+        n = self.total + 2
+        p, q = (self.only_second + 1) / n, (self.only_first + 1) / n
+        half = _Z95 * math.sqrt((p + q - (p - q) ** 2) / n)
+        return max(-1.0, p - q - half), min(1.0, p - q + half)
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided exact McNemar test: how often a fair coin splits the discordant questions at least as unevenly."""
+        n, k = self.only_first + self.only_second, min(self.only_first, self.only_second)
+        return float(min(1.0, 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n))
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.value:+.3f} [{low:+.3f}, {high:+.3f}] (p = {self.p_value:.3g})"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from graphs import ask, chat, run
+from graphs import ask, chat, compare, export, run
 from graphs.terminal import INTERRUPTED, WRONG, guarded
 from graphs.traces.store import TraceStore
 from tests.scripted_pocket import SPECIAL
@@ -108,6 +108,29 @@ def test_malformed_lines_are_named_and_the_rest_is_asked(tmp_path: Path, capsys:
 def test_a_sweep_makes_one_run_per_combination(tmp_path: Path) -> None:
     assert run.main(["-m", *run_options(tmp_path, "task.limit=2", "run.seed=1,2")]) == 0
     assert (tmp_path / "first-0" / "metrics.json").is_file() and (tmp_path / "first-1" / "metrics.json").is_file()
+
+
+def test_runs_are_compared_on_the_same_questions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = []
+    for name, search in (("greedy", "greedy"), ("loop", "critique_loop")):
+        assert run.main([*run_options(tmp_path, "task.limit=12"), f"run={name}", f"search={search}"]) == 0
+        folders.append(str(tmp_path / name))
+    capsys.readouterr()
+    assert compare.main([*folders, "--json"]) == 0
+    greedy, loop = json.loads(capsys.readouterr().out)
+    assert greedy["questions"] == 12 and greedy["difference"] == 0
+    assert loop["accuracy"] - greedy["accuracy"] == pytest.approx(loop["difference"])
+    assert loop["generated_tokens"] > greedy["generated_tokens"]
+    assert guarded(lambda: compare.main([str(tmp_path / "nowhere")])) == WRONG
+
+
+def test_export_reads_back_and_hides_the_thought_unless_asked(tmp_path: Path) -> None:
+    assert run.main(run_options(tmp_path, "task.limit=3")) == 0
+    for name, arguments in (("plain", []), ("audit", ["--reveal"])):
+        assert export.main([str(tmp_path / "first"), str(tmp_path / f"{name}.jsonl"), *arguments]) == 0
+    plain, audit = ([json.loads(line) for line in (tmp_path / f"{name}.jsonl").open()] for name in ("plain", "audit"))
+    assert len(plain) == len(audit) == 3
+    assert "thought" not in plain[0] and audit[0]["thought"]
 
 
 def start(arguments: list[str]) -> subprocess.Popen[str]:

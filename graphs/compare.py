@@ -1,0 +1,112 @@
+"""Compares runs over the same questions: accuracy, cost, and the paired difference to the first one.
+
+    python -m graphs.compare runs/greedy runs/majority runs/loop [--group locks] [--json]
+
+Cost on two axes, both over all roles: generated tokens, and FLOPs = 2 x parameters x (generated + uncached prompt tokens). All roles are
+taken to speak through models of the policy's size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from agents.nouns import BadDataError
+from graphs.intervals import PairedDifference, Proportion
+from graphs.terminal import guarded
+from graphs.traces.store import TraceStore
+from graphs.traces.trace import Trace
+
+
+def flops(trace: Trace) -> float:
+    """Returns the floating-point operations of a thought; 0 where the size of the model is not known."""
+    tokens = sum(usage.generated_tokens + usage.prompt_tokens - usage.cached_prompt_tokens for usage in trace.usage.values())
+    return 2.0 * trace.engine.parameters * tokens
+
+
+def read(folder: Path, group: str | None = None) -> dict[str, Trace]:
+    """Returns the scored traces of a run by question; `group` is a family, or "family level N".
+
+    Raises:
+        BadDataError: there is no run in the folder, or no scored question of the group in it.
+    """
+    try:
+        with TraceStore.read(folder) as store:
+            traces = {trace.question.hash: trace for trace in store if trace.correct is not None and _is_of(trace, group)}
+    except FileNotFoundError:
+        raise BadDataError(f"{folder} holds no run; give the directory of one, for example runs/first") from None
+    if not traces:
+        raise BadDataError(f"{folder} holds no scored question{f' of {group}' if group else ''}")
+    return traces
+
+
+def compare(runs: dict[str, dict[str, Trace]]) -> list[dict[str, Any]]:
+    """Returns one row per run, over the questions that all of them were asked.
+
+    Raises:
+        BadDataError: the runs share no question.
+    """
+    shared = sorted(set.intersection(*(set(traces) for traces in runs.values())))
+    if not shared:
+        raise BadDataError("the runs share no question; compare runs of one task with the same options")
+    rows = []
+    base: list[bool] = []
+    for name, traces in runs.items():
+        right = [bool(traces[question].correct) for question in shared]
+        base = base or right
+        share, difference = Proportion(sum(right), len(right)), PairedDifference.of(base, right)
+        rows.append(
+            {
+                "run": name,
+                "questions": len(shared),
+                "accuracy": share.value,
+                "interval": share.interval,
+                "generated_tokens": sum(sum(u.generated_tokens for u in traces[q].usage.values()) for q in shared) / len(shared),
+                "megaflops": sum(flops(traces[q]) for q in shared) / len(shared) / 1e6,
+                "difference": difference.value,
+                "difference_interval": difference.interval,
+                "p_value": difference.p_value,
+            }
+        )
+    return rows
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Returns the rows as a Markdown table."""
+    lines = [
+        f"{rows[0]['questions']} questions; differences are paired, to the first row, with 95 % intervals.",
+        "",
+        "| run | accuracy | generated tokens | MFLOPs | difference | p (McNemar) |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        (low, high), (below, above) = row["interval"], row["difference_interval"]
+        lines.append(
+            f"| {row['run']} | {row['accuracy']:.3f} [{low:.3f}, {high:.3f}] | {row['generated_tokens']:.1f} | {row['megaflops']:.0f} "
+            f"| {row['difference']:+.3f} [{below:+.3f}, {above:+.3f}] | {row['p_value']:.2g} |"
+        )
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m graphs.compare", description="Compares runs over the same questions.")
+    parser.add_argument("runs", nargs="+", type=Path, help="directories of runs; differences are to the first")
+    parser.add_argument("--group", help='only this family ("locks"), or this level of it ("locks level 3")')
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    arguments = parser.parse_args(argv)
+    rows = compare({folder.name: read(folder, arguments.group) for folder in arguments.runs})
+    print(json.dumps(rows) if arguments.json else table(rows))
+    return 0
+
+
+def _is_of(trace: Trace, group: str | None) -> bool:
+    family, level = trace.question.metadata.get("family"), trace.question.metadata.get("level")
+    return group in (None, family, f"{family} level {level}")
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))

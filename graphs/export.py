@@ -1,0 +1,37 @@
+"""Exports a run for `datasets.load_dataset`.
+
+    python -m graphs.export runs/first first.parquet [--reveal]
+
+Without `--reveal` a row holds what a user may see; with it also the hidden thought, for training and audit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from agents.nouns import BadDataError
+from graphs.terminal import guarded
+from graphs.traces.export import export
+from graphs.traces.store import TraceStore
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m graphs.export", description="Exports the traces of a run.")
+    parser.add_argument("run", type=Path, help="directory of a run")
+    parser.add_argument("file", type=Path, help="file to write: .jsonl or .parquet")
+    parser.add_argument("--reveal", action="store_true", help="with the hidden thought and the whole trace")
+    arguments = parser.parse_args(argv)
+    try:
+        with TraceStore.read(arguments.run) as store:
+            count = export(store, arguments.file, reveal=arguments.reveal)
+    except FileNotFoundError:
+        raise BadDataError(f"{arguments.run} holds no run; give the directory of one, for example runs/first") from None
+    print(f"{count} traces in {arguments.file}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))
