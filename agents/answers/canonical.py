@@ -8,7 +8,8 @@ Three kinds of answer:
 - `number` (GSM8K): currency, units, thousands commas and a leading "x =" go away, and in a phrase the *only* number counts ("$18 every
   day" is 18). Two numbers, a "not", an "or" or a scale word ("5 million") make it no number. A percent sign is a unit: "50%" is 50.
 - `math` (MATH, pocket): the whole answer must be a number with at most a unit behind it; everything else is LaTeX in one spelling.
-- `text` (reasoning-gym): only a plain number is rewritten, and "007" is none; the rest keeps its letters, white space folded.
+- `text` (reasoning-gym): only a plain number is rewritten, and neither "007" nor "4/6" is one (a question may ask for the simplest form);
+  the rest keeps its letters, white space folded.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ LONGEST_ANSWER = 1000
 _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
 _RATIO = r"(?:[0-9]+ )?[0-9]+ ?/ ?[0-9]+"
 _NUMBER = rf"(?:[-+] ?)?(?:{_RATIO}|{_DIGITS})"
-_PLAIN = re.compile(rf"(?P<number>[-+]?(?!0[0-9])(?:{_DIGITS}|[0-9]+/[1-9][0-9]*))")
+_PLAIN = re.compile(rf"(?P<number>[-+]?(?!0[0-9])(?:{_DIGITS}))")
 _UNIT = r"(?:%|(?: [A-Za-z]{3,}(?: [A-Za-z]{2,}){0,2}| ?[ckm]m| ?[kc]?g)(?:\^?[23])?)"
 _WITH_UNIT = re.compile(rf"(?:[A-Za-z] ?= ?)?(?P<number>{_NUMBER}) ?{_UNIT}?")
 _IN_PHRASE = re.compile(rf"(?<![\w.,+*/^!-])(?<![-+*/=] )(?P<number>{_NUMBER})(?![\w^!]|[.,][0-9]| ?[-+*/=] ?[\w(])")

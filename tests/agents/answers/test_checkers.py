@@ -180,6 +180,17 @@ async def test_gym_numbers_may_be_spelled_freely_and_strings_may_not() -> None:
     bits = Question(text="q", gold="0101", metadata={"dataset": "spell_backward", "entry": {"word": "1010"}})
     assert (await checker.check(bits, "0101")).correct is True
     assert (await checker.check(bits, "101")).correct is False
+    decimal = Question(text="q", gold="5.0", metadata={"dataset": "spell_backward", "entry": {"word": "0.5"}})
+    assert (await checker.check(decimal, "5")).correct is False  # one number, but the scorer gives it part of the credit
+
+
+async def test_a_fraction_that_is_not_simplified_is_wrong_where_the_gym_asks_for_the_simplest() -> None:
+    checker = checker_for("reasoning_gym")
+    question = gym_question("fraction_simplification", styles=("plain",))
+    assert question.gold is not None
+    numerator, denominator = question.gold.split("/")
+    assert (await checker.check(question, question.gold)).correct is True
+    assert (await checker.check(question, f"{2 * int(numerator)}/{2 * int(denominator)}")).correct is False
 
 
 @pytest.mark.parametrize(
