@@ -20,6 +20,7 @@ from graphs.reasoner import Answer, Reasoner
 from graphs.terminal import FAILED, guarded, starting
 from graphs.thought.markup import readable
 from graphs.traces.trace import Trace
+from graphs.tree import ReasoningTree, draw
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,9 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps(shown, ensure_ascii=False))
     else:
         if arguments.show_thought:
-            print(readable(traces[0].long_thought), end="\n\n")
+            print(audit_view(traces[0]), end="\n\n")
         print(describe(answer))
     return 0 if answer.status in ("answered", "refused") else FAILED
+
+
+def audit_view(trace: Trace) -> str:
+    """Returns the hidden part of a trace in words: the whole tree, and the long thought that was derived from it."""
+    tree = ReasoningTree.replay(trace.question, trace.events)
+    return f"Reasoning tree\n\n{draw(tree).reveal()}\n\nLong thought\n\n{readable(trace.long_thought)}"
 
 
 def describe(answer: Answer) -> str:

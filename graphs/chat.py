@@ -17,10 +17,9 @@ from rich.status import Status
 
 from configs import compose
 from configs.cli import add_override_arguments, parse, split_overrides
-from graphs.ask import describe
+from graphs.ask import audit_view, describe
 from graphs.reasoner import Progress, Reasoner
 from graphs.terminal import console, guarded, starting
-from graphs.thought.markup import readable
 from graphs.traces.trace import Trace
 
 _HELP = "/thought shows the last thought (the audit view), /help this, /quit ends; anything else is a question. Ctrl-C stops a thought."
@@ -58,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 case "/help":
                     print(_HELP, flush=True)
                 case "/thought":
-                    print(readable(traces[-1].long_thought) if traces else "Nothing was thought yet.", flush=True)
+                    print(audit_view(traces[-1]) if traces else "Nothing was thought yet.", flush=True)
                 case _:
                     _answer(reasoner, line)
                     del traces[:-1]

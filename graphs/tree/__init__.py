@@ -1,5 +1,6 @@
 """The reasoning tree and its events."""
 
+from graphs.tree.draw import draw
 from graphs.tree.events import Backup, Event, Expanded, Failed, FailureKind, Finished, Horizon, Judged, Reflected, Status
 from graphs.tree.expansion import Expansion
 from graphs.tree.tree import ROOT, ReasoningTree, siblings_wrong
@@ -18,5 +19,6 @@ __all__ = [
     "ReasoningTree",
     "Reflected",
     "Status",
+    "draw",
     "siblings_wrong",
 ]

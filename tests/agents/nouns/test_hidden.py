@@ -196,8 +196,11 @@ MAY_REVEAL = {
     "graphs/thought/derive.py": "derives the long thought",
     "graphs/thought/markup.py": "renders the long thought, hidden again; the audit view",
     "graphs/thought/statistics.py": "counts words",
+    "graphs/ask.py": "the audit view, asked for with --show-thought",
     "graphs/traces/codec.py": "the AuditCodec",
+    "graphs/export.py": "the option --reveal",
     "graphs/traces/export.py": "an export that was asked to reveal",
+    "graphs/tree/draw.py": "draws the tree, hidden again; the audit view",
     "graphs/tree/tree.py": "sums log-probabilities",
     "training/": "training data are made of thoughts",
 }
