@@ -38,14 +38,18 @@ class _Dataset(_Slice):
 
 
 class JsonlTaskConfig(_Slice):
-    """A file with one JSON object per line: {"question": ..., "answer": ...}."""
+    """A file with one JSON object per line."""
 
     name: Literal["jsonl"] = "jsonl"
     """A file with one question per line."""
     split: Split | None = None
     """Part of the questions, by their hash: train, validation or test; null: every line of the file."""
     path: str
-    """The file; each line holds {"question": text, "answer": text or null}."""
+    """The file; each line holds a JSON object."""
+    question_field: str = "question"
+    """Field of the line that holds the question; several, joined by commas, are put together with a blank."""
+    answer_field: str = "answer"
+    """Field of the line that holds the right answer."""
 
 
 class Gsm8kTaskConfig(_Dataset):
@@ -54,7 +58,8 @@ class Gsm8kTaskConfig(_Dataset):
     name: Literal["gsm8k"] = "gsm8k"
     """Grade-school word problems."""
     path: str | None = None
-    """Local JSONL file with the fields question and answer that holds the split, taken whole; null: openai/gsm8k from the hub."""
+    """Local JSONL file with the fields question and answer: the test file, or the train file for train and validation (5 % of it, by
+    hash); null: openai/gsm8k from the hub."""
 
 
 class _Generated(_Dataset):
@@ -73,6 +78,8 @@ class ReasoningGymTaskConfig(_Generated):
     """Problems of the reasoning-gym package."""
     datasets: tuple[str, ...] = Field(("countdown",), min_length=1)
     """Names of reasoning-gym datasets, mixed in equal parts."""
+    parameters: dict[str, dict[str, int | float | bool | str]] | None = None
+    """Parameters of single datasets, by the name of the dataset: {countdown: {max_value: 25}}; null: the package's own for all."""
 
 
 class PocketTaskConfig(_Generated):
@@ -83,7 +90,7 @@ class PocketTaskConfig(_Generated):
     families: tuple[str, ...] = ()
     """Families of problems, mixed in equal parts; empty: all of them."""
     levels: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    """Difficulty levels; empty: the levels that each family is evaluated on."""
+    """Difficulty levels; empty: all levels of each family."""
 
 
 TaskConfig = Annotated[

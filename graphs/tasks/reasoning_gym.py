@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from agents.nouns import BadDataError, Question, Split
@@ -27,7 +27,7 @@ class ReasoningGymTask:
     split: Split = "test"
     size: int = 500
     seed: int = 0
-    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    parameters: Mapping[str, Mapping[str, Any]] | None = None
     """Generator settings by data set: {"countdown": {"max_value": 25, "max_target": 99}}; the package's by default."""
     limit: int | None = None
     offset: int = 0
@@ -38,15 +38,18 @@ class ReasoningGymTask:
         check_split(self.split)
         if not self.datasets:
             raise ValueError("task.datasets is empty; name at least one reasoning-gym data set, for example countdown")
-        if unused := set(self.parameters) - set(self.datasets):
+        if unused := set(self.parameters or {}) - set(self.datasets):
             raise ValueError(f"task.parameters names {', '.join(sorted(unused))}, which task.datasets does not; add it there")
 
     def load(self) -> TaskData:
         """Returns the generated questions."""
         sources = [(f"reasoning-gym's {dataset}", self._problems(dataset)) for dataset in self.datasets]
         for dataset in self.datasets:
-            check_dataset(dataset, self.parameters.get(dataset, {}))
+            check_dataset(dataset, self._parameters(dataset))
         return fill_split(sources, split=self.split, size=self.size, offset=self.offset, limit=self.limit)
+
+    def _parameters(self, dataset: str) -> Mapping[str, Any]:
+        return (self.parameters or {}).get(dataset, {})
 
     def _problems(self, dataset: str) -> Iterator[Question]:
         """Yields problems of one data set without end."""
@@ -55,7 +58,7 @@ class ReasoningGymTask:
         chunk = 0
         while True:
             seed = int.from_bytes(hashlib.sha256(f"{self.seed}/{dataset}/{chunk}".encode()).digest()[:4], "big")
-            problems = reasoning_gym.create_dataset(dataset, size=_CHUNK, seed=seed, **self.parameters.get(dataset, {}))
+            problems = reasoning_gym.create_dataset(dataset, size=_CHUNK, seed=seed, **self._parameters(dataset))
             for index, entry in enumerate(problems):
                 metadata = {"dataset": dataset, "seed": seed, "index": index, "split": self.split, "entry": to_json(entry["metadata"])}
                 yield Question(text=entry["question"], gold=entry["answer"], task=self.name, metadata=metadata)

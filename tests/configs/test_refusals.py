@@ -78,7 +78,7 @@ INCOMPATIBLE: dict[tuple[str, ...], list[str]] = {
 }
 
 MISSING: dict[tuple[str, ...], list[str]] = {
-    ("task=jsonl",): ["task.path is missing", '"question": text', "set task.path=VALUE"],
+    ("task=jsonl",): ["task.path is missing", "a JSON object", "set task.path=VALUE"],
     ("training=sft",): ["training.from_runs is missing", "set training.from_runs=VALUE"],
     ("run.name=???",): ["run.name is missing"],
     ("task=jsonl", "task.path=no/such/file.jsonl"): ["task.path (no/such/file.jsonl) must be an existing file or folder"],
