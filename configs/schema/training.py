@@ -130,6 +130,8 @@ class WheelTrainingConfig(_Training):
     """Fine-tuning on traces, then reinforcement learning, evaluated before and after."""
     from_runs: tuple[Path, ...] = ()
     """Run directories whose traces are learned from; empty: the traces that this command writes first, on the train split."""
+    traces: int = Field(64, ge=1)
+    """Questions of the train split that are thought about first, where from_runs is empty."""
     sft: SftConfig = SftConfig()
     """Options of the fine-tuning."""
     grpo: GrpoConfig = GrpoConfig()

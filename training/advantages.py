@@ -1,0 +1,74 @@
+"""Group-normalised advantages, and the truncated importance ratio between the policy that is trained and the one that sampled.
+
+Legend: B completions in consecutive groups of G, T tokens. Plain functions of tensors.
+
+Sources: GRPO (DeepSeekMath, arXiv:2402.03300, section 4.1.2, outcome supervision): A_i = (r_i - mean(r)) / std(r); without the division:
+Dr. GRPO (arXiv:2503.20783); groups without variance are dropped: dynamic sampling of DAPO (arXiv:2503.14476, section 3.2), without drawing
+others in their place; truncated importance sampling token by token: w = min(pi_trainer / pi_sampler, C).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+_FLOOR = 1e-6  # a smaller spread of rewards is rounding, and dividing by it would make an advantage of nothing
+
+Scale = Literal["group", "batch", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Advantages:
+    """Advantages of a batch of completions."""
+
+    values: Tensor
+    """[B]; 0 in groups without variance."""
+    kept: Tensor
+    """[B] bool; False in groups without variance, which say nothing about what is better."""
+    dropped_groups: int
+    """Groups without variance."""
+
+
+def group_advantages(rewards: Tensor, group_size: int, *, scale: Scale = "group") -> Advantages:
+    """Returns the advantage of each completion over its group.
+
+    Args:
+        rewards: [B], finite; a reward that could not be computed must not come here as 0.
+        group_size: G; groups are consecutive.
+        scale: standard deviation that advantages are divided by: the group's, the batch's, or none.
+
+    Raises:
+        ValueError: B is no multiple of G, G is below 2, or a reward is not finite.
+    """
+    if rewards.dim() != 1 or group_size < 2 or rewards.numel() % group_size:
+        raise ValueError(f"rewards of shape {list(rewards.shape)} do not make groups of {group_size}; the group size must be at least 2")
+    if not bool(torch.isfinite(rewards).all()):
+        raise ValueError("a reward is not finite; a failed reward is an error, never a number")
+    groups = rewards.double().view(-1, group_size)
+    centred = groups - groups.mean(1, keepdim=True)
+    spread = groups.std(1, keepdim=True, correction=1)
+    varied = spread > _FLOOR
+    if scale == "group":
+        centred = centred / spread.clamp(min=_FLOOR)
+    elif scale == "batch":
+        centred = centred / rewards.double().std(correction=1).clamp(min=_FLOOR)
+    values = torch.where(varied, centred, torch.zeros_like(centred))
+    kept = varied.expand_as(groups).reshape(-1)
+    return Advantages(values.view(-1).float(), kept, int((~varied).sum()))
+
+
+def token_advantages(advantages: Tensor, mask: Tensor) -> Tensor:
+    """Returns [B, T]: each completion's advantage [B] at each of its tokens, 0 where `mask` [B, T] is 0."""
+    return advantages.unsqueeze(1) * mask.to(advantages.dtype)
+
+
+def importance_weights(trainer_logprobs: Tensor, sampler_logprobs: Tensor, mask: Tensor, *, cap: float) -> Tensor:
+    """Returns [B, T] truncated importance weights min(exp(trainer - sampler), cap); 1 where `mask` [B, T] is 0.
+
+    Both logprobs are [B, T], in nats, of the same tokens under the same temperature.
+    """
+    difference = torch.where(mask.bool(), trainer_logprobs - sampler_logprobs, torch.zeros_like(trainer_logprobs))
+    return difference.exp().clamp(max=cap)

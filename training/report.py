@@ -1,0 +1,140 @@
+"""What a training came to: metrics for machines, a report for people. A training without gain says so."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from graphs.intervals import Proportion
+from training.statistics import PairedComparison, compare
+from training.wheel import evaluation
+
+_TITLES = {"before": "before", "after_sft": "after SFT", "after_grpo": "after GRPO"}
+
+
+def metrics(results: dict[str, Any]) -> dict[str, Any]:
+    """Returns the numbers of all phases as JSON-able values: accuracies with intervals, paired comparisons, training curves."""
+    found: dict[str, Any] = {"accuracy": {}, "comparison": {}}
+    measured = {name: evaluation(results[name]) for name in _TITLES if name in results}
+    for name, result in measured.items():
+        groups = {"all": result.accuracy, **result.by_group()}
+        found["accuracy"][name] = {group: _as_json(share) for group, share in groups.items()} | {
+            "unchecked": result.unchecked,
+            "answered": result.answered,
+            "tokens_per_question": result.generated_tokens / max(1, len(result.correct)),
+            "seconds": result.seconds,
+        }
+        publication = results[name]["publication"]
+        if publication is not None:
+            found.setdefault("publications", {})[name] = publication
+    for name, comparison in comparisons(results).items():
+        found["comparison"][name] = {
+            "difference": comparison.difference,
+            "interval": list(comparison.interval),
+            "gained": comparison.gained,
+            "lost": comparison.lost,
+            "p_value": comparison.p_value,
+            "verdict": comparison.verdict,
+        }
+    return found | {name: results[name] for name in ("traces", "sft", "grpo") if name in results}
+
+
+def comparisons(results: dict[str, Any]) -> dict[str, PairedComparison]:
+    """Returns each later evaluation compared with the first one, and GRPO with SFT, by "LATER - EARLIER"."""
+    measured = {name: evaluation(results[name]) for name in _TITLES if name in results}
+    pairs = [("after_sft", "before"), ("after_grpo", "before"), ("after_grpo", "after_sft")]
+    return {
+        f"{later} - {earlier}": compare(measured[earlier].correct, measured[later].correct)
+        for later, earlier in pairs
+        if later in measured and earlier in measured
+    }
+
+
+def report(results: dict[str, Any], *, run: str, model: Path, config_yaml: str) -> str:
+    """Returns the report in Markdown."""
+    lines = [f"# Training run {run}", "", *_accuracy(results), *_training(results), f"The trained model: `{model}`", ""]
+    lines += [
+        f"Use it: `python -m graphs.ask QUESTION engine.model={model}`",
+        "",
+        "## Configuration",
+        "",
+        "```yaml",
+        config_yaml.rstrip(),
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def summary(results: dict[str, Any]) -> list[str]:
+    """Returns the result in a few lines of plain text."""
+    lines = [f"{_TITLES[name]}: {evaluation(results[name]).accuracy}" for name in _TITLES if name in results]
+    return lines + [f"{_title(name)}: {_in_words(comparison)}" for name, comparison in comparisons(results).items()]
+
+
+def _accuracy(results: dict[str, Any]) -> list[str]:
+    measured = {name: evaluation(results[name]) for name in _TITLES if name in results}
+    if not measured:
+        return ["Nothing was measured (training.evaluate=0 or training.publish=false).", ""]
+    names = list(measured)
+    lines = ["Greedy accuracy of the policy alone on held-out questions, with 95 % Wilson intervals:", ""]
+    lines += ["| questions | " + " | ".join(_TITLES[name] for name in names) + " |", "|---" * (len(names) + 1) + "|"]
+    groups = {name: {"all": result.accuracy, **result.by_group()} for name, result in measured.items()}
+    lines += [f"| {group} | " + " | ".join(str(groups[name][group]) for name in names) + " |" for group in groups[names[0]]]
+    lines += ["", "Paired on the same questions (difference with 95 % bootstrap interval; McNemar's exact test):", ""]
+    lines += [f"- {_title(name)}: {_in_words(comparison)}" for name, comparison in comparisons(results).items()]
+    unchecked = sum(result.unchecked for result in measured.values())
+    return [*lines, *([f"- {unchecked} answers could not be judged and count as wrong"] if unchecked else []), ""]
+
+
+def _in_words(comparison: PairedComparison) -> str:
+    low, high = comparison.interval
+    return (
+        f"{comparison.difference:+.3f} [{low:+.3f}, {high:+.3f}], {comparison.gained} gained, {comparison.lost} lost, "
+        f"p = {comparison.p_value:.2g}: **{comparison.verdict}**"
+    )
+
+
+def _title(name: str) -> str:
+    later, earlier = name.split(" - ")
+    return f"{_TITLES[later]} against {_TITLES[earlier]}"
+
+
+def _training(results: dict[str, Any]) -> list[str]:
+    lines = []
+    if traces := results.get("traces"):
+        lines.append(f"- traces: {traces['traces']} questions through the graph, {traces['right']} right, {traces['seconds']:.0f} s")
+    if sft := results.get("sft"):
+        left_out = ", ".join(f"{count} {reason}" for reason, count in sft["left_out"].items()) or "none"
+        curve = f"loss {sft['losses'][0]:.3f} to {sft['losses'][-1]:.3f} nats" if sft["losses"] else "skipped: nothing to learn from"
+        lines.append(
+            f"- SFT: {sft['records']} records ({sft['learned_tokens']} learned tokens; traces left out: {left_out}), "
+            f"{sft['steps']} steps, {curve}, {sft['seconds']:.0f} s"
+        )
+    if grpo := results.get("grpo"):
+        steps = grpo["steps"]
+        fifth = max(1, len(steps) // 5)
+        first, last = (_mean([step["reward"] for step in part]) for part in (steps[:fifth], steps[-fifth:]))
+        dropped = sum(step["dropped_groups"] for step in steps) / sum(step["groups"] for step in steps)
+        lines.append(
+            f"- GRPO: {len(steps)} steps, mean reward {first:.3f} (first fifth) to {last:.3f} (last fifth), {dropped:.0%} of the groups "
+            f"without variance, KL(sampler || trainer) at most {max(step['sampler_kl'] for step in steps):.1e} nats a token, "
+            f"{grpo['seconds']:.0f} s"
+        )
+    for name in _TITLES:
+        publication = (results.get(name) or {}).get("publication")
+        if publication is not None:
+            lines.append(
+                f"- published {_TITLES[name].removeprefix('after ')}: version {publication['version']} in {publication['seconds']:.2f} s, "
+                f"largest logprob difference to transformers {publication['max_difference']:.1e} nats over {publication['tokens']} tokens"
+            )
+    return ["## Training", "", *lines, ""] if lines else []
+
+
+def _mean(values: list[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _as_json(share: Proportion) -> dict[str, Any]:
+    return {"right": share.successes, "of": share.total, "value": share.value, "interval": list(share.interval)}

@@ -1,0 +1,83 @@
+"""What the policy alone writes: whole thoughts from the serving engine, each with its exact outcome reward.
+
+No graph, no critic: one generation from prompt to end of sequence. GRPO learns from groups of them, evaluation takes one greedy one per
+question; both read the answer in the same way, so that what is rewarded is what is measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from agents.answers import extract_answer
+from agents.engines.base import Completion, GenerateRequest, Tokenizer
+from agents.nouns import Question
+from agents.policy import Policy
+from agents.segmentation import cut_steps
+
+Check = Callable[[Question, str | None], Awaitable[bool | None]]
+"""Says whether an answer is right; None where it cannot be known. `graphs.resources.Resources.is_correct` is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One thought of the policy alone."""
+
+    prompt: tuple[int, ...]
+    """Token ids before it."""
+    completion: Completion
+    answer: str | None
+    """The first answer that a step marks, as in search; None without one."""
+    correct: bool | None
+    """What the exact checker says; None where it does not know."""
+
+
+async def roll_out(
+    policy: Policy,
+    check: Check,
+    questions: Sequence[Question],
+    *,
+    n: int,
+    temperature: float,
+    max_tokens: int,
+    seed: int | None = None,
+    concurrency: int = 64,
+    on_done: Callable[[], None] | None = None,
+) -> list[list[Rollout]]:
+    """Returns `n` rollouts of each question, in order; a thought that reaches the context length ends there.
+
+    Raises:
+        ContextLengthError: a prompt alone fills the context.
+        EngineError: the engine failed.
+    """
+    room = asyncio.Semaphore(concurrency)
+    engine = policy.engine
+
+    async def ask(number: int, question: Question) -> list[Rollout]:
+        prompt = policy.prompts.policy(question)
+        request = GenerateRequest(
+            prompt=prompt,
+            n=n,
+            max_tokens=max(1, min(max_tokens, engine.info.context_length - len(prompt))),
+            temperature=temperature,
+            seed=None if seed is None or temperature == 0 else seed * 1_000_003 + number,
+        )
+        async with room:
+            generation = await engine.generate(request)
+        answers = [read_answer(found, engine.tokenizer, policy.prompts.family.separator) for found in generation.completions]
+        right = await asyncio.gather(*(check(question, answer) for answer in answers))
+        if on_done is not None:
+            on_done()
+        return [Rollout(prompt, *found) for found in zip(generation.completions, answers, right, strict=True)]
+
+    return await asyncio.gather(*(ask(number, question) for number, question in enumerate(questions)))
+
+
+def read_answer(completion: Completion, tokenizer: Tokenizer, separator: str = "\n\n") -> str | None:
+    """Returns the answer that a completion marks first, step by step as in search; None without one."""
+    for cut in cut_steps(completion.token_ids, tokenizer, separator=separator):
+        answer = extract_answer(tokenizer.decode(list(completion.token_ids[cut])).strip())
+        if answer is not None:
+            return answer
+    return None

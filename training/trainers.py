@@ -1,0 +1,67 @@
+"""What our uses of TRL's trainers share: arguments for any machine, adapters, and a voice while they work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from configs.schema.training import GrpoTrainingConfig, SftTrainingConfig, WheelTrainingConfig
+
+Training = SftTrainingConfig | GrpoTrainingConfig | WheelTrainingConfig
+OnStep = Callable[[int, int, str], None]
+"""Told (step, of, text) after every optimizer step."""
+
+
+def common_arguments(training: Training, scratch: str, *, batch_size: int) -> dict[str, Any]:
+    """Returns the trainer arguments that do not depend on the method. `batch_size`: rows per optimizer step, on all devices together.
+
+    TRL would train in bfloat16 with gradient checkpointing and report to whatever it finds installed; here none of it is on by itself.
+    """
+    import torch
+
+    on_gpu = torch.cuda.is_available()
+    micro = min(training.micro_batch_size, batch_size)
+    while batch_size % micro:  # whole micro-batches, so that every optimizer step sees the rows that the config promises
+        micro -= 1
+    return {
+        "output_dir": scratch,
+        "per_device_train_batch_size": micro,
+        "gradient_accumulation_steps": math.ceil(batch_size / micro),
+        "use_cpu": not on_gpu,
+        "bf16": on_gpu and training.dtype == "bfloat16",
+        "gradient_checkpointing": False,
+        "seed": training.seed,
+        "data_seed": training.seed,
+        "report_to": "none",
+        "save_strategy": "no",
+        "logging_steps": 1,
+        "disable_tqdm": True,
+        "dataloader_pin_memory": on_gpu,
+    }
+
+
+def lora(training: Training) -> Any:
+    """Returns PEFT's configuration of the adapters, None where all weights are trained."""
+    if training.finetune == "full":
+        return None
+    from peft import LoraConfig
+
+    options = training.lora
+    return LoraConfig(
+        r=options.rank, lora_alpha=options.alpha, lora_dropout=options.dropout, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+
+
+def progress_callback(losses: list[float], on_step: OnStep | None) -> Any:
+    """Returns a callback that appends every logged loss to `losses`, tells `on_step`, and keeps the trainer from printing."""
+    from transformers import TrainerCallback
+
+    class Progress(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **rest: Any) -> None:
+            if logs is not None and "loss" in logs:
+                losses.append(float(logs["loss"]))
+                if on_step is not None:
+                    on_step(state.global_step, state.max_steps, f"loss {losses[-1]:.3f}")
+
+    return Progress()
