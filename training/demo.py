@@ -1,0 +1,85 @@
+"""The main job, end to end, on the embedded pocket model: what `make demo` runs.
+
+    python -m training.demo [key=value ...]
+
+1. A few dozen reasoning-gym questions go through the graph; every trace is stored.
+2. One of them is shown whole: its tree, the long thought, summary and answer.
+3. The policy is trained on the traces (SFT), then by a short GRPO whose rollouts come from the serving engine.
+   The new policy is served, and both are measured on the same 500 held-out questions, greedy, the policy alone.
+
+Nothing here is prepared: the numbers are those of this run, and a run without a gain says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from configs import RunConfig, compose
+from configs.cli import add_override_arguments, parse, split_overrides
+from graphs import run as graph_run
+from graphs.ask import audit_view
+from graphs.terminal import guarded
+from graphs.thought.statistics import thought_statistics
+from graphs.traces.store import TraceStore
+from graphs.traces.trace import Trace
+from training import run as training_run
+
+_ASKED = 48  # questions that go through the graph
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m training.demo", description="The main job, end to end, on the pocket model.")
+    add_override_arguments(parser)
+    overrides = ["experiment=demo", *split_overrides(parse(parser, argv))]
+    name = f"demo-{datetime.now():%Y%m%d-%H%M%S}"
+    traces = compose([*overrides, "task.split=train", f"task.limit={_ASKED}", f"run={name}-traces"])
+
+    _say(1, f"{_ASKED} reasoning-gym questions through the graph: suggest, judge, reflect, go back, until an answer stands")
+    folder, metrics, _ = graph_run.run(traces)
+    share = metrics["accuracy"]["all"]
+    print(f"{share['right']} of {share['of']} right, {metrics['generated_tokens_per_question']:.0f} generated tokens each")
+
+    with TraceStore.read(folder) as store:
+        trace = most_telling(store)
+    _say(2, "one of these thoughts, whole (users never see this; it is the audit view of the trace)")
+    print(f"{audit_view(trace)}\n\nWhat the user sees\n\n{trace.summary}\n\nAnswer: {trace.answer}")
+
+    _say(3, "the policy learns from the traces (SFT), then from its own answers (GRPO); served again, and measured")
+    trained, _ = training_run.run(_wheel(overrides, name, folder))
+
+    print(
+        f"\nWhere to look next\n\n  {trained}/report.md    what was trained, measured and served\n  {folder}/report.md    the questions above"
+    )
+    print('  .venv/bin/python -m graphs.ask "Use the numbers 3, 7, 11 and 25 to make 57." --show-thought')
+    print("  .venv/bin/python -m graphs.chat\n  .venv/bin/python -m graphs.run --help    every option\n  docs/design.md, docs/lab_log.md")
+    return 0
+
+
+def most_telling(traces: Sequence[Trace] | TraceStore) -> Trace:
+    """Returns the thought with the most to see: a right answer with wrong turns before it, if there is one, and not too long to read."""
+
+    def rank(trace: Trace) -> tuple[bool, int, int]:
+        told = thought_statistics(trace.long_thought)
+        return trace.correct is True, min(told.wrong_turns, 3), -told.segments
+
+    return max(traces, key=rank)
+
+
+def _wheel(overrides: Sequence[str], name: str, traces: Path) -> RunConfig:
+    """Returns the configuration of the training: held-out questions of the same task, traces of the run before."""
+    return compose([*overrides, "training=wheel", f"training.from_runs=[{traces}]", *_SHORT, f"run={name}"])
+
+
+_SHORT = ("training.grpo.max_steps=8", "training.grpo.prompts_per_step=16", "training.grpo.num_generations=8")
+
+
+def _say(number: int, text: str) -> None:
+    print(f"\n[{number}/3] {text}\n", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))
