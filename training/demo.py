@@ -51,11 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     _say(3, "the policy learns from the traces (SFT), then from its own answers (GRPO); served again, and measured")
     trained, _ = training_run.run(_wheel(overrides, name, folder))
 
-    print(
-        f"\nWhere to look next\n\n  {trained}/report.md    what was trained, measured and served\n  {folder}/report.md    the questions above"
-    )
+    print("\nWhere to look next\n")
+    print(f"  {trained}/report.md    what was trained, measured and served")
+    print(f"  {folder}/report.md    the questions above")
     print('  .venv/bin/python -m graphs.ask "Use the numbers 3, 7, 11 and 25 to make 57." --show-thought')
-    print("  .venv/bin/python -m graphs.chat\n  .venv/bin/python -m graphs.run --help    every option\n  docs/design.md, docs/lab_log.md")
+    print("  .venv/bin/python -m graphs.chat")
+    print("  .venv/bin/python -m graphs.run --help    every option")
     return 0
 
 

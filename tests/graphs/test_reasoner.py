@@ -88,7 +88,7 @@ async def test_a_trace_replays_to_its_tree_and_survives_the_codec() -> None:
 
 
 async def test_usage_of_roles_is_what_the_engine_counted() -> None:
-    async with resources_for() as (key, traces, resources):
+    async with resources_for() as (key, _, resources):
         counted = {"generated": 0, "calls": 0}
         engine = resources.engine
         generate = engine.generate
