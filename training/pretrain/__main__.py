@@ -45,6 +45,8 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--row-length", type=int, default=256, help="tokens in a row; whole documents are packed into rows (default %(default)s)"
     )
+    options.add_argument("--muon-rate", type=float, default=0.006, help="learning rate of the matrices (default %(default)s)")
+    options.add_argument("--adam-rate", type=float, default=1e-3, help="learning rate of embeddings and norms (default %(default)s)")
     options.add_argument(
         "--error-dose", type=float, default=0.1, help="share of policy documents with a wrong step and its correction (default %(default)s)"
     )
@@ -109,6 +111,8 @@ def _train(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         recipe=arguments.recipe,
         num_rows=arguments.rows,
+        muon_rate=arguments.muon_rate,
+        adam_rate=arguments.adam_rate,
         row_length=arguments.row_length,
         compile=not arguments.no_compile,
         documents=DocumentOptions(error_dose=arguments.error_dose, train_on_errors=arguments.train_on_errors),

@@ -30,7 +30,8 @@ LEVEL_SHARES: dict[str, dict[int, float]] = {
     "equations": {1: 0.5, 2: 1.0, 3: 1.0, 4: 1.5},
     "legs": {1: 1.0, 2: 0.7, 3: 0.2},
 }
-_MAX_TOKENS = 120
+_MAX_TOKENS = {"locks": 28, "countdown": 90, "running": 80, "equations": 40, "legs": 100}
+_USES_OF_A_ROUND = 3
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class PhaseShares:
 
 
 PHASE_1 = PhaseShares(policy_only=0.35, sampled=0.0)
-PHASE_2 = PhaseShares(policy_only=0.25, sampled=0.40)
+PHASE_2 = PhaseShares(policy_only=0.25, sampled=0.30)
 POLICY_ONLY = PhaseShares(policy_only=1.0, sampled=0.0)
 
 
@@ -66,7 +67,10 @@ def read_thought(codec: Codec, ids: Sequence[int]) -> list[str]:
         if token in (separator, eos):
             if not current or current[0] not in plain or len(current) < 2 or min(current[1:]) <= codec.special("wrong"):
                 return steps
-            steps.append(codec.decode(current[1:]))
+            text = codec.decode(current[1:])
+            if not codec.can_encode(text):
+                return steps
+            steps.append(text)
             current = []
             if token == eos or read_answer(steps[-1]) is not None:
                 return steps
@@ -102,22 +106,22 @@ class Mixture:
         return documents
 
     def _sample(self, model: PocketModel) -> None:
-        """Samples thoughts at temperature 1 for new training questions; every round is used twice."""
+        """Samples thoughts at temperature 1 for new training questions; every round is used three times."""
         problems = [draw_problem(self.rng) for _ in range(self.questions_per_round)]
         generator = torch.Generator().manual_seed(self.rng.getrandbits(62))
-        prompts = [self.builder.prompt(problem) for problem in problems]
-        completions = sample(
-            model,
-            prompts,
-            num_samples=self.samples_per_question,
-            stop=(self.codec.eos,),
-            max_tokens=_MAX_TOKENS,
-            temperature=1.0,
-            generator=generator,
-        )
-        drawn = [
-            (problem, [read_thought(self.codec, one.ids) for one in samples])
-            for problem, samples in zip(problems, completions, strict=True)
-        ]
-        self.thoughts = [*drawn, *drawn]
+        drawn: list[tuple[Problem, list[list[str]]]] = []
+        for name in FAMILIES:  # one family at a time: a batch decodes until its longest thought ends
+            chosen = [problem for problem in problems if problem.family == name]
+            completions = sample(
+                model,
+                [self.builder.prompt(problem) for problem in chosen],
+                num_samples=self.samples_per_question,
+                stop=(self.codec.eos,),
+                max_tokens=_MAX_TOKENS[name],
+                temperature=1.0,
+                generator=generator,
+            )
+            for problem, samples in zip(chosen, completions, strict=True):
+                drawn.append((problem, [read_thought(self.codec, one.ids) for one in samples]))
+        self.thoughts = drawn * _USES_OF_A_ROUND
         self.rng.shuffle(self.thoughts)

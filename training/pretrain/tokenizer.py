@@ -114,6 +114,10 @@ class Codec:
         """Returns the id of a role, factor or verdict token, by its name without <| |>."""
         return self._ids[f"<|{name}|>"]
 
+    def can_encode(self, text: str) -> bool:
+        """Whether a text that a model made is one that the generators could have made (a stray chunk such as "07" is not)."""
+        return not re.search(r"(?<!\d)0\d", text)
+
     def _encode(self, text: str) -> tuple[int, ...]:
         ids: list[int] = []
         for word in self._word.findall(text):
@@ -128,8 +132,7 @@ class Codec:
     def decode(self, ids: list[int]) -> str:
         """Returns plain text in the generators' spacing; special tokens and the separator must not be among `ids`."""
         text = "".join(self._tokens[index] for index in ids).replace("▁", " ").strip()
-        for mark in "),.:?":
-            if mark != ":" or " :" in text:
-                text = text.replace(f" {mark}", mark) if mark != ":" else text
+        for mark in "),.?":
+            text = text.replace(f" {mark}", mark)
         text = text.replace("( ", "(")
         return re.sub(r"(?<=[=:(*+\-] -) (?=\d)|(?<=\(-) (?=\d)|(?<=^-) (?=\d)", "", text)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -38,8 +38,10 @@ class TrainOptions:
     minutes: float = 75.0
     steps: int | None = None
     seed: int = 1
-    recipe: str = "pocket"
-    """"pocket" trains every role, "pocket-base" the policy alone with error dose 0."""
+    recipe: Literal["pocket", "pocket-base"] = "pocket"
+    """`pocket` trains every role; `pocket-base` the policy alone, with error dose 0."""
+    muon_rate: float = 0.006
+    adam_rate: float = 1e-3
     num_rows: int = 10
     row_length: int = 256
     phase_2_from: float = 0.5
@@ -74,7 +76,7 @@ class Trainer:
         base = options.recipe == "pocket-base"
         document_options = DocumentOptions(**{**asdict(options.documents), "error_dose": 0.0}) if base else options.documents
         self.model = PocketModel(ModelShape(self.codec.size), self.codec.numbers).bfloat16()
-        self.optimizer = MuonAdam(self.model)
+        self.optimizer = MuonAdam(self.model, muon_rate=options.muon_rate, adam_rate=options.adam_rate)
         self.mixture = Mixture(self.codec, DocumentBuilder(self.codec, document_options), random.Random(options.seed))
         self.pool: list[TrieDocument] = []
         self.step = self.num_tokens = 0
