@@ -53,12 +53,12 @@ class GrpoStep:
     groups: int
     unscored: int
     """Completions whose answer the checker could not judge; their groups are left out, too."""
-    max_ratio_error: float
-    """Largest |pi_trainer / pi_sampler - 1| of a token: 0 when rollouts are exactly on-policy."""
-    sampler_kl: float
-    """KL(sampler || trainer) per token, in nats: the estimator r - 1 - log r (k3), r = pi_trainer / pi_sampler."""
-    capped: float
-    """Share of tokens whose importance weight reached the cap."""
+    max_ratio_error: float | None
+    """Largest |pi_trainer / pi_sampler - 1| of a token that is learned from, 0 when exactly on-policy; None without a token."""
+    sampler_kl: float | None
+    """KL(sampler || trainer) per such token, in nats: the estimator r - 1 - log r (k3), r = pi_trainer / pi_sampler."""
+    capped: float | None
+    """Share of such tokens whose importance weight reached the cap."""
     tokens: float
     """Mean length of a completion."""
     truncated: float
@@ -208,14 +208,15 @@ class EngineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
             batch["advantages"] = batch["advantages"] * weights
         ratio = importance_weights(batch["old_per_token_logps"], sampled, mask, cap=float("inf"))
         live = mask.bool()
+        any_live = bool(live.any())
         step = GrpoStep(
             reward=reward,
             dropped_groups=advantages.dropped_groups,
             groups=len(rollouts),
             unscored=unscored,
-            max_ratio_error=float((ratio - 1).abs().max()),
-            sampler_kl=float((ratio - 1 - ratio.log())[live].mean()) if bool(live.any()) else 0.0,
-            capped=float((weights < ratio)[live].float().mean()) if bool(live.any()) else 0.0,
+            max_ratio_error=float((ratio - 1).abs().max()) if any_live else None,
+            sampler_kl=float((ratio - 1 - ratio.log())[live].mean()) if any_live else None,
+            capped=float((weights < ratio)[live].float().mean()) if any_live else None,
             tokens=sum(len(row.completion.token_ids) for row in rows) / len(rows),
             truncated=sum(row.completion.finish_reason == "length" for row in rows) / len(rows),
             rollout_seconds=seconds,
@@ -309,5 +310,5 @@ class _PublishEveryStep(TrainerCallback):  # type: ignore[misc]  # transformers 
         step.publish_seconds = self.source.publish(rest["model"])
         step.train_seconds = max(0.0, time.monotonic() - self._begun - step.publish_seconds - step.rollout_seconds)
         if self.on_step is not None:
-            text = f"reward {step.reward:.3f}, {step.groups - step.dropped_groups} of {step.groups} groups, KL {step.sampler_kl:.1e}"
+            text = f"reward {step.reward:.3f}, {step.groups - step.dropped_groups} of {step.groups} groups say something"
             self.on_step(state.global_step, state.max_steps, text)

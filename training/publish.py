@@ -3,8 +3,10 @@
 After publication the engine writes a few completions, and its logprobs are compared, token by token, with a plain transformers forward of
 the same folder in float32. An engine that serves old weights, or new weights over a stale cache, is off by whole nats at some token.
 
-Tolerances: 1e-4 nats for an engine that computes in float32. An engine that computes in bfloat16 (8 bits of mantissa) rounds every
-activation, so its largest difference is a property of the number format and not of publication; there the bound is on the mean, too.
+Tolerances: 1e-4 nats at every token for an engine that computes in float32. An engine that computes in bfloat16 (8 bits of mantissa)
+rounds its logits to about 0.1, so single improbable tokens are off by up to a nat (0.74 measured on the pocket, 0.017 on average); there
+the bound is on the mean, and finds another model but not the small steps of one training. Train with `engine.dtype=float32` where that
+matters.
 """
 
 from __future__ import annotations
@@ -24,10 +26,8 @@ from training.model_folder import load_model
 
 TOLERANCE_FLOAT32 = 1e-4
 """Largest difference of a token's logprob, in nats."""
-TOLERANCE_HALF = 0.5
-"""The same where the engine computes in bfloat16 or float16."""
 MEAN_TOLERANCE_HALF = 0.05
-"""Mean difference over all tokens there, in nats."""
+"""Mean difference over all tokens where the engine computes in bfloat16 or float16, in nats."""
 
 _SAMPLES = 2
 _MAX_TOKENS = 32
@@ -64,11 +64,12 @@ def publish(engine: Generator, folder: Path, prompts: Sequence[tuple[int, ...]],
     completions = loop.run(_samples(engine, prompts))
     differences = logprob_differences(load_model(folder, dtype="float32"), prompts, completions)
     largest, mean = max(differences), sum(differences) / len(differences)
-    limit = TOLERANCE_FLOAT32 if dtype == "float32" else TOLERANCE_HALF
-    if largest > limit or (dtype != "float32" and mean > MEAN_TOLERANCE_HALF):
+    exact = dtype == "float32"
+    if (largest > TOLERANCE_FLOAT32) if exact else (mean > MEAN_TOLERANCE_HALF):
+        limit = f"at most {TOLERANCE_FLOAT32:g} each" if exact else f"at most {MEAN_TOLERANCE_HALF:g} on average"
         raise EngineError(
             f"the engine does not serve the weights of {folder}: of {len(differences)} logprobs the largest difference to transformers is "
-            f"{largest:.2g} nats, {mean:.2g} on average ({dtype}: at most {limit:g}); open a new engine with engine.model={folder}"
+            f"{largest:.2g} nats, {mean:.2g} on average ({dtype}: {limit}); open a new engine with engine.model={folder}"
         )
     return Publication(version, largest, mean, len(differences), seconds)
 

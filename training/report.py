@@ -118,7 +118,7 @@ def _training(results: dict[str, Any]) -> list[str]:
         dropped = sum(step["dropped_groups"] for step in steps) / sum(step["groups"] for step in steps)
         lines.append(
             f"- GRPO: {len(steps)} steps, mean reward {first:.3f} (first fifth) to {last:.3f} (last fifth), {dropped:.0%} of the groups "
-            f"without variance, KL(sampler || trainer) at most {max(step['sampler_kl'] for step in steps):.1e} nats a token, "
+            f"without variance, KL(sampler || trainer) at most {max([step['sampler_kl'] or 0.0 for step in steps]):.1e} nats a token, "
             f"{grpo['seconds']:.0f} s"
         )
     for name in _TITLES:

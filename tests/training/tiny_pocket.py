@@ -61,7 +61,7 @@ def step_ids(codec: Codec, step: str, factor: str | None = None) -> list[int]:
     return [head, *codec.encode(step), codec.eos if concludes else codec.separator]
 
 
-def teach(base: Path, questions: Sequence[Question], folder: Path, *, epochs: float = 60) -> Path:
+def teach(base: Path, questions: Sequence[Question], folder: Path, *, epochs: float = 120) -> Path:
     """Overfits the model on right solutions of the questions and returns the new folder."""
     sft = SftConfig(learning_rate=3e-3, epochs=epochs, batch_size=8, warmup_ratio=0.1)
     training = SftTrainingConfig(from_runs=(Path("unused"),), sft=sft)

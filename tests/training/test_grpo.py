@@ -1,0 +1,167 @@
+"""GRPO with rollouts from a serving engine: one step at a time on a tiny model that knows some answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from agents.answers import checker_for
+from agents.engines import loop
+from agents.engines.base import Completion
+from agents.engines.transformers import TransformersEngine
+from agents.nouns import EngineError, Question
+from agents.policy import Policy, PolicySettings
+from agents.prompts import PromptFamily, Prompts
+from configs.schema.training import GrpoConfig, GrpoTrainingConfig
+from training.grpo import RolloutSource, make_trainer, outcome_advantages, reinforce
+from training.model_folder import load_model
+from training.publish import logprob_differences, publish
+from training.rollouts import Rollout, read_answer, roll_out
+
+G = 8
+
+
+async def check(question: Question, answer: str | None) -> bool | None:
+    return False if answer is None else (await checker_for(question.task).check(question, answer)).correct
+
+
+@pytest.fixture
+def policy(taught_pocket: Path) -> Iterator[Policy]:
+    engine = loop.run(TransformersEngine.open(model=str(taught_pocket)))
+    yield Policy(engine, Prompts(PromptFamily("pocket"), engine.tokenizer), PolicySettings())
+    loop.run(engine.close())
+
+
+def training(**options: object) -> GrpoTrainingConfig:
+    grpo = {"learning_rate": 3e-4, "max_steps": 1, "prompts_per_step": 4, "num_generations": G, "max_completion_tokens": 96} | options
+    return GrpoTrainingConfig(grpo=GrpoConfig(**grpo), micro_batch_size=8)  # type: ignore[arg-type]
+
+
+def rollout(correct: bool | None, tokens: int = 3) -> Rollout:
+    return Rollout((1, 2), Completion("", tuple(range(tokens)), (-1.0,) * tokens, "stop"), None, correct)
+
+
+def test_one_step_publishes_what_it_trained(policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path) -> None:
+    told: list[str] = []
+    result = reinforce(
+        *(taught_questions, policy, check, taught_pocket, tmp_path / "model", training()), on_step=lambda step, of, text: told.append(text)
+    )
+    [step] = result.steps
+    assert 0 < step.reward < 1, "the taught pocket must be unsure for this test"
+    assert step.max_ratio_error is not None and step.max_ratio_error < 1e-3, "rollouts are on-policy"
+    assert step.sampler_kl is not None and step.sampler_kl < 1e-6 and step.capped == 0 and step.unscored == 0
+    assert step.dropped_groups < step.groups == 4
+    assert policy.engine.version == 2  # type: ignore[attr-defined]  # before the first step, and after it
+    assert told and "reward" in told[0]
+    prompts = [policy.prompts.policy(question) for question in taught_questions]
+    trained, base = (load_model(folder, dtype="float32") for folder in (tmp_path / "model", taught_pocket))
+    rollouts = loop.run(roll_out(policy, check, taught_questions, n=2, temperature=1.0, max_tokens=32, seed=5))
+    completions = [[found.completion for found in group] for group in rollouts]
+    assert max(logprob_differences(trained, prompts, completions)) < 1e-4
+    assert max(logprob_differences(base, prompts, completions)) > 1e-3, "the step must have moved the weights"
+
+
+def test_every_step_samples_from_the_weights_of_the_last(
+    policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path
+) -> None:
+    options = training(max_steps=3, learning_rate=1e-3, prompts_per_step=2, beta=0.01, loss_type="dr_grpo", scale_rewards="none")
+    result = reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "model", options)
+    assert len(result.steps) == 3
+    assert all((step.max_ratio_error or 0.0) < 1e-3 for step in result.steps)
+
+
+def test_the_reward_rises(policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path) -> None:
+    options = training(max_steps=12, learning_rate=3e-4, prompts_per_step=8)
+    rewards = [step.reward for step in reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "model", options).steps]
+    assert sum(rewards[-4:]) > 1.1 * sum(rewards[:4])
+
+
+def test_a_batch_holds_the_engines_ids_and_masks(
+    policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path
+) -> None:
+    source = RolloutSource(policy, check, taught_questions, taught_pocket, tmp_path)
+    trainer = make_trainer(source, training(importance_cap=None))
+    rows = [Rollout((1, 2), Completion("", (5, 6, 7), (-1.0, -2.0, -3.0), "stop"), None, True), *[rollout(False, tokens=2)] * (G - 1)]
+    dropped = [rollout(True, tokens=5)] * G
+    advantages, reward, _ = outcome_advantages([rows, dropped])
+    batch = trainer._batch([*rows, *dropped], advantages)
+    assert reward == (1 + G) / (2 * G)
+    assert batch["completion_ids"].shape == (G, 3), "rows of the group without variance are gone"
+    assert batch["completion_ids"][0].tolist() == [5, 6, 7] and batch["prompt_ids"][0].tolist() == [1, 2]
+    assert batch["completion_mask"][1].tolist() == [1, 1, 0]
+    assert batch["sampling_per_token_logps"][0].tolist() == [-1, -2, -3]
+    assert batch["advantages"][1].tolist() == [pytest.approx(float(advantages.values[1]))] * 2 + [0]
+    assert int(batch["num_items_in_batch"]) == 3 + 2 * (G - 1)
+
+
+def test_a_step_without_a_useful_group_has_no_gradient(
+    policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path
+) -> None:
+    async def always(question: Question, answer: str | None) -> bool | None:
+        return True
+
+    result = reinforce(taught_questions, policy, always, taught_pocket, tmp_path / "model", training(prompts_per_step=2))
+    assert (result.steps[0].dropped_groups, result.steps[0].reward) == (2, 1.0)
+    before, after = (load_model(folder, dtype="float32").state_dict() for folder in (taught_pocket, tmp_path / "model"))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_group_with_an_unjudged_answer_is_dropped_and_counted() -> None:
+    advantages, reward, unjudged = outcome_advantages([[rollout(True), rollout(None)], [rollout(True), rollout(False)]])
+    assert (advantages.kept.tolist(), advantages.dropped_groups, unjudged) == ([False, False, True, True], 1, 1)
+    assert reward == pytest.approx(2 / 3)
+
+
+def test_adapters_are_trained_and_published_merged(
+    policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path
+) -> None:
+    options = training(max_steps=2, beta=0.1, prompts_per_step=2).model_copy(update={"finetune": "lora"})
+    result = reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "model", options)
+    assert all((step.max_ratio_error or 0.0) < 1e-3 for step in result.steps)
+
+
+def test_held_out_questions_and_missing_answers_are_refused(policy: Policy, taught_pocket: Path, tmp_path: Path) -> None:
+    from graphs.tasks import load_task
+
+    held_out = load_task("pocket", split="test", size=2, families=("legs",)).questions
+    without = [Question(text=text) for text in map("How much is {} + 2?".format, range(40)) if Question(text=text).hash]
+    with pytest.raises(ValueError, match="must not be trained on"):
+        reinforce(held_out, policy, check, taught_pocket, tmp_path, training())
+    with pytest.raises(ValueError, match="no gold answer"):
+        from graphs.tasks import split_of_question
+
+        reinforce([q for q in without if split_of_question(q) == "train"], policy, check, taught_pocket, tmp_path, training())
+
+
+def test_wrong_weights_are_found_by_their_logprobs(
+    policy: Policy, taught_pocket: Path, tiny_pocket: Path, taught_questions: list[Question]
+) -> None:
+    prompts = [policy.prompts.policy(question) for question in taught_questions[:4]]
+    publication = publish(policy.engine, taught_pocket, prompts)
+    assert publication.max_difference < 1e-4 and publication.tokens > 50
+    engine = policy.engine
+
+    async def pretend(folder: Path) -> int:
+        return 9
+
+    engine.publish = pretend  # type: ignore[attr-defined,method-assign]
+    with pytest.raises(EngineError, match=r"does not serve the weights.*largest difference"):
+        publish(engine, tiny_pocket, prompts)
+
+
+def test_the_first_marked_answer_counts(policy: Policy) -> None:
+    tokenizer = policy.engine.tokenizer
+    ids = tuple(tokenizer.encode("<|propose|> 3 cat * 4 = 12 ; total 12\n\n<|conclude|> Answer: 12\n\n<|conclude|> Answer: 13<|eos|>"))
+    assert read_answer(Completion("", ids, (0.0,) * len(ids), "stop"), tokenizer) == "12"
+    assert read_answer(Completion("", ids[:4], (0.0,) * 4, "length"), tokenizer) is None
+
+
+async def test_rollouts_come_in_the_order_of_the_questions(policy: Policy, taught_questions: list[Question]) -> None:
+    work = roll_out(policy, check, taught_questions, n=3, temperature=1.0, max_tokens=8, seed=1, concurrency=2)
+    found = await asyncio.wrap_future(loop.submit(work))
+    assert [group[0].prompt for group in found] == [policy.prompts.policy(question) for question in taught_questions]
+    assert all(len(group) == 3 for group in found)
