@@ -36,6 +36,7 @@ from agents.engines.base import (
 )
 from agents.engines.gate import Gate
 from agents.engines.tokenizer import HFTokenizer, eos_token_ids
+from agents.engines.vllm_plugin import PARENT
 from agents.engines.weights import (
     check_same_architecture,
     count_parameters,
@@ -141,11 +142,12 @@ class VLLMEngine:
             enforce_eager=on_cpu if enforce_eager is None else enforce_eager,
             seed=seed,
             logprobs_mode="processed_logprobs",
+            worker_extension_cls="agents.engines.vllm_worker.WorkerExtension",
             disable_log_stats=True,
             use_tqdm_on_load=False,
         )
         try:
-            with _environment(_cpu_environment(cpu_threads) if on_cpu else {}):
+            with _environment({PARENT: str(os.getpid())} | (_cpu_environment(cpu_threads) if on_cpu else {})):
                 llm = await asyncio.to_thread(AsyncLLM.from_engine_args, args)
         except Exception as error:  # vLLM raises RuntimeError, ValueError, OSError and pydantic's errors, depending on the version
             raise EngineUnavailableError(f"vLLM cannot serve {model!r}: {error}; set engine.log_level=INFO to see its log") from error
@@ -191,6 +193,7 @@ class VLLMEngine:
             await self._llm.pause_generation(mode="wait", clear_cache=True)
             try:
                 await self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
+                await self._llm.collective_rpc("repack_output_heads")
                 if not await self._llm.reset_prefix_cache():
                     raise EngineError("vLLM could not reset its prefix cache: blocks are still held by requests")
             except Exception as error:
