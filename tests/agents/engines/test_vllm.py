@@ -63,3 +63,9 @@ async def test_a_killed_core_is_a_dead_engine(tiny_model_folder: Path) -> None:
 async def test_a_model_that_cannot_be_served_is_named_before_vllm_starts(tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailableError, match=str(tmp_path)):
         await VLLMEngine.open(model=str(tmp_path))
+
+
+async def test_ctrl_c_does_not_reach_the_child(vllm_engine: VLLMEngine) -> None:
+    """A terminal interrupts its foreground process group; the model's process is in a group of its own."""
+    assert vllm_engine.core_process_ids
+    assert all(os.getpgid(pid) == pid != os.getpgrp() for pid in vllm_engine.core_process_ids)
