@@ -18,11 +18,12 @@ from configs import compose
 from graphs import Context, graph
 from graphs.reasoner import Answer, Progress, think
 from graphs.resources import Resources, build_resources, forget, register
+from graphs.state import OutputState
 from graphs.thought.derive import derive_shortcut
 from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import Trace
 from graphs.tree import ReasoningTree
-from tests.scripted_pocket import scripted_pocket
+from tests.scripted_pocket import SPECIAL, scripted_pocket
 
 QUESTIONS = [
     "Use the numbers 3, 7, 11 and 25 to make 57.",
@@ -205,3 +206,16 @@ async def test_no_stream_shows_the_thought(mode: StreamMode, canary_log: pytest.
         parts = [part async for part in graph.astream({"question": QUESTIONS[2]}, context=Context(resources=key), stream_mode=mode)]
     assert CANARY in traces[0].long_thought.segments[0].text.reveal(), "the canary was in the thought"
     assert CANARY not in repr(parts) + canary_log.text + repr(traces)
+
+
+async def test_the_module_level_graph_builds_its_resources_from_overrides() -> None:
+    """What `langgraph.json` serves: no registration, a context of primitives with a schema."""
+    schema = graph.get_context_jsonschema()
+    assert schema is not None and set(schema["properties"]) == {"overrides", "resources"}
+    tokens = "[" + ",".join(f'"{token}"' for token in SPECIAL) + "]"
+    overrides = ("engine=scripted", "engine.function=tests.scripted_pocket:Pocket", f"engine.special_tokens={tokens}")
+    context = Context(overrides=(*overrides, "critic.calibration=null"))
+    first = await graph.ainvoke({"question": QUESTIONS[2]}, context=context)
+    second = await graph.ainvoke({"question": QUESTIONS[2]}, context=context)
+    assert first["answer"] == second["answer"] == "216" and first["thought_id"] != second["thought_id"]
+    assert set(first) <= set(OutputState.__annotations__)
