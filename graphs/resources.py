@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -210,7 +210,7 @@ def _versions() -> dict[str, str]:
 
 
 _registered: dict[str, Resources] = {}
-_lazy: dict[tuple[tuple[str, ...], int], Resources] = {}
+_lazy: dict[tuple[tuple[str, ...], int], tuple[AbstractAsyncContextManager[Resources], Resources]] = {}
 _opening: dict[int, asyncio.Lock] = {}
 
 
@@ -239,6 +239,6 @@ async def find_resources(context: Context | None) -> Resources:
     async with _opening.setdefault(loop, asyncio.Lock()):
         key = (context.overrides, loop)
         if key not in _lazy:
-            opened: Awaitable[Resources] = open_resources(compose(list(context.overrides))).__aenter__()  # lives as long as the process
-            _lazy[key] = await opened
-        return _lazy[key]
+            opening = open_resources(compose(list(context.overrides)))
+            _lazy[key] = opening, await opening.__aenter__()  # kept, for a manager that is forgotten closes what it opened
+        return _lazy[key][1]
