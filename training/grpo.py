@@ -15,6 +15,9 @@ Source: DeepSeekMath (arXiv:2402.03300), section 4.1; what is ours in it: traini
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -25,6 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import PrinterCallback, TrainerCallback
+from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import pad
 
@@ -40,6 +44,9 @@ from training.rollouts import Check, Rollout, roll_out
 from training.trainers import OnStep, common_arguments, lora
 
 Training = GrpoTrainingConfig | WheelTrainingConfig
+
+_CHECKPOINTS = 10  # of one training
+_STEPS = "rollout_steps.json"  # beside a checkpoint: what its steps saw
 
 
 @dataclass(slots=True)
@@ -119,9 +126,13 @@ def reinforce(
     training: Training,
     *,
     concurrency: int = 64,
+    checkpoints: Path | None = None,
     on_step: OnStep | None = None,
 ) -> GrpoResult:
     """Trains the model of `base`, which the policy's engine serves, and writes the result to `folder`; the engine serves it at the end.
+
+    With a folder for `checkpoints` (about ten in all, the last one is kept), a training that was stopped goes on from there: with the same
+    questions and seeds, so that it ends as if it had not been stopped. It is removed at the end.
 
     Raises:
         ValueError: a question belongs to a held-out split or has no gold answer, or the engine takes no weights or reports raw logprobs.
@@ -135,19 +146,30 @@ def reinforce(
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch, quiet():
         source = RolloutSource(policy, check, questions, base, Path(scratch), concurrency)
-        trainer = make_trainer(source, training, on_step=on_step)
-        trainer.train()
+        trainer = make_trainer(source, training, checkpoints=checkpoints, on_step=on_step)
+        last = None
+        if checkpoints is not None and checkpoints.is_dir() and (last := get_last_checkpoint(str(checkpoints))) is not None:
+            source.steps = [GrpoStep(**step) for step in json.loads((Path(last) / _STEPS).read_text())]
+        trainer.train(resume_from_checkpoint=last)
         save_model(trainer.model, base, folder)
+    if checkpoints is not None:
+        shutil.rmtree(checkpoints, ignore_errors=True)
     return GrpoResult(tuple(source.steps), time.monotonic() - start)
 
 
-def make_trainer(source: RolloutSource, training: Training, *, on_step: OnStep | None = None) -> EngineGRPOTrainer:
+def make_trainer(
+    source: RolloutSource, training: Training, *, checkpoints: Path | None = None, on_step: OnStep | None = None
+) -> EngineGRPOTrainer:
     """Returns a trainer of the model in `source.base`, ready for `train()`."""
     from datasets import Dataset
 
     grpo = training.grpo
+    common = common_arguments(training, str(source.scratch / "trainer"), batch_size=grpo.prompts_per_step * grpo.num_generations)
+    if checkpoints is not None:
+        common |= {"output_dir": str(checkpoints), "save_strategy": "steps", "save_total_limit": 1}
+        common["save_steps"] = max(1, grpo.max_steps // _CHECKPOINTS)
     arguments = GRPOConfig(
-        **common_arguments(training, str(source.scratch / "trainer"), batch_size=grpo.prompts_per_step * grpo.num_generations),
+        **common,
         learning_rate=grpo.learning_rate,
         lr_scheduler_type="constant",
         weight_decay=grpo.weight_decay,
@@ -312,3 +334,7 @@ class _PublishEveryStep(TrainerCallback):  # type: ignore[misc]  # transformers 
         if self.on_step is not None:
             text = f"reward {step.reward:.3f}, {step.groups - step.dropped_groups} of {step.groups} groups say something"
             self.on_step(state.global_step, state.max_steps, text)
+
+    def on_save(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+        steps = json.dumps([dataclasses.asdict(step) for step in self.source.steps])
+        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _STEPS).write_text(steps)

@@ -7,9 +7,9 @@
     grpo        reinforcement with rollouts from the serving engine        (wheel, grpo)
     after_grpo  the same held-out questions
 
-Every phase is done once: a run that is started again under its name goes on where it stopped. The engine is opened once, and only if a
-phase is left to do; weights go into it while it runs (training/publish.py), so whoever else speaks through that engine speaks with the new
-weights, too.
+Every phase is done once: a run that is started again under its name goes on where it stopped, inside traces and grpo, too. The engine is
+opened once, and only if a phase is left to do; weights go into it while it runs (training/publish.py), so whoever else speaks through that
+engine speaks with the new weights, too.
 """
 
 from __future__ import annotations
@@ -180,6 +180,7 @@ class Wheel:
             result = reinforce(
                 *(fresh, resources.policy, resources.is_correct, base, self.model, training),
                 concurrency=self.config.run.concurrency,
+                checkpoints=self.folder / "checkpoints",
                 on_step=progress.step,
             )
         return {"steps": [dataclasses.asdict(step) for step in result.steps], "seconds": result.seconds, "folder": str(self.model)}

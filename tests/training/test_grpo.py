@@ -74,6 +74,26 @@ def test_every_step_samples_from_the_weights_of_the_last(
     assert all((step.max_ratio_error or 0.0) < 1e-3 for step in result.steps)
 
 
+def test_a_stopped_training_ends_as_if_it_had_not_been_stopped(
+    policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path
+) -> None:
+    options = training(max_steps=4, prompts_per_step=2)
+    whole = reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "whole", options)
+
+    def stop(step: int, of: int, text: str) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    checkpoints = tmp_path / "checkpoints"
+    with pytest.raises(KeyboardInterrupt):
+        reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "resumed", options, checkpoints=checkpoints, on_step=stop)
+    resumed = reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "resumed", options, checkpoints=checkpoints)
+    assert not checkpoints.exists()
+    assert [step.reward for step in resumed.steps] == [step.reward for step in whole.steps]
+    first, second = (load_model(tmp_path / name, dtype="float32").state_dict() for name in ("whole", "resumed"))
+    assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
+
+
 def test_the_reward_rises(policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path) -> None:
     options = training(max_steps=12, learning_rate=3e-4, prompts_per_step=8)
     rewards = [step.reward for step in reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "model", options).steps]
