@@ -108,7 +108,7 @@ class DocumentBuilder:
                         judged.add(one)
                         right = problem.verdict(truths[depth] if one == node else problem.check_steps(one)[-1])
                         self._judge(document, problem, one[:-1], one[-1], ends[one], right)
-            if rng.random() < 0.3 and tuple(thought) in ends:
+            if thought and rng.random() < 0.3 and tuple(thought) in ends:
                 verdicts = [problem.verdict(truth) for truth in truths]
                 first_wrong = verdicts.index(False) + 1 if False in verdicts else 0
                 self._reflect(rng, document, problem, thought, ends[tuple(thought)], first_wrong, extend=False)
