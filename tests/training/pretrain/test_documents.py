@@ -54,7 +54,7 @@ def test_every_trained_verdict_is_true(kind: str, name: str) -> None:
             steps = problem.solution(rng)
             cut = rng.randrange(len(steps))
             document = builder.sampled(
-                rng, problem, [[*steps[:cut], problem.wrong_step(rng, steps[:cut])], steps, ["nonsense"], []][rng.randrange(3) :]
+                rng, problem, [[*steps[:cut], problem.wrong_step(rng, steps[:cut])], steps, ["Wait = 3"], []][rng.randrange(3) :]
             )
         for index, token, _ in document.targets:
             if token not in (RIGHT, WRONG):
