@@ -14,17 +14,23 @@ from tests.graphs.test_entry_points import SCRIPTED
 ROOT = Path(__file__).parent.parent.parent
 
 
-def read_until(terminal: int, wanted: str) -> str:
-    """Returns what the terminal shows up to and including `wanted`; fails when it ends before."""
-    shown = ""
-    while wanted not in shown:
-        try:
-            part = os.read(terminal, 4096).decode(errors="replace")
-        except OSError:
-            part = ""
-        assert part, f"the chat ended before it showed {wanted!r}; it showed {shown[-2000:]!r}"
-        shown += part
-    return shown
+class Screen:
+    """What a terminal has shown and nobody has waited for yet."""
+
+    def __init__(self, terminal: int) -> None:
+        self.terminal = terminal
+        self.shown = ""
+
+    def wait_for(self, wanted: str) -> None:
+        """Reads up to and including `wanted`; fails when the terminal ends before."""
+        while wanted not in self.shown:
+            try:
+                part = os.read(self.terminal, 4096).decode(errors="replace")
+            except OSError:
+                part = ""
+            assert part, f"the chat ended before it showed {wanted!r}; it showed {self.shown[-2000:]!r}"
+            self.shown += part
+        self.shown = self.shown.partition(wanted)[2]
 
 
 def test_ctrl_c_stops_a_thought_and_not_the_chat() -> None:
@@ -34,15 +40,16 @@ def test_ctrl_c_stops_a_thought_and_not_the_chat() -> None:
         command, cwd=ROOT, stdin=inside, stdout=inside, stderr=inside, env=os.environ | {"TERM": "xterm"}, start_new_session=True
     )
     os.close(inside)
+    screen = Screen(terminal)
     try:
-        read_until(terminal, "> ")
+        screen.wait_for("> ")
         os.write(terminal, b"Count the legs: 4 human, 13 shrimp, 10 ant, 9 lobster.\n")
-        read_until(terminal, "choosing where to go on")
+        screen.wait_for("choosing where to go on")
         os.killpg(process.pid, signal.SIGINT)
-        read_until(terminal, "(stopped thinking)")
-        read_until(terminal, "> ")
+        screen.wait_for("(stopped thinking)")
+        screen.wait_for("> ")
         os.write(terminal, b"/help\n")
-        read_until(terminal, "anything else is a question")
+        screen.wait_for("anything else is a question")
         os.write(terminal, b"/quit\n")
         assert process.wait() == 0
     finally:
