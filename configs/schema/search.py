@@ -58,9 +58,11 @@ class CritiqueLoopConfig(Group):
     beam_width: int = Field(1, ge=1)
     """Most nodes (K) that are kept per level; one level holds at most num_children times as many as the level before."""
     max_children: int = Field(8, ge=1)
-    """Proposals that one node may get in all; where none of them stands, the thought goes back."""
+    """Proposals that one node may get in all; where none of them stands, the least bad one is taken."""
     max_backtracks: int = Field(4, ge=0)
-    """How often a thought may give up a kept step; afterwards the least bad step is taken."""
+    """How often a thought may give up a kept step; afterwards the reflector is not asked any more."""
+    reserve_tokens: int = Field(64, ge=0)
+    """Generated tokens kept back for writing the thought through to an answer, greedily, when the budget ends."""
     logprob_weight: float = Field(0.0, ge=0)
     """Weight (beta) of the policy's log-probability, in nats, beside the critic's evidence when steps are ranked."""
     show_mistakes: int = Field(0, ge=0)

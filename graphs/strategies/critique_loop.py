@@ -2,8 +2,9 @@
 
 The search walks down from the question level by level. At each level every kept node proposes `num_children` next steps; the critic judges
 them; of all that were judged right the best `beam_width` are kept. Where nothing stands the same nodes are asked again (the reflector may
-say which step was wrong and go further back) until each was asked for `max_children` steps. With `max_backtracks` used up, the least bad
-step is taken, so that a thought always comes to an end and the budget decides only how good it is.
+say which step was wrong and go further back, `max_backtracks` times) until each was asked for `max_children` steps; then the least bad step
+is taken. When the budget is down to `reserve_tokens`, the best open node is written through to an answer, greedily. So a thought always
+comes to an end, and the budget decides how good it is.
 
 The reflector's `backtrack` gives steps up and its `terminate` ends the search; `continue` and `reflect` both mean another try from the same
 node, for a reflector that sees nothing wrong does not overrule the critic.
@@ -38,6 +39,8 @@ class CritiqueLoop(Strategy):
     """How often a thought may give up a kept step."""
     max_depth: int | None = None
     """Steps along one path; None: as many as the context holds."""
+    reserve_tokens: int = 64
+    """Generated tokens that are kept back for writing the thought through to an answer when the budget ends."""
     logprob_weight: float = 0.0
     """Weight of the policy's log-probability beside the critic's in the ranking."""
     show_mistakes: int = 0
@@ -51,14 +54,22 @@ class CritiqueLoop(Strategy):
         level, standing = self._descend(tree)
         if tree.terminated or any(tree.final[node] for node in standing):
             return []
+        if meter.tokens_left is not None and meter.tokens_left <= self.reserve_tokens:
+            open_nodes = [node for node in level if not tree.closed[node]]
+            return [Expansion(node, horizon="answer", temperature=0.0) for node in open_nodes[:1] if not tree.finals()]
         return [self._expansion(tree, node) for node in level if self._may_expand(tree, node)]
 
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
         return list(new_nodes)
 
     def to_reflect(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
-        """Of each node where nothing stands, the new wrong child that the critic minds least, for it is nearest to the truth."""
+        """Of each node where nothing stands, the new wrong child that the critic minds least, for it is nearest to the truth.
+
+        Nobody is asked any more when as many steps were given up as may be.
+        """
         least_bad: dict[int, int] = {}
+        if tree.backtracks >= self.max_backtracks:
+            return []
         for node in new_nodes:
             parent = int(tree.parent[node])
             if tree.is_wrong(node) and not self._standing_children(tree, parent):
@@ -83,9 +94,8 @@ class CritiqueLoop(Strategy):
         level = [ROOT]
         while True:
             standing = [child for node in level for child in self._standing_children(tree, node)]
-            if not standing and tree.backtracks >= self.max_backtracks and not any(self._may_expand(tree, node) for node in level):
-                standing = [child for node in level for child in tree.children[node] if not tree.given_up[child]]
-                standing = sorted(standing, key=lambda child: -tree.log_likelihood_ratio[child])[:1]
+            if not standing and not any(self._may_expand(tree, node) for node in level):
+                standing = self._least_bad(tree, level)
             standing.sort(key=lambda child: -tree.path_score(child, logprob_weight=self.logprob_weight))
             standing = standing[: self.beam_width]
             if not standing or any(tree.final[child] for child in standing):
@@ -99,6 +109,11 @@ class CritiqueLoop(Strategy):
             for child in tree.children[node]
             if tree.is_right(child) and not tree.given_up[child] and (tree.final[child] or not tree.closed[child])
         ]
+
+    def _least_bad(self, tree: ReasoningTree, level: list[int]) -> list[int]:
+        """The finished step below `level` that the critic minds least; one that was given up only where there is no other."""
+        finished = [child for node in level for child in tree.children[node] if tree.final[child] or not tree.closed[child]]
+        return sorted(finished, key=lambda child: (bool(tree.given_up[child]), -tree.log_likelihood_ratio[child]))[:1]
 
     def _may_expand(self, tree: ReasoningTree, node: int) -> bool:
         return not (

@@ -39,6 +39,30 @@ def test_asks_again_where_nothing_stands_and_only_as_often_as_allowed() -> None:
     assert loop.select(tree_of(events), METER) == [Expansion(1, n=2)], "all tries used up: the least bad step is taken"
 
 
+def test_takes_a_given_up_step_only_where_there_is_no_other() -> None:
+    loop = CritiqueLoop(max_children=2)
+    events: list[Event] = [expanded(ROOT, step("a")), judged(1, 1.0), expanded(1, step("b")), judged(2, -1.0), reflected(2, "backtrack", 0)]
+    events += [expanded(ROOT, step("c")), judged(3, -2.0)]
+    assert [expansion.node for expansion in loop.select(tree_of(events), METER)] == [3]
+    assert loop.select(tree_of([*events, Failed(3, "unparsed")]), METER)[0].node == 1
+
+
+def test_writes_through_to_an_answer_when_the_budget_ends() -> None:
+    loop = CritiqueLoop(reserve_tokens=30)
+    tree = tree_of([expanded(ROOT, step("a")), judged(1, 1.0)])
+    assert loop.select(tree, Meter(Budget(max_tokens=31))) == [Expansion(1, n=1)]
+    assert loop.select(tree, Meter(Budget(max_tokens=30))) == [Expansion(1, horizon="answer", temperature=0.0)]
+    tree.apply([expanded(1, step("b", answer="4"))])
+    assert loop.select(tree, Meter(Budget(max_tokens=20))) == [] and loop.choose(tree) == 2
+
+
+def test_nobody_reflects_any_more_when_enough_was_given_up() -> None:
+    events: list[Event] = [expanded(ROOT, step("a")), judged(1, 1.0), expanded(1, step("b")), judged(2, -1.0), reflected(2, "backtrack", 0)]
+    events += [expanded(ROOT, step("c")), judged(3, -2.0)]
+    assert CritiqueLoop(max_backtracks=2).to_reflect(tree_of(events), [3]) == [3]
+    assert CritiqueLoop(max_backtracks=1).to_reflect(tree_of(events), [3]) == []
+
+
 def test_shows_the_latest_mistakes_before_another_try() -> None:
     loop = CritiqueLoop(show_mistakes=1, retry_factor="correct")
     tree = tree_of([expanded(ROOT, step("a")), judged(1, -1.0), expanded(ROOT, step("b")), judged(2, -1.0)])
