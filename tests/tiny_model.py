@@ -42,7 +42,7 @@ def make_tiny_model(folder: Path, *, seed: int = 0, chat_template: bool = True, 
         initializer_range=0.25,
         bos_token_id=None,
         eos_token_id=0,
-        tie_word_embeddings=False,
+        tie_word_embeddings=True,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -238,6 +238,8 @@ class OpenAIEngine:
             ) from error
         try:
             await post("/collective_rpc", {"method": "reload_weights", "kwargs": {"weights_path": str(folder)}})
+            with suppress(EngineError, ValueError, TryAgainError):  # a server without our extension; only CPU builds need it
+                await post("/collective_rpc", {"method": "repack_output_heads"})
             if not (await post("/reset_prefix_cache"))["success"]:
                 raise EngineError("its prefix cache cannot be reset while others send requests")
         except (EngineError, ValueError, TryAgainError) as error:

@@ -58,6 +58,7 @@ async def serve(
     command += ["--dtype", dtype, "--kv-cache-memory-bytes", str(int(kv_cache_gib * (1 << 30))), "--block-size", "32"]
     command += ["--logprobs-mode", "processed_logprobs", "--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
     command += ["--no-enable-chunked-prefill"]  # on CPU it kills vLLM 0.32 (see agents.engines.vllm)
+    command += ["--worker-extension-cls", "agents.engines.vllm_worker.WorkerExtension"]  # for publication of tied output heads
     command += ["--enforce-eager"] if enforce_eager else []
     environment = {
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
