@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 _Z95 = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
 
@@ -80,6 +81,12 @@ class PairedDifference:
         """Two-sided exact McNemar test: how often a fair coin splits the discordant questions at least as unevenly."""
         n, k = self.only_first + self.only_second, min(self.only_first, self.only_second)
         return float(min(1.0, 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n))
+
+    @property
+    def verdict(self) -> Literal["gain", "loss", "no gain"]:
+        """What the interval says of the second: above 0, below 0, or neither."""
+        low, high = self.interval
+        return "gain" if low > 0 else "loss" if high < 0 else "no gain"
 
     def __str__(self) -> str:
         low, high = self.interval

@@ -6,8 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from graphs.intervals import Proportion
-from training.statistics import PairedComparison, compare
+from graphs.intervals import PairedDifference, Proportion
 from training.wheel import evaluation
 
 _TITLES = {"before": "before", "after_sft": "after SFT", "after_grpo": "after GRPO"}
@@ -30,22 +29,22 @@ def metrics(results: dict[str, Any]) -> dict[str, Any]:
             found.setdefault("publications", {})[name] = publication
     for name, comparison in comparisons(results).items():
         found["comparison"][name] = {
-            "difference": comparison.difference,
+            "difference": comparison.value,
             "interval": list(comparison.interval),
-            "gained": comparison.gained,
-            "lost": comparison.lost,
+            "gained": comparison.only_second,
+            "lost": comparison.only_first,
             "p_value": comparison.p_value,
             "verdict": comparison.verdict,
         }
     return found | {name: results[name] for name in ("traces", "sft", "grpo") if name in results}
 
 
-def comparisons(results: dict[str, Any]) -> dict[str, PairedComparison]:
+def comparisons(results: dict[str, Any]) -> dict[str, PairedDifference]:
     """Returns each later evaluation compared with the first one, and GRPO with SFT, by "LATER - EARLIER"."""
     measured = {name: evaluation(results[name]) for name in _TITLES if name in results}
     pairs = [("after_sft", "before"), ("after_grpo", "before"), ("after_grpo", "after_sft")]
     return {
-        f"{later} - {earlier}": compare(measured[earlier].correct, measured[later].correct)
+        f"{later} - {earlier}": PairedDifference.of(measured[earlier].correct, measured[later].correct)
         for later, earlier in pairs
         if later in measured and earlier in measured
     }
@@ -81,16 +80,16 @@ def _accuracy(results: dict[str, Any]) -> list[str]:
     lines += ["| questions | " + " | ".join(_TITLES[name] for name in names) + " |", "|---" * (len(names) + 1) + "|"]
     groups = {name: {"all": result.accuracy, **result.by_group()} for name, result in measured.items()}
     lines += [f"| {group} | " + " | ".join(str(groups[name][group]) for name in names) + " |" for group in groups[names[0]]]
-    lines += ["", "Paired on the same questions (difference with 95 % bootstrap interval; McNemar's exact test):", ""]
+    lines += ["", "Paired on the same questions (difference with 95 % interval; McNemar's exact test):", ""]
     lines += [f"- {_title(name)}: {_in_words(comparison)}" for name, comparison in comparisons(results).items()]
     unchecked = sum(result.unchecked for result in measured.values())
     return [*lines, *([f"- {unchecked} answers could not be judged and count as wrong"] if unchecked else []), ""]
 
 
-def _in_words(comparison: PairedComparison) -> str:
+def _in_words(comparison: PairedDifference) -> str:
     low, high = comparison.interval
     return (
-        f"{comparison.difference:+.3f} [{low:+.3f}, {high:+.3f}], {comparison.gained} gained, {comparison.lost} lost, "
+        f"{comparison.value:+.3f} [{low:+.3f}, {high:+.3f}], {comparison.only_second} gained, {comparison.only_first} lost, "
         f"p = {comparison.p_value:.2g}: **{comparison.verdict}**"
     )
 

@@ -54,3 +54,11 @@ def test_paired_difference_counts_and_covers() -> None:
 def test_nothing_is_no_evidence() -> None:
     assert Proportion(0, 0).interval == (0.0, 1.0) and math.isnan(Proportion(0, 0).value)
     assert PairedDifference(0, 0, 0).p_value == 1.0
+    with pytest.raises(ValueError, match="argument"):
+        PairedDifference.of([True], [])
+
+
+def test_a_verdict_needs_the_whole_interval_on_one_side() -> None:
+    assert PairedDifference(10, 12, 500).verdict == "no gain"
+    assert PairedDifference(2, 30, 500).verdict == "gain"
+    assert PairedDifference(30, 2, 500).verdict == "loss"

@@ -1,6 +1,6 @@
 """Trains the pocket model from scratch on one CPU thread.
 
-    python -m training.pretrain --out checkpoints/pocket --minutes 60
+    python -m training.pretrain --out checkpoints/pocket --minutes 50
     python -m training.pretrain --out checkpoints/pocket --resume
     python -m training.pretrain --out checkpoints/pocket-base --recipe pocket-base
     python -m training.pretrain --export checkpoints/pocket/last.pt --to agents/pocket
@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         default="pocket",
         help="pocket: every role; pocket-base: the policy alone, error dose 0",
     )
-    options.add_argument("--minutes", type=float, default=60.0, help="wall time that bounds the schedule (default %(default)s)")
+    options.add_argument("--minutes", type=float, default=50.0, help="wall time that bounds the schedule (default %(default)s)")
     options.add_argument("--steps", type=int, default=None, help="optimizer steps that bound the schedule instead; exactly reproducible")
     options.add_argument("--seed", type=int, default=1, help="seed of weights and documents (default %(default)s)")
     options.add_argument("--rows", type=int, default=10, help="rows of --row-length tokens in an optimizer step (default %(default)s)")

@@ -35,7 +35,7 @@ class TrainOptions:
     """One run. Either `steps` or `minutes` bounds it; `steps` wins."""
 
     out: Path
-    minutes: float = 75.0
+    minutes: float = 50.0
     steps: int | None = None
     seed: int = 1
     recipe: Literal["pocket", "pocket-base"] = "pocket"
