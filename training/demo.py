@@ -28,7 +28,7 @@ from graphs.traces.store import TraceStore
 from graphs.traces.trace import Trace
 from training import run as training_run
 
-_ASKED = 48  # questions that go through the graph
+_ASKED = 64  # questions that go through the graph
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,7 +75,12 @@ def _wheel(overrides: Sequence[str], name: str, traces: Path) -> RunConfig:
     return compose([*overrides, "training=wheel", f"training.from_runs=[{traces}]", *_SHORT, f"run={name}"])
 
 
-_SHORT = ("training.grpo.max_steps=8", "training.grpo.prompts_per_step=16", "training.grpo.num_generations=8")
+_SHORT = (
+    "training.sft.learning_rate=1e-4",
+    "training.sft.batch_size=8",
+    "training.grpo.learning_rate=3e-5",
+    "training.grpo.max_steps=10",
+)
 
 
 def _say(number: int, text: str) -> None:
