@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
 from uuid import uuid4
 
 from langgraph.runtime import Runtime
@@ -27,7 +26,7 @@ from graphs.thought.derive import derive_journey, known_wrong
 from graphs.thought.long_thought import LongThought
 from graphs.thought.markup import strip_markup
 from graphs.traces.trace import SafetyRecord, Trace
-from graphs.tree import ROOT, Event, Expanded, Expansion, Failed, Finished, Judged, Reflected
+from graphs.tree import ROOT, Event, Expanded, Expansion, Failed, Finished, Judged, ReasoningTree, Reflected
 
 OUT_OF_DOMAIN = (
     "This model was made for other questions ({families}). Choose another one with engine.model=FOLDER_OR_HUB_ID policy=chat critic=chat "
@@ -113,7 +112,10 @@ async def suggest(state: State, runtime: Runtime[Context]) -> Go:
 
 
 async def critique(state: State, runtime: Runtime[Context]) -> Go:
-    """Lets the critic judge the new steps that the strategy wants judged. A step that was cut off is not judged: it is not finished."""
+    """Lets the critic judge the new steps that the strategy wants judged.
+
+    A step that was cut off is not judged: it is not finished. Siblings with the same token ids are judged once.
+    """
     resources, thinking = await _find(state, runtime)
     critic = resources.critic
     if critic is not None:
@@ -121,11 +123,22 @@ async def critique(state: State, runtime: Runtime[Context]) -> Go:
         wanted = [
             node for node in _strategy(resources, thinking).to_judge(tree, thinking.new_nodes) if tree.step(node).finish_reason == "stop"
         ]
-        verdicts: Sequence[Verdict | None] = await asyncio.gather(
-            *(critic.judge(thinking.question, tree.path_steps(node), meter=thinking.meter) for node in wanted)
-        )
-        thinking.happened(Judged(node, verdict) for node, verdict in zip(wanted, verdicts, strict=True) if verdict is not None)
+        original = {node: _first_twin(tree, node) for node in wanted}
+        unseen = [node for node in dict.fromkeys(original.values()) if not tree.verdicts[node]]
+        judged = await asyncio.gather(*(critic.judge(thinking.question, tree.path_steps(node), meter=thinking.meter) for node in unseen))
+        verdicts: dict[int, Verdict | None] = dict(zip(unseen, judged, strict=True))
+        for node in original.values():
+            verdicts.setdefault(node, tree.verdicts[node][0] if tree.verdicts[node] else None)
+        found = [(node, verdicts[twin]) for node, twin in original.items()]
+        thinking.happened(Judged(node, verdict) for node, verdict in found if verdict is not None)
     return Command(goto="reflect")
+
+
+def _first_twin(tree: ReasoningTree, node: int) -> int:
+    """Returns the oldest sibling of `node` that says the same, token for token; itself if there is none."""
+    ids = tree.step(node).content.reveal().token_ids
+    siblings = tree.children[int(tree.parent[node])]
+    return next(sibling for sibling in siblings if tree.step(sibling).content.reveal().token_ids == ids)
 
 
 async def reflect(state: State, runtime: Runtime[Context]) -> Go:

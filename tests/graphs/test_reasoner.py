@@ -106,6 +106,19 @@ async def test_usage_of_roles_is_what_the_engine_counted() -> None:
     assert sum(usage["calls"] for usage in answer.usage.values()) == counted["calls"]
 
 
+async def test_siblings_that_say_the_same_are_judged_once() -> None:
+    overrides = ("search.num_children=4", "search.max_children=8", "reflector=none")
+    async with resources_for(*overrides) as (key, traces, resources):
+        resources.engine._reply = lambda prompt, index, rng: (  # type: ignore[attr-defined]
+            "19 + 8 : 27<|wrong|>" if prompt.endswith("<|verify|>") else "<|propose|>19 + 8 = 28\n\n"
+        )
+        answer = await think(Question(text=QUESTIONS[2]), key)
+    tree = ReasoningTree.replay(traces[0].question, traces[0].events)
+    assert len(tree.children[0]) == 8 and all(len(tree.verdicts[child]) == 1 for child in tree.children[0])
+    judged_texts = {tuple(tree.path(node)[:-1]) for node in range(1, len(tree))}
+    assert answer.usage["critic"]["calls"] == len(judged_texts), "one call for each place in the tree"
+
+
 @pytest.mark.parametrize("cap", [1, 7, 40, 150])
 async def test_a_token_cap_is_never_exceeded(cap: int) -> None:
     overrides = [f"budget.max_tokens={cap}", f"policy.max_step_tokens={min(cap, 48)}", f"critic.max_tokens={min(cap, 24)}"]
