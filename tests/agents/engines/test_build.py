@@ -96,7 +96,7 @@ def test_weights_are_named_by_their_content(tiny_model_folder: Path, other_tiny_
     copy = make_tiny_model(tmp_path)
     assert hash_weights(tiny_model_folder) == hash_weights(copy) != hash_weights(other_tiny_model_folder)
     check_same_architecture(other_tiny_model_folder, tensor_shapes(tiny_model_folder))
-    assert count_parameters(tiny_model_folder) == 115_520
+    assert count_parameters(tiny_model_folder) == 98_880
 
 
 def test_a_changed_file_has_another_hash(tmp_path: Path) -> None:
