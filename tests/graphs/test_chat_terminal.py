@@ -33,11 +33,23 @@ class Screen:
         self.shown = self.shown.partition(wanted)[2]
 
 
+def listen_to_ctrl_c() -> None:
+    """Undoes what a shell does to the jobs that it starts in the background: they ignore SIGINT, and so do their children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_stops_a_thought_and_not_the_chat() -> None:
     terminal, inside = pty.openpty()
     command = [sys.executable, "-m", "graphs.chat", *SCRIPTED, "engine.latency_s=600"]  # the first request outlives the test
     process = subprocess.Popen(
-        command, cwd=ROOT, stdin=inside, stdout=inside, stderr=inside, env=os.environ | {"TERM": "xterm"}, start_new_session=True
+        command,
+        cwd=ROOT,
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        env=os.environ | {"TERM": "xterm"},
+        start_new_session=True,
+        preexec_fn=listen_to_ctrl_c,
     )
     os.close(inside)
     screen = Screen(terminal)
