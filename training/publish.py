@@ -20,6 +20,7 @@ from typing import Any
 
 from agents.engines import loop
 from agents.engines.base import Completion, GenerateRequest, Generator, Publisher
+from agents.engines.precision import own_dtype
 from agents.engines.weights import read_config
 from agents.nouns import EngineError
 from training.model_folder import load_model
@@ -90,8 +91,10 @@ def serving_dtype(options: dict[str, Any], base: Path) -> str:
     dtype = str(options.get("dtype", "auto"))
     if dtype != "auto":
         return dtype
-    config = read_config(base)
-    return str(config.get("dtype") or config.get("torch_dtype") or "float32")
+    import torch
+
+    dtype = own_dtype(read_config(base), on_cpu=not torch.cuda.is_available())
+    return "float32" if dtype == "auto" else dtype
 
 
 def logprob_differences(model: Any, prompts: Sequence[tuple[int, ...]], completions: Sequence[Sequence[Completion]]) -> list[float]:

@@ -22,6 +22,8 @@ from typing import IO
 
 import aiohttp
 
+from agents.engines.precision import own_dtype
+from agents.engines.weights import find_folder, read_config
 from agents.nouns import EngineUnavailableError
 
 _POLL_S = 0.2
@@ -44,7 +46,8 @@ async def serve(
     Args:
         model: folder or hub id.
         port: where it listens; None: a free port.
-        dtype: numbers that weights and activations are held in; auto: vLLM's choice, bfloat16 for float32 models.
+        dtype: numbers that weights and activations are held in; auto: what config.json says, but float32 on a CPU
+            without bfloat16.
         kv_cache_gib: memory for the KV cache, in GiB.
         enforce_eager: no compilation.
         arguments: further command-line arguments of vLLM's server.
@@ -55,7 +58,7 @@ async def serve(
     """
     port = port or _free_port()
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model, "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--dtype", dtype, "--kv-cache-memory-bytes", str(int(kv_cache_gib * (1 << 30))), "--block-size", "32"]
+    command += ["--dtype", _own_dtype(model) if dtype == "auto" else dtype, "--kv-cache-memory-bytes", str(int(kv_cache_gib * (1 << 30))), "--block-size", "32"]
     command += ["--logprobs-mode", "processed_logprobs", "--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
     command += ["--no-enable-chunked-prefill"]  # on CPU it kills vLLM 0.32 (see agents.engines.vllm)
     command += ["--worker-extension-cls", "agents.engines.vllm_worker.WorkerExtension"]  # for publication of tied output heads
@@ -100,6 +103,13 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
             os.killpg(process.pid, how)
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), wait_s)
+
+
+def _own_dtype(model: str) -> str:
+    import torch
+
+    folder = find_folder(model)
+    return own_dtype(read_config(folder), on_cpu=not torch.cuda.is_available()) if folder is not None else "auto"
 
 
 def _free_port() -> int:

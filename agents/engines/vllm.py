@@ -3,7 +3,8 @@
 The front end (AsyncLLM) lives in this process and event loop, the model in one child process, which is spawned: a script that opens the
 engine needs the usual `if __name__ == "__main__"` guard. What would surprise a reader:
 
-- `dtype: auto` here means what config.json says. vLLM's own "auto" turns float32 models into bfloat16.
+- `dtype: auto` here means what config.json says, but float32 on a CPU that would have to emulate bfloat16. vLLM's own "auto" turns
+  float32 models into bfloat16.
 - On CPU, vLLM by default takes 0.92 of the machine's memory, cuts the prefix cache into blocks of 128 tokens, and pins one thread to each
   core it likes, whoever else is there. Here: `kv_cache_gib`, blocks of 32, `cpu_threads` that the operating system may move.
 - On CPU, VLLM_ENABLE_V1_MULTIPROCESSING=0 does not put the model into this process; it saves a third one.
@@ -35,6 +36,7 @@ from agents.engines.base import (
     spread_seed,
 )
 from agents.engines.gate import Gate
+from agents.engines.precision import own_dtype
 from agents.engines.tokenizer import HFTokenizer, eos_token_ids
 from agents.engines.vllm_plugin import PARENT
 from agents.engines.weights import (
@@ -96,7 +98,7 @@ class VLLMEngine:
         Args:
             model: folder or hub id of the weights.
             tokenizer: folder or hub id of another tokenizer; None: the model's own.
-            dtype: numbers that weights and activations are held in; auto: what config.json says.
+            dtype: numbers that weights and activations are held in; auto: what config.json says, but float32 on a CPU without bfloat16.
             max_model_len: longest prompt plus completion, in tokens; None: the model's own limit.
             max_num_seqs: sequences computed at once; n samples count n times.
             kv_cache_gib: memory for the KV cache, in GiB; None: 1 on CPU, on GPU what gpu_memory_utilization leaves.
@@ -131,7 +133,7 @@ class VLLMEngine:
         args = AsyncEngineArgs(
             model=model,
             tokenizer=tokenizer,
-            dtype=_own_dtype(config) if dtype == "auto" else dtype,
+            dtype=own_dtype(config, on_cpu) if dtype == "auto" else dtype,
             max_model_len=max_model_len,
             max_num_seqs=max_num_seqs,
             kv_cache_memory_bytes=None if kv_cache_gib is None else int(kv_cache_gib * _GIB),
@@ -289,12 +291,6 @@ class VLLMEngine:
             raise self._gate.shut("died: its child process is gone (memory? set engine.log_level=INFO)") from error
         except EngineGenerateError as error:
             raise EngineError(f"vLLM failed on a request: {error.__cause__ or error}") from error
-
-
-def _own_dtype(config: Mapping[str, Any]) -> str:
-    """Returns the dtype that config.json names; "auto" leaves the choice to vLLM."""
-    named = config.get("dtype") or config.get("torch_dtype")
-    return named if isinstance(named, str) else "auto"
 
 
 def _cpu_environment(cpu_threads: int | None) -> dict[str, str]:

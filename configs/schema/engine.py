@@ -50,7 +50,7 @@ class VllmEngineConfig(_Engine):
     tokenizer: str | None = None
     """Folder or hub id of another tokenizer; null: the model's own."""
     dtype: Dtype = "auto"
-    """Number format of weights and activations; auto: what the model's config.json says."""
+    """Number format of weights and activations; auto: what the model's config.json says, but float32 on a CPU without bfloat16."""
     max_model_len: int | None = Field(None, ge=2)
     """Longest prompt plus completion, in tokens; null: the model's own limit."""
     max_num_seqs: Annotated[int, OPERATIONAL] = Field(64, ge=1)

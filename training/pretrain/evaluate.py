@@ -121,11 +121,13 @@ def validation_problems(family: str, level: int, count: int, seed: int) -> list[
     return list(problems.values())
 
 
-def evaluate_checkpoint(path: Path, *, num_questions: int, seed: int, temperature: float = 1.0) -> dict[str, dict[int, dict[str, Any]]]:
+def evaluate_checkpoint(
+    path: Path, *, num_questions: int, seed: int, families: Sequence[str] | None = None, temperature: float = 1.0
+) -> dict[str, dict[int, dict[str, Any]]]:
     """Evaluates a checkpoint on every family and level; prints one line each and writes evaluation.json beside the checkpoint."""
     judge = Judge(load_checkpoint(path), seed)
     report: dict[str, dict[int, dict[str, Any]]] = {}
-    for family in FAMILIES.values():
+    for family in (FAMILIES[name] for name in families or FAMILIES):
         report[family.name] = {}
         for level in family.levels:
             started = time.monotonic()

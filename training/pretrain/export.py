@@ -7,19 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from agents.families import FAMILIES
 from training.pretrain.model import RMS_EPS, ROPE_THETA, Block, ModelShape, PocketModel
+from training.pretrain.optimizer import native_dtype
 from training.pretrain.tokenizer import Codec, save_tokenizer
 
 
 def load_checkpoint(path: Path) -> PocketModel:
-    """Returns the model of a checkpoint, in bfloat16 and in evaluation use."""
-    state = torch.load(path, weights_only=False)["model"]
-    model = PocketModel(ModelShape(Codec().size)).bfloat16()
-    model.load_state_dict(state)
+    """Returns the model of a checkpoint, or of an exported folder; its weights are rounded as they are served.
+
+    It computes in this CPU's native dtype.
+    """
+    model = PocketModel(ModelShape(Codec().size)).to(native_dtype())
+    if path.is_dir():
+        load_folder(model, path)
+    else:
+        state = torch.load(path, weights_only=False)["model"]
+        model.load_state_dict({name: value.bfloat16() for name, value in state.items()})
     return model.requires_grad_(False)
 
 
@@ -51,7 +58,7 @@ def llama_config(shape: ModelShape, codec: Codec) -> dict[str, Any]:
 
 
 def llama_state(model: PocketModel) -> dict[str, Tensor]:
-    """Returns the weights under the names of transformers, fused projections split."""
+    """Returns the weights in bfloat16 under the names of transformers, fused projections split."""
     state: dict[str, Tensor] = {"model.embed_tokens.weight": model.embedding, "model.norm.weight": model.final_norm}
     for index, block in enumerate(model.blocks):
         assert isinstance(block, Block)
@@ -69,7 +76,24 @@ def llama_state(model: PocketModel) -> dict[str, Tensor]:
             f"{prefix}.input_layernorm.weight": block.attention_norm,
             f"{prefix}.post_attention_layernorm.weight": block.feed_forward_norm,
         }
-    return {name: weight.detach().contiguous() for name, weight in state.items()}
+    return {name: weight.detach().bfloat16().contiguous() for name, weight in state.items()}
+
+
+def load_folder(model: PocketModel, folder: Path) -> None:
+    """Writes the weights of an exported folder into a model of the same shape; the inverse of `llama_state`."""
+    weights = load_file(folder / "model.safetensors")
+    with torch.no_grad():
+        model.embedding.copy_(weights["model.embed_tokens.weight"])
+        model.final_norm.copy_(weights["model.norm.weight"])
+        for index, block in enumerate(model.blocks):
+            assert isinstance(block, Block)
+            part = {name.removeprefix(f"model.layers.{index}."): weight for name, weight in weights.items()}
+            block.query_key_value.copy_(torch.cat([part[f"self_attn.{name}_proj.weight"] for name in "qkv"]))
+            block.gate_up.copy_(torch.cat([part[f"mlp.{name}_proj.weight"] for name in ("gate", "up")]))
+            block.output.copy_(part["self_attn.o_proj.weight"])
+            block.down.copy_(part["mlp.down_proj.weight"])
+            block.attention_norm.copy_(part["input_layernorm.weight"])
+            block.feed_forward_norm.copy_(part["post_attention_layernorm.weight"])
 
 
 def export_model(model: PocketModel, folder: Path) -> None:

@@ -8,8 +8,8 @@ its policy makes (dataset aggregation: Ross et al., arXiv 1011.0686).
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -21,10 +21,10 @@ from training.pretrain.packing import TrieDocument
 from training.pretrain.sampling import sample
 from training.pretrain.tokenizer import Codec
 
-FAMILY_SHARES = {"locks": 0.66, "countdown": 0.16, "running": 0.07, "equations": 0.07, "legs": 0.04}
+FAMILY_SHARES = {"locks": 0.52, "countdown": 0.16, "running": 0.11, "equations": 0.11, "legs": 0.10}
 """Share of documents; the locks get most because a lock costs the policy a search."""
 LEVEL_SHARES: dict[str, dict[int, float]] = {
-    "locks": {1: 0.5, 2: 1.0, 3: 1.5, 4: 3.0, 5: 0.3, 6: 0.6, 7: 0.8, 8: 1.5},
+    "locks": {1: 0.3, 2: 0.4, 3: 0.5, 4: 0.8, 5: 0.7, 6: 1.2, 7: 1.6, 8: 2.0},
     "countdown": {3: 1.0, 4: 1.5, 5: 0.5},
     "running": {1: 1.0, 2: 1.0, 3: 1.5},
     "equations": {1: 0.5, 2: 1.0, 3: 1.0, 4: 1.5},
@@ -40,12 +40,10 @@ class PhaseShares:
 
     policy_only: float
     sampled: float
-    lock_levels: Mapping[int, float] = field(default_factory=lambda: LEVEL_SHARES["locks"])
-    """Shares of the locks' levels; phase 2 turns from five numbers to four, so that one of the two gets finished."""
 
 
 PHASE_1 = PhaseShares(policy_only=0.35, sampled=0.0)
-PHASE_2 = PhaseShares(policy_only=0.35, sampled=0.20, lock_levels={1: 0.5, 2: 1.0, 3: 1.5, 4: 3.0, 5: 0.2, 6: 0.3, 7: 0.3, 8: 0.4})
+PHASE_2 = PhaseShares(policy_only=0.35, sampled=0.20)
 POLICY_ONLY = PhaseShares(policy_only=1.0, sampled=0.0)
 
 
@@ -54,11 +52,10 @@ def draw_problem(
     family_name: str | None = None,
     split: str = "train",
     level: int | None = None,
-    lock_levels: Mapping[int, float] | None = None,
 ) -> Problem:
     """Returns a random problem whose question belongs to `split`; no other split's question is ever returned."""
     name = family_name or rng.choices(list(FAMILY_SHARES), weights=list(FAMILY_SHARES.values()))[0]
-    levels = lock_levels if name == "locks" and lock_levels else LEVEL_SHARES[name]
+    levels = LEVEL_SHARES[name]
     while True:
         chosen = level if level is not None else rng.choices(list(levels), weights=list(levels.values()))[0]
         problem = FAMILIES[name].generate(rng, chosen)
@@ -103,22 +100,19 @@ class Mixture:
         for _ in range(count):
             kind = self.rng.random()
             if kind < shares.policy_only:
-                documents.append(self.builder.policy(self.rng, self._problem(shares)))
+                documents.append(self.builder.policy(self.rng, draw_problem(self.rng)))
             elif kind < shares.policy_only + shares.sampled:
                 if not self.thoughts:
-                    self._sample(model(), shares)
+                    self._sample(model())
                 problem, thoughts = self.thoughts.pop()
                 documents.append(self.builder.sampled(self.rng, problem, thoughts))
             else:
-                documents.append(self.builder.checked(self.rng, self._problem(shares)))
+                documents.append(self.builder.checked(self.rng, draw_problem(self.rng)))
         return documents
 
-    def _problem(self, shares: PhaseShares) -> Problem:
-        return draw_problem(self.rng, lock_levels=shares.lock_levels)
-
-    def _sample(self, model: PocketModel, shares: PhaseShares) -> None:
+    def _sample(self, model: PocketModel) -> None:
         """Samples thoughts at temperature 1 for new training questions; every round is used three times."""
-        problems = [self._problem(shares) for _ in range(self.questions_per_round)]
+        problems = [draw_problem(self.rng) for _ in range(self.questions_per_round)]
         generator = torch.Generator().manual_seed(self.rng.getrandbits(62))
         drawn: list[tuple[Problem, list[list[str]]]] = []
         for name in FAMILIES:  # one family at a time: a batch decodes until its longest thought ends

@@ -57,7 +57,7 @@ class Batch(NamedTuple):
     positions: Tensor
     """`[R, T]`: depth in the document's trie."""
     mask: Tensor
-    """`[R, 1, T, T]`, additive, bfloat16."""
+    """`[R, 1, T, T]`, additive, in the dtype of the model."""
     predictors: Tensor
     """`[P]`: index into the flattened rows."""
     targets: Tensor
@@ -69,9 +69,9 @@ class Batch(NamedTuple):
 
 
 def pack(
-    documents: Sequence[TrieDocument], num_rows: int, row_length: int, dtype: torch.dtype = torch.bfloat16
+    documents: Sequence[TrieDocument], num_rows: int, row_length: int, dtype: torch.dtype
 ) -> tuple[Batch, list[TrieDocument]]:
-    """Returns one batch of whole documents (best fit) and the documents that found no room.
+    """Returns one batch of whole documents (best fit) and the documents that found no room; `dtype` is the mask's.
 
     Raises:
         ValueError: a document is longer than a row, so that no batch will ever hold it.

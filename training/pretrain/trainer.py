@@ -19,9 +19,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.pretrain.documents import DocumentBuilder, DocumentOptions
+from training.pretrain.export import load_folder
 from training.pretrain.mixture import PHASE_1, PHASE_2, POLICY_ONLY, Mixture, PhaseShares
 from training.pretrain.model import ModelShape, PocketModel
-from training.pretrain.optimizer import MuonAdam, rate_factor
+from training.pretrain.optimizer import MuonAdam, native_dtype, rate_factor
 from training.pretrain.packing import Batch, TrieDocument, pack
 from training.pretrain.tokenizer import Codec
 
@@ -35,6 +36,8 @@ class TrainOptions:
     """One run. Either `steps` or `minutes` bounds it; `steps` wins."""
 
     out: Path
+    start_from: Path | None = None
+    """Model folder whose weights the schedule starts from; None: random weights."""
     minutes: float = 50.0
     steps: int | None = None
     seed: int = 1
@@ -75,8 +78,11 @@ class Trainer:
         self.options, self.codec = options, Codec()
         base = options.recipe == "pocket-base"
         document_options = DocumentOptions(**{**asdict(options.documents), "error_dose": 0.0}) if base else options.documents
-        self.model = PocketModel(ModelShape(self.codec.size), self.codec.numbers).bfloat16()
-        self.optimizer = MuonAdam(self.model, muon_rate=options.muon_rate, adam_rate=options.adam_rate)
+        self.dtype = native_dtype()
+        self.model = PocketModel(ModelShape(self.codec.size), self.codec.numbers).to(self.dtype)
+        if options.start_from:
+            load_folder(self.model, options.start_from)
+        self.optimizer = MuonAdam(self.model, muon_rate=options.muon_rate, adam_rate=options.adam_rate, dtype=self.dtype)
         self.mixture = Mixture(self.codec, DocumentBuilder(self.codec, document_options), random.Random(options.seed))
         self.pool: list[TrieDocument] = []
         self.step = self.num_tokens = 0
@@ -100,7 +106,7 @@ class Trainer:
         """Returns a batch of whole documents; those that found no room wait for the next."""
         while len(self.pool) < _POOL:
             self.pool += self.mixture.draw(_POOL, self.shares(), lambda: self.model)
-        batch, left = pack(self.pool[:_POOL], self.options.num_rows, self.options.row_length)
+        batch, left = pack(self.pool[:_POOL], self.options.num_rows, self.options.row_length, self.dtype)
         self.pool = left + self.pool[_POOL:]
         return batch
 

@@ -131,7 +131,7 @@ def test_packed_mask_is_the_path_and_nothing_else() -> None:
     trunk.extend([10], end, 1.0)
     other = TrieDocument()
     other.extend([11, 12], -1, 1.0)
-    batch, left = pack([trunk, other], num_rows=1, row_length=10)
+    batch, left = pack([trunk, other], num_rows=1, row_length=10, dtype=torch.float32)
     assert not left and batch.num_tokens == 8
     seen = [{int(j) for j in torch.nonzero(batch.mask[0, 0, i] == 0)[:, 0]} for i in range(10)]
     assert seen == [{0}, {0, 1}, {0, 1, 2}, {0, 1, 3}, {0, 1, 3, 4}, {0, 1, 2, 5}, {6}, {6, 7}, {8}, {9}]
@@ -142,7 +142,7 @@ def test_packed_mask_is_the_path_and_nothing_else() -> None:
 def test_what_finds_no_room_is_given_back_and_too_long_is_refused() -> None:
     short = TrieDocument()
     short.extend([1] * 6, -1, 1.0)
-    _, left = pack([short, short, short], num_rows=1, row_length=12)
+    _, left = pack([short, short, short], num_rows=1, row_length=12, dtype=torch.float32)
     assert left == [short]
     with pytest.raises(ValueError, match="6 tokens, a row 5"):
-        pack([short], num_rows=1, row_length=5)
+        pack([short], num_rows=1, row_length=5, dtype=torch.float32)

@@ -1,0 +1,28 @@
+"""In which numbers a CPU should compute: bfloat16 without instructions for it is emulated, eight times slower than float32 on AVX2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_NATIVE = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
+
+
+def cpu_has_bfloat16(capabilities: Mapping[str, Any] | None = None) -> bool:
+    """Whether a CPU (None: this one) has instructions that multiply in bfloat16."""
+    if capabilities is None:
+        import torch
+
+        capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in _NATIVE)
+
+
+def own_dtype(config: Mapping[str, Any], on_cpu: bool) -> str:
+    """Returns what `dtype: auto` means for a model with this config.json: what it names, but float32 where a CPU lacks bfloat16.
+
+    "auto" where the config names nothing.
+    """
+    named = config.get("dtype") or config.get("torch_dtype")
+    if named == "bfloat16" and on_cpu and not cpu_has_bfloat16():
+        return "float32"
+    return named if isinstance(named, str) else "auto"
