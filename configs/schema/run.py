@@ -158,6 +158,11 @@ def _training_is_held_out(config: RunConfig) -> Iterator[str]:
             f"training.method ({training.method}) needs a set of questions and task.name is user; "
             "choose task=pocket, reasoning_gym, gsm8k or jsonl" + (", or set training.evaluate to 0" if training.method == "sft" else "")
         )
+    elif not isinstance(task, UserTaskConfig) and "split" not in type(task).model_fields:
+        yield (
+            f"task.name ({task.name}) has no option split, so nothing of it could be held out from training; "
+            "derive its options from _Dataset in configs/schema/task.py and give the task a field split, or choose another task"
+        )
     elif not isinstance(task, UserTaskConfig) and training.evaluate > 0 and task.split in ("train", None):
         yield (
             f"task.split ({task.split or 'null'}) must be test or validation in a training with an evaluation: "

@@ -6,6 +6,7 @@ A new source is one file of about 40 lines: a frozen dataclass whose fields are 
     @dataclass(frozen=True)
     class SumsTask:
         path: str
+        split: Split = "test"
         limit: int | None = None
         offset: int = 0
         name: ClassVar[str] = "sums"
@@ -13,14 +14,17 @@ A new source is one file of about 40 lines: a frozen dataclass whose fields are 
         def load(self) -> TaskData:
             return read_lines(self.path, self._question).cut(self.offset, self.limit)
 
-        def _question(self, line: int, text: str) -> Question:
-            question, equals, answer = text.partition(" = ")
+        def _question(self, line: int, text: str) -> Question | None:
+            question, equals, answer = text.rpartition(" = ")  # a question may hold " = ", too
             if not equals:
                 raise ValueError("has no ' = '")  # becomes a LineProblem; the other lines are kept
-            return Question(text=question, gold=answer, task=self.name, metadata={"line": line})
+            if split_of(question) != self.split:
+                return None
+            return Question(text=question, gold=answer, task=self.name, metadata={"line": line, "split": self.split})
 
 Then it gets one line in each of three tables: `graphs.tasks.registry.TASKS` (its name), `agents.answers.TASK_KINDS` (what its answers
-are) and `agents.answers.checker_for` (how they are checked); and its options in configs/schema/task.py.
+are) and `agents.answers.checker_for` (how they are checked); and its options in configs/schema/task.py, as a class derived from `_Dataset`
+(which brings split, limit and offset) and added to `TaskConfig`. A task without `split` can be asked and never trained on.
 """
 
 from __future__ import annotations

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from pydantic import ValidationError
 
-from configs import ConfigError, compose, from_mapping
+from configs import ConfigError, RunConfig, compose, from_mapping
+from configs.schema import GreedyConfig
+from configs.schema.base import Group
 
 TYPOS = {
     "search.beam_widht=4": ["search.beam_widht is no option", "did you mean search.beam_width?"],
@@ -118,6 +121,23 @@ def test_refusals_name_key_value_rule_and_way_out(words: tuple[str, ...], parts:
     assert len(message.splitlines()) <= 3
     assert "Traceback" not in message
     assert "pydantic" not in message
+
+
+class _SplitlessTask(Group):
+    name: Literal["sums"] = "sums"
+    limit: int | None = None
+
+
+class _RunWithSplitlessTask(RunConfig):
+    task: _SplitlessTask = _SplitlessTask()  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("method", ["grpo", "wheel"])
+def test_a_task_without_splits_is_asked_and_not_trained_on(method: str) -> None:
+    assert _RunWithSplitlessTask(search=GreedyConfig()).task.name == "sums"
+    for evaluate in (0, 5):
+        with pytest.raises(ValidationError, match=r"task\.name \(sums\) has no option split.*derive its options from _Dataset"):
+            _RunWithSplitlessTask.model_validate({"training": {"method": method, "evaluate": evaluate}})
 
 
 def test_all_mistakes_are_told_at_once() -> None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from agents.answers import checker_for
 from agents.families import FAMILIES, recognise_question
-from agents.nouns import BadDataError, Question, split_of
+from agents.nouns import BadDataError, split_of
 from configs.schema.task import Gsm8kTaskConfig, JsonlTaskConfig, PocketTaskConfig, ReasoningGymTaskConfig
-from graphs.tasks import TASKS, TaskData, load_task, make_task
-from graphs.tasks.base import read_lines
+from graphs.tasks import TASKS, TaskData, base, load_task, make_task
+from graphs.tasks.base import Task
 
 GYM = {"datasets": ("leg_counting", "chain_sum", "spell_backward"), "size": 30}
 
@@ -207,29 +208,25 @@ def test_gsm8k_without_a_hub_names_the_way_out(monkeypatch: pytest.MonkeyPatch) 
         load_task("gsm8k")
 
 
-@dataclass(frozen=True)
-class SumsTask:
-    """The task that graphs/tasks/base.py shows: one "QUESTION = ANSWER" per line."""
-
-    path: str
-    limit: int | None = None
-    offset: int = 0
-    name: ClassVar[str] = "sums"
-
-    def load(self) -> TaskData:
-        return read_lines(self.path, self._question).cut(self.offset, self.limit)
-
-    def _question(self, line: int, text: str) -> Question:
-        question, equals, answer = text.partition(" = ")
-        if not equals:
-            raise ValueError("has no ' = '")
-        return Question(text=question, gold=answer, task=self.name, metadata={"line": line})
+def documented_task() -> Callable[..., Task]:
+    """Returns the class of the docstring of graphs/tasks/base.py, as it stands there."""
+    lines = (base.__doc__ or "").splitlines()
+    first = next(number for number, line in enumerate(lines) if line.strip().startswith("@dataclass"))
+    last = max(number for number, line in enumerate(lines) if line.startswith("    "))
+    names = vars(base) | {"split_of": split_of, "__name__": __name__}
+    exec(textwrap.dedent("\n".join(lines[first : last + 1])), names)
+    task: Callable[..., Task] = names["SumsTask"]
+    return task
 
 
-def test_a_new_task_is_as_short_as_the_documentation_says(write: Write) -> None:
-    data = SumsTask(write(b"1 + 1 = 2", b"1 + 2", b"2 + 2 = 4"), offset=1).load()
-    assert [(question.text, question.gold) for question in data.questions] == [("2 + 2", "4")]
-    assert [str(problem) for problem in data.problems] == ["line 2 has no ' = '"]
+def test_the_documented_task_loads_what_it_says(write: Write) -> None:
+    questions = ["Solve 66 + 12 * c = 414 for c.", *(f"{number} + 1" for number in range(100))]
+    path = write(*(f"{question} = {29 if 'Solve' in question else question[:-4]}".encode() for question in questions), b"1 + 2")
+    found = {split: documented_task()(path, split=split).load() for split in base.SPLITS}
+    assert [str(problem) for problem in found["test"].problems] == ["line 102 has no ' = '"]
+    assert sorted(question.text for data in found.values() for question in data.questions) == sorted(questions)
+    assert all(split_of(question.text) == split for split, data in found.items() for question in data.questions)
+    assert "29" in {question.gold for question in found[split_of(questions[0])].questions if "Solve" in question.text}
 
 
 # --- generated
