@@ -216,7 +216,7 @@ async def check(state: State, runtime: Runtime[Context]) -> Go:
 async def record(state: State, runtime: Runtime[Context]) -> State:
     """Checks the answer where the right one is known, and hands the trace to its store."""
     resources, thinking = await _find(state, runtime)
-    correct = await resources.is_correct(thinking.question, state["answer"] if thinking.status == "answered" else None)
+    checked = await resources.check(thinking.question, state["answer"] if thinking.status == "answered" else None)
     trace = Trace(
         run=resources.run,
         sample=thinking.sample,
@@ -228,7 +228,8 @@ async def record(state: State, runtime: Runtime[Context]) -> State:
         status=thinking.status,
         answer=state["answer"],
         summary=state["summary"],
-        correct=correct,
+        correct=checked.correct,
+        check=checked.outcome,
         safety=tuple(thinking.safety),
         usage=dict(thinking.meter.spent.roles),
         seconds=thinking.meter.seconds,
@@ -241,7 +242,7 @@ async def record(state: State, runtime: Runtime[Context]) -> State:
     if resources.sink is not None:
         resources.sink(trace)
     usage = {role: dataclasses.asdict(spent) for role, spent in trace.usage.items()}
-    return {"correct": correct, "usage": usage, "nodes": len(thinking.tree), "seconds": trace.seconds}
+    return {"correct": checked.correct, "usage": usage, "nodes": len(thinking.tree), "seconds": trace.seconds}
 
 
 async def _propose(resources: Resources, thinking: Thinking, number: int, expansion: Expansion) -> Proposal:

@@ -23,7 +23,9 @@ class Tally:
     correct: Counter[str] = field(default_factory=Counter)
     """Right answers by group; the group "all" holds every question."""
     scored: Counter[str] = field(default_factory=Counter)
-    """Questions with a known right answer, by group."""
+    """Questions whose answer was compared with the right one, by group."""
+    unchecked: Counter[str] = field(default_factory=Counter)
+    """Answers that the checker could not compare with the right one, by its outcome; they are in no accuracy."""
     usage: UsageByRole = field(default_factory=UsageByRole)
     tree: Counter[str] = field(default_factory=Counter)
     """Sums of the trees' statistics, by their names."""
@@ -40,6 +42,8 @@ class Tally:
             for group in _groups(trace):
                 self.scored[group] += 1
                 self.correct[group] += trace.correct
+        if trace.is_unchecked:
+            self.unchecked[trace.check or "unknown"] += 1
         for role, usage in trace.usage.items():
             self.usage.add(role, usage)
         tree = ReasoningTree.replay(trace.question, trace.events)
@@ -65,6 +69,7 @@ class Tally:
             "questions": self.questions,
             "statuses": dict(self.statuses),
             "accuracy": {group: _as_json(Proportion(self.correct[group], self.scored[group])) for group in sorted(self.scored)},
+            "unchecked": dict(self.unchecked),
             "tokens_by_role": {
                 role: {"generated": usage.generated_tokens, "prompt": usage.prompt_tokens, "cached_prompt": usage.cached_prompt_tokens}
                 | {"calls": usage.calls}
@@ -96,6 +101,9 @@ def report(metrics: dict[str, Any], *, run: str, model: str, config_yaml: str) -
             low, high = share["interval"]
             lines.append(f"| {group} | {share['right']} | {share['of']} | {share['value']:.3f} | {low:.3f} to {high:.3f} |")
         lines.append("")
+    if metrics["unchecked"]:
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(metrics["unchecked"].items()))
+        lines += [f"Answers that could not be checked, and are in no accuracy: {outcomes}.", ""]
     lines += ["## Cost", "", "| role | generated tokens | prompt tokens | of these cached | calls |", "|---|---|---|---|---|"]
     for role, usage in metrics["tokens_by_role"].items():
         lines.append(f"| {role} | {usage['generated']} | {usage['prompt']} | {usage['cached_prompt']} | {usage['calls']} |")

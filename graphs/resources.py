@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from agents.answers import AnswerChecker, canonical, checker_for
+from agents.answers import AnswerChecker, CheckResult, canonical, checker_for
 from agents.calibration import Calibration
 from agents.critic import Critic, CriticSettings
 from agents.domain import Domain
@@ -67,15 +67,19 @@ class Resources:
         """Returns the search strategy; answers are counted in the canonical form of `task`."""
         return build_strategy(self.config, partial(canonical, task=task))
 
-    async def is_correct(self, question: Question, answer: str | None) -> bool | None:
-        """Returns what the exact checker says of an answer; None where there is no gold answer to compare with."""
+    async def check(self, question: Question, answer: str | None) -> CheckResult:
+        """Returns what the exact checker finds of an answer; `no_gold` where there is nothing to compare with, `wrong` without an answer."""
         if question.gold is None:
-            return None
+            return CheckResult("no_gold", "the question has no gold answer")
         if answer is None:
-            return False
+            return CheckResult("wrong", "there is no answer")
         if question.task not in self.checkers:
             self.checkers[question.task] = checker_for(question.task)
-        return (await self.checkers[question.task].check(question, answer)).correct
+        return await self.checkers[question.task].check(question, answer)
+
+    async def is_correct(self, question: Question, answer: str | None) -> bool | None:
+        """Returns whether an answer is right; None where that cannot be known (see `check`)."""
+        return (await self.check(question, answer)).correct
 
     async def close(self) -> None:
         """Ends the checkers' processes. Engines are closed by whoever opened them."""

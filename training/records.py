@@ -19,7 +19,7 @@ A journey is written as the pocket was pretrained: a wrong *answer* is proposed 
 separator, for a concluded thought has ended), and the step that follows a wrong turn opens with the factor `correct`, where the family has
 these openings. A thought whose last step lacks the end of the sequence gets it, so that a policy learns to stop.
 
-Only what is known to be right is learned: `correct` traces, or answered ones where nobody knows better. Source: O1 Replication Journey
+Only what is known to be right is learned: `correct` traces, or answered ones of questions without a gold answer. Source: O1 Replication Journey
 (arXiv:2410.18982), journey learning; masking of wrong steps: Physics of Language Models 2.2 (arXiv:2408.16293).
 """
 
@@ -76,7 +76,7 @@ class Records:
 
     rows: list[Record] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
-    """Reason to number of traces: wrong_answer, no_answer, decided_by_rule, too_long, repeated."""
+    """Reason to number of traces: wrong_answer, no_answer, unchecked, decided_by_rule, too_long, repeated."""
 
     @property
     def learned_tokens(self) -> int:
@@ -135,6 +135,8 @@ def _unusable(trace: Trace) -> str | None:
         return "no_answer"
     if trace.correct is False:
         return "wrong_answer"
+    if trace.is_unchecked:
+        return "unchecked"
     if any(record.decision != "comply" for record in trace.safety):
         return "decided_by_rule"  # what the user was told is not what the thought came to
     return None

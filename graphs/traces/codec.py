@@ -264,15 +264,16 @@ def _decoder_of_model(kind: type[BaseModel]) -> _Decode:
 
 def _decoder_of_dataclass(kind: Any) -> _Decode:
     fields = [(field.name, _decoder(_hints(kind)[field.name]), f".{field.name}") for field in dataclasses.fields(kind)]
-    names = [name for name, _, _ in fields]
+    names = {name for name, _, _ in fields}
+    required = {field.name for field in dataclasses.fields(kind) if not field.metadata.get("may_be_missing")}
 
     def decode(value: Any) -> Any:
         if type(value) is not dict:
             raise _Misfit(f"{type(value).__name__} where an object belongs")
-        if value.keys() != set(names):
-            missing, unknown = sorted(set(names) - value.keys()), sorted(value.keys() - set(names))
+        if not required <= value.keys() <= names:
+            missing, unknown = sorted(required - value.keys()), sorted(value.keys() - names)
             raise _Misfit(f"a {kind.__name__} without {missing} and with unknown {unknown}")
-        return kind(*[_inside(item, value[name], way) for name, item, way in fields])
+        return kind(**{name: _inside(item, value[name], way) for name, item, way in fields if name in value})
 
     return decode
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from agents.answers import CheckOutcome
 from agents.engines.base import EngineInfo
 from agents.nouns import Question, Usage
 from graphs.thought.long_thought import LongThought
 from graphs.tree import Event, Status
 
 SCHEMA_VERSION = 1
-"""Raised whenever a stored trace would be read differently; the codec refuses what it does not know."""
+"""Raised whenever a stored trace would be read differently; the codec refuses what it does not know. A field that was only added has a
+default and `_ADDED`: older traces, which lack it, are read with the default."""
+
+_ADDED = {"may_be_missing": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Trace:
     answer: str | None
     summary: str
     correct: bool | None
-    """What the exact checker said; None where there is no gold answer."""
+    """What the exact checker said; None where there is no gold answer, and where the checker could not say (see `is_unchecked`)."""
     safety: tuple[SafetyRecord, ...]
     usage: dict[str, Usage]
     """Tokens and calls by role."""
@@ -55,3 +59,10 @@ class Trace:
     versions: dict[str, str] = field(default_factory=dict)
     """Versions of the packages that decide results."""
     schema_version: int = SCHEMA_VERSION
+    check: CheckOutcome | None = field(default=None, metadata=_ADDED)
+    """How the checker came to `correct`; None in traces of before this was kept."""
+
+    @property
+    def is_unchecked(self) -> bool:
+        """Whether the right answer is known and the checker could not compare with it: it timed out or failed."""
+        return self.correct is None and self.question.gold is not None

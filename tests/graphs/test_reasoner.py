@@ -12,11 +12,13 @@ from uuid import uuid4
 import pytest
 from langgraph.types import StreamMode
 
+from agents.answers import CheckResult
 from agents.nouns import EngineDiedError, Question
 from agents.summarizer import Summary
 from configs import compose
 from graphs import Context, graph
 from graphs.reasoner import Answer, Progress, think
+from graphs.report import Tally, report
 from graphs.resources import Resources, build_resources, forget, register
 from graphs.state import OutputState
 from graphs.thought.derive import derive_shortcut
@@ -133,6 +135,25 @@ async def test_a_thought_that_fills_the_context_ends_defined() -> None:
         answer = await think(Question(text=QUESTIONS[1]), key)
     assert answer.status in ("answered", "no_answer")
     assert traces[0].status == answer.status
+
+
+class _BrokenChecker:
+    async def check(self, question: Question, answer: str) -> CheckResult:
+        return CheckResult("timed_out", "killed after 5 s")
+
+    async def close(self) -> None:
+        """Has nothing to end."""
+
+
+async def test_an_answer_that_could_not_be_checked_is_counted_and_in_no_accuracy() -> None:
+    async with resources_for("search=greedy") as (key, traces, resources):
+        resources.checkers["pocket"] = _BrokenChecker()
+        await asyncio.gather(*(think(Question(text=text, gold=gold, task="pocket"), key) for text, gold in zip(QUESTIONS, "1234", strict=False)))
+        await think(Question(text=QUESTIONS[4]), key)
+    assert sorted(str(trace.check) for trace in traces) == ["no_gold", *["timed_out"] * 4]
+    metrics = Tally().add_all(traces).metrics(seconds=None)
+    assert metrics["unchecked"] == {"timed_out": 4} and metrics["accuracy"] == {}
+    assert "in no accuracy: 4 timed_out" in report(metrics, run="r", model="m", config_yaml="")
 
 
 @pytest.mark.parametrize("text", ["", "   \n"])

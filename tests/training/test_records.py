@@ -177,12 +177,14 @@ def test_what_is_not_right_is_left_out_and_counted(question: Question, prompts: 
             trace_of(question, events, len(chain), prompts, correct=False),
             trace_of(question, events, None, prompts, correct=False),
             dataclasses.replace(right, safety=(SafetyRecord("safe_completion", "some-rule", "after_thinking"),)),
-            trace_of(question, events, len(chain), prompts, correct=None),
+            dataclasses.replace(right, correct=None, check="timed_out"),
         ],
         prompts,
     )
     assert len(found.rows) == 1
-    assert found.left_out == {"repeated": 2, "wrong_answer": 1, "no_answer": 1, "decided_by_rule": 1}
+    assert found.left_out == {"repeated": 1, "wrong_answer": 1, "no_answer": 1, "decided_by_rule": 1, "unchecked": 1}
+    nobody_knows = question.model_copy(update={"gold": None})
+    assert len(make([dataclasses.replace(right, question=nobody_knows, correct=None, check="no_gold")], prompts).rows) == 1
     assert make([right], prompts, max_length=len(found.rows[0].input_ids)).left_out == {}
     assert make([right], prompts, max_length=len(found.rows[0].input_ids) - 1).left_out == {"too_long": 1}
     assert found.learned_tokens == sum(label != IGNORED for label in found.rows[0].labels)

@@ -135,6 +135,13 @@ def test_damage_is_refused_with_its_place(data: dict[str, Any], message: str) ->
     assert "secret" not in str(caught.value)
 
 
+def test_a_trace_of_before_a_field_was_added_is_read_with_its_default() -> None:
+    kept = dataclasses.replace(EVERY_EVENT, check="timed_out", correct=None)
+    assert CODEC.loads(CODEC.dumps(kept)) == kept
+    older = json.dumps(damaged("check", value=...)).encode()
+    assert CODEC.loads(zlib.compress(older)) == EVERY_EVENT
+
+
 @pytest.mark.parametrize("blob", [b"", b"secret", zlib.compress(b"{secret"), CODEC.dumps(EVERY_EVENT)[:-9], zlib.compress(b"[1]")])
 def test_bytes_that_are_no_trace_are_refused(blob: bytes) -> None:
     with pytest.raises(BadTraceError) as caught:
