@@ -44,6 +44,19 @@ def read(folder: Path, group: str | None = None) -> dict[str, Trace]:
     return traces
 
 
+def names(folders: Sequence[Path]) -> list[str]:
+    """Returns a name for each run: its folder's, or the whole path where two folders have one name.
+
+    Raises:
+        BadDataError: a folder is named twice.
+    """
+    resolved = [folder.resolve() for folder in folders]
+    if twice := next((folder for number, folder in enumerate(resolved) if folder in resolved[:number]), None):
+        raise BadDataError(f"{twice} is named twice; compare it with another run")
+    found = [folder.name for folder in resolved]
+    return found if len(set(found)) == len(found) else [str(folder) for folder in folders]
+
+
 def compare(runs: dict[str, dict[str, Trace]]) -> list[dict[str, Any]]:
     """Returns one row per run, over the questions that all of them were asked.
 
@@ -98,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--group", help='only this family ("locks"), or this level of it ("locks level 3")')
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args(argv)
-    rows = compare({folder.name: read(folder, arguments.group) for folder in arguments.runs})
+    rows = compare(dict(zip(names(arguments.runs), (read(folder, arguments.group) for folder in arguments.runs), strict=True)))
     print(json.dumps(rows) if arguments.json else table(rows))
     return 0
 

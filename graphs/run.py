@@ -23,11 +23,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from agents.engines import loop
 from agents.nouns import EngineError, LongthoughtError, Question
-from configs import RunConfig, compose, config_hash, difference, from_yaml, sweep, to_yaml
+from configs import RunConfig, compose, config_hash, sweep, to_yaml
 from configs.cli import add_override_arguments, parse, split_overrides
 from graphs.reasoner import Answer, Reasoner, think
 from graphs.report import Tally, report
-from graphs.tasks import TaskData, load_task
+from graphs.tasks import load_task
 from graphs.terminal import FAILED, console, guarded, starting
 from graphs.traces.store import TraceStore
 
@@ -38,7 +38,7 @@ class Outcome:
 
     answered: int = 0
     failed: dict[str, str] = field(default_factory=dict)
-    """Question hash (and sample) to reason."""
+    """"QUESTION_HASH/SAMPLE" to reason."""
 
 
 async def run_questions(
@@ -67,7 +67,7 @@ async def run_questions(
             except EngineError:
                 raise
             except (LongthoughtError, ValueError) as error:
-                outcome.failed[question.hash] = str(error)
+                outcome.failed[f"{question.hash}/{sample}"] = str(error)
                 continue
             outcome.answered += 1
             if on_answer is not None:
@@ -87,10 +87,10 @@ def run(config: RunConfig) -> tuple[Path, dict[str, Any], Outcome]:
     """Carries out one run and returns its directory, its metrics and what could not be asked."""
     name = config.run.name or f"{datetime.now():%Y%m%d-%H%M%S}-{config.task.name}-{config.search.strategy}"
     folder = config.run.output_dir / name
-    data = load(config)
+    data = load_task(config.task.name, **config.task.model_dump(exclude={"name"}))
     for problem in data.problems:
         console.print(f"warning: {problem}", style="yellow", markup=False, soft_wrap=True)
-    with TraceStore.open(folder, config_hash=config_hash(config), config_json=to_yaml(config), differences=_differences) as store:
+    with TraceStore.open(folder, config_hash=config_hash(config), config_yaml=to_yaml(config)) as store:
         (folder / "config.yaml").write_text(to_yaml(config))
         finished = store.finished()
         missing = [question for question in data.questions if (question.hash, 0) not in finished]
@@ -102,17 +102,6 @@ def run(config: RunConfig) -> tuple[Path, dict[str, Any], Outcome]:
     engine = config.engine_of("policy")
     (folder / "report.md").write_text(report(metrics, run=name, model=str(engine.options().get("model")), config_yaml=to_yaml(config)))
     return folder, metrics, outcome
-
-
-def _differences(stored: str, new: str) -> list[str]:
-    return difference(from_yaml(stored), from_yaml(new))
-
-
-def load(config: RunConfig) -> TaskData:
-    """Loads the questions that `config.task` describes; of two equal questions the second is left out, as a run asks each once."""
-    data = load_task(config.task.name, **config.task.model_dump(exclude={"name"}))
-    unique = list({question.hash: question for question in data.questions}.values())
-    return TaskData(unique, data.problems)
 
 
 def _ask(config: RunConfig, questions: Sequence[Question], store: TraceStore, name: str) -> tuple[float, Outcome]:

@@ -22,7 +22,7 @@ from typing import Any
 
 from agents.engines import loop
 from agents.nouns import BadDataError, LongthoughtError, Question
-from configs import RunConfig, config_hash, difference, from_yaml, to_yaml
+from configs import RunConfig, config_hash, to_yaml
 from configs.schema.task import Gsm8kTaskConfig, UserTaskConfig
 from configs.schema.training import GrpoTrainingConfig, SftTrainingConfig, WheelTrainingConfig
 from graphs.reasoner import Reasoner
@@ -67,7 +67,7 @@ class Wheel:
             ValueError, LongthoughtError: a phase cannot be done; what was finished before stays.
         """
         text = to_yaml(self.config)
-        with TraceStore.open(self.folder, config_hash=config_hash(self.config), config_json=text, differences=_differences) as store:
+        with TraceStore.open(self.folder, config_hash=config_hash(self.config), config_yaml=text) as store:
             (self.folder / "config.yaml").write_text(text)
             if any(self.phases.result(name) is None for name in self.names()):
                 self._turn(store)
@@ -249,7 +249,3 @@ def load_training(config: RunConfig) -> list[Question]:
 def evaluation(result: dict[str, Any]) -> Evaluation:
     """Returns the evaluation that a finished phase holds."""
     return Evaluation.from_json({name: value for name, value in result.items() if name != "publication"})
-
-
-def _differences(stored: str, new: str) -> list[str]:
-    return difference(from_yaml(stored), from_yaml(new))

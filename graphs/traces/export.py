@@ -16,7 +16,7 @@ from typing import Any
 
 from graphs.thought.markup import render
 from graphs.traces.codec import AuditCodec
-from graphs.traces.store import TraceStore
+from graphs.traces.store import VISIBLE, TraceStore
 
 _ROWS_PER_GROUP = 500
 
@@ -74,8 +74,7 @@ def _write_parquet(rows: Iterator[dict[str, Any]], path: Path, reveal: bool) -> 
     counts = ("prompt_tokens", "cached_prompt_tokens", "generated_tokens", "calls")
     usage = pa.list_(pa.struct([("role", text), *((name, number) for name in counts)]))
     kinds = {"sample": number, "correct": pa.bool_(), "usage": usage, "seconds": pa.float64()}
-    names = ["run", "question_hash", "sample", "task", "question", "status", "answer", "correct", "summary", "usage", "seconds"]
-    schema = pa.schema([(name, kinds.get(name, text)) for name in [*names, *(["thought", "trace"] if reveal else [])]])
+    schema = pa.schema([(name, kinds.get(name, text)) for name in [*VISIBLE, *(["thought", "trace"] if reveal else [])]])
     count = 0
     with pq.ParquetWriter(path, schema) as writer:
         group: list[dict[str, Any]] = []

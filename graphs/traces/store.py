@@ -1,7 +1,7 @@
 """The store of a run on one machine: an SQLite file that a killed process leaves whole.
 
-    with TraceStore.open(run_dir, config_hash=hash, config_json=json) as store:
-        if not store.has(question.hash, sample=0):
+    with TraceStore.open(run_dir, config_hash=config_hash(config), config_yaml=to_yaml(config)) as store:
+        if (question.hash, 0) not in store.finished():
             store.record(trace)
 
 Durability. The database is in WAL mode with `synchronous=NORMAL`: a commit is one write to the log and no fsync (about 0.1 ms beside 0.7 ms
@@ -23,19 +23,17 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from agents.nouns import BadTraceError, RunConflictError, Usage
+from configs import ConfigError, difference, from_yaml
 from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import SCHEMA_VERSION, Trace
 
 FILE_NAME = "traces.sqlite"
-
-Difference = Callable[[str, str], Sequence[str]]
-"""Takes the stored and the new configuration as JSON, returns lines that say what differs."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, config_hash TEXT NOT NULL, config TEXT NOT NULL, schema_version INTEGER NOT NULL);
@@ -46,18 +44,8 @@ CREATE TABLE IF NOT EXISTS traces (
     PRIMARY KEY (run, question_hash, sample)
 );
 """
-_VISIBLE = ("run", "question_hash", "sample", "task", "question", "status", "answer", "correct", "summary", "usage", "seconds")
-
-
-def config_differences(stored: str, new: str) -> list[str]:
-    """Returns one line for each dotted key whose value differs between two configurations in JSON."""
-    old_values, new_values = _flat(json.loads(stored)), _flat(json.loads(new))
-    missing = "(not there)"
-    return [
-        f"{key}: {old_values.get(key, missing)} in the run, {new_values.get(key, missing)} now"
-        for key in sorted(old_values.keys() | new_values.keys())
-        if old_values.get(key, missing) != new_values.get(key, missing)
-    ]
+VISIBLE = ("run", "question_hash", "sample", "task", "question", "status", "answer", "correct", "summary", "usage", "seconds")
+"""Columns that a user may see."""
 
 
 class TraceStore:
@@ -75,11 +63,10 @@ class TraceStore:
         self._codec = AuditCodec()
 
     @classmethod
-    def open(cls, run_dir: Path | str, *, config_hash: str, config_json: str, differences: Difference = config_differences) -> TraceStore:
+    def open(cls, run_dir: Path | str, *, config_hash: str, config_yaml: str) -> TraceStore:
         """Opens the store of the run `run_dir` (its name is the folder's) for writing, or makes it.
 
-        `config_json` is kept beside the traces. `differences` is called with the stored and the new one where the hashes differ, so it may
-        be any text that the caller's `differences` reads.
+        `config_yaml` is kept beside the traces; where the hashes differ, the error says in which options the two do.
 
         Raises:
             RunConflictError: the run was begun with another configuration, or another process is writing to it.
@@ -92,7 +79,7 @@ class TraceStore:
         try:
             connection = _connect(path, read_only=False)
             try:
-                _begin_or_resume(connection, path, run, config_hash, config_json, differences)
+                _begin_or_resume(connection, path, run, config_hash, config_yaml)
             except BaseException:
                 connection.close()
                 raise
@@ -137,16 +124,12 @@ class TraceStore:
         self.close()
 
     @property
-    def config_json(self) -> str:
+    def config_yaml(self) -> str:
         """The configuration that the run was begun with."""
         return str(self._rows("SELECT config FROM runs")[0][0])
 
     def __len__(self) -> int:
         return int(self._rows("SELECT count(*) FROM traces")[0][0])
-
-    def has(self, question_hash: str, sample: int) -> bool:
-        """Whether this sample of this question was recorded."""
-        return bool(self._rows("SELECT 1 FROM traces WHERE run = ? AND question_hash = ? AND sample = ?", self.run, question_hash, sample))
 
     def finished(self) -> set[tuple[str, int]]:
         """Returns the (question hash, sample) pairs that were recorded: what a resumed run leaves out."""
@@ -178,7 +161,7 @@ class TraceStore:
                 self._connection.execute(f"INSERT INTO traces VALUES ({', '.join('?' * len(row))})", row)
         except sqlite3.IntegrityError:
             raise ValueError(
-                f"sample {trace.sample} of question {trace.question.hash} was recorded before and is never overwritten; ask `has` first"
+                f"sample {trace.sample} of question {trace.question.hash} was recorded before and is never overwritten; leave out what `finished` names"
             ) from None
 
     def get(self, question_hash: str, sample: int) -> Trace:
@@ -211,8 +194,8 @@ class TraceStore:
         Keys: run, question_hash, sample, task, question, status, answer, correct, summary, usage (a list with an entry for each role),
         seconds.
         """
-        for row in self._rows(f"SELECT {', '.join(_VISIBLE)} FROM traces ORDER BY question_hash, sample"):
-            values = dict(zip(_VISIBLE, row, strict=True))
+        for row in self._rows(f"SELECT {', '.join(VISIBLE)} FROM traces ORDER BY question_hash, sample"):
+            values = dict(zip(VISIBLE, row, strict=True))
             values["correct"] = None if values["correct"] is None else bool(values["correct"])
             names = Usage.__dataclass_fields__
             values["usage"] = [
@@ -264,20 +247,18 @@ def _lock_for_writing(path: Path) -> IO[str]:
     return lock
 
 
-def _begin_or_resume(
-    connection: sqlite3.Connection, path: Path, run: str, config_hash: str, config_json: str, differences: Difference
-) -> None:
+def _begin_or_resume(connection: sqlite3.Connection, path: Path, run: str, config_hash: str, config_yaml: str) -> None:
     rows = _query(connection, path, "SELECT run, config_hash, config, schema_version FROM runs")
     if not rows:
         with connection:
-            connection.execute("INSERT INTO runs VALUES (?, ?, ?, ?)", (run, config_hash, config_json, SCHEMA_VERSION))
+            connection.execute("INSERT INTO runs VALUES (?, ?, ?, ?)", (run, config_hash, config_yaml, SCHEMA_VERSION))
         return
-    stored_run, stored_hash, stored_json, schema_version = rows[0]
+    stored_run, stored_hash, stored_yaml, schema_version = rows[0]
     _check_schema_version(path, schema_version)
     if stored_run != run:
         raise RunConflictError(f"{path} is the store of run {stored_run!r}; name the folder so again, or choose another run name")
     if stored_hash != config_hash:
-        lines = "\n".join(f"  {line}" for line in differences(stored_json, config_json))
+        lines = "\n".join(f"  {line}" for line in _differences(stored_yaml, config_yaml))
         raise RunConflictError(
             f"run {run!r} was begun with another configuration:\n{lines}\n"
             "go back to its configuration to resume it, or choose another run name"
@@ -291,11 +272,11 @@ def _check_schema_version(path: Path, version: int) -> None:
         )
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, str]:
-    if isinstance(value, dict) and value:
-        entries = [_flat(entry, f"{prefix}.{key}" if prefix else str(key)) for key, entry in value.items()]
-        return {key: entry for part in entries for key, entry in part.items()}
-    return {prefix: json.dumps(value)}
+def _differences(stored: str, new: str) -> list[str]:
+    try:
+        return difference(from_yaml(stored), from_yaml(new))
+    except ConfigError as error:  # written by another version, whose options were others
+        return [f"it cannot be read by this version of longthought: {error}"]
 
 
 def _utf8(text: str) -> str:

@@ -125,6 +125,17 @@ def test_runs_are_compared_on_the_same_questions(tmp_path: Path, capsys: pytest.
     assert guarded(lambda: compare.main([str(tmp_path / "nowhere")])) == WRONG
 
 
+def test_compared_runs_whose_folders_have_one_name_stay_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for place, search in (("here", "greedy"), ("there", "best_of_n")):
+        assert run.main([*run_options(tmp_path / place, "task.limit=2"), f"search={search}"]) == 0
+    folders = [str(tmp_path / place / "first") for place in ("here", "there")]
+    capsys.readouterr()
+    assert compare.main([*folders, "--json"]) == 0
+    assert [row["run"] for row in json.loads(capsys.readouterr().out)] == folders
+    assert guarded(lambda: compare.main([folders[0], f"{folders[0]}/../first"])) == WRONG
+    assert "named twice" in capsys.readouterr().err
+
+
 def test_export_reads_back_and_hides_the_thought_unless_asked(tmp_path: Path) -> None:
     assert run.main(run_options(tmp_path, "task.limit=3")) == 0
     for name, arguments in (("plain", []), ("audit", ["--reveal"])):

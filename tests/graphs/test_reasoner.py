@@ -20,6 +20,7 @@ from graphs import Context, graph
 from graphs.reasoner import Answer, Progress, think
 from graphs.report import Tally, report
 from graphs.resources import Resources, build_resources, forget, register
+from graphs.run import run_questions
 from graphs.state import OutputState
 from graphs.thought.derive import derive_shortcut
 from graphs.traces.codec import AuditCodec
@@ -135,6 +136,13 @@ async def test_a_thought_that_fills_the_context_ends_defined() -> None:
         answer = await think(Question(text=QUESTIONS[1]), key)
     assert answer.status in ("answered", "no_answer")
     assert traces[0].status == answer.status
+
+
+async def test_a_question_that_cannot_be_asked_is_named_with_its_sample() -> None:
+    empty = Question(text="")
+    async with resources_for() as (key, _, _):
+        outcome = await run_questions([empty], key, concurrency=1, sample=2)
+    assert list(outcome.failed) == [f"{empty.hash}/2"]
 
 
 class _BrokenChecker:

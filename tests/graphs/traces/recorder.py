@@ -15,10 +15,10 @@ from tests.graphs.traces.samples import ordinary_trace
 
 
 def main(run_dir: Path) -> None:
-    with TraceStore.open(run_dir, config_hash="c0ffee", config_json="{}") as store:
+    with TraceStore.open(run_dir, config_hash="c0ffee", config_yaml="{}") as store:
         for index in count():
             trace = replace(ordinary_trace(index), run=run_dir.name)
-            if not store.has(trace.question.hash, trace.sample):
+            if (trace.question.hash, trace.sample) not in store.finished():
                 store.record(trace)
                 print(index, flush=True)
 

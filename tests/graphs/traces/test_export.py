@@ -20,7 +20,7 @@ SUFFIXES = ("jsonl", "parquet")
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[TraceStore]:
-    with TraceStore.open(tmp_path / "first", config_hash="c0ffee", config_json="{}") as store:
+    with TraceStore.open(tmp_path / "first", config_hash="c0ffee", config_yaml="{}") as store:
         for index in range(3):
             store.record(
                 replace(ordinary_trace(index, num_nodes=6), correct=None if index == 1 else True, answer=None if index == 1 else "5")
@@ -55,7 +55,7 @@ def test_a_revealed_export_holds_the_whole_trace(store: TraceStore, tmp_path: Pa
 
 def test_an_empty_run_is_refused(tmp_path: Path) -> None:
     with (
-        TraceStore.open(tmp_path / "first", config_hash="c0ffee", config_json="{}") as store,
+        TraceStore.open(tmp_path / "first", config_hash="c0ffee", config_yaml="{}") as store,
         pytest.raises(ValueError, match="run 'first' holds no trace yet"),
     ):
         export(store, tmp_path / "out.parquet")
