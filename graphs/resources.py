@@ -20,6 +20,7 @@ from agents.critic import Critic, CriticSettings
 from agents.domain import Domain
 from agents.engines.base import Generator
 from agents.engines.build import open_engines
+from agents.engines.weights import hash_text
 from agents.nouns import Question
 from agents.policy import Policy, PolicySettings
 from agents.prompts import PromptFamily, Prompts
@@ -61,6 +62,8 @@ class Resources:
     checkers: dict[str, AnswerChecker] = field(default_factory=dict)
     """Checkers of answers by task, made when a task's first answer comes."""
     config_hash: str = ""
+    contents: dict[str, str] = field(default_factory=dict)
+    """Hashes of what the configuration only names: weights by role, safety rules, the critic's calibration."""
     versions: dict[str, str] = field(default_factory=dict)
 
     def strategy(self, task: str) -> Strategy:
@@ -152,6 +155,12 @@ def build_resources(config: RunConfig, engines: dict[str, Generator], *, sink: S
         SummarizerSettings(config.summarizer.kind, config.summarizer.max_characters, config.summarizer.max_tokens),
     )
     rules = DEFAULT_RULES if config.safety.rules == "default" else Path(config.safety.rules)
+    safety = SafetyChecker.load(rules) if config.safety.enabled else None
+    contents = {f"weights of the {role}": engine.info.model_hash for role, engine in engines.items()}
+    if safety is not None:
+        contents["safety.rules"] = hash_text(repr(safety.rules))
+    if critic is not None:
+        contents["critic.calibration"] = hash_text(repr(critic.calibration))
     return Resources(
         config=config,
         engine=engine,
@@ -159,11 +168,12 @@ def build_resources(config: RunConfig, engines: dict[str, Generator], *, sink: S
         critic=critic,
         reflector=reflector,
         summarizer=summarizer,
-        safety=SafetyChecker.load(rules) if config.safety.enabled else None,
+        safety=safety,
         domain=domain,
         sink=sink,
         run=run,
         config_hash=config_hash(config),
+        contents=contents,
         versions=_versions(),
     )
 

@@ -27,6 +27,8 @@ from configs import RunConfig, compose, config_hash, sweep, to_yaml
 from configs.cli import add_override_arguments, parse, split_overrides
 from graphs.reasoner import Answer, Reasoner, think
 from graphs.report import Tally, report
+from graphs.resources import find_resources
+from graphs.state import Context
 from graphs.tasks import load_task
 from graphs.terminal import FAILED, console, guarded, starting
 from graphs.traces.store import TraceStore
@@ -109,6 +111,7 @@ def _ask(config: RunConfig, questions: Sequence[Question], store: TraceStore, na
     with starting(config):
         reasoner.__enter__()
     try:
+        store.hold_to(loop.run(find_resources(Context(resources=reasoner.key))).contents)
         with _Bar(len(questions), shown=config.run.show_progress) as bar:
             start = time.monotonic()
             work = run_questions(questions, reasoner.key, concurrency=config.run.concurrency, on_answer=bar.advance)

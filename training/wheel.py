@@ -95,6 +95,7 @@ class Wheel:
             reasoner.__enter__()
         try:
             resources = loop.run(find_resources(Context(resources=reasoner.key)))
+            store.hold_to(resources.contents)
             if self.training.publish:
                 require_publisher(resources.engine)
             self._served = base = base_folder(resources.engine.info.model)

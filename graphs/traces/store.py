@@ -23,7 +23,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -37,6 +37,7 @@ FILE_NAME = "traces.sqlite"
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, config_hash TEXT NOT NULL, config TEXT NOT NULL, schema_version INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS contents (name TEXT PRIMARY KEY, hash TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS traces (
     run TEXT NOT NULL REFERENCES runs, question_hash TEXT NOT NULL, sample INTEGER NOT NULL,
     task TEXT NOT NULL, question TEXT NOT NULL, status TEXT NOT NULL, answer TEXT, correct INTEGER, summary TEXT NOT NULL,
@@ -134,6 +135,22 @@ class TraceStore:
     def finished(self) -> set[tuple[str, int]]:
         """Returns the (question hash, sample) pairs that were recorded: what a resumed run leaves out."""
         return {(question_hash, sample) for question_hash, sample in self._rows("SELECT question_hash, sample FROM traces")}
+
+    def hold_to(self, contents: Mapping[str, str]) -> None:
+        """Keeps the hashes of what the configuration only names (weights, rules, calibrations), and holds a resumed run to them.
+
+        Raises:
+            RunConflictError: the run was begun with other contents under the same names; nothing is kept.
+        """
+        kept = dict(self._rows("SELECT name, hash FROM contents"))
+        lines = [f"  {name}: {kept[name]} in the run, {found} now" for name, found in contents.items() if kept.get(name, found) != found]
+        if lines:
+            raise RunConflictError(
+                f"run {self.run!r} was begun with other contents under the same names (hashes):\n" + "\n".join(lines) + "\n"
+                "a run is of one model and one set of files; put the old ones back to resume it, or choose another run name"
+            )
+        with self._mutex, self._connection:
+            self._connection.executemany("INSERT OR IGNORE INTO contents VALUES (?, ?)", contents.items())
 
     def record(self, trace: Trace) -> None:
         """Stores a trace; when it returns, no death of the process loses it. A trace is recorded once and never changed.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.safety import DEFAULT_RULES
 from graphs import ask, chat, compare, export, run
 from graphs.terminal import INTERRUPTED, WRONG, guarded
 from graphs.traces.store import TraceStore
@@ -96,6 +97,27 @@ def test_a_run_under_the_same_name_with_other_options_is_refused(tmp_path: Path,
     assert "search.max_children" in capsys.readouterr().err
     with TraceStore.read(tmp_path / "first") as store:
         assert len(store) == 2
+
+
+def test_a_run_whose_rules_or_calibration_were_rewritten_is_not_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules, calibration = tmp_path / "rules.yaml", tmp_path / "calibration.json"
+    rules.write_text(DEFAULT_RULES.read_text())
+    calibration.write_text('{"working": {"*": {"a": 1.0, "b": 0.0}}}')
+    file = tmp_path / "questions.jsonl"
+    file.write_text('{"question": "Compute 2 + 3.", "answer": "5"}\n')
+    words = [*SCRIPTED, "task=jsonl", f"task.path={file}", f"run.output_dir={tmp_path}", "run=held"]
+    words += [f"safety.rules={rules}", f"critic.calibration={calibration}"]
+    assert run.main(words) == 0
+    with file.open("a") as lines:
+        lines.write('{"question": "Compute 9 - 4.", "answer": "5"}\n')
+    for changed in (rules, calibration):
+        before = changed.read_text()
+        changed.write_text(before.replace("1.0", "2.0").replace("reply: ", "reply: Well. ", 1))
+        assert guarded(lambda: run.main(words)) == WRONG
+        error = capsys.readouterr().err
+        assert {rules: "safety.rules", calibration: "critic.calibration"}[changed] in error and "choose another run name" in error
+        changed.write_text(before)
+    assert run.main(words) == 0, "with the old contents it goes on"
 
 
 def test_malformed_lines_are_named_and_the_rest_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

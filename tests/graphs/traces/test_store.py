@@ -96,6 +96,16 @@ def test_a_configuration_of_another_version_is_refused_like_another_configuratio
         open_store(run_dir, "bad", YAML.replace("num_samples", "num_smaples"))
 
 
+def test_a_run_is_held_to_the_contents_that_it_was_begun_with(store: TraceStore, run_dir: Path) -> None:
+    store.hold_to({"weights of the policy": "aaaa", "safety.rules": "bbbb"})
+    store.close()
+    with open_store(run_dir) as resumed:
+        resumed.hold_to({"weights of the policy": "aaaa", "safety.rules": "bbbb"})
+        with pytest.raises(RunConflictError, match=r"weights of the policy: aaaa in the run, cccc now\nput the old|weights.*\n.*put the old"):
+            resumed.hold_to({"weights of the policy": "cccc", "safety.rules": "bbbb", "critic.calibration": "none"})
+        resumed.hold_to({"critic.calibration": "dddd"})  # the refused call has left nothing behind
+
+
 def test_one_process_writes_and_others_read_meanwhile(store: TraceStore, run_dir: Path) -> None:
     with pytest.raises(RunConflictError, match="another process is writing to run 'first'"):
         open_store(run_dir)
