@@ -78,7 +78,7 @@ class OpenaiEngineConfig(_Engine):
 
     kind: Literal["openai"] = "openai"
     """An OpenAI-compatible server."""
-    base_url: str | tuple[str, ...] = Field("http://127.0.0.1:8000/v1", min_length=1)
+    base_url: Annotated[str | tuple[str, ...], OPERATIONAL] = Field("http://127.0.0.1:8000/v1", min_length=1)
     """Address of the server, or a list with one address per replica; the least busy replica gets the request."""
     model: str | None = None
     """Model name that the server knows; null: the first one that it lists."""

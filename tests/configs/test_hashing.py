@@ -26,6 +26,12 @@ def test_how_a_run_is_carried_out_stays_out_of_the_hash(word: str) -> None:
     assert difference(compose(), compose([word])) == []
 
 
+def test_a_server_may_be_started_again_at_another_address() -> None:
+    one, other = (compose(["engine=openai", f"engine.base_url=http://127.0.0.1:{port}/v1"]) for port in (8000, 8001))
+    assert config_hash(one) == config_hash(other)
+    assert one.engine != other.engine, "and two roles at two addresses have two engines"
+
+
 @pytest.mark.parametrize(
     "word", ["run.seed=1", "search.beam_width=2", "engine.model=me/my-pocket", "policy.engine=null", "task.limit=5", "budget=low"]
 )
