@@ -15,13 +15,8 @@ from agents.nouns import Question
 class MathChecker:
     """Checks with math-verify in `size` child processes, each check within `timeout_s` seconds."""
 
-    def __init__(self, *, size: int = 2, timeout_s: float = 5.0, function: str = "agents.answers.math_worker:run") -> None:
+    def __init__(self, *, size: int = 2, timeout_s: float = 5.0, function: str = "agents.answers.math_worker:equivalent") -> None:
         self.pool = ProcessPool(function, size=size, timeout_s=timeout_s)
-
-    @property
-    def killed(self) -> int:
-        """How many checks were killed at their time limit."""
-        return self.pool.killed
 
     async def check(self, question: Question, answer: str) -> CheckResult:
         """Returns whether `answer` is mathematically equal to the gold answer."""
@@ -37,23 +32,12 @@ class MathChecker:
             return CheckResult("correct" if same else "wrong", result.reason)
         expressions = [_expression(text, is_number) for text in (gold, answer)]
         try:
-            equal = await self.pool.call("equivalent", *expressions)
+            equal = await self.pool.call(*expressions)
         except CallTimedOutError as error:
             return CheckResult("timed_out", f"math-verify was {error}")
         except CallFailedError as error:
             return CheckResult("failed", f"math-verify failed: {error}")
         return CheckResult("correct", "math-verify: equal to the gold answer") if equal else result
-
-    async def canonical(self, answer: str) -> str:
-        """Returns a form in which `\\sqrt{8}` and `2\\sqrt{2}` are one vote: sympy's, or the textual one where that fails."""
-        form = canonical_form(answer, "math")
-        if read_number(form, "math") is not None or is_words(form) or len(form) > LONGEST_ANSWER:
-            return form
-        try:
-            expression = await self.pool.call("canonical_expression", form)
-        except (CallTimedOutError, CallFailedError):
-            return form
-        return form if expression is None else canonical_form(expression, "math")
 
     async def close(self) -> None:
         """Ends the child processes. Idempotent."""

@@ -17,20 +17,6 @@ def equivalent(gold: str, answer: str) -> bool:
     return bool(verify(_parse(gold), _parse(answer), timeout_seconds=None))
 
 
-def canonical_expression(answer: str) -> str | None:
-    """Returns the evaluated expression as text, None when math-verify reads none."""
-    parsed = [part for part in _parse(answer) if not isinstance(part, str)]
-    if not parsed:
-        return None
-    expression = parsed[0]
-    return str(expression.doit() if hasattr(expression, "doit") else expression)
-
-
-def run(operation: str, *arguments: str) -> bool | str | None:
-    """Calls one of the two by its name: the pool serves one function."""
-    return equivalent(*arguments) if operation == "equivalent" else canonical_expression(*arguments)
-
-
 def _parse(expression: str) -> list[object]:
     # In a box math-verify reads the whole expression, instead of looking for the last number in it.
     parsed: list[object] = parse("\\boxed{" + expression + "}", parsing_timeout=None)

@@ -53,8 +53,6 @@ class ProcessPool:
         self.timeout_s = timeout_s
         self.start_timeout_s = start_timeout_s
         self.memory_gib = memory_gib
-        self.killed = 0
-        """How many calls were killed at their time limit."""
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="longthought-pool")
         self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()
         for _ in range(size):
@@ -93,9 +91,6 @@ class ProcessPool:
             if child is None:
                 child = _Child(self.function, self.start_timeout_s, self.timeout_s, self.memory_gib)
             return child.call(arguments, self.timeout_s)
-        except (CallTimedOutError, CallFailedError) as error:
-            self.killed += isinstance(error, CallTimedOutError)
-            raise
         finally:
             self._idle.put(child if child is not None and child.process.poll() is None else None)
 

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 from agents.families.arithmetic import evaluate_exactly, join_expressions
-from agents.families.base import ANSWER_PREFIX, Family, Problem, Scope, StepTruth, read_answer
+from agents.families.base import ANSWER_PREFIX, Family, Problem, Scope, StepTruth, read_answer, read_whole_number
 
 LARGEST_NUMBER = 25
 LARGEST_VALUE = 99
@@ -139,7 +139,11 @@ class CountdownProblem(Problem):
         return truths
 
     def is_correct(self, answer_text: str) -> bool:
-        value, used = evaluate_exactly(answer_text.split("=")[0])
+        """Also accepts the target behind an equals sign ("25 + 32 = 57"), and no other number there."""
+        expression, _, stated = answer_text.partition("=")
+        if stated.strip() and read_whole_number(stated) != self.target:
+            return False
+        value, used = evaluate_exactly(expression)
         return value == Fraction(self.target) and Counter(used) == Counter(self.numbers)
 
     def near_miss(self, rng: random.Random, prefix_steps: Sequence[str]) -> str:

@@ -136,17 +136,10 @@ async def test_mathematical_answers(math: MathChecker, gold: str, answer: str, c
     assert (await math.check(Question(text="q", gold=gold), answer)).correct is correct
 
 
-async def test_equal_expressions_are_one_vote_after_algebra(math: MathChecker) -> None:
-    assert await math.canonical("\\sqrt{8}") == await math.canonical("2\\sqrt{2}") != await math.canonical("\\sqrt{2}")
-    assert await math.canonical("1,000") == "1000"
-    assert await math.canonical("east") == "east"
-
-
-async def test_a_hanging_check_is_killed_counted_and_never_correct() -> None:
+async def test_a_hanging_check_is_killed_and_never_correct() -> None:
     checker = MathChecker(size=1, timeout_s=0.3, function="tests.agents.answers.broken:hang")
     result = await checker.check(Question(text="q", gold="\\sqrt{8}"), "2\\sqrt{2}")
-    assert (result.outcome, result.correct, checker.killed) == ("timed_out", None, 1)
-    assert await checker.canonical("\\sqrt{8}") == "\\sqrt{8}"
+    assert (result.outcome, result.correct) == ("timed_out", None)
     assert (await checker.check(Question(text="q", gold="\\sqrt{8}"), "\\sqrt8")).correct is True  # needs no process
     await checker.close()
 
@@ -193,6 +186,9 @@ async def test_a_fraction_that_is_not_simplified_is_wrong_where_the_gym_asks_for
     assert (await checker.check(question, f"{2 * int(numerator)}/{2 * int(denominator)}")).correct is False
 
 
+_ONLY_OF_THE_GYM = ("7 \\times 3 + 25 + 11", "-11 + 25 * 3 - 7")  # LaTeX, and signs: what chat models write
+
+
 @pytest.mark.parametrize(
     ("answer", "correct"),
     [
@@ -204,6 +200,9 @@ async def test_a_fraction_that_is_not_simplified_is_wrong_where_the_gym_asks_for
         ("25 + 11 + 3 * 7", True),
         ("7 * 3 + 25 + 11 = 57", True),
         ("7 * 3 + 25 + 11 = 58", False),
+        ("7 * 3 + 25 + 11 = 57.", True),
+        ("7 * 3 + 25 + 11 = 57 = 58", False),
+        ("7 * 3 + 25 + 11 = x", False),
         ("7 \\times 3 + 25 + 11", True),
         ("-11 + 25 * 3 - 7", True),
         ("25 + 11 + 21", False),
@@ -217,6 +216,9 @@ async def test_countdown_is_evaluated_exactly(answer: str, correct: bool) -> Non
     entry = {"numbers": [3, 7, 11, 25], "target": 57}
     question = Question(text="q", gold="25 + 11 + 3 * 7", metadata={"dataset": "countdown", "entry": entry})
     assert (await checker.check(question, answer)).correct is correct
+    if answer not in _ONLY_OF_THE_GYM:
+        family = Question(text="Use the numbers 3, 7, 11 and 25 to make 57.", task="pocket")
+        assert (await checker_for("pocket").check(family, answer)).correct is correct, "both checkers agree"
 
 
 async def test_a_family_accepts_every_right_answer_and_needs_no_gold() -> None:
