@@ -40,7 +40,9 @@ def _read(prompt: str) -> tuple[Problem, list[str], str]:
 
 
 class Pocket:
-    """Reply and score functions of `ScriptedEngine`."""
+    """Reply and score functions of `ScriptedEngine`, and the tokens that they read."""
+
+    special_tokens = SPECIAL
 
     @staticmethod
     def reply(prompt: str, sample_index: int, rng: random.Random) -> str:
@@ -82,4 +84,4 @@ def _right(problem: Problem, steps: list[str]) -> bool:
 
 def scripted_pocket(**options: object) -> ScriptedEngine:
     """Returns an engine that plays the pocket."""
-    return ScriptedEngine(function="tests.scripted_pocket:Pocket", special_tokens=SPECIAL, **options)  # type: ignore[arg-type]
+    return ScriptedEngine(function="tests.scripted_pocket:Pocket", **options)  # type: ignore[arg-type]

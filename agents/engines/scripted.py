@@ -72,9 +72,10 @@ class ScriptedEngine:
 
         Args:
             script: rules (or mappings with a rule's fields), used once each and in order of the requests' arrival.
-            function: a reply function, or "package.module:name" of one, or of an object with `reply` and optionally `score`.
+            function: a reply function, or "package.module:name" of one, or of an object with `reply` and, if it likes, `score` and
+                `special_tokens`.
             score: answers `score` requests; None: a fixed pseudo-random number per (last prompt token, candidate).
-            special_tokens: texts that are one token each; None: the marks of the chat template.
+            special_tokens: texts that are one token each; None: those of the function's object, or else the marks of the chat template.
             context_length: longest prompt plus completion, in tokens.
             latency_s: seconds that a request takes.
             die_after: the engine dies at the request that comes after this many; None: never.
@@ -85,17 +86,15 @@ class ScriptedEngine:
         """
         if bool(script) == (function is not None):
             raise ValueError("a scripted engine needs exactly one of script and function; set engine.script or engine.function")
-        self.tokenizer = ScriptedTokenizer(DEFAULT_SPECIAL_TOKENS if special_tokens is None else special_tokens)
         self.version = 0
         self._rules = [rule if isinstance(rule, Rule) else Rule(**rule) for rule in script]
         self._rules_used = 0
-        found_score: Score | None = None
-        self._reply: Reply | None
-        if isinstance(function, str):
-            self._reply, found_score = _resolve(function)
-        else:
-            self._reply = function
-        self._score = score or found_score
+        found = _resolve(function) if isinstance(function, str) else function
+        self._reply: Reply | None = getattr(found, "reply", found)
+        self._score: Score | None = score or getattr(found, "score", None)
+        if special_tokens is None:
+            special_tokens = getattr(found, "special_tokens", DEFAULT_SPECIAL_TOKENS)
+        self.tokenizer = ScriptedTokenizer(special_tokens)
         self._latency_s = latency_s
         self._die_after = die_after
         self._sleep = sleep
@@ -246,12 +245,10 @@ def _block_chain(token_ids: Sequence[int]) -> Iterator[int]:
         yield chain
 
 
-def _resolve(path: str) -> tuple[Reply, Score | None]:
-    """Returns the reply and score functions that "package.module:name" names."""
+def _resolve(path: str) -> Any:
+    """Returns the function or object that "package.module:name" names."""
     module, _, name = path.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
+        return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"engine.function ({path!r}) must be 'package.module:name' of a function: {error}") from error
-    reply: Reply = getattr(found, "reply", found)
-    return reply, getattr(found, "score", None)

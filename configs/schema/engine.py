@@ -145,9 +145,9 @@ class ScriptedEngineConfig(_Engine):
     script: tuple[ScriptRule, ...] = ()
     """The expected requests in their order, one rule each: {reply: text or list of texts} or {scores: {candidate: logprob}}, and match."""
     function: str | None = Field(None, pattern=r"^[\w.]+:[\w.]+$")
-    """"package.module:name" of a function (prompt_text, sample_index, rng) -> str that answers every request."""
+    """"package.module:name" of a function (prompt_text, sample_index, rng) -> str that answers every request, or of an object with it."""
     special_tokens: tuple[str, ...] | None = None
-    """Texts that are one token each; null: the marks of common chat templates."""
+    """Texts that are one token each; null: those of the function's object, or else the marks of common chat templates."""
     context_length: int = Field(4096, ge=2)
     """Longest prompt plus completion, in tokens."""
     latency_s: Annotated[float, OPERATIONAL] = Field(0.0, ge=0)

@@ -124,6 +124,23 @@ async def test_a_function_can_be_named() -> None:
             ScriptedEngine(function=name)
 
 
+class Shouting:
+    """An object that answers, and says which tokens it reads."""
+
+    special_tokens = ("<|shout|>",)
+
+    @staticmethod
+    def reply(prompt: str, sample_index: int, rng: random.Random) -> str:
+        return " LOUD" if prompt.endswith("<|shout|>") else " low"
+
+
+async def test_an_object_brings_its_special_tokens() -> None:
+    engine = ScriptedEngine(function=f"{__name__}:Shouting")
+    assert len(engine.tokenizer.encode("<|shout|>")) == 1
+    assert (await engine.generate(ask(engine, "hey<|shout|>"))).completions[0].text == " LOUD"
+    assert len(ScriptedEngine(function=f"{__name__}:Shouting", special_tokens=["<|hey|>"]).tokenizer.encode("<|shout|>")) > 1
+
+
 def test_script_and_function_exclude_each_other() -> None:
     with pytest.raises(ValueError, match="exactly one of script and function"):
         ScriptedEngine()
