@@ -22,7 +22,7 @@ from graphs.resources import Resources, find_resources
 from graphs.state import Context, Phase, State
 from graphs.strategies import Strategy
 from graphs.thinking import Thinking
-from graphs.thought.derive import derive_journey, known_wrong
+from graphs.thought.derive import derive_journey, known_wrong, reason_against
 from graphs.thought.long_thought import LongThought
 from graphs.thought.markup import strip_markup
 from graphs.traces.trace import SafetyRecord, Trace
@@ -32,6 +32,9 @@ OUT_OF_DOMAIN = (
     "This model was made for other questions ({families}). Choose another one with engine.model=FOLDER_OR_HUB_ID policy=chat critic=chat "
     "reflector=chat, or ask one of those."
 )
+
+MOST_CHARACTERS_PER_TOKEN = 20
+"""A question with more characters per token of the context is refused before it is tokenised; ordinary text has up to 6."""
 
 Go = Command[Phase]
 
@@ -70,16 +73,17 @@ def check_question(question: Question, resources: Resources) -> None:
     """
     if not question.text.strip():
         raise ValueError("the question is empty; ask something, for example: Use the numbers 3, 7, 11 and 25 to make 57.")
-    length = len(question.text)
-    context = resources.engine.info.context_length
-    if length <= context:  # a token is at least one character, so it surely fits as far as this rule goes
+    length, context = len(question.text), resources.engine.info.context_length
+    if length > MOST_CHARACTERS_PER_TOKEN * context:
+        size = f"{length} characters"
+    elif (tokens := len(resources.policy.prompts.policy(question))) + 2 > context:
+        size = f"{length} characters, {tokens} tokens as a prompt"
+    else:
         return
-    tokens = len(resources.policy.prompts.policy(question))
-    if tokens + 2 > context:
-        raise ValueError(
-            f"the question has {length} characters, {tokens} tokens as a prompt, and the model's context holds {context}; "
-            "shorten it, or choose a model with a longer context (engine.model)"
-        )
+    raise ValueError(
+        f"the question has {size}, and the model's context holds {context} tokens; "
+        "shorten it, or choose a model with a longer context (engine.model)"
+    )
 
 
 async def select(state: State, runtime: Runtime[Context]) -> Go:
@@ -248,7 +252,7 @@ async def record(state: State, runtime: Runtime[Context]) -> State:
 async def _propose(resources: Resources, thinking: Thinking, number: int, expansion: Expansion) -> Proposal:
     tree = thinking.tree
     path = tree.path_steps(expansion.node) if expansion.node != ROOT else []
-    mistakes = [Mistake(tree.step(node), _reason(thinking, node)) for node in expansion.mistakes]
+    mistakes = [Mistake(tree.step(node), reason_against(tree, node)) for node in expansion.mistakes]
     return await resources.policy.propose(
         thinking.question,
         path,
@@ -261,14 +265,6 @@ async def _propose(resources: Resources, thinking: Thinking, number: int, expans
         rules=_rules(thinking),
         seed=thinking.derive_seed(f"suggest {number}"),
     )
-
-
-def _reason(thinking: Thinking, node: int) -> str:
-    """Returns what was said about a wrong step: the judge's reason, else the reflector's words, else nothing."""
-    tree = thinking.tree
-    reasons = [verdict.reason.reveal() for verdict in tree.verdicts[node] if verdict.reason is not None]
-    said = [reflection.text.reveal() for reflection in tree.reflections[node]]
-    return next(iter([*reasons, *said]), "")
 
 
 def _rules(thinking: Thinking) -> tuple[tuple[str, str], ...]:

@@ -28,7 +28,7 @@ class Mistake:
 
     step: Step
     reason: str = ""
-    """What was said about it; empty when nobody said anything."""
+    """What its judge said of it; empty when nobody said anything."""
 
 
 class PromptFamily:
@@ -47,7 +47,12 @@ class PromptFamily:
         self.wrong: str = settings["wrong"]
         self.separator: str = settings["separator"]
         """What ends a step."""
+        self._templates = frozenset(path.stem for path in folder.glob("*.jinja"))
         self._environment = Environment(loader=FileSystemLoader(folder), undefined=StrictUndefined, autoescape=False)
+
+    def has(self, template: str) -> bool:
+        """Whether the family has words for a role: the pocket's gives no reasons and no summaries."""
+        return template in self._templates
 
     def render(self, template: str, **variables: Any) -> str:
         """Returns the text of one template of the family, without the newline that ends its file."""
@@ -85,10 +90,19 @@ class Prompts:
         for step in steps:
             ids += step.content.reveal().token_ids
         for mistake in mistakes:
-            ids += mistake.step.content.reveal().token_ids
+            ids += self.as_open_step(mistake.step.content.reveal().token_ids)
             ids += self.tokenizer.encode(self.family.render("mistake", step=len(steps) + 1, reason=mistake.reason))
         opening_ids = tuple(self.tokenizer.encode(opening)) if opening else ()
         return (*ids, *opening_ids), opening_ids
+
+    def as_open_step(self, token_ids: Sequence[int]) -> tuple[int, ...]:
+        """Returns the ids of a step behind which the thought goes on: where it ended the sequence, it ends with the separator instead.
+
+        So a wrong answer is told as a mistake, in the prompt of a retry and in training data.
+        """
+        if token_ids[-1] != self.tokenizer.eos_token_id:
+            return tuple(token_ids)
+        return (*token_ids[:-1], *self.tokenizer.encode(self.family.separator))
 
     def role(self, template: str, question: Question, steps: Sequence[Step], **variables: Any) -> tuple[int, ...]:
         """Returns the prompt of a role that looks at a thought: critic, reflector."""

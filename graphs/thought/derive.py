@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.nouns import Hidden
+from agents.nouns import Hidden, Verdict
 from graphs.thought.long_thought import LongThought, Segment, SegmentKind
 from graphs.tree import ROOT, ReasoningTree
 
@@ -108,6 +108,14 @@ def known_wrong(tree: ReasoningTree) -> frozenset[int]:
     """Returns the nodes that verdicts speak against or that the reflector gave up. The question is never wrong."""
     against = (tree.judged > 0) & (tree.log_likelihood_ratio <= 0.0)
     return frozenset(int(node) for node in np.flatnonzero(against | tree.given_up) if node != ROOT)
+
+
+def reason_against(tree: ReasoningTree, node: int) -> str:
+    """Returns what judges wrote against the step at `node`, one after another; "" when none did.
+
+    Search shows it to the policy beside the mistake, a journey tells it, and training teaches it: all three in these words.
+    """
+    return "\n".join(_distinct([verdict.reason.reveal() for verdict in _against(tree, node) if verdict.reason is not None]))
 
 
 def best_open_node(tree: ReasoningTree) -> int:
@@ -208,14 +216,16 @@ class _Telling:
 
     def _reflection(self, node: int) -> str:
         step = int(self.tree.depth[node])
-        against = [verdict for verdict in self.tree.verdicts[node] if verdict.outcome == "judged" and not verdict.is_right]
-        reasons = _distinct([verdict.reason.reveal() for verdict in against if verdict.reason is not None])
-        if reasons:
-            return self.wording.mistake_because.format(step=step, reason="\n".join(reasons))
+        if reason := reason_against(self.tree, node):
+            return self.wording.mistake_because.format(step=step, reason=reason)
         said = _distinct([reflection.text.reveal() for reflection in self.tree.reflections[node]] + self._given_up_by.get(node, []))
         if said:
             return "\n".join(said)
-        return (self.wording.mistake if against else self.wording.dead_end).format(step=step)
+        return (self.wording.mistake if _against(self.tree, node) else self.wording.dead_end).format(step=step)
+
+
+def _against(tree: ReasoningTree, node: int) -> list[Verdict]:
+    return [verdict for verdict in tree.verdicts[node] if verdict.outcome == "judged" and not verdict.is_right]
 
 
 def _distinct(texts: list[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
@@ -26,7 +27,7 @@ from graphs.thought.derive import derive_shortcut
 from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import Trace
 from graphs.tree import ReasoningTree
-from tests.scripted_pocket import SPECIAL, scripted_pocket
+from tests.scripted_pocket import scripted_pocket
 
 QUESTIONS = [
     "Use the numbers 3, 7, 11 and 25 to make 57.",
@@ -174,8 +175,30 @@ async def test_an_empty_question_is_refused(text: str) -> None:
 
 async def test_a_question_of_a_hundred_thousand_characters_is_refused() -> None:
     async with resources_for() as (key, _, _):
-        with pytest.raises(ValueError, match=r"100000 characters, \d+ tokens as a prompt"):
+        with pytest.raises(ValueError, match=r"100000 characters, and the model's context holds 4096 tokens; shorten it"):
             await think(Question(text="why? " * 20_000), key)
+
+
+async def test_a_question_of_few_characters_and_many_tokens_is_refused() -> None:
+    async with resources_for(context_length=128) as (key, _, _):
+        with pytest.raises(ValueError, match=r"100 characters, \d+ tokens as a prompt"):
+            await think(Question(text="\N{THINKING FACE}" * 100), key)
+
+
+async def test_a_mistake_is_shown_with_its_judges_reason_and_no_other_words() -> None:
+    overrides = ("search.show_mistakes=1", "critic=chat", "critic.calibration=null", "critic.kind=working", "policy=chat", "reflector.kind=rules")
+    prompts: list[str] = []
+
+    def reply(prompt: str, sample_index: int, rng: random.Random) -> str:
+        if "Verdict:" in prompt:
+            return "It is 27.\nVerdict: No"
+        prompts.append(prompt)
+        return "19 + 8 = 28\n\n"
+
+    async with resources_for(*overrides) as (key, _, resources):
+        resources.engine._reply = reply  # type: ignore[attr-defined]
+        await think(Question(text=QUESTIONS[2]), key)
+    assert prompts[1].endswith("19 + 8 = 28\n\nWait, step 1 is wrong: It is 27. Back to step 0.\n\n")
 
 
 async def test_a_question_outside_of_the_models_families_is_said_so() -> None:
@@ -254,8 +277,7 @@ async def test_the_module_level_graph_builds_its_resources_from_overrides() -> N
     """What `langgraph.json` serves: no registration, a context of primitives with a schema."""
     schema = graph.get_context_jsonschema()
     assert schema is not None and set(schema["properties"]) == {"overrides", "resources"}
-    tokens = "[" + ",".join(f'"{token}"' for token in SPECIAL) + "]"
-    overrides = ("engine=scripted", "engine.function=tests.scripted_pocket:Pocket", f"engine.special_tokens={tokens}")
+    overrides = ("engine=scripted", "engine.function=tests.scripted_pocket:Pocket")
     context = Context(overrides=(*overrides, "critic.calibration=null"))
     first = await graph.ainvoke({"question": QUESTIONS[2]}, context=context)
     second = await graph.ainvoke({"question": QUESTIONS[2]}, context=context)

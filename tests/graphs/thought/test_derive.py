@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.nouns import Hidden, Reflection, Verdict
-from graphs.thought.derive import Wording, best_open_node, derive_journey, derive_shortcut, known_wrong
+from graphs.thought.derive import Wording, best_open_node, derive_journey, derive_shortcut, known_wrong, reason_against
 from graphs.thought.long_thought import LongThought, Segment
 from graphs.tree import ROOT, Event, Expanded, Judged, ReasoningTree, Reflected
 from tests.graphs.tree.logs import QUESTION, UNPARSED, make_step, trees, verdict
@@ -313,3 +313,9 @@ def test_wrong_siblings_are_chosen_evenly(seed: int) -> None:
     rng = random.Random(seed)
     firsts = [derive_journey(tree, 4, rng=rng).segments[0].node for _ in range(300)]
     assert all(60 <= firsts.count(node) <= 140 for node in (1, 2, 3))
+
+
+def test_a_reason_is_what_judges_wrote_who_held_the_step_to_be_wrong() -> None:
+    said = [verdict(-1.0, reason="2+2 is 4. "), UNPARSED, verdict(1.0, reason="fine"), verdict(-1.0, reason="2+2 is 4."), verdict(-1.0)]
+    tree = ReasoningTree.replay(QUESTION, [Expanded(0, ((make_step("2+2=5"),), (make_step("x"),))), *(Judged(1, one) for one in said)])
+    assert reason_against(tree, 1) == "2+2 is 4." and reason_against(tree, 2) == ""

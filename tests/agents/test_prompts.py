@@ -1,0 +1,41 @@
+"""Prompts: which ids a role is asked with."""
+
+from __future__ import annotations
+
+from agents.engines.scripted_tokenizer import ScriptedTokenizer
+from agents.nouns import Author, Content, Hidden, Question, Sampling, Step
+from agents.prompts import Mistake, PromptFamily, Prompts
+from tests.scripted_pocket import SPECIAL
+
+TOKENIZER = ScriptedTokenizer(SPECIAL)
+PROMPTS = Prompts(PromptFamily("pocket"), TOKENIZER)
+QUESTION = Question(text="Compute (19 + 8) * 8.")
+
+
+def step(text: str, *, answer: str | None = None) -> Step:
+    ids = tuple(TOKENIZER.encode(text))
+    return Step(Hidden(Content(text, ids, (-1.0,) * len(ids))), "stop", Author("policy", "scripted"), Sampling(), answer=answer)
+
+
+def text_of(ids: tuple[int, ...]) -> str:
+    return TOKENIZER.decode(ids, skip_special_tokens=False)
+
+
+def test_a_wrong_answer_that_is_shown_as_a_mistake_does_not_end_the_sequence() -> None:
+    first, wrong = step("<|propose|>19 + 8 = 27\n\n"), step("<|conclude|>Answer: 1<|end|>", answer="1")
+    ids, _ = PROMPTS.context(QUESTION, [first], mistakes=[Mistake(wrong)])
+    thought = text_of(ids).partition("<|assistant|>")[2]
+    assert thought.startswith("<|propose|>19 + 8 = 27\n\n<|conclude|>Answer: 1\n\n<|reflect|> Wait, step 2 is wrong.")
+    assert "<|end|>" not in thought
+
+
+def test_an_open_step_keeps_its_ids() -> None:
+    ids = step("19 + 8 = 27\n\n").content.reveal().token_ids
+    assert PROMPTS.as_open_step(ids) == ids
+    assert PROMPTS.as_open_step((*ids[:-2], TOKENIZER.eos_token_id)) == ids
+
+
+def test_a_family_says_for_what_it_has_words() -> None:
+    pocket, chat = PromptFamily("pocket"), PromptFamily("chat")
+    for template in ("critic_reason", "summarizer"):
+        assert chat.has(template) and not pocket.has(template)
