@@ -18,8 +18,8 @@ from typing import Literal
 
 from agents.calibration import Calibration
 from agents.engines.base import Completion, GenerateRequest, Generator
-from agents.metered import generate_within
-from agents.nouns import Hidden, Meter, Question, Step, Usage, Verdict, VerdictScope, VerdictSource
+from agents.metered import generate_within, score_within
+from agents.nouns import Hidden, Meter, Question, Step, Verdict, VerdictScope, VerdictSource
 from agents.prompts import Prompts
 
 ROLE = "critic"
@@ -59,11 +59,16 @@ class Critic:
             raise ValueError(
                 f"the verdict labels {prompts.family.right!r} and {prompts.family.wrong!r} begin with one token; a token critic needs two"
             )
+        if settings.reason and not prompts.family.has("critic_reason"):
+            raise ValueError(
+                f"critic.reason (true) needs words to ask for a reason, and critic.prompts ({prompts.family.name}) has none; "
+                "set critic.reason=false, or critic.prompts=chat with a chat model"
+            )
         self._right, self._wrong = labels[0][0], labels[1][0]
         self._single_token_labels = len(labels[0]) == len(labels[1]) == 1 and prompts.family.style == "continuation"
 
     async def judge(self, question: Question, steps: Sequence[Step], *, meter: Meter) -> Verdict | None:
-        """Returns the verdict on the last of `steps`; None when the budget allows no more judging.
+        """Returns the verdict on the last of `steps`; None when budget or context leave no room for judging.
 
         An output without a verdict is `outcome="unparsed"`: counted, never turned into a number.
         """
@@ -88,15 +93,10 @@ class Critic:
         )
 
     async def _ask_token(self, question: Question, steps: Sequence[Step], meter: Meter) -> tuple[float, str] | None:
-        reservation = meter.reserve(1, 1)
-        if reservation.n == 0:
+        prompt = self.prompts.role("critic_token", question, steps)
+        scores = await score_within(self.engine, prompt, (self._right, self._wrong), meter=meter, role=ROLE)
+        if isinstance(scores, str):
             return None
-        usage = Usage()
-        try:
-            scores = await self.engine.score(self.prompts.role("critic_token", question, steps), (self._right, self._wrong))
-            usage = scores.usage
-        finally:
-            meter.settle(reservation, ROLE, usage)
         right, wrong = scores.logprobs
         if not (math.isfinite(right) or math.isfinite(wrong)):
             return math.nan, ""
@@ -112,10 +112,11 @@ class Critic:
                 return math.nan, completion.text
             confidence = max(math.exp(completion.logprobs[-1]), 0.5)  # the likeliest token of all is likelier than the other verdict
             return (confidence if verdict == self._right else 1.0 - confidence), completion.text
-        found = _VERDICT.findall(completion.text)
+        found = list(_VERDICT.finditer(completion.text))
         if not found:
             return math.nan, completion.text
-        return (1.0 if found[-1].lower() in ("yes", "right", "correct") else 0.0), completion.text
+        check = completion.text[: found[0].start()].rstrip("*#_ \n")  # without the verdict and its mark-up, a reason that can be told
+        return (1.0 if found[-1].group(1).lower() in ("yes", "right", "correct") else 0.0), check
 
     async def _ask_reason(self, question: Question, steps: Sequence[Step], meter: Meter) -> str:
         completion = await self._write("critic_reason", question, steps, meter, self.settings.max_tokens)

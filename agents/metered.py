@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeVar
 
-from agents.engines.base import GenerateRequest, Generation, Generator
-from agents.nouns import Meter, Usage
+from agents.engines.base import GenerateRequest, Generation, Generator, NextTokenScores
+from agents.nouns import Meter, Reservation, Usage
 
 Refusal = Literal["budget", "context_length"]
 """Why nothing was sent: nothing is left of the question's budget, or the prompt alone fills the model's context."""
+
+T = TypeVar("T", Generation, NextTokenScores)
 
 
 async def generate_within(engine: Generator, request: GenerateRequest, *, meter: Meter, role: str) -> Generation | Refusal:
@@ -17,16 +20,36 @@ async def generate_within(engine: Generator, request: GenerateRequest, *, meter:
 
     A request that is cut has fewer `max_tokens`, so the completion's finish reason says "length": never mistaken for a finished one.
     """
+
+    async def send(granted: Reservation) -> Generation:
+        return await engine.generate(replace(request, n=granted.n, max_tokens=granted.max_tokens))
+
     room = engine.info.context_length - len(request.prompt)
-    if room < 1:
+    return await _spend(send, request.n, min(request.max_tokens, room), meter, role)
+
+
+async def score_within(
+    engine: Generator, prompt: Sequence[int], candidates: Sequence[int], *, meter: Meter, role: str
+) -> NextTokenScores | Refusal:
+    """Returns the engine's scores of `candidates` as the next token, where context and budget have room for it, and books it on `role`."""
+
+    async def send(granted: Reservation) -> NextTokenScores:
+        return await engine.score(prompt, candidates)
+
+    return await _spend(send, 1, min(1, engine.info.context_length - len(prompt)), meter, role)
+
+
+async def _spend(send: Callable[[Reservation], Awaitable[T]], n: int, max_tokens: int, meter: Meter, role: str) -> T | Refusal:
+    """Sends a request for `n` samples of at most `max_tokens`, which the caller has cut to what the context holds."""
+    if max_tokens < 1:
         return "context_length"
-    reservation = meter.reserve(request.n, min(request.max_tokens, room))
+    reservation = meter.reserve(n, max_tokens)
     if reservation.n == 0:
         return "budget"
     usage = Usage()
     try:
-        generation = await engine.generate(replace(request, n=reservation.n, max_tokens=reservation.max_tokens))
-        usage = generation.usage
+        answer = await send(reservation)
+        usage = answer.usage
     finally:
         meter.settle(reservation, role, usage)
-    return generation
+    return answer

@@ -70,6 +70,11 @@ class Summarizer:
     def __init__(self, engine: Generator | None, prompts: Prompts | None, settings: SummarizerSettings) -> None:
         if settings.kind == "model" and (engine is None or prompts is None):
             raise ValueError("summarizer.kind=model needs an engine; give summarizer.engine or set summarizer.kind=extractive")
+        if settings.kind == "model" and prompts is not None and not prompts.family.has("summarizer"):
+            raise ValueError(
+                f"summarizer.kind (model) needs words to ask for a summary, and summarizer.prompts ({prompts.family.name}) has none; "
+                "set summarizer.kind=extractive, or summarizer.prompts=chat with a chat model"
+            )
         self.engine = engine
         self.prompts = prompts
         self.settings = settings

@@ -148,6 +148,22 @@ def _factors_exist(config: RunConfig) -> Iterator[str]:
             yield f"search.{key} ({name}) must be one of policy.factors ({', '.join(names) or 'none'}); name one of them, or set null"
 
 
+def _roles_have_words(config: RunConfig) -> Iterator[str]:
+    """What a role is asked to write, its family of prompts has a template for; the pocket was taught neither reasons nor summaries."""
+    critic, summarizer = config.critic, config.summarizer
+    if critic.kind != "none" and critic.reason and critic.prompts == "pocket":
+        yield (
+            "critic.reason (true) needs critic.prompts=chat and critic.prompts is pocket, which has no words to ask for one; "
+            "set critic.reason to false, or give the critic a chat model: critic=chat engine@critic.engine=vllm critic.engine.model=..."
+        )
+    if summarizer.kind == "model" and summarizer.prompts == "pocket":
+        yield (
+            "summarizer.kind (model) needs summarizer.prompts=chat and summarizer.prompts is pocket, which has no words to ask for one; "
+            "set summarizer.kind to extractive, or give the summarizer a chat model: "
+            "summarizer=chat engine@summarizer.engine=vllm summarizer.engine.model=..."
+        )
+
+
 def _training_is_held_out(config: RunConfig) -> Iterator[str]:
     """What a training is measured on is not what it learned from."""
     training, task = config.training, config.task
@@ -176,5 +192,6 @@ _RULES: tuple[Callable[[RunConfig], Iterator[str]], ...] = (
     _search_has_a_critic,
     _samples_differ,
     _factors_exist,
+    _roles_have_words,
     _training_is_held_out,
 )

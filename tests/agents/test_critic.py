@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -75,6 +76,33 @@ async def test_words_without_a_verdict_are_unparsed_and_never_a_number(reply: st
 async def test_a_chat_models_verdict_is_read_leniently(reply: str, score: float) -> None:
     verdict = await judge([Rule(reply=reply)], prompts="chat", kind="working", max_tokens=100)
     assert verdict is not None and verdict.score == score
+
+
+async def test_the_reason_of_a_check_ends_before_its_verdict() -> None:
+    for reply in ("2+2 is 4.\nVerdict: No", "2+2 is 4.\n\n**Verdict: No**", "2+2 is 4. Verdict: No\nVerdict: No"):
+        verdict = await judge([Rule(reply=reply)], prompts="chat", kind="working", max_tokens=100)
+        assert verdict is not None and not verdict.is_right
+        assert verdict.reason is not None and verdict.reason.reveal() == "2+2 is 4."
+
+
+async def test_a_bare_verdict_of_wrong_is_asked_for_its_reason() -> None:
+    rules = [Rule(reply="Verdict: No"), Rule(reply=" 19 + 8 is 27. ", match="what is wrong with step 1")]
+    verdict = await judge(rules, prompts="chat", kind="working", max_tokens=100, reason=True)
+    assert verdict is not None and verdict.reason is not None and verdict.reason.reveal() == "19 + 8 is 27."
+
+
+@pytest.mark.parametrize("kind", ["token", "working"])
+async def test_a_prompt_that_fills_the_context_judges_nothing(kind: Literal["token", "working"]) -> None:
+    engine = ScriptedEngine(script=[Rule(reply="never")], special_tokens=SPECIAL, context_length=8)
+    critic = Critic(engine, Prompts(PromptFamily("pocket"), engine.tokenizer), CriticSettings(kind))
+    meter = Meter(Budget())
+    assert await critic.judge(QUESTION, [step(engine, "19 + 8 = 27")], meter=meter) is None
+    assert meter.spent.total.calls == 0 and engine.rules_left == 1
+
+
+async def test_a_family_without_words_for_reasons_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match=r"critic\.reason.*\(pocket\).*critic\.reason=false"):
+        await judge([Rule(reply="x")], kind="working", reason=True)
 
 
 async def test_an_exhausted_budget_judges_nothing() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.summarizer import extract_summary
+from agents.engines.scripted import Rule, ScriptedEngine
+from agents.prompts import PromptFamily, Prompts
+from agents.summarizer import Summarizer, SummarizerSettings, extract_summary
 
 
 def test_says_how_many_steps_and_wrong_turns() -> None:
@@ -22,3 +25,9 @@ def test_leaves_out_the_middle_and_says_so() -> None:
 @given(st.lists(st.text()), st.integers(0, 5), st.integers(1, 300))
 def test_never_longer_than_allowed(steps: list[str], wrong_turns: int, max_characters: int) -> None:
     assert len(extract_summary(steps, wrong_turns=wrong_turns, max_characters=max_characters)) <= max_characters
+
+
+def test_a_family_without_words_for_summaries_is_refused_at_once() -> None:
+    engine = ScriptedEngine(script=[Rule(reply="never")])
+    with pytest.raises(ValueError, match=r"summarizer\.kind.*\(pocket\).*summarizer\.kind=extractive"):
+        Summarizer(engine, Prompts(PromptFamily("pocket"), engine.tokenizer), SummarizerSettings("model"))
