@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ def submit(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine on the loop and waits for its result. Ctrl-C cancels it and waits for its clean-up.
+    """Runs a coroutine on the loop and waits for its result. Ctrl-C cancels it and waits for its clean-up; a second one does not wait.
 
     Raises:
         RuntimeError: called from the loop's own thread.
@@ -42,9 +42,20 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     if _loop is not None and threading.current_thread().name == "longthought-loop":
         coroutine.close()
         raise RuntimeError("agents.engines.loop.run would wait for itself; await the coroutine instead")
-    future = submit(coroutine)
+    tasks: list[asyncio.Task[Any]] = []
+
+    async def watched() -> T:
+        tasks.extend(filter(None, [asyncio.current_task()]))
+        return await coroutine
+
+    async def cancel() -> None:  # begins after `watched` has: the loop keeps the order
+        for task in tasks:
+            task.cancel()
+
+    future = submit(watched())
     try:
         return future.result()
     except KeyboardInterrupt:
-        future.cancel()
+        submit(cancel())
+        wait([future])  # `future.cancel()` would end the future at once, and leave the coroutine to its clean-up
         raise

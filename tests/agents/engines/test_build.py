@@ -70,6 +70,35 @@ def test_the_loop_runs_coroutines_from_synchronous_code_and_refuses_its_own_thre
         loop.run(nested())
 
 
+INTERRUPTED = """
+import asyncio, os, signal, threading
+from agents.engines import loop
+
+async def work():
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        await asyncio.sleep(60)
+    finally:
+        if CLEANS_UP_FOR_EVER:
+            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+        await asyncio.sleep(60 if CLEANS_UP_FOR_EVER else 0.2)
+        print("cleaned up", flush=True)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    loop.run(work())
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.parametrize(("for_ever", "said"), [(False, ["cleaned up", "interrupted"]), (True, ["interrupted"])])
+def test_ctrl_c_waits_for_the_clean_up_and_a_second_one_does_not(for_ever: bool, said: list[str]) -> None:
+    code = f"CLEANS_UP_FOR_EVER = {for_ever}\n" + INTERRUPTED
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.split("\n")[:-1] == said
+
+
 async def test_gate_admits_in_order_of_arrival() -> None:
     gate, order = Gate("a test", limit=1), []
 
