@@ -42,15 +42,16 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     if _loop is not None and threading.current_thread().name == "longthought-loop":
         coroutine.close()
         raise RuntimeError("agents.engines.loop.run would wait for itself; await the coroutine instead")
-    tasks: list[asyncio.Task[Any]] = []
+    task: asyncio.Task[Any] | None = None
 
     async def watched() -> T:
-        tasks.extend(filter(None, [asyncio.current_task()]))
+        nonlocal task
+        task = asyncio.current_task()
         return await coroutine
 
-    async def cancel() -> None:  # begins after `watched` has: the loop keeps the order
-        for task in tasks:
-            task.cancel()
+    async def cancel() -> None:
+        assert task is not None, "the loop begins what was submitted first"
+        task.cancel()
 
     future = submit(watched())
     try:
