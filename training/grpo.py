@@ -33,12 +33,13 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import pad
 
 from agents.engines import loop
+from agents.engines.transformers import no_progress_bar
 from agents.nouns import Question
 from agents.policy import Policy
 from configs.schema.training import GrpoTrainingConfig, WheelTrainingConfig
 from graphs.tasks import assert_trainable
 from training.advantages import Advantages, group_advantages, importance_weights, token_advantages
-from training.model_folder import load_model, load_tokenizer, quiet, save_model
+from training.model_folder import load_model, load_tokenizer, save_model
 from training.publish import require_publisher
 from training.rollouts import Check, Rollout, roll_out
 from training.trainers import OnStep, common_arguments, lora
@@ -144,7 +145,7 @@ def reinforce(
     if without := next((question.hash for question in questions if question.gold is None), None):
         raise ValueError(f"question {without} has no gold answer, so it gives no reward; choose a task with answers")
     start = time.monotonic()
-    with tempfile.TemporaryDirectory() as scratch, quiet():
+    with tempfile.TemporaryDirectory() as scratch, no_progress_bar():
         source = RolloutSource(policy, check, questions, base, Path(scratch), concurrency)
         trainer = make_trainer(source, training, checkpoints=checkpoints, on_step=on_step)
         last = None

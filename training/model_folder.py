@@ -11,11 +11,10 @@ import copy
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from agents.engines.transformers import no_progress_bar
 from agents.engines.weights import find_folder, weight_files
 from agents.nouns import EngineUnavailableError
 
@@ -39,7 +38,7 @@ def load_model(folder: Path, *, dtype: str) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    with quiet():
+    with no_progress_bar():
         return AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
 
 
@@ -64,7 +63,7 @@ def save_model(model: Any, base: Path, folder: Path) -> Path:
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    with quiet():
+    with no_progress_bar():
         model.save_pretrained(unfinished)
     _keep_special_ids(base, unfinished)
     for file in sorted(base.iterdir()):
@@ -86,17 +85,3 @@ def _keep_special_ids(base: Path, folder: Path) -> None:
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
         written[name] = original.get(name)
     (folder / "config.json").write_text(json.dumps(written, indent=2) + "\n")
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silences the progress bars of transformers."""
-    from transformers.utils import logging
-
-    enabled = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if enabled:
-            logging.enable_progress_bar()

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agents.engines.transformers import no_progress_bar
 from configs.schema.training import SftConfig, SftTrainingConfig, WheelTrainingConfig
-from training.model_folder import load_model, load_tokenizer, quiet, save_model
+from training.model_folder import load_model, load_tokenizer, save_model
 from training.records import Record
 from training.trainers import common_arguments, lora, progress_callback
 
@@ -55,7 +56,7 @@ def fine_tune(
     tokenizer = load_tokenizer(base)
     losses: list[float] = []
     rows = [{"input_ids": list(record.input_ids), "labels": list(record.labels)} for record in records]
-    with tempfile.TemporaryDirectory() as scratch, quiet():
+    with tempfile.TemporaryDirectory() as scratch, no_progress_bar():
         arguments = SFTConfig(
             **common_arguments(training, scratch, batch_size=min(sft.batch_size, len(rows))),
             learning_rate=sft.learning_rate,

@@ -35,6 +35,7 @@ from agents.engines.base import (
 )
 from agents.engines.gate import Gate
 from agents.engines.replicas import AllReplicasDeadError, Replica, Replicas, TryAgainError
+from agents.engines.stopping import served_completion
 from agents.engines.tokenizer import HFTokenizer, eos_token_ids
 from agents.engines.weights import (
     check_same_architecture,
@@ -204,13 +205,7 @@ class OpenAIEngine:
         finish_reason, stop_reason = choice["finish_reason"], choice.get("stop_reason")
         if finish_reason not in ("stop", "length") or len(logprobs) != len(token_ids):
             raise EngineError(f"the server sent {len(token_ids)} tokens, {len(logprobs)} logprobs and the finish reason {finish_reason!r}")
-        text = self.tokenizer.decode(token_ids)
-        if isinstance(stop_reason, str):
-            end = text.find(stop_reason)
-            text = text if end < 0 else text[: end + len(stop_reason)]
-        elif stop_reason in self._eos:
-            stop_reason = None
-        return Completion(text, token_ids, logprobs, finish_reason, stop_reason)
+        return served_completion(token_ids, logprobs, finish_reason, stop_reason, tokenizer=self.tokenizer, eos_token_ids=self._eos)
 
     async def _score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
         distinct = list(dict.fromkeys(candidates))

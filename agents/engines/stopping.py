@@ -1,11 +1,11 @@
-"""When a completion ends, for the engines that sample themselves; the same rules as vLLM's."""
+"""When a completion ends and how its text ends with it: the rules of vLLM, for it and for the engines that sample themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-from agents.engines.base import GenerateRequest
+from agents.engines.base import Completion, GenerateRequest, Tokenizer
 from agents.nouns import FinishReason
 
 
@@ -36,3 +36,22 @@ def find_ending(token_ids: Sequence[int], text: str, request: GenerateRequest, e
     if len(token_ids) >= request.max_tokens:
         return Ending("length", None, text)
     return None
+
+
+def served_completion(
+    token_ids: tuple[int, ...],
+    logprobs: tuple[float, ...],
+    finish_reason: FinishReason,
+    stop_reason: str | int | None,
+    *,
+    tokenizer: Tokenizer,
+    eos_token_ids: Container[int],
+) -> Completion:
+    """Returns what vLLM sent as a completion: its text cut behind the stop string, and the end of the sequence no reason to name."""
+    text = tokenizer.decode(token_ids)
+    if isinstance(stop_reason, str):
+        end = text.find(stop_reason)
+        text = text if end < 0 else text[: end + len(stop_reason)]
+    elif stop_reason is not None and stop_reason in eos_token_ids:
+        stop_reason = None
+    return Completion(text, token_ids, logprobs, finish_reason, stop_reason)

@@ -97,7 +97,7 @@ class TransformersEngine:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            with _no_progress_bar():
+            with no_progress_bar():
                 loaded: Any = await asyncio.to_thread(AutoModelForCausalLM.from_pretrained, model, dtype=dtype)
             loaded = loaded.to(device).eval().requires_grad_(False)
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
@@ -158,14 +158,15 @@ class TransformersEngine:
     async def _in_worker(self, work: Callable[[threading.Event], T]) -> T:
         """Runs `work` in the worker thread. On cancellation it sets the event, and waits for the step that is being computed."""
         stop = threading.Event()
-        future = asyncio.get_running_loop().run_in_executor(self._worker, work, stop)
+        future = self._worker.submit(work, stop)
+        waiting = asyncio.wrap_future(future)
         try:
-            return await asyncio.shield(future)
+            return await asyncio.shield(waiting)
         except asyncio.CancelledError:
             stop.set()
-            if not future.cancel():  # it had begun
+            if not future.cancel():  # it had begun; asyncio's own future cannot tell
                 with suppress(Exception):
-                    await future
+                    await waiting
             raise
         except (RuntimeError, MemoryError) as error:  # torch: out of memory, device lost, a broken model
             raise self._gate.shut(f"died: {error}") from error
@@ -239,7 +240,8 @@ class TransformersEngine:
 
 
 @contextmanager
-def _no_progress_bar() -> Iterator[None]:
+def no_progress_bar() -> Iterator[None]:
+    """Silences the progress bars of transformers."""
     from transformers.utils import logging
 
     enabled = logging.is_progress_bar_enabled()

@@ -20,7 +20,7 @@ import itertools
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +37,7 @@ from agents.engines.base import (
 )
 from agents.engines.gate import Gate
 from agents.engines.precision import own_dtype
+from agents.engines.stopping import served_completion
 from agents.engines.tokenizer import HFTokenizer, eos_token_ids
 from agents.engines.vllm_plugin import PARENT
 from agents.engines.weights import (
@@ -192,16 +193,19 @@ class VLLMEngine:
         if self._folder is not None:
             check_same_architecture(folder, tensor_shapes(self._folder))
         async with self._gate.exclusive():
-            await self._llm.pause_generation(mode="wait", clear_cache=True)
             try:
+                await self._llm.pause_generation(mode="wait", clear_cache=True)
                 await self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
                 await self._llm.collective_rpc("repack_output_heads")
                 if not await self._llm.reset_prefix_cache():
                     raise EngineError("vLLM could not reset its prefix cache: blocks are still held by requests")
+                await self._llm.resume_generation()
+            except asyncio.CancelledError:
+                with suppress(Exception):  # a dead engine does not resume, and fails the next request
+                    await self._llm.resume_generation()
+                raise
             except Exception as error:
                 raise self._gate.shut(f"died while it loaded {folder} ({error})") from error
-            finally:
-                await self._llm.resume_generation()
             self.info = replace(self.info, model_hash=hash_weights(folder))
             self.version += 1
         return self.version
@@ -255,13 +259,7 @@ class VLLMEngine:
         finish_reason, stop_reason = pieces[-1].finish_reason, pieces[-1].stop_reason
         if finish_reason not in ("stop", "length"):
             raise EngineError(f"vLLM ended a completion for the reason {finish_reason!r}")
-        text = self.tokenizer.decode(token_ids)
-        if isinstance(stop_reason, str):
-            end = text.find(stop_reason)
-            text = text if end < 0 else text[: end + len(stop_reason)]
-        elif stop_reason in self._eos:
-            stop_reason = None
-        return Completion(text, token_ids, logprobs, finish_reason, stop_reason)
+        return served_completion(token_ids, logprobs, finish_reason, stop_reason, tokenizer=self.tokenizer, eos_token_ids=self._eos)
 
     async def _score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
         from vllm import SamplingParams

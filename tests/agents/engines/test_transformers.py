@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,25 @@ async def test_closing_fails_what_is_in_flight(tiny_model_folder: Path) -> None:
     for result in await asyncio.gather(*tasks, return_exceptions=True):
         assert isinstance(result, EngineDiedError)
         assert "closed" in str(result)
+
+
+async def test_cancelled_work_is_waited_for_where_it_has_begun_and_never_begins_where_not(transformers_engine: TransformersEngine) -> None:
+    begun, ended, queued_began = threading.Event(), threading.Event(), threading.Event()
+
+    def compute(stop: threading.Event) -> None:
+        begun.set()
+        stop.wait()
+        time.sleep(0.1)
+        ended.set()
+
+    running = asyncio.create_task(transformers_engine._in_worker(compute))
+    queued = asyncio.create_task(transformers_engine._in_worker(lambda stop: queued_began.set()))
+    await asyncio.to_thread(begun.wait)
+    for task in (queued, running):
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert ended.is_set() and not queued_began.is_set()
 
 
 async def test_a_folder_without_a_chat_template_says_what_to_add(tmp_path: Path) -> None:

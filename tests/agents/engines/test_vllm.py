@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from agents.engines import GenerateRequest
+from agents.engines import EngineInfo, GenerateRequest
+from agents.engines.tokenizer import HFTokenizer
 from agents.engines.vllm import VLLMEngine
 from agents.nouns import EngineDiedError, EngineUnavailableError
 from tests.agents.engines.conformance import (
@@ -58,6 +60,34 @@ async def test_a_killed_core_is_a_dead_engine(tiny_model_folder: Path) -> None:
         await engine.score((5, 6, 7), (8,))
     await engine.close()
     await engine.close()
+
+
+class _DyingCore:
+    """The front end of a vLLM whose child dies at one call; from then on every call fails."""
+
+    def __init__(self, dies_at: str) -> None:
+        self.dies_at = dies_at
+        self.is_dead = False
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[bool]]:
+        async def call(*args: object, **options: object) -> bool:
+            self.is_dead = self.is_dead or name == self.dies_at
+            if self.is_dead:
+                raise RuntimeError("EngineCore encountered an issue")
+            return True
+
+        return call
+
+
+@pytest.mark.parametrize("dies_at", ["pause_generation", "collective_rpc", "reset_prefix_cache", "resume_generation"])
+async def test_an_engine_that_dies_while_it_takes_weights_says_so(dies_at: str, tiny_model_folder: Path) -> None:
+    info = EngineInfo("vllm", "tiny", "0" * 16, "0" * 16, context_length=64)
+    tokenizer = HFTokenizer(str(tiny_model_folder))
+    engine = VLLMEngine(_DyingCore(dies_at), info, tokenizer, vocabulary_size=64, eos=frozenset(), folder=None)
+    with pytest.raises(EngineDiedError, match=f"while it loaded {tiny_model_folder}"):
+        await engine.publish(tiny_model_folder)
+    with pytest.raises(EngineDiedError, match="open a new engine"):
+        await engine.score((5, 6, 7), (8,))
 
 
 async def test_a_model_that_cannot_be_served_is_named_before_vllm_starts(tmp_path: Path) -> None:
