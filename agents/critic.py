@@ -31,9 +31,9 @@ _VERDICT = re.compile(r"verdict\s*[:\-]?\s*\W*(yes|no|right|wrong|correct|incorr
 class CriticSettings:
     """How the critic judges; the meaning of each is that of the config group `critic`."""
 
-    kind: Literal["token", "working"] = "working"
-    max_tokens: int = 24
-    reason: bool = False
+    kind: Literal["token", "working"]
+    max_tokens: int
+    reason: bool
     scope: VerdictScope = "local"
 
 

@@ -33,12 +33,12 @@ class Proposal:
 class PolicySettings:
     """How the policy samples; the meaning of each is that of the config group `policy`."""
 
-    factors: tuple[ThoughtFactor, ...] = ()
-    temperature: float = 1.0
-    top_p: float = 1.0
-    max_step_tokens: int = 48
-    max_answer_tokens: int = 256
-    step_stop: tuple[str, ...] = ("\n\n",)
+    factors: tuple[ThoughtFactor, ...]
+    temperature: float
+    top_p: float
+    max_step_tokens: int
+    max_answer_tokens: int
+    step_stop: tuple[str, ...]
 
 
 class Policy:

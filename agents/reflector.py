@@ -26,9 +26,9 @@ _ACTION = re.compile(r"\b(continue|reflect|backtrack|terminate)\b", re.IGNORECAS
 class ReflectorSettings:
     """How the reflector speaks; the meaning of each is that of the config group `reflector`."""
 
-    kind: Literal["rules", "model"] = "model"
-    max_tokens: int = 32
-    temperature: float = 0.0
+    kind: Literal["rules", "model"]
+    max_tokens: int
+    temperature: float
 
 
 def parse_reflection(text: str, *, depth: int) -> Reflection:

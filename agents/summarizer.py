@@ -25,9 +25,9 @@ ROLE = "summarizer"
 class SummarizerSettings:
     """How long a summary may be; the meaning of each is that of the config group `summarizer`."""
 
-    kind: Literal["extractive", "model"] = "extractive"
-    max_characters: int = 600
-    max_tokens: int = 128
+    kind: Literal["extractive", "model"]
+    max_characters: int
+    max_tokens: int
 
 
 @dataclass(frozen=True, slots=True)

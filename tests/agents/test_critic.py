@@ -14,7 +14,9 @@ from agents.critic import Critic, CriticSettings
 from agents.engines.scripted import Rule, ScriptedEngine
 from agents.nouns import Author, Budget, Content, Hidden, Meter, Question, Sampling, Step, Verdict
 from agents.prompts import PromptFamily, Prompts
+from configs.schema import CriticConfig
 from tests.scripted_pocket import SPECIAL
+from tests.settings import settings_of
 
 QUESTION = Question(text="Compute (19 + 8) * 8.")
 
@@ -36,7 +38,7 @@ async def judge(
     critic = Critic(
         engine,
         Prompts(PromptFamily(prompts), engine.tokenizer),
-        CriticSettings(**settings),  # type: ignore[arg-type]
+        settings_of(CriticSettings, CriticConfig(), **settings),
         calibration=calibration,
     )
     verdict = await critic.judge(QUESTION, [step(engine, "19 + 8 = 27")], meter=Meter(Budget(max_tokens=max_tokens_left)))
@@ -94,7 +96,7 @@ async def test_a_bare_verdict_of_wrong_is_asked_for_its_reason() -> None:
 @pytest.mark.parametrize("kind", ["token", "working"])
 async def test_a_prompt_that_fills_the_context_judges_nothing(kind: Literal["token", "working"]) -> None:
     engine = ScriptedEngine(script=[Rule(reply="never")], special_tokens=SPECIAL, context_length=8)
-    critic = Critic(engine, Prompts(PromptFamily("pocket"), engine.tokenizer), CriticSettings(kind))
+    critic = Critic(engine, Prompts(PromptFamily("pocket"), engine.tokenizer), settings_of(CriticSettings, CriticConfig(kind=kind)))
     meter = Meter(Budget())
     assert await critic.judge(QUESTION, [step(engine, "19 + 8 = 27")], meter=meter) is None
     assert meter.spent.total.calls == 0 and engine.rules_left == 1

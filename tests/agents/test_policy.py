@@ -10,7 +10,9 @@ from agents.engines.scripted import Rule, ScriptedEngine
 from agents.nouns import Budget, Meter, Question, Step, ThoughtFactor
 from agents.policy import Policy, PolicySettings
 from agents.prompts import Mistake, PromptFamily, Prompts
+from configs.schema import PolicyConfig
 from tests.scripted_pocket import SPECIAL
+from tests.settings import settings_of
 
 QUESTION = Question(text="Compute (19 + 8) * 8.")
 FACTORS = (ThoughtFactor(name="propose", opening="<|propose|>"), ThoughtFactor(name="conclude", opening="<|conclude|>"))
@@ -19,7 +21,7 @@ STEP_ENDS = "\n\n"
 
 def policy_that_says(*replies: str | list[str], **settings: object) -> tuple[Policy, ScriptedEngine]:
     engine = ScriptedEngine(script=[Rule(reply=reply) for reply in replies], special_tokens=SPECIAL)
-    options = PolicySettings(factors=FACTORS, **settings)  # type: ignore[arg-type]
+    options = settings_of(PolicySettings, PolicyConfig(factors=FACTORS), **settings)
     return Policy(engine, Prompts(PromptFamily("pocket"), engine.tokenizer), options), engine
 
 
@@ -103,7 +105,7 @@ async def test_an_exhausted_budget_sends_nothing() -> None:
 
 async def test_a_full_context_sends_nothing() -> None:
     engine = ScriptedEngine(script=[Rule(reply="never")], special_tokens=SPECIAL, context_length=5)
-    policy = Policy(engine, Prompts(PromptFamily("pocket"), engine.tokenizer), PolicySettings())
+    policy = Policy(engine, Prompts(PromptFamily("pocket"), engine.tokenizer), settings_of(PolicySettings, PolicyConfig()))
     assert (await policy.propose(QUESTION, (), meter=meter())).failure == "context_length"
 
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from agents.engines.scripted import Rule, ScriptedEngine
 from agents.prompts import PromptFamily, Prompts
 from agents.summarizer import Summarizer, SummarizerSettings, extract_summary
+from configs.schema import SummarizerConfig
+from tests.settings import settings_of
 
 
 def test_says_how_many_steps_and_wrong_turns() -> None:
@@ -29,5 +31,6 @@ def test_never_longer_than_allowed(steps: list[str], wrong_turns: int, max_chara
 
 def test_a_family_without_words_for_summaries_is_refused_at_once() -> None:
     engine = ScriptedEngine(script=[Rule(reply="never")])
+    settings = settings_of(SummarizerSettings, SummarizerConfig(kind="model"))
     with pytest.raises(ValueError, match=r"summarizer\.kind.*\(pocket\).*summarizer\.kind=extractive"):
-        Summarizer(engine, Prompts(PromptFamily("pocket"), engine.tokenizer), SummarizerSettings("model"))
+        Summarizer(engine, Prompts(PromptFamily("pocket"), engine.tokenizer), settings)

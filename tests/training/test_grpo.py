@@ -16,7 +16,9 @@ from agents.engines.transformers import TransformersEngine
 from agents.nouns import EngineError, Question
 from agents.policy import Policy, PolicySettings
 from agents.prompts import PromptFamily, Prompts
+from configs.schema import PolicyConfig
 from configs.schema.training import GrpoConfig, GrpoTrainingConfig
+from tests.settings import settings_of
 from training.grpo import RolloutSource, make_trainer, outcome_advantages, reinforce
 from training.model_folder import load_model
 from training.publish import logprob_differences, publish
@@ -32,7 +34,7 @@ async def check(question: Question, answer: str | None) -> bool | None:
 @pytest.fixture
 def policy(taught_pocket: Path) -> Iterator[Policy]:
     engine = loop.run(TransformersEngine.open(model=str(taught_pocket)))
-    yield Policy(engine, Prompts(PromptFamily("pocket"), engine.tokenizer), PolicySettings())
+    yield Policy(engine, Prompts(PromptFamily("pocket"), engine.tokenizer), settings_of(PolicySettings, PolicyConfig()))
     loop.run(engine.close())
 
 

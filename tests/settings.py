@@ -1,0 +1,16 @@
+"""Settings of roles with the schema's defaults: the schema owns them, so a test names only what it changes."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from configs.schema import Group
+
+T = TypeVar("T")
+
+
+def settings_of(kind: type[T], group: Group, /, **changes: object) -> T:
+    """Returns settings of the dataclass `kind` with the values of `group`, and `changes` in place of them."""
+    values: dict[str, Any] = {name: value for name, value in group if name in {field.name for field in fields(kind)}}  # type: ignore[arg-type]
+    return kind(**values | changes)
