@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from agents.families import FAMILIES, Problem
+from agents.families import Problem, recognise_question
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,4 @@ class Domain:
 
 @lru_cache(maxsize=4096)
 def _recognise(families: tuple[str, ...], text: str) -> Problem | None:
-    for name in families:
-        problem = FAMILIES[name].recognise(text)
-        if problem is not None:
-            return problem
-    return None
+    return recognise_question(text, families)

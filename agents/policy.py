@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from agents.answers import extract_answer
-from agents.engines.base import Completion, GenerateRequest, Generator
+from agents.engines.base import Completion, GenerateRequest, Generation, Generator
 from agents.metered import Refusal, generate_within
 from agents.nouns import Author, Content, Hidden, Meter, Question, Sampling, Step, ThoughtFactor
 from agents.prompts import Mistake, Prompts
@@ -38,7 +38,17 @@ class PolicySettings:
     top_p: float
     max_step_tokens: int
     max_answer_tokens: int
-    step_stop: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What stands before a completion and belongs to its first step."""
+
+    opening: tuple[int, ...]
+    """Forced by the thought factor."""
+    blank: tuple[int, ...] = ()
+    """An empty line that the policy wrote itself, and its logprobs."""
+    blank_logprobs: tuple[float, ...] = ()
 
 
 class Policy:
@@ -89,28 +99,33 @@ class Policy:
             max_tokens=sampling.max_tokens,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
-            stop=settings.step_stop if horizon == "step" else (),
+            stop=(self.prompts.family.separator,) if horizon == "step" else (),
             seed=seed,
         )
         generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
+        start = _Start(opening)
+        if not isinstance(generation, str) and horizon == "step" and (blank := self._blank_line(generation)):
+            start = _Start(opening, blank.token_ids, blank.logprobs)
+            request = replace(request, prompt=(*prompt, *blank.token_ids))
+            generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
         if isinstance(generation, str):
             return Proposal((), generation)
         author = Author(ROLE, self.engine.info.model, generation.version)
         chains = tuple(
-            chain for completion in generation.completions if (chain := self._chain(completion, opening, factor, author, sampling))
+            chain for completion in generation.completions if (chain := self._chain(completion, start, factor, author, sampling))
         )
         return Proposal(chains, None if chains else "unparsed")
 
     def _chain(
-        self, completion: Completion, opening: tuple[int, ...], factor: str | None, author: Author, sampling: Sampling
+        self, completion: Completion, start: _Start, factor: str | None, author: Author, sampling: Sampling
     ) -> tuple[Step, ...]:
         """Cuts a completion into steps; empty when the model ended without a word."""
-        token_ids = (*opening, *completion.token_ids)
-        logprobs = (*(math.nan for _ in opening), *completion.logprobs)
+        token_ids = (*start.opening, *start.blank, *completion.token_ids)
+        logprobs = (*(math.nan for _ in start.opening), *start.blank_logprobs, *completion.logprobs)
         cuts = cut_steps(token_ids, self.engine.tokenizer, separator=self.prompts.family.separator)
         chain: list[Step] = []
         for index, cut in enumerate(cuts):
-            forced = len(opening) if index == 0 else 0
+            forced = len(start.opening) if index == 0 else 0
             ids = token_ids[cut]
             text = self.engine.tokenizer.decode(list(ids)).strip()
             last = index == len(cuts) - 1
@@ -131,6 +146,12 @@ class Policy:
             if answer is not None:
                 break
         return tuple(chain)
+
+    def _blank_line(self, generation: Generation) -> Completion | None:
+        """Returns the first completion where all of them are an empty line: some models begin so, and the engine takes it for a step's end."""
+        if all(one.stop_reason is not None and not self.engine.tokenizer.decode(list(one.token_ids)).strip() for one in generation.completions):
+            return generation.completions[0]
+        return None
 
     def _factor_of(self, token_ids: tuple[int, ...]) -> str | None:
         """Returns the factor that the model chose itself, seen by the opening that it wrote."""

@@ -22,9 +22,10 @@ from graphs.resources import Resources, find_resources
 from graphs.state import Context, Phase, State
 from graphs.strategies import Strategy
 from graphs.thinking import Thinking
-from graphs.thought.derive import derive_journey, known_wrong, reason_against
+from graphs.thought.derive import derive_journey, reason_against
 from graphs.thought.long_thought import LongThought
 from graphs.thought.markup import strip_markup
+from graphs.thought.statistics import thought_statistics
 from graphs.traces.trace import SafetyRecord, Trace
 from graphs.tree import ROOT, Event, Expanded, Expansion, Failed, Finished, Judged, ReasoningTree, Reflected
 
@@ -90,7 +91,7 @@ async def select(state: State, runtime: Runtime[Context]) -> Go:
     """Asks the strategy what to do next."""
     resources, thinking = await _find(state, runtime)
     tree, meter = thinking.tree, thinking.meter
-    thinking.pending = [] if meter.exhausted else _strategy(resources, thinking).select(tree, meter)
+    thinking.pending = [] if meter.exhausted or meter.nodes_left == 0 else _strategy(resources, thinking).select(tree, meter)
     return Command(update={"nodes": len(tree)}, goto="suggest" if thinking.pending else "derive")
 
 
@@ -194,10 +195,9 @@ async def answer(state: State, runtime: Runtime[Context]) -> Go:
 async def summarize(state: State, runtime: Runtime[Context]) -> Go:
     """Tells the user how the answer was found."""
     resources, thinking = await _find(state, runtime)
-    tree = thinking.tree
     steps = [Hidden(strip_markup(segment.text.reveal()).strip()) for segment in _told(thinking).segments if segment.kind == "step"]
     summary = await resources.summarizer.summarize(
-        thinking.question, steps, answer=state["answer"], wrong_turns=len(known_wrong(tree)), meter=thinking.meter
+        thinking.question, steps, answer=state["answer"], wrong_turns=thought_statistics(_told(thinking)).wrong_turns, meter=thinking.meter
     )
     return Command(update={"summary": summary.text}, goto="check")
 

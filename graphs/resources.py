@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from agents.answers import AnswerChecker, CheckResult, canonical, checker_for
 from agents.calibration import Calibration
@@ -21,7 +22,8 @@ from agents.domain import Domain
 from agents.engines.base import Generator
 from agents.engines.build import open_engines
 from agents.engines.weights import hash_text
-from agents.nouns import Question
+from agents.engines.weights import find_folder
+from agents.nouns import EngineUnavailableError, Question
 from agents.policy import Policy, PolicySettings
 from agents.prompts import PromptFamily, Prompts
 from agents.reflector import Reflector, ReflectorSettings
@@ -71,7 +73,7 @@ class Resources:
         return build_strategy(self.config, partial(canonical, task=task))
 
     async def check(self, question: Question, answer: str | None) -> CheckResult:
-        """Returns what the exact checker finds of an answer; `no_gold` where there is nothing to compare with, `wrong` without an answer."""
+        """Returns what the exact checker finds: `no_gold` where there is nothing to compare with, `wrong` without an answer."""
         if question.gold is None:
             return CheckResult("no_gold", "the question has no gold answer")
         if answer is None:
@@ -102,6 +104,8 @@ def build_strategy(config: RunConfig, canonical_answer: Callable[[str], str] = s
             return BestOfN(search.num_samples, selector, search.temperature)
         case CritiqueLoopConfig():
             return CritiqueLoop(**search.model_dump(exclude={"strategy"}), max_depth=config.budget.max_depth)
+        case _:  # the schema knows a strategy that this function does not
+            raise TypeError(f"search={search.strategy} has options and no case in graphs.resources.build_strategy; add one")
 
 
 @asynccontextmanager
@@ -128,8 +132,7 @@ async def open_resources(config: RunConfig, *, sink: Sink | None = None, run: st
 def build_resources(config: RunConfig, engines: dict[str, Generator], *, sink: Sink | None = None, run: str = "adhoc") -> Resources:
     """Returns resources over engines that are already open (and that the caller closes), by role."""
     engine = engines["policy"]
-    model = Path(engine.info.model)
-    domain = Domain.of(model)
+    domain = Domain.of(_folder(engine))
     policy_prompts = _prompts(config.policy.prompts, engine, domain)
     critic = None
     if config.critic.kind != "none":
@@ -139,7 +142,7 @@ def build_resources(config: RunConfig, engines: dict[str, Generator], *, sink: S
             judge,
             _prompts(config.critic.prompts, judge, domain),
             CriticSettings(config.critic.kind, config.critic.max_tokens, config.critic.reason),
-            calibration=_calibration(config, Path(judge.info.model)),
+            calibration=_calibration(config, _folder(judge)),
             family_of=domain.family,
         )
     reflector = None
@@ -178,10 +181,18 @@ def build_resources(config: RunConfig, engines: dict[str, Generator], *, sink: S
     )
 
 
+def _folder(engine: Generator) -> Path:
+    """Returns the model's folder: that of a hub id is in the hub's cache; a name that only a server knows leads nowhere."""
+    try:
+        return find_folder(engine.info.model) or Path(engine.info.model)
+    except EngineUnavailableError:
+        return Path(engine.info.model)
+
+
 def _policy_settings(config: RunConfig) -> PolicySettings:
     policy = config.policy
     return PolicySettings(
-        policy.factors, policy.temperature, policy.top_p, policy.max_step_tokens, policy.max_answer_tokens, policy.step_stop
+        policy.factors, policy.temperature, policy.top_p, policy.max_step_tokens, policy.max_answer_tokens
     )
 
 
@@ -223,9 +234,16 @@ def _versions() -> dict[str, str]:
     return found
 
 
+@dataclass(slots=True)
+class _Lazy:
+    """What one event loop has opened by overrides; managers are kept, for one that is forgotten closes what it opened."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    opened: dict[tuple[str, ...], tuple[AbstractAsyncContextManager[Resources], Resources]] = field(default_factory=dict)
+
+
 _registered: dict[str, Resources] = {}
-_lazy: dict[tuple[tuple[str, ...], int], tuple[AbstractAsyncContextManager[Resources], Resources]] = {}
-_opening: dict[int, asyncio.Lock] = {}
+_lazy: WeakKeyDictionary[asyncio.AbstractEventLoop, _Lazy] = WeakKeyDictionary()
 
 
 def register(key: str, resources: Resources) -> None:
@@ -249,10 +267,9 @@ async def find_resources(context: Context | None) -> Resources:
         if context.resources not in _registered:
             raise KeyError(f"no resources are registered as {context.resources!r}; call graphs.resources.register first")
         return _registered[context.resources]
-    loop = id(asyncio.get_running_loop())
-    async with _opening.setdefault(loop, asyncio.Lock()):
-        key = (context.overrides, loop)
-        if key not in _lazy:
+    lazy = _lazy.setdefault(asyncio.get_running_loop(), _Lazy())
+    async with lazy.lock:
+        if context.overrides not in lazy.opened:
             opening = open_resources(compose(list(context.overrides)))
-            _lazy[key] = opening, await opening.__aenter__()  # kept, for a manager that is forgotten closes what it opened
-        return _lazy[key][1]
+            lazy.opened[context.overrides] = opening, await opening.__aenter__()
+        return lazy.opened[context.overrides][1]

@@ -1,7 +1,7 @@
 """Which of several answers is the answer. Separate from search: any strategy's leaves can be put to any vote.
 
 A leaf's score is an aggregation over its path of the critic's log-probability that each step is right (log sigma of the calibrated
-likelihood ratio; nothing where no step was judged), plus `logprob_weight` times the policy's own log-probability of the path. Weighted
+likelihood ratio; log 1/2 for a step without a readable verdict, nothing where the whole tree has none), plus `logprob_weight` times the policy's own log-probability of the path. Weighted
 votes add exp(score), so with `logprob_weight` 1 and no critic they are the log-probability vote.
 
 Sources: Lightman et al. (arXiv:2305.20050) for the product, Math-Shepherd (arXiv:2312.08935) for the minimum, Snell et al.
@@ -50,7 +50,7 @@ class Selector:
     def score(self, tree: ReasoningTree, leaf: int) -> float:
         """Returns the log-score of the path to `leaf`, in nats."""
         path = tree.path(leaf)
-        log_scores = -np.logaddexp(0.0, -tree.log_likelihood_ratio[path]) * tree.judged[path].any()
+        log_scores = -np.logaddexp(0.0, -tree.log_likelihood_ratio[path]) * tree.judged.any()
         return _AGGREGATE[self.aggregation](log_scores) + self.logprob_weight * float(tree.logprob[path].sum())
 
     def choose(self, tree: ReasoningTree, leaves: Sequence[int]) -> int | None:

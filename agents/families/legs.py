@@ -34,10 +34,9 @@ _PLURALS = {
     "leeches": "leech",
 }
 _CANONICAL = re.compile(r"Count the legs: (.+)\.")
-_NATURAL = re.compile(
-    r".*\blegs\b.*?(?:if you have|do|have|has|are there on|of|on|:) (.+?)(?: have)?(?: in total| altogether| together)? ?[.?]",
-    re.IGNORECASE,
-)
+_LEGS_WORD = re.compile(r"\blegs\b", re.IGNORECASE)
+_LEAD = re.compile(r"(?:if you have|do|have|has|are there on|of|on|:) (.+)", re.IGNORECASE)
+_TAIL = re.compile(r"(?: have)?(?: in total| altogether| together)? ?[.?]$", re.IGNORECASE)
 _STEP = re.compile(r"(\d+) ([a-z]+(?: [a-z]+)?) \* (\d+) = (\d+) ; total (\d+)")
 
 
@@ -120,6 +119,16 @@ def _step_text(animal: str, count: int, legs: int, product: int, total: int) -> 
     return f"{count} {animal} * {legs} = {product} ; total {total}"
 
 
+def _natural_list(text: str) -> str | None:
+    """Returns what follows the last "legs" that a list can follow: "How many legs do 3 cows and 2 spiders have?"."""
+    tail = _TAIL.search(text)
+    if tail is None:
+        return None
+    body = text[: tail.start()]
+    ends = [match.end() for match in _LEGS_WORD.finditer(body)]
+    return next((lead[1] for end in reversed(ends) if (lead := _LEAD.search(body, end))), None)
+
+
 def _read_animal(words: str) -> str | None:
     name = words.strip().lower()
     name = _PLURALS.get(name, name)
@@ -143,11 +152,12 @@ class Legs(Family):
 
     def recognise(self, text: str) -> LegsProblem | None:
         folded = " ".join(text.split())
-        match = _CANONICAL.fullmatch(folded) or _NATURAL.fullmatch(folded)
-        if match is None:
+        match = _CANONICAL.fullmatch(folded)
+        listed = match[1] if match else _natural_list(folded)
+        if listed is None:
             return None
         animals: list[tuple[str, int]] = []
-        for item in re.split(r", and |, | and ", match[1]):
+        for item in re.split(r", and |, | and ", listed):
             words = re.fullmatch(r"(\d+|an?|one) ([A-Za-z ]+)", item.strip())
             animal = _read_animal(words[2]) if words else None
             if words is None or animal is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from agents.families.base import Family, Problem
 from agents.families.countdown import Countdown
 from agents.families.equations import Equations
@@ -14,8 +16,8 @@ FAMILIES: dict[str, Family] = {family.name: family for family in (Countdown(), L
 _LONGEST_QUESTION = 4000  # characters; the recognisers are regular expressions, so a longer text is refused unread
 
 
-def recognise_question(text: str) -> Problem | None:
-    """Returns the problem that `text` asks, None when no family recognises it (the question is out of domain)."""
+def recognise_question(text: str, families: Iterable[str] = tuple(FAMILIES)) -> Problem | None:
+    """Returns the problem that `text` asks, None when none of the named families recognises it (the question is out of domain)."""
     if len(text) > _LONGEST_QUESTION:
         return None
-    return next((problem for family in FAMILIES.values() if (problem := family.recognise(text)) is not None), None)
+    return next((problem for name in families if (problem := FAMILIES[name].recognise(text)) is not None), None)

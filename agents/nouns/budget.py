@@ -1,7 +1,7 @@
 """One object that says what a question may cost, and one that watches it.
 
-Tokens of *every* role count. A request is sized by `Meter.reserve` before it is sent, so a cap is never exceeded; a strategy that
-runs out returns its best answer so far.
+Tokens of *every* role count. A request is sized by `Meter.reserve` before it is sent, so the caps of tokens and calls are never exceeded;
+nodes and seconds are looked at between rounds. A strategy that runs out returns its best answer so far.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Budget:
     max_calls: int | None = None
     """Engine requests of all roles together."""
     max_nodes: int | None = None
-    """Nodes of the reasoning tree, the root not counted."""
+    """Nodes of the reasoning tree, the root not counted; checked between rounds, so one round may run over it."""
     max_depth: int | None = None
-    """Steps along one path."""
+    """Steps along one path that a search looks at one by one; from there on a thought is written through."""
     max_seconds: float | None = None
     """Wall-clock seconds since the question was begun; checked between requests, so one request may run over it."""
 
@@ -68,22 +68,22 @@ class Meter:
 
     @property
     def exhausted(self) -> bool:
-        """Whether nothing more may be asked for."""
+        """Whether no role may ask for anything more. A full tree is not meant: what is in it may still be judged and told."""
         over_time = self.budget.max_seconds is not None and self.seconds >= self.budget.max_seconds
-        return over_time or 0 in (self.tokens_left, self.calls_left, self.nodes_left)
+        return over_time or 0 in (self.tokens_left, self.calls_left)
 
     def reserve(self, n: int, max_tokens: int) -> Reservation:
         """Takes room for a request of `n` samples of at most `max_tokens` each, as much as is left of it.
 
-        First the samples get shorter down to one token, then there are fewer. The caller sends what was granted and then calls
+        First there are fewer samples, then the last one gets shorter: half a sample is worth nothing. The caller sends what was granted and then calls
         `settle` with what it cost. `Reservation.n == 0`: the budget is exhausted, send nothing.
         """
         if self.exhausted or n < 1 or max_tokens < 1:
             return Reservation(0, 0)
         left = self.tokens_left
         if left is not None:
-            n = min(n, left)
-            max_tokens = min(max_tokens, left // n)
+            n = max(1, min(n, left // max_tokens))
+            max_tokens = min(max_tokens, left)
         self.reserved_tokens += n * max_tokens
         self.reserved_calls += 1
         return Reservation(n, max_tokens)

@@ -28,8 +28,6 @@ class PolicyConfig(Group):
     """Longest step, in tokens; a longer one is cut and marked as unfinished."""
     max_answer_tokens: int = Field(256, ge=1)
     """Longest continuation where a strategy generates through to the answer, in tokens."""
-    step_stop: tuple[str, ...] = Field(("\n\n",), min_length=1)
-    """Strings that end a step."""
 
     @model_validator(mode="after")
     def _factors_have_different_names(self) -> Self:

@@ -1,6 +1,7 @@
 """Search strategies: one group of options for each, chosen with `search=greedy | best_of_n | critique_loop`.
 
-A new strategy is a class with its own `strategy` literal, added to `SearchConfig`: the group option, `--help` and the tests follow.
+A new strategy is a class with its own `strategy` literal, added to `SearchConfig`: the group option, `--help` and the tests follow. What it
+builds is said in `graphs.resources.build_strategy`.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
 Law: every method is a function of the tree, the meter and the strategy's own frozen settings. No I/O, no model, no memory of its own: what
 has happened is in the tree. The graph calls, in turn, `select` (what to expand), `to_judge` (which of the new steps need a verdict) and
 `to_reflect` (which wrong steps the reflector should look at), until `select` returns nothing; then `choose` names the leaf whose answer is
-given. Randomness, where a strategy needs it, comes as an argument, derived from (seed, question, number of events).
+given. A strategy draws no random numbers; sampling is the policy's.
 
-A new strategy is a file with a frozen dataclass that derives from `Strategy`, a settings class in configs/schema/search.py and a line in
-graphs/strategies/__init__.py.
+A new strategy is a file with a frozen dataclass that derives from `Strategy`, a settings class with a `strategy` literal that joins
+`SearchConfig` in configs/schema/search.py, and a case in `graphs.resources.build_strategy`.
 """
 
 from __future__ import annotations

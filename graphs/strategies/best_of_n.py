@@ -17,7 +17,8 @@ from graphs.tree import ROOT, Expansion, ReasoningTree
 
 @dataclass(frozen=True, slots=True)
 class BestOfN(Strategy):
-    """Samples `num_samples` completions in one request, judges their steps if the choice needs it, and selects an answer."""
+    """Samples `num_samples` completions in one request (in more, where the budget grants fewer at a time), judges their steps if the choice
+    needs it, and selects an answer."""
 
     num_samples: int
     selector: Selector = field(default_factory=Selector)
@@ -25,9 +26,10 @@ class BestOfN(Strategy):
     """None: the policy's own."""
 
     def select(self, tree: ReasoningTree, meter: Meter) -> list[Expansion]:
-        if tree.children[ROOT] or tree.closed[ROOT]:
+        missing = self.num_samples - len(tree.children[ROOT])
+        if missing <= 0 or tree.closed[ROOT]:
             return []
-        return [Expansion(ROOT, n=self.num_samples, horizon="answer", temperature=self.temperature)]
+        return [Expansion(ROOT, n=missing, horizon="answer", temperature=self.temperature)]
 
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
         return list(new_nodes) if self.selector.needs_verdicts else []

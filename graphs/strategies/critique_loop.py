@@ -3,8 +3,8 @@
 The search walks down from the question level by level. At each level every kept node proposes `num_children` next steps; the critic judges
 them; of all that were judged right the best `beam_width` are kept. Where nothing stands the same nodes are asked again (the reflector may
 say which step was wrong and go further back, `max_backtracks` times) until each was asked for `max_children` steps; then the least bad step
-is taken. When the budget is down to `reserve_tokens`, the best open node is written through to an answer, greedily. So a thought always
-comes to an end, and the budget decides how good it is.
+is taken. Where the budget does not pay for another round (of tokens it keeps `reserve_tokens` back), or the path is `max_depth` steps long,
+the best open node is written through to an answer, greedily: the budget decides how good an answer is, not whether there is one.
 
 The reflector's `backtrack` gives steps up and its `terminate` ends the search; `continue` and `reflect` both mean another try from the same
 node, for a reflector that sees nothing wrong does not overrule the critic.
@@ -54,10 +54,10 @@ class CritiqueLoop(Strategy):
         level, standing = self._descend(tree)
         if tree.terminated or any(tree.final[node] for node in standing):
             return []
-        if meter.tokens_left is not None and meter.tokens_left <= self.reserve_tokens:
-            open_nodes = [node for node in level if not tree.closed[node]]
-            return [Expansion(node, horizon="answer", temperature=0.0) for node in open_nodes[:1] if not tree.finals()]
-        return [self._expansion(tree, node) for node in level if self._may_expand(tree, node)]
+        wanted = [self._expansion(tree, node) for node in level if self._may_expand(tree, node)]
+        if wanted and self._affords(meter, wanted):
+            return wanted
+        return [] if tree.finals() else self._write_through(tree, level)
 
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
         return list(new_nodes)
@@ -86,8 +86,23 @@ class CritiqueLoop(Strategy):
         if not finals:
             return None
         _, standing = self._descend(tree)
-        preferred = [node for node in standing if tree.final[node] and tree.step(node).answer] or finals
+        preferred = [node for node in standing if tree.final[node]] or finals
         return max(preferred, key=lambda leaf: tree.path_score(leaf, logprob_weight=self.logprob_weight))
+
+    def _affords(self, meter: Meter, wanted: Sequence[Expansion]) -> bool:
+        """Whether a round (a proposal each, a verdict on every child, a reflection) leaves enough to write the thought through."""
+        children = sum(expansion.n for expansion in wanted)
+        needs = (
+            (meter.tokens_left, self.reserve_tokens),
+            (meter.calls_left, 2 * len(wanted) + children),
+            (meter.nodes_left, children),
+        )
+        return all(left is None or left > need for left, need in needs)
+
+    def _write_through(self, tree: ReasoningTree, level: Sequence[int]) -> list[Expansion]:
+        """Asks the first open node of `level` for an answer; each node once, for greedy writing gives the same again."""
+        open_nodes = [node for node in level if not tree.closed[node] and node not in tree.written_through]
+        return [Expansion(node, horizon="answer", temperature=0.0) for node in open_nodes[:1]]
 
     def _descend(self, tree: ReasoningTree) -> tuple[list[int], list[int]]:
         """Returns the deepest level that is kept, and those of its nodes' children that stand (empty, or a final among them)."""
@@ -103,16 +118,14 @@ class CritiqueLoop(Strategy):
             level = standing
 
     def _standing_children(self, tree: ReasoningTree, node: int) -> list[int]:
-        """Children that were judged right, were not given up, and are finished steps."""
+        """Children that were judged right, were not given up, and lead somewhere."""
         return [
-            child
-            for child in tree.children[node]
-            if tree.is_right(child) and not tree.given_up[child] and (tree.final[child] or not tree.closed[child])
+            child for child in tree.children[node] if tree.is_right(child) and not tree.given_up[child] and _leads_somewhere(tree, child)
         ]
 
     def _least_bad(self, tree: ReasoningTree, level: list[int]) -> list[int]:
         """The finished step below `level` that the critic minds least; one that was given up only where there is no other."""
-        finished = [child for node in level for child in tree.children[node] if tree.final[child] or not tree.closed[child]]
+        finished = [child for node in level for child in tree.children[node] if _leads_somewhere(tree, child)]
         return sorted(finished, key=lambda child: (bool(tree.given_up[child]), -tree.log_likelihood_ratio[child]))[:1]
 
     def _may_expand(self, tree: ReasoningTree, node: int) -> bool:
@@ -126,3 +139,8 @@ class CritiqueLoop(Strategy):
         return Expansion(
             node, n=min(self.num_children, room), factor=self.retry_factor if mistakes else self.first_factor, mistakes=mistakes
         )
+
+
+def _leads_somewhere(tree: ReasoningTree, node: int) -> bool:
+    """Whether a step can be continued, or ends the thought with an answer; not one that was cut off, or that just stops."""
+    return bool(tree.step(node).answer) if tree.final[node] else not tree.closed[node]

@@ -16,6 +16,8 @@ from agents.nouns import Question, Reflection, Step, Verdict
 from graphs.tree.events import Backup, Event, Expanded, Failed, Finished, Judged, Reflected
 
 ROOT = 0
+MOST_FAILURES = 3
+"""Expansions that may come back unreadable before a node is closed; the policy is sampled, so the next try may be better."""
 
 _FIRST_CAPACITY = 32
 
@@ -32,7 +34,7 @@ class ReasoningTree:
         unparsed: number of verdicts that could not be read.
         visit_count: simulations that went through the node.
         value_sum: sum of their values.
-        final: whether the thought ends at the node with a marked answer.
+        final: whether the thought ends at the node, with a marked answer or without one.
         closed: whether the node cannot be continued: final, cut off, or failed.
         given_up: whether the reflector backtracked over it.
     """
@@ -45,6 +47,10 @@ class ReasoningTree:
         self.children: list[list[int]] = []
         self.verdicts: list[list[Verdict]] = []
         self.reflections: list[list[Reflection]] = []
+        self.written_through: set[int] = set()
+        """Nodes from which the policy was asked to write on to an answer."""
+        self.failures: dict[int, int] = {}
+        """How many expansions of a node gave nothing."""
         self.finished: Finished | None = None
         self.backtracks = 0
         """How often the reflector gave up a step before the wrong one; going back over the wrong step alone is only another try."""
@@ -181,13 +187,17 @@ class ReasoningTree:
             match event:
                 case Expanded():
                     self._check(event.parent)
+                    if event.horizon == "answer":
+                        self.written_through.add(event.parent)
                     for chain in event.chains:
                         node = event.parent
                         for step in chain:
                             node = self._add(node, step)
                 case Failed():
                     self._check(event.node)
-                    self._closed[event.node] = True
+                    self.failures[event.node] = self.failures.get(event.node, 0) + 1
+                    if event.kind != "unparsed" or self.failures[event.node] >= MOST_FAILURES:
+                        self._closed[event.node] = True
                 case Judged():
                     self._check(event.node)
                     self.verdicts[event.node].append(event.verdict)

@@ -128,3 +128,12 @@ async def test_an_unknown_factor_is_refused() -> None:
     policy, _ = policy_that_says("never")
     with pytest.raises(ValueError, match=r"'guess' is not in policy.factors \(propose, conclude\)"):
         await one_step(policy, factor="guess")
+
+
+async def test_an_empty_line_before_the_first_word_belongs_to_the_step() -> None:
+    policy, engine = policy_that_says("\n\nnever written", "<|propose|>19 + 8 = 27\n\nnever written")
+    step = await one_step(policy)
+    content = step.content.reveal()
+    assert content.text == "19 + 8 = 27"
+    assert engine.tokenizer.decode(content.token_ids) == "\n\n19 + 8 = 27" + STEP_ENDS
+    assert len(content.logprobs) == len(content.token_ids) and content.forced == 0

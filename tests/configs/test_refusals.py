@@ -34,7 +34,6 @@ OUT_OF_RANGE = {
     "policy.temperature=nan": ["policy.temperature (NaN) must be a number"],
     "policy.top_p=1.5": ["policy.top_p (1.5) must be a number, above 0, at most 1"],
     "task.split=tset": ['task.split ("tset") must be train | validation | test', 'the default is "test"'],
-    "policy.step_stop=[]": ["policy.step_stop ([]) must be a list of texts, not empty"],
     "task.levels=[-1]": ["task.levels.0 (-1)", "greater than or equal to 0", "task.levels must be a list of integers"],
     "engine.model=7": ["engine.model (7) must be a text", "quote it: 'engine.model=\"7\"'"],
     "run=my/run": ['run.name ("my/run") must be a text or null, matching'],
@@ -141,6 +140,8 @@ def test_a_task_without_splits_is_asked_and_not_trained_on(method: str) -> None:
     for evaluate in (0, 5):
         with pytest.raises(ValidationError, match=r"task\.name \(sums\) has no option split.*derive its options from _Dataset"):
             _RunWithSplitlessTask.model_validate({"training": {"method": method, "evaluate": evaluate}})
+    learns_from_traces = {"method": "sft", "from_runs": ["runs/first"], "evaluate": 0}
+    assert _RunWithSplitlessTask.model_validate({"training": learns_from_traces}).training
 
 
 def test_all_mistakes_are_told_at_once() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from agents.nouns import Budget, Meter
 from graphs.strategies import CritiqueLoop
-from graphs.tree import ROOT, Event, Expansion, Failed, ReasoningTree
+from graphs.tree import ROOT, Event, Expanded, Expansion, Failed, ReasoningTree
+from graphs.tree.tree import MOST_FAILURES
 from tests.graphs.strategies.trees import expanded, judged, reflected, step, tree_of
 
 METER = Meter(Budget())
@@ -44,7 +45,9 @@ def test_takes_a_given_up_step_only_where_there_is_no_other() -> None:
     events: list[Event] = [expanded(ROOT, step("a")), judged(1, 1.0), expanded(1, step("b")), judged(2, -1.0), reflected(2, "backtrack", 0)]
     events += [expanded(ROOT, step("c")), judged(3, -2.0)]
     assert [expansion.node for expansion in loop.select(tree_of(events), METER)] == [3]
-    assert loop.select(tree_of([*events, Failed(3, "unparsed")]), METER)[0].node == 1
+    assert loop.select(tree_of([*events, Failed(3, "context_length")]), METER)[0].node == 1
+    assert loop.select(tree_of([*events, Failed(3, "unparsed")]), METER)[0].node == 3, "what could not be read is tried again"
+    assert loop.select(tree_of([*events, *[Failed(3, "unparsed")] * MOST_FAILURES]), METER)[0].node == 1
 
 
 def test_writes_through_to_an_answer_when_the_budget_ends() -> None:
@@ -54,6 +57,31 @@ def test_writes_through_to_an_answer_when_the_budget_ends() -> None:
     assert loop.select(tree, Meter(Budget(max_tokens=30))) == [Expansion(1, horizon="answer", temperature=0.0)]
     tree.apply([expanded(1, step("b", answer="4"))])
     assert loop.select(tree, Meter(Budget(max_tokens=20))) == [] and loop.choose(tree) == 2
+
+
+@pytest.mark.parametrize("budget", [Budget(max_calls=4), Budget(max_nodes=2)])
+def test_writes_through_when_calls_or_nodes_do_not_pay_for_a_round(budget: Budget) -> None:
+    tree = tree_of([expanded(ROOT, step("a"), step("b")), judged(1, 1.0)])
+    meter = Meter(budget)
+    meter.nodes = 1
+    loop = CritiqueLoop(num_children=2)
+    assert loop.select(tree, meter) == [Expansion(1, horizon="answer", temperature=0.0)]
+
+
+def test_writes_through_at_the_depth_cap_and_only_once() -> None:
+    loop = CritiqueLoop(max_depth=1)
+    events: list[Event] = [expanded(ROOT, step("a")), judged(1, 1.0)]
+    through = Expansion(1, horizon="answer", temperature=0.0)
+    assert loop.select(tree_of(events), METER) == [through]
+    events += [Expanded(1, ((step("just stops", answer=""),),), "answer")]
+    tree = tree_of(events)
+    assert loop.select(tree, METER) == [] and loop.choose(tree) is None
+
+
+def test_an_end_without_an_answer_does_not_stand() -> None:
+    loop = CritiqueLoop(max_children=2)
+    tree = tree_of([expanded(ROOT, step("I give up", answer="")), judged(1, 3.0)])
+    assert loop.select(tree, METER) == [Expansion(ROOT, n=1)]
 
 
 def test_nobody_reflects_any_more_when_enough_was_given_up() -> None:

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from agents.nouns import Budget, Meter
-from graphs.selection import Selector
+from graphs.selection import Selection, Selector
 from graphs.strategies import BestOfN, Greedy
 from graphs.tree import ROOT, Expanded, Expansion
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
@@ -25,6 +25,9 @@ def test_greedy_asks_once_at_temperature_zero() -> None:
 
 def test_best_of_n_asks_once_for_all_samples() -> None:
     assert BestOfN(5).select(tree_of([]), METER) == [Expansion(ROOT, n=5, horizon="answer")]
+    some = tree_of([expanded(ROOT, step("a", answer="4"), step("b", answer="5"))])
+    assert BestOfN(5).select(some, METER) == [Expansion(ROOT, n=3, horizon="answer")], "the budget granted two"
+    assert BestOfN(2).select(some, METER) == []
     assert BestOfN(5).to_judge(tree_of([]), [1, 2]) == []
     assert BestOfN(5, Selector("best")).to_judge(tree_of([]), [1, 2]) == [1, 2]
 
@@ -73,3 +76,9 @@ def test_scores_are_log_probabilities_of_the_path() -> None:
 
 def test_a_choice_among_nothing_is_nothing() -> None:
     assert Selector().choose(tree_of([]), []) is None
+
+
+@pytest.mark.parametrize("selection", ["best", "weighted_vote"])
+def test_a_path_without_a_verdict_does_not_beat_a_judged_one(selection: Selection) -> None:
+    tree = tree_of([expanded(ROOT, step("a", answer="1"), step("b", answer="2")), judged(1, 4.0)])
+    assert Selector(selection).choose(tree, [2, 1]) == 1

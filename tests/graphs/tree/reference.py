@@ -21,7 +21,7 @@ class Node:
     verdicts: list[Verdict] = field(default_factory=list)
     reflections: list[Reflection] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
-    failed: bool = False
+    failures: list[str] = field(default_factory=list)
     given_up: bool = False
 
     @property
@@ -49,7 +49,8 @@ class Node:
 
     @property
     def is_closed(self) -> bool:
-        return self.failed or self.is_final or (self.step is not None and self.step.finish_reason == "length")
+        failed = len(self.failures) >= 3 or any(kind != "unparsed" for kind in self.failures)
+        return failed or self.is_final or (self.step is not None and self.step.finish_reason == "length")
 
     @property
     def is_right(self) -> bool:
@@ -77,7 +78,7 @@ def fold(events: Sequence[Event]) -> list[Node]:
                     nodes.append(child)
                     parent = child
         elif isinstance(event, Failed):
-            nodes[event.node].failed = True
+            nodes[event.node].failures.append(event.kind)
         elif isinstance(event, Judged):
             nodes[event.node].verdicts.append(event.verdict)
         elif isinstance(event, Backup):
