@@ -16,11 +16,9 @@ from agents.safety import DEFAULT_RULES
 from graphs import ask, chat, compare, export, run
 from graphs.terminal import INTERRUPTED, WRONG, guarded
 from graphs.traces.store import TraceStore
-from tests.scripted_pocket import SPECIAL
 
 ROOT = Path(__file__).parent.parent.parent
-TOKENS = "[" + ",".join(f'"{token}"' for token in SPECIAL) + "]"
-SCRIPTED = ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket", f"engine.special_tokens={TOKENS}", "critic.calibration=null"]
+SCRIPTED = ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "critic.calibration=null"]
 QUESTION = "Compute (19 + 8) * 8."
 
 

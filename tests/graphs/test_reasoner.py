@@ -186,7 +186,7 @@ async def test_a_question_of_few_characters_and_many_tokens_is_refused() -> None
 
 
 async def test_a_mistake_is_shown_with_its_judges_reason_and_no_other_words() -> None:
-    overrides = ("search.show_mistakes=1", "critic=chat", "critic.calibration=null", "critic.kind=working", "policy=chat", "reflector.kind=rules")
+    overrides = ("search.show_mistakes=1", "critic=chat", "critic.kind=working", "policy=chat", "reflector.kind=rules")
     prompts: list[str] = []
 
     def reply(prompt: str, sample_index: int, rng: random.Random) -> str:
