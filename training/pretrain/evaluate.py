@@ -17,28 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from agents.families import FAMILIES, Problem
+from graphs.intervals import Proportion
 from training.pretrain.export import load_checkpoint
 from training.pretrain.judging import CRITIC_FORMS, Judge, Node, Thought, nodes_of, truths_of
 from training.pretrain.mixture import draw_problem
 
 NUM_SAMPLES = 16
 JUDGED_SAMPLES = 8
-_Z_95 = 1.959963984540054
-
-
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """Returns the 95 % Wilson score interval of a share. Source: Wilson, JASA 22 (1927), p. 209."""
-    if trials == 0:
-        return 0.0, 1.0
-    share, z2 = successes / trials, _Z_95**2
-    center = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = _Z_95 * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
-    return max(0.0, center - half), min(1.0, center + half)
 
 
 def share(flags: Sequence[bool]) -> dict[str, Any]:
     """Returns a share with its interval and n, rounded for a report."""
-    low, high = wilson_interval(sum(flags), len(flags))
+    low, high = Proportion(sum(flags), len(flags)).interval
     return {"share": round(sum(flags) / len(flags), 4) if flags else None, "low": round(low, 4), "high": round(high, 4), "n": len(flags)}
 
 

@@ -13,7 +13,7 @@ from agents.families import Problem, read_answer
 from training.pretrain.documents import DocumentBuilder, DocumentOptions
 from training.pretrain.mixture import read_thought
 from training.pretrain.model import PocketModel
-from training.pretrain.sampling import sample
+from training.pretrain.sampling import next_logprobs, sample
 from training.pretrain.tokenizer import Codec
 
 CriticForm = Literal["token", "working"]
@@ -79,19 +79,25 @@ class Judge:
         return Thought(tuple(steps), tuple(per_step), answer, self.codec.special("reflect") in ids, len(ids))
 
     def verdicts(self, problems: Sequence[Problem], nodes: Iterable[Node], form: CriticForm) -> dict[Node, float]:
-        """Returns P(right) of each node's last step, read from the verdict token, normalised over the two verdicts it may be."""
+        """Returns P(right) of each node's last step as the served critic (agents/critic.py) computes it: its calibration is fitted on this.
+
+        `token`: normalised over the two verdicts that the next token may be. `working`: the probability of the verdict that was written,
+        at least 0.5; without a verdict 0.5, where the served critic has no evidence.
+        """
         ordered = list(nodes)
         role, right, wrong = self.codec.special(_ROLE_TOKEN[form]), self.codec.special("right"), self.codec.special("wrong")
         prompts = []
         for node in ordered:
             ids = [token for step in node.path for token in self.builder.step_ids(step)]
             prompts.append([*self.builder.prompt(problems[node.question]), *(ids[:-1] if ids[-1] == self.codec.eos else ids), role])
-        most = 1 if form == "token" else _MAX_WORKING_TOKENS
-        drawn = sample(self.model, prompts, num_samples=1, stop=(right, wrong), max_tokens=most, temperature=0.0)
+        if form == "token":
+            scores = next_logprobs(self.model, prompts, (right, wrong))
+            return {node: 1 / (1 + math.exp(min(against - pro, 700.0))) for node, (pro, against) in zip(ordered, scores, strict=True)}
+        drawn = sample(self.model, prompts, num_samples=1, stop=(right, wrong), max_tokens=_MAX_WORKING_TOKENS, temperature=0.0)
         judged: dict[Node, float] = {}
         for node, (one,) in zip(ordered, drawn, strict=True):
-            chosen = math.exp(one.logprobs[-1])
-            judged[node] = chosen if one.ids[-1] == right else 1 - chosen if one.ids[-1] == wrong else 0.5
+            confidence = max(math.exp(one.logprobs[-1]), 0.5)
+            judged[node] = confidence if one.ids[-1] == right else 1 - confidence if one.ids[-1] == wrong else 0.5
         return judged
 
 

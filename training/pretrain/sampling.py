@@ -46,6 +46,30 @@ def sample(
     return results
 
 
+@torch.inference_mode()
+def next_logprobs(
+    model: PocketModel, prompts: Sequence[Sequence[int]], candidates: Sequence[int], *, chunk: int = 768
+) -> list[list[float]]:
+    """Returns the log-probability of each candidate as the token after each prompt, [prompts, candidates], in nats."""
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    results: list[list[float]] = [[] for _ in prompts]
+    for start in range(0, len(order), chunk):
+        chosen = order[start : start + chunk]
+        hidden, _ = _prefill(model, *_padded([prompts[i] for i in chosen]))
+        found = F.log_softmax(model.logits(hidden), -1)[:, list(candidates)]
+        for index, row in zip(chosen, found.tolist(), strict=True):
+            results[index] = row
+    return results
+
+
+def _padded(prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Returns the prompts' ids `[N, T]`, padded on the right, and their lengths `[N]`."""
+    ids = torch.zeros(len(prompts), max(map(len, prompts)), dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        ids[row, : len(prompt)] = torch.tensor(list(prompt))
+    return ids, torch.tensor([len(prompt) for prompt in prompts])
+
+
 def _sample_chunk(
     model: PocketModel,
     prompts: list[Sequence[int]],
@@ -55,12 +79,9 @@ def _sample_chunk(
     temperature: float,
     generator: torch.Generator | None,
 ) -> list[list[Sample]]:
-    shape, count, longest = model.shape, len(prompts), max(map(len, prompts))
+    ids, lengths = _padded(prompts)
+    shape, (count, longest) = model.shape, ids.shape
     max_tokens = min(max_tokens, shape.max_positions - longest)
-    lengths = torch.tensor([len(prompt) for prompt in prompts])
-    ids = torch.zeros(count, longest, dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        ids[row, : len(prompt)] = torch.tensor(list(prompt))
     hidden, prompt_cache = _prefill(model, ids, lengths)
     dtype = model.embedding.dtype
     prompt_mask = torch.zeros(count, 1, 1, longest, dtype=dtype).masked_fill_(

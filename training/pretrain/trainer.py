@@ -111,7 +111,10 @@ class Trainer:
         return batch
 
     def train(self) -> None:
-        """Trains to the end of the schedule, writing checkpoints and the log."""
+        """Trains to the end of the schedule, writing checkpoints and the log; does nothing where it has ended already."""
+        if self.progress >= 1.0:
+            print(f"the schedule ended at step {self.step}; there is nothing left to train", flush=True)
+            return
         self.options.out.mkdir(parents=True, exist_ok=True)
         batch = self.resumed_batch or self.next_batch()
         forward = hidden_states(self.model, self.options.compile, batch)
