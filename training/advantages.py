@@ -25,36 +25,36 @@ class Advantages:
     """Advantages of a batch of completions."""
 
     values: Tensor
-    """[B]; 0 in groups without variance."""
+    """[B]; 0 in groups that are dropped."""
     kept: Tensor
-    """[B] bool; False in groups without variance, which say nothing about what is better."""
+    """[B] bool; False in groups without variance, which say nothing about what is better, and in groups with an unknown reward."""
     dropped_groups: int
-    """Groups without variance."""
 
 
 def group_advantages(rewards: Tensor, group_size: int, *, scale: Scale = "group") -> Advantages:
     """Returns the advantage of each completion over its group.
 
     Args:
-        rewards: [B], finite; a reward that could not be computed must not come here as 0.
+        rewards: [B]; NaN where a reward is not known, which drops its group.
         group_size: G; groups are consecutive.
-        scale: standard deviation that advantages are divided by: the group's, the batch's, or none.
+        scale: standard deviation that advantages are divided by: the group's, that of all groups whose rewards are known, or none.
 
     Raises:
-        ValueError: B is no multiple of G, G is below 2, or a reward is not finite.
+        ValueError: B is no multiple of G, G is below 2, or a reward is infinite.
     """
     if rewards.dim() != 1 or group_size < 2 or rewards.numel() % group_size:
         raise ValueError(f"rewards of shape {list(rewards.shape)} do not make groups of {group_size}; the group size must be at least 2")
-    if not bool(torch.isfinite(rewards).all()):
-        raise ValueError("a reward is not finite; a failed reward is an error, never a number")
+    if bool(torch.isinf(rewards).any()):
+        raise ValueError("a reward is infinite; a reward that is not known is NaN")
     groups = rewards.double().view(-1, group_size)
     centred = groups - groups.mean(1, keepdim=True)
     spread = groups.std(1, keepdim=True, correction=1)
-    varied = spread > _FLOOR
+    varied = spread > _FLOOR  # False of NaN, too
     if scale == "group":
         centred = centred / spread.clamp(min=_FLOOR)
     elif scale == "batch":
-        centred = centred / rewards.double().std(correction=1).clamp(min=_FLOOR)
+        known = groups[~groups.isnan().any(1)].reshape(-1)
+        centred = centred / known.std(correction=1).clamp(min=_FLOOR) if known.numel() else centred
     values = torch.where(varied, centred, torch.zeros_like(centred))
     kept = varied.expand_as(groups).reshape(-1)
     return Advantages(values.view(-1).float(), kept, int((~varied).sum()))

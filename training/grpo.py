@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import shutil
 import tempfile
 import time
@@ -28,7 +29,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import PrinterCallback, TrainerCallback
-from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import pad
 
@@ -42,12 +42,12 @@ from training.advantages import Advantages, group_advantages, importance_weights
 from training.model_folder import load_model, load_tokenizer, save_model
 from training.publish import require_publisher
 from training.rollouts import Check, Rollout, roll_out
-from training.trainers import OnStep, common_arguments, lora
+from training.trainers import OnStep, common_arguments, lora, on_one_device, per_process
 
 Training = GrpoTrainingConfig | WheelTrainingConfig
 
 _CHECKPOINTS = 10  # of one training
-_STEPS = "rollout_steps.json"  # beside a checkpoint: what its steps saw
+_STEPS = "rollout_steps.json"  # in a checkpoint: what its steps saw; written last, so that a checkpoint with it is whole
 
 
 @dataclass(slots=True)
@@ -132,7 +132,7 @@ def reinforce(
 ) -> GrpoResult:
     """Trains the model of `base`, which the policy's engine serves, and writes the result to `folder`; the engine serves it at the end.
 
-    With a folder for `checkpoints` (about ten in all, the last one is kept), a training that was stopped goes on from there: with the same
+    With a folder for `checkpoints` (about ten in all, the last two are kept), a training that was stopped goes on from there: with the same
     questions and seeds, so that it ends as if it had not been stopped. It is removed at the end.
 
     Raises:
@@ -148,14 +148,25 @@ def reinforce(
     with tempfile.TemporaryDirectory() as scratch, no_progress_bar():
         source = RolloutSource(policy, check, questions, base, Path(scratch), concurrency)
         trainer = make_trainer(source, training, checkpoints=checkpoints, on_step=on_step)
-        last = None
-        if checkpoints is not None and checkpoints.is_dir() and (last := get_last_checkpoint(str(checkpoints))) is not None:
-            source.steps = [GrpoStep(**step) for step in json.loads((Path(last) / _STEPS).read_text())]
-        trainer.train(resume_from_checkpoint=last)
+        last = None if checkpoints is None else last_checkpoint(checkpoints)
+        if last is not None:
+            source.steps = [GrpoStep(**step) for step in json.loads((last / _STEPS).read_text())]
+        trainer.train(resume_from_checkpoint=None if last is None else str(last))
         save_model(trainer.model, base, folder)
     if checkpoints is not None:
         shutil.rmtree(checkpoints, ignore_errors=True)
     return GrpoResult(tuple(source.steps), time.monotonic() - start)
+
+
+def last_checkpoint(checkpoints: Path) -> Path | None:
+    """Returns the newest whole checkpoint, None without one; those that a kill left unfinished are removed."""
+    whole: list[Path] = []
+    for folder in checkpoints.glob("checkpoint-*"):
+        if (folder / _STEPS).is_file():
+            whole.append(folder)
+        else:
+            shutil.rmtree(folder)
+    return max(whole, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
 
 
 def make_trainer(
@@ -165,9 +176,10 @@ def make_trainer(
     from datasets import Dataset
 
     grpo = training.grpo
-    common = common_arguments(training, str(source.scratch / "trainer"), batch_size=grpo.prompts_per_step * grpo.num_generations)
-    if checkpoints is not None:
-        common |= {"output_dir": str(checkpoints), "save_strategy": "steps", "save_total_limit": 1}
+    groups = per_process(grpo.prompts_per_step, "training.grpo.prompts_per_step")
+    common = common_arguments(training, str(source.scratch / "trainer"), batch_size=groups * grpo.num_generations)
+    if checkpoints is not None:  # two are kept, so that one is whole while the next is written
+        common |= {"output_dir": str(checkpoints), "save_strategy": "steps", "save_total_limit": 2}
         common["save_steps"] = max(1, grpo.max_steps // _CHECKPOINTS)
     arguments = GRPOConfig(
         **common,
@@ -186,7 +198,7 @@ def make_trainer(
     trainer = EngineGRPOTrainer(
         model=load_model(source.base, dtype=training.dtype),
         reward_funcs=_outcome,
-        args=arguments,
+        args=on_one_device(arguments),
         train_dataset=Dataset.from_list([{"prompt": question.hash, "index": i} for i, question in enumerate(source.questions)]),
         processing_class=load_tokenizer(source.base),
         peft_config=lora(training),
@@ -304,13 +316,13 @@ def outcome_advantages(rollouts: Sequence[Sequence[Rollout]], *, scale: Any = "g
     """Returns advantages of all rollouts in order, the mean reward, and how many the checker could not judge.
 
     The reward is 1 for a right answer and 0 for a wrong or missing one. A group with an unjudged answer is dropped: neither 0 nor 1 would
-    be true.
+    be true, so its rewards are NaN.
     """
     rewards = torch.tensor([[1.0 if rollout.correct else 0.0 for rollout in group] for group in rollouts])
     unjudged = torch.tensor([[rollout.correct is None for rollout in group] for group in rollouts])
     scored = rewards[~unjudged]
     mean = float(scored.mean()) if scored.numel() else float("nan")
-    rewards[unjudged.any(1)] = 0.0
+    rewards[unjudged] = math.nan
     return group_advantages(rewards.view(-1), rewards.shape[1], scale=scale), mean, int(unjudged.sum())
 
 
@@ -338,4 +350,7 @@ class _PublishEveryStep(TrainerCallback):  # type: ignore[misc]  # transformers 
 
     def on_save(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
         steps = json.dumps([dataclasses.asdict(step) for step in self.source.steps])
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _STEPS).write_text(steps)
+        file = Path(args.output_dir) / f"checkpoint-{state.global_step}" / _STEPS
+        unfinished = file.with_suffix(".partial")
+        unfinished.write_text(steps)
+        unfinished.replace(file)

@@ -65,7 +65,7 @@ async def roll_out(
         )
         async with room:
             generation = await engine.generate(request)
-        answers = [read_answer(found, engine.tokenizer, policy.prompts.family.separator) for found in generation.completions]
+        answers = [first_answer(found, engine.tokenizer, policy.prompts.family.separator) for found in generation.completions]
         right = await asyncio.gather(*(check(question, answer) for answer in answers))
         if on_done is not None:
             on_done()
@@ -74,7 +74,7 @@ async def roll_out(
     return await asyncio.gather(*(ask(number, question) for number, question in enumerate(questions)))
 
 
-def read_answer(completion: Completion, tokenizer: Tokenizer, separator: str = "\n\n") -> str | None:
+def first_answer(completion: Completion, tokenizer: Tokenizer, separator: str = "\n\n") -> str | None:
     """Returns the answer that a completion marks first, step by step as in search; None without one."""
     for cut in cut_steps(completion.token_ids, tokenizer, separator=separator):
         answer = extract_answer(tokenizer.decode(list(completion.token_ids[cut])).strip())

@@ -19,7 +19,7 @@ from agents.engines.transformers import no_progress_bar
 from configs.schema.training import SftConfig, SftTrainingConfig, WheelTrainingConfig
 from training.model_folder import load_model, load_tokenizer, save_model
 from training.records import Record
-from training.trainers import common_arguments, lora, progress_callback
+from training.trainers import common_arguments, lora, on_one_device, per_process, progress_callback
 
 Training = SftTrainingConfig | WheelTrainingConfig
 
@@ -58,7 +58,7 @@ def fine_tune(
     rows = [{"input_ids": list(record.input_ids), "labels": list(record.labels)} for record in records]
     with tempfile.TemporaryDirectory() as scratch, no_progress_bar():
         arguments = SFTConfig(
-            **common_arguments(training, scratch, batch_size=min(sft.batch_size, len(rows))),
+            **common_arguments(training, scratch, batch_size=per_process(min(sft.batch_size, len(rows)), "training.sft.batch_size")),
             learning_rate=sft.learning_rate,
             weight_decay=sft.weight_decay,
             num_train_epochs=sft.epochs,
@@ -73,7 +73,7 @@ def fine_tune(
         )
         trainer: Any = SFTTrainer(
             model=load_model(base, dtype=training.dtype),
-            args=arguments,
+            args=on_one_device(arguments),
             train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
             peft_config=lora(training),

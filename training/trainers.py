@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ OnStep = Callable[[int, int, str], None]
 
 
 def common_arguments(training: Training, scratch: str, *, batch_size: int) -> dict[str, Any]:
-    """Returns the trainer arguments that do not depend on the method. `batch_size`: rows per optimizer step, on all devices together.
+    """Returns the trainer arguments that do not depend on the method. `batch_size`: rows of this process per optimizer step.
 
     TRL would train in bfloat16 with gradient checkpointing and report to whatever it finds installed; here none of it is on by itself.
     """
@@ -39,6 +40,31 @@ def common_arguments(training: Training, scratch: str, *, batch_size: int) -> di
         "disable_tqdm": True,
         "dataloader_pin_memory": on_gpu,
     }
+
+
+def per_process(number: int, key: str) -> int:
+    """Returns this process's share of what all of them (torchrun's WORLD_SIZE) take in one optimizer step.
+
+    Raises:
+        ValueError: the processes cannot have equal shares; names the option `key`.
+    """
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if number % processes:
+        raise ValueError(
+            f"{key} ({number}) must be a multiple of the {processes} processes that train together, which step at once with equal shares; "
+            f"set it to {-(-number // processes) * processes}, or start another number of processes"
+        )
+    return number // processes
+
+
+def on_one_device(arguments: Any) -> Any:
+    """Returns the trainer's arguments, kept to the first of the GPUs that this process sees.
+
+    With several, transformers would use `nn.DataParallel`, which TRL refuses; it is told as transformers tells itself for a split model.
+    """
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1
+    return arguments
 
 
 def lora(training: Training) -> Any:

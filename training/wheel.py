@@ -222,10 +222,10 @@ def load_held_out(config: RunConfig) -> list[Question]:
 
 
 def load_training(config: RunConfig) -> list[Question]:
-    """Returns questions of the task's train split: as many as traces and rollouts need, or all where there are fewer.
+    """Returns questions of the task's train split: as many as traces and rollouts need, or all of a file that holds fewer.
 
     Raises:
-        BadDataError: the task has no train split of its own.
+        BadDataError: the task has no train split of its own, or its generator does not make so many different questions.
     """
     training, task = config.training, config.task
     assert training is not None

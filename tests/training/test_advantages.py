@@ -8,7 +8,7 @@ import statistics
 import pytest
 import torch
 
-from training.advantages import group_advantages, importance_weights, token_advantages
+from training.advantages import Scale, group_advantages, importance_weights, token_advantages
 
 REWARDS = torch.tensor([1.0, 0, 0, 1, 0, 0, 0, 0, 1, 1, 1, 0])
 GROUP = 4
@@ -56,8 +56,18 @@ def test_rounding_noise_makes_no_variance() -> None:
     assert group_advantages(torch.tensor([0.1 + 0.2, 0.3, 0.3, 0.3], dtype=torch.float64), 4).dropped_groups == 1
 
 
+@pytest.mark.parametrize("scale", ["group", "batch", "none"])
+def test_a_group_with_an_unknown_reward_is_as_if_it_were_not_there(scale: Scale) -> None:
+    unknown = torch.tensor([1.0, math.nan, 0, 0])
+    found, without = group_advantages(torch.cat([unknown, REWARDS]), GROUP, scale=scale), group_advantages(REWARDS, GROUP, scale=scale)
+    assert found.values.tolist() == [0.0] * GROUP + without.values.tolist()
+    assert found.kept.tolist() == [False] * GROUP + without.kept.tolist()
+    assert found.dropped_groups == without.dropped_groups + 1
+    assert group_advantages(unknown, GROUP, scale=scale).values.tolist() == [0.0] * GROUP
+
+
 @pytest.mark.parametrize(
-    ("rewards", "size", "message"), [([1.0, 0, 1], 2, "groups of 2"), ([1.0, 0], 1, "at least 2"), ([1.0, math.nan], 2, "not finite")]
+    ("rewards", "size", "message"), [([1.0, 0, 1], 2, "groups of 2"), ([1.0, 0], 1, "at least 2"), ([1.0, math.inf], 2, "infinite")]
 )
 def test_what_makes_no_groups_is_refused(rewards: list[float], size: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -19,10 +19,10 @@ from agents.prompts import PromptFamily, Prompts
 from configs.schema import PolicyConfig
 from configs.schema.training import GrpoConfig, GrpoTrainingConfig
 from tests.settings import settings_of
-from training.grpo import RolloutSource, make_trainer, outcome_advantages, reinforce
+from training.grpo import RolloutSource, last_checkpoint, make_trainer, outcome_advantages, reinforce
 from training.model_folder import load_model
 from training.publish import logprob_differences, publish
-from training.rollouts import Rollout, read_answer, roll_out
+from training.rollouts import Rollout, first_answer, roll_out
 
 G = 8
 
@@ -89,11 +89,26 @@ def test_a_stopped_training_ends_as_if_it_had_not_been_stopped(
     checkpoints = tmp_path / "checkpoints"
     with pytest.raises(KeyboardInterrupt):
         reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "resumed", options, checkpoints=checkpoints, on_step=stop)
+    assert len(list(checkpoints.glob("checkpoint-*"))) == 2, "a kill while one is written leaves the one before"
+    (last_checkpoint(checkpoints) or tmp_path).joinpath("rollout_steps.json").unlink()  # killed before the end of the last one
     resumed = reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "resumed", options, checkpoints=checkpoints)
     assert not checkpoints.exists()
     assert [step.reward for step in resumed.steps] == [step.reward for step in whole.steps]
     first, second = (load_model(tmp_path / name, dtype="float32").state_dict() for name in ("whole", "resumed"))
     assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
+
+
+def test_the_newest_whole_checkpoint_counts_and_unfinished_ones_are_removed(tmp_path: Path) -> None:
+    assert last_checkpoint(tmp_path / "nowhere") is None
+    for step in (8, 9, 10, 11):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+    assert last_checkpoint(tmp_path) is None and not list(tmp_path.iterdir())
+    for step in (8, 9, 10, 11):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        if step in (9, 10):
+            (tmp_path / f"checkpoint-{step}" / "rollout_steps.json").write_text("[]")
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+    assert {folder.name for folder in tmp_path.iterdir()} == {"checkpoint-9", "checkpoint-10"}
 
 
 def test_the_reward_rises(policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path) -> None:
@@ -138,6 +153,12 @@ def test_a_group_with_an_unjudged_answer_is_dropped_and_counted() -> None:
     assert reward == pytest.approx(2 / 3)
 
 
+def test_an_unjudged_group_does_not_change_what_the_others_are_divided_by() -> None:
+    judged = [[rollout(True), rollout(False)], [rollout(False), rollout(False)]]
+    with_unjudged, alone = (outcome_advantages(groups, scale="batch")[0] for groups in ([*judged, [rollout(True), rollout(None)]], judged))
+    assert with_unjudged.values[:4].tolist() == alone.values.tolist()
+
+
 def test_adapters_are_trained_and_published_merged(
     policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path
 ) -> None:
@@ -178,8 +199,8 @@ def test_wrong_weights_are_found_by_their_logprobs(
 def test_the_first_marked_answer_counts(policy: Policy) -> None:
     tokenizer = policy.engine.tokenizer
     ids = tuple(tokenizer.encode("<|propose|> 3 cat * 4 = 12 ; total 12\n\n<|conclude|> Answer: 12\n\n<|conclude|> Answer: 13<|eos|>"))
-    assert read_answer(Completion("", ids, (0.0,) * len(ids), "stop"), tokenizer) == "12"
-    assert read_answer(Completion("", ids[:4], (0.0,) * 4, "length"), tokenizer) is None
+    assert first_answer(Completion("", ids, (0.0,) * len(ids), "stop"), tokenizer) == "12"
+    assert first_answer(Completion("", ids[:4], (0.0,) * 4, "length"), tokenizer) is None
 
 
 async def test_rollouts_come_in_the_order_of_the_questions(policy: Policy, taught_questions: list[Question]) -> None:
