@@ -13,14 +13,14 @@ What is learned (label = token id) and what is only read (label = -100):
   policy that thinks alone must write it itself;
 - the words "Wait, step 2 is wrong. Back to step 1." are learned. They are the prompt family's template `mistake`, tokenised here once,
   exactly as the policy is shown its mistakes during search;
-- steps of wrong turns are only read, unless `train_on_errors`: what is learned is to notice, not to err.
+- steps of wrong turns are only read: what is learned is to notice, not to err.
 
 A journey is written as the pocket was pretrained: a wrong *answer* is proposed and not concluded (its end of sequence becomes a
 separator, for a concluded thought has ended), and the step that follows a wrong turn opens with the factor `correct`, where the family has
 these openings. A thought whose last step lacks the end of the sequence gets it, so that a policy learns to stop.
 
-Only what is known to be right is learned: `correct` traces, or answered ones of questions without a gold answer. Source: O1 Replication Journey
-(arXiv:2410.18982), journey learning; masking of wrong steps: Physics of Language Models 2.2 (arXiv:2408.16293).
+Only what is known to be right is learned: `correct` traces, or answered ones of questions without a gold answer. Source: O1 Replication
+Journey (arXiv:2410.18982), journey learning; masking of wrong steps: Physics of Language Models 2.2 (arXiv:2408.16293).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from typing import Any, Literal
 from agents.nouns import Step
 from agents.prompts import Prompts
 from graphs.tasks import assert_trainable
-from graphs.thought.derive import derive_journey, derive_shortcut
+from graphs.thought.derive import derive_journey, derive_shortcut, reason_against
 from graphs.traces.trace import Trace
 from graphs.tree import ReasoningTree
 
@@ -92,7 +92,6 @@ def make_records(
     max_length: int,
     tokenizer_hash: str,
     openings: dict[str, str] | None = None,
-    train_on_errors: bool = False,
     seed: int = 0,
 ) -> Records:
     """Returns the rows that the traces of training questions give.
@@ -102,14 +101,13 @@ def make_records(
         max_length: longest row, in tokens; longer ones are left out whole, for half a thought has no answer.
         tokenizer_hash: of the policy that is trained.
         openings: thought factor to its opening, for journeys; None or empty: steps stay as they are.
-        train_on_errors: learn the steps of wrong turns, too.
         seed: of the choice among wrong siblings; with the question it determines the row.
 
     Raises:
         ValueError: a trace belongs to a held-out question, or was written with another tokenizer.
     """
     records, seen = Records(), set()
-    builder = _Builder(prompts, openings or {}, train_on_errors)
+    builder = _Builder(prompts, openings or {})
     for trace in traces:
         assert_trainable([trace.question])
         if trace.engine.tokenizer_hash != tokenizer_hash:
@@ -145,12 +143,10 @@ def _unusable(trace: Trace) -> str | None:
 class _Builder:
     """Writes rows for one prompt family and one set of thought factors."""
 
-    def __init__(self, prompts: Prompts, openings: dict[str, str], train_on_errors: bool) -> None:
+    def __init__(self, prompts: Prompts, openings: dict[str, str]) -> None:
         encode = prompts.tokenizer.encode
         self.prompts = prompts
-        self.train_on_errors = train_on_errors
         self.eos = prompts.tokenizer.eos_token_id
-        self.separator = tuple(encode(prompts.family.separator))
         self.openings = {name: tuple(encode(opening)) for name, opening in openings.items() if opening}
 
     def record(self, trace: Trace, kind: ThoughtKind, rng: random.Random) -> Record:
@@ -173,7 +169,7 @@ class _Builder:
             match segment.kind:
                 case "wrong":
                     turn = segment.node if turn is None else turn
-                    tell(self._proposed(tree.step(segment.node)), learned=self.train_on_errors)
+                    tell(self._proposed(tree.step(segment.node)), learned=False)
                     nodes.append(segment.node)
                 case "backtrack" if turn is not None:
                     tell(self._mistake(tree, turn), learned=True)
@@ -198,7 +194,7 @@ class _Builder:
         ids = step.content.reveal().token_ids
         if step.is_final and "propose" in self.openings:
             ids = self._reopened(ids, "propose")
-        return (*ids[:-1], *self.separator) if ids[-1] == self.eos else ids
+        return self.prompts.as_open_step(ids)
 
     def _reopened(self, ids: tuple[int, ...], factor: str) -> tuple[int, ...]:
         """Returns `ids` with the opening of another factor; as they are when they open with none."""
@@ -209,7 +205,5 @@ class _Builder:
 
     def _mistake(self, tree: ReasoningTree, node: int) -> tuple[int, ...]:
         """Returns what is said about a wrong step and the way back, in the words that the policy is shown during search."""
-        against = [verdict for verdict in tree.verdicts[node] if verdict.outcome == "judged" and not verdict.is_right]
-        reasons = [verdict.reason.reveal() for verdict in against if verdict.reason is not None]
-        text = self.prompts.family.render("mistake", step=int(tree.depth[node]), reason=next(iter(reasons), ""))
+        text = self.prompts.family.render("mistake", step=int(tree.depth[node]), reason=reason_against(tree, node))
         return tuple(self.prompts.tokenizer.encode(text))

@@ -6,6 +6,7 @@ import dataclasses
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,12 @@ from agents.engines.base import EngineInfo
 from agents.engines.tokenizer import HFTokenizer
 from agents.families import Problem, recognise_question
 from agents.families.base import read_answer
-from agents.nouns import Author, Content, Hidden, Question, Sampling, Step
-from agents.prompts import PromptFamily, Prompts
+from agents.nouns import Author, Content, Hidden, Question, Reflection, Sampling, Step
+from agents.prompts import Mistake, PromptFamily, Prompts
+from graphs.thought.derive import reason_against
 from graphs.thought.long_thought import LongThought
 from graphs.traces.trace import SafetyRecord, Trace
-from graphs.tree import Event, Expanded, Finished, Judged
+from graphs.tree import Event, Expanded, Finished, Judged, ReasoningTree, Reflected
 from tests.graphs.tree.logs import verdict
 from tests.training.tiny_pocket import solution_record, step_ids
 from training.pretrain.tokenizer import Codec
@@ -146,14 +148,27 @@ def test_the_step_behind_a_wrong_turn_opens_as_a_correction(question: Question, 
     assert CODEC.special("correct") not in without.input_ids
 
 
-def test_wrong_steps_are_learned_only_on_demand(question: Question, prompts: Prompts) -> None:
-    wrong = problem_of(question).wrong_step(random.Random(1), [])
-    events, leaf = tree_with_a_wrong_turn(question, 0, wrong)
-    trace = trace_of(question, events, leaf, prompts)
-    [row], [errors] = make([trace], prompts).rows, make([trace], prompts, train_on_errors=True).rows
-    learned = sum(label != IGNORED for label in errors.labels) - sum(label != IGNORED for label in row.labels)
-    assert learned == len(step_ids(CODEC, wrong))
-    assert row.input_ids == errors.input_ids
+@pytest.mark.parametrize("reason", [None, "3 cat * 4 : 12"])
+def test_a_mistake_is_told_as_search_shows_it(question: Question, tiny_pocket: Path, reason: str | None) -> None:
+    class TellingFamily(PromptFamily):
+        """The pocket's own words tell no reason."""
+
+        def render(self, template: str, **variables: Any) -> str:
+            return f"{variables.get('reason', '')}{super().render(template, **variables)}"
+
+    prompts = Prompts(TellingFamily("pocket"), HFTokenizer(tiny_pocket))
+    steps = problem_of(question).solution(random.Random(0))
+    wrong = problem_of(question).wrong_step(random.Random(1), steps[:1])
+    events, leaf = tree_with_a_wrong_turn(question, 1, wrong)
+    node = next(event.node for event in events if isinstance(event, Judged) and not event.verdict.is_right)
+    events = [Judged(node, verdict(-2.0, reason=reason)) if isinstance(e, Judged) and e.node == node else e for e in events]
+    reflection = Reflected(node, Reflection("reflect", Hidden("7 cat * 7 : 49"), node, None))
+    trace = trace_of(question, [*events, reflection], leaf, prompts)
+    [row] = make([trace], prompts).rows
+    tree = ReasoningTree.replay(question, trace.events)
+    mistake = Mistake(step_of(wrong), reason_against(tree, node))
+    shown, _ = prompts.context(question, [step_of(steps[0])], mistakes=[mistake], opening=OPENINGS["correct"])
+    assert row.input_ids[: len(shown)] == shown
 
 
 def test_a_thought_that_did_not_end_gets_an_end(question: Question, prompts: Prompts) -> None:
