@@ -168,6 +168,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{group}: {share['right']}/{share['of']} right, {share['value']:.3f} [{low:.3f}, {high:.3f}]")
         tokens = metrics["generated_tokens_per_question"]
         print(f"{metrics['questions']} questions, {tokens:.1f} generated tokens each; see {folder}/report.md")
+        if unchecked := sum(metrics["unchecked"].values()):
+            console.print(f"{unchecked} answers could not be checked and are in no accuracy", style="yellow", markup=False)
         if outcome.failed:
             console.print(f"{len(outcome.failed)} questions could not be asked; the report names them", style="yellow", markup=False)
             code = FAILED

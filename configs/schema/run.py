@@ -169,12 +169,13 @@ def _training_is_held_out(config: RunConfig) -> Iterator[str]:
     training, task = config.training, config.task
     if training is None:
         return
-    if isinstance(task, UserTaskConfig) and (training.method != "sft" or training.evaluate > 0):
+    asks_nothing = training.method == "sft" and training.evaluate == 0
+    if isinstance(task, UserTaskConfig) and not asks_nothing:
         yield (
             f"training.method ({training.method}) needs a set of questions and task.name is user; "
             "choose task=pocket, reasoning_gym, gsm8k or jsonl" + (", or set training.evaluate to 0" if training.method == "sft" else "")
         )
-    elif not isinstance(task, UserTaskConfig) and "split" not in type(task).model_fields:
+    elif "split" not in type(task).model_fields and not (isinstance(task, UserTaskConfig) or asks_nothing):
         yield (
             f"task.name ({task.name}) has no option split, so nothing of it could be held out from training; "
             "derive its options from _Dataset in configs/schema/task.py and give the task a field split, or choose another task"

@@ -178,7 +178,8 @@ class TraceStore:
                 self._connection.execute(f"INSERT INTO traces VALUES ({', '.join('?' * len(row))})", row)
         except sqlite3.IntegrityError:
             raise ValueError(
-                f"sample {trace.sample} of question {trace.question.hash} was recorded before and is never overwritten; leave out what `finished` names"
+                f"sample {trace.sample} of question {trace.question.hash} was recorded before and is never overwritten; "
+                "leave out what `finished` names"
             ) from None
 
     def get(self, question_hash: str, sample: int) -> Trace:

@@ -157,7 +157,8 @@ class _BrokenChecker:
 async def test_an_answer_that_could_not_be_checked_is_counted_and_in_no_accuracy() -> None:
     async with resources_for("search=greedy") as (key, traces, resources):
         resources.checkers["pocket"] = _BrokenChecker()
-        await asyncio.gather(*(think(Question(text=text, gold=gold, task="pocket"), key) for text, gold in zip(QUESTIONS, "1234", strict=False)))
+        questions = [Question(text=text, gold="known", task="pocket") for text in QUESTIONS[:4]]
+        await asyncio.gather(*(think(question, key) for question in questions))
         await think(Question(text=QUESTIONS[4]), key)
     assert sorted(str(trace.check) for trace in traces) == ["no_gold", *["timed_out"] * 4]
     metrics = Tally().add_all(traces).metrics(seconds=None)
