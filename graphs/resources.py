@@ -21,8 +21,7 @@ from agents.critic import Critic, CriticSettings
 from agents.domain import Domain
 from agents.engines.base import Generator
 from agents.engines.build import open_engines
-from agents.engines.weights import hash_text
-from agents.engines.weights import find_folder
+from agents.engines.weights import find_folder, hash_text
 from agents.nouns import EngineUnavailableError, Question
 from agents.policy import Policy, PolicySettings
 from agents.prompts import PromptFamily, Prompts
@@ -185,15 +184,13 @@ def _folder(engine: Generator) -> Path:
     """Returns the model's folder: that of a hub id is in the hub's cache; a name that only a server knows leads nowhere."""
     try:
         return find_folder(engine.info.model) or Path(engine.info.model)
-    except EngineUnavailableError:
+    except (EngineUnavailableError, ValueError):  # ValueError: the hub refuses to look for such a name ("scripted/module:function")
         return Path(engine.info.model)
 
 
 def _policy_settings(config: RunConfig) -> PolicySettings:
     policy = config.policy
-    return PolicySettings(
-        policy.factors, policy.temperature, policy.top_p, policy.max_step_tokens, policy.max_answer_tokens
-    )
+    return PolicySettings(policy.factors, policy.temperature, policy.top_p, policy.max_step_tokens, policy.max_answer_tokens)
 
 
 def _speaks(config: RunConfig, role: str) -> bool:

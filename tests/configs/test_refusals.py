@@ -142,8 +142,6 @@ def test_a_task_without_splits_is_asked_and_not_trained_on(method: str) -> None:
             _RunWithSplitlessTask.model_validate({"training": {"method": method, "evaluate": evaluate}})
     learns_from_traces = {"method": "sft", "from_runs": ["runs/first"], "evaluate": 0}
     assert _RunWithSplitlessTask.model_validate({"training": learns_from_traces}).training
-    learns_from_traces = {"method": "sft", "from_runs": ["runs/first"], "evaluate": 0}
-    assert _RunWithSplitlessTask.model_validate({"training": learns_from_traces}).training
 
 
 def test_all_mistakes_are_told_at_once() -> None:
