@@ -45,6 +45,12 @@ def loss_of(folder: Path, records: list[Record]) -> float:
     return total / count
 
 
+def distance(first: Path, second: Path) -> float:
+    """Returns the Euclidean distance of two models' weights."""
+    states = [load_model(folder, dtype="float32").state_dict() for folder in (first, second)]
+    return float(sum((states[0][key] - states[1][key]).pow(2).sum() for key in states[0])) ** 0.5
+
+
 def test_the_loss_falls_on_the_rows(records: list[Record], tiny_pocket: Path, tmp_path: Path) -> None:
     steps: list[int] = []
     sft = SftConfig(learning_rate=3e-3, epochs=3, batch_size=4)
@@ -62,12 +68,11 @@ def test_the_reported_loss_is_that_of_the_learned_tokens_alone(records: list[Rec
 def test_rows_without_learned_tokens_have_no_gradient(records: list[Record], tiny_pocket: Path, tmp_path: Path) -> None:
     silent = [dataclasses.replace(record, labels=(*[IGNORED] * (len(record.labels) - 1), record.labels[-1])) for record in records[:4]]
     noisy = [dataclasses.replace(record, input_ids=(*record.input_ids, 7), labels=(*record.labels, IGNORED)) for record in silent]
-    for name, rows in (("silent", silent), ("noisy", noisy)):
+    learned = [dataclasses.replace(record, labels=(*record.labels[:-1], 7)) for record in noisy]
+    for name, rows in (("silent", silent), ("noisy", noisy), ("learned", learned)):
         tune(rows, tiny_pocket, tmp_path / name)
-    first, second = (load_model(tmp_path / name, dtype="float32").state_dict() for name in ("silent", "noisy"))
-    assert all(bool((first[key] - second[key]).abs().max() < 1e-5) for key in first), (
-        "a masked token behind the last learned one moved weights"
-    )
+    # Adam makes whole steps of rounding errors where a gradient is all but zero, so weights are compared as one vector.
+    assert distance(tmp_path / "silent", tmp_path / "noisy") < 0.02 * distance(tmp_path / "silent", tmp_path / "learned")
 
 
 def test_micro_batches_do_not_change_the_result(records: list[Record], tiny_pocket: Path, tmp_path: Path) -> None:
