@@ -116,9 +116,7 @@ class Policy:
         )
         return Proposal(chains, None if chains else "unparsed")
 
-    def _chain(
-        self, completion: Completion, start: _Start, factor: str | None, author: Author, sampling: Sampling
-    ) -> tuple[Step, ...]:
+    def _chain(self, completion: Completion, start: _Start, factor: str | None, author: Author, sampling: Sampling) -> tuple[Step, ...]:
         """Cuts a completion into steps; empty when the model ended without a word."""
         token_ids = (*start.opening, *start.blank, *completion.token_ids)
         logprobs = (*(math.nan for _ in start.opening), *start.blank_logprobs, *completion.logprobs)
@@ -148,8 +146,10 @@ class Policy:
         return tuple(chain)
 
     def _blank_line(self, generation: Generation) -> Completion | None:
-        """Returns the first completion where all of them are an empty line: some models begin so, and the engine takes it for a step's end."""
-        if all(one.stop_reason is not None and not self.engine.tokenizer.decode(list(one.token_ids)).strip() for one in generation.completions):
+        """Returns the first completion where all are an empty line: some models begin so, and the engine takes it for a step's end."""
+        if all(
+            one.stop_reason is not None and not self.engine.tokenizer.decode(list(one.token_ids)).strip() for one in generation.completions
+        ):
             return generation.completions[0]
         return None
 

@@ -1,8 +1,9 @@
 """Which of several answers is the answer. Separate from search: any strategy's leaves can be put to any vote.
 
 A leaf's score is an aggregation over its path of the critic's log-probability that each step is right (log sigma of the calibrated
-likelihood ratio; log 1/2 for a step without a readable verdict, nothing where the whole tree has none), plus `logprob_weight` times the policy's own log-probability of the path. Weighted
-votes add exp(score), so with `logprob_weight` 1 and no critic they are the log-probability vote.
+likelihood ratio; log 1/2 for a step without a readable verdict, nothing where the whole tree has none), plus `logprob_weight` times the
+policy's own log-probability of the path. Weighted votes add exp(score), so with `logprob_weight` 1 and no critic they are the
+log-probability vote.
 
 Sources: Lightman et al. (arXiv:2305.20050) for the product, Math-Shepherd (arXiv:2312.08935) for the minimum, Snell et al.
 (arXiv:2408.03314) for the last step.

@@ -75,8 +75,8 @@ class Meter:
     def reserve(self, n: int, max_tokens: int) -> Reservation:
         """Takes room for a request of `n` samples of at most `max_tokens` each, as much as is left of it.
 
-        First there are fewer samples, then the last one gets shorter: half a sample is worth nothing. The caller sends what was granted and then calls
-        `settle` with what it cost. `Reservation.n == 0`: the budget is exhausted, send nothing.
+        First there are fewer samples, then the last one gets shorter: half a sample is worth nothing. The caller sends what was granted
+        and then calls `settle` with what it cost. `Reservation.n == 0`: the budget is exhausted, send nothing.
         """
         if self.exhausted or n < 1 or max_tokens < 1:
             return Reservation(0, 0)

@@ -38,11 +38,18 @@ def parser() -> argparse.ArgumentParser:
         default="pocket",
         help="pocket: every role; pocket-base: the policy alone, error dose 0",
     )
-    options.add_argument("--start-from", type=Path, default=None, metavar="FOLDER", help="model folder to start from (default: random weights)")
+    options.add_argument(
+        "--start-from", type=Path, default=None, metavar="FOLDER", help="model folder to start from (default: random weights)"
+    )
     options.add_argument("--minutes", type=float, default=50.0, help="wall time that bounds the schedule (default %(default)s)")
     options.add_argument("--steps", type=int, default=None, help="optimizer steps that bound the schedule instead; exactly reproducible")
     options.add_argument("--seed", type=int, default=1, help="seed of weights and documents (default %(default)s)")
-    options.add_argument("--phase-2-from", type=float, default=0.5, help="share of the schedule after which the policy's own proposals join (default %(default)s)")
+    options.add_argument(
+        "--phase-2-from",
+        type=float,
+        default=0.5,
+        help="share of the schedule after which the policy's own proposals join (default %(default)s)",
+    )
     options.add_argument("--rows", type=int, default=10, help="rows of --row-length tokens in an optimizer step (default %(default)s)")
     options.add_argument(
         "--row-length", type=int, default=256, help="tokens in a row; whole documents are packed into rows (default %(default)s)"
@@ -59,7 +66,10 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--no-compile", action="store_true", help="train in eager mode")
     options.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     options.add_argument(
-        "--evaluate", type=Path, metavar="MODEL", help="checkpoint or model folder: print accuracy and critic figures on validation questions instead of training"
+        "--evaluate",
+        type=Path,
+        metavar="MODEL",
+        help="checkpoint or model folder: print accuracy and critic figures on validation questions instead of training",
     )
     options.add_argument("--questions", type=int, default=100, help="validation questions a level for --evaluate (default %(default)s)")
     options.add_argument("--families", nargs="+", default=None, help="families for --evaluate (default: all)")

@@ -68,9 +68,7 @@ class Batch(NamedTuple):
     """Tokens that are not padding."""
 
 
-def pack(
-    documents: Sequence[TrieDocument], num_rows: int, row_length: int, dtype: torch.dtype
-) -> tuple[Batch, list[TrieDocument]]:
+def pack(documents: Sequence[TrieDocument], num_rows: int, row_length: int, dtype: torch.dtype) -> tuple[Batch, list[TrieDocument]]:
     """Returns one batch of whole documents (best fit) and the documents that found no room; `dtype` is the mask's.
 
     Raises:

@@ -8,7 +8,13 @@ from agents.engines.precision import cpu_has_bfloat16, own_dtype
 
 @pytest.mark.parametrize(
     ("capabilities", "expected"),
-    [({}, False), ({"avx2": True, "avx512_f": True}, False), ({"amx_bf16": True}, True), ({"avx512_bf16": True}, True), ({"bf16": True}, True)],
+    [
+        ({}, False),
+        ({"avx2": True, "avx512_f": True}, False),
+        ({"amx_bf16": True}, True),
+        ({"avx512_bf16": True}, True),
+        ({"bf16": True}, True),
+    ],
 )
 def test_bfloat16_needs_instructions_of_its_own(capabilities: dict[str, bool], expected: bool) -> None:
     assert cpu_has_bfloat16(capabilities) is expected
