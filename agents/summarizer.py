@@ -45,7 +45,7 @@ def extract_summary(steps: Sequence[str], *, wrong_turns: int, max_characters: i
     The first and the last steps say the most, so it is the middle that is left out; the number of steps left out is said.
     """
     turns = "" if wrong_turns == 0 else f", after {wrong_turns} wrong turn{'s' if wrong_turns > 1 else ''} taken back"
-    head = f"Solved in {len(steps)} step{'s' if len(steps) != 1 else ''}{turns}."
+    head = f"Answered in {len(steps)} step{'s' if len(steps) != 1 else ''}{turns}."
     first, last = len(steps), 0
     while True:
         lines = [f"- {' '.join(step.split())}" for step in steps]

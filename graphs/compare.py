@@ -38,7 +38,7 @@ def read(folder: Path, group: str | None = None) -> dict[str, Trace]:
         with TraceStore.read(folder) as store:
             traces = {trace.question.hash: trace for trace in store if trace.correct is not None and _is_of(trace, group)}
     except FileNotFoundError:
-        raise BadDataError(f"{folder} holds no run; give the directory of one, for example runs/first") from None
+        raise BadDataError(f"{folder} holds no run; give the directory of one, for example runs/{folder.name}") from None
     if not traces:
         raise BadDataError(f"{folder} holds no scored question{f' of {group}' if group else ''}")
     return traces
@@ -65,7 +65,7 @@ def compare(runs: dict[str, dict[str, Trace]]) -> list[dict[str, Any]]:
     """
     shared = sorted(set.intersection(*(set(traces) for traces in runs.values())))
     if not shared:
-        raise BadDataError("the runs share no question; compare runs of one task with the same options")
+        raise BadDataError("the runs share no question; compare runs of the same task, split and seed")
     rows = []
     base: list[bool] = []
     for name, traces in runs.items():

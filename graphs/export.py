@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with TraceStore.read(arguments.run) as store:
             count = export(store, arguments.file, reveal=arguments.reveal)
     except FileNotFoundError:
-        raise BadDataError(f"{arguments.run} holds no run; give the directory of one, for example runs/first") from None
+        raise BadDataError(f"{arguments.run} holds no run; give the directory of one, for example runs/{arguments.run.name}") from None
     print(f"{count} traces in {arguments.file}")
     return 0
 

@@ -91,7 +91,10 @@ async def select(state: State, runtime: Runtime[Context]) -> Go:
     """Asks the strategy what to do next."""
     resources, thinking = await _find(state, runtime)
     tree, meter = thinking.tree, thinking.meter
-    thinking.pending = [] if meter.exhausted or meter.nodes_left == 0 else _strategy(resources, thinking).select(tree, meter)
+    strategy = _strategy(resources, thinking)
+    thinking.pending = [] if meter.exhausted or meter.nodes_left == 0 else strategy.select(tree, meter)
+    through = any(expansion.horizon == "answer" for expansion in thinking.pending)
+    meter.held_back = strategy.tokens_to_hold_back if thinking.pending and not through else 0
     return Command(update={"nodes": len(tree)}, goto="suggest" if thinking.pending else "derive")
 
 

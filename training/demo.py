@@ -18,11 +18,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from agents.families import recognise_question
 from configs import RunConfig, compose
 from configs.cli import add_override_arguments, parse, split_overrides
 from graphs import run as graph_run
 from graphs.ask import audit_view
 from graphs.terminal import guarded
+from graphs.thought.markup import strip_markup
 from graphs.thought.statistics import thought_statistics
 from graphs.traces.store import TraceStore
 from graphs.traces.trace import Trace
@@ -51,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _say(3, "the policy learns from the traces (SFT), then from its own answers (GRPO); served again, and measured")
     trained, _ = training_run.run(_wheel(overrides, name, folder))
 
+    print("\nA demonstration is too short to expect a gain; docs/lab_log.md says what longer ones gave.")
     print("\nWhere to look next\n")
     print(f"  {trained}/report.md    what was trained, measured and served")
     print(f"  {folder}/report.md    the questions above")
@@ -61,13 +64,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def most_telling(traces: Sequence[Trace] | TraceStore) -> Trace:
-    """Returns the thought with the most to see: a right answer with wrong turns before it, if there is one, and not too long to read."""
+    """Returns the thought with the most to see: right in answer and steps, with wrong turns before it, and not too long to read."""
 
-    def rank(trace: Trace) -> tuple[bool, int, int]:
+    def rank(trace: Trace) -> tuple[bool, bool, int, int]:
         told = thought_statistics(trace.long_thought)
-        return trace.correct is True, min(told.wrong_turns, 3), -told.segments
+        return trace.correct is True, steps_are_right(trace), min(told.wrong_turns, 3), -told.segments
 
     return max(traces, key=rank)
+
+
+def steps_are_right(trace: Trace) -> bool:
+    """Whether the exact checker of the question's family finds every step right that leads to the answer."""
+    problem = recognise_question(trace.question.text)
+    steps = [strip_markup(segment.text.reveal()).strip() for segment in trace.long_thought.segments if segment.kind in ("step", "answer")]
+    return problem is not None and all(truth.right for truth in problem.check_steps(steps))
 
 
 def _wheel(overrides: Sequence[str], name: str, traces: Path) -> RunConfig:

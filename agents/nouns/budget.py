@@ -37,6 +37,8 @@ class Meter:
     clock: Callable[[], float] = time.monotonic
     spent: UsageByRole = field(default_factory=UsageByRole)
     nodes: int = 0
+    held_back: int = 0
+    """Generated tokens that no request may take, until this is set to 0 for the one that they are kept for."""
     reserved_tokens: int = 0
     reserved_calls: int = 0
     _start: float = field(init=False)
@@ -82,6 +84,9 @@ class Meter:
             return Reservation(0, 0)
         left = self.tokens_left
         if left is not None:
+            left -= self.held_back
+            if left <= 0:
+                return Reservation(0, 0)
             n = max(1, min(n, left // max_tokens))
             max_tokens = min(max_tokens, left)
         self.reserved_tokens += n * max_tokens

@@ -21,6 +21,11 @@ from graphs.tree import Expansion, ReasoningTree
 class Strategy(ABC):
     """A search through reasoning trees."""
 
+    @property
+    def tokens_to_hold_back(self) -> int:
+        """Generated tokens that only an expansion to the answer may use; by default none."""
+        return 0
+
     @abstractmethod
     def select(self, tree: ReasoningTree, meter: Meter) -> list[Expansion]:
         """Returns what to expand next; empty: the search is done."""

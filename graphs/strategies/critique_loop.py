@@ -50,6 +50,10 @@ class CritiqueLoop(Strategy):
     retry_factor: str | None = None
     """Thought factor of a further try after a mistake was shown."""
 
+    @property
+    def tokens_to_hold_back(self) -> int:
+        return self.reserve_tokens
+
     def select(self, tree: ReasoningTree, meter: Meter) -> list[Expansion]:
         level, standing = self._descend(tree)
         if tree.terminated or any(tree.final[node] for node in standing):

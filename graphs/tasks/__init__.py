@@ -3,7 +3,7 @@
 from graphs.tasks.base import LineProblem, Task, TaskData
 from graphs.tasks.gsm8k import Gsm8kTask
 from graphs.tasks.jsonl import JsonlTask
-from graphs.tasks.leakage import assert_trainable, split_of_question
+from graphs.tasks.leakage import assert_trainable, split_of_question, split_of_text
 from graphs.tasks.pocket import PocketTask
 from graphs.tasks.reasoning_gym import ReasoningGymTask
 from graphs.tasks.registry import TASKS, load_task, make_task
@@ -21,4 +21,5 @@ __all__ = [
     "load_task",
     "make_task",
     "split_of_question",
+    "split_of_text",
 ]

@@ -18,7 +18,7 @@ A new source is one file of about 40 lines: a frozen dataclass whose fields are 
             question, equals, answer = text.rpartition(" = ")  # a question may hold " = ", too
             if not equals:
                 raise ValueError("has no ' = '")  # becomes a LineProblem; the other lines are kept
-            if split_of(question) != self.split:
+            if split_of_text(question) != self.split:
                 return None
             return Question(text=question, gold=answer, task=self.name, metadata={"line": line, "split": self.split})
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from agents.nouns import BadDataError, Question, Split, split_of
+from agents.nouns import BadDataError, Question, Split
 from graphs.tasks.base import TaskData
+from graphs.tasks.leakage import split_of_text
 
 _DRAWS_WITHOUT_NEWS = 2000  # a split is 5 % of the questions: 2000 draws without a new one mean that there is none (chance e^-100)
 
@@ -28,7 +29,7 @@ def fill_split(sources: Sequence[tuple[str, Iterator[Question]]], *, split: Spli
         name, source = sources[len(questions) % len(sources)]
         for _ in range(_DRAWS_WITHOUT_NEWS):
             question = next(source)
-            if question.hash not in seen and split_of(question.text) == split:
+            if question.hash not in seen and split_of_text(question.text) == split:
                 break
         else:
             raise BadDataError(

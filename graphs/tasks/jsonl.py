@@ -10,8 +10,9 @@ import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from agents.nouns import Question, Split, split_of
+from agents.nouns import Question, Split
 from graphs.tasks.base import TaskData, check_slice, check_split, read_lines
+from graphs.tasks.leakage import split_of_text
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class JsonlTask:
         if self.answer_field not in row:
             raise ValueError(f"has no field {self.answer_field!r}")
         gold = gold_of(row[self.answer_field], self.answer_field)
-        if self.split is not None and split_of(question) != self.split:
+        if self.split is not None and split_of_text(question) != self.split:
             return None
-        return Question(text=question, gold=gold, task=self.name, metadata={"line": line, "split": split_of(question)})
+        return Question(text=question, gold=gold, task=self.name, metadata={"line": line, "split": split_of_text(question)})
 
 
 def parse_row(text: str) -> dict[str, Any]:

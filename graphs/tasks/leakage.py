@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from agents.families import recognise_question
 from agents.nouns import Question, Split, split_of
 from graphs.tasks.base import SPLITS
 
 _OWN_SPLITS = ("gsm8k",)
 """Tasks whose data set comes with splits; the others are split by hash, whatever their metadata says."""
+
+
+def split_of_text(text: str) -> Split:
+    """Returns the split of a text's hash; of the canonical wording, where a family of the pocket model recognises the question.
+
+    The pocket model is asked, and was pretrained, in canonical wording: two wordings of one question must not be in two splits.
+    """
+    problem = recognise_question(text)
+    return split_of(text if problem is None else problem.text)
 
 
 def split_of_question(question: Question) -> Split:
@@ -18,7 +28,7 @@ def split_of_question(question: Question) -> Split:
         ValueError: the metadata lack the split that the task promises.
     """
     if question.task not in _OWN_SPLITS:
-        return split_of(question.text)
+        return split_of_text(question.text)
     for split in SPLITS:
         if question.metadata.get("split") == split:
             return split

@@ -36,7 +36,7 @@ class Expanded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An expansion of `node` gave nothing. It is tried again only where the output could not be read, and not for ever."""
+    """An expansion of `node` gave nothing. It is tried again where the context holds more, and not for ever."""
 
     node: int
     kind: FailureKind

@@ -196,7 +196,7 @@ class ReasoningTree:
                 case Failed():
                     self._check(event.node)
                     self.failures[event.node] = self.failures.get(event.node, 0) + 1
-                    if event.kind != "unparsed" or self.failures[event.node] >= MOST_FAILURES:
+                    if event.kind == "context_length" or self.failures[event.node] >= MOST_FAILURES:
                         self._closed[event.node] = True
                 case Judged():
                     self._check(event.node)

@@ -15,7 +15,7 @@ from tests.settings import settings_of
 
 def test_says_how_many_steps_and_wrong_turns() -> None:
     text = extract_summary(["25 + 7 = 32", "32 - 3 = 29"], wrong_turns=1, max_characters=200)
-    assert text == "Solved in 2 steps, after 1 wrong turn taken back.\n- 25 + 7 = 32\n- 32 - 3 = 29"
+    assert text == "Answered in 2 steps, after 1 wrong turn taken back.\n- 25 + 7 = 32\n- 32 - 3 = 29"
 
 
 def test_leaves_out_the_middle_and_says_so() -> None:

@@ -26,7 +26,7 @@ def test_ask_prints_summary_and_answer_and_no_thought(capsys: pytest.CaptureFixt
     assert ask.main([QUESTION, *SCRIPTED]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[-1] == "Answer: 216"
-    assert "Solved in 2 steps" in out and "Back to step" not in out
+    assert "Answered in 2 steps" in out and "Back to step" not in out
 
 
 def test_ask_json_is_one_line_the_last_of_stdout(capsys: pytest.CaptureFixture[str]) -> None:

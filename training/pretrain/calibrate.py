@@ -28,12 +28,13 @@ def fit_platt(logits: Sequence[float], rights: Sequence[bool]) -> tuple[float, f
 
     Raises:
         ValueError: one of the classes is empty.
+        ArithmeticError: Newton's method did not converge.
     """
     num_right, num_wrong = sum(rights), len(rights) - sum(rights)
     if not num_right or not num_wrong:
         raise ValueError(f"a calibration needs right and wrong steps; there are {num_right} and {num_wrong}")
     high, low = (num_right + 1) / (num_right + 2), 1 / (num_wrong + 2)
-    a, b = 1.0, 0.0
+    a, b = 0.0, 0.0  # where the curvature is largest: from a = 1, saturated verdicts made the steps cycle
     for _ in range(_NEWTON_STEPS):
         gradient_a, gradient_b, haa, hab, hbb = _RIDGE * (a - 1.0), 0.0, _RIDGE, 0.0, 1e-9
         for x, right in zip(logits, rights, strict=True):
@@ -48,8 +49,8 @@ def fit_platt(logits: Sequence[float], rights: Sequence[bool]) -> tuple[float, f
         size = min(1.0, 2.0 / max(abs(step_a), abs(step_b), 1e-12))  # a long Newton step overshoots where classes hardly overlap
         a, b = a - size * step_a, b - size * step_b
         if max(abs(step_a), abs(step_b)) < 1e-9:
-            break
-    return a, b
+            return a, b
+    raise ArithmeticError(f"the calibration did not converge in {_NEWTON_STEPS} Newton steps (a = {a:.3g}, b = {b:.3g})")
 
 
 def calibration_line(scores: Sequence[float], rights: Sequence[bool]) -> dict[str, Any]:

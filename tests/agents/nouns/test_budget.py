@@ -109,6 +109,14 @@ def test_each_cap_exhausts_the_budget(budget: Budget, exhausted: bool) -> None:
     assert (meter.reserve(1, 1).n == 0) == exhausted
 
 
+def test_what_is_held_back_is_granted_only_when_it_is_let_go() -> None:
+    meter = Meter(Budget(max_tokens=70), held_back=64)
+    assert meter.reserve(2, 48) == Reservation(1, 6)
+    assert meter.reserve(1, 4) == Reservation(0, 0)
+    meter.held_back = 0
+    assert meter.reserve(1, 80) == Reservation(1, 64)
+
+
 def test_a_full_tree_may_still_be_judged() -> None:
     meter = Meter(Budget(max_nodes=3))
     meter.nodes = 3

@@ -49,7 +49,7 @@ class Node:
 
     @property
     def is_closed(self) -> bool:
-        failed = len(self.failures) >= 3 or any(kind != "unparsed" for kind in self.failures)
+        failed = len(self.failures) >= 3 or "context_length" in self.failures
         return failed or self.is_final or (self.step is not None and self.step.finish_reason == "length")
 
     @property

@@ -234,6 +234,19 @@ def test_sibling_accuracy_compares_only_children_of_one_parent() -> None:
     assert sibling_accuracy({good: 0.7, bad: 0.2, tied: 0.7, elsewhere: 0.9}, truths) == (0.75, 2)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_platt_fit_converges_on_saturated_verdicts(seed: int) -> None:
+    rng = random.Random(seed)
+    rights = [True] * 200 + [False] * 180
+    signs = [1 if rng.random() < (0.94 if right else 0.18) else -1 for right in rights]
+    logits = [sign * (9.2 if rng.random() < 0.77 else rng.uniform(0.0, 9.2)) for sign in signs]
+    a, b = fit_platt(logits, rights)
+    errors = [1 / (1 + math.exp(-a * x - b)) - (201 / 202 if right else 1 / 182) for x, right in zip(logits, rights, strict=True)]
+    weights = [0.5 / (200 if right else 180) for right in rights]
+    assert abs(sum(w * e for w, e in zip(weights, errors, strict=True))) < 1e-6
+    assert abs(sum(w * e * x for w, e, x in zip(weights, errors, logits, strict=True)) + 1e-3 * (a - 1)) < 1e-6
+
+
 def test_platt_fit_recovers_a_known_likelihood_ratio() -> None:
     rng = random.Random(0)
     # Logits normal with means +1 and -1 and variance 1: log-likelihood ratio = 2 x, whatever the share of right steps is.
