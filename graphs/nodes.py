@@ -30,8 +30,9 @@ from graphs.traces.trace import SafetyRecord, Trace
 from graphs.tree import ROOT, Event, Expanded, Expansion, Failed, Finished, Judged, ReasoningTree, Reflected
 
 OUT_OF_DOMAIN = (
-    "This model was made for other questions ({families}). Choose another one with engine.model=FOLDER_OR_HUB_ID policy=chat critic=chat "
-    "reflector=chat, or ask one of those."
+    "This model was made for other questions ({families}), each within a range of numbers that its README names; for example: Use the "
+    "numbers 3, 7, 11 and 25 to make 57. Ask one of those, or choose another model with engine.model=FOLDER_OR_HUB_ID policy=chat "
+    "critic=chat reflector=chat."
 )
 
 MOST_CHARACTERS_PER_TOKEN = 20
