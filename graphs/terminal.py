@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -20,6 +22,8 @@ console = Console(stderr=True, highlight=False)
 """For everything that is not the result: progress, status, errors. Results go to stdout."""
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
+TELL_EVERY_S = 15.0
+"""Seconds between signs of life while an engine is being started."""
 
 
 def guarded(main: Callable[[], int]) -> int:
@@ -40,7 +44,7 @@ def guarded(main: Callable[[], int]) -> int:
 
 @contextmanager
 def starting(config: RunConfig) -> Iterator[None]:
-    """Shows that the engine is being started: a spinner in a terminal, one line elsewhere."""
+    """Shows that the engine is being started: a spinner in a terminal, elsewhere a line now and every few seconds."""
     engine = config.engine_of("policy")
     what = f"starting the {engine.kind} engine" + (" (about half a minute on a CPU)" if engine.kind == "vllm" else "")
     if console.is_terminal:
@@ -48,4 +52,16 @@ def starting(config: RunConfig) -> Iterator[None]:
             yield
     else:
         print(f"{what} ...", file=sys.stderr, flush=True)
-        yield
+        done, began = threading.Event(), time.monotonic()
+
+        def tell() -> None:
+            while not done.wait(TELL_EVERY_S):
+                print(f"still starting, {time.monotonic() - began:.0f} s ...", file=sys.stderr, flush=True)
+
+        teller = threading.Thread(target=tell, daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            done.set()
+            teller.join()
