@@ -112,9 +112,9 @@ def test_the_newest_whole_checkpoint_counts_and_unfinished_ones_are_removed(tmp_
 
 
 def test_the_reward_rises(policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path) -> None:
-    options = training(max_steps=24, learning_rate=1e-4, prompts_per_step=8)
+    options = training(max_steps=16, learning_rate=1e-4, prompts_per_step=8)
     rewards = [step.reward for step in reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "model", options).steps]
-    assert sum(rewards[-8:]) > 1.05 * sum(rewards[:8])
+    assert sum(rewards[-4:]) > 1.05 * sum(rewards[:4])
 
 
 def test_a_batch_holds_the_engines_ids_and_masks(
