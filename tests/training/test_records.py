@@ -227,6 +227,6 @@ def test_traces_of_another_tokenizer_are_refused(question: Question, prompts: Pr
 
 
 def _held(number: int) -> bool:
-    from agents.nouns import split_of
+    from graphs.tasks import split_of_text
 
-    return split_of(f"What is {number} + 1?") == "test"
+    return split_of_text(f"What is {number} + 1?") == "test"
