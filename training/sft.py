@@ -63,9 +63,7 @@ def fine_tune(
             weight_decay=sft.weight_decay,
             num_train_epochs=sft.epochs,
             max_steps=_steps(sft, len(rows)),
-            warmup_steps=int(
-                sft.warmup_ratio * _steps(sft, len(rows))
-            ),  # rounded down: the first step of a warm-up has a learning rate of 0
+            warmup_steps=int(sft.warmup_ratio * _steps(sft, len(rows))),  # rounded down: a warm-up's first step has learning rate 0
             lr_scheduler_type="linear",
             max_length=None,
             dataset_kwargs={"skip_prepare_dataset": True},

@@ -46,8 +46,7 @@ async def serve(
     Args:
         model: folder or hub id.
         port: where it listens; None: a free port.
-        dtype: numbers that weights and activations are held in; auto: what config.json says, but float32 on a CPU
-            without bfloat16.
+        dtype: numbers that weights and activations are held in; auto: what config.json says, but float32 on a CPU without bfloat16.
         kv_cache_gib: memory for the KV cache, in GiB.
         enforce_eager: no compilation.
         arguments: further command-line arguments of vLLM's server.
@@ -58,14 +57,8 @@ async def serve(
     """
     port = port or _free_port()
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model, "--host", "127.0.0.1", "--port", str(port)]
-    command += [
-        "--dtype",
-        _own_dtype(model) if dtype == "auto" else dtype,
-        "--kv-cache-memory-bytes",
-        str(int(kv_cache_gib * (1 << 30))),
-        "--block-size",
-        "32",
-    ]
+    command += ["--dtype", _own_dtype(model) if dtype == "auto" else dtype]
+    command += ["--kv-cache-memory-bytes", str(int(kv_cache_gib * (1 << 30))), "--block-size", "32"]
     command += ["--logprobs-mode", "processed_logprobs", "--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
     command += ["--no-enable-chunked-prefill"]  # on CPU it kills vLLM 0.32 (see agents.engines.vllm)
     command += ["--worker-extension-cls", "agents.engines.vllm_worker.WorkerExtension"]  # for publication of tied output heads

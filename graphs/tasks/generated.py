@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from agents.nouns import BadDataError, Question, Split
 from graphs.tasks.base import TaskData
@@ -11,10 +11,19 @@ from graphs.tasks.leakage import split_of_text
 _DRAWS_WITHOUT_NEWS = 2000  # a split is 5 % of the questions: 2000 draws without a new one mean that there is none (chance e^-100)
 
 
-def fill_split(sources: Sequence[tuple[str, Iterator[Question]]], *, split: Split, size: int, offset: int, limit: int | None) -> TaskData:
+def fill_split(
+    sources: Sequence[tuple[str, Iterator[Question]]],
+    *,
+    split: Split,
+    size: int,
+    offset: int,
+    limit: int | None,
+    split_of: Callable[[str], Split] = split_of_text,
+) -> TaskData:
     """Returns `size` different questions of `split`, taken from the named sources in turn; then `offset` and `limit` apply.
 
-    Only as many questions are drawn as are returned, and a smaller `size` gives the beginning of a larger one.
+    `split_of` tells the split of a text. Only as many questions are drawn as are returned, and a smaller `size` gives the beginning of a
+    larger one.
 
     Raises:
         BadDataError: a source runs out of new questions of that split.
@@ -29,7 +38,7 @@ def fill_split(sources: Sequence[tuple[str, Iterator[Question]]], *, split: Spli
         name, source = sources[len(questions) % len(sources)]
         for _ in range(_DRAWS_WITHOUT_NEWS):
             question = next(source)
-            if question.hash not in seen and split_of_text(question.text) == split:
+            if question.hash not in seen and split_of(question.text) == split:
                 break
         else:
             raise BadDataError(

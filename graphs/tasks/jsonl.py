@@ -45,9 +45,10 @@ class JsonlTask:
         if self.answer_field not in row:
             raise ValueError(f"has no field {self.answer_field!r}")
         gold = gold_of(row[self.answer_field], self.answer_field)
-        if self.split is not None and split_of_text(question) != self.split:
+        split = split_of_text(question)
+        if self.split is not None and split != self.split:
             return None
-        return Question(text=question, gold=gold, task=self.name, metadata={"line": line, "split": split_of_text(question)})
+        return Question(text=question, gold=gold, task=self.name, metadata={"line": line, "split": split})
 
 
 def parse_row(text: str) -> dict[str, Any]:

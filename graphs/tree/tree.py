@@ -17,7 +17,7 @@ from graphs.tree.events import Backup, Event, Expanded, Failed, Finished, Judged
 
 ROOT = 0
 MOST_FAILURES = 3
-"""Expansions that may come back unreadable before a node is closed; the policy is sampled, so the next try may be better."""
+"""Expansions that may give nothing before a node is closed; the policy is sampled, so the next try may be better."""
 
 _FIRST_CAPACITY = 32
 

@@ -87,7 +87,8 @@ def load_folder(model: PocketModel, folder: Path) -> None:
         model.final_norm.copy_(weights["model.norm.weight"])
         for index, block in enumerate(model.blocks):
             assert isinstance(block, Block)
-            part = {name.removeprefix(f"model.layers.{index}."): weight for name, weight in weights.items()}
+            prefix = f"model.layers.{index}."
+            part = {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
             block.query_key_value.copy_(torch.cat([part[f"self_attn.{name}_proj.weight"] for name in "qkv"]))
             block.gate_up.copy_(torch.cat([part[f"mlp.{name}_proj.weight"] for name in ("gate", "up")]))
             block.output.copy_(part["self_attn.o_proj.weight"])

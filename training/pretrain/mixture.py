@@ -47,12 +47,7 @@ PHASE_2 = PhaseShares(policy_only=0.35, sampled=0.20)
 POLICY_ONLY = PhaseShares(policy_only=1.0, sampled=0.0)
 
 
-def draw_problem(
-    rng: random.Random,
-    family_name: str | None = None,
-    split: str = "train",
-    level: int | None = None,
-) -> Problem:
+def draw_problem(rng: random.Random, family_name: str | None = None, split: str = "train", level: int | None = None) -> Problem:
     """Returns a random problem whose question belongs to `split`; no other split's question is ever returned."""
     name = family_name or rng.choices(list(FAMILY_SHARES), weights=list(FAMILY_SHARES.values()))[0]
     levels = LEVEL_SHARES[name]

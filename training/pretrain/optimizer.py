@@ -59,7 +59,10 @@ class Muon(torch.optim.Optimizer):
         """Updates every matrix from its gradient."""
         for group in self.param_groups:
             for matrix in group["params"]:
-                momentum = self.state[matrix].setdefault("momentum", torch.zeros_like(matrix))
+                state = self.state[matrix]
+                if not state:
+                    state["momentum"] = torch.zeros_like(matrix)
+                momentum = state["momentum"]
                 momentum.lerp_(matrix.grad, 1 - _MOMENTUM)
                 update = orthogonalised(matrix.grad.lerp(momentum, _MOMENTUM), self._dtype)
                 rows, columns = matrix.shape
