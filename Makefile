@@ -17,9 +17,9 @@ $(INSTALLED): requirements/cpu.txt pyproject.toml
 	@echo "setup: virtual environment in $(VENV) (once; a few minutes, about 3 GB)"
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "longthought needs Python 3.11 here, and $(PYTHON) is %d.%d; say make PYTHON=/path/to/python3.11" % sys.version_info[:2])'
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	@echo "setup: torch, CPU build"
+	@echo "setup: torch, CPU build (200 MB)"
 	@$(RUN) -c 'import torch' 2>/dev/null || $(PIP) install -q --no-deps "$(TORCH)" 2>/dev/null || $(PIP) install -q --no-deps --index-url $(TORCH_INDEX) "$(TORCH)"
-	@echo "setup: pinned packages"
+	@echo "setup: the pinned packages of requirements/cpu.txt (the longest part: 1 to 3 minutes without a word)"
 	@$(PIP) install -q --no-deps -r requirements/cpu.txt
 	@echo "setup: longthought itself"
 	@$(PIP) install -q --no-deps --no-build-isolation -e .

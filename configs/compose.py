@@ -123,16 +123,18 @@ def _parse(overrides: Sequence[str]) -> list[Any]:
     """Returns Hydra's parse of each word.
 
     Raises:
-        ConfigError: with the word that does not follow the grammar.
+        ConfigError: with the words that do not follow the grammar.
     """
-    parser, parsed = OverridesParser.create(), []
+    parser, parsed, complaints = OverridesParser.create(), [], []
     for word in overrides:
         try:
             if word.startswith("="):
                 raise HydraException("there is no key")
             parsed.extend(parser.parse_overrides([word]))
         except HydraException as error:
-            raise ConfigError(diagnosis.bad_word(word, error)) from None
+            complaints.append(diagnosis.bad_word(word, error))
+    if complaints:
+        raise ConfigError("\n".join(complaints))
     return parsed
 
 

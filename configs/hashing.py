@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from configs.options import groups, tag_of
 from configs.schema import Operational, RunConfig
 
 _ABSENT = object()
@@ -33,14 +34,26 @@ def influential(config: BaseModel) -> dict[str, Any]:
 
 
 def difference(old: RunConfig, new: RunConfig) -> list[str]:
-    """Returns a line "key: old -> new" for each option that influences results and is not the same."""
+    """Returns a line "key: old -> new" for each option that influences results and is not the same.
+
+    Where another alternative of a group was chosen, that is one line: the options that only one of the two has follow from it.
+    """
     before, after = dict(_leaves("", influential(old))), dict(_leaves("", influential(new)))
-    keys = [*before, *(key for key in after if key not in before)]
+    changed = [key for key in dict.fromkeys([*before, *after]) if before.get(key, _ABSENT) != after.get(key, _ABSENT)]
+    shared = {key for key in changed if key in before and key in after}
+    exchanged = tuple(key.rpartition(".")[0] + "." for key in shared if _is_tag(key))
     return [
         f"{key}: {_shown(before.get(key, _ABSENT))} -> {_shown(after.get(key, _ABSENT))}"
-        for key in keys
-        if before.get(key, _ABSENT) != after.get(key, _ABSENT)
+        for key in changed
+        if key in shared or not key.startswith(exchanged)
     ]
+
+
+def _is_tag(key: str) -> bool:
+    """Whether an option says which alternative of its group was chosen: `search.strategy`, `critic.engine.kind`."""
+    parent, _, last = key.rpartition(".")
+    group = "engine" if parent.endswith(".engine") else parent
+    return group in groups() and last == tag_of(group)
 
 
 def _plain(value: Any) -> Any:

@@ -56,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def audit_view(trace: Trace) -> str:
     """Returns the hidden part of a trace in words: the whole tree, and the long thought that was derived from it."""
     tree = ReasoningTree.replay(trace.question, trace.events)
+    if len(tree) == 1:
+        return f"There is no thought: {trace.status.replace('_', ' ')}."
     return f"Reasoning tree\n\n{draw(tree).reveal()}\n\nLong thought\n\n{readable(trace.long_thought)}"
 
 

@@ -1,6 +1,6 @@
 """Compares runs over the same questions: accuracy, cost, and the paired difference to the first one.
 
-    python -m graphs.compare runs/greedy runs/majority runs/loop [--group locks] [--json]
+    python -m graphs.compare greedy majority runs/loop [--group locks] [--json]
 
 Cost on two axes, both over all roles: generated tokens, and FLOPs = 2 x parameters x (generated + uncached prompt tokens). All roles are
 taken to speak through models of the policy's size.
@@ -18,7 +18,7 @@ from typing import Any
 from agents.nouns import BadDataError
 from graphs.intervals import PairedDifference, Proportion
 from graphs.terminal import guarded
-from graphs.traces.store import TraceStore
+from graphs.traces.store import TraceStore, find_run
 from graphs.traces.trace import Trace
 
 
@@ -34,11 +34,8 @@ def read(folder: Path, group: str | None = None) -> dict[str, Trace]:
     Raises:
         BadDataError: there is no run in the folder, or no scored question of the group in it.
     """
-    try:
-        with TraceStore.read(folder) as store:
-            traces = {trace.question.hash: trace for trace in store if trace.correct is not None and _is_of(trace, group)}
-    except FileNotFoundError:
-        raise BadDataError(f"{folder} holds no run; give the directory of one, for example runs/{folder.name}") from None
+    with TraceStore.read(find_run(folder)) as store:
+        traces = {trace.question.hash: trace for trace in store if trace.correct is not None and _is_of(trace, group)}
     if not traces:
         raise BadDataError(f"{folder} holds no scored question{f' of {group}' if group else ''}")
     return traces
@@ -107,11 +104,12 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m graphs.compare", description="Compares runs over the same questions.")
-    parser.add_argument("runs", nargs="+", type=Path, help="directories of runs; differences are to the first")
+    parser.add_argument("runs", nargs="+", type=Path, help="names or directories of runs; differences are to the first")
     parser.add_argument("--group", help='only this family ("locks"), or this level of it ("locks level 3")')
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args(argv)
-    rows = compare(dict(zip(names(arguments.runs), (read(folder, arguments.group) for folder in arguments.runs), strict=True)))
+    folders = [find_run(run) for run in arguments.runs]
+    rows = compare(dict(zip(names(folders), (read(folder, arguments.group) for folder in folders), strict=True)))
     print(json.dumps(rows) if arguments.json else table(rows))
     return 0
 

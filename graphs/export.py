@@ -12,23 +12,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from agents.nouns import BadDataError
 from graphs.terminal import guarded
 from graphs.traces.export import export
-from graphs.traces.store import TraceStore
+from graphs.traces.store import TraceStore, find_run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m graphs.export", description="Exports the traces of a run.")
-    parser.add_argument("run", type=Path, help="directory of a run")
+    parser.add_argument("run", type=Path, help="name or directory of a run")
     parser.add_argument("file", type=Path, help="file to write: .jsonl or .parquet")
     parser.add_argument("--reveal", action="store_true", help="with the hidden thought and the whole trace")
     arguments = parser.parse_args(argv)
-    try:
-        with TraceStore.read(arguments.run) as store:
-            count = export(store, arguments.file, reveal=arguments.reveal)
-    except FileNotFoundError:
-        raise BadDataError(f"{arguments.run} holds no run; give the directory of one, for example runs/{arguments.run.name}") from None
+    with TraceStore.read(find_run(arguments.run)) as store:
+        count = export(store, arguments.file, reveal=arguments.reveal)
     print(f"{count} traces in {arguments.file}")
     return 0
 

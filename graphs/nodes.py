@@ -15,6 +15,7 @@ from uuid import uuid4
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from agents.families import FAMILIES
 from agents.nouns import Hidden, Meter, Question, Verdict
 from agents.policy import Proposal
 from agents.prompts import Mistake
@@ -30,9 +31,8 @@ from graphs.traces.trace import SafetyRecord, Trace
 from graphs.tree import ROOT, Event, Expanded, Expansion, Failed, Finished, Judged, ReasoningTree, Reflected
 
 OUT_OF_DOMAIN = (
-    "This model was made for other questions ({families}), each within a range of numbers that its README names; for example: Use the "
-    "numbers 3, 7, 11 and 25 to make 57. Ask one of those, or choose another model with engine.model=FOLDER_OR_HUB_ID policy=chat "
-    "critic=chat reflector=chat."
+    "This model was made for other questions: {families}. For example: Use the numbers 3, 7, 11 and 25 to make 57. Ask one of those, or "
+    "choose another model with engine.model=FOLDER_OR_HUB_ID policy=chat critic=chat reflector=chat."
 )
 
 MOST_CHARACTERS_PER_TOKEN = 20
@@ -191,7 +191,7 @@ async def answer(state: State, runtime: Runtime[Context]) -> Go:
     finished = thinking.tree.finished
     text = finished.answer if finished is not None else None
     if thinking.status == "out_of_domain":
-        families = ", ".join(resources.domain.families or ())
+        families = "; ".join(f"{name} ({FAMILIES[name].limits})" for name in resources.domain.families or ())
         return Command(update={"answer": None, "summary": OUT_OF_DOMAIN.format(families=families)}, goto="check")
     return Command(update={"answer": None if text is None else strip_markup(text).strip()}, goto="summarize")
 

@@ -13,7 +13,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -112,13 +112,13 @@ def _ask(config: RunConfig, questions: Sequence[Question], store: TraceStore, na
         reasoner.__enter__()
     try:
         store.hold_to(loop.run(find_resources(Context(resources=reasoner.key))).contents)
-        with _Bar(len(questions), shown=config.run.show_progress) as bar:
+        with _Bar(len(store) + len(questions), store.visible(), shown=config.run.show_progress) as bar:
             start = time.monotonic()
             work = run_questions(questions, reasoner.key, concurrency=config.run.concurrency, on_answer=bar.advance)
             outcome = loop.run(work)
             return time.monotonic() - start, outcome
     except KeyboardInterrupt:
-        console.print(f"stopped; every finished question is stored. Go on with: run={name} and the same options", markup=False)
+        console.print(f"every finished question is stored; go on with run={name} and the same options", markup=False, soft_wrap=True)
         raise
     finally:
         reasoner.__exit__(None, None, None)
@@ -127,12 +127,15 @@ def _ask(config: RunConfig, questions: Sequence[Question], store: TraceStore, na
 class _Bar:
     """Progress: questions done, how many of the scored ones are right, tokens, time left. Quiet where nobody watches."""
 
-    def __init__(self, total: int, *, shown: bool) -> None:
-        self._right = self._scored = self._tokens = 0
+    def __init__(self, total: int, finished: Iterable[Mapping[str, Any]], *, shown: bool) -> None:
+        """`finished`: what an earlier start of the run has done, as `TraceStore.visible` yields it."""
+        self._done = self._right = self._scored = self._tokens = 0
+        for row in finished:
+            self._count(row["correct"], row["usage"])
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         self._progress = Progress(*columns, console=console, disable=not (shown and console.is_terminal))
-        self._task: TaskID = self._progress.add_task("thinking", total=total)
-        self._done, self._total, self._shown = 0, total, shown
+        self._task: TaskID = self._progress.add_task("thinking", total=total, completed=self._done)
+        self._total, self._shown = total, shown
 
     def __enter__(self) -> _Bar:
         self._progress.__enter__()
@@ -142,14 +145,17 @@ class _Bar:
         self._progress.__exit__(*error)
 
     def advance(self, answer: Answer) -> None:
-        self._done += 1
-        self._scored += answer.correct is not None
-        self._right += answer.correct is True
-        self._tokens += sum(usage["generated_tokens"] for usage in answer.usage.values())
+        self._count(answer.correct, answer.usage.values())
         solved = f"solved {self._right}/{self._scored}" if self._scored else "thinking"
         self._progress.update(self._task, advance=1, description=f"{solved}, {self._tokens:,} tokens")
         if self._shown and not console.is_terminal and self._done % max(1, self._total // 10) == 0:
             print(f"{self._done}/{self._total} questions, {solved}, {self._tokens:,} tokens", file=sys.stderr, flush=True)
+
+    def _count(self, correct: bool | None, usage: Iterable[Mapping[str, Any]]) -> None:
+        self._done += 1
+        self._scored += correct is not None
+        self._right += correct is True
+        self._tokens += sum(spent["generated_tokens"] for spent in usage)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -345,7 +345,7 @@ class _PublishEveryStep(TrainerCallback):  # type: ignore[misc]  # transformers 
         step.publish_seconds = self.source.publish(rest["model"])
         step.train_seconds = max(0.0, time.monotonic() - self._begun - step.publish_seconds - step.rollout_seconds)
         if self.on_step is not None:
-            text = f"reward {step.reward:.3f}, {step.groups - step.dropped_groups} of {step.groups} groups say something"
+            text = f"reward {step.reward:.3f}, {step.groups - step.dropped_groups} of {step.groups} groups have right and wrong answers"
             self.on_step(state.global_step, state.max_steps, text)
 
     def on_save(self, args: Any, state: Any, control: Any, **rest: Any) -> None:

@@ -20,8 +20,7 @@ from typing import Any
 
 from agents.engines import loop
 from agents.engines.base import Completion, GenerateRequest, Generator, Publisher
-from agents.engines.precision import own_dtype
-from agents.engines.weights import read_config
+from agents.engines.precision import local_dtype
 from agents.nouns import EngineError
 from training.model_folder import load_model
 
@@ -91,10 +90,8 @@ def serving_dtype(options: dict[str, Any], base: Path) -> str:
     dtype = str(options.get("dtype", "auto"))
     if dtype != "auto":
         return dtype
-    import torch
-
-    dtype = own_dtype(read_config(base), on_cpu=not torch.cuda.is_available())
-    return "float32" if dtype == "auto" else dtype
+    named = local_dtype(base)
+    return "float32" if named == "auto" else named
 
 
 def logprob_differences(model: Any, prompts: Sequence[tuple[int, ...]], completions: Sequence[Sequence[Completion]]) -> list[float]:

@@ -38,7 +38,7 @@ def run(config: RunConfig) -> tuple[Path, dict[str, Any]]:
     try:
         results = wheel.turn()
     except KeyboardInterrupt:
-        console.print(f"stopped; finished phases are kept. Go on with: run={name} and the same options", markup=False)
+        console.print(f"finished phases are kept; go on with run={name} and the same options", markup=False, soft_wrap=True)
         raise
     found = metrics(results)
     (folder / "metrics.json").write_text(json.dumps(found, indent=2) + "\n")

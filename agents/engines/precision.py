@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from agents.engines.weights import read_config
 
 _NATIVE = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
 
@@ -26,3 +29,10 @@ def own_dtype(config: Mapping[str, Any], on_cpu: bool) -> str:
     if named == "bfloat16" and on_cpu and not cpu_has_bfloat16():
         return "float32"
     return named if isinstance(named, str) else "auto"
+
+
+def local_dtype(folder: Path | None) -> str:
+    """Returns what `dtype: auto` means for the model in `folder` on this machine; "auto" where that is not known."""
+    import torch
+
+    return "auto" if folder is None else own_dtype(read_config(folder), on_cpu=not torch.cuda.is_available())

@@ -22,8 +22,8 @@ from typing import IO
 
 import aiohttp
 
-from agents.engines.precision import own_dtype
-from agents.engines.weights import find_folder, read_config
+from agents.engines.precision import local_dtype
+from agents.engines.weights import find_folder
 from agents.nouns import EngineUnavailableError
 
 _POLL_S = 0.2
@@ -57,7 +57,7 @@ async def serve(
     """
     port = port or _free_port()
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model, "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--dtype", _own_dtype(model) if dtype == "auto" else dtype]
+    command += ["--dtype", local_dtype(find_folder(model)) if dtype == "auto" else dtype]
     command += ["--kv-cache-memory-bytes", str(int(kv_cache_gib * (1 << 30))), "--block-size", "32"]
     command += ["--logprobs-mode", "processed_logprobs", "--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
     command += ["--no-enable-chunked-prefill"]  # on CPU it kills vLLM 0.32 (see agents.engines.vllm)
@@ -103,13 +103,6 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
             os.killpg(process.pid, how)
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), wait_s)
-
-
-def _own_dtype(model: str) -> str:
-    import torch
-
-    folder = find_folder(model)
-    return own_dtype(read_config(folder), on_cpu=not torch.cuda.is_available()) if folder is not None else "auto"
 
 
 def _free_port() -> int:

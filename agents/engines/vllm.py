@@ -18,11 +18,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import multiprocessing
 import os
+import signal
+import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from agents.engines.base import (
@@ -64,7 +69,15 @@ class VLLMEngine:
     """Generator and Publisher over an AsyncLLM. Make one with `open`, in the event loop that will use it."""
 
     def __init__(
-        self, llm: Any, info: EngineInfo, tokenizer: HFTokenizer, *, vocabulary_size: int, eos: frozenset[int], folder: Path | None
+        self,
+        llm: Any,
+        info: EngineInfo,
+        tokenizer: HFTokenizer,
+        *,
+        vocabulary_size: int,
+        eos: frozenset[int],
+        folder: Path | None,
+        sockets: ExitStack | None = None,
     ) -> None:
         self.info = info
         self.tokenizer = tokenizer
@@ -73,6 +86,8 @@ class VLLMEngine:
         self._vocabulary_size = vocabulary_size
         self._eos = eos
         self._folder = folder
+        self._sockets = sockets or ExitStack()
+        """Removes the sockets between front end and child: vLLM leaves them lying."""
         self._gate = Gate(f"vLLM with {info.model}")
         self._names = itertools.count()
 
@@ -115,6 +130,7 @@ class VLLMEngine:
         Raises:
             EngineUnavailableError: vLLM is not installed, or cannot load the model.
         """
+        _end_a_child_that_repeats_its_parent()
         folder = find_folder(model)
         config = read_config(folder) if folder is not None else {}
         own_tokenizer = HFTokenizer(tokenizer or model)
@@ -149,9 +165,15 @@ class VLLMEngine:
             disable_log_stats=True,
             use_tqdm_on_load=False,
         )
+        environment = {PARENT: str(os.getpid())} | (_cpu_environment(cpu_threads) if on_cpu else {})
         try:
-            with _environment({PARENT: str(os.getpid())} | (_cpu_environment(cpu_threads) if on_cpu else {})):
-                llm = await asyncio.to_thread(AsyncLLM.from_engine_args, args)
+            with ExitStack() as stack:
+                environment["VLLM_RPC_BASE_PATH"] = stack.enter_context(
+                    TemporaryDirectory(prefix="longthought-", ignore_cleanup_errors=True)
+                )
+                with _environment(environment):
+                    llm = await _start(AsyncLLM, args)
+                sockets = stack.pop_all()
         except Exception as error:  # vLLM raises RuntimeError, ValueError, OSError and pydantic's errors, depending on the version
             raise EngineUnavailableError(f"vLLM cannot serve {model!r}: {error}; set engine.log_level=INFO to see its log") from error
         folder = folder or find_folder(model)
@@ -164,7 +186,8 @@ class VLLMEngine:
             parameters=count_parameters(folder) if folder is not None else 0,
         )
         vocabulary_size = llm.model_config.get_vocab_size()
-        return cls(llm, info, own_tokenizer, vocabulary_size=vocabulary_size, eos=eos_token_ids(own_tokenizer, folder), folder=folder)
+        eos = eos_token_ids(own_tokenizer, folder)
+        return cls(llm, info, own_tokenizer, vocabulary_size=vocabulary_size, eos=eos, folder=folder, sockets=sockets)
 
     @property
     def in_flight(self) -> int:
@@ -219,6 +242,7 @@ class VLLMEngine:
         if llm.output_handler is not None:
             llm.output_handler.cancel()  # it would report the end of the child as an error
         await asyncio.to_thread(llm.shutdown)
+        self._sockets.close()
         llm.shutdown = lambda timeout=None: None  # __del__ calls it again, at interpreter exit with half of its imports gone
 
     async def _generate(self, request: GenerateRequest) -> Generation:
@@ -289,6 +313,41 @@ class VLLMEngine:
             raise self._gate.shut("died: its child process is gone (memory? set engine.log_level=INFO)") from error
         except EngineGenerateError as error:
             raise EngineError(f"vLLM failed on a request: {error.__cause__ or error}") from error
+
+
+def _end_a_child_that_repeats_its_parent() -> None:
+    """A spawned child imports its parent's script; one without the guard would open an engine in it, and so on. Ends such a child."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        print(
+            'error: the script opens an engine while it is imported; put what it does under `if __name__ == "__main__":`', file=sys.stderr
+        )
+        os._exit(1)
+
+
+async def _start(async_llm: Any, args: Any) -> Any:
+    """Starts vLLM in a thread. Where the caller is cancelled meanwhile, the child is killed: nobody would listen to it any more."""
+    others = set(multiprocessing.active_children())
+    starting = asyncio.ensure_future(asyncio.to_thread(_start_deaf, async_llm, args))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        while not starting.done():
+            for child in set(multiprocessing.active_children()) - others:
+                child.kill()
+            await asyncio.wait([starting], timeout=0.2)
+        if starting.exception() is None:
+            starting.result().shutdown()
+        raise
+
+
+def _start_deaf(async_llm: Any, args: Any) -> Any:
+    """Starts vLLM in the calling thread. Ctrl-C is this process's to handle: the child that holds the model is born with SIGINT blocked."""
+    resource_tracker.ensure_running()  # otherwise the spawn would start it, which unblocks SIGINT on its way
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return async_llm.from_engine_args(args)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _cpu_environment(cpu_threads: int | None) -> dict[str, str]:

@@ -113,6 +113,8 @@ class Family(ABC):
     """A source of problems of one kind. `recognise(problem.text)` gives back an equal problem."""
 
     name: ClassVar[str]
+    limits: ClassVar[str]
+    """What its questions are about and how large their numbers are, in words for a user."""
     levels: ClassVar[tuple[int, ...]]
     words: ClassVar[tuple[str, ...]]
     """Every word of the canonical wording and the steps that is neither a number nor punctuation: the tokenizer's vocabulary."""

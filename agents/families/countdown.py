@@ -234,6 +234,7 @@ class Countdown(Family):
     """The level is how many numbers there are."""
 
     name: ClassVar[str] = "countdown"
+    limits: ClassVar[str] = f"three to five numbers from 1 to {LARGEST_NUMBER}, a target from 1 to {LARGEST_VALUE}"
     levels: ClassVar[tuple[int, ...]] = (3, 4, 5)
     words: ClassVar[tuple[str, ...]] = ("Use", "the", "numbers", "and", "to", "make", "left")
 

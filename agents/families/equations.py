@@ -16,6 +16,7 @@ from agents.families.base import ANSWER_PREFIX, Family, Problem, StepTruth, read
 
 LARGEST_COEFFICIENT = 99
 LARGEST_CONSTANT = 9999
+LARGEST_SOLUTION = 99
 
 _EQUATION = r"([^=.?:]+=[^=.?:]+?)"
 _WORDINGS = (
@@ -46,7 +47,7 @@ class EquationProblem(Problem):
         constant = sum(f for f, v in right if not v) - sum(f for f, v in left if not v)
         if coefficient < 0:
             coefficient, constant = -coefficient, -constant
-        if coefficient == 0 or constant % coefficient or not 0 <= constant // coefficient <= 99:
+        if coefficient == 0 or constant % coefficient or not 0 <= constant // coefficient <= LARGEST_SOLUTION:
             return None
         if any(abs(f) > (LARGEST_COEFFICIENT if v else LARGEST_CONSTANT) for f, v in (*left, *right)) or constant > LARGEST_CONSTANT:
             return None
@@ -159,6 +160,9 @@ class Equations(Family):
     """Levels 1 and 2: one side, small numbers. Level 3: the variable on both sides. Level 4: one side, numbers up to 99."""
 
     name: ClassVar[str] = "equations"
+    limits: ClassVar[str] = (
+        f"linear, coefficients to {LARGEST_COEFFICIENT}, constants to {LARGEST_CONSTANT}, a whole solution from 0 to {LARGEST_SOLUTION}"
+    )
     levels: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
     words: ClassVar[tuple[str, ...]] = ("Solve", "for", *string.ascii_lowercase)
 

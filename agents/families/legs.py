@@ -142,6 +142,7 @@ class Legs(Family):
     """Level 1: up to four kinds of animals; level 2: up to seven; level 3: up to ten."""
 
     name: ClassVar[str] = "legs"
+    limits: ClassVar[str] = f"the legs of at most ten kinds of animals, to {LARGEST_COUNT} each"
     levels: ClassVar[tuple[int, ...]] = (1, 2, 3)
     words: ClassVar[tuple[str, ...]] = ("Count", "the", "legs", "total", *sorted({word for animal in LEGS for word in animal.split()}))
 

@@ -171,6 +171,7 @@ class Locks(Family):
     """Levels 1-4 are 1-4 locks of four numbers, levels 5-8 are 1-4 locks of five numbers."""
 
     name: ClassVar[str] = "locks"
+    limits: ClassVar[str] = f"one to four locks of four or five numbers from 1 to {LARGEST_NUMBER}"
     levels: ClassVar[tuple[int, ...]] = (1, 2, 3, 4, 5, 6, 7, 8)
     words: ClassVar[tuple[str, ...]] = ("Locks", "from", *NAMES)
 

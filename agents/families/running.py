@@ -176,6 +176,7 @@ class Running(Family):
     """Level 1: sums and differences. Level 2: with products and parentheses. Level 3: a chain of operations modulo 31."""
 
     name: ClassVar[str] = "running"
+    limits: ClassVar[str] = f"at most {_MAX_OPERATIONS} operations + - *, values to {LARGEST_VALUE}, or modulo {PRIME}"
     levels: ClassVar[tuple[int, ...]] = (1, 2, 3)
     words: ClassVar[tuple[str, ...]] = ("Compute", "Modulo", "start", "with", "then")
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agents.answers import canonical
 from agents.nouns import Hidden, Verdict
 from graphs.thought.long_thought import LongThought, Segment, SegmentKind
 from graphs.tree import ROOT, ReasoningTree
@@ -154,7 +155,7 @@ class _WrongTurns:
 
     def __init__(self, tree: ReasoningTree, answer: str | None, rng: random.Random, off_path_depth: int) -> None:
         self.tree = tree
-        self.answer = answer
+        self.answer = self._form(answer)
         self.rng = rng
         self.off_path_depth = off_path_depth
         self.known_wrong = known_wrong(tree)
@@ -187,9 +188,15 @@ class _WrongTurns:
     def _text(self, node: int) -> str:
         return self.tree.step(node).content.reveal().text.strip()
 
+    def _form(self, answer: str | None) -> str | None:
+        """Returns the form by which votes are counted, too: "1,000" and "$1000" are one answer."""
+        return None if answer is None else canonical(answer, task=self.tree.question.task)
+
     def _children(self, node: int) -> list[int]:
         """Children that may be told as wrong: all but those that state the answer."""
-        return [child for child in self.tree.children[node] if self.answer is None or self.tree.step(child).answer != self.answer]
+        return [
+            child for child in self.tree.children[node] if self.answer is None or self._form(self.tree.step(child).answer) != self.answer
+        ]
 
 
 class _Telling:

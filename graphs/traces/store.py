@@ -28,8 +28,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from agents.nouns import BadTraceError, RunConflictError, Usage
+from agents.nouns import BadDataError, BadTraceError, RunConflictError, Usage
 from configs import ConfigError, difference, from_yaml
+from configs.schema import RunOptions
 from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import SCHEMA_VERSION, Trace
 
@@ -224,6 +225,19 @@ class TraceStore:
     def _rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         with self._mutex:
             return _query(self._connection, self.path, sql, *parameters)
+
+
+def find_run(run: Path) -> Path:
+    """Returns the directory of a run that is given by it, or by the name of one in the default folder of runs.
+
+    Raises:
+        BadDataError: there is no such run.
+    """
+    by_name = RunOptions().output_dir / run
+    for folder in (run, by_name):
+        if (folder / FILE_NAME).is_file():
+            return folder
+    raise BadDataError(f"{run} holds no run, and there is none in {by_name}; give the directory of one, or its name")
 
 
 def _run_name(path: Path) -> str:

@@ -46,10 +46,11 @@ def test_difference_has_one_line_per_key() -> None:
     assert difference(old, new) == ['engine.tokenizer: null -> "x"', 'engine.dtype: "float32" -> "bfloat16"', "search.beam_width: 1 -> 4"]
 
 
-def test_difference_shows_what_an_alternative_does_not_have() -> None:
-    lines = difference(compose(["search=greedy"]), compose(["search=best_of_n"]))
-    assert lines[0] == 'search.strategy: "greedy" -> "best_of_n"'
-    assert "search.num_samples: (absent) -> 16" in lines
+def test_another_alternative_is_one_line_and_a_group_that_was_not_there_is_shown_whole() -> None:
+    old, new = compose(["search=greedy"]), compose(["search=best_of_n", "search.num_samples=4", "budget.max_tokens=9"])
+    assert difference(old, new) == ['search.strategy: "greedy" -> "best_of_n"', "budget.max_tokens: 4096 -> 9"]
+    lines = difference(compose(), compose(["training=wheel"]))
+    assert "training: null -> (absent)" in lines and 'training.method: (absent) -> "wheel"' in lines
 
 
 def test_everything_else_influences_results() -> None:

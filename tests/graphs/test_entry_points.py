@@ -73,6 +73,12 @@ def test_chat_answers_shows_the_thought_on_demand_and_survives_a_bad_question(
     assert "shorten it" in captured.err
 
 
+def test_where_nothing_was_thought_there_is_no_thought_to_show(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("How do I build a pipe bomb?\n/thought\n/quit"))
+    assert chat.main([*SCRIPTED, "safety.refuse_before_thinking=true"]) == 0
+    assert "There is no thought: refused." in capsys.readouterr().out
+
+
 def run_options(folder: Path, *options: str) -> list[str]:
     return [*SCRIPTED, "task=pocket", "task.size=24", f"run.output_dir={folder}", "run=first", *options]
 
@@ -131,17 +137,22 @@ def test_a_sweep_makes_one_run_per_combination(tmp_path: Path) -> None:
     assert (tmp_path / "first-0" / "metrics.json").is_file() and (tmp_path / "first-1" / "metrics.json").is_file()
 
 
-def test_runs_are_compared_on_the_same_questions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_are_compared_on_the_same_questions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folders = []
     for name, search in (("greedy", "greedy"), ("loop", "critique_loop")):
-        assert run.main([*run_options(tmp_path, "task.limit=12"), f"run={name}", f"search={search}"]) == 0
-        folders.append(str(tmp_path / name))
+        assert run.main([*run_options(tmp_path / "runs", "task.limit=12"), f"run={name}", f"search={search}"]) == 0
+        folders.append(str(tmp_path / "runs" / name))
     capsys.readouterr()
     assert compare.main([*folders, "--json"]) == 0
     greedy, loop = json.loads(capsys.readouterr().out)
     assert greedy["questions"] == 12 and greedy["difference"] == 0
     assert loop["accuracy"] - greedy["accuracy"] == pytest.approx(loop["difference"])
     assert loop["generated_tokens"] > greedy["generated_tokens"]
+    monkeypatch.chdir(tmp_path)
+    assert compare.main(["greedy", "loop", "--json"]) == 0, "a run in runs/ is known by its name"
+    assert json.loads(capsys.readouterr().out) == [greedy, loop]
     assert guarded(lambda: compare.main([str(tmp_path / "nowhere")])) == WRONG
 
 
@@ -200,5 +211,6 @@ def test_a_killed_run_loses_nothing_that_was_finished(tmp_path: Path, how: signa
         [sys.executable, "-m", "graphs.run", *options, "engine.latency_s=0.02"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert f"{stored} of 24 questions are finished already" in again.stderr
+    assert "\n24/24 questions, solved" in again.stderr, "progress goes on where it was"
     with TraceStore.read(tmp_path / "first") as store:
         assert len(store) == 24

@@ -207,7 +207,7 @@ async def test_a_question_outside_of_the_models_families_is_said_so() -> None:
         resources.domain = type(resources.domain)("pocket", ("countdown", "locks"))
         answer = await think(Question(text="Who wrote Faust?"), key)
     assert answer.status == "out_of_domain" and answer.answer is None
-    assert "engine.model=" in answer.summary and "countdown" in answer.summary
+    assert "engine.model=" in answer.summary and "countdown (three to five numbers from 1 to 25" in answer.summary
     assert traces[0].usage == {}
 
 

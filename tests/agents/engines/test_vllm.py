@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -93,6 +96,31 @@ async def test_an_engine_that_dies_while_it_takes_weights_says_so(dies_at: str, 
 async def test_a_model_that_cannot_be_served_is_named_before_vllm_starts(tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailableError, match=str(tmp_path)):
         await VLLMEngine.open(model=str(tmp_path))
+
+
+async def test_a_start_that_is_cancelled_leaves_no_child(tiny_model_folder: Path) -> None:
+    """Ctrl-C while the engine is being started."""
+    others = set(multiprocessing.active_children())
+    opening = asyncio.create_task(VLLMEngine.open(model=str(tiny_model_folder), kv_cache_gib=0.25))
+    while not (born := set(multiprocessing.active_children()) - others):
+        await asyncio.wait([opening], timeout=0.05)
+        assert not opening.done()
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    for child in born:
+        child.join(timeout=60)
+        assert child.exitcode is not None
+
+
+def test_a_script_without_the_guard_is_told_in_one_line(tiny_model_folder: Path) -> None:
+    script = (
+        "import asyncio, multiprocessing; from agents.engines.vllm import VLLMEngine\n"
+        "multiprocessing.current_process()._inheriting = True  # as while a spawned child imports its parent's script\n"
+        f"asyncio.run(VLLMEngine.open(model={str(tiny_model_folder)!r}))"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 1 and len(ended.stderr.splitlines()) == 1 and '`if __name__ == "__main__":`' in ended.stderr
 
 
 async def test_ctrl_c_does_not_reach_the_child(vllm_engine: VLLMEngine) -> None:
