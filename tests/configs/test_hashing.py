@@ -47,9 +47,9 @@ def test_difference_has_one_line_per_key() -> None:
 
 
 def test_another_alternative_is_one_line_and_a_group_that_was_not_there_is_shown_whole() -> None:
-    old, new = compose(["search=greedy"]), compose(["search=best_of_n", "search.num_samples=4", "budget.max_tokens=9"])
-    assert difference(old, new) == ['search.strategy: "greedy" -> "best_of_n"', "budget.max_tokens: 4096 -> 9"]
-    lines = difference(compose(), compose(["training=wheel"]))
+    old, new = compose(["search=greedy"]), compose(["search=best_of_n", "search.num_samples=4", "budget.max_tokens=900"])
+    assert difference(old, new) == ['search.strategy: "greedy" -> "best_of_n"', "budget.max_tokens: 4096 -> 900"]
+    lines = difference(compose(["task=pocket"]), compose(["task=pocket", "training=wheel"]))
     assert "training: null -> (absent)" in lines and 'training.method: (absent) -> "wheel"' in lines
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agents.nouns import Author, Content, FinishReason, Hidden, Question, Reflection, Sampling, Step, Verdict
 from graphs.tree import Backup, Event, Expanded, Failed, Finished, Judged, ReasoningTree, Reflected
 
-QUESTION = Question(text="Use 3, 7 and 11 to make 21.", gold="21", task="countdown", metadata={"level": 2})
+QUESTION = Question(text="Use 3, 7 and 11 to make 21.", gold="21", task="pocket", metadata={"level": 2})
 AUTHOR = Author(role="policy", model="scripted", version=1)
 
 
