@@ -278,6 +278,12 @@ def test_an_unparsed_verdict_makes_no_step_wrong() -> None:
     assert known_wrong(small_tree(Judged(1, UNPARSED))) == frozenset()
 
 
+def test_no_turn_states_the_answer_in_another_spelling() -> None:
+    chains = ((make_step("Answer: 21.0", answer="21.0"),), (make_step("Answer: 21", answer="21"),))
+    tree = ReasoningTree.replay(QUESTION, [Expanded(0, chains), Judged(1, verdict(-1.0))])
+    assert [s.kind for s in derive_journey(tree, 2, rng=random.Random(0)).segments] == ["answer"]
+
+
 def test_a_second_right_trial_is_a_dead_end() -> None:
     tree = small_tree(Judged(1, verdict(1.0)), Judged(3, verdict(-1.0)))
     assert [s.kind for s in derive_journey(tree, 4, rng=random.Random(0)).segments] == ["step", "answer"]
