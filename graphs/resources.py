@@ -121,7 +121,7 @@ async def open_resources(config: RunConfig, *, sink: Sink | None = None, run: st
         engine = config.engine_of(role)  # type: ignore[arg-type]  # the tuple above holds role names only
         wanted[role] = (engine.kind, engine.options())
     async with open_engines(wanted) as engines:
-        resources = build_resources(config, engines, sink=sink, run=run)
+        resources = await asyncio.to_thread(build_resources, config, engines, sink=sink, run=run)
         try:
             yield resources
         finally:
@@ -267,6 +267,6 @@ async def find_resources(context: Context | None) -> Resources:
     lazy = _lazy.setdefault(asyncio.get_running_loop(), _Lazy())
     async with lazy.lock:
         if context.overrides not in lazy.opened:
-            opening = open_resources(compose(list(context.overrides)))
+            opening = open_resources(await asyncio.to_thread(compose, list(context.overrides)))
             lazy.opened[context.overrides] = opening, await opening.__aenter__()
         return lazy.opened[context.overrides][1]

@@ -7,7 +7,9 @@ LangGraph streams and checkpoints every channel, so none of them ever holds a hi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
+
+from typing_extensions import TypedDict  # pydantic makes no JSON schema of typing's before Python 3.12
 
 Phase = Literal["screen", "select", "suggest", "critique", "reflect", "derive", "answer", "summarize", "check", "record"]
 """The nodes of the graph, in the order in which a thought first comes to them."""
@@ -64,3 +66,6 @@ class Context:
     """Configuration as on the command line: ("search=best_of_n", "search.num_samples=8"); the shipped defaults where empty."""
     resources: str = ""
     """Key of resources that were opened and registered beforehand; wins over `overrides`."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "overrides", tuple(self.overrides))  # a context that comes as JSON holds a list

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from agents.engines.base import Generator
+
+_CLASSES = {
+    "vllm": ("agents.engines.vllm", "VLLMEngine"),
+    "openai": ("agents.engines.openai", "OpenAIEngine"),
+    "transformers": ("agents.engines.transformers", "TransformersEngine"),
+    "scripted": ("agents.engines.scripted", "ScriptedEngine"),
+}
+"""Where an engine of each kind is; its `open` takes the options of its config group. It must not block the event loop, for the graph may
+run inside somebody's server."""
 
 
 async def open_engine(kind: str, options: Mapping[str, Any]) -> Generator:
@@ -17,9 +28,12 @@ async def open_engine(kind: str, options: Mapping[str, Any]) -> Generator:
         ValueError: there is no such kind.
         EngineUnavailableError: it cannot be built: a missing extra, no such model, no server.
     """
-    if kind not in _KINDS:
-        raise ValueError(f"engine.kind ({kind!r}) must be one of {', '.join(_KINDS)}")
-    return await _KINDS[kind](options)
+    if kind not in _CLASSES:
+        raise ValueError(f"engine.kind ({kind!r}) must be one of {', '.join(_CLASSES)}")
+    module, name = _CLASSES[kind]
+    engine_class = getattr(await asyncio.to_thread(importlib.import_module, module), name)  # an import of vLLM takes 10 s
+    engine: Generator = await engine_class.open(**options)
+    return engine
 
 
 @asynccontextmanager
@@ -38,35 +52,3 @@ async def open_engines(wanted: Mapping[str, tuple[str, Mapping[str, Any]]]) -> A
                 stack.push_async_callback(opened[key].close)
             by_name[name] = opened[key]
         yield by_name
-
-
-async def _open_vllm(options: Mapping[str, Any]) -> Generator:
-    from agents.engines.vllm import VLLMEngine
-
-    return await VLLMEngine.open(**options)
-
-
-async def _open_openai(options: Mapping[str, Any]) -> Generator:
-    from agents.engines.openai import OpenAIEngine
-
-    return await OpenAIEngine.open(**options)
-
-
-async def _open_transformers(options: Mapping[str, Any]) -> Generator:
-    from agents.engines.transformers import TransformersEngine
-
-    return await TransformersEngine.open(**options)
-
-
-async def _open_scripted(options: Mapping[str, Any]) -> Generator:
-    from agents.engines.scripted import ScriptedEngine
-
-    return ScriptedEngine(**options)
-
-
-_KINDS: dict[str, Callable[[Mapping[str, Any]], Awaitable[Generator]]] = {
-    "vllm": _open_vllm,
-    "openai": _open_openai,
-    "transformers": _open_transformers,
-    "scripted": _open_scripted,
-}

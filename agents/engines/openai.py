@@ -124,23 +124,27 @@ class OpenAIEngine:
             length = context_length or cards[0].get("max_model_len")
             if length is None:
                 raise EngineUnavailableError(f"{addresses[0]} does not say how long its context is; set engine.context_length")
-            own_tokenizer = HFTokenizer(tokenizer or root)
-            folder = _folder_of(root)
+            own_tokenizer = await asyncio.to_thread(HFTokenizer, tokenizer or root)
             modes = [await _probe(replicas, replica, model, own_tokenizer.eos_token_id) for replica in replicas.all]
         except BaseException:
             await replicas.close()
             raise
-        info = EngineInfo(
-            kind="openai",
-            model=model,
-            model_hash=hash_weights(folder) if folder is not None else hash_text(f"{model} {root}"),
-            tokenizer_hash=own_tokenizer.hash,
-            context_length=int(length),
-            parameters=count_parameters(folder) if folder is not None else 0,
-            logprobs_mode="processed" if all(modes) else "raw",
-        )
-        vocabulary_size = read_config(folder).get("vocab_size") if folder is not None else None
-        return cls(replicas, info, own_tokenizer, vocabulary_size=vocabulary_size, max_in_flight=max_in_flight, folder=folder)
+
+        def build() -> OpenAIEngine:
+            folder = _folder_of(root)
+            info = EngineInfo(
+                kind="openai",
+                model=model,
+                model_hash=hash_weights(folder) if folder is not None else hash_text(f"{model} {root}"),
+                tokenizer_hash=own_tokenizer.hash,
+                context_length=int(length),
+                parameters=count_parameters(folder) if folder is not None else 0,
+                logprobs_mode="processed" if all(modes) else "raw",
+            )
+            vocabulary_size = read_config(folder).get("vocab_size") if folder is not None else None
+            return cls(replicas, info, own_tokenizer, vocabulary_size=vocabulary_size, max_in_flight=max_in_flight, folder=folder)
+
+        return await asyncio.to_thread(build)
 
     @property
     def in_flight(self) -> int:

@@ -56,6 +56,11 @@ class Rule:
 class ScriptedEngine:
     """Generator and Publisher without a model. `publish` changes the log-probabilities, never the words."""
 
+    @classmethod
+    async def open(cls, **options: Any) -> ScriptedEngine:
+        """Returns an engine; a function that is named by its module is imported in a thread."""
+        return await asyncio.to_thread(lambda: cls(**options))
+
     def __init__(
         self,
         *,

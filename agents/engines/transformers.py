@@ -60,7 +60,12 @@ class TransformersEngine:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="longthought-transformers")
 
     @classmethod
-    async def open(
+    async def open(cls, **options: Any) -> TransformersEngine:
+        """Loads a model in a thread; the options are those of `load`."""
+        return await asyncio.to_thread(lambda: cls.load(**options))
+
+    @classmethod
+    def load(
         cls,
         *,
         model: str,
@@ -98,7 +103,7 @@ class TransformersEngine:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
             with no_progress_bar():
-                loaded: Any = await asyncio.to_thread(AutoModelForCausalLM.from_pretrained, model, dtype=dtype)
+                loaded: Any = AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
             loaded = loaded.to(device).eval().requires_grad_(False)
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             raise EngineUnavailableError(f"transformers cannot load {model!r}: {error}") from error

@@ -131,40 +131,45 @@ class VLLMEngine:
             EngineUnavailableError: vLLM is not installed, or cannot load the model.
         """
         _end_a_child_that_repeats_its_parent()
-        folder = find_folder(model)
-        config = read_config(folder) if folder is not None else {}
-        own_tokenizer = HFTokenizer(tokenizer or model)
-        os.environ.setdefault("VLLM_LOGGING_LEVEL", log_level)  # vLLM reads it when it is imported, its child inherits it
-        try:
-            from vllm.engine.arg_utils import AsyncEngineArgs
-            from vllm.platforms import current_platform
-            from vllm.v1.engine.async_llm import AsyncLLM
-        except ImportError as error:
-            raise EngineUnavailableError(
-                f"vLLM cannot be imported ({error}); run `pip install longthought[gpu]` (on a machine without a GPU `make setup`, "
-                "which installs the CPU build), or set engine=transformers"
-            ) from error
-        on_cpu = current_platform.is_cpu()
-        if kv_cache_gib is None and on_cpu:
-            kv_cache_gib = _CPU_KV_CACHE_GIB
-        args = AsyncEngineArgs(
-            model=model,
-            tokenizer=tokenizer,
-            dtype=own_dtype(config, on_cpu) if dtype == "auto" else dtype,
-            max_model_len=max_model_len,
-            max_num_seqs=max_num_seqs,
-            kv_cache_memory_bytes=None if kv_cache_gib is None else int(kv_cache_gib * _GIB),
-            gpu_memory_utilization=gpu_memory_utilization,
-            tensor_parallel_size=tensor_parallel_size,
-            block_size=block_size,
-            enable_chunked_prefill=False if on_cpu else None,
-            enforce_eager=on_cpu if enforce_eager is None else enforce_eager,
-            seed=seed,
-            logprobs_mode="processed_logprobs",
-            worker_extension_cls="agents.engines.vllm_worker.WorkerExtension",
-            disable_log_stats=True,
-            use_tqdm_on_load=False,
-        )
+
+        def prepare() -> tuple[Any, Any, HFTokenizer, bool]:
+            """Reads files and imports vLLM, which takes 10 s."""
+            folder = find_folder(model)
+            config = read_config(folder) if folder is not None else {}
+            own_tokenizer = HFTokenizer(tokenizer or model)
+            os.environ.setdefault("VLLM_LOGGING_LEVEL", log_level)  # vLLM reads it when it is imported, its child inherits it
+            try:
+                from vllm.engine.arg_utils import AsyncEngineArgs
+                from vllm.platforms import current_platform
+                from vllm.v1.engine.async_llm import AsyncLLM
+            except ImportError as error:
+                raise EngineUnavailableError(
+                    f"vLLM cannot be imported ({error}); run `pip install longthought[gpu]` (on a machine without a GPU `make setup`, "
+                    "which installs the CPU build), or set engine=transformers"
+                ) from error
+            on_cpu = current_platform.is_cpu()
+            kv_gib = _CPU_KV_CACHE_GIB if kv_cache_gib is None and on_cpu else kv_cache_gib
+            args = AsyncEngineArgs(
+                model=model,
+                tokenizer=tokenizer,
+                dtype=own_dtype(config, on_cpu) if dtype == "auto" else dtype,
+                max_model_len=max_model_len,
+                max_num_seqs=max_num_seqs,
+                kv_cache_memory_bytes=None if kv_gib is None else int(kv_gib * _GIB),
+                gpu_memory_utilization=gpu_memory_utilization,
+                tensor_parallel_size=tensor_parallel_size,
+                block_size=block_size,
+                enable_chunked_prefill=False if on_cpu else None,
+                enforce_eager=on_cpu if enforce_eager is None else enforce_eager,
+                seed=seed,
+                logprobs_mode="processed_logprobs",
+                worker_extension_cls="agents.engines.vllm_worker.WorkerExtension",
+                disable_log_stats=True,
+                use_tqdm_on_load=False,
+            )
+            return AsyncLLM, args, own_tokenizer, on_cpu
+
+        async_llm, args, own_tokenizer, on_cpu = await asyncio.to_thread(prepare)
         environment = {PARENT: str(os.getpid())} | (_cpu_environment(cpu_threads) if on_cpu else {})
         try:
             with ExitStack() as stack:
@@ -172,22 +177,26 @@ class VLLMEngine:
                     TemporaryDirectory(prefix="longthought-", ignore_cleanup_errors=True)
                 )
                 with _environment(environment):
-                    llm = await _start(AsyncLLM, args)
+                    llm = await _start(async_llm, args)
                 sockets = stack.pop_all()
         except Exception as error:  # vLLM raises RuntimeError, ValueError, OSError and pydantic's errors, depending on the version
             raise EngineUnavailableError(f"vLLM cannot serve {model!r}: {error}; set engine.log_level=INFO to see its log") from error
-        folder = folder or find_folder(model)
-        info = EngineInfo(
-            kind="vllm",
-            model=model,
-            model_hash=hash_weights(folder) if folder is not None else hash_text(model),
-            tokenizer_hash=own_tokenizer.hash,
-            context_length=llm.model_config.max_model_len,
-            parameters=count_parameters(folder) if folder is not None else 0,
-        )
-        vocabulary_size = llm.model_config.get_vocab_size()
-        eos = eos_token_ids(own_tokenizer, folder)
-        return cls(llm, info, own_tokenizer, vocabulary_size=vocabulary_size, eos=eos, folder=folder, sockets=sockets)
+
+        def describe() -> VLLMEngine:
+            folder = find_folder(model)
+            info = EngineInfo(
+                kind="vllm",
+                model=model,
+                model_hash=hash_weights(folder) if folder is not None else hash_text(model),
+                tokenizer_hash=own_tokenizer.hash,
+                context_length=llm.model_config.max_model_len,
+                parameters=count_parameters(folder) if folder is not None else 0,
+            )
+            vocabulary_size = llm.model_config.get_vocab_size()
+            eos = eos_token_ids(own_tokenizer, folder)
+            return cls(llm, info, own_tokenizer, vocabulary_size=vocabulary_size, eos=eos, folder=folder, sockets=sockets)
+
+        return await asyncio.to_thread(describe)
 
     @property
     def in_flight(self) -> int:

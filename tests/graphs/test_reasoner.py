@@ -22,7 +22,7 @@ from graphs.reasoner import Answer, Progress, think
 from graphs.report import Tally, report
 from graphs.resources import Resources, build_resources, forget, register
 from graphs.run import run_questions
-from graphs.state import OutputState
+from graphs.state import InputState, OutputState
 from graphs.thought.derive import derive_shortcut
 from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import Trace
@@ -276,11 +276,15 @@ async def test_no_stream_shows_the_thought(mode: StreamMode, canary_log: pytest.
 
 async def test_the_module_level_graph_builds_its_resources_from_overrides() -> None:
     """What `langgraph.json` serves: no registration, a context of primitives with a schema."""
+    assert set(graph.get_input_jsonschema()["properties"]) == set(InputState.__annotations__)
+    assert set(graph.get_output_jsonschema()["properties"]) == set(OutputState.__annotations__)
     schema = graph.get_context_jsonschema()
     assert schema is not None and set(schema["properties"]) == {"overrides", "resources"}
     overrides = ("engine=scripted", "engine.function=tests.scripted_pocket:Pocket")
     context = Context(overrides=(*overrides, "critic.calibration=null"))
     first = await graph.ainvoke({"question": QUESTIONS[2]}, context=context)
     second = await graph.ainvoke({"question": QUESTIONS[2]}, context=context)
+    as_json = Context(**json.loads(json.dumps({"overrides": [*context.overrides]})))
+    assert as_json == context, "a context that came as JSON is the same, and can be looked up"
     assert first["answer"] == second["answer"] == "216" and first["thought_id"] != second["thought_id"]
     assert set(first) <= set(OutputState.__annotations__)
