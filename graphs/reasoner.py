@@ -10,7 +10,6 @@ or, inside an event loop, `await graph.ainvoke({"question": ...}, context=Contex
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, fields
 from types import TracebackType
 from typing import Any, Self
@@ -24,7 +23,7 @@ from agents.engines import loop
 from agents.nouns import Question
 from configs import RunConfig, compose
 from graphs import nodes
-from graphs.resources import Resources, Sink, find_resources, forget, open_resources, register
+from graphs.resources import Resources, Sink, find_resources, forget, register, start_resources
 from graphs.state import Context, InputState, OutputState, State
 
 RECURSION_LIMIT = 10_000  # super-steps; the budget ends a thought long before
@@ -123,17 +122,17 @@ class Reasoner:
         self.key = uuid4().hex
         self._sink = sink
         self._run = run
-        self._opened: AbstractAsyncContextManager[Resources] | None = None
+        self._resources: Resources | None = None
 
     def __enter__(self) -> Self:
-        self._opened = open_resources(self.config, sink=self._sink, run=self._run)
-        register(self.key, loop.run(self._opened.__aenter__()))
+        self._resources = loop.run(start_resources(self.config, sink=self._sink, run=self._run))
+        register(self.key, self._resources)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         forget(self.key)
-        if self._opened is not None:
-            loop.run(self._opened.__aexit__(kind, error, traceback))
+        if self._resources is not None:
+            loop.run(self._resources.close())
 
     def ask(self, question: str | Question, *, sample: int = 0, on_progress: Callable[[Progress], None] | None = None) -> Answer:
         """Thinks about one question and waits for the answer; see `think`. Ctrl-C cancels the thought and leaves the engines open."""

@@ -1,7 +1,7 @@
 """What a thought needs from the world, built from a `RunConfig`: engines, roles, strategy, and where traces go.
 
 Resources are opened explicitly (`async with open_resources(config) as resources`) or lazily by the graph's context. An engine belongs to
-the event loop that opened it, so lazily built resources are kept per loop.
+the event loop that opened it, so lazily built resources are kept per loop, and closed when it ends.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from agents.calibration import Calibration
 from agents.critic import Critic, CriticSettings
 from agents.domain import Domain
 from agents.engines.base import Generator
-from agents.engines.build import open_engines
+from agents.engines.build import start_engines
 from agents.engines.weights import find_folder, hash_text
 from agents.nouns import EngineUnavailableError, Question
 from agents.policy import Policy, PolicySettings
@@ -66,6 +66,8 @@ class Resources:
     contents: dict[str, str] = field(default_factory=dict)
     """Hashes of what the configuration only names: weights by role, safety rules, the critic's calibration."""
     versions: dict[str, str] = field(default_factory=dict)
+    opened: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """Closes the engines; empty where somebody else opened them."""
 
     def strategy(self, task: str) -> Strategy:
         """Returns the search strategy; answers are counted in the canonical form of `task`."""
@@ -86,10 +88,11 @@ class Resources:
         return (await self.check(question, answer)).correct
 
     async def close(self) -> None:
-        """Ends the checkers' processes. Engines are closed by whoever opened them."""
+        """Ends the checkers' processes, and closes the engines that came with `start_resources`."""
         for checker in self.checkers.values():
             await checker.close()
         self.checkers.clear()
+        await self.opened.aclose()
 
 
 def build_strategy(config: RunConfig, canonical_answer: Callable[[str], str] = str.strip) -> Strategy:
@@ -109,7 +112,16 @@ def build_strategy(config: RunConfig, canonical_answer: Callable[[str], str] = s
 
 @asynccontextmanager
 async def open_resources(config: RunConfig, *, sink: Sink | None = None, run: str = "adhoc") -> AsyncIterator[Resources]:
-    """Opens the engines that `config` names, each once, and closes them at the end.
+    """Yields what `start_resources` opens, and closes it at the end of the `async with`."""
+    resources = await start_resources(config, sink=sink, run=run)
+    try:
+        yield resources
+    finally:
+        await resources.close()
+
+
+async def start_resources(config: RunConfig, *, sink: Sink | None = None, run: str = "adhoc") -> Resources:
+    """Opens the engines that `config` names, each once. Whoever calls it calls `close` at the end.
 
     Raises:
         EngineUnavailableError: an engine cannot be opened.
@@ -120,12 +132,11 @@ async def open_resources(config: RunConfig, *, sink: Sink | None = None, run: st
     for role in roles:
         engine = config.engine_of(role)  # type: ignore[arg-type]  # the tuple above holds role names only
         wanted[role] = (engine.kind, engine.options())
-    async with open_engines(wanted) as engines:
+    engines, opened = await start_engines(wanted)
+    async with opened:
         resources = await asyncio.to_thread(build_resources, config, engines, sink=sink, run=run)
-        try:
-            yield resources
-        finally:
-            await resources.close()
+        resources.opened = opened.pop_all()
+    return resources
 
 
 def build_resources(config: RunConfig, engines: dict[str, Generator], *, sink: Sink | None = None, run: str = "adhoc") -> Resources:
@@ -233,10 +244,18 @@ def _versions() -> dict[str, str]:
 
 @dataclass(slots=True)
 class _Lazy:
-    """What one event loop has opened by overrides; managers are kept, for one that is forgotten closes what it opened."""
+    """What one event loop has opened by overrides, and what closes it when the loop ends."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    opened: dict[tuple[str, ...], tuple[AbstractAsyncContextManager[Resources], Resources]] = field(default_factory=dict)
+    opened: dict[tuple[str, ...], tuple[Resources, AsyncIterator[None]]] = field(default_factory=dict)
+
+
+async def _close_with_the_loop(resources: Resources) -> AsyncIterator[None]:
+    """Yields once. A loop closes its unfinished generators when it ends (`asyncio.run` does), and this one the resources."""
+    try:
+        yield
+    finally:
+        await resources.close()
 
 
 _registered: dict[str, Resources] = {}
@@ -267,6 +286,8 @@ async def find_resources(context: Context | None) -> Resources:
     lazy = _lazy.setdefault(asyncio.get_running_loop(), _Lazy())
     async with lazy.lock:
         if context.overrides not in lazy.opened:
-            opening = open_resources(await asyncio.to_thread(compose, list(context.overrides)))
-            lazy.opened[context.overrides] = opening, await opening.__aenter__()
-        return lazy.opened[context.overrides][1]
+            resources = await start_resources(await asyncio.to_thread(compose, list(context.overrides)))
+            keeper = _close_with_the_loop(resources)
+            await anext(keeper)
+            lazy.opened[context.overrides] = resources, keeper
+        return lazy.opened[context.overrides][0]

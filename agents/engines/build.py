@@ -36,9 +36,8 @@ async def open_engine(kind: str, options: Mapping[str, Any]) -> Generator:
     return engine
 
 
-@asynccontextmanager
-async def open_engines(wanted: Mapping[str, tuple[str, Mapping[str, Any]]]) -> AsyncIterator[dict[str, Generator]]:
-    """Opens the engine that each name asks for by (kind, options), and closes all at the end of the `async with`.
+async def start_engines(wanted: Mapping[str, tuple[str, Mapping[str, Any]]]) -> tuple[dict[str, Generator], AsyncExitStack]:
+    """Opens the engine that each name asks for by (kind, options). Returns them by name, and what closes them all.
 
     Names that ask for the same share one engine. Engines are opened one after another: two that start at once would compete for memory.
     """
@@ -51,4 +50,12 @@ async def open_engines(wanted: Mapping[str, tuple[str, Mapping[str, Any]]]) -> A
                 opened[key] = await open_engine(kind, options)
                 stack.push_async_callback(opened[key].close)
             by_name[name] = opened[key]
-        yield by_name
+        return by_name, stack.pop_all()
+
+
+@asynccontextmanager
+async def open_engines(wanted: Mapping[str, tuple[str, Mapping[str, Any]]]) -> AsyncIterator[dict[str, Generator]]:
+    """Yields what `start_engines` opens, and closes it at the end of the `async with`."""
+    engines, opened = await start_engines(wanted)
+    async with opened:
+        yield engines

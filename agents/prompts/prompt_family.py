@@ -47,8 +47,8 @@ class PromptFamily:
         self.wrong: str = settings["wrong"]
         self.separator: str = settings["separator"]
         """What ends a step."""
-        self._templates = frozenset(path.stem for path in folder.glob("*.jinja"))
-        self._environment = Environment(loader=FileSystemLoader(folder), undefined=StrictUndefined, autoescape=False)
+        environment = Environment(loader=FileSystemLoader(folder), undefined=StrictUndefined, autoescape=False)
+        self._templates = {path.stem: environment.get_template(path.name) for path in folder.glob("*.jinja")}
 
     def has(self, template: str) -> bool:
         """Whether the family has words for a role: the pocket's gives no reasons and no summaries."""
@@ -56,7 +56,7 @@ class PromptFamily:
 
     def render(self, template: str, **variables: Any) -> str:
         """Returns the text of one template of the family, without the newline that ends its file."""
-        return self._environment.get_template(f"{template}.jinja").render(**variables)
+        return self._templates[template].render(**variables)
 
 
 class Prompts:

@@ -6,8 +6,11 @@ import asyncio
 import json
 import logging
 import random
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -29,6 +32,7 @@ from graphs.traces.trace import Trace
 from graphs.tree import ReasoningTree
 from tests.scripted_pocket import scripted_pocket
 
+ROOT = Path(__file__).parent.parent.parent
 QUESTIONS = [
     "Use the numbers 3, 7, 11 and 25 to make 57.",
     "Locks from 3: A 0 19 9 4 3, B 41 21 16 15 13.",
@@ -272,6 +276,39 @@ async def test_no_stream_shows_the_thought(mode: StreamMode, canary_log: pytest.
         parts = [part async for part in graph.astream({"question": QUESTIONS[2]}, context=Context(resources=key), stream_mode=mode)]
     assert CANARY in traces[0].long_thought.segments[0].text.reveal(), "the canary was in the thought"
     assert CANARY not in repr(parts) + canary_log.text + repr(traces)
+
+
+def test_the_graph_in_somebodys_loop_reads_no_file_in_it_and_closes_its_engines_with_it() -> None:
+    script = """
+import asyncio, sys, threading
+from agents.nouns import EngineError
+from graphs import Context, graph
+from graphs.resources import find_resources
+
+read, watching = [], False
+def hook(event, args):
+    if watching and event == "open" and threading.current_thread() is threading.main_thread():
+        read.append(str(args[0]))
+sys.addaudithook(hook)
+
+async def main():
+    global watching
+    context = Context(overrides=("engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "critic.calibration=null"))
+    watching = True
+    answer = await graph.ainvoke({"question": "Compute (19 + 8) * 8."}, context=context)
+    watching = False
+    assert answer["answer"] == "216", answer
+    return await find_resources(context)
+
+resources = asyncio.run(main())
+assert not [name for name in read if "site-packages" not in name], read
+try:
+    asyncio.run(resources.engine.score((1, 2), (3,)))
+except EngineError as error:
+    print(error)
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
+    assert ended.returncode == 0 and "closed" in ended.stdout and not ended.stderr, ended.stdout + ended.stderr
 
 
 async def test_the_module_level_graph_builds_its_resources_from_overrides() -> None:
