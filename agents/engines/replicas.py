@@ -108,7 +108,10 @@ class Replicas:
         try:
             async with self._session.request(method, url, json=body) as response:
                 if response.status < 300:
-                    return await response.json(content_type=None) if response.content_length != 0 else None
+                    answer = await response.json(content_type=None) if response.content_length != 0 else None
+                    if _was_aborted(answer):
+                        raise TryAgainError(f"{url} aborted the request, as a server does that is being stopped", is_dead=True)
+                    return answer
                 text = (await response.text())[:500]
                 status = response.status
         except TimeoutError as error:
@@ -142,6 +145,12 @@ class Replicas:
     async def close(self) -> None:
         """Closes all connections."""
         await self._session.close()
+
+
+def _was_aborted(answer: Any) -> bool:
+    """Whether a completion was ended by the server's own will: what it holds until then is no sample."""
+    choices = answer.get("choices", ()) if isinstance(answer, dict) else ()
+    return any(choice.get("finish_reason") == "abort" for choice in choices)
 
 
 class TryAgainError(Exception):

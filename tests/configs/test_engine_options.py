@@ -28,7 +28,7 @@ SCHEMA_ONLY = {"kind", "model", "special_tokens", "script"}
     [
         (VllmEngineConfig, VLLMEngine.open),
         (OpenaiEngineConfig, OpenAIEngine.open),
-        (TransformersEngineConfig, TransformersEngine.open),
+        (TransformersEngineConfig, TransformersEngine.load),
         (ScriptedEngineConfig, ScriptedEngine),
     ],
 )

@@ -160,6 +160,23 @@ async def test_a_server_that_stays_busy_is_an_error_and_no_death(tiny_model_fold
         await engine.close()
 
 
+async def test_an_aborted_completion_is_no_sample(tiny_model_folder: Path) -> None:
+    """vLLM answers so what it was working on when it is told to stop."""
+    server = FalseServer(tiny_model_folder)
+
+    async def abort_once(body: dict[str, Any]) -> web.Response:
+        logprobs = {"token_logprobs": [-1.0], "top_logprobs": [{}]}
+        aborted = {"token_ids": [5], "logprobs": logprobs, "finish_reason": "abort", "stop_reason": None, "index": 0}
+        return web.json_response({"choices": [aborted], "usage": {}}) if len(server.requests) == 3 else await server.answer(body)
+
+    server.handler = abort_once
+    async with server.listening() as base_url:
+        engine = await OpenAIEngine.open(base_url=base_url, sleep=Clock().sleep)
+        assert (await engine.generate(GenerateRequest((5, 6)))).completions[0].finish_reason == "length"
+        assert len(server.requests) == 4
+        await engine.close()
+
+
 async def test_a_refused_request_is_not_sent_again(tiny_model_folder: Path) -> None:
     server = FalseServer(tiny_model_folder)
 
