@@ -51,16 +51,14 @@ def refused_words(overrides: Sequence[Override]) -> list[str]:
 def _refused_word(override: Override) -> Iterator[str]:
     if override.is_delete():
         return
-    key, group = override.key_or_group, override.key_or_group.partition(".")[0]
+    key = override.key_or_group
     if override.is_sweep_override():
         yield f"{override.input_line} lists several values; add -m to run each of them, or write a list as '{key}=[...]'"
     elif key in (*groups(), "experiment") and not isinstance(override.value(), (str, int, float, dict)):
         yield f"{override.input_line} does not choose one option of {key}; name one, or leave {key} out"
     parent, _, last = key.rpartition(".")
-    if parent in groups() and tag_of(parent) == last:
-        yield f"{key} is chosen with its group; write {parent}={override.value()}"
-    elif parent.endswith(".engine") and group in groups() and last == tag_of("engine"):
-        yield f"{key} is chosen with its group; write engine@{parent}={override.value()}"
+    if last == tag_of(parent):
+        yield f"{key} is chosen with its group; write {'' if parent in groups() else 'engine@'}{parent}={override.value()}"
 
 
 def diagnose(overrides: Sequence[Override], error: Exception) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from configs.options import groups, tag_of
+from configs.options import tag_of
 from configs.schema import Operational, RunConfig
 
 _ABSENT = object()
@@ -41,19 +41,12 @@ def difference(old: RunConfig, new: RunConfig) -> list[str]:
     before, after = dict(_leaves("", influential(old))), dict(_leaves("", influential(new)))
     changed = [key for key in dict.fromkeys([*before, *after]) if before.get(key, _ABSENT) != after.get(key, _ABSENT)]
     shared = {key for key in changed if key in before and key in after}
-    exchanged = tuple(key.rpartition(".")[0] + "." for key in shared if _is_tag(key))
+    exchanged = tuple(f"{place}." for place, _, last in (key.rpartition(".") for key in shared) if last == tag_of(place))
     return [
         f"{key}: {_shown(before.get(key, _ABSENT))} -> {_shown(after.get(key, _ABSENT))}"
         for key in changed
         if key in shared or not key.startswith(exchanged)
     ]
-
-
-def _is_tag(key: str) -> bool:
-    """Whether an option says which alternative of its group was chosen: `search.strategy`, `critic.engine.kind`."""
-    parent, _, last = key.rpartition(".")
-    group = "engine" if parent.endswith(".engine") else parent
-    return group in groups() and last == tag_of(group)
 
 
 def _plain(value: Any) -> Any:

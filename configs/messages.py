@@ -97,8 +97,10 @@ def _explain(details: ErrorDetails, mapping: Mapping[str, Any]) -> str:
 def _option(key: str, tree: Mapping[str, Any]) -> Option | None:
     """Returns the option with this key: among several alternatives that of the chosen one."""
     found = find(key)
-    chosen = {_lookup(tree, f"{parent}.{tag}") for parent, tag in _tags_above(key)}
-    return next((option for option in found if option.choice in chosen), found[0] if found else None)
+    group, _, rest = key.partition(".")
+    place = f"{group}.engine" if rest.startswith("engine.") else group
+    chosen = _lookup(tree, f"{place}.{tag}") if (tag := tag_of(place)) else None
+    return next((option for option in found if option.choice == chosen), found[0] if found else None)
 
 
 def _way_out(option: Option, key: str, value: Any) -> str:
@@ -108,14 +110,6 @@ def _way_out(option: Option, key: str, value: Any) -> str:
     if option.default == MISSING:
         return f"{option.rule}; {option.description}"
     return f"{option.rule}; the default is {json.dumps(option.default, ensure_ascii=False)}"
-
-
-def _tags_above(key: str) -> Iterator[tuple[str, str]]:
-    group, _, rest = key.partition(".")
-    if rest.startswith("engine."):
-        yield f"{group}.engine", "kind"
-    elif group in groups() and (tag := tag_of(group)):
-        yield group, tag
 
 
 def _dotted(location: tuple[int | str, ...], mapping: Mapping[str, Any]) -> str:
@@ -131,7 +125,7 @@ def _dotted(location: tuple[int | str, ...], mapping: Mapping[str, Any]) -> str:
             key.append(str(part))
             current = current.get(part)
             path = ".".join(key)
-            skip_tag = (path in groups() and tag_of(path) is not None) or (path.endswith(".engine") and path.count(".") == 1)
+            skip_tag = tag_of(path) is not None
         elif isinstance(current, list) and isinstance(part, int):
             key.append(str(part))
             current = current[part]

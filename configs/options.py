@@ -93,9 +93,11 @@ def _choice(model: type[BaseModel]) -> Choice:
     raise TypeError(f"{model.__name__} is one of several alternatives and needs a field with one literal value that names it")
 
 
-def tag_of(group: str) -> str | None:
-    """Returns the tag of a group ("strategy" for search), or None in a group without alternatives."""
-    return groups()[group][0].tag
+def tag_of(place: str) -> str | None:
+    """Returns the tag of a group ("strategy" for search) or of a role's engine ("kind" for critic.engine); None without alternatives."""
+    role, _, rest = place.partition(".")
+    group = "engine" if rest == "engine" and role in groups() else place
+    return groups()[group][0].tag if group in groups() else None
 
 
 @cache

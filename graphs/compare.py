@@ -32,9 +32,10 @@ def read(folder: Path, group: str | None = None) -> dict[str, Trace]:
     """Returns the scored traces of a run by question; `group` is a family, or "family level N".
 
     Raises:
-        BadDataError: there is no run in the folder, or no scored question of the group in it.
+        FileNotFoundError: there is no run in the folder; `find_run` finds one by its name.
+        BadDataError: there is no scored question of the group in it.
     """
-    with TraceStore.read(find_run(folder)) as store:
+    with TraceStore.read(folder) as store:
         traces = {trace.question.hash: trace for trace in store if trace.correct is not None and _is_of(trace, group)}
     if not traces:
         raise BadDataError(f"{folder} holds no scored question{f' of {group}' if group else ''}")

@@ -16,7 +16,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from agents.families import FAMILIES
-from agents.nouns import Hidden, Meter, Question, Verdict
+from agents.nouns import Meter, Question, Verdict
 from agents.policy import Proposal
 from agents.prompts import Mistake
 from graphs.resources import Resources, find_resources
@@ -25,7 +25,7 @@ from graphs.strategies import Strategy
 from graphs.thinking import Thinking
 from graphs.thought.derive import derive_journey, reason_against
 from graphs.thought.long_thought import LongThought
-from graphs.thought.markup import strip_markup
+from graphs.thought.markup import strip_markup, told_steps
 from graphs.thought.statistics import thought_statistics
 from graphs.traces.trace import SafetyRecord, Trace
 from graphs.tree import ROOT, Event, Expanded, Expansion, Failed, Finished, Judged, ReasoningTree, Reflected
@@ -199,7 +199,7 @@ async def answer(state: State, runtime: Runtime[Context]) -> Go:
 async def summarize(state: State, runtime: Runtime[Context]) -> Go:
     """Tells the user how the answer was found."""
     resources, thinking = await _find(state, runtime)
-    steps = [Hidden(strip_markup(segment.text.reveal()).strip()) for segment in _told(thinking).segments if segment.kind == "step"]
+    steps = told_steps(_told(thinking))
     summary = await resources.summarizer.summarize(
         thinking.question, steps, answer=state["answer"], wrong_turns=thought_statistics(_told(thinking)).wrong_turns, meter=thinking.meter
     )

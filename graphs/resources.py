@@ -147,10 +147,11 @@ def build_resources(config: RunConfig, engines: dict[str, Generator], *, sink: S
     critic = None
     if config.critic.kind != "none":
         judge = engines.get("critic", engine)
-        _must_share_ids("critic", config.critic.prompts, judge, engine)
+        prompts = _prompts(config.critic.prompts, judge, domain)
+        _must_share_ids("critic", prompts.family, judge, engine)
         critic = Critic(
             judge,
-            _prompts(config.critic.prompts, judge, domain),
+            prompts,
             CriticSettings(config.critic.kind, config.critic.max_tokens, config.critic.reason),
             calibration=_calibration(config, _folder(judge)),
             family_of=domain.family,
@@ -158,9 +159,10 @@ def build_resources(config: RunConfig, engines: dict[str, Generator], *, sink: S
     reflector = None
     if config.reflector.kind != "none":
         speaker = engines.get("reflector", engine)
-        _must_share_ids("reflector", config.reflector.prompts, speaker, engine)
+        prompts = _prompts(config.reflector.prompts, speaker, domain)
+        _must_share_ids("reflector", prompts.family, speaker, engine)
         settings = ReflectorSettings(config.reflector.kind, config.reflector.max_tokens, config.reflector.temperature)
-        reflector = Reflector(speaker, _prompts(config.reflector.prompts, speaker, domain), settings)
+        reflector = Reflector(speaker, prompts, settings)
     summarizer_engine = engines.get("summarizer", engine)
     summarizer = Summarizer(
         summarizer_engine,
@@ -213,11 +215,11 @@ def _prompts(family: str, engine: Generator, domain: Domain) -> Prompts:
     return Prompts(PromptFamily(family), engine.tokenizer, wording=domain.wording)
 
 
-def _must_share_ids(role: str, family: str, engine: Generator, policy_engine: Generator) -> None:
+def _must_share_ids(role: str, family: PromptFamily, engine: Generator, policy_engine: Generator) -> None:
     """A role that continues the policy's token ids must have the policy's vocabulary."""
-    if PromptFamily(family).style == "continuation" and engine.info.tokenizer_hash != policy_engine.info.tokenizer_hash:
+    if family.style == "continuation" and engine.info.tokenizer_hash != policy_engine.info.tokenizer_hash:
         raise ValueError(
-            f"{role}.prompts ({family}) continues the policy's token ids, but {role}.engine ({engine.info.model}) has another "
+            f"{role}.prompts ({family.name}) continues the policy's token ids, but {role}.engine ({engine.info.model}) has another "
             f"tokenizer than the policy ({policy_engine.info.model}); set {role}.prompts=chat or give both the same model"
         )
 

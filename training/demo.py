@@ -24,7 +24,7 @@ from configs.cli import add_override_arguments, parse, split_overrides
 from graphs import run as graph_run
 from graphs.ask import audit_view
 from graphs.terminal import guarded
-from graphs.thought.markup import strip_markup
+from graphs.thought.markup import told_steps
 from graphs.thought.statistics import thought_statistics
 from graphs.traces.store import TraceStore
 from graphs.traces.trace import Trace
@@ -76,7 +76,7 @@ def most_telling(traces: Sequence[Trace] | TraceStore) -> Trace:
 def steps_are_right(trace: Trace) -> bool:
     """Whether the exact checker of the question's family finds every step right that leads to the answer."""
     problem = recognise_question(trace.question.text)
-    steps = [strip_markup(segment.text.reveal()).strip() for segment in trace.long_thought.segments if segment.kind in ("step", "answer")]
+    steps = [step.reveal() for step in told_steps(trace.long_thought, with_answer=True)]
     return problem is not None and all(truth.right for truth in problem.check_steps(steps))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 from agents.engines.base import Generator
@@ -22,7 +22,7 @@ run inside somebody's server."""
 
 
 async def open_engine(kind: str, options: Mapping[str, Any]) -> Generator:
-    """Opens an engine; `options` are the keywords of its constructor (or of its `open`). The caller closes it.
+    """Opens an engine; `options` are those of its config group. The caller closes it.
 
     Raises:
         ValueError: there is no such kind.
@@ -31,7 +31,7 @@ async def open_engine(kind: str, options: Mapping[str, Any]) -> Generator:
     if kind not in _CLASSES:
         raise ValueError(f"engine.kind ({kind!r}) must be one of {', '.join(_CLASSES)}")
     module, name = _CLASSES[kind]
-    engine_class = getattr(await asyncio.to_thread(importlib.import_module, module), name)  # an import of vLLM takes 10 s
+    engine_class = getattr(await asyncio.to_thread(importlib.import_module, module), name)
     engine: Generator = await engine_class.open(**options)
     return engine
 
@@ -51,11 +51,3 @@ async def start_engines(wanted: Mapping[str, tuple[str, Mapping[str, Any]]]) -> 
                 stack.push_async_callback(opened[key].close)
             by_name[name] = opened[key]
         return by_name, stack.pop_all()
-
-
-@asynccontextmanager
-async def open_engines(wanted: Mapping[str, tuple[str, Mapping[str, Any]]]) -> AsyncIterator[dict[str, Generator]]:
-    """Yields what `start_engines` opens, and closes it at the end of the `async with`."""
-    engines, opened = await start_engines(wanted)
-    async with opened:
-        yield engines

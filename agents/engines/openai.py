@@ -126,25 +126,25 @@ class OpenAIEngine:
                 raise EngineUnavailableError(f"{addresses[0]} does not say how long its context is; set engine.context_length")
             own_tokenizer = await asyncio.to_thread(HFTokenizer, tokenizer or root)
             modes = [await _probe(replicas, replica, model, own_tokenizer.eos_token_id) for replica in replicas.all]
+
+            def build() -> OpenAIEngine:
+                folder = _folder_of(root)
+                info = EngineInfo(
+                    kind="openai",
+                    model=model,
+                    model_hash=hash_weights(folder) if folder is not None else hash_text(f"{model} {root}"),
+                    tokenizer_hash=own_tokenizer.hash,
+                    context_length=int(length),
+                    parameters=count_parameters(folder) if folder is not None else 0,
+                    logprobs_mode="processed" if all(modes) else "raw",
+                )
+                vocabulary_size = read_config(folder).get("vocab_size") if folder is not None else None
+                return cls(replicas, info, own_tokenizer, vocabulary_size=vocabulary_size, max_in_flight=max_in_flight, folder=folder)
+
+            return await asyncio.to_thread(build)
         except BaseException:
             await replicas.close()
             raise
-
-        def build() -> OpenAIEngine:
-            folder = _folder_of(root)
-            info = EngineInfo(
-                kind="openai",
-                model=model,
-                model_hash=hash_weights(folder) if folder is not None else hash_text(f"{model} {root}"),
-                tokenizer_hash=own_tokenizer.hash,
-                context_length=int(length),
-                parameters=count_parameters(folder) if folder is not None else 0,
-                logprobs_mode="processed" if all(modes) else "raw",
-            )
-            vocabulary_size = read_config(folder).get("vocab_size") if folder is not None else None
-            return cls(replicas, info, own_tokenizer, vocabulary_size=vocabulary_size, max_in_flight=max_in_flight, folder=folder)
-
-        return await asyncio.to_thread(build)
 
     @property
     def in_flight(self) -> int:

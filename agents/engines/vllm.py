@@ -69,15 +69,7 @@ class VLLMEngine:
     """Generator and Publisher over an AsyncLLM. Make one with `open`, in the event loop that will use it."""
 
     def __init__(
-        self,
-        llm: Any,
-        info: EngineInfo,
-        tokenizer: HFTokenizer,
-        *,
-        vocabulary_size: int,
-        eos: frozenset[int],
-        folder: Path | None,
-        sockets: ExitStack | None = None,
+        self, llm: Any, info: EngineInfo, tokenizer: HFTokenizer, *, vocabulary_size: int, eos: frozenset[int], folder: Path | None
     ) -> None:
         self.info = info
         self.tokenizer = tokenizer
@@ -86,8 +78,8 @@ class VLLMEngine:
         self._vocabulary_size = vocabulary_size
         self._eos = eos
         self._folder = folder
-        self._sockets = sockets or ExitStack()
-        """Removes the sockets between front end and child: vLLM leaves them lying."""
+        self._opened = ExitStack()
+        """Stops what `open` started, and removes the sockets between front end and child, which vLLM leaves lying."""
         self._gate = Gate(f"vLLM with {info.model}")
         self._names = itertools.count()
 
@@ -171,32 +163,32 @@ class VLLMEngine:
 
         async_llm, args, own_tokenizer, on_cpu = await asyncio.to_thread(prepare)
         environment = {PARENT: str(os.getpid())} | (_cpu_environment(cpu_threads) if on_cpu else {})
-        try:
-            with ExitStack() as stack:
-                environment["VLLM_RPC_BASE_PATH"] = stack.enter_context(
-                    TemporaryDirectory(prefix="longthought-", ignore_cleanup_errors=True)
-                )
-                with _environment(environment):
+        with ExitStack() as opened:
+            sockets = opened.enter_context(TemporaryDirectory(prefix="longthought-", ignore_cleanup_errors=True))
+            try:
+                with _environment(environment | {"VLLM_RPC_BASE_PATH": sockets}):
                     llm = await _start(async_llm, args)
-                sockets = stack.pop_all()
-        except Exception as error:  # vLLM raises RuntimeError, ValueError, OSError and pydantic's errors, depending on the version
-            raise EngineUnavailableError(f"vLLM cannot serve {model!r}: {error}; set engine.log_level=INFO to see its log") from error
+            except Exception as error:  # vLLM raises RuntimeError, ValueError, OSError and pydantic's errors, depending on the version
+                raise EngineUnavailableError(f"vLLM cannot serve {model!r}: {error}; set engine.log_level=INFO to see its log") from error
+            opened.callback(llm.shutdown)
 
-        def describe() -> VLLMEngine:
-            folder = find_folder(model)
-            info = EngineInfo(
-                kind="vllm",
-                model=model,
-                model_hash=hash_weights(folder) if folder is not None else hash_text(model),
-                tokenizer_hash=own_tokenizer.hash,
-                context_length=llm.model_config.max_model_len,
-                parameters=count_parameters(folder) if folder is not None else 0,
-            )
-            vocabulary_size = llm.model_config.get_vocab_size()
-            eos = eos_token_ids(own_tokenizer, folder)
-            return cls(llm, info, own_tokenizer, vocabulary_size=vocabulary_size, eos=eos, folder=folder, sockets=sockets)
+            def describe() -> VLLMEngine:
+                folder = find_folder(model)
+                info = EngineInfo(
+                    kind="vllm",
+                    model=model,
+                    model_hash=hash_weights(folder) if folder is not None else hash_text(model),
+                    tokenizer_hash=own_tokenizer.hash,
+                    context_length=llm.model_config.max_model_len,
+                    parameters=count_parameters(folder) if folder is not None else 0,
+                )
+                vocabulary_size = llm.model_config.get_vocab_size()
+                eos = eos_token_ids(own_tokenizer, folder)
+                return cls(llm, info, own_tokenizer, vocabulary_size=vocabulary_size, eos=eos, folder=folder)
 
-        return await asyncio.to_thread(describe)
+            engine = await asyncio.to_thread(describe)
+            engine._opened = opened.pop_all()
+        return engine
 
     @property
     def in_flight(self) -> int:
@@ -250,8 +242,7 @@ class VLLMEngine:
         await self._gate.close()
         if llm.output_handler is not None:
             llm.output_handler.cancel()  # it would report the end of the child as an error
-        await asyncio.to_thread(llm.shutdown)
-        self._sockets.close()
+        await asyncio.to_thread(self._opened.close)
         llm.shutdown = lambda timeout=None: None  # __del__ calls it again, at interpreter exit with half of its imports gone
 
     async def _generate(self, request: GenerateRequest) -> Generation:

@@ -92,6 +92,12 @@ def strip_markup(text: str) -> str:
     return text
 
 
+def told_steps(thought: LongThought, *, with_answer: bool = False) -> list[Hidden[str]]:
+    """Returns the plain text of each step that stands: without wrong turns, without mark-up; with the answer's where that is wanted."""
+    kinds = ("step", "answer") if with_answer else ("step",)
+    return [Hidden(strip_markup(segment.text.reveal()).strip()) for segment in thought.segments if segment.kind in kinds]
+
+
 def readable(thought: LongThought) -> str:
     """Returns the thought as plain numbered text for an auditor who asked for it; unwraps what is hidden.
 
