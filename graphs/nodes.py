@@ -16,7 +16,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from agents.families import FAMILIES
-from agents.nouns import Meter, Question, Verdict
+from agents.nouns import Meter, Question
 from agents.policy import Proposal
 from agents.prompts import Mistake
 from graphs.resources import Resources, find_resources
@@ -28,7 +28,7 @@ from graphs.thought.long_thought import LongThought
 from graphs.thought.markup import strip_markup, told_steps
 from graphs.thought.statistics import thought_statistics
 from graphs.traces.trace import SafetyRecord, Trace
-from graphs.tree import ROOT, Event, Expanded, Expansion, Failed, Finished, Judged, ReasoningTree, Reflected
+from graphs.tree import ROOT, Backup, Expanded, Expansion, Failed, Finished, Judged, Reflected
 
 OUT_OF_DOMAIN = (
     "This model was made for other questions: {families}. For example: Use the numbers 3, 7, 11 and 25 to make 57. Ask one of those, or "
@@ -91,12 +91,17 @@ def check_question(question: Question, resources: Resources) -> None:
 async def select(state: State, runtime: Runtime[Context]) -> Go:
     """Asks the strategy what to do next."""
     resources, thinking = await _find(state, runtime)
-    tree, meter = thinking.tree, thinking.meter
-    strategy = _strategy(resources, thinking)
-    thinking.pending = [] if meter.exhausted or meter.nodes_left == 0 else strategy.select(tree, meter)
+    meter, strategy = thinking.meter, _strategy(resources, thinking)
+    thinking.pending = []
+    while not (meter.exhausted or meter.nodes_left == 0 or thinking.pending):
+        asked = strategy.select(thinking.tree, meter, thinking.rng_of_search())
+        thinking.happened(backup for backup in asked if isinstance(backup, Backup))
+        thinking.pending = [expansion for expansion in asked if isinstance(expansion, Expansion)]
+        if len(thinking.pending) == len(asked):
+            break
     through = any(expansion.horizon == "answer" for expansion in thinking.pending)
     meter.held_back = strategy.tokens_to_hold_back if thinking.pending and not through else 0
-    return Command(update={"nodes": len(tree)}, goto="suggest" if thinking.pending else "derive")
+    return Command(update={"nodes": len(thinking.tree)}, goto="suggest" if thinking.pending else "derive")
 
 
 async def suggest(state: State, runtime: Runtime[Context]) -> Go:
@@ -104,50 +109,31 @@ async def suggest(state: State, runtime: Runtime[Context]) -> Go:
     resources, thinking = await _find(state, runtime)
     tree, pending = thinking.tree, thinking.pending
     proposals = await asyncio.gather(*(_propose(resources, thinking, number, expansion) for number, expansion in enumerate(pending)))
-    thinking.new_nodes = []
-    events: list[Event] = []
     size = len(tree)
     for expansion, proposal in zip(pending, proposals, strict=True):
         if proposal.chains:
-            events.append(Expanded(expansion.node, proposal.chains, expansion.horizon, expansion.mistakes))
-            added = sum(len(chain) for chain in proposal.chains)
-            thinking.new_nodes += range(size, size + added)
-            thinking.meter.nodes += added
-            size += added
+            thinking.happened([Expanded(expansion.node, proposal.chains, expansion.horizon, expansion.mistakes)])
         if proposal.failure is not None:
-            events.append(Failed(expansion.node, proposal.failure))
-    thinking.happened(events)
+            thinking.happened([Failed(expansion.node, proposal.failure)])
+    thinking.new_nodes = list(range(size, len(thinking.tree)))
+    thinking.meter.nodes += len(thinking.new_nodes)
     return Command(update={"rounds": state["rounds"] + 1}, goto="critique" if thinking.new_nodes else "select")
 
 
 async def critique(state: State, runtime: Runtime[Context]) -> Go:
     """Lets the critic judge the new steps that the strategy wants judged.
 
-    A step that was cut off is not judged: it is not finished. Siblings with the same token ids are judged once.
+    A step that was cut off is not judged: it is not finished. Then the strategy says what the simulations that have ended were worth.
     """
     resources, thinking = await _find(state, runtime)
+    tree, strategy = thinking.tree, _strategy(resources, thinking)
     critic = resources.critic
     if critic is not None:
-        tree = thinking.tree
-        wanted = [
-            node for node in _strategy(resources, thinking).to_judge(tree, thinking.new_nodes) if tree.step(node).finish_reason == "stop"
-        ]
-        original = {node: _first_twin(tree, node) for node in wanted}
-        unseen = [node for node in dict.fromkeys(original.values()) if not tree.verdicts[node]]
-        judged = await asyncio.gather(*(critic.judge(thinking.question, tree.path_steps(node), meter=thinking.meter) for node in unseen))
-        verdicts: dict[int, Verdict | None] = dict(zip(unseen, judged, strict=True))
-        for node in original.values():
-            verdicts.setdefault(node, tree.verdicts[node][0] if tree.verdicts[node] else None)
-        found = [(node, verdicts[twin]) for node, twin in original.items()]
-        thinking.happened(Judged(node, verdict) for node, verdict in found if verdict is not None)
+        wanted = [node for node in strategy.to_judge(tree, thinking.new_nodes) if tree.step(node).finish_reason == "stop"]
+        judged = await asyncio.gather(*(critic.judge(thinking.question, tree.path_steps(node), meter=thinking.meter) for node in wanted))
+        thinking.happened(Judged(node, verdict) for node, verdict in zip(wanted, judged, strict=True) if verdict is not None)
+    thinking.happened(strategy.to_back_up(thinking.tree, thinking.new_nodes))
     return Command(goto="reflect")
-
-
-def _first_twin(tree: ReasoningTree, node: int) -> int:
-    """Returns the oldest sibling of `node` that says the same, token for token; itself if there is none."""
-    ids = tree.step(node).content.reveal().token_ids
-    siblings = tree.children[int(tree.parent[node])]
-    return next(sibling for sibling in siblings if tree.step(sibling).content.reveal().token_ids == ids)
 
 
 async def reflect(state: State, runtime: Runtime[Context]) -> Go:

@@ -29,10 +29,9 @@ from agents.reflector import Reflector, ReflectorSettings
 from agents.safety import DEFAULT_RULES, SafetyChecker
 from agents.summarizer import Summarizer, SummarizerSettings
 from configs import RunConfig, compose, config_hash
-from configs.schema import BestOfNConfig, CritiqueLoopConfig, GreedyConfig
-from graphs.selection import Selector
 from graphs.state import Context
-from graphs.strategies import BestOfN, CritiqueLoop, Greedy, Strategy
+from graphs.strategies import Strategy
+from graphs.strategies.build import build_strategy
 from graphs.thinking import Thinking
 from graphs.traces.trace import Trace
 
@@ -60,6 +59,8 @@ class Resources:
     """Name of the run, as traces carry it."""
     thoughts: dict[str, Thinking] = field(default_factory=dict)
     """Thoughts in progress, by id."""
+    strategies: dict[str, Strategy] = field(default_factory=dict)
+    """Search strategies by task, made when a task's first question comes."""
     checkers: dict[str, AnswerChecker] = field(default_factory=dict)
     """Checkers of answers by task, made when a task's first answer comes."""
     config_hash: str = ""
@@ -71,7 +72,9 @@ class Resources:
 
     def strategy(self, task: str) -> Strategy:
         """Returns the search strategy; answers are counted in the canonical form of `task`."""
-        return build_strategy(self.config, partial(canonical, task=task))
+        if task not in self.strategies:
+            self.strategies[task] = build_strategy(self.config, partial(canonical, task=task))
+        return self.strategies[task]
 
     async def check(self, question: Question, answer: str | None) -> CheckResult:
         """Returns what the exact checker finds: `no_gold` where there is nothing to compare with, `wrong` without an answer."""
@@ -93,21 +96,6 @@ class Resources:
             await checker.close()
         self.checkers.clear()
         await self.opened.aclose()
-
-
-def build_strategy(config: RunConfig, canonical_answer: Callable[[str], str] = str.strip) -> Strategy:
-    """Returns the strategy that `config.search` describes."""
-    search = config.search
-    match search:
-        case GreedyConfig():
-            return Greedy()
-        case BestOfNConfig():
-            selector = Selector(search.selection, search.aggregation, search.logprob_weight, canonical_answer)
-            return BestOfN(search.num_samples, selector, search.temperature)
-        case CritiqueLoopConfig():
-            return CritiqueLoop(**search.model_dump(exclude={"strategy"}), max_depth=config.budget.max_depth)
-        case _:  # the schema knows a strategy that this function does not
-            raise TypeError(f"search={search.strategy} has options and no case in graphs.resources.build_strategy; add one")
 
 
 @asynccontextmanager

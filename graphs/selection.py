@@ -1,9 +1,9 @@
 """Which of several answers is the answer. Separate from search: any strategy's leaves can be put to any vote.
 
-A leaf's score is an aggregation over its path of the critic's log-probability that each step is right (log sigma of the calibrated
-likelihood ratio; log 1/2 for a step without a readable verdict, nothing where the whole tree has none), plus `logprob_weight` times the
-policy's own log-probability of the path. Weighted votes add exp(score), so with `logprob_weight` 1 and no critic they are the
-log-probability vote.
+A path's score is an aggregation over it of the critic's log-probability that each step is right (log sigma of the calibrated likelihood
+ratio; log 1/2 for a step without a readable verdict, nothing where the whole tree has none), mixed with the last step's (the outcome), plus
+`logprob_weight` times the policy's own log-probability of the path. A leaf votes as often as it was sampled. Weighted votes add exp(score),
+so with `logprob_weight` 1 and no critic they are the log-probability vote.
 
 Sources: Lightman et al. (arXiv:2305.20050) for the product, Math-Shepherd (arXiv:2312.08935) for the minimum, Snell et al.
 (arXiv:2408.03314) for the last step.
@@ -40,6 +40,8 @@ class Selector:
     aggregation: Aggregation = "product"
     logprob_weight: float = 0.0
     """Weight of the policy's log-probability of the path beside the critic's score; 0 is the papers' form."""
+    outcome_weight: float = 0.0
+    """Share of the last step's log-score, in [0, 1]: 0 is the process model alone, 1 the outcome model alone."""
     canonical: Callable[[str], str] = str.strip
     """Maps an answer to the form by which votes are counted."""
 
@@ -48,11 +50,15 @@ class Selector:
         """Whether a choice looks at the critic at all."""
         return self.selection != "majority"
 
-    def score(self, tree: ReasoningTree, leaf: int) -> float:
-        """Returns the log-score of the path to `leaf`, in nats."""
-        path = tree.path(leaf)
-        log_scores = -np.logaddexp(0.0, -tree.log_likelihood_ratio[path]) * tree.judged.any()
-        return _AGGREGATE[self.aggregation](log_scores) + self.logprob_weight * float(tree.logprob[path].sum())
+    def score(self, tree: ReasoningTree, node: int) -> float:
+        """Returns the log-score of the path to `node`, in nats; `node` is not the root."""
+        path = tree.path(node)
+        score = 0.0
+        if tree.is_judged:
+            log_scores = -np.logaddexp(0.0, -tree.log_likelihood_ratio[path])
+            process = _AGGREGATE[self.aggregation](log_scores)
+            score = (1.0 - self.outcome_weight) * process + self.outcome_weight * float(log_scores[-1])
+        return score + self.logprob_weight * float(tree.logprob[path].sum()) if self.logprob_weight else score
 
     def choose(self, tree: ReasoningTree, leaves: Sequence[int]) -> int | None:
         """Returns the chosen leaf: of the winning answer, the leaf with the best score; None without leaves.
@@ -68,7 +74,8 @@ class Selector:
         by_answer: dict[str, list[int]] = {}
         for leaf in leaves:
             answer = self.canonical(tree.step(leaf).answer or "")
-            votes[answer] = votes.get(answer, 0.0) + (math.exp(scores[leaf]) if self.selection == "weighted_vote" else 1.0)
+            weight = math.exp(scores[leaf]) if self.selection == "weighted_vote" else 1.0
+            votes[answer] = votes.get(answer, 0.0) + weight * int(tree.count[leaf])
             by_answer.setdefault(answer, []).append(leaf)
         winner = max(votes, key=lambda answer: votes[answer])
         return max(by_answer[winner], key=lambda leaf: scores[leaf])

@@ -57,3 +57,7 @@ class Thinking:
     def rng(self, purpose: str) -> random.Random:
         """Returns a source of random numbers, seeded by `derive_seed`."""
         return random.Random(self.derive_seed(purpose))
+
+    def rng_of_search(self) -> random.Random:
+        """Returns the strategy's source of random numbers: at every call the same one from its beginning, whatever has happened."""
+        return random.Random(f"{self.seed}/{self.question.hash}/{self.sample}/search")

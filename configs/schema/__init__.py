@@ -17,7 +17,15 @@ from configs.schema.policy import PolicyConfig
 from configs.schema.reflector import ReflectorConfig, ReflectorKind
 from configs.schema.run import EngineRole, RunConfig, RunOptions
 from configs.schema.safety import SafetyConfig
-from configs.schema.search import AnswerSelection, BestOfNConfig, CritiqueLoopConfig, GreedyConfig, ScoreAggregation, SearchConfig
+from configs.schema.search import (
+    AnswerSelection,
+    BeamConfig,
+    BestOfNConfig,
+    CritiqueLoopConfig,
+    GreedyConfig,
+    ScoreAggregation,
+    SearchConfig,
+)
 from configs.schema.summarizer import SummarizerConfig, SummarizerKind
 from configs.schema.task import (
     Gsm8kTaskConfig,
@@ -42,6 +50,7 @@ __all__ = [
     "OPERATIONAL",
     "POCKET",
     "AnswerSelection",
+    "BeamConfig",
     "BestOfNConfig",
     "BudgetConfig",
     "CriticConfig",

@@ -16,6 +16,7 @@ from configs.schema.policy import PolicyConfig
 from configs.schema.reflector import ReflectorConfig
 from configs.schema.safety import SafetyConfig
 from configs.schema.search import BestOfNConfig, CritiqueLoopConfig, SearchConfig
+from configs.schema.search.base import Selecting
 from configs.schema.summarizer import SummarizerConfig
 from configs.schema.task import PocketTaskConfig, TaskConfig, UserTaskConfig
 from configs.schema.training import TrainingConfig
@@ -101,40 +102,37 @@ def _tokens_fit(config: RunConfig) -> Iterator[str]:
 
 def _search_has_a_critic(config: RunConfig) -> Iterator[str]:
     """A strategy that ranks by scores has somebody who gives them."""
-    if config.critic.kind != "none":
-        return
     search = config.search
-    if isinstance(search, CritiqueLoopConfig):
-        yield (
-            "search.strategy (critique_loop) needs a critic and critic.kind is none; "
-            "set critic.kind to working or token, or choose search=best_of_n or search=greedy"
-        )
-    if isinstance(search, BestOfNConfig) and search.selection != "majority" and search.logprob_weight == 0:
+    if config.critic.kind != "none" or not search.needs_critic:
+        return
+    if isinstance(search, BestOfNConfig):
         yield (
             f"search.selection ({search.selection}) needs scores, critic.kind is none and search.logprob_weight is 0; "
             "set critic.kind to working or token, search.logprob_weight above 0, or search.selection to majority"
+        )
+    else:
+        alone = ", set search.logprob_weight above 0 to rank by the policy's own log-probability" if isinstance(search, Selecting) else ""
+        yield (
+            f"search.strategy ({search.strategy}) needs a critic and critic.kind is none; "
+            f"set critic.kind to working or token{alone}, or choose search=best_of_n or search=greedy"
         )
 
 
 def _samples_differ(config: RunConfig) -> Iterator[str]:
     """Several samples of one prompt are drawn at a temperature above 0."""
     search = config.search
-    if isinstance(search, BestOfNConfig) and search.num_samples > 1:
-        temperature = config.policy.temperature if search.temperature is None else search.temperature
-        if temperature == 0:
-            key = "policy.temperature" if search.temperature is None else "search.temperature"
-            yield f"{key} (0) makes search.num_samples ({search.num_samples}) equal copies; set it above 0, or choose search=greedy"
-    if isinstance(search, CritiqueLoopConfig) and config.policy.temperature == 0:
-        if search.num_children > 1:
-            yield (
-                f"policy.temperature (0) makes search.num_children ({search.num_children}) equal copies; "
-                "set the first above 0 or the second to 1"
-            )
-        elif search.max_children > 1 and search.show_mistakes == 0:
-            yield (
-                f"policy.temperature (0) makes all search.max_children ({search.max_children}) tries at a step the same; "
-                "set it above 0, search.show_mistakes above 0, or search.max_children to 1"
-            )
+    option, samples = search.samples_per_prompt
+    own = search.temperature_of_samples
+    if (config.policy.temperature if own is None else own) > 0:
+        return
+    if samples > 1:
+        key = "policy.temperature" if own is None else "search.temperature"
+        yield f"{key} (0) makes search.{option} ({samples}) equal copies; set it above 0, or search.{option} to 1, or choose search=greedy"
+    elif isinstance(search, CritiqueLoopConfig) and search.max_children > 1 and search.show_mistakes == 0:
+        yield (
+            f"policy.temperature (0) makes all search.max_children ({search.max_children}) tries at a step the same; "
+            "set it above 0, search.show_mistakes above 0, or search.max_children to 1"
+        )
 
 
 def _factors_exist(config: RunConfig) -> Iterator[str]:

@@ -1,21 +1,25 @@
 """What a search strategy is: a pure object that looks at a tree and says what to do next.
 
-Law: every method is a function of the tree, the meter and the strategy's own frozen settings. No I/O, no model, no memory of its own: what
-has happened is in the tree. The graph calls, in turn, `select` (what to expand), `to_judge` (which of the new steps need a verdict) and
-`to_reflect` (which wrong steps the reflector should look at), until `select` returns nothing; then `choose` names the leaf whose answer is
-given. A strategy draws no random numbers; sampling is the policy's.
+Law: every method is a function of the tree, the meter, the random numbers and the strategy's own frozen settings. No I/O, no model, no
+memory of its own: what has happened is in the tree. The graph calls, in turn, `select` (what to expand), `to_judge` (which of the new steps
+need a verdict), `to_back_up` (what the simulations were worth) and `to_reflect` (which wrong steps the reflector should look at), until
+`select` returns nothing; then `choose` names the leaf whose answer is given.
 
-A new strategy is a file with a frozen dataclass that derives from `Strategy`, a settings class with a `strategy` literal that joins
-`SearchConfig` in configs/schema/search.py, and a case in `graphs.resources.build_strategy`.
+`rng` begins anew at every call of `select`, from a seed that belongs to the thought. So a strategy that draws level by level draws the same
+again for the levels that are behind it, and needs to remember nothing.
+
+A new strategy is a file with a frozen dataclass that derives from `Strategy` (or from `Stepwise`, where it looks at steps), a settings
+class with a `strategy` literal that joins `SearchConfig` in configs/schema/search, and an entry in `graphs.strategies.build.STRATEGIES`.
 """
 
 from __future__ import annotations
 
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from agents.nouns import Meter
-from graphs.tree import Expansion, ReasoningTree
+from graphs.tree import Backup, Expansion, ReasoningTree
 
 
 class Strategy(ABC):
@@ -27,11 +31,19 @@ class Strategy(ABC):
         return 0
 
     @abstractmethod
-    def select(self, tree: ReasoningTree, meter: Meter) -> list[Expansion]:
-        """Returns what to expand next; empty: the search is done."""
+    def select(self, tree: ReasoningTree, meter: Meter, rng: random.Random) -> Sequence[Expansion | Backup]:
+        """Returns what to expand next; empty: the search is done.
+
+        A strategy that counts visits adds the `Backup` of every simulation that ended where nothing is left to expand; where it returns
+        nothing else, it is asked again at once.
+        """
 
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
         """Returns the nodes that need a verdict; by default none."""
+        return []
+
+    def to_back_up(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[Backup]:
+        """Returns the ends and values of the simulations that made `new_nodes`, which are judged by now; by default none."""
         return []
 
     def to_reflect(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:

@@ -6,6 +6,7 @@ Sources: Cobbe et al., "Training verifiers to solve math word problems" (arXiv:2
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -25,8 +26,8 @@ class BestOfN(Strategy):
     temperature: float | None = None
     """None: the policy's own."""
 
-    def select(self, tree: ReasoningTree, meter: Meter) -> list[Expansion]:
-        missing = self.num_samples - len(tree.children[ROOT])
+    def select(self, tree: ReasoningTree, meter: Meter, rng: random.Random) -> list[Expansion]:
+        missing = self.num_samples - int(tree.samples[ROOT])
         if missing <= 0 or tree.closed[ROOT]:
             return []
         return [Expansion(ROOT, n=missing, horizon="answer", temperature=self.temperature)]

@@ -17,16 +17,16 @@ we prune, so a wrong step is kept in the tree as training data and never continu
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.nouns import Meter
-from graphs.strategies.base import Strategy
+from graphs.strategies.stepwise import Round, Stepwise
 from graphs.tree import ROOT, Expansion, ReasoningTree, siblings_wrong
 
 
-@dataclass(frozen=True, slots=True)
-class CritiqueLoop(Strategy):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CritiqueLoop(Stepwise):
     """See the module. All numbers count per node of the tree."""
 
     num_children: int = 1
@@ -37,10 +37,6 @@ class CritiqueLoop(Strategy):
     """Proposals that one node may get in all."""
     max_backtracks: int = 4
     """How often a thought may give up a kept step."""
-    max_depth: int | None = None
-    """Steps along one path; None: as many as the context holds."""
-    reserve_tokens: int = 64
-    """Generated tokens that are kept back for writing the thought through to an answer when the budget ends."""
     logprob_weight: float = 0.0
     """Weight of the policy's log-probability beside the critic's in the ranking."""
     show_mistakes: int = 0
@@ -50,21 +46,13 @@ class CritiqueLoop(Strategy):
     retry_factor: str | None = None
     """Thought factor of a further try after a mistake was shown."""
 
-    @property
-    def tokens_to_hold_back(self) -> int:
-        return self.reserve_tokens
-
-    def select(self, tree: ReasoningTree, meter: Meter) -> list[Expansion]:
+    def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
         level, standing = self._descend(tree)
-        if tree.terminated or any(tree.final[node] for node in standing):
-            return []
-        wanted = [self._expansion(tree, node) for node in level if self._may_expand(tree, node)]
-        if wanted and self._affords(meter, wanted):
-            return wanted
-        return [] if tree.finals() else self._write_through(tree, level)
-
-    def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
-        return list(new_nodes)
+        if tree.terminated:
+            return Round([], [])
+        if any(tree.final[node] for node in standing):
+            return Round([], level)
+        return Round([self._expansion(tree, node) for node in level if self._may_expand(tree, node)], level)
 
     def to_reflect(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
         """Of each node where nothing stands, the new wrong child that the critic minds least, for it is nearest to the truth.
@@ -83,7 +71,7 @@ class CritiqueLoop(Strategy):
         return list(least_bad.values())
 
     def is_exhausted(self, tree: ReasoningTree, node: int) -> bool:
-        return len(tree.children[node]) >= self.max_children
+        return bool(tree.samples[node] >= self.max_children)
 
     def choose(self, tree: ReasoningTree) -> int | None:
         finals = tree.finals()
@@ -92,21 +80,6 @@ class CritiqueLoop(Strategy):
         _, standing = self._descend(tree)
         preferred = [node for node in standing if tree.final[node]] or finals
         return max(preferred, key=lambda leaf: tree.path_score(leaf, logprob_weight=self.logprob_weight))
-
-    def _affords(self, meter: Meter, wanted: Sequence[Expansion]) -> bool:
-        """Whether a round (a proposal each, a verdict on every child, a reflection) leaves enough to write the thought through."""
-        children = sum(expansion.n for expansion in wanted)
-        needs = (
-            (meter.tokens_left, self.reserve_tokens),
-            (meter.calls_left, 2 * len(wanted) + children),
-            (meter.nodes_left, children),
-        )
-        return all(left is None or left > need for left, need in needs)
-
-    def _write_through(self, tree: ReasoningTree, level: Sequence[int]) -> list[Expansion]:
-        """Asks the first open node of `level` for an answer; each node once, for greedy writing gives the same again."""
-        open_nodes = [node for node in level if not tree.closed[node] and node not in tree.written_through]
-        return [Expansion(node, horizon="answer", temperature=0.0) for node in open_nodes[:1]]
 
     def _descend(self, tree: ReasoningTree) -> tuple[list[int], list[int]]:
         """Returns the deepest level that is kept, and those of its nodes' children that stand (empty, or a final among them)."""
@@ -123,13 +96,11 @@ class CritiqueLoop(Strategy):
 
     def _standing_children(self, tree: ReasoningTree, node: int) -> list[int]:
         """Children that were judged right, were not given up, and lead somewhere."""
-        return [
-            child for child in tree.children[node] if tree.is_right(child) and not tree.given_up[child] and _leads_somewhere(tree, child)
-        ]
+        return [child for child in tree.children[node] if tree.is_right(child) and not tree.given_up[child] and tree.leads_somewhere(child)]
 
     def _least_bad(self, tree: ReasoningTree, level: list[int]) -> list[int]:
         """The finished step below `level` that the critic minds least; one that was given up only where there is no other."""
-        finished = [child for node in level for child in tree.children[node] if _leads_somewhere(tree, child)]
+        finished = [child for node in level for child in tree.children[node] if tree.leads_somewhere(child)]
         return sorted(finished, key=lambda child: (bool(tree.given_up[child]), -tree.log_likelihood_ratio[child]))[:1]
 
     def _may_expand(self, tree: ReasoningTree, node: int) -> bool:
@@ -138,13 +109,8 @@ class CritiqueLoop(Strategy):
         )
 
     def _expansion(self, tree: ReasoningTree, node: int) -> Expansion:
-        room = self.max_children - len(tree.children[node])
+        room = self.max_children - int(tree.samples[node])
         mistakes = tuple(siblings_wrong(tree, node))[-self.show_mistakes :] if self.show_mistakes else ()
         return Expansion(
             node, n=min(self.num_children, room), factor=self.retry_factor if mistakes else self.first_factor, mistakes=mistakes
         )
-
-
-def _leads_somewhere(tree: ReasoningTree, node: int) -> bool:
-    """Whether a step can be continued, or ends the thought with an answer; not one that was cut off, or that just stops."""
-    return bool(tree.step(node).answer) if tree.final[node] else not tree.closed[node]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
 from agents.nouns import Meter
@@ -13,7 +14,7 @@ from graphs.tree import ROOT, Expansion, ReasoningTree
 class Greedy(Strategy):
     """Writes one completion to its answer."""
 
-    def select(self, tree: ReasoningTree, meter: Meter) -> list[Expansion]:
+    def select(self, tree: ReasoningTree, meter: Meter, rng: random.Random) -> list[Expansion]:
         return [] if tree.children[ROOT] or tree.closed[ROOT] else [Expansion(ROOT, horizon="answer", temperature=0.0)]
 
     def choose(self, tree: ReasoningTree) -> int | None:

@@ -10,7 +10,7 @@ from agents.nouns import Question, Usage
 from graphs.thought.long_thought import LongThought
 from graphs.tree import Event, Status
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever a stored trace would be read differently; the codec refuses what it does not know. A field that was only added has a
 default and `_ADDED`: older traces, which lack it, are read with the default."""
 

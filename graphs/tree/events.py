@@ -1,6 +1,7 @@
 """What can happen to a reasoning tree. The events are the truth; the tree is a fold of them (graphs/tree/tree.py).
 
-Nodes are numbered in the order in which events add them; 0 is the question. An event refers only to nodes that exist when it is
+Nodes are numbered in the order in which events add them; 0 is the question. Equal steps below one node are one node: an event keeps every
+sample as it was drawn, and the fold counts them. An event refers only to nodes that exist when it is
 applied, so that a log can be replayed, cut off after any event, and read by everything that looks at a thought: strategies, the
 viewer, the long thought, data sets, resume.
 """
@@ -25,7 +26,8 @@ without writing anything."""
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """The policy wrote continuations of a node: each chain becomes a path of new nodes below `parent`, in order."""
+    """The policy wrote continuations of a node: each chain becomes a path below `parent`, in order, at first
+    along nodes that say the same already."""
 
     parent: int
     chains: tuple[tuple[Step, ...], ...]

@@ -28,6 +28,8 @@ class ReasoningTree:
     Columns, each `[N]` (read them, never write them):
         parent: parent's number, -1 for the root.
         depth: steps from the root.
+        count: samples that went through the node, equal ones included.
+        samples: samples that began below the node: how often the policy was asked there.
         logprob: sum of the step's sampled token log-probabilities, in nats; 0 for the root.
         log_likelihood_ratio: sum of the calibrated verdicts on the step, in nats; 0 while unjudged.
         judged: number of verdicts with a number in them.
@@ -49,16 +51,23 @@ class ReasoningTree:
         self.reflections: list[list[Reflection]] = []
         self.written_through: set[int] = set()
         """Nodes from which the policy was asked to write on to an answer."""
+        self.greedy_child: dict[int, int] = {}
+        """What the policy writes below a node at temperature 0, where it was asked."""
         self.failures: dict[int, int] = {}
         """How many expansions of a node gave nothing."""
         self.finished: Finished | None = None
+        self.is_judged = False
+        """Whether there is a verdict with a number in it anywhere."""
         self.backtracks = 0
         """How often the reflector gave up a step before the wrong one; going back over the wrong step alone is only another try."""
         self.terminated = False
         """Whether the reflector said that nothing is left to try."""
+        self._node_of: dict[tuple[int, tuple[int, ...], str], int] = {}
         self._size = 0
         self._parent = np.zeros(_FIRST_CAPACITY, np.int32)
         self._depth = np.zeros(_FIRST_CAPACITY, np.int32)
+        self._count = np.zeros(_FIRST_CAPACITY, np.int32)
+        self._samples = np.zeros(_FIRST_CAPACITY, np.int32)
         self._logprob = np.zeros(_FIRST_CAPACITY)
         self._llr = np.zeros(_FIRST_CAPACITY)
         self._judged = np.zeros(_FIRST_CAPACITY, np.int32)
@@ -87,6 +96,14 @@ class ReasoningTree:
     @property
     def depth(self) -> NDArray[np.int32]:
         return self._depth[: self._size]
+
+    @property
+    def count(self) -> NDArray[np.int32]:
+        return self._count[: self._size]
+
+    @property
+    def samples(self) -> NDArray[np.int32]:
+        return self._samples[: self._size]
 
     @property
     def logprob(self) -> NDArray[np.float64]:
@@ -163,6 +180,10 @@ class ReasoningTree:
         """Whether `node` was judged and the verdicts do not speak for it; an unparsed verdict alone counts as no support."""
         return bool(self._judged[node] + self._unparsed[node] > 0 and not self.is_right(node))
 
+    def leads_somewhere(self, node: int) -> bool:
+        """Whether a step can be continued, or ends the thought with an answer; not one that was cut off, or that just stops."""
+        return bool(self.step(node).answer) if self._final[node] else not self._closed[node]
+
     def path_score(self, node: int, *, logprob_weight: float = 0.0) -> float:
         """Returns the sum over the path of log sigma(log-likelihood ratio) + `logprob_weight` x the step's log-probability, in nats.
 
@@ -189,10 +210,14 @@ class ReasoningTree:
                     self._check(event.parent)
                     if event.horizon == "answer":
                         self.written_through.add(event.parent)
+                    self._samples[event.parent] += len(event.chains)
                     for chain in event.chains:
                         node = event.parent
                         for step in chain:
-                            node = self._add(node, step)
+                            child = self._place(node, step)
+                            if step.sampling.temperature == 0.0 and not event.mistakes:
+                                self.greedy_child.setdefault(node, child)
+                            node = child
                 case Failed():
                     self._check(event.node)
                     self.failures[event.node] = self.failures.get(event.node, 0) + 1
@@ -203,6 +228,7 @@ class ReasoningTree:
                     self.verdicts[event.node].append(event.verdict)
                     if event.verdict.outcome == "judged":
                         self._judged[event.node] += 1
+                        self.is_judged = True
                         self._llr[event.node] += event.verdict.log_likelihood_ratio
                     else:
                         self._unparsed[event.node] += 1
@@ -242,6 +268,15 @@ class ReasoningTree:
     def _check(self, node: int) -> None:
         if not 0 <= node < self._size:
             raise ValueError(f"event {self.version} refers to node {node}, but the tree has nodes 0 to {self._size - 1}")
+
+    def _place(self, parent: int, step: Step) -> int:
+        """Returns the child of `parent` that says what `step` says, token for token and to the same end; a new one where there is none."""
+        key = parent, step.content.reveal().token_ids, step.finish_reason
+        node = self._node_of.get(key)
+        if node is None:
+            node = self._node_of[key] = self._add(parent, step)
+        self._count[node] += 1
+        return node
 
     def _add(self, parent: int, step: Step | None) -> int:
         node = self._size

@@ -13,50 +13,51 @@ from graphs.tree.tree import MOST_FAILURES
 from tests.graphs.strategies.trees import expanded, judged, reflected, step, tree_of
 
 METER = Meter(Budget())
+RNG = random.Random(0)
 
 
 def test_begins_at_the_question() -> None:
     loop = CritiqueLoop(num_children=3, first_factor="propose")
-    assert loop.select(tree_of([]), METER) == [Expansion(ROOT, n=3, factor="propose")]
+    assert loop.select(tree_of([]), METER, RNG) == [Expansion(ROOT, n=3, factor="propose")]
 
 
 def test_goes_on_from_the_best_children_that_stand() -> None:
     loop = CritiqueLoop(num_children=3, beam_width=2, max_children=3)
     tree = tree_of([expanded(ROOT, step("a"), step("b"), step("c")), judged(1, 1.0), judged(2, -1.0), judged(3, 2.0)])
-    assert [expansion.node for expansion in loop.select(tree, METER)] == [3, 1]
+    assert [expansion.node for expansion in loop.select(tree, METER, RNG)] == [3, 1]
 
 
 def test_ranks_by_the_policys_logprob_where_it_is_told_to() -> None:
     tree = tree_of([expanded(ROOT, step("a", logprob=-0.1), step("b", logprob=-5.0)), judged(1, 1.0), judged(2, 1.5)])
-    assert CritiqueLoop(max_children=2).select(tree, METER)[0].node == 2
-    assert CritiqueLoop(max_children=2, logprob_weight=0.5).select(tree, METER)[0].node == 1
+    assert CritiqueLoop(max_children=2).select(tree, METER, RNG)[0].node == 2
+    assert CritiqueLoop(max_children=2, logprob_weight=0.5).select(tree, METER, RNG)[0].node == 1
 
 
 def test_asks_again_where_nothing_stands_and_only_as_often_as_allowed() -> None:
     loop = CritiqueLoop(num_children=2, max_children=3, max_backtracks=0)
     events: list[Event] = [expanded(ROOT, step("a"), step("b")), judged(1, -1.0), judged(2, -2.0)]
-    assert loop.select(tree_of(events), METER) == [Expansion(ROOT, n=1)]
+    assert loop.select(tree_of(events), METER, RNG) == [Expansion(ROOT, n=1)]
     events += [expanded(ROOT, step("c")), judged(3, -3.0)]
-    assert loop.select(tree_of(events), METER) == [Expansion(1, n=2)], "all tries used up: the least bad step is taken"
+    assert loop.select(tree_of(events), METER, RNG) == [Expansion(1, n=2)], "all tries used up: the least bad step is taken"
 
 
 def test_takes_a_given_up_step_only_where_there_is_no_other() -> None:
     loop = CritiqueLoop(max_children=2)
     events: list[Event] = [expanded(ROOT, step("a")), judged(1, 1.0), expanded(1, step("b")), judged(2, -1.0), reflected(2, "backtrack", 0)]
     events += [expanded(ROOT, step("c")), judged(3, -2.0)]
-    assert [expansion.node for expansion in loop.select(tree_of(events), METER)] == [3]
-    assert loop.select(tree_of([*events, Failed(3, "context_length")]), METER)[0].node == 1
-    assert loop.select(tree_of([*events, Failed(3, "unparsed")]), METER)[0].node == 3, "what could not be read is tried again"
-    assert loop.select(tree_of([*events, *[Failed(3, "unparsed")] * MOST_FAILURES]), METER)[0].node == 1
+    assert [expansion.node for expansion in loop.select(tree_of(events), METER, RNG)] == [3]
+    assert loop.select(tree_of([*events, Failed(3, "context_length")]), METER, RNG)[0].node == 1
+    assert loop.select(tree_of([*events, Failed(3, "unparsed")]), METER, RNG)[0].node == 3, "what could not be read is tried again"
+    assert loop.select(tree_of([*events, *[Failed(3, "unparsed")] * MOST_FAILURES]), METER, RNG)[0].node == 1
 
 
 def test_writes_through_to_an_answer_when_the_budget_ends() -> None:
     loop = CritiqueLoop(reserve_tokens=30)
     tree = tree_of([expanded(ROOT, step("a")), judged(1, 1.0)])
-    assert loop.select(tree, Meter(Budget(max_tokens=31))) == [Expansion(1, n=1)]
-    assert loop.select(tree, Meter(Budget(max_tokens=30))) == [Expansion(1, horizon="answer", temperature=0.0)]
+    assert loop.select(tree, Meter(Budget(max_tokens=31)), RNG) == [Expansion(1, n=1)]
+    assert loop.select(tree, Meter(Budget(max_tokens=30)), RNG) == [Expansion(1, horizon="answer", temperature=0.0)]
     tree.apply([expanded(1, step("b", answer="4"))])
-    assert loop.select(tree, Meter(Budget(max_tokens=20))) == [] and loop.choose(tree) == 2
+    assert loop.select(tree, Meter(Budget(max_tokens=20)), RNG) == [] and loop.choose(tree) == 2
 
 
 @pytest.mark.parametrize("budget", [Budget(max_calls=4), Budget(max_nodes=2)])
@@ -65,23 +66,23 @@ def test_writes_through_when_calls_or_nodes_do_not_pay_for_a_round(budget: Budge
     meter = Meter(budget)
     meter.nodes = 1
     loop = CritiqueLoop(num_children=2)
-    assert loop.select(tree, meter) == [Expansion(1, horizon="answer", temperature=0.0)]
+    assert loop.select(tree, meter, RNG) == [Expansion(1, horizon="answer", temperature=0.0)]
 
 
 def test_writes_through_at_the_depth_cap_and_only_once() -> None:
     loop = CritiqueLoop(max_depth=1)
     events: list[Event] = [expanded(ROOT, step("a")), judged(1, 1.0)]
     through = Expansion(1, horizon="answer", temperature=0.0)
-    assert loop.select(tree_of(events), METER) == [through]
+    assert loop.select(tree_of(events), METER, RNG) == [through]
     events += [Expanded(1, ((step("just stops", answer=""),),), "answer")]
     tree = tree_of(events)
-    assert loop.select(tree, METER) == [] and loop.choose(tree) is None
+    assert loop.select(tree, METER, RNG) == [] and loop.choose(tree) is None
 
 
 def test_an_end_without_an_answer_does_not_stand() -> None:
     loop = CritiqueLoop(max_children=2)
     tree = tree_of([expanded(ROOT, step("I give up", answer="")), judged(1, 3.0)])
-    assert loop.select(tree, METER) == [Expansion(ROOT, n=1)]
+    assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=1)]
 
 
 def test_nobody_reflects_any_more_when_enough_was_given_up() -> None:
@@ -94,26 +95,26 @@ def test_nobody_reflects_any_more_when_enough_was_given_up() -> None:
 def test_shows_the_latest_mistakes_before_another_try() -> None:
     loop = CritiqueLoop(show_mistakes=1, retry_factor="correct")
     tree = tree_of([expanded(ROOT, step("a")), judged(1, -1.0), expanded(ROOT, step("b")), judged(2, -1.0)])
-    assert loop.select(tree, METER) == [Expansion(ROOT, n=1, factor="correct", mistakes=(2,))]
+    assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=1, factor="correct", mistakes=(2,))]
 
 
 def test_an_unjudged_or_cut_step_is_never_continued() -> None:
     loop = CritiqueLoop(max_children=4)
     tree = tree_of([expanded(ROOT, step("unjudged"), step("cut", cut=True)), judged(2, 5.0)])
-    assert loop.select(tree, METER) == [Expansion(ROOT, n=1)]
+    assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=1)]
 
 
 def test_stops_at_an_answer_that_stands() -> None:
     loop = CritiqueLoop()
     tree = tree_of([expanded(ROOT, step("a", answer="4")), judged(1, 1.0)])
-    assert loop.select(tree, METER) == []
+    assert loop.select(tree, METER, RNG) == []
     assert loop.choose(tree) == 1
 
 
 def test_an_answer_that_was_rejected_sends_the_search_on() -> None:
     loop = CritiqueLoop(max_children=2)
     tree = tree_of([expanded(ROOT, step("a", answer="4")), judged(1, -1.0)])
-    assert loop.select(tree, METER) == [Expansion(ROOT, n=1)]
+    assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=1)]
     assert loop.choose(tree) == 1, "where the budget ends now, a rejected answer is better than none"
 
 
@@ -128,18 +129,18 @@ def test_reflects_on_the_least_bad_wrong_child_of_a_stuck_node() -> None:
 def test_backtracking_gives_a_kept_step_up() -> None:
     events: list[Event] = [expanded(ROOT, step("a")), judged(1, 1.0), expanded(1, step("b")), judged(2, -1.0)]
     loop = CritiqueLoop()
-    assert loop.select(tree_of(events), METER) == [Expansion(1, n=1)]
+    assert loop.select(tree_of(events), METER, RNG) == [Expansion(1, n=1)]
     events.append(reflected(2, "backtrack", target=0))
-    assert loop.select(tree_of(events), METER) == [Expansion(ROOT, n=1)]
+    assert loop.select(tree_of(events), METER, RNG) == [Expansion(ROOT, n=1)]
 
 
 def test_terminate_ends_the_search() -> None:
     tree = tree_of([expanded(ROOT, step("a")), judged(1, -1.0), reflected(1, "terminate")])
-    assert CritiqueLoop().select(tree, METER) == []
+    assert CritiqueLoop().select(tree, METER, RNG) == []
 
 
 def test_a_node_that_failed_is_not_tried_again() -> None:
-    assert CritiqueLoop().select(tree_of([Failed(ROOT, "context_length")]), METER) == []
+    assert CritiqueLoop().select(tree_of([Failed(ROOT, "context_length")]), METER, RNG) == []
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -151,7 +152,7 @@ def test_always_comes_to_an_end(seed: int) -> None:
     )
     tree = ReasoningTree(tree_of([]).question)
     rounds = 0
-    while expansions := loop.select(tree, METER):
+    while expansions := loop.select(tree, METER, RNG):
         rounds += 1
         assert rounds < 500
         begin = len(tree)

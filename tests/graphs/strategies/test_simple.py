@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 
@@ -13,21 +14,22 @@ from graphs.tree import ROOT, Expanded, Expansion
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
 
 METER = Meter(Budget())
+RNG = random.Random(0)
 
 
 def test_greedy_asks_once_at_temperature_zero() -> None:
-    assert Greedy().select(tree_of([]), METER) == [Expansion(ROOT, horizon="answer", temperature=0.0)]
+    assert Greedy().select(tree_of([]), METER, RNG) == [Expansion(ROOT, horizon="answer", temperature=0.0)]
     answered = tree_of([expanded(ROOT, step("a", answer="4"))])
-    assert Greedy().select(answered, METER) == []
+    assert Greedy().select(answered, METER, RNG) == []
     assert Greedy().choose(answered) == 1
     assert Greedy().choose(tree_of([expanded(ROOT, step("a", cut=True))])) is None
 
 
 def test_best_of_n_asks_once_for_all_samples() -> None:
-    assert BestOfN(5).select(tree_of([]), METER) == [Expansion(ROOT, n=5, horizon="answer")]
+    assert BestOfN(5).select(tree_of([]), METER, RNG) == [Expansion(ROOT, n=5, horizon="answer")]
     some = tree_of([expanded(ROOT, step("a", answer="4"), step("b", answer="5"))])
-    assert BestOfN(5).select(some, METER) == [Expansion(ROOT, n=3, horizon="answer")], "the budget granted two"
-    assert BestOfN(2).select(some, METER) == []
+    assert BestOfN(5).select(some, METER, RNG) == [Expansion(ROOT, n=3, horizon="answer")], "the budget granted two"
+    assert BestOfN(2).select(some, METER, RNG) == []
     assert BestOfN(5).to_judge(tree_of([]), [1, 2]) == []
     assert BestOfN(5, Selector("best")).to_judge(tree_of([]), [1, 2]) == [1, 2]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 from agents.nouns import Author, Content, Hidden, Question, Reflection, Sampling, Step, Verdict
@@ -10,10 +11,19 @@ from graphs.tree import Event, Expanded, Judged, ReasoningTree, Reflected
 QUESTION = Question(text="what?")
 
 
-def step(text: str, *, logprob: float = -1.0, answer: str | None = None, cut: bool = False) -> Step:
-    """Returns a step of one token."""
-    content = Content(text=text, token_ids=(1,), logprobs=(logprob,))
-    return Step(Hidden(content), "length" if cut else "stop", Author("policy", "scripted"), Sampling(), answer=answer)
+def step(
+    text: str,
+    *,
+    logprob: float = -1.0,
+    answer: str | None = None,
+    cut: bool = False,
+    temperature: float = 1.0,
+    factor: str | None = None,
+) -> Step:
+    """Returns a step of one token, which is that of its text."""
+    content = Content(text=text, token_ids=(zlib.crc32(text.encode()),), logprobs=(logprob,))
+    sampling = Sampling(temperature=temperature)
+    return Step(Hidden(content), "length" if cut else "stop", Author("policy", "scripted"), sampling, factor=factor, answer=answer)
 
 
 def expanded(parent: int, *steps: Step) -> Expanded:

@@ -7,6 +7,7 @@ hypothesis can shrink it.
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 
 from hypothesis import strategies as st
@@ -26,10 +27,12 @@ def make_step(
     forced: int = 0,
     finish_reason: FinishReason = "stop",
     factor: str | None = None,
+    temperature: float = 0.8,
 ) -> Step:
-    """Returns a step with one made-up token id per logprob."""
-    content = Content(text=text, token_ids=tuple(range(len(logprobs))), logprobs=tuple(logprobs), forced=forced)
-    return Step(Hidden(content), finish_reason, AUTHOR, Sampling(temperature=0.8, seed=7), factor=factor, answer=answer)
+    """Returns a step with one made-up token id per logprob; equal texts have equal ids."""
+    first = zlib.crc32(text.encode()) % 50_000
+    content = Content(text=text, token_ids=tuple(range(first, first + len(logprobs))), logprobs=tuple(logprobs), forced=forced)
+    return Step(Hidden(content), finish_reason, AUTHOR, Sampling(temperature=temperature, seed=7), factor=factor, answer=answer)
 
 
 def verdict(log_likelihood_ratio: float, *, reason: str | None = None) -> Verdict:
@@ -54,19 +57,22 @@ def _step_of(number: int, kind: int) -> Step:
         forced=kind % 2,
         finish_reason="length" if kind == 5 and answer is None else "stop",
         factor="propose" if kind == 3 else None,
+        temperature=0.0 if kind == 4 else 0.8,
     )
 
 
 def _interpret(operations: Sequence[tuple[int, int, int, int]]) -> list[Event]:
     events: list[Event] = []
-    size = 1
+    tree = ReasoningTree(QUESTION)
     for operation, a, b, c in operations:
+        tree.apply(events[tree.version :])
+        size = len(tree)
         node = a % size
         if operation <= 4:
-            chains = []
-            for chain in range(1 + b % 3):
-                chains.append(tuple(_step_of(size + i, (b + c + chain + i) % 8) for i in range(1 + c % 3)))
-                size += len(chains[-1])
+            chains = [
+                tuple(_step_of(size + i + (b + c) % 2 * chain, (b + c + chain + i) % 8) for i in range(1 + c % 3))
+                for chain in range(1 + b % 3)
+            ]
             events.append(Expanded(node, tuple(chains), "answer" if c % 3 else "step"))
         elif operation <= 6:
             evidence = (b - 3) * 0.75  # exact in binary, so that sums are

@@ -23,6 +23,11 @@ class Node:
     values: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     given_up: bool = False
+    count: int = 0
+    """Samples that went through the node."""
+    samples: int = 0
+    """Samples that began below the node."""
+    greedy_child: Node | None = None
 
     @property
     def path(self) -> list[Node]:
@@ -70,12 +75,18 @@ def fold(events: Sequence[Event]) -> list[Node]:
     nodes = [Node(0, None, None)]
     for event in events:
         if isinstance(event, Expanded):
+            nodes[event.parent].samples += len(event.chains)
             for chain in event.chains:
                 parent = nodes[event.parent]
                 for step in chain:
-                    child = Node(len(nodes), step, parent)
-                    parent.children.append(child)
-                    nodes.append(child)
+                    child = next((child for child in parent.children if _says_the_same(child, step)), None)
+                    if child is None:
+                        child = Node(len(nodes), step, parent)
+                        parent.children.append(child)
+                        nodes.append(child)
+                    child.count += 1
+                    if step.sampling.temperature == 0 and not event.mistakes and parent.greedy_child is None:
+                        parent.greedy_child = child
                     parent = child
         elif isinstance(event, Failed):
             nodes[event.node].failures.append(event.kind)
@@ -92,3 +103,9 @@ def fold(events: Sequence[Event]) -> list[Node]:
                 abandoned = path[-1] if target is None else next((node for node in path if len(node.path) == max(target, 0) + 1), path[-1])
                 abandoned.given_up = True
     return nodes
+
+
+def _says_the_same(node: Node, step: Step) -> bool:
+    assert node.step is not None
+    mine, other = node.step.content.reveal().token_ids, step.content.reveal().token_ids
+    return mine == other and node.step.finish_reason == step.finish_reason

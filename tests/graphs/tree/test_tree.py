@@ -13,7 +13,7 @@ from tests.graphs.tree.logs import QUESTION, UNPARSED, event_logs, finished, mak
 from tests.graphs.tree.reference import fold
 
 COLUMNS = (
-    *("parent", "depth", "logprob", "log_likelihood_ratio", "judged", "unparsed"),
+    *("parent", "depth", "count", "samples", "logprob", "log_likelihood_ratio", "judged", "unparsed"),
     *("visit_count", "value_sum", "final", "closed", "given_up"),
 )
 
@@ -24,6 +24,7 @@ def assert_equal(first: ReasoningTree, second: ReasoningTree) -> None:
     assert (first.version, first.finished, first.backtracks, first.terminated) == (
         *(second.version, second.finished, second.backtracks, second.terminated),
     )
+    assert (first.greedy_child, first.failures, first.is_judged) == (second.greedy_child, second.failures, second.is_judged)
     assert (first.steps, first.children) == (second.steps, second.children)
     assert (first.verdicts, first.reflections) == (second.verdicts, second.reflections)
 
@@ -40,6 +41,8 @@ def test_the_fold_equals_a_naive_one(events: list[Event]) -> None:
         assert tree.path_steps(i) == [n.step for n in node.path]
         assert tree.children[i] == [child.number for child in node.children]
         assert tree.steps[i] is node.step
+        assert (tree.count[i], tree.samples[i]) == (node.count, node.samples)
+        assert tree.greedy_child.get(i) == (None if node.greedy_child is None else node.greedy_child.number)
         assert tree.logprob[i] == pytest.approx(node.logprob)
         assert tree.log_likelihood_ratio[i] == pytest.approx(node.evidence)
         assert (tree.judged[i], tree.unparsed[i]) == (node.judged, len(node.verdicts) - node.judged)
@@ -50,6 +53,7 @@ def test_the_fold_equals_a_naive_one(events: list[Event]) -> None:
         assert tree.path_score(i) == pytest.approx(node.path_score)
         assert tree.path_score(i, logprob_weight=0.5) == pytest.approx(node.path_score + 0.5 * sum(n.logprob for n in node.path))
         assert list(siblings_wrong(tree, i)) == [child.number for child in node.children if child.is_wrong]
+    assert tree.is_judged == any(node.judged for node in nodes)
     assert tree.leaves() == [node.number for node in nodes if not node.children]
     assert tree.finals() == [node.number for node in nodes if node.step is not None and node.step.answer]
 

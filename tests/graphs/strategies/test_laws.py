@@ -1,0 +1,86 @@
+"""Laws that every strategy obeys, in a world without a model (tests/graphs/strategies/world.py)."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from agents.nouns import Budget
+from graphs.selection import Selector
+from graphs.strategies import Beam, BestOfN, CritiqueLoop, Greedy, Strategy
+from graphs.tree import ReasoningTree
+from tests.graphs.strategies.trees import QUESTION
+from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
+
+VOTE = Selector("weighted_vote")
+
+STRATEGIES: dict[str, Strategy] = {
+    "greedy": Greedy(),
+    "best_of_n": BestOfN(16, VOTE),
+    "critique_loop": CritiqueLoop(num_children=2, beam_width=2),
+    "beam": Beam(num_samples=16, beam_width=4, selector=VOTE),
+    "lookahead": Beam(num_samples=8, beam_width=2, lookahead=2, selector=VOTE),
+}
+
+every_strategy = pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES.keys())
+seeds = pytest.mark.parametrize("seed", range(5))
+
+
+@every_strategy
+@seeds
+def test_a_search_is_a_function_of_its_seed(strategy: Strategy, seed: int) -> None:
+    once, again = (simulate(strategy, World(seed), seed=seed) for _ in range(2))
+    assert once.events == again.events and once.leaf == again.leaf
+
+
+@every_strategy
+@seeds
+def test_a_search_goes_on_from_its_events_alone(strategy: Strategy, seed: int) -> None:
+    """What `select` asks next does not depend on the calls before it: a tree that was replayed is as good as one that grew."""
+    search = simulate(strategy, World(seed), seed=seed)
+    replayed = ReasoningTree.replay(QUESTION, search.events)
+    rng = (random.Random(f"{seed}/search") for _ in range(2))
+    assert list(strategy.select(replayed, search.meter, next(rng))) == list(strategy.select(search.tree, search.meter, next(rng)))
+    assert strategy.choose(replayed) == search.leaf
+
+
+@every_strategy
+@seeds
+@pytest.mark.parametrize("max_tokens", [1, 7, 40, 90, 200])
+def test_a_cap_is_never_exceeded_and_the_answer_is_a_finished_one(strategy: Strategy, seed: int, max_tokens: int) -> None:
+    search = simulate(strategy, World(seed), budget=Budget(max_tokens=max_tokens), seed=seed)
+    assert search.meter.spent.total.generated_tokens <= max_tokens
+    assert search.leaf is None or search.tree.step(search.leaf).finish_reason == "stop"
+    if max_tokens >= 90:  # a thought of this world has 25 tokens, and 64 are kept back
+        assert search.answer
+
+
+@every_strategy
+@seeds
+@pytest.mark.parametrize("budget", [Budget(max_calls=1), Budget(max_calls=20), Budget(max_nodes=1), Budget(max_nodes=12)])
+def test_calls_and_nodes_are_capped_as_well(strategy: Strategy, seed: int, budget: Budget) -> None:
+    search = simulate(strategy, World(seed), budget=budget, seed=seed)
+    assert budget.max_calls is None or search.meter.spent.total.calls <= budget.max_calls
+    assert search.leaf is None or search.answer
+
+
+@every_strategy
+def test_a_perfect_critic_never_does_harm(strategy: Strategy) -> None:
+    """With verdicts that are always right, no search is worse than greedy decoding of the same questions."""
+    worlds = [World(seed, flip_rate=0.0) for seed in range(60)]
+    greedy = sum(simulate(Greedy(), world).answer == RIGHT_ANSWER for world in worlds)
+    assert sum(simulate(strategy, world).answer == RIGHT_ANSWER for world in worlds) >= greedy
+
+
+@every_strategy
+def test_a_policy_that_writes_one_thing_only_comes_to_an_end(strategy: Strategy) -> None:
+    """Duplicated children only: one node per level, whatever was asked."""
+    search = simulate(strategy, World(continuations=1))
+    assert len(search.tree) == 6 and search.answer == RIGHT_ANSWER
+
+
+@every_strategy
+def test_an_undecided_critic_is_no_obstacle(strategy: Strategy) -> None:
+    """Always 0.5: no evidence at all. The search ends, and with an answer."""
+    assert simulate(strategy, World(flip_rate=0.5)).answer is not None

@@ -1,0 +1,175 @@
+"""A world without a model, in which strategies can be run whole in microseconds, and a graph that runs them.
+
+Each prefix of a thought has its own few continuations with fixed probabilities, one of them right. After `depth` steps the next one is the
+answer: the right one where every step was right, else one of a few wrong ones. The critic's verdicts are those of the truth, each flipped
+with probability `flip_rate`: a function of the prefix, so that asking twice does not help. All of it derives from `seed`.
+
+`simulate` does what the nodes of the graph do (graphs/nodes.py), and writes down what was asked.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents.nouns import Budget, Meter, Step, Usage
+from graphs.strategies import Strategy
+from graphs.tree import Backup, Event, Expanded, Expansion, Judged, ReasoningTree
+from tests.graphs.strategies.trees import judged, step, tree_of
+
+RIGHT_ANSWER = "right"
+TOKENS_PER_STEP = 5
+
+
+@dataclass(frozen=True)
+class World:
+    """One question."""
+
+    seed: int = 0
+    depth: int = 4
+    """Steps before the answer."""
+    ability: float = 1.0
+    """Log-odds that the policy gives the right continuation over each of the wrong ones, before noise."""
+    continuations: int = 4
+    """Different steps that the policy can write after a prefix, the right one included."""
+    flip_rate: float = 0.15
+    """Probability that a verdict is wrong."""
+    wrong_answers: int = 5
+
+    def distribution(self, prefix: str) -> list[float]:
+        """Returns the probabilities of the continuations of `prefix`; the right one is the first."""
+        rng = random.Random(f"{self.seed}/policy/{prefix}")
+        logits = [rng.gauss(self.ability if index == 0 else 0.0, 1.0) for index in range(self.continuations)]
+        total = sum(math.exp(logit) for logit in logits)
+        return [math.exp(logit) / total for logit in logits]
+
+    def write(self, path: Sequence[str], rng: random.Random, *, temperature: float | None, factor: str | None = None) -> Step:
+        """Returns one step behind `path`."""
+        greedy = temperature == 0.0
+        how: dict[str, Any] = {"temperature": 0.0 if greedy else 1.0, "factor": factor}
+        if len(path) >= self.depth:
+            prefix = "/".join(path)
+            answer = RIGHT_ANSWER if self.is_alive(path) else f"wrong {random.Random(prefix).randrange(self.wrong_answers)}"
+            return step(f"{prefix}: {answer}", answer=answer, logprob=-0.1, **how)
+        probabilities = self.distribution("/".join([*path, factor or ""]))
+        choice = probabilities.index(max(probabilities)) if greedy else rng.choices(range(len(probabilities)), probabilities)[0]
+        text = "/".join([*path, f"{factor or ''}{choice}"])
+        return step(text, logprob=math.log(probabilities[choice]), **how)
+
+    def is_alive(self, path: Sequence[str]) -> bool:
+        """Whether every step of `path` is right."""
+        return all(text.endswith("0") for text in path)
+
+    def evidence(self, path: Sequence[str], answer: str | None) -> float:
+        """Returns the log-likelihood ratio of the verdict on the last step of `path`, in nats (local scope)."""
+        right = answer is not None or path[-1].endswith("0")  # an answer says what the steps came to
+        if self.flip_rate == 0:
+            return 10.0 if right else -10.0
+        flipped = random.Random(f"{self.seed}/critic/{'/'.join(path)}/{answer}").random() < self.flip_rate
+        sure = math.log((1 - self.flip_rate) / self.flip_rate)
+        return sure if right != flipped else -sure
+
+
+@dataclass
+class Search:
+    """What came of a search."""
+
+    tree: ReasoningTree
+    meter: Meter
+    events: list[Event] = field(default_factory=list)
+    requests: list[list[Expansion]] = field(default_factory=list)
+    """One list per round."""
+    leaf: int | None = None
+
+    @property
+    def answer(self) -> str | None:
+        return None if self.leaf is None else self.tree.step(self.leaf).answer
+
+    @property
+    def samples(self) -> int:
+        """Continuations that the policy was asked for."""
+        return sum(expansion.n for requests in self.requests for expansion in requests)
+
+
+def simulate(strategy: Strategy, world: World, *, budget: Budget | None = None, seed: int = 0, max_rounds: int = 500) -> Search:
+    """Runs `strategy` in `world` to its end.
+
+    Raises:
+        AssertionError: the strategy asks for what cannot be (a closed node, no sample), or comes to no end in `max_rounds`.
+    """
+    meter = Meter(budget or Budget())
+    search = Search(tree_of([]), meter)
+    tree = search.tree
+
+    def happened(*events: Event) -> None:
+        search.events.extend(events)
+        tree.apply(events)
+
+    for _ in range(max_rounds):
+        if meter.exhausted or meter.nodes_left == 0:
+            break
+        asked = strategy.select(tree, meter, random.Random(f"{seed}/search"))
+        backups = [event for event in asked if isinstance(event, Backup)]
+        wanted = [expansion for expansion in asked if isinstance(expansion, Expansion)]
+        happened(*backups)
+        if not wanted and not backups:
+            break
+        if wanted:
+            search.requests.append(wanted)
+        through = any(expansion.horizon == "answer" for expansion in wanted)
+        meter.held_back = 0 if through else strategy.tokens_to_hold_back
+        size = len(tree)
+        for number, expansion in enumerate(wanted):
+            assert expansion.n >= 1 and not tree.closed[expansion.node], expansion
+            chains = _write(world, tree, expansion, meter, random.Random(f"{seed}/{len(search.events)}/{number}"))
+            if chains:
+                happened(Expanded(expansion.node, chains, expansion.horizon, expansion.mistakes))
+        new_nodes = range(size, len(tree))
+        meter.nodes += len(new_nodes)
+        happened(*_judge(world, tree, strategy.to_judge(tree, new_nodes), meter))
+        happened(*strategy.to_back_up(tree, new_nodes))
+    else:
+        raise AssertionError(f"{strategy} came to no end in {max_rounds} rounds")
+    search.leaf = strategy.choose(tree)
+    return search
+
+
+def _texts(tree: ReasoningTree, node: int) -> list[str]:
+    return [one.content.reveal().text.rpartition("/")[2] for one in tree.path_steps(node) if one.answer is None]
+
+
+def _write(world: World, tree: ReasoningTree, expansion: Expansion, meter: Meter, rng: random.Random) -> tuple[tuple[Step, ...], ...]:
+    longest = TOKENS_PER_STEP * (1 if expansion.horizon == "step" else world.depth + 1)
+    granted = meter.reserve(expansion.n, longest)
+    chains = []
+    tokens = 0
+    for _ in range(granted.n):
+        path = _texts(tree, expansion.node)
+        chain: list[Step] = []
+        while not chain or (expansion.horizon == "answer" and chain[-1].answer is None):
+            if TOKENS_PER_STEP * (len(chain) + 1) > granted.max_tokens:
+                chain.append(step(f"{len(path)} cut", cut=True))
+                break
+            chain.append(world.write(path, rng, temperature=expansion.temperature, factor=None if chain else expansion.factor))
+            path.append(chain[-1].content.reveal().text.rpartition("/")[2])
+        tokens += min(TOKENS_PER_STEP * len(chain), granted.max_tokens)
+        chains.append(tuple(chain))
+    if granted.n:
+        meter.settle(granted, "policy", Usage(generated_tokens=tokens, calls=1))
+    return tuple(chains)
+
+
+def _judge(world: World, tree: ReasoningTree, nodes: Sequence[int], meter: Meter) -> list[Judged]:
+    verdicts = []
+    for node in nodes:
+        assert not tree.verdicts[node], f"node {node} is judged twice"
+        granted = meter.reserve(1, 1)
+        if granted.n and tree.step(node).finish_reason == "stop":
+            path = _texts(tree, node) or _texts(tree, int(tree.parent[node]))
+            verdicts.append(judged(node, world.evidence(path, tree.step(node).answer) if path else 0.0))
+        if granted.n:
+            meter.settle(granted, "critic", Usage(generated_tokens=1, calls=1))
+    return verdicts
