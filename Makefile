@@ -9,7 +9,7 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 INSTALLED := $(VENV)/.installed
 export PYTHONUNBUFFERED := 1
 
-.PHONY: setup demo test test-slow lint smol clean
+.PHONY: setup demo test test-slow bench lint smol clean
 
 setup: $(INSTALLED)
 
@@ -34,6 +34,10 @@ test: setup
 
 test-slow: setup
 	$(RUN) -m pytest -q -m "slow and not gpu and not network"
+
+# All benchmarks; some of them: make bench BENCH="overhead profile --repeats 5".
+bench: setup
+	$(RUN) -m tests.bench $(BENCH)
 
 lint: setup
 	$(VENV)/bin/ruff check .

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from agents.families import Problem, recognise_question
+from agents.nouns import VerdictScope
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Domain:
         """Returns the name of the question's family, by which calibrations are looked up."""
         problem = self.recognise(text)
         return None if problem is None else problem.family
+
+    def scope(self, text: str) -> VerdictScope | None:
+        """Returns what the model was taught to judge of a step of this question; None where its family does not say."""
+        problem = self.recognise(text)
+        return None if problem is None else problem.scope
 
 
 @lru_cache(maxsize=4096)

@@ -159,9 +159,8 @@ def _missing_files(config: RunConfig) -> Iterator[str]:
     named: list[tuple[str, str | None, str | None]] = [
         ("safety.rules", config.safety.rules, "default"),
         ("critic.calibration", config.critic.calibration, "bundled"),
+        ("task.path", getattr(config.task, "path", None), None),
     ]
-    if config.task.name in ("jsonl", "gsm8k"):
-        named.append(("task.path", config.task.path, None))
     for key, value, bundled in named:
         if value is not None and value != bundled and not Path(value).expanduser().exists():
             yield messages.missing_file(key, value)

@@ -168,7 +168,7 @@ def unusable_models(config: RunConfig) -> Iterator[str]:
     """Yields a complaint for a model folder that is not there, and for pocket prompts in front of a model that cannot read them."""
     speaking = {
         "policy": True,
-        "critic": config.critic.kind != "none",
+        "critic": config.critic.speaks,
         "reflector": config.reflector.kind == "model",
         "summarizer": config.summarizer.kind == "model",
     }

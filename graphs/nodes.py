@@ -28,7 +28,7 @@ from graphs.thought.long_thought import LongThought
 from graphs.thought.markup import strip_markup, told_steps
 from graphs.thought.statistics import thought_statistics
 from graphs.traces.trace import SafetyRecord, Trace
-from graphs.tree import ROOT, Backup, Expanded, Expansion, Failed, Finished, Judged, Reflected
+from graphs.tree import ROOT, Backup, Expanded, Expansion, Failed, Finished, Judged, ReasoningTree, Reflected
 
 OUT_OF_DOMAIN = (
     "This model was made for other questions: {families}. For example: Use the numbers 3, 7, 11 and 25 to make 57. Ask one of those, or "
@@ -128,12 +128,20 @@ async def critique(state: State, runtime: Runtime[Context]) -> Go:
     resources, thinking = await _find(state, runtime)
     tree, strategy = thinking.tree, _strategy(resources, thinking)
     critic = resources.critic
-    if critic is not None:
-        wanted = [node for node in strategy.to_judge(tree, thinking.new_nodes) if tree.step(node).finish_reason == "stop"]
+    asked: set[int] = set()
+    while critic is not None:
+        wanted = [node for node in strategy.to_judge(thinking.tree, thinking.new_nodes) if node not in asked and _can_be_judged(tree, node)]
+        if not wanted:
+            break
+        asked.update(wanted)
         judged = await asyncio.gather(*(critic.judge(thinking.question, tree.path_steps(node), meter=thinking.meter) for node in wanted))
         thinking.happened(Judged(node, verdict) for node, verdict in zip(wanted, judged, strict=True) if verdict is not None)
     thinking.happened(strategy.to_back_up(thinking.tree, thinking.new_nodes))
     return Command(goto="reflect")
+
+
+def _can_be_judged(tree: ReasoningTree, node: int) -> bool:
+    return not tree.verdicts[node] and tree.step(node).finish_reason == "stop"
 
 
 async def reflect(state: State, runtime: Runtime[Context]) -> Go:

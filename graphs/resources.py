@@ -17,12 +17,12 @@ from weakref import WeakKeyDictionary
 
 from agents.answers import AnswerChecker, CheckResult, canonical, checker_for
 from agents.calibration import Calibration
-from agents.critic import Critic, CriticSettings
+from agents.critics import Critic, CriticSettings, GenerativeCritic, LengthCritic, LogprobCritic, OracleCritic, RandomCritic
 from agents.domain import Domain
 from agents.engines.base import Generator
 from agents.engines.build import start_engines
 from agents.engines.weights import find_folder, hash_text
-from agents.nouns import EngineUnavailableError, Question
+from agents.nouns import EngineUnavailableError, Question, VerdictScope
 from agents.policy import Policy, PolicySettings
 from agents.prompts import PromptFamily, Prompts
 from agents.reflector import Reflector, ReflectorSettings
@@ -132,18 +132,7 @@ def build_resources(config: RunConfig, engines: dict[str, Generator], *, sink: S
     engine = engines["policy"]
     domain = Domain.of(_folder(engine))
     policy_prompts = _prompts(config.policy.prompts, engine, domain)
-    critic = None
-    if config.critic.kind != "none":
-        judge = engines.get("critic", engine)
-        prompts = _prompts(config.critic.prompts, judge, domain)
-        _must_share_ids("critic", prompts.family, judge, engine)
-        critic = Critic(
-            judge,
-            prompts,
-            CriticSettings(config.critic.kind, config.critic.max_tokens, config.critic.reason),
-            calibration=_calibration(config, _folder(judge)),
-            family_of=domain.family,
-        )
+    critic = _critic(config, engines, domain)
     reflector = None
     if config.reflector.kind != "none":
         speaker = engines.get("reflector", engine)
@@ -162,7 +151,7 @@ def build_resources(config: RunConfig, engines: dict[str, Generator], *, sink: S
     contents = {f"weights of the {role}": engine.info.model_hash for role, engine in engines.items()}
     if safety is not None:
         contents["safety.rules"] = hash_text(repr(safety.rules))
-    if critic is not None:
+    if isinstance(critic, GenerativeCritic):
         contents["critic.calibration"] = hash_text(repr(critic.calibration))
     return Resources(
         config=config,
@@ -196,7 +185,38 @@ def _policy_settings(config: RunConfig) -> PolicySettings:
 
 def _speaks(config: RunConfig, role: str) -> bool:
     """Whether a role needs a model: one without needs no engine."""
-    return getattr(config, role).kind not in ("none", "rules", "extractive")
+    return config.critic.speaks if role == "critic" else getattr(config, role).kind == "model"
+
+
+def _critic(config: RunConfig, engines: dict[str, Generator], domain: Domain) -> Critic | None:
+    """Returns who judges steps: a model, a control, or nobody. In which scope the pocket was taught to judge, a question's family says."""
+
+    def scope_of(text: str) -> VerdictScope:
+        return domain.scope(text) or config.critic.scope
+
+    match config.critic.kind:
+        case "none":
+            return None
+        case "random":
+            return RandomCritic(config.run.seed, scope_of)
+        case "length":
+            return LengthCritic(scope_of)
+        case "logprob":
+            return LogprobCritic(scope_of)
+        case "oracle":
+            return OracleCritic(config.run.seed, config.critic.flip_rate)
+        case kind:
+            judge = engines.get("critic", engines["policy"])
+            prompts = _prompts(config.critic.prompts, judge, domain)
+            _must_share_ids("critic", prompts.family, judge, engines["policy"])
+            return GenerativeCritic(
+                judge,
+                prompts,
+                CriticSettings(kind, config.critic.max_tokens, config.critic.reason),
+                calibration=_calibration(config, _folder(judge)),
+                family_of=domain.family,
+                scope_of=scope_of if prompts.family.style == "continuation" else lambda text: config.critic.scope,
+            )
 
 
 def _prompts(family: str, engine: Generator, domain: Domain) -> Prompts:

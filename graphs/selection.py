@@ -16,19 +16,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from graphs.tree import ReasoningTree
 
 Selection = Literal["majority", "best", "weighted_vote"]
 Aggregation = Literal["last", "min", "product", "mean"]
 
-_AGGREGATE: dict[str, Callable[[NDArray[np.float64]], float]] = {
-    "last": lambda log_scores: float(log_scores[-1]),
-    "min": lambda log_scores: float(log_scores.min()),
-    "product": lambda log_scores: float(log_scores.sum()),
-    "mean": lambda log_scores: float(log_scores.mean()),
+_AGGREGATE: dict[str, Callable[[Sequence[float]], float]] = {
+    "last": lambda log_scores: log_scores[-1],
+    "min": min,
+    "product": sum,
+    "mean": lambda log_scores: sum(log_scores) / len(log_scores),
 }
 
 
@@ -53,12 +50,15 @@ class Selector:
     def score(self, tree: ReasoningTree, node: int) -> float:
         """Returns the log-score of the path to `node`, in nats; `node` is not the root."""
         path = tree.path(node)
-        score = 0.0
-        if tree.is_judged:
-            log_scores = -np.logaddexp(0.0, -tree.log_likelihood_ratio[path])
-            process = _AGGREGATE[self.aggregation](log_scores)
-            score = (1.0 - self.outcome_weight) * process + self.outcome_weight * float(log_scores[-1])
-        return score + self.logprob_weight * float(tree.logprob[path].sum()) if self.logprob_weight else score
+        log_scores = [log_sigmoid(tree.log_likelihood_ratio.item(step)) for step in path] if tree.is_judged else None
+        return self.combine(log_scores, float(tree.logprob[path].sum()) if self.logprob_weight else 0.0)
+
+    def combine(self, log_scores: Sequence[float] | None, logprob: float) -> float:
+        """Returns the log-score of a path from the log-scores of its steps (None: there is no verdict at all) and its log-probability."""
+        score = self.logprob_weight * logprob
+        if log_scores is None:
+            return score
+        return score + (1.0 - self.outcome_weight) * _AGGREGATE[self.aggregation](log_scores) + self.outcome_weight * log_scores[-1]
 
     def choose(self, tree: ReasoningTree, leaves: Sequence[int]) -> int | None:
         """Returns the chosen leaf: of the winning answer, the leaf with the best score; None without leaves.
@@ -79,3 +79,8 @@ class Selector:
             by_answer.setdefault(answer, []).append(leaf)
         winner = max(votes, key=lambda answer: votes[answer])
         return max(by_answer[winner], key=lambda leaf: scores[leaf])
+
+
+def log_sigmoid(logit: float) -> float:
+    """Returns log(1 / (1 + exp(-logit))) without overflow."""
+    return -math.log1p(math.exp(-logit)) if logit >= 0 else logit - math.log1p(math.exp(logit))

@@ -5,8 +5,9 @@ Everything here is exact text and `Fraction` work that cannot hang, because vote
 
 Three kinds of answer:
 
-- `number` (GSM8K): currency, units, thousands commas and a leading "x =" go away, and in a phrase the *only* number counts ("$18 every
-  day" is 18). Two numbers, a "not", an "or" or a scale word ("5 million") make it no number. A percent sign is a unit: "50%" is 50.
+- `number` (GSM8K, SVAMP, MultiArith): currency, units, thousands commas and a leading "x =" go away, and in a phrase the *only* number
+  counts ("$18 every day" is 18). Two numbers, a "not", an "or" or a scale word ("5 million") make it no number. A percent sign is a
+  unit: "50%" is 50.
 - `math` (MATH, pocket): the whole answer must be a number with at most a unit behind it; everything else is LaTeX in one spelling.
 - `text` (reasoning-gym): only a plain number is rewritten, and neither "007" nor "4/6" is one (a question may ask for the simplest form);
   the rest keeps its letters, white space folded.
@@ -20,7 +21,16 @@ from typing import Literal
 
 AnswerKind = Literal["number", "math", "text"]
 
-TASK_KINDS: dict[str, AnswerKind] = {"gsm8k": "number", "jsonl": "math", "pocket": "math", "user": "math", "reasoning_gym": "text"}
+TASK_KINDS: dict[str, AnswerKind] = {
+    "gsm8k": "number",
+    "svamp": "number",
+    "multiarith": "number",
+    "math500": "math",
+    "jsonl": "math",
+    "pocket": "math",
+    "user": "math",
+    "reasoning_gym": "text",
+}
 """What the answers of each task are. A new task adds its line here."""
 
 LONGEST_ANSWER = 1000

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol, runtime_checkable
 
 from agents.answers.canonical import AnswerKind, canonical_form
@@ -86,6 +87,9 @@ def checker_for(task: str) -> AnswerChecker:
 
     checkers: dict[str, Callable[[], AnswerChecker]] = {
         "gsm8k": MathChecker,
+        "svamp": partial(ExactChecker, "number"),
+        "multiarith": partial(ExactChecker, "number"),
+        "math500": MathChecker,
         "jsonl": MathChecker,
         "pocket": FamilyChecker,
         "user": FamilyChecker,

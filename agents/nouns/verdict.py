@@ -7,10 +7,21 @@ from typing import Literal
 
 from agents.nouns.hidden import Hidden
 
-VerdictSource = Literal["token_critic", "working_critic", "outcome_model", "exact_checker", "monte_carlo"]
+VerdictSource = Literal[
+    "token_critic",
+    "working_critic",
+    "outcome_model",
+    "exact_checker",
+    "monte_carlo",
+    "random_critic",
+    "length_critic",
+    "logprob_critic",
+    "oracle_critic",
+]
 """`token_critic`: probability of one next token. `working_critic`: the verdict at the end of a written check.
 `outcome_model`: judges whole solutions. `exact_checker`: a program that knows the truth. `monte_carlo`: share of rollouts that
-ended right."""
+ended right. `random_critic`, `length_critic`, `logprob_critic`: controls, which know nothing of the question. `oracle_critic`: the
+truth with a known share of it flipped, so never to be learned from as truth."""
 
 VerdictScope = Literal["local", "value"]
 """`local`: is this step right, given the steps before it? `value`: can the thought still end right?"""

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from agents.nouns import VerdictScope
 from configs.schema.base import Group, PromptFamily
 from configs.schema.engine import EngineConfig
 
-CriticKind = Literal["none", "token", "working"]
-"""`none`: nobody judges. `token`: the probability of one next token. `working`: a short written check, then the verdict."""
+CriticKind = Literal["none", "token", "working", "random", "length", "logprob", "oracle"]
+"""`none`: nobody judges. `token`: the probability of one next token. `working`: a short written check, then the verdict. The others
+are controls, which need no model and spend no tokens. `random`: noise. `length`: the shorter a step, the better. `logprob`: the
+policy's own probability of the step. `oracle`: the exact truth, of which a share is flipped."""
 
 
 class CriticConfig(Group):
-    """The judge of single steps."""
+    """The judge of single steps. Where no model judges, its engine, prompts, max_tokens, calibration and reason are not used."""
 
     kind: CriticKind = "working"
-    """none: nobody judges; token: the probability of one next token; working: a short written check, then the verdict."""
+    """none: nobody judges; token: the probability of one next token; working: a short written check, then the verdict; and controls without
+    a model: random: noise; length: short steps; logprob: the policy's own probability; oracle: the truth, for the pocket's families."""
     engine: EngineConfig | None = None
     """The critic's own engine; null: the shared one. Chosen with engine@critic.engine=vllm."""
     prompts: PromptFamily = "pocket"
@@ -28,3 +32,22 @@ class CriticConfig(Group):
     """File that maps scores to log-likelihood ratios; bundled: the one that comes with the critic; null: the score's own log-odds."""
     reason: bool = False
     """Ask for a written reason after each verdict of wrong; it costs tokens and becomes part of the long thought."""
+    scope: VerdictScope = "local"
+    """What is judged of a step where the question's family does not say: local: is it right, given the steps before it; value: can the
+    thought still end right."""
+    flip_rate: float = Field(0.0, ge=0, le=0.5)
+    """Share of the oracle's verdicts that say the opposite of the truth; drawn once for each step from run.seed."""
+
+    @property
+    def speaks(self) -> bool:
+        """Whether a model judges."""
+        return self.kind in ("token", "working")
+
+    @model_validator(mode="after")
+    def _only_the_oracle_flips(self) -> Self:
+        if self.flip_rate > 0 and self.kind != "oracle":
+            raise ValueError(
+                f"critic.flip_rate ({self.flip_rate:g}) is for critic.kind=oracle and critic.kind is {self.kind}; "
+                "set critic.flip_rate to 0, or critic.kind to oracle"
+            )
+        return self

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from agents.nouns.factor import QUESTION, legal_factors
 from configs.schema.base import OPERATIONAL, Group
 from configs.schema.budget import BudgetConfig
 from configs.schema.critic import CriticConfig
@@ -15,7 +16,7 @@ from configs.schema.engine import EngineConfig, VllmEngineConfig
 from configs.schema.policy import PolicyConfig
 from configs.schema.reflector import ReflectorConfig
 from configs.schema.safety import SafetyConfig
-from configs.schema.search import BestOfNConfig, CritiqueLoopConfig, SearchConfig
+from configs.schema.search import BestOfNConfig, CritiqueLoopConfig, MctsConfig, SearchConfig
 from configs.schema.search.base import Selecting
 from configs.schema.summarizer import SummarizerConfig
 from configs.schema.task import PocketTaskConfig, TaskConfig, UserTaskConfig
@@ -111,7 +112,8 @@ def _search_has_a_critic(config: RunConfig) -> Iterator[str]:
             "set critic.kind to working or token, search.logprob_weight above 0, or search.selection to majority"
         )
     else:
-        alone = ", set search.logprob_weight above 0 to rank by the policy's own log-probability" if isinstance(search, Selecting) else ""
+        needs_none = isinstance(search, Selecting) and not search.model_copy(update={"logprob_weight": 1.0}).needs_critic
+        alone = ", set search.logprob_weight above 0 to rank by the policy's own log-probability" if needs_none else ""
         yield (
             f"search.strategy ({search.strategy}) needs a critic and critic.kind is none; "
             f"set critic.kind to working or token{alone}, or choose search=best_of_n or search=greedy"
@@ -136,20 +138,40 @@ def _samples_differ(config: RunConfig) -> Iterator[str]:
 
 
 def _factors_exist(config: RunConfig) -> Iterator[str]:
-    """A thought factor that a strategy asks for is one that the policy has."""
-    if not isinstance(config.search, CritiqueLoopConfig):
-        return
-    names = [factor.name for factor in config.policy.factors]
-    for key in ("first_factor", "retry_factor"):
-        name = getattr(config.search, key)
-        if name is not None and name not in names:
-            yield f"search.{key} ({name}) must be one of policy.factors ({', '.join(names) or 'none'}); name one of them, or set null"
+    """A thought factor that somebody names is one that the policy has, and a search that tries them all always finds a legal one."""
+    search, factors = config.search, config.policy.factors
+    names = [factor.name for factor in factors]
+    listed = ", ".join(names) or "none"
+    if QUESTION in names:
+        yield f"policy.factors has a factor of the name {QUESTION}, which stands for the start of a thought; give it another name"
+    for factor in factors:
+        for name in factor.after or ():
+            if name not in (*names, QUESTION):
+                yield f"policy.factors.{factor.name}.after ({name}) must be {QUESTION} or one of policy.factors ({listed})"
+    if isinstance(search, CritiqueLoopConfig):
+        for key in ("first_factor", "retry_factor"):
+            name = getattr(search, key)
+            if name is not None and name not in names:
+                yield f"search.{key} ({name}) must be one of policy.factors ({listed}); name one of them, or set null"
+    if isinstance(search, MctsConfig) and search.use_factors:
+        if not factors:
+            yield (
+                "search.use_factors (true) needs policy.factors and there are none; "
+                "choose policy=rstar, policy=chat or policy=pocket, or set search.use_factors to false"
+            )
+            return
+        for name in (QUESTION, *(factor.name for factor in factors if factor.horizon == "step")):
+            if not legal_factors(factors, name):
+                yield (
+                    f"search.use_factors (true) needs a thought factor that may follow {name} and policy.factors has none; "
+                    f"add {name} to the list `after` of one of them ({listed}), or set search.use_factors to false"
+                )
 
 
 def _roles_have_words(config: RunConfig) -> Iterator[str]:
     """What a role is asked to write, its family of prompts has a template for; the pocket was taught neither reasons nor summaries."""
     critic, summarizer = config.critic, config.summarizer
-    if critic.kind != "none" and critic.reason and critic.prompts == "pocket":
+    if critic.speaks and critic.reason and critic.prompts == "pocket":
         yield (
             "critic.reason (true) needs critic.prompts=chat and critic.prompts is pocket, which has no words to ask for one; "
             "set critic.reason to false, or give the critic a chat model: critic=chat engine@critic.engine=vllm critic.engine.model=..."

@@ -1,4 +1,4 @@
-"""Where questions come from, chosen with `task=pocket | reasoning_gym | gsm8k | jsonl | user`.
+"""Where questions come from, chosen with `task=pocket | reasoning_gym | gsm8k | svamp | multiarith | math500 | jsonl | user`.
 
 The split of a generated or user-supplied question is a function of its hash (`agents.nouns.split_of`), so that no question is
 ever both trained on and measured.
@@ -62,6 +62,40 @@ class Gsm8kTaskConfig(_Dataset):
     hash); null: openai/gsm8k from the hub."""
 
 
+class _MeasuringOnly(_Dataset):
+    """What published sets without a train part share."""
+
+    split: Split = "test"
+    """Part of the questions: test; the set is for measuring only, and has no other."""
+
+
+class SvampTaskConfig(_MeasuringOnly):
+    """One-step word problems whose words mislead. Source: SVAMP (arXiv:2103.07191)."""
+
+    name: Literal["svamp"] = "svamp"
+    """One-step word problems whose words mislead."""
+    path: str | None = None
+    """Local JSONL file with the fields Body, Question and Answer; null: ChilleD/SVAMP from the hub."""
+
+
+class MultiarithTaskConfig(_MeasuringOnly):
+    """Word problems of several steps. Source: Roy and Roth (EMNLP 2015)."""
+
+    name: Literal["multiarith"] = "multiarith"
+    """Word problems of several steps."""
+    path: str | None = None
+    """Local JSONL file with the fields input and target, or question and final_ans; null: ChilleD/MultiArith from the hub."""
+
+
+class Math500TaskConfig(_MeasuringOnly):
+    """Competition mathematics. Source: MATH (arXiv:2103.03874), the 500 test problems of arXiv:2305.20050."""
+
+    name: Literal["math500"] = "math500"
+    """Competition mathematics."""
+    path: str | None = None
+    """Local JSONL file with the fields problem and answer; null: HuggingFaceH4/MATH-500 from the hub."""
+
+
 class _Generated(_Dataset):
     """What all generated questions share."""
 
@@ -94,6 +128,14 @@ class PocketTaskConfig(_Generated):
 
 
 TaskConfig = Annotated[
-    PocketTaskConfig | ReasoningGymTaskConfig | Gsm8kTaskConfig | JsonlTaskConfig | UserTaskConfig, Field(discriminator="name")
+    PocketTaskConfig
+    | ReasoningGymTaskConfig
+    | Gsm8kTaskConfig
+    | SvampTaskConfig
+    | MultiarithTaskConfig
+    | Math500TaskConfig
+    | JsonlTaskConfig
+    | UserTaskConfig,
+    Field(discriminator="name"),
 ]
 """Any source of questions; `name` says which."""

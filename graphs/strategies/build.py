@@ -1,7 +1,7 @@
 """From options to a strategy.
 
-An option and the field that it fills have one name. A strategy that has a field `selector`, `max_depth` or `factors` gets it from the whole
-configuration: the choice among answers, the budget's depth, the policy's thought factors.
+An option and the field that it fills have one name. A strategy that has a field `selector`, `believer`, `max_depth` or `factors` gets it
+from the whole configuration: the choice among answers, the assumptions, the budget's depth, the policy's thought factors.
 """
 
 from __future__ import annotations
@@ -11,34 +11,82 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from configs import RunConfig
+from configs.schema import BeamConfig, BestOfNConfig, ComputeOptimalConfig, DvtsConfig, ParticlesConfig, PosteriorConfig, RebaseConfig
+from configs.schema.search import SearchGroup
+from configs.schema.search.base import Selecting
 from graphs.selection import Selector
 from graphs.strategies.base import Strategy
 from graphs.strategies.beam import Beam
+from graphs.strategies.belief import Believer
 from graphs.strategies.best_of_n import BestOfN
+from graphs.strategies.compute_optimal import ComputeOptimal
 from graphs.strategies.critique_loop import CritiqueLoop
+from graphs.strategies.dvts import Dvts
 from graphs.strategies.greedy import Greedy
+from graphs.strategies.mcts import Mcts
+from graphs.strategies.particles import Particles
+from graphs.strategies.posterior import Posterior
+from graphs.strategies.rebase import Rebase
+from graphs.strategies.revision import SequentialRevision
+from graphs.strategies.self_consistency import SelfConsistency
 
 STRATEGIES: Mapping[str, type[Strategy]] = {
     "greedy": Greedy,
     "best_of_n": BestOfN,
+    "self_consistency": SelfConsistency,
+    "sequential_revision": SequentialRevision,
     "critique_loop": CritiqueLoop,
     "beam": Beam,
+    "dvts": Dvts,
+    "rebase": Rebase,
+    "particles": Particles,
+    "mcts": Mcts,
+    "posterior": Posterior,
+    "compute_optimal": ComputeOptimal,
 }
 """Strategies by the name that `search.strategy` knows them by."""
 
-_SELECTOR_OPTIONS = {field.name for field in dataclasses.fields(Selector)} - {"canonical"}
+_CONFIGS: Mapping[str, type[Any]] = {
+    "best_of_n": BestOfNConfig,
+    "beam": BeamConfig,
+    "dvts": DvtsConfig,
+    "rebase": RebaseConfig,
+    "particles": ParticlesConfig,
+    "posterior": PosteriorConfig,
+}
+"""Options of the strategies that can go on from a probe."""
+
+_PARTS: Mapping[str, type[Selector] | type[Believer]] = {"selector": Selector, "believer": Believer}
+"""Fields that take several options together."""
 
 
 def build_strategy(config: RunConfig, canonical_answer: Callable[[str], str] = str.strip) -> Strategy:
     """Returns the strategy that `config.search` describes; answers are counted in the form that `canonical_answer` gives them."""
-    options: dict[str, Any] = {name: getattr(config.search, name) for name in type(config.search).model_fields if name != "strategy"}
-    strategy: Any = STRATEGIES[config.search.strategy]
+    return _build(config.search, config, canonical_answer)
+
+
+def _build(search: SearchGroup, config: RunConfig, canonical_answer: Callable[[str], str]) -> Strategy:
+    options: dict[str, Any] = {name: getattr(search, name) for name in type(search).model_fields}
+    if isinstance(search, ComputeOptimalConfig):
+        options |= _searchers(search, options, config, canonical_answer)
+    strategy: Any = STRATEGIES[options["strategy"]]
     fields = {field.name for field in dataclasses.fields(strategy)}
-    if "selector" in fields:
-        options["selector"] = Selector(**{name: options.pop(name) for name in _SELECTOR_OPTIONS}, canonical=canonical_answer)
-    if "max_depth" in fields:
-        options["max_depth"] = config.budget.max_depth
-    if "factors" in fields:
-        options["factors"] = config.policy.factors
-    built: Strategy = strategy(**options)
+    for name in _PARTS.keys() & fields:
+        part = _PARTS[name]
+        own = {field.name: options[field.name] for field in dataclasses.fields(part) if field.name in options}
+        options[name] = part(**own, canonical=canonical_answer)
+    options |= {"max_depth": config.budget.max_depth, "factors": config.policy.factors}
+    built: Strategy = strategy(**{name: value for name, value in options.items() if name in fields})
+    return built
+
+
+def _searchers(
+    search: ComputeOptimalConfig, options: Mapping[str, Any], config: RunConfig, canonical: Callable[[str], str]
+) -> dict[str, Any]:
+    """Returns the strategies of compute-optimal search, and how it chooses where it does not need them."""
+    built: dict[str, Any] = {"selection": "majority"}
+    for bin_name in ("medium", "hard"):
+        kind = _CONFIGS[options[bin_name]]
+        shared = {name: options[name] for name in Selecting.model_fields if name in kind.model_fields}
+        built[bin_name] = _build(kind(num_samples=options[f"{bin_name}_samples"], **shared), config, canonical)
     return built

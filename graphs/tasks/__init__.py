@@ -4,17 +4,23 @@ from graphs.tasks.base import LineProblem, Task, TaskData
 from graphs.tasks.gsm8k import Gsm8kTask
 from graphs.tasks.jsonl import JsonlTask
 from graphs.tasks.leakage import assert_trainable, split_of_question, split_of_text
+from graphs.tasks.math500 import Math500Task
+from graphs.tasks.multiarith import MultiarithTask
 from graphs.tasks.pocket import PocketTask
 from graphs.tasks.reasoning_gym import ReasoningGymTask
 from graphs.tasks.registry import TASKS, load_task, make_task
+from graphs.tasks.svamp import SvampTask
 
 __all__ = [
     "TASKS",
     "Gsm8kTask",
     "JsonlTask",
     "LineProblem",
+    "Math500Task",
+    "MultiarithTask",
     "PocketTask",
     "ReasoningGymTask",
+    "SvampTask",
     "Task",
     "TaskData",
     "assert_trainable",

@@ -1,7 +1,7 @@
 """Questions from a JSONL file: one object per line, `{"question": ..., "answer": ...}` unless the field names say otherwise.
 
-Reads the published files of MATH-500 (`question_field="problem"`), MultiArith (`"input"`, `"target"`) and SVAMP (`"Body,Question"`: fields
-joined by a blank; `"Answer"`). The split of a line is a function of its question's hash, unless a data set has its own.
+The split of a line is a function of its question's hash. A published set has a split of its own, and a task of its own
+(graphs/tasks/published.py).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from agents.families import recognise_question
 from agents.nouns import Question, Split, split_of
 from graphs.tasks.base import SPLITS
 
-_OWN_SPLITS = ("gsm8k",)
+_OWN_SPLITS = ("gsm8k", "svamp", "multiarith", "math500")
 """Tasks whose data set comes with splits; the others are split by hash, whatever their metadata says."""
 
 

@@ -10,10 +10,15 @@ from agents.nouns import BadDataError
 from graphs.tasks.base import Task, TaskData
 from graphs.tasks.gsm8k import Gsm8kTask
 from graphs.tasks.jsonl import JsonlTask
+from graphs.tasks.math500 import Math500Task
+from graphs.tasks.multiarith import MultiarithTask
 from graphs.tasks.pocket import PocketTask
 from graphs.tasks.reasoning_gym import ReasoningGymTask
+from graphs.tasks.svamp import SvampTask
 
-TASKS: dict[str, Callable[..., Task]] = {task.name: task for task in (PocketTask, ReasoningGymTask, Gsm8kTask, JsonlTask)}
+TASKS: dict[str, Callable[..., Task]] = {
+    task.name: task for task in (PocketTask, ReasoningGymTask, Gsm8kTask, SvampTask, MultiarithTask, Math500Task, JsonlTask)
+}
 
 
 def make_task(name: str, **options: Any) -> Task:

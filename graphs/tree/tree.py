@@ -30,8 +30,10 @@ class ReasoningTree:
         depth: steps from the root.
         count: samples that went through the node, equal ones included.
         samples: samples that began below the node: how often the policy was asked there.
+        tokens: tokens of the step that the policy generated; 0 for the root.
         logprob: sum of the step's sampled token log-probabilities, in nats; 0 for the root.
         log_likelihood_ratio: sum of the calibrated verdicts on the step, in nats; 0 while unjudged.
+        of_value: whether the last verdict was of value scope ("can it still end right?") and not of local scope ("is this step right?").
         judged: number of verdicts with a number in them.
         unparsed: number of verdicts that could not be read.
         visit_count: simulations that went through the node.
@@ -51,6 +53,8 @@ class ReasoningTree:
         self.reflections: list[list[Reflection]] = []
         self.written_through: set[int] = set()
         """Nodes from which the policy was asked to write on to an answer."""
+        self.ends: list[int] = []
+        """Where each sample ended, in the order in which they were drawn; equal samples end at one node."""
         self.greedy_child: dict[int, int] = {}
         """What the policy writes below a node at temperature 0, where it was asked."""
         self.failures: dict[int, int] = {}
@@ -68,8 +72,10 @@ class ReasoningTree:
         self._depth = np.zeros(_FIRST_CAPACITY, np.int32)
         self._count = np.zeros(_FIRST_CAPACITY, np.int32)
         self._samples = np.zeros(_FIRST_CAPACITY, np.int32)
+        self._tokens = np.zeros(_FIRST_CAPACITY, np.int32)
         self._logprob = np.zeros(_FIRST_CAPACITY)
         self._llr = np.zeros(_FIRST_CAPACITY)
+        self._of_value = np.zeros(_FIRST_CAPACITY, bool)
         self._judged = np.zeros(_FIRST_CAPACITY, np.int32)
         self._unparsed = np.zeros(_FIRST_CAPACITY, np.int32)
         self._visit_count = np.zeros(_FIRST_CAPACITY, np.int64)
@@ -106,12 +112,20 @@ class ReasoningTree:
         return self._samples[: self._size]
 
     @property
+    def tokens(self) -> NDArray[np.int32]:
+        return self._tokens[: self._size]
+
+    @property
     def logprob(self) -> NDArray[np.float64]:
         return self._logprob[: self._size]
 
     @property
     def log_likelihood_ratio(self) -> NDArray[np.float64]:
         return self._llr[: self._size]
+
+    @property
+    def of_value(self) -> NDArray[np.bool_]:
+        return self._of_value[: self._size]
 
     @property
     def judged(self) -> NDArray[np.int32]:
@@ -181,8 +195,8 @@ class ReasoningTree:
         return bool(self._judged[node] + self._unparsed[node] > 0 and not self.is_right(node))
 
     def leads_somewhere(self, node: int) -> bool:
-        """Whether a step can be continued, or ends the thought with an answer; not one that was cut off, or that just stops."""
-        return bool(self.step(node).answer) if self._final[node] else not self._closed[node]
+        """Whether a step can be continued, was continued, or ends the thought with an answer; not one that was cut off, or just stops."""
+        return bool(self.step(node).answer) if self._final[node] else bool(self.children[node]) or not self._closed[node]
 
     def path_score(self, node: int, *, logprob_weight: float = 0.0) -> float:
         """Returns the sum over the path of log sigma(log-likelihood ratio) + `logprob_weight` x the step's log-probability, in nats.
@@ -218,6 +232,7 @@ class ReasoningTree:
                             if step.sampling.temperature == 0.0 and not event.mistakes:
                                 self.greedy_child.setdefault(node, child)
                             node = child
+                        self.ends.append(node)
                 case Failed():
                     self._check(event.node)
                     self.failures[event.node] = self.failures.get(event.node, 0) + 1
@@ -226,6 +241,7 @@ class ReasoningTree:
                 case Judged():
                     self._check(event.node)
                     self.verdicts[event.node].append(event.verdict)
+                    self._of_value[event.node] = event.verdict.scope == "value"
                     if event.verdict.outcome == "judged":
                         self._judged[event.node] += 1
                         self.is_judged = True
@@ -290,7 +306,9 @@ class ReasoningTree:
         self.reflections.append([])
         if step is not None:
             self.children[parent].append(node)
-            self._logprob[node] = step.content.reveal().logprob
+            content = step.content.reveal()
+            self._tokens[node] = len(content.token_ids) - content.forced
+            self._logprob[node] = content.logprob
             self._final[node] = step.is_final
             self._closed[node] = step.is_final or step.finish_reason == "length"
         self._size += 1

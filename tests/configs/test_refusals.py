@@ -58,6 +58,12 @@ INCOMPATIBLE: dict[tuple[str, ...], list[str]] = {
     ("critic=none",): ["search.strategy (critique_loop) needs a critic", "critic.kind is none", "choose search=best_of_n or search=greedy"],
     ("critic=none", "search=best_of_n", "search.selection=best"): ["search.selection (best) needs scores", "search.logprob_weight above 0"],
     ("critic=none", "search=best_of_n", "search.selection=weighted_vote"): ["search.selection (weighted_vote) needs scores"],
+    ("critic=none", "search=particles"): ["search.strategy (particles) needs a critic", "set search.logprob_weight above 0"],
+    ("search=dvts", "search.num_samples=6"): [
+        "search.num_samples (6) must be a multiple of search.beam_width (4)",
+        "set search.num_samples to 4 or 8",
+    ],
+    ("search=rebase", "policy.temperature=0"): ["policy.temperature (0) makes search.num_samples (16) equal copies"],
     ("search=best_of_n", "policy.temperature=0"): ["policy.temperature (0) makes search.num_samples (16) equal copies", "search=greedy"],
     ("search=best_of_n", "search.temperature=0"): ["search.temperature (0) makes search.num_samples (16) equal copies"],
     ("policy.temperature=0",): ["policy.temperature (0) makes all search.max_children (8) tries at a step the same"],

@@ -79,7 +79,7 @@ class Judge:
         return Thought(tuple(steps), tuple(per_step), answer, self.codec.special("reflect") in ids, len(ids))
 
     def verdicts(self, problems: Sequence[Problem], nodes: Iterable[Node], form: CriticForm) -> dict[Node, float]:
-        """Returns P(right) of each node's last step as the served critic (agents/critic.py) computes it: its calibration is fitted on this.
+        """Returns P(right) of each node's last step as the served critic computes it: `GenerativeCritic` is calibrated on this.
 
         `token`: normalised over the two verdicts that the next token may be. `working`: the probability of the verdict that was written,
         at least 0.5; without a verdict 0.5, where the served critic has no evidence.

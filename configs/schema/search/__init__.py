@@ -9,20 +9,46 @@ from typing import Annotated
 from pydantic import Field
 
 from configs.schema.search.base import AnswerSelection, ScoreAggregation, SearchGroup
+from configs.schema.search.compute_optimal import ComputeOptimalConfig
 from configs.schema.search.critique_loop import CritiqueLoopConfig
-from configs.schema.search.levels import BeamConfig
-from configs.schema.search.samples import BestOfNConfig, GreedyConfig
+from configs.schema.search.levels import BeamConfig, DvtsConfig, ParticlesConfig, RebaseConfig
+from configs.schema.search.mcts import MctsConfig
+from configs.schema.search.posterior import PosteriorConfig
+from configs.schema.search.revision import SequentialRevisionConfig
+from configs.schema.search.samples import BestOfNConfig, GreedyConfig, SelfConsistencyConfig
 
-SearchConfig = Annotated[GreedyConfig | BestOfNConfig | CritiqueLoopConfig | BeamConfig, Field(discriminator="strategy")]
+SearchConfig = Annotated[
+    GreedyConfig
+    | BestOfNConfig
+    | SelfConsistencyConfig
+    | SequentialRevisionConfig
+    | CritiqueLoopConfig
+    | BeamConfig
+    | DvtsConfig
+    | RebaseConfig
+    | ParticlesConfig
+    | MctsConfig
+    | PosteriorConfig
+    | ComputeOptimalConfig,
+    Field(discriminator="strategy"),
+]
 """Any strategy; `strategy` says which."""
 
 __all__ = [
     "AnswerSelection",
     "BeamConfig",
     "BestOfNConfig",
+    "ComputeOptimalConfig",
     "CritiqueLoopConfig",
+    "DvtsConfig",
     "GreedyConfig",
+    "MctsConfig",
+    "ParticlesConfig",
+    "PosteriorConfig",
+    "RebaseConfig",
     "ScoreAggregation",
     "SearchConfig",
     "SearchGroup",
+    "SelfConsistencyConfig",
+    "SequentialRevisionConfig",
 ]

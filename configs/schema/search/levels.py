@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from configs.schema.search.base import SelectingSteps
+from configs.schema.search.base import ScoreAggregation, SelectingSteps
 
 
 class LevelsConfig(SelectingSteps):
@@ -37,6 +37,59 @@ class BeamConfig(LevelsConfig):
     def _width_divides_samples(self) -> Self:
         check_divides(self.num_samples, self.beam_width)
         return self
+
+
+class DvtsConfig(LevelsConfig):
+    """Diverse verifier tree search: independent greedy searches.
+
+    Source: Beeching, Tunstall and Rush, "Scaling test-time compute with open models" (2024).
+    """
+
+    strategy: Literal["dvts"] = "dvts"
+    """Search in independent subtrees, each of which keeps its best step only."""
+    beam_width: int = Field(4, ge=1)
+    """Independent subtrees; the node of each gets num_samples / beam_width next steps."""
+
+    @model_validator(mode="after")
+    def _width_divides_samples(self) -> Self:
+        check_divides(self.num_samples, self.beam_width)
+        return self
+
+
+class RebaseConfig(LevelsConfig):
+    """REBASE: next steps in proportion to the exponential of the reward.
+
+    Source: Wu et al. (arXiv:2408.00724).
+    """
+
+    strategy: Literal["rebase"] = "rebase"
+    """Share the samples of every level among its open paths by their rewards."""
+    balance_temperature: float = Field(0.2, gt=0)
+    """Temperature (T_b) of the softmax over rewards in [0, 1]: small follows the critic, large spreads evenly. The paper has 0.1 in its
+    text and 0.2 in its released configuration."""
+    allocation: Literal["exact", "paper"] = "exact"
+    """exact: the released code's rounding, which spends the whole budget; paper: each share rounded for itself, which may spend less or
+    more."""
+
+
+class ParticlesConfig(LevelsConfig):
+    """Particle filtering: samples of the policy, multiplied where the critic believes in them.
+
+    Source: Puri et al. (arXiv:2502.01618).
+    """
+
+    strategy: Literal["particles"] = "particles"
+    """Move particles step by step, and resample them by the critic's evidence."""
+    num_samples: int = Field(16, ge=1)
+    """Particles (N); those that have not ended take one step per round each."""
+    ess_threshold: float = Field(0.5, ge=0, le=1)
+    """Share of num_samples below which the effective sample size has the particles resampled; 1: at every step, as in the paper; 0:
+    never."""
+    aggregation: ScoreAggregation = "product"
+    """How the critic's scores of the steps make the score of a path; for selection=best only: a particle's weight follows from the scope
+    of its verdicts."""
+    outcome_weight: float = Field(0.0, ge=0, le=1)
+    """Share of the last step's verdict in the score; for selection=best only."""
 
 
 def check_divides(num_samples: int, beam_width: int) -> None:

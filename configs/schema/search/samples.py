@@ -42,3 +42,29 @@ class BestOfNConfig(Selecting):
     @property
     def temperature_of_samples(self) -> float | None:
         return self.temperature
+
+
+class SelfConsistencyConfig(SearchGroup):
+    """A majority vote that stops sampling when it is decided.
+
+    Source: Let's sample step by step (arXiv:2305.11860), the Beta criterion.
+    """
+
+    strategy: Literal["self_consistency"] = "self_consistency"
+    """Samples in batches until the leading answer is likely to stay ahead."""
+    num_samples: int = Field(16, ge=1)
+    """Samples per question where the vote stays open."""
+    batch_size: int = Field(4, ge=1)
+    """Samples between two looks at the vote; 1 is the paper's form, more are faster."""
+    confidence: float = Field(0.95, ge=0.5, lt=1)
+    """Probability that the leading answer stays ahead of the second, from which on nothing more is sampled."""
+    temperature: float | None = Field(None, ge=0, le=10)
+    """Sampling temperature; null: policy.temperature."""
+
+    @property
+    def samples_per_prompt(self) -> tuple[str, int]:
+        return "num_samples", self.num_samples
+
+    @property
+    def temperature_of_samples(self) -> float | None:
+        return self.temperature

@@ -33,6 +33,9 @@ def pocket_question(family: str) -> Question:
 GYM = ("countdown", "chain_sum", "spell_backward", "knights_knaves", "puzzle24")
 CASES: dict[str, tuple[str, list[Question]]] = {
     "gsm8k": ("gsm8k", [Question(text="q", gold="18", task="gsm8k"), Question(text="q", gold="0.5", task="gsm8k")]),
+    "svamp": ("svamp", [Question(text="q", gold="145", task="svamp")]),
+    "multiarith": ("multiarith", [Question(text="q", gold="39", task="multiarith")]),
+    "math500": ("math500", [Question(text="q", gold="\\left( 3, \\frac{\\pi}{2} \\right)", task="math500")]),
     "jsonl": ("jsonl", [Question(text="q", gold=gold) for gold in ("\\frac{\\pi}{2}", "\\text{east}", "1 \\pm \\sqrt{19}", "52_8")]),
     "pocket": ("pocket", [pocket_question(family) for family in FAMILIES]),
     "user": ("user", [Question(text="What is it?", gold="42")]),
@@ -86,7 +89,7 @@ async def test_no_text_makes_a_check_raise(task: str, answer: str) -> None:
 
 
 def test_an_unknown_task_has_no_checker() -> None:
-    with pytest.raises(ValueError, match="gsm8k, jsonl, pocket, user, reasoning_gym"):
+    with pytest.raises(ValueError, match="gsm8k, svamp, multiarith, math500, jsonl, pocket, user, reasoning_gym"):
         checker_for("nonsense")
 
 

@@ -190,6 +190,7 @@ def test_the_score_of_a_step_leaves_out_what_was_forced() -> None:
 
 MAY_REVEAL = {
     "agents/nouns/hidden.py": "compares two values",
+    "agents/critics/": "judge what a step says",
     "agents/prompts/prompt_family.py": "prompts hold the thought so far",
     "agents/summarizer.py": "reads the thought to sum it up",
     "graphs/nodes.py": "cuts and judges steps, hands them to the roles",
@@ -198,6 +199,7 @@ MAY_REVEAL = {
     "graphs/thought/statistics.py": "counts words",
     "graphs/ask.py": "the audit view, asked for with --show-thought",
     "graphs/traces/codec.py": "the AuditCodec",
+    "graphs/coverage.py": "checks derivations",
     "graphs/export.py": "the option --reveal",
     "graphs/traces/export.py": "an export that was asked to reveal",
     "graphs/tree/draw.py": "draws the tree, hidden again; the audit view",

@@ -8,7 +8,21 @@ import pytest
 
 from agents.nouns import Budget
 from graphs.selection import Selector
-from graphs.strategies import Beam, BestOfN, CritiqueLoop, Greedy, Strategy
+from graphs.strategies import (
+    Beam,
+    BestOfN,
+    ComputeOptimal,
+    CritiqueLoop,
+    Dvts,
+    Greedy,
+    Mcts,
+    Particles,
+    Posterior,
+    Rebase,
+    SelfConsistency,
+    SequentialRevision,
+    Strategy,
+)
 from graphs.tree import ReasoningTree
 from tests.graphs.strategies.trees import QUESTION
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
@@ -18,12 +32,30 @@ VOTE = Selector("weighted_vote")
 STRATEGIES: dict[str, Strategy] = {
     "greedy": Greedy(),
     "best_of_n": BestOfN(16, VOTE),
+    "self_consistency": SelfConsistency(num_samples=16),
+    "sequential_revision": SequentialRevision(num_samples=16, num_chains=4, selector=VOTE),
     "critique_loop": CritiqueLoop(num_children=2, beam_width=2),
     "beam": Beam(num_samples=16, beam_width=4, selector=VOTE),
     "lookahead": Beam(num_samples=8, beam_width=2, lookahead=2, selector=VOTE),
+    "dvts": Dvts(num_samples=16, beam_width=4, selector=VOTE),
+    "rebase": Rebase(num_samples=16, selector=VOTE),
+    "rebase_as_in_the_paper": Rebase(num_samples=16, allocation="paper", selector=VOTE),
+    "particles": Particles(num_samples=16, selector=VOTE),
+    "particles_resampled_at_every_step": Particles(num_samples=16, ess_threshold=1.0, selector=VOTE),
+    "mcts": Mcts(num_simulations=24, selector=VOTE),
+    "mcts_with_parallel_leaves": Mcts(num_simulations=24, parallel_leaves=4, prior="logprob", choose_by="visits", selector=VOTE),
+    "compute_optimal": ComputeOptimal(
+        medium=Posterior(num_samples=16), hard=Beam(num_samples=16, beam_width=4, selector=VOTE), selector=VOTE
+    ),
+    "posterior": Posterior(num_samples=24),
+    "posterior_step_by_step": Posterior(num_samples=48, step_cost=1.0, batch_size=2, confidence=1.0),
+    "mcts_with_rollouts": Mcts(num_simulations=12, value="rollout", noise_weight=0.25, selector=VOTE),
 }
 
 every_strategy = pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES.keys())
+every_strategy_with_a_critic = pytest.mark.parametrize(
+    "strategy", [strategy for name, strategy in STRATEGIES.items() if name != "self_consistency"]
+)
 seeds = pytest.mark.parametrize("seed", range(5))
 
 
@@ -65,7 +97,7 @@ def test_calls_and_nodes_are_capped_as_well(strategy: Strategy, seed: int, budge
     assert search.leaf is None or search.answer
 
 
-@every_strategy
+@every_strategy_with_a_critic
 def test_a_perfect_critic_never_does_harm(strategy: Strategy) -> None:
     """With verdicts that are always right, no search is worse than greedy decoding of the same questions."""
     worlds = [World(seed, flip_rate=0.0) for seed in range(60)]

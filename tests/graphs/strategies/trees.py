@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 
-from agents.nouns import Author, Content, Hidden, Question, Reflection, Sampling, Step, Verdict
+from agents.nouns import Author, Content, Hidden, Question, Reflection, Sampling, Step, Verdict, VerdictScope
 from graphs.tree import Event, Expanded, Judged, ReasoningTree, Reflected
 
 QUESTION = Question(text="what?")
@@ -31,9 +31,9 @@ def expanded(parent: int, *steps: Step) -> Expanded:
     return Expanded(parent, tuple((s,) for s in steps))
 
 
-def judged(node: int, evidence: float) -> Judged:
+def judged(node: int, evidence: float, *, scope: VerdictScope = "local") -> Judged:
     """Returns a verdict with this log-likelihood ratio."""
-    return Judged(node, Verdict(score=0.5, source="token_critic", log_likelihood_ratio=evidence))
+    return Judged(node, Verdict(score=0.5, source="token_critic", scope=scope, log_likelihood_ratio=evidence))
 
 
 def reflected(node: int, action: str, target: int | None = None) -> Reflected:

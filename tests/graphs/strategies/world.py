@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.nouns import Budget, Meter, Step, Usage
+from agents.nouns import Budget, Meter, Step, Usage, VerdictScope
 from graphs.strategies import Strategy
 from graphs.tree import Backup, Event, Expanded, Expansion, Judged, ReasoningTree
 from tests.graphs.strategies.trees import judged, step, tree_of
@@ -33,16 +33,21 @@ class World:
     """Steps before the answer."""
     ability: float = 1.0
     """Log-odds that the policy gives the right continuation over each of the wrong ones, before noise."""
+    spread: float = 1.0
+    """Standard deviation of the noise on the log-odds: the wider, the more often the policy prefers something wrong."""
     continuations: int = 4
     """Different steps that the policy can write after a prefix, the right one included."""
     flip_rate: float = 0.15
     """Probability that a verdict is wrong."""
     wrong_answers: int = 5
+    tokens_per_verdict: int = 1
+    scope: VerdictScope = "local"
+    """Whether verdicts are about the step alone, or about the whole path to it."""
 
     def distribution(self, prefix: str) -> list[float]:
         """Returns the probabilities of the continuations of `prefix`; the right one is the first."""
         rng = random.Random(f"{self.seed}/policy/{prefix}")
-        logits = [rng.gauss(self.ability if index == 0 else 0.0, 1.0) for index in range(self.continuations)]
+        logits = [rng.gauss(self.ability if index == 0 else 0.0, self.spread) for index in range(self.continuations)]
         total = sum(math.exp(logit) for logit in logits)
         return [math.exp(logit) / total for logit in logits]
 
@@ -64,8 +69,8 @@ class World:
         return all(text.endswith("0") for text in path)
 
     def evidence(self, path: Sequence[str], answer: str | None) -> float:
-        """Returns the log-likelihood ratio of the verdict on the last step of `path`, in nats (local scope)."""
-        right = answer is not None or path[-1].endswith("0")  # an answer says what the steps came to
+        """Returns the log-likelihood ratio of the verdict on the last step of `path`, in nats."""
+        right = self.is_alive(path) if self.scope == "value" else answer is not None or path[-1].endswith("0")  # it says what they came to
         if self.flip_rate == 0:
             return 10.0 if right else -10.0
         flipped = random.Random(f"{self.seed}/critic/{'/'.join(path)}/{answer}").random() < self.flip_rate
@@ -129,7 +134,10 @@ def simulate(strategy: Strategy, world: World, *, budget: Budget | None = None, 
                 happened(Expanded(expansion.node, chains, expansion.horizon, expansion.mistakes))
         new_nodes = range(size, len(tree))
         meter.nodes += len(new_nodes)
-        happened(*_judge(world, tree, strategy.to_judge(tree, new_nodes), meter))
+        asked: set[int] = set()
+        while wanted_verdicts := [node for node in strategy.to_judge(tree, new_nodes) if node not in asked and not tree.verdicts[node]]:
+            asked.update(wanted_verdicts)
+            happened(*_judge(world, tree, wanted_verdicts, meter))
         happened(*strategy.to_back_up(tree, new_nodes))
     else:
         raise AssertionError(f"{strategy} came to no end in {max_rounds} rounds")
@@ -166,10 +174,10 @@ def _judge(world: World, tree: ReasoningTree, nodes: Sequence[int], meter: Meter
     verdicts = []
     for node in nodes:
         assert not tree.verdicts[node], f"node {node} is judged twice"
-        granted = meter.reserve(1, 1)
+        granted = meter.reserve(1, world.tokens_per_verdict)
         if granted.n and tree.step(node).finish_reason == "stop":
             path = _texts(tree, node) or _texts(tree, int(tree.parent[node]))
-            verdicts.append(judged(node, world.evidence(path, tree.step(node).answer) if path else 0.0))
+            verdicts.append(judged(node, world.evidence(path, tree.step(node).answer) if path else 0.0, scope=world.scope))
         if granted.n:
-            meter.settle(granted, "critic", Usage(generated_tokens=1, calls=1))
+            meter.settle(granted, "critic", Usage(generated_tokens=granted.max_tokens, calls=1))
     return verdicts

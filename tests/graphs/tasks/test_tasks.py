@@ -15,8 +15,8 @@ import pytest
 from agents.answers import checker_for
 from agents.families import FAMILIES, recognise_question
 from agents.nouns import BadDataError, split_of
-from configs.schema.task import Gsm8kTaskConfig, JsonlTaskConfig, PocketTaskConfig, ReasoningGymTaskConfig
-from graphs.tasks import TASKS, TaskData, base, load_task, make_task, split_of_text
+from configs.options import groups
+from graphs.tasks import TASKS, TaskData, assert_trainable, base, load_task, make_task, split_of_question, split_of_text
 from graphs.tasks.base import Task
 
 GYM = {"datasets": ("leg_counting", "chain_sum", "spell_backward"), "size": 30}
@@ -44,13 +44,22 @@ def gsm8k_row(number: int) -> dict[str, str]:
     return {"question": f"What is {number} times 1,000?", "answer": f"It is <<{number}*1000={number}000>>.\n#### {number},000"}
 
 
-@pytest.fixture(params=["jsonl", "gsm8k", "pocket", "reasoning_gym"])
+PUBLISHED: dict[str, Callable[[int], dict[str, Any]]] = {
+    "gsm8k": gsm8k_row,
+    "svamp": lambda n: {"Body": f"There are {n} oranges. ", "Question": "How many?", "Answer": float(n), "Type": "Subtraction"},
+    "multiarith": lambda n: {"input": f"What is {n} + 2?", "target": n + 2},
+    "math500": lambda n: {"problem": f"What is $\\frac{{{n}}}{{7}}$?", "answer": f"\\frac{{{n}}}{{7}}", "subject": "Algebra", "level": 1},
+}
+"""Rows of the published sets, made up."""
+
+
+@pytest.fixture(params=["jsonl", "pocket", "reasoning_gym", *PUBLISHED])
 def load(request: pytest.FixtureRequest, write: Write) -> Callable[..., TaskData]:
     """Returns a loader of each task, small."""
     name = request.param
     options: dict[str, dict[str, Any]] = {
         "jsonl": {"path": write(*(row(number) for number in range(200))), "split": "train"},
-        "gsm8k": {"path": write(*(gsm8k_row(number) for number in range(1, 201))), "split": "train"},
+        **{task: {"path": write(*(make_row(number) for number in range(1, 201)), name=task)} for task, make_row in PUBLISHED.items()},
         "pocket": {"size": 30, "split": "validation"},
         "reasoning_gym": {**GYM, "split": "validation"},
     }
@@ -149,7 +158,7 @@ def test_fields_have_the_names_that_are_asked_for(write: Write) -> None:
     assert (question.text, question.gold) == ("There are 2 oranges. How many?", "2")
 
 
-@pytest.mark.parametrize("name", ["jsonl", "gsm8k"])
+@pytest.mark.parametrize("name", ["jsonl", *PUBLISHED])
 def test_a_file_without_a_question_is_refused(write: Write, tmp_path: Path, name: str) -> None:
     with pytest.raises(BadDataError, match=r"task\.path .*nothing\.jsonl\) does not exist"):
         load_task(name, path=str(tmp_path / "nothing.jsonl"))
@@ -186,20 +195,62 @@ def test_gsm8k_splits_are_disjoint_and_the_test_file_is_never_training_data(writ
             make_task("gsm8k", path="GSM8K_test.jsonl", split=split)
 
 
-def test_gsm8k_comes_from_the_hub_without_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "split"), [("svamp", "train"), ("multiarith", "validation"), ("math500", "train")])
+def test_what_is_for_measuring_only_is_no_training_data(write: Write, name: str, split: str) -> None:
+    with pytest.raises(ValueError, match=rf"task\.split \({split}\).*for measuring only; set task\.split=test.*task=gsm8k"):
+        make_task(name, split=split)
+    (question,) = load_task(name, path=write(PUBLISHED[name](3), name="train.jsonl")).questions
+    assert question.metadata["split"] == split_of_question(question) == "test"
+    with pytest.raises(ValueError, match="must not be trained on"):
+        assert_trainable([question])
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "text", "gold"),
+    [
+        ("svamp", {"Body": "2 pens. ", "Question": "How many?", "Answer": 2.0}, "2 pens. How many?", "2"),
+        ("multiarith", {"input": "What is 1 + 2?", "target": 3}, "What is 1 + 2?", "3"),
+        ("multiarith", {"question": " What is 1 + 2? ", "final_ans": "3"}, "What is 1 + 2?", "3"),
+        ("math500", {"problem": "What is $x$?", "answer": "\\pi"}, "What is $x$?", "\\pi"),
+    ],
+)
+def test_a_published_row_is_read_and_one_without_a_field_is_a_problem(
+    write: Write, name: str, row: dict[str, Any], text: str, gold: str
+) -> None:
+    incomplete = [{field: value for field, value in row.items() if field != missing} for missing in row]
+    data = load_task(name, path=write(row, *incomplete))
+    assert [(question.text, question.gold) for question in data.questions] == [(text, gold)]
+    assert len(data.problems) == len(row)
+
+
+def test_the_family_of_a_math500_question_is_its_subject_and_of_a_svamp_question_its_type(write: Write) -> None:
+    families = [load_task(name, path=write(PUBLISHED[name](3))).questions[0].metadata["family"] for name in ("math500", "svamp")]
+    assert families == ["Algebra", "Subtraction"]
+
+
+@pytest.mark.parametrize(
+    ("name", "asked_for"),
+    [
+        ("gsm8k", ("openai/gsm8k", "main", "test")),
+        ("svamp", ("ChilleD/SVAMP", "train+test")),
+        ("multiarith", ("ChilleD/MultiArith", "train+test")),
+        ("math500", ("HuggingFaceH4/MATH-500", "test")),
+    ],
+)
+def test_a_published_set_comes_from_the_hub_without_a_path(monkeypatch: pytest.MonkeyPatch, name: str, asked_for: tuple[str, ...]) -> None:
     asked = []
 
-    def load_dataset(*names: str, split: str) -> list[dict[str, str]]:
+    def load_dataset(*names: str, split: str) -> list[dict[str, Any]]:
         asked.append((*names, split))
-        return [gsm8k_row(1), {"question": "q", "answer": "no mark"}]
+        return [PUBLISHED[name](1), {"question": "q", "answer": "no mark"}]
 
     monkeypatch.setattr("datasets.load_dataset", load_dataset)
-    data = load_task("gsm8k")
-    assert asked == [("openai/gsm8k", "main", "test")]
-    assert (data.questions[0].gold, data.problems[0].line) == ("1000", 2)
+    data = load_task(name)
+    assert asked == [asked_for]
+    assert (len(data.questions), data.problems[0].line) == (1, 2)
 
 
-def test_gsm8k_without_a_hub_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_hub_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def load_dataset(*names: str, split: str) -> None:
         raise ConnectionError("no route")
 
@@ -257,7 +308,7 @@ def test_gym_wording_is_kept_and_parameters_reach_the_generator() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "error", "message"),
     [
-        ("nonsense", {}, BadDataError, "choose one of pocket, reasoning_gym, gsm8k, jsonl"),
+        ("nonsense", {}, BadDataError, "choose one of pocket, reasoning_gym, gsm8k, svamp, multiarith, math500, jsonl"),
         ("user", {}, BadDataError, r"graphs\.ask"),
         ("jsonl", {}, ValueError, r"needs task\.path"),
         ("pocket", {"siez": 5}, ValueError, "has no option siez; it has split, size"),
@@ -286,9 +337,9 @@ def test_what_cannot_be_loaded_says_why_and_what_could(name: str, options: dict[
     ("file", "options", "count"),
     [
         ("gsm8k_test.jsonl", {"name": "gsm8k", "split": "test"}, 1319),
-        ("svamp.jsonl", {"name": "jsonl", "question_field": "Body,Question", "answer_field": "Answer"}, 1000),
-        ("mawps_multiarith.jsonl", {"name": "jsonl", "question_field": "input", "answer_field": "target"}, 580),
-        ("math500.jsonl", {"name": "jsonl", "question_field": "problem"}, 500),
+        ("svamp.jsonl", {"name": "svamp"}, 1000),
+        ("mawps_multiarith.jsonl", {"name": "multiarith"}, 580),
+        ("math500.jsonl", {"name": "math500"}, 500),
     ],
 )
 async def test_published_files_load_and_their_golds_check(file: str, options: dict[str, Any], count: int) -> None:
@@ -307,9 +358,9 @@ async def test_published_files_load_and_their_golds_check(file: str, options: di
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_option_of_the_configuration_reaches_its_task(name: str) -> None:
-    groups = {"pocket": PocketTaskConfig, "reasoning_gym": ReasoningGymTaskConfig, "gsm8k": Gsm8kTaskConfig, "jsonl": JsonlTaskConfig}
+    group = next(choice.model for choice in groups()["task"] if choice.value == name)
     options = {field.name for field in fields(type(make_task(name, **({"path": "x"} if name == "jsonl" else {}))))}  # type: ignore[arg-type]
-    assert set(groups[name].model_fields) - {"name"} <= options
+    assert set(group.model_fields) - {"name"} <= options
 
 
 def test_two_wordings_of_one_question_are_in_one_split() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ from tests.graphs.tree.logs import QUESTION, UNPARSED, event_logs, finished, mak
 from tests.graphs.tree.reference import fold
 
 COLUMNS = (
-    *("parent", "depth", "count", "samples", "logprob", "log_likelihood_ratio", "judged", "unparsed"),
+    *("parent", "depth", "count", "samples", "tokens", "logprob", "log_likelihood_ratio", "of_value", "judged", "unparsed"),
     *("visit_count", "value_sum", "final", "closed", "given_up"),
 )
 
@@ -25,6 +27,7 @@ def assert_equal(first: ReasoningTree, second: ReasoningTree) -> None:
         *(second.version, second.finished, second.backtracks, second.terminated),
     )
     assert (first.greedy_child, first.failures, first.is_judged) == (second.greedy_child, second.failures, second.is_judged)
+    assert first.ends == second.ends
     assert (first.steps, first.children) == (second.steps, second.children)
     assert (first.verdicts, first.reflections) == (second.verdicts, second.reflections)
 
@@ -44,6 +47,9 @@ def test_the_fold_equals_a_naive_one(events: list[Event]) -> None:
         assert (tree.count[i], tree.samples[i]) == (node.count, node.samples)
         assert tree.greedy_child.get(i) == (None if node.greedy_child is None else node.greedy_child.number)
         assert tree.logprob[i] == pytest.approx(node.logprob)
+        logprobs = () if node.step is None else node.step.content.reveal().logprobs
+        assert tree.tokens[i] == sum(math.isfinite(logprob) for logprob in logprobs), "those of a forced opening are NaN"
+        assert tree.of_value[i] == (bool(node.verdicts) and node.verdicts[-1].scope == "value")
         assert tree.log_likelihood_ratio[i] == pytest.approx(node.evidence)
         assert (tree.judged[i], tree.unparsed[i]) == (node.judged, len(node.verdicts) - node.judged)
         assert (tree.verdicts[i], tree.reflections[i]) == (node.verdicts, node.reflections)
@@ -53,6 +59,9 @@ def test_the_fold_equals_a_naive_one(events: list[Event]) -> None:
         assert tree.path_score(i) == pytest.approx(node.path_score)
         assert tree.path_score(i, logprob_weight=0.5) == pytest.approx(node.path_score + 0.5 * sum(n.logprob for n in node.path))
         assert list(siblings_wrong(tree, i)) == [child.number for child in node.children if child.is_wrong]
+    chains = [chain for event in events if isinstance(event, Expanded) for chain in event.chains]
+    ends = [tree.step(end).content.reveal().token_ids for end in tree.ends]
+    assert ends == [chain[-1].content.reveal().token_ids for chain in chains]
     assert tree.is_judged == any(node.judged for node in nodes)
     assert tree.leaves() == [node.number for node in nodes if not node.children]
     assert tree.finals() == [node.number for node in nodes if node.step is not None and node.step.answer]

@@ -1,4 +1,4 @@
-"""The critic: what becomes a number and what does not."""
+"""The generative critic: what becomes a number and what does not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 
 from agents.calibration import Calibration, PlattScaling
-from agents.critic import Critic, CriticSettings
+from agents.critics import CriticSettings, GenerativeCritic
 from agents.engines.scripted import Rule, ScriptedEngine
 from agents.nouns import Author, Budget, Content, Hidden, Meter, Question, Sampling, Step, Verdict
 from agents.prompts import PromptFamily, Prompts
@@ -35,7 +35,7 @@ async def judge(
     **settings: object,
 ) -> Verdict | None:
     engine = ScriptedEngine(script=rules, special_tokens=(*SPECIAL, "Yes", "No") if settings["kind"] == "token" else SPECIAL)
-    critic = Critic(
+    critic = GenerativeCritic(
         engine,
         Prompts(PromptFamily(prompts), engine.tokenizer),
         settings_of(CriticSettings, CriticConfig(), **settings),
@@ -96,7 +96,9 @@ async def test_a_bare_verdict_of_wrong_is_asked_for_its_reason() -> None:
 @pytest.mark.parametrize("kind", ["token", "working"])
 async def test_a_prompt_that_fills_the_context_judges_nothing(kind: Literal["token", "working"]) -> None:
     engine = ScriptedEngine(script=[Rule(reply="never")], special_tokens=SPECIAL, context_length=8)
-    critic = Critic(engine, Prompts(PromptFamily("pocket"), engine.tokenizer), settings_of(CriticSettings, CriticConfig(kind=kind)))
+    critic = GenerativeCritic(
+        engine, Prompts(PromptFamily("pocket"), engine.tokenizer), settings_of(CriticSettings, CriticConfig(kind=kind))
+    )
     meter = Meter(Budget())
     assert await critic.judge(QUESTION, [step(engine, "19 + 8 = 27")], meter=meter) is None
     assert meter.spent.total.calls == 0 and engine.rules_left == 1

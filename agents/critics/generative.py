@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agents.calibration import Calibration
+from agents.critics.base import ScopeOf, always_local, make_verdict
 from agents.engines.base import Completion, GenerateRequest, Generator
 from agents.metered import generate_within, score_within
-from agents.nouns import Hidden, Meter, Question, Step, Verdict, VerdictScope, VerdictSource
+from agents.nouns import Meter, Question, Step, Verdict, VerdictSource
 from agents.prompts import Prompts
 
 ROLE = "critic"
@@ -34,10 +35,9 @@ class CriticSettings:
     kind: Literal["token", "working"]
     max_tokens: int
     reason: bool
-    scope: VerdictScope = "local"
 
 
-class Critic:
+class GenerativeCritic:
     """Judges steps with one engine."""
 
     def __init__(
@@ -48,12 +48,14 @@ class Critic:
         *,
         calibration: Calibration | None = None,
         family_of: Callable[[str], str | None] = lambda text: None,
+        scope_of: ScopeOf = always_local,
     ) -> None:
         self.engine = engine
         self.prompts = prompts
         self.settings = settings
         self.calibration = calibration or Calibration()
         self.family_of = family_of
+        self.scope_of = scope_of
         labels = [engine.tokenizer.encode(label) for label in (prompts.family.right, prompts.family.wrong)]
         if settings.kind == "token" and labels[0][:1] == labels[1][:1]:
             raise ValueError(
@@ -79,18 +81,10 @@ class Critic:
         if judged is None:
             return None
         probability, text = judged
-        unparsed = math.isnan(probability)
-        evidence = 0.0 if unparsed else self.calibration.log_likelihood_ratio(probability, self.family_of(question.text))
-        if settings.reason and not text and not unparsed and evidence <= 0:
+        evidence = self.calibration.log_likelihood_ratio(probability, self.family_of(question.text))
+        if settings.reason and not text and evidence <= 0:  # which NaN is not
             text = await self._ask_reason(question, steps, meter)
-        return Verdict(
-            score=probability,
-            source=source,
-            scope=settings.scope,
-            outcome="unparsed" if unparsed else "judged",
-            log_likelihood_ratio=evidence,
-            reason=Hidden(text) if text else None,
-        )
+        return make_verdict(probability, evidence, source=source, scope=self.scope_of(question.text), reason=text)
 
     async def _ask_token(self, question: Question, steps: Sequence[Step], meter: Meter) -> tuple[float, str] | None:
         prompt = self.prompts.role("critic_token", question, steps)

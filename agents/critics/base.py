@@ -1,0 +1,54 @@
+"""What a critic is, and what its implementations share: how a number becomes a verdict, and draws that stay as they are."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
+
+from agents.nouns import Hidden, Meter, Question, Step, Verdict, VerdictScope, VerdictSource
+
+ScopeOf: TypeAlias = Callable[[str], VerdictScope]
+"""Says in which scope the steps of a question, given by its text, are judged."""
+
+
+def always_local(text: str) -> VerdictScope:
+    """Returns "local": of no question is it known that its right steps can lead to a dead end."""
+    return "local"
+
+
+class Critic(Protocol):
+    """Judges steps.
+
+    Laws: a verdict depends on the question and the steps, not on when or how often it is asked for (as far as a model's engine is
+    deterministic), so that asking twice tells nothing new. A NaN is never evidence: its verdict is `unparsed`. Steps may be judged
+    concurrently.
+    """
+
+    async def judge(self, question: Question, steps: Sequence[Step], *, meter: Meter) -> Verdict | None:
+        """Returns the verdict on the last of `steps`, of which there is at least one; None where budget or context leave no room for it."""
+        ...
+
+
+def make_verdict(score: float, evidence: float, *, source: VerdictSource, scope: VerdictScope, reason: str = "") -> Verdict:
+    """Returns a verdict of probability `score` and log-likelihood ratio `evidence`, in nats; an unparsed one where either is NaN."""
+    unparsed = math.isnan(score) or math.isnan(evidence)
+    return Verdict(
+        score=math.nan if unparsed else score,
+        source=source,
+        scope=scope,
+        outcome="unparsed" if unparsed else "judged",
+        log_likelihood_ratio=0.0 if unparsed else evidence,
+        reason=Hidden(reason) if reason else None,
+    )
+
+
+def texts_of(steps: Sequence[Step]) -> list[str]:
+    """Returns what the steps say, in order."""
+    return [step.content.reveal().text for step in steps]
+
+
+def draw(seed: int, purpose: str, question: Question, steps: Sequence[Step]) -> float:
+    """Returns a number in [0, 1), uniform over its arguments and a function of them: of the steps, what they say."""
+    return random.Random(f"{seed}/{purpose}/{question.hash}/{texts_of(steps)!r}").random()

@@ -1,0 +1,58 @@
+"""Options of compute-optimal search."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from configs.schema.search.base import AnswerSelection, Selecting
+
+Searcher = Literal["best_of_n", "beam", "dvts", "rebase", "particles", "posterior"]
+"""A strategy that can go on from a probe; its own options are their defaults, but for the number of samples and how answers are chosen."""
+
+
+class ComputeOptimalConfig(Selecting):
+    """A few samples say how hard a question is; that decides who searches, and with how much.
+
+    Source: Snell et al. (arXiv:2408.03314), section 3.2.
+    """
+
+    strategy: Literal["compute_optimal"] = "compute_optimal"
+    """Answer easy questions by a small vote, and search where the samples do not agree."""
+    probe_samples: int = Field(4, ge=2)
+    """Whole answers by which difficulty is measured."""
+    estimate: Literal["agreement", "critic"] = "agreement"
+    """agreement: difficulty is the share of the probe outside its most frequent answer; critic: the mean chance that its answers are
+    wrong."""
+    easy_below: float = Field(0.1, ge=0, le=1)
+    """Difficulty below which the vote of the probe is the answer."""
+    hard_from: float = Field(0.7, ge=0, le=1)
+    """Difficulty from which a question is hard."""
+    medium: Searcher = "posterior"
+    """Who searches where a question is neither easy nor hard."""
+    medium_samples: int = Field(16, ge=1)
+    """Its num_samples, those of the probe included."""
+    hard: Searcher = "beam"
+    """Who searches where a question is hard."""
+    hard_samples: int = Field(16, ge=1)
+    """Its num_samples, those of the probe included."""
+    selection: AnswerSelection = "weighted_vote"
+    """How answers are chosen after a search: majority, best or weighted_vote; among those of the probe alone it is the majority."""
+
+    @property
+    def needs_critic(self) -> bool:
+        return self.logprob_weight == 0
+
+    @property
+    def samples_per_prompt(self) -> tuple[str, int]:
+        return "probe_samples", self.probe_samples
+
+    @model_validator(mode="after")
+    def _difficulties_are_in_order(self) -> Self:
+        if self.easy_below > self.hard_from:
+            raise ValueError(
+                f"search.easy_below ({self.easy_below}) must be at most search.hard_from ({self.hard_from}); "
+                "lower the first or raise the second"
+            )
+        return self

@@ -1,0 +1,76 @@
+"""Options of Monte Carlo tree search."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from configs.schema.search.base import SelectingSteps
+
+
+class MctsConfig(SelectingSteps):
+    """Monte Carlo tree search with PUCT, over steps or over the thought factors that they are written under.
+
+    Source: AlphaZero (arXiv:1712.01815); rStar (arXiv:2408.06195) with policy=rstar and search.use_factors=true.
+    """
+
+    strategy: Literal["mcts"] = "mcts"
+    """Walk down by max(Q + U), expand, judge, back up the value; as often as num_simulations says."""
+    num_simulations: int = Field(32, ge=1)
+    """Simulations: visits that the question gets in all."""
+    num_children: int = Field(4, ge=1)
+    """Next steps that a node is asked for when it is expanded without thought factors."""
+    c_puct: float = Field(1.25, ge=0)
+    """Weight of the prior against the value (c_init of AlphaZero)."""
+    c_base: float = Field(19652.0, gt=0)
+    """Visits of a node at which the weight of the prior begins to grow."""
+    prior: Literal["uniform", "logprob"] = "uniform"
+    """uniform: every next step has the same prior; logprob: by the policy's mean log-probability per token."""
+    value: Literal["critic", "rollout"] = "critic"
+    """critic: a simulation is worth what the critic gives the best new step; rollout: what it gives the answer that greedy writing
+    comes to."""
+    parallel_leaves: int = Field(1, ge=1)
+    """Simulations of one round, which end at different nodes."""
+    virtual_loss: int = Field(1, ge=0)
+    """Visits of value 0 that a simulation counts for until its round is over."""
+    noise_alpha: float = Field(0.3, gt=0)
+    """Concentration of the Dirichlet noise on the priors of the first step."""
+    noise_weight: float = Field(0.0, ge=0, le=1)
+    """Share of that noise in the priors, for self-play; 0: none."""
+    use_factors: bool = False
+    """Expand a node under every thought factor of policy.factors that may follow; false: the policy chooses freely, num_children times."""
+    pool_size: int = Field(1, ge=1)
+    """Replicas that write the step of one thought factor; the one with the best score stands for it."""
+    pool_temperatures: tuple[Annotated[float, Field(ge=0, le=10)], ...] = ()
+    """Sampling temperatures of the replicas, in turn; empty: policy.temperature for all."""
+    choose_by: Literal["visits", "vote"] = "vote"
+    """visits: the answer that the most visited path ends with, else the vote; vote: search.selection among all answers."""
+
+    @property
+    def samples_per_prompt(self) -> tuple[str, int]:
+        if not self.use_factors:
+            return "num_children", self.num_children
+        return "pool_size", 1 if self.pool_temperatures else self.pool_size
+
+    @model_validator(mode="after")
+    def _pool_has_something_to_do(self) -> Self:
+        size, temperatures = self.pool_size, self.pool_temperatures
+        if not self.use_factors and (size > 1 or temperatures):
+            given = f"pool_size ({size})" if size > 1 else f"pool_temperatures ({', '.join(map(str, temperatures))})"
+            raise ValueError(
+                f"search.{given} is for the step of one thought factor and search.use_factors is false; "
+                "set search.use_factors to true, or use search.num_children for more next steps"
+            )
+        if len(temperatures) > size:
+            raise ValueError(
+                f"search.pool_temperatures has {len(temperatures)} values and search.pool_size ({size}) replicas take one each; "
+                f"set search.pool_size to {len(temperatures)} or more, or shorten search.pool_temperatures"
+            )
+        greedy = sum(temperatures[replica % len(temperatures)] == 0 for replica in range(size)) if temperatures else 0
+        if greedy > 1:
+            raise ValueError(
+                f"search.pool_temperatures gives {greedy} of search.pool_size ({size}) replicas temperature 0: equal copies; "
+                "give one replica temperature 0 at most"
+            )
+        return self

@@ -1,0 +1,53 @@
+"""Options of posterior search."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from configs.schema.search.base import RESERVE_TOKENS, SearchGroup
+
+
+class PosteriorConfig(SearchGroup):
+    """Infer from noisy verdicts what is alive, sample where it pays, stop when sure.
+
+    The assumptions (right_rate and what follows it) are fitted on validation questions.
+    """
+
+    strategy: Literal["posterior"] = "posterior"
+    """Take verdicts for evidence: sample where belief x chance per token is largest, judge what is in doubt, stop when sure."""
+    num_samples: int = Field(16, ge=1)
+    """Samples in all, of one step or through to the answer."""
+    first_samples: int = Field(4, ge=1)
+    """Samples of the first round, all through to the answer."""
+    batch_size: int = Field(4, ge=1)
+    """Samples of each further round."""
+    confidence: float = Field(0.95, gt=0, le=1)
+    """Belief in the best answer at which the search stops; 1: not before the budget ends."""
+    least_doubt: float = Field(0.02, gt=0, lt=1)
+    """Chance that a step is alive, times that it is wrong if the one before is alive, below which nobody is asked for its verdict."""
+    worth_tokens: float | None = Field(None, gt=0)
+    """Generated tokens that a solved question is worth: the search stops where the next batch costs more than it may gain. null: no end."""
+    step_cost: float = Field(2.0, ge=1)
+    """What a step costs that is asked for alone, in steps of a whole answer; the larger, the more is generated through to the answer."""
+    right_rate: float = Field(0.7, gt=0, lt=1)
+    """Chance that a step is right that was drawn below right ones, before anything is seen of the question."""
+    prior_strength: float = Field(4.0, gt=0)
+    """How many observed steps that chance is worth."""
+    logprob_weight: float = Field(0.5, ge=0)
+    """How much the log-odds that a step is right rise with the log-odds that the policy gave it; 0: its opinion does not count."""
+    evidence_weight: float = Field(1.0, ge=0)
+    """Factor of the critic's log-likelihood ratios; below 1 where its errors are correlated."""
+    wrong_answers: float = Field(10.0, ge=1)
+    """Number of equally likely wrong answers: the more, the more it means when two samples agree."""
+    accident: float = Field(0.05, gt=0, lt=1)
+    """Chance that a path with a wrong step ends at the right answer."""
+    many_answers: bool = False
+    """Whether a question may have several right answers (Countdown's expressions), so that they are no rivals."""
+    reserve_tokens: int = RESERVE_TOKENS
+    """Generated tokens kept back for writing the thought through to an answer, greedily, when the budget ends."""
+
+    @property
+    def samples_per_prompt(self) -> tuple[str, int]:
+        return "first_samples", min(self.first_samples, self.num_samples)

@@ -1,0 +1,126 @@
+"""Posterior search: infer from noisy verdicts what is alive, sample where it pays, and stop when sure.
+
+Other searches take the critic's number for the truth and keep the best few. Here a verdict is evidence (graphs/strategies/belief.py), and
+what to do next follows from the belief:
+
+- *Where to sample.* At the node where belief x chance of getting home per token is largest: home to an answer by a way that is not there
+  yet. A sample takes a step that is there already as often as the policy took it before, and a new one otherwise. So who was asked five
+  times and always failed is not asked a sixth time, and nobody starts anew above a step that all ways go through. Within a batch, each
+  further sample at a node counts for what the ones before it have left.
+- *How far.* Through to the answer, in one request at the engine's full speed, where most of the tokens fall on steps that are still alive:
+  of g steps to go (1 - r^g) / ((1 - r) g) do, r being the rate of right steps. Where fewer than 1 / `step_cost` do, one step, which is
+  judged before the next is paid for.
+- *Whom to judge.* The steps that may be alive and may be not, in batches, until the best answer is believed or no doubt is worth a verdict:
+  what agreement has settled costs none.
+- *When to stop.* When the best answer is believed by `confidence`, or the expected gain of the next batch, in solved questions, times
+  `worth_tokens` is less than its tokens.
+
+The first samples go from the question to the answer, so an easy question costs what a small vote costs. This strategy is ours; the
+questions that it answers are those of metareasoning (Russell and Wefald, "Do the right thing", 1991).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from graphs.strategies.belief import Belief, Believer, Floats, levels
+from graphs.strategies.stepwise import Round, Stepwise
+from graphs.tree import ROOT, Expansion, ReasoningTree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posterior(Stepwise):
+    """See the module."""
+
+    num_samples: int = 16
+    """Samples in all, of either horizon."""
+    first_samples: int = 4
+    """Samples of the first round."""
+    batch_size: int = 4
+    """Samples of each further round."""
+    confidence: float = 0.95
+    """Belief in the best answer at which the search stops."""
+    least_doubt: float = 0.02
+    """Chance that a step is alive, times that it is wrong if its parent is alive, below which its verdict is not worth asking for."""
+    worth_tokens: float | None = None
+    """Generated tokens that a solved question is worth; None: any number."""
+    step_cost: float = 2.0
+    """What a step costs that is asked for alone, in steps of a whole answer: its prompt is read again."""
+    believer: Believer = field(default_factory=Believer)
+    """The assumptions under which verdicts are read."""
+
+    def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
+        drawn = int(tree.samples.sum())
+        left = self.num_samples - drawn
+        if drawn == 0:
+            first = min(self.first_samples, left)
+            return Round([Expansion(ROOT, n=first, horizon="answer")] if not tree.closed[ROOT] else [], [ROOT])
+        belief = self.believer.believe(tree)
+        by_belief = [int(node) for node in np.argsort(-belief.alive, kind="stable")]
+        if left <= 0 or belief.best[1] >= self.confidence:
+            return Round([], by_belief)
+        return Round(self._batch(tree, belief, min(left, self.batch_size)), by_belief)
+
+    def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
+        """Returns the unjudged steps in the greatest doubt; none where the best answer is believed."""
+        belief = self.believer.believe(tree)
+        if belief.best[1] >= self.confidence:
+            return []
+        doubt = belief.alive * (1.0 - belief.right)  # the variance of its being alive, given its parent, times the parent's chance
+        doubt[tree.closed & ~tree.final] = 0.0
+        doubt[tree.judged + tree.unparsed > 0] = 0.0
+        return [int(node) for node in np.flatnonzero(doubt >= max(self.least_doubt, float(doubt.max()) / 2))]
+
+    def choose(self, tree: ReasoningTree) -> int | None:
+        return self.believer.believe(tree).best_leaf
+
+    def _batch(self, tree: ReasoningTree, belief: Belief, size: int) -> Sequence[Expansion]:
+        """Returns the requests of the next round; none where they are not worth their tokens."""
+        to_go = self._steps_to_go(tree)
+        rate = min(max(belief.right_rate, 0.01), 0.99)
+        home = self._home(tree, belief, rate**to_go)
+        tokens = to_go * max(float(tree.tokens[1:].mean()), 1.0)
+        worth = np.where(tree.closed, 0.0, belief.alive * home) / tokens
+        taken: dict[int, int] = {}
+        gain, cost = 0.0, 0.0
+        for _ in range(size):
+            node = int(np.argmax(worth))
+            if worth[node] <= 0.0:
+                break
+            gain += float(worth[node] * tokens[node])
+            cost += float(tokens[node])
+            worth[node] *= 1.0 - home[node]
+            taken[node] = taken.get(node, 0) + 1
+        if self.worth_tokens is not None and (1.0 - belief.best[1]) * gain * self.worth_tokens < cost:
+            return []
+        useful = (1.0 - rate**to_go) / ((1.0 - rate) * to_go)
+        return [
+            Expansion(node, n=n, horizon="answer") if useful[node] * self.step_cost >= 1.0 else self.expansion(tree, node, n)
+            for node, n in taken.items()
+        ]
+
+    def _steps_to_go(self, tree: ReasoningTree) -> Floats:
+        """Expected steps from each node to the answer, [N], at least 1: as if all paths were as long as those that have ended."""
+        finals = np.flatnonzero(tree.final)
+        length = float(np.average(tree.depth[finals], weights=tree.count[finals])) if len(finals) else float(tree.depth.max()) + 1.0
+        to_go: Floats = np.maximum(length - tree.depth, 1.0)
+        return to_go
+
+    def _home(self, tree: ReasoningTree, belief: Belief, fresh: Floats) -> Floats:
+        """Chance that a sample from each node, if that is alive, comes to an answer by a way that is not there yet, [N].
+
+        `fresh` is the chance of a way that begins with a new step, [N].
+        """
+        strength = self.believer.prior_strength
+        home: Floats = fresh.copy()
+        asked, found = np.zeros(len(tree)), np.zeros(len(tree))
+        for nodes in [*reversed(levels(tree)), np.array([ROOT])]:
+            home[nodes] = np.where(tree.closed[nodes], 0.0, (strength * fresh[nodes] + found[nodes]) / (strength + asked[nodes]))
+            parents = np.maximum(tree.parent[nodes], ROOT)
+            np.add.at(asked, parents, tree.count[nodes])
+            np.add.at(found, parents, tree.count[nodes] * home[nodes] * belief.right[nodes])
+        return home

@@ -1,0 +1,1 @@
+"""Benchmarks: what the search costs beside the model, and what it buys. `python -m tests.bench --help` lists them."""

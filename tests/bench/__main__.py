@@ -1,0 +1,68 @@
+"""Runs benchmarks and prints what they measured.
+
+    python -m tests.bench [NAME ...] [--quick] [--questions N] [--repeats N] [--json FILE]
+
+Without a name all of them run. Every figure is measured in this run; a target is printed beside its figure, and missing it is no failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tests.bench.figures import Options, Result, render
+
+SECTIONS = ("engine", "overhead", "questions", "orchestration", "solved", "profile")
+
+
+def run_section(name: str, options: Options) -> Result:
+    """Runs one benchmark: the function `run` of its module."""
+    section: Callable[[Options], Result] = import_module(f"tests.bench.{name}").run
+    return section(options)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    defaults = Options()
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Runs benchmarks and prints what they measured.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(SECTIONS)}; all without a name")
+    parser.add_argument("--quick", action="store_true", help="everything small and without vLLM: a smoke test")
+    parser.add_argument("--questions", type=int, default=defaults.questions, help="questions of engine and solved")
+    parser.add_argument("--repeats", type=int, default=defaults.repeats, help="rounds over what is compared")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    arguments = parser.parse_args(argv)
+    if unknown := [name for name in arguments.names if name not in SECTIONS]:
+        parser.error(f"no benchmark is called {unknown[0]!r}; choose from {', '.join(SECTIONS)}")
+    options = Options(arguments.questions, 1 if arguments.quick else arguments.repeats, arguments.quick)
+    machine: dict[str, Any] = {
+        "cores": len(os.sched_getaffinity(0)),
+        "load_before": os.getloadavg()[0],
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "options": asdict(options),
+    }
+    print(f"{machine['cores']} cores, load {machine['load_before']:.1f} before the start, Python {machine['python']}", flush=True)
+    results = {}
+    for name in arguments.names or SECTIONS:
+        start = time.monotonic()
+        result = run_section(name, options)
+        print(f"\n== {name} ({time.monotonic() - start:.0f} s)")
+        for table in result.tables:
+            print(render(table))
+        for note in result.notes:
+            print(f"  note: {note}")
+        print(end="", flush=True)
+        results[name] = asdict(result)
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps({"machine": machine, "results": results}, indent=2, allow_nan=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""Beliefs against brute force over every way in which steps can be right and wrong."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from agents.nouns import Verdict
+from graphs.strategies.belief import Believer
+from graphs.tree import Event, Expanded, Judged, ReasoningTree
+from tests.graphs.strategies.trees import expanded, step, tree_of
+from tests.graphs.strategies.world import World, simulate
+
+
+def brute_force(believer: Believer, tree: ReasoningTree, right_rate: float) -> tuple[dict[str, float], list[float]]:
+    """Probabilities of answers and of being alive, from the definition: all 2^steps truths times all answers, one by one."""
+    nodes = range(1, len(tree))
+    names = {leaf: believer.canonical(tree.step(leaf).answer or "") for leaf in tree.finals()}
+    answers = list(dict.fromkeys(names.values()))
+    opinions = [math.log(p / (1 - p)) for p in np.exp(np.minimum(tree.logprob, -1e-4))]
+    average = np.average(opinions[1:], weights=tree.count[1:])
+    unseen = max(believer.wrong_answers + 1 - len(answers), 1.0)
+    hypotheses: list[tuple[str | None, float]] = [(answer, 1.0) for answer in answers] + [(None, unseen)]
+    if believer.many_answers:
+        hypotheses = [(None, 1.0)]
+    total = 0.0
+    by_answer = dict.fromkeys(answers, 0.0)
+    alive_mass = [0.0] * len(tree)
+    for answer, prior in hypotheses:
+        for truth in itertools.product((True, False), repeat=len(tree) - 1):
+            right = dict(zip(nodes, truth, strict=True))
+            alive = {0: True}
+            p = prior
+            for node in nodes:
+                parent = int(tree.parent[node])
+                alive[node] = alive[parent] and right[node]
+                odds = math.log(right_rate / (1 - right_rate)) + believer.logprob_weight * (opinions[node] - average)
+                p *= 1 / (1 + math.exp(-odds)) if right[node] else 1 / (1 + math.exp(odds))
+                if alive[node] if tree.of_value[node] else right[node]:
+                    p *= math.exp(believer.evidence_weight * tree.log_likelihood_ratio[node])
+                if tree.final[node]:
+                    if node not in names:
+                        p *= not alive[node]
+                    elif not believer.many_answers and alive[node]:
+                        p *= names[node] == answer
+                    elif not believer.many_answers:
+                        p *= believer.accident if names[node] == answer else (1 - believer.accident) / believer.wrong_answers
+            total += p
+            if answer is not None:
+                by_answer[answer] += p
+            if believer.many_answers:
+                for name in answers:
+                    by_answer[name] += p * any(alive[leaf] for leaf in names if names[leaf] == name)
+            for node in range(len(tree)):
+                alive_mass[node] += p * alive[node]
+    return {answer: mass / total for answer, mass in by_answer.items()}, [mass / total for mass in alive_mass]
+
+
+def verdict(node: int, evidence: float, *, value: bool = False) -> Judged:
+    return Judged(node, Verdict(0.5, "token_critic", "value" if value else "local", log_likelihood_ratio=evidence))
+
+
+def small_tree(*, value: bool) -> list[Event]:
+    """Two chains that agree and one that does not, a shared first step, a step that was cut, and an end without an answer."""
+    first = (step("a", logprob=-0.5), step("b", answer="4"))
+    second = (step("a", logprob=-0.5), step("c", logprob=-2.0), step("d", answer=" 4"))
+    third = (step("e", logprob=-1.5), step("f", answer="5", logprob=-0.2))
+    fourth = (step("g", logprob=-3.0), step("h", cut=True))
+    fifth = (step("i", answer=""),)
+    evidence = [0.7, 1.2, -0.4, 2.0, 0.3, -1.0, -2.0]
+    verdicts = [verdict(node + 1, llr, value=value) for node, llr in enumerate(evidence)]
+    return [Expanded(0, (first, second, third, fourth, fifth, third), "answer"), *verdicts]
+
+
+@pytest.mark.parametrize("value", [False, True])
+@pytest.mark.parametrize("many_answers", [False, True])
+@pytest.mark.parametrize("logprob_weight", [0.0, 0.7])
+def test_the_pass_equals_brute_force(value: bool, many_answers: bool, logprob_weight: float) -> None:
+    tree = tree_of(small_tree(value=value))
+    believer = Believer(logprob_weight=logprob_weight, evidence_weight=0.8, many_answers=many_answers, prior_strength=1e12)
+    belief = believer.believe(tree)
+    answers, alive = brute_force(believer, tree, believer.right_rate)
+    assert belief.right_rate == pytest.approx(believer.right_rate), "a prior that strong does not move"
+    assert belief.alive == pytest.approx(np.array(alive))
+    if many_answers:  # paths to one answer are taken to be independent, which is exact where each has one
+        answers["4"] = 1 - (1 - alive[2]) * (1 - alive[4])
+    assert belief.answers == pytest.approx(answers)
+
+
+def test_agreement_is_evidence_and_verdicts_are() -> None:
+    """Of two paths to one answer and one to another the two win; strong verdicts turn it round."""
+    chains = tuple((step(name), step(f"{name}!", answer=answer)) for name, answer in (("a", "4"), ("b", "4"), ("c", "5")))
+    events: list[Event] = [Expanded(0, chains, "answer")]
+    silent = Believer().believe(tree_of(events))
+    assert silent.best[0] == "4" and silent.answers["4"] > silent.answers["5"]
+    told = Believer().believe(tree_of([*events, verdict(5, 3.0), verdict(6, 3.0), verdict(1, -2.0), verdict(3, -2.0)]))
+    assert told.best[0] == "5" and told.best_leaf == 6
+
+
+def test_a_verdict_on_a_step_says_nothing_of_the_steps_before_it() -> None:
+    """Local scope: a right step below a wrong one does not bring it back to life; of value scope, it would."""
+    events = [expanded(0, step("a")), expanded(1, step("b"))]
+    plain = Believer().believe(tree_of(events)).alive[1]
+    assert Believer(prior_strength=1e12).believe(tree_of([*events, verdict(2, 4.0)])).alive[1] == pytest.approx(plain)
+    assert Believer(prior_strength=1e12).believe(tree_of([*events, verdict(2, 4.0, value=True)])).alive[1] > plain + 0.1
+
+
+def test_the_rate_of_right_steps_is_learned_from_the_tree() -> None:
+    right = tree_of([expanded(0, *(step(str(i)) for i in range(6))), *(verdict(i + 1, 4.0) for i in range(6))])
+    wrong = tree_of([expanded(0, *(step(str(i)) for i in range(6))), *(verdict(i + 1, -4.0) for i in range(6))])
+    believer = Believer(right_rate=0.5)
+    assert believer.believe(right).right_rate > 0.7 and believer.believe(wrong).right_rate < 0.3
+
+
+def test_beliefs_are_calibrated_where_the_assumptions_hold() -> None:
+    """In a world whose verdicts err independently at a known rate: of what is believed, as much is right as is believed."""
+    from graphs.selection import Selector
+    from graphs.strategies import BestOfN
+
+    believer = Believer(right_rate=0.55, wrong_answers=5.0)
+    believed, right = 0.0, 0
+    for seed in range(300):
+        search = simulate(BestOfN(8, Selector("best")), World(seed, depth=3), seed=seed)
+        answer, probability = believer.believe(search.tree).best
+        believed += probability
+        right += answer == "right"
+    assert abs(believed - right) / 300 < 0.07
+
+
+def test_nothing_is_believed_of_nothing() -> None:
+    belief = Believer().believe(tree_of([]))
+    assert belief.best == (None, 0.0) and belief.best_leaf is None and belief.alive == pytest.approx([1.0])

@@ -1,0 +1,119 @@
+"""Posterior search: where it samples, how far, whom it has judged, and when it stops."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from agents.nouns import Budget, Meter
+from graphs.selection import Selector
+from graphs.strategies import Beam, Posterior
+from graphs.strategies.belief import Believer
+from graphs.tree import ROOT, Event, Expanded, Expansion, ReasoningTree
+from tests.graphs.strategies.trees import expanded, judged, step, tree_of
+from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
+
+METER = Meter(Budget())
+RNG = random.Random(0)
+PLAIN = Believer(logprob_weight=0.0)
+
+
+def wanted(search: Posterior, tree: ReasoningTree) -> Sequence[Expansion]:
+    return [expansion for expansion in search.select(tree, METER, RNG) if isinstance(expansion, Expansion)]
+
+
+def chains(*answers: str) -> Expanded:
+    """Two steps and an answer for each; no two share a step."""
+    return Expanded(ROOT, tuple((step(f"{i}a"), step(f"{i}b"), step(f"{i}c", answer=answer)) for i, answer in enumerate(answers)), "answer")
+
+
+def test_the_first_samples_go_through_to_the_answer() -> None:
+    assert wanted(Posterior(first_samples=3), tree_of([])) == [Expansion(ROOT, n=3, horizon="answer")]
+    assert wanted(Posterior(first_samples=3, num_samples=2), tree_of([])) == [Expansion(ROOT, n=2, horizon="answer")]
+
+
+def test_samples_that_agree_are_believed_without_a_verdict() -> None:
+    agreed = tree_of([chains("4", "4", "4", "4")])
+    search = Posterior(confidence=0.9, believer=PLAIN)
+    assert search.to_judge(agreed, range(1, len(agreed))) == [] and wanted(search, agreed) == []
+    split = tree_of([chains("4", "5", "6", "7")])
+    assert search.to_judge(split, range(1, len(split))), "where nobody agrees, the critic is asked"
+
+
+def test_nobody_is_judged_twice_nor_below_a_step_that_is_surely_wrong() -> None:
+    search = Posterior(believer=PLAIN)
+    tree = tree_of([chains("4", "5"), judged(1, -9.0), judged(4, 0.1)])
+    asked = search.to_judge(tree, range(1, 7))
+    assert asked and set(asked) <= {5, 6}
+
+
+def test_a_step_that_the_policy_was_sure_of_is_not_judged() -> None:
+    chain = (step("sure", logprob=-0.0001), step("unsure", logprob=-0.5), step("end", answer="4", logprob=-0.0001))
+    tree = tree_of([Expanded(ROOT, (chain,), "answer")])
+    assert Posterior(believer=Believer(right_rate=0.9)).to_judge(tree, [1, 2, 3]) == [2]
+
+
+def test_goes_on_below_what_is_alive_and_starts_anew_where_nothing_is() -> None:
+    search = Posterior(batch_size=1, believer=PLAIN)
+    events: list[Event] = [Expanded(ROOT, ((step("a"), step("b"), step("c", cut=True)),), "answer")]
+    alive = tree_of([*events, judged(1, 4.0), judged(2, 4.0)])
+    assert [expansion.node for expansion in wanted(search, alive)] == [2]
+    dead = tree_of([*events, judged(1, -4.0), judged(2, 4.0)])
+    assert [expansion.node for expansion in wanted(search, dead)] == [ROOT]
+
+
+def test_who_always_failed_is_left_for_somebody_else() -> None:
+    """Two alive first steps, one of which was asked six times in vain."""
+    events: list[Event] = [expanded(ROOT, step("a"), step("b")), judged(1, 3.0), judged(2, 3.0)]
+    search = Posterior(num_samples=64, batch_size=1, believer=PLAIN)
+    failures = [step(f"wrong {i}") for i in range(6)]
+    tree = tree_of([*events, expanded(1, *failures), *(judged(3 + i, -4.0) for i in range(6))])
+    assert [expansion.node for expansion in wanted(search, tree)] == [2]
+
+
+def test_generates_through_where_steps_are_mostly_right_and_step_by_step_where_not() -> None:
+    long = tuple(step(f"s{i}") for i in range(9))
+    events: list[Event] = [Expanded(ROOT, ((*long, step("end", answer="4")), (step("x"),)), "answer")]
+    search = Posterior(batch_size=1, confidence=0.999, believer=PLAIN)
+    good = tree_of([*events, *(judged(node, 3.0) for node in range(1, 10)), judged(10, -0.1)])
+    bad = tree_of([*events, *(judged(node, -3.0) for node in range(1, 11))])
+    assert {expansion.horizon for expansion in wanted(search, good)} == {"answer"}
+    assert {expansion.horizon for expansion in wanted(search, bad)} == {"step"}
+
+
+def test_a_batch_is_spread_where_several_nodes_are_worth_it() -> None:
+    events: list[Event] = [expanded(ROOT, step("a"), step("b")), judged(1, 2.0), judged(2, 2.0)]
+    asked = wanted(Posterior(batch_size=4, believer=PLAIN), tree_of(events))
+    assert sum(expansion.n for expansion in asked) == 4 and {1, 2} <= {expansion.node for expansion in asked}
+
+
+def test_stops_where_the_next_samples_are_not_worth_their_tokens() -> None:
+    tree = tree_of([chains("4", "5"), judged(1, -3.0), judged(4, -3.0)])
+    assert wanted(Posterior(believer=PLAIN), tree)
+    assert wanted(Posterior(believer=PLAIN, worth_tokens=1e6), tree)
+    assert wanted(Posterior(believer=PLAIN, worth_tokens=1e-3), tree) == []
+
+
+@pytest.mark.parametrize("num_samples", [1, 5, 16])
+def test_never_draws_more_samples_than_it_may(num_samples: int) -> None:
+    for seed in range(20):
+        search = simulate(Posterior(num_samples=num_samples, confidence=1.0), World(seed, ability=0.0), seed=seed)
+        assert search.samples <= num_samples + 1, "one more writes an answer where there is none"
+
+
+def test_less_than_a_beam_costs_is_enough() -> None:
+    """Value verdicts flipped with probability .15, a policy that gets home one time in four; the same worlds for both."""
+    worlds = [World(seed, depth=3, ability=4.0, spread=3.0, wrong_answers=50, scope="value", tokens_per_verdict=5) for seed in range(150)]
+    believer = Believer(wrong_answers=50.0, logprob_weight=0.0)
+    found: dict[str, tuple[float, float]] = {}
+    for name, strategy in {
+        "beam": Beam(num_samples=16, beam_width=4, selector=Selector("weighted_vote")),
+        "posterior": Posterior(num_samples=20, confidence=0.9, believer=believer),
+    }.items():
+        searches = [simulate(strategy, world, seed=world.seed) for world in worlds]
+        right = np.mean([search.answer == RIGHT_ANSWER for search in searches])
+        found[name] = float(right), float(np.mean([search.meter.spent.total.generated_tokens for search in searches]))
+    assert found["posterior"][0] >= found["beam"][0] and found["posterior"][1] < 0.75 * found["beam"][1], found
