@@ -36,7 +36,8 @@ def _group(group: str, width: int) -> Iterator[str]:
         yield from _line(f"{group}=NAME", f"Presets: {', '.join(names)}; {default} by default.", width)
     for labels, members in _by_alternatives(group):
         if len(labels) < len(choices):
-            yield f"  With {' or '.join(f'{group}={label}' for label in labels)}:"
+            heading = f"With {group}={' | '.join(labels)}:"
+            yield from textwrap.wrap(heading, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
         for option in members:
             shown = "REQUIRED" if option.default == MISSING else json.dumps(option.default, ensure_ascii=False)
             yield from _line(f"{option.key}={shown}", f"{option.description} [{option.rule}]", width)

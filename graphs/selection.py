@@ -16,7 +16,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from graphs.tree import ReasoningTree
+import numpy as np
+from numpy.typing import NDArray
+
+from graphs.tree import ROOT, ReasoningTree
 
 Selection = Literal["majority", "best", "weighted_vote"]
 Aggregation = Literal["last", "min", "product", "mean"]
@@ -52,6 +55,24 @@ class Selector:
         path = tree.path(node)
         log_scores = [log_sigmoid(tree.log_likelihood_ratio.item(step)) for step in path] if tree.is_judged else None
         return self.combine(log_scores, float(tree.logprob[path].sum()) if self.logprob_weight else 0.0)
+
+    def scores(self, tree: ReasoningTree) -> NDArray[np.float64]:
+        """Returns `score` of every node at once, [N]; of the root, 0."""
+        scores = self.logprob_weight * tree.along_paths(tree.logprob, np.add) if self.logprob_weight else np.zeros(len(tree))
+        if tree.is_judged:
+            last = -np.logaddexp(0.0, -tree.log_likelihood_ratio)
+            last[ROOT] = 0.0
+            match self.aggregation:
+                case "last":
+                    process = last
+                case "min":
+                    process = tree.along_paths(last, np.minimum)
+                case "product":
+                    process = tree.along_paths(last, np.add)
+                case "mean":
+                    process = tree.along_paths(last, np.add) / np.maximum(tree.depth, 1)
+            scores += (1.0 - self.outcome_weight) * process + self.outcome_weight * last
+        return scores
 
     def combine(self, log_scores: Sequence[float] | None, logprob: float) -> float:
         """Returns the log-score of a path from the log-scores of its steps (None: there is no verdict at all) and its log-probability."""

@@ -13,8 +13,10 @@ with verdicts of local scope the product is the probability that all steps are r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from graphs.strategies.levels import Level, LevelSearch
 from graphs.tree import Expansion, ReasoningTree
@@ -34,16 +36,20 @@ class Beam(LevelSearch):
         """Paths that may be kept."""
         return self.beam_width
 
-    def allocate(self, tree: ReasoningTree, candidates: Sequence[int], budget: int) -> Level:
-        kept = sorted(candidates, key=lambda node: -self.selector.score(tree, self._foreseen(tree, node)))[:budget]
-        open_nodes = [node for node in kept if not tree.final[node]]
-        return Level(dict.fromkeys(open_nodes, self.num_samples // self.beam_width), budget - (len(kept) - len(open_nodes)))
+    def allocate(self, tree: ReasoningTree, candidates: NDArray[np.int64], scores: NDArray[np.float64], budget: int) -> Level:
+        foreseen = [self._foreseen(tree, node) for node in candidates.tolist()] if self.lookahead else candidates
+        kept = candidates[np.argsort(-scores[foreseen], kind="stable")][:budget]
+        open_nodes = kept[~tree.final[kept]]
+        share = self.num_samples // self.beam_width
+        return Level(open_nodes, np.full(len(open_nodes), share), budget - (len(kept) - len(open_nodes)))
 
-    def prepare(self, tree: ReasoningTree, candidates: Sequence[int]) -> list[Expansion]:
-        ends = [self._foreseen(tree, node) for node in candidates] if self.lookahead else []
+    def prepare(self, tree: ReasoningTree, candidates: NDArray[np.int64]) -> list[Expansion]:
+        if not self.lookahead:
+            return []
+        ends = [(node, self._foreseen(tree, node)) for node in candidates.tolist()]
         return [
             Expansion(end, temperature=0.0)
-            for node, end in zip(candidates, ends, strict=False)
+            for node, end in ends
             if tree.depth[end] - tree.depth[node] < self.lookahead and not tree.closed[end] and not self.is_last(tree, end)
         ]
 

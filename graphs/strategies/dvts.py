@@ -13,8 +13,10 @@ candidates of each subtree's last step, finished or not, here every answer that 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from graphs.strategies.levels import Level, LevelSearch
 from graphs.tree import ROOT, ReasoningTree
@@ -27,14 +29,14 @@ class Dvts(LevelSearch):
     beam_width: int
     """Independent subtrees (S); divides `num_samples`."""
 
-    def allocate(self, tree: ReasoningTree, candidates: Sequence[int], budget: int) -> Level:
-        ranked = sorted(candidates, key=lambda node: -self.selector.score(tree, node))
-        if any(tree.parent[node] == ROOT for node in candidates):
+    def allocate(self, tree: ReasoningTree, candidates: NDArray[np.int64], scores: NDArray[np.float64], budget: int) -> Level:
+        ranked = candidates[np.argsort(-scores[candidates], kind="stable")]
+        parents = tree.parent[ranked]
+        if parents[0] == ROOT:
             kept = ranked[: self.beam_width]
             budget = self.num_samples // len(kept)
         else:
-            best: dict[int, int] = {}
-            for node in ranked:
-                best.setdefault(int(tree.parent[node]), node)
-            kept = list(best.values())
-        return Level({node: budget for node in kept if not tree.final[node]}, budget)
+            _, best_of_parent = np.unique(parents, return_index=True)
+            kept = ranked[np.sort(best_of_parent)]
+        open_nodes = kept[~tree.final[kept]]
+        return Level(open_nodes, np.full(len(open_nodes), budget), budget)

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import random
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from graphs.selection import Selector
 from graphs.strategies.stepwise import Round, Stepwise
@@ -24,8 +26,10 @@ from graphs.tree import ROOT, Expansion, ReasoningTree
 class Level(NamedTuple):
     """A level of the population."""
 
-    samples: Mapping[int, int]
-    """How many next steps each node shall have been asked for; best node first."""
+    nodes: NDArray[np.int64]
+    """[K], all of one depth, best first."""
+    samples: NDArray[np.int64]
+    """[K], how many next steps each of them shall have been asked for."""
     budget: int
     """What paths that have not ended may use; its unit is the strategy's."""
 
@@ -45,27 +49,38 @@ class LevelSearch(Stepwise):
         return self.num_samples
 
     @abstractmethod
-    def allocate(self, tree: ReasoningTree, candidates: Sequence[int], budget: int) -> Level:
-        """Returns the next level, from the children of the last one that lead somewhere; an empty one: the search is done."""
+    def allocate(self, tree: ReasoningTree, candidates: NDArray[np.int64], scores: NDArray[np.float64], budget: int) -> Level:
+        """Returns the next level; without nodes: the search is done.
 
-    def prepare(self, tree: ReasoningTree, candidates: Sequence[int]) -> list[Expansion]:
+        Args:
+            tree: the tree.
+            candidates: [K], children of the last level that lead somewhere, in the order in which they were made; at least one.
+            scores: [N], log-scores of all nodes of the tree.
+            budget: what the last level left.
+        """
+
+    def prepare(self, tree: ReasoningTree, candidates: NDArray[np.int64]) -> list[Expansion]:
         """Returns what has to be known before `candidates` can be ranked; by default nothing."""
         return []
 
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
-        level = Level({ROOT: self.num_samples}, self.first_budget)
-        while True:
-            nodes = list(level.samples)
-            missing = {node: n - int(tree.samples[node]) for node, n in level.samples.items() if not tree.closed[node]}
-            if wanted := [self.expansion(tree, node, n) for node, n in missing.items() if n > 0]:
+        scores, leading = self.selector.scores(tree), tree.leading()
+        level = Level(np.array([ROOT]), np.array([self.num_samples]), self.first_budget)
+        for below in [*tree.levels(), np.array([], np.int64)]:
+            nodes: list[int] = level.nodes.tolist()
+            missing = np.where(tree.closed[level.nodes], 0, level.samples - tree.samples[level.nodes])
+            if wanted := [self.expansion(tree, node, n) for node, n in zip(nodes, missing.tolist(), strict=True) if n > 0]:
                 return Round(wanted, nodes)
-            candidates = [child for node in nodes if not self.is_last(tree, node) for child in tree.children[node]]
-            candidates = [child for child in candidates if tree.leads_somewhere(child)]
+            is_parent = np.zeros(len(tree), bool)
+            is_parent[level.nodes] = not self.is_last(tree, nodes[0])
+            candidates = below[is_parent[tree.parent[below]] & leading[below]]
             if wanted := self.prepare(tree, candidates):
-                return Round(wanted, [*candidates, *nodes])
-            level = self.allocate(tree, candidates, level.budget)
-            if not level.samples:
-                return Round([], nodes)
+                return Round(wanted, [*candidates.tolist(), *nodes])
+            if len(candidates):
+                level = self.allocate(tree, candidates, scores, level.budget)
+            if not (len(candidates) and len(level.nodes)):
+                break
+        return Round([], nodes)
 
     def choose(self, tree: ReasoningTree) -> int | None:
         return self.selector.choose(tree, tree.finals())

@@ -19,7 +19,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from graphs.strategies.levels import Level, LevelSearch
 from graphs.tree import ReasoningTree
@@ -39,19 +43,22 @@ class Rebase(LevelSearch):
     """T_b, in units of reward: small follows the critic, large spreads evenly."""
     allocation: Allocation = "exact"
 
-    def allocate(self, tree: ReasoningTree, candidates: Sequence[int], budget: int) -> Level:
-        finished = [node for node in candidates if tree.final[node]]
-        scores = {node: self.selector.score(tree, node) for node in candidates if not tree.final[node]}
-        open_nodes = sorted(scores, key=lambda node: -scores[node])
-        budget = max(0, budget - int(tree.count[finished].sum()))
-        samples = allocate_samples(
-            [math.exp(scores[node]) for node in open_nodes],
-            [int(tree.count[node]) for node in open_nodes],
-            budget,
-            balance_temperature=self.balance_temperature,
-            allocation=self.allocation,
+    def allocate(self, tree: ReasoningTree, candidates: NDArray[np.int64], scores: NDArray[np.float64], budget: int) -> Level:
+        finished = tree.final[candidates]
+        budget = max(0, budget - int(tree.count[candidates[finished]].sum()))
+        open_nodes = candidates[~finished]
+        open_nodes = open_nodes[np.argsort(-scores[open_nodes], kind="stable")]
+        samples = np.array(
+            allocate_samples(
+                np.exp(scores[open_nodes]).tolist(),
+                tree.count[open_nodes].tolist(),
+                budget,
+                balance_temperature=self.balance_temperature,
+                allocation=self.allocation,
+            ),
+            np.int64,
         )
-        return Level({node: n for node, n in zip(open_nodes, samples, strict=True) if n}, budget)
+        return Level(open_nodes[samples > 0], samples[samples > 0], budget)
 
 
 def allocate_samples(
@@ -75,10 +82,10 @@ def allocate_samples(
         return [round(budget * weight / total) for weight in weights]
     samples = [0] * len(weights)
     order = sorted(range(len(weights)), key=lambda index: -rewards[index])
-    for place, index in enumerate(order):
+    left = list(accumulate(weights[index] for index in reversed(order)))[::-1]
+    for index, weight_left in zip(order, left, strict=True):
         if budget == 0:
             break
-        share = weights[index] / sum(weights[later] for later in order[place:])
-        samples[index] = math.ceil(budget * share - _ROUNDING_ERROR)
+        samples[index] = math.ceil(budget * weights[index] / weight_left - _ROUNDING_ERROR)
         budget -= samples[index]
     return samples

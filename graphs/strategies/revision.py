@@ -63,10 +63,13 @@ class SequentialRevision(Strategy):
         """Yields each node at which chains wait for their revision, with their number; the question first."""
         good = [ROOT]
         for node in good:
-            bad = [child for child in tree.children[node] if tree.is_wrong(child) or not tree.leads_somewhere(child)]
-            good += [child for child in tree.children[node] if child not in bad]
-            revisions = int(tree.samples[node]) - (self.num_chains if node == ROOT else 0)
-            waiting = sum(int(tree.count[child]) for child in bad) - revisions
+            failed = 0
+            for child in tree.children[node]:
+                if tree.is_wrong(child) or not tree.leads_somewhere(child):
+                    failed += int(tree.count[child])
+                else:
+                    good.append(child)
+            waiting = failed - int(tree.samples[node]) + (self.num_chains if node == ROOT else 0)
             if waiting > 0:
                 yield node, waiting
 

@@ -7,7 +7,7 @@ applied the same events are equal in every column.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,7 @@ class ReasoningTree:
         visit_count: simulations that went through the node.
         value_sum: sum of their values.
         final: whether the thought ends at the node, with a marked answer or without one.
+        answered: whether it ends there with a marked, non-empty answer.
         closed: whether the node cannot be continued: final, cut off, or failed.
         given_up: whether the reflector backtracked over it.
     """
@@ -81,6 +82,7 @@ class ReasoningTree:
         self._visit_count = np.zeros(_FIRST_CAPACITY, np.int64)
         self._value_sum = np.zeros(_FIRST_CAPACITY)
         self._final = np.zeros(_FIRST_CAPACITY, bool)
+        self._answered = np.zeros(_FIRST_CAPACITY, bool)
         self._closed = np.zeros(_FIRST_CAPACITY, bool)
         self._given_up = np.zeros(_FIRST_CAPACITY, bool)
         self._add(-1, None)
@@ -148,6 +150,10 @@ class ReasoningTree:
         return self._final[: self._size]
 
     @property
+    def answered(self) -> NDArray[np.bool_]:
+        return self._answered[: self._size]
+
+    @property
     def closed(self) -> NDArray[np.bool_]:
         return self._closed[: self._size]
 
@@ -184,7 +190,20 @@ class ReasoningTree:
 
     def finals(self) -> list[int]:
         """Returns the nodes that hold a marked, non-empty answer, in the order in which they were made."""
-        return [int(node) for node in np.flatnonzero(self.final) if self.step(int(node)).answer]
+        nodes: list[int] = np.flatnonzero(self.answered).tolist()
+        return nodes
+
+    def levels(self) -> Iterator[NDArray[np.int64]]:
+        """Yields the nodes of each depth, in the order in which they were made, from the first steps downwards."""
+        for depth in range(1, int(self.depth.max()) + 1):
+            yield np.flatnonzero(self.depth == depth)
+
+    def along_paths(self, values: NDArray[np.float64], combine: np.ufunc) -> NDArray[np.float64]:
+        """Returns, for each node, `combine` (np.add, np.minimum) of `values`, [N], over its path; the root's value starts it."""
+        combined = values.copy()
+        for nodes in self.levels():
+            combined[nodes] = combine(combined[self.parent[nodes]], values[nodes])
+        return combined
 
     def is_right(self, node: int) -> bool:
         """Whether the verdicts on `node` speak for it: judged, and a calibrated likelihood ratio above one. False while unjudged."""
@@ -196,7 +215,12 @@ class ReasoningTree:
 
     def leads_somewhere(self, node: int) -> bool:
         """Whether a step can be continued, was continued, or ends the thought with an answer; not one that was cut off, or just stops."""
-        return bool(self.step(node).answer) if self._final[node] else bool(self.children[node]) or not self._closed[node]
+        return bool(self._answered[node] if self._final[node] else self.children[node] or not self._closed[node])
+
+    def leading(self) -> NDArray[np.bool_]:
+        """Returns `leads_somewhere` of every node, [N]."""
+        has_children = np.bincount(self.parent[1:], minlength=len(self)) > 0
+        return np.where(self.final, self.answered, has_children | ~self.closed)
 
     def path_score(self, node: int, *, logprob_weight: float = 0.0) -> float:
         """Returns the sum over the path of log sigma(log-likelihood ratio) + `logprob_weight` x the step's log-probability, in nats.
@@ -310,6 +334,7 @@ class ReasoningTree:
             self._tokens[node] = len(content.token_ids) - content.forced
             self._logprob[node] = content.logprob
             self._final[node] = step.is_final
+            self._answered[node] = bool(step.answer)
             self._closed[node] = step.is_final or step.finish_reason == "length"
         self._size += 1
         return node

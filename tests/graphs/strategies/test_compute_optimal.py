@@ -71,7 +71,7 @@ def test_easy_questions_cost_a_probe_and_hard_ones_a_search() -> None:
     easy = [simulate(search, World(seed, ability=12.0), seed=seed) for seed in range(20)]
     hard = [simulate(search, World(seed, ability=0.0), seed=seed) for seed in range(20)]
     assert sum(one.samples for one in easy) == 4 * 20 and all(one.answer == RIGHT_ANSWER for one in easy)
-    assert min(one.samples for one in hard) > 4
+    assert sum(one.samples for one in hard) > 4 * 4 * 20
 
 
 def test_the_searchers_are_built_from_their_own_options() -> None:

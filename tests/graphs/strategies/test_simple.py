@@ -6,12 +6,14 @@ import math
 import random
 
 import pytest
+from hypothesis import given
 
 from agents.nouns import Budget, Meter
-from graphs.selection import Selection, Selector
+from graphs.selection import Aggregation, Selection, Selector
 from graphs.strategies import BestOfN, Greedy
-from graphs.tree import ROOT, Expanded, Expansion
+from graphs.tree import ROOT, Expanded, Expansion, ReasoningTree
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
+from tests.graphs.tree.logs import trees
 
 METER = Meter(Budget())
 RNG = random.Random(0)
@@ -74,6 +76,18 @@ def test_scores_are_log_probabilities_of_the_path() -> None:
     for aggregation, value in expected.items():
         assert Selector("best", aggregation).score(tree, 4) == pytest.approx(value)  # type: ignore[arg-type]
     assert Selector("best", "product", 0.5).score(tree, 4) == pytest.approx(sum(parts) + 0.5 * -3)
+
+
+@pytest.mark.parametrize("aggregation", ["last", "min", "product", "mean"])
+@pytest.mark.parametrize(("logprob_weight", "outcome_weight"), [(0.0, 0.0), (0.5, 0.0), (0.0, 0.3), (0.5, 1.0)])
+@given(trees())
+def test_all_scores_at_once_are_the_scores_one_by_one(
+    aggregation: Aggregation, logprob_weight: float, outcome_weight: float, tree: ReasoningTree
+) -> None:
+    selector = Selector("best", aggregation, logprob_weight, outcome_weight)
+    scores = selector.scores(tree)
+    assert scores[ROOT] == 0.0
+    assert scores[1:].tolist() == pytest.approx([selector.score(tree, node) for node in range(1, len(tree))])
 
 
 def test_a_choice_among_nothing_is_nothing() -> None:

@@ -63,6 +63,12 @@ def test_the_fold_equals_a_naive_one(events: list[Event]) -> None:
     ends = [tree.step(end).content.reveal().token_ids for end in tree.ends]
     assert ends == [chain[-1].content.reveal().token_ids for chain in chains]
     assert tree.is_judged == any(node.judged for node in nodes)
+    assert tree.leading().tolist() == [
+        tree.leads_somewhere(i) if i else not tree.closed[0] or bool(tree.children[0]) for i in range(len(tree))
+    ]
+    assert [nodes.tolist() for nodes in tree.levels()] == [
+        [node.number for node in nodes if len(node.path) == depth] for depth in range(1, max(len(node.path) for node in nodes) + 1)
+    ]
     assert tree.leaves() == [node.number for node in nodes if not node.children]
     assert tree.finals() == [node.number for node in nodes if node.step is not None and node.step.answer]
 
