@@ -123,7 +123,8 @@ class Generator(Protocol):
     """Generates from a causal language model.
 
     Laws: `generate` returns exactly n completions or raises; each completion's `token_ids` and `logprobs` have one length, at most
-    max_tokens; usage counts the prompt once and every generated token; cancelling the awaiting task frees the engine of the request.
+    max_tokens; usage counts the prompt once per sample (of which the engine computes what is not `cached`) and every generated token;
+    cancelling the awaiting task frees the engine of the request.
 
     Raises (both calls):
         ContextLengthError: prompt plus max_tokens do not fit; nothing is clipped silently.
@@ -174,6 +175,15 @@ class Publisher(Protocol):
         Raises:
             ValueError: the folder holds no weights, or of another architecture.
         """
+        ...
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """Can be used for something else as if it had just been opened."""
+
+    async def forget(self) -> bool:
+        """Empties the prefix cache, once nothing is in flight, and returns whether it is empty."""
         ...
 
 

@@ -6,8 +6,9 @@ has to be vLLM or speak as it does; `open` asks one token of it and says what is
 `agents.engines.server` does:
 
 - with its default, raw log-probabilities, `info.logprobs_mode` is "raw", and only temperatures 0 and 1 report the truth;
-- without prompt token details the usage has no cached tokens. With n > 1 the server reports the prefix hits of the sample that ended last,
-  which include the prompt that the first sample has just computed: an upper bound.
+- without prompt token details the usage has no cached tokens. With n > 1 the server reports those of the sample that ended last, which
+finds
+  what the first sample has just computed; they are taken for all n, so a request may have one prefix too many: an upper bound.
 
 `publish` needs VLLM_SERVER_DEV_MODE=1 on the server, a folder that the server sees under the same path, and nobody else who sends requests.
 """
@@ -200,7 +201,7 @@ class OpenAIEngine:
         completions = tuple(self._read(choice) for choice in sorted(answer["choices"], key=lambda choice: int(choice["index"])))
         if len(completions) != request.n:
             raise EngineError(f"the server of {self.info.model} sent {len(completions)} completions for n={request.n}")
-        return Generation(completions, _usage(answer), version)
+        return Generation(completions, _usage(answer, request.n), version)
 
     def _read(self, choice: Mapping[str, Any]) -> Completion:
         """Returns one choice of an answer as a completion."""
@@ -297,7 +298,7 @@ def _folder_of(root: str) -> Path | None:
         return None
 
 
-def _usage(answer: Mapping[str, Any]) -> Usage:
+def _usage(answer: Mapping[str, Any], n: int = 1) -> Usage:
     usage = answer["usage"]
     details = usage.get("prompt_tokens_details") or {}
-    return Usage(usage["prompt_tokens"], details.get("cached_tokens") or 0, usage["completion_tokens"], 1)
+    return Usage(n * usage["prompt_tokens"], n * (details.get("cached_tokens") or 0), usage["completion_tokens"], 1)

@@ -151,6 +151,12 @@ class ScriptedEngine:
             self.version += 1
         return self.version
 
+    async def forget(self) -> bool:
+        """Empties the simulated prefix cache."""
+        async with self._gate.exclusive():
+            self._cache.clear()
+        return True
+
     async def close(self) -> None:
         """Shuts the engine."""
         await self._gate.close()
@@ -232,14 +238,16 @@ class ScriptedEngine:
 
     def _count(self, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> Usage:
         """Returns the usage of a request, and remembers its blocks as a prefix cache would."""
-        cached = 0
+        found = 0
         for block in _block_chain(prompt[:-1]):  # the last token is always computed
             if block not in self._cache:
                 break
-            cached += _BLOCK_TOKENS
+            found += _BLOCK_TOKENS
         for completion in completions:
             self._cache.update(_block_chain((*prompt, *completion[:-1])))
-        return Usage(len(prompt), cached, sum(len(completion) for completion in completions), 1)
+        full_blocks = (len(prompt) - 1) // _BLOCK_TOKENS * _BLOCK_TOKENS  # of which the first sample computes what it does not find
+        cached = found + (len(completions) - 1) * full_blocks
+        return Usage(len(completions) * len(prompt), cached, sum(len(completion) for completion in completions), 1)
 
 
 def _block_chain(token_ids: Sequence[int]) -> Iterator[int]:

@@ -197,7 +197,9 @@ class TransformersEngine:
                 self._complete(request, samples[start : start + self._max_num_seqs], stop)
         completions = tuple(sample.completion() for sample in samples)
         generated = sum(len(completion.token_ids) for completion in completions)
-        return Generation(completions, Usage(len(request.prompt), 0, generated, 1), self.version)
+        read = request.n * len(request.prompt)
+        computed = math.ceil(request.n / self._max_num_seqs) * len(request.prompt)  # once per batch, and copied
+        return Generation(completions, Usage(read, read - computed, generated, 1), self.version)
 
     def _complete(self, request: GenerateRequest, samples: Sequence[_Sample], stop: threading.Event) -> None:
         """Samples until every one of `samples` has ended; those that have ended leave the batch."""

@@ -234,6 +234,11 @@ class VLLMEngine:
             self.version += 1
         return self.version
 
+    async def forget(self) -> bool:
+        """Empties the prefix cache; False where vLLM still holds blocks of it."""
+        async with self._gate.exclusive():
+            return bool(await self._llm.reset_prefix_cache())
+
     async def close(self) -> None:
         """Stops vLLM and its child process."""
         llm, self._llm = self._llm, None
@@ -265,15 +270,21 @@ class VLLMEngine:
             output_kind=RequestOutputKind.DELTA,
             stream_interval=request.max_tokens,
         )
-        version, cached = self.version, len(request.prompt)
+        version, found = self.version, len(request.prompt)
         pieces: list[list[Any]] = [[] for _ in range(request.n)]
         async for output in self._send(request.prompt, params):
-            cached = min(cached, output.num_cached_tokens or 0)
+            found = min(found, output.num_cached_tokens or 0)  # one number for several samples: that of the first of them
             for piece in output.outputs:
                 pieces[piece.index].append(piece)
         completions = tuple(self._join(sample, request) for sample in pieces)
         generated = sum(len(completion.token_ids) for completion in completions)
-        return Generation(completions, Usage(len(request.prompt), cached, generated, 1), version)
+        return Generation(completions, self._usage(request, found, generated), version)
+
+    def _usage(self, request: GenerateRequest, found: int, generated: int) -> Usage:
+        """Returns what a request cost whose first sample found `found` tokens in the cache; the others find all full blocks."""
+        block = self._llm.vllm_config.cache_config.block_size
+        cached = found + (request.n - 1) * ((len(request.prompt) - 1) // block * block)
+        return Usage(request.n * len(request.prompt), cached, generated, 1)
 
     def _join(self, pieces: Sequence[Any], request: GenerateRequest) -> Completion:
         """Returns the completion that vLLM sent in pieces."""

@@ -12,8 +12,9 @@ class Usage:
     """Tokens of one or more engine calls. Counts are the engine's own, not re-tokenised text."""
 
     prompt_tokens: int = 0
+    """Tokens of prompts, each as often as samples were drawn from it."""
     cached_prompt_tokens: int = 0
-    """The part of `prompt_tokens` that the engine found in its prefix cache."""
+    """The part of them that the engine did not compute, because it was in its prefix cache or another sample had just computed it."""
     generated_tokens: int = 0
     calls: int = 0
 
