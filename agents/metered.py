@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import Literal, TypeVar
 
@@ -20,36 +20,39 @@ async def generate_within(engine: Generator, request: GenerateRequest, *, meter:
 
     A request that is cut has fewer `max_tokens`, so the completion's finish reason says "length": never mistaken for a finished one.
     """
-
-    async def send(granted: Reservation) -> Generation:
-        return await engine.generate(replace(request, n=granted.n, max_tokens=granted.max_tokens))
-
     room = engine.info.context_length - len(request.prompt)
-    return await _spend(send, request.n, min(request.max_tokens, room), meter, role)
+    granted = _reserve(meter, request.n, min(request.max_tokens, room))
+    if isinstance(granted, str):
+        return granted
+    if (granted.n, granted.max_tokens) != (request.n, request.max_tokens):
+        request = replace(request, n=granted.n, max_tokens=granted.max_tokens)
+    return await _booked(engine.generate(request), granted, meter, role)
 
 
 async def score_within(
     engine: Generator, prompt: Sequence[int], candidates: Sequence[int], *, meter: Meter, role: str
 ) -> NextTokenScores | Refusal:
     """Returns the engine's scores of `candidates` as the next token, where context and budget have room for it, and books it on `role`."""
+    granted = _reserve(meter, 1, min(1, engine.info.context_length - len(prompt)))
+    if isinstance(granted, str):
+        return granted
+    return await _booked(engine.score(prompt, candidates), granted, meter, role)
 
-    async def send(granted: Reservation) -> NextTokenScores:
-        return await engine.score(prompt, candidates)
 
-    return await _spend(send, 1, min(1, engine.info.context_length - len(prompt)), meter, role)
-
-
-async def _spend(send: Callable[[Reservation], Awaitable[T]], n: int, max_tokens: int, meter: Meter, role: str) -> T | Refusal:
-    """Sends a request for `n` samples of at most `max_tokens`, which the caller has cut to what the context holds."""
+def _reserve(meter: Meter, n: int, max_tokens: int) -> Reservation | Refusal:
+    """Takes room for `n` samples of at most `max_tokens`, which the caller has cut to what the context holds."""
     if max_tokens < 1:
         return "context_length"
     reservation = meter.reserve(n, max_tokens)
-    if reservation.n == 0:
-        return "budget"
+    return reservation if reservation.n else "budget"
+
+
+async def _booked(answer: Awaitable[T], granted: Reservation, meter: Meter, role: str) -> T:
+    """Waits for the engine's answer and settles what it cost."""
     usage = Usage()
     try:
-        answer = await send(reservation)
-        usage = answer.usage
+        came = await answer
+        usage = came.usage
     finally:
-        meter.settle(reservation, role, usage)
-    return answer
+        meter.settle(granted, role, usage)
+    return came

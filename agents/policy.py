@@ -119,13 +119,13 @@ class Policy:
     def _chain(self, completion: Completion, start: _Start, factor: str | None, author: Author, sampling: Sampling) -> tuple[Step, ...]:
         """Cuts a completion into steps; empty when the model ended without a word."""
         token_ids = (*start.opening, *start.blank, *completion.token_ids)
-        logprobs = (*(math.nan for _ in start.opening), *start.blank_logprobs, *completion.logprobs)
+        logprobs = (*[math.nan] * len(start.opening), *start.blank_logprobs, *completion.logprobs)
         cuts = cut_steps(token_ids, self.engine.tokenizer, separator=self.prompts.family.separator)
         chain: list[Step] = []
         for index, cut in enumerate(cuts):
             forced = len(start.opening) if index == 0 else 0
             ids = token_ids[cut]
-            text = self.engine.tokenizer.decode(list(ids)).strip()
+            text = (completion.text if ids == completion.token_ids else self.engine.tokenizer.decode(ids)).strip()
             last = index == len(cuts) - 1
             answer = extract_answer(text)
             ended = last and completion.finish_reason == "stop" and completion.stop_reason is None  # the end of the sequence
@@ -147,9 +147,7 @@ class Policy:
 
     def _blank_line(self, generation: Generation) -> Completion | None:
         """Returns the first completion where all are an empty line: some models begin so, and the engine takes it for a step's end."""
-        if all(
-            one.stop_reason is not None and not self.engine.tokenizer.decode(list(one.token_ids)).strip() for one in generation.completions
-        ):
+        if all(one.stop_reason is not None and not one.text.strip() for one in generation.completions):
             return generation.completions[0]
         return None
 

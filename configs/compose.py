@@ -3,7 +3,8 @@
 `compose(["search=best_of_n", "search.num_samples=32"])`. Every mistake ends in one `ConfigError`, before anything is loaded. Hydra
 composes the YAML choices over the schema's defaults, pydantic checks the result in strict mode (no text is taken for a number).
 
-Experiments of your own: `hydra.searchpath=[file:///path/to/configs]`, with files in `experiment/` there.
+Experiments of your own: `hydra.searchpath=[file:///path/to/configs]`, with files in `experiment/` there. `effort=low | medium | high`
+chooses search and budget together. Where two choose the same, a word for a group or an option wins over effort, and effort over experiment.
 """
 
 from __future__ import annotations
@@ -159,6 +160,7 @@ def _missing_files(config: RunConfig) -> Iterator[str]:
     named: list[tuple[str, str | None, str | None]] = [
         ("safety.rules", config.safety.rules, "default"),
         ("critic.calibration", config.critic.calibration, "bundled"),
+        ("search.selector_model", getattr(config.search, "selector_model", None), None),
         ("task.path", getattr(config.task, "path", None), None),
     ]
     for key, value, bundled in named:

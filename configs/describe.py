@@ -9,19 +9,22 @@ from collections.abc import Iterator
 from configs.compose import group_options
 from configs.options import MISSING, Option, groups, options, tag_of
 from configs.schema import RunConfig
-from configs.store import default_choices
+from configs.store import PRESETS, default_choices
 
 _KEY_COLUMN = 38
 _INTRODUCTION = (
     "Options are key=value words. GROUP=NAME chooses a preset or an alternative, GROUP.OPTION=VALUE sets one option; the defaults of the "
-    "schema are shown, and a preset may choose others. Lists are written '[a, b]', null is none. experiment=NAME chooses several at once. "
+    "schema are shown, and a preset may choose others. Lists are written '[a, b]', null is none. experiment=NAME and effort=NAME choose "
+    "several at once: what effort chooses (search and budget) wins over the experiment, and a word for one group or option over both. "
     "A role gets an engine of its own with engine@policy.engine=openai policy.engine.base_url=..., likewise critic, reflector, summarizer."
 )
 
 
 def describe(width: int = 120) -> str:
     """Returns the options of all groups as text of at most `width` characters a line, where the words allow it."""
-    blocks = [textwrap.fill(_INTRODUCTION, width), f"experiment=NAME  with NAME one of: {', '.join(group_options('experiment'))}"]
+    blocks = [textwrap.fill(_INTRODUCTION, width)]
+    presets = (f"{group}=NAME  with NAME one of: {', '.join(group_options(group))}" for group in PRESETS)
+    blocks.append("\n".join(textwrap.fill(line, width, subsequent_indent="  ") for line in presets))
     blocks += ["\n".join(_group(group, width)) for group in groups()]
     return "\n\n".join(blocks)
 
@@ -32,6 +35,9 @@ def _group(group: str, width: int) -> Iterator[str]:
     if tag_of(group):
         for choice in choices:
             yield from _line(f"{group}={choice.value}", choice.description + (" (default)" if choice.value == default else ""), width)
+        alternatives = {choice.value for choice in choices}
+        if presets := [name for name in names if name not in alternatives]:
+            yield from _line(f"{group}=PRESET", f"Presets of these: {', '.join(presets)}.", width)
     elif len(names) > 1:
         yield from _line(f"{group}=NAME", f"Presets: {', '.join(names)}; {default} by default.", width)
     for labels, members in _by_alternatives(group):

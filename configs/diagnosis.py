@@ -19,13 +19,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from configs.messages import closest, unknown_key
 from configs.options import groups, options, tag_of
-from configs.store import ROOT
+from configs.store import PRESETS, ROOT
 
 
 def group_names() -> list[str]:
-    """Returns the groups that Hydra can choose from, experiment included."""
+    """Returns the groups that Hydra can choose from, those of presets for the whole configuration included."""
     names = GlobalHydra.instance().config_loader().list_groups("")
-    return sorted(name for name in names if name in groups() or name == "experiment")
+    return sorted(name for name in names if name in groups() or name in PRESETS)
 
 
 def visible_options(group: str, search_path: Sequence[Path] = ()) -> list[str]:
@@ -34,7 +34,7 @@ def visible_options(group: str, search_path: Sequence[Path] = ()) -> list[str]:
     names = [*names, *(file.stem for folder in search_path for file in (folder / group).glob("*.yaml"))]
     order = [choice.value for choice in groups().get(group, ())]
     visible = [name for name in names if not name.startswith("_")]
-    return sorted(visible, key=lambda name: (order.index(name) if name in order else -1, name))
+    return sorted(visible, key=lambda name: (order.index(name) if name in order else len(order), name))
 
 
 def bad_word(word: str, error: HydraException) -> str:
@@ -54,7 +54,7 @@ def _refused_word(override: Override) -> Iterator[str]:
     key = override.key_or_group
     if override.is_sweep_override():
         yield f"{override.input_line} lists several values; add -m to run each of them, or write a list as '{key}=[...]'"
-    elif key in (*groups(), "experiment") and not isinstance(override.value(), (str, int, float, dict)):
+    elif key in (*groups(), *PRESETS) and not isinstance(override.value(), (str, int, float, dict)):
         yield f"{override.input_line} does not choose one option of {key}; name one, or leave {key} out"
     parent, _, last = key.rpartition(".")
     if last == tag_of(parent):

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from configs.options import MISSING, Option, find, groups, options, tag_of
+from configs.options import MISSING, Option, choices_of, find, groups, options, tag_of
 from configs.schema import POCKET, EngineConfig, RunConfig, TransformersEngineConfig, VllmEngineConfig
 
 _CLOSE = 0.6  # similarity in [0, 1] from which a name is offered as the one that was meant
@@ -125,7 +125,7 @@ def _dotted(location: tuple[int | str, ...], mapping: Mapping[str, Any]) -> str:
             key.append(str(part))
             current = current.get(part)
             path = ".".join(key)
-            skip_tag = tag_of(path) is not None
+            skip_tag = len(choices_of(path)) > 1
         elif isinstance(current, list) and isinstance(part, int):
             key.append(str(part))
             current = current[part]

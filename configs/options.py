@@ -1,7 +1,7 @@
 """The schema as a flat list of options, for `--help`, for error messages and for Hydra's ConfigStore.
 
-A group of `RunConfig` is either one model or a choice between several (`engine`, `search`, `task`, `training`), told apart by a tag:
-a field with one literal value. The tag is no option of its own; it is chosen as `search=best_of_n`.
+A group of `RunConfig` is either one model or a choice (between several, or of one or null: `engine`, `search`, `task`, `training`,
+`comparison`), told apart by a tag: a field with one literal value. The tag is no option of its own; it is chosen as `search=best_of_n`.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def groups() -> Mapping[str, tuple[Choice, ...]]:
     result: dict[str, tuple[Choice, ...]] = {}
     for group, field in RunConfig.model_fields.items():
         models = models_in(field.annotation)
-        if len(models) == 1:
+        if len(models) == 1 and field.get_default(call_default_factory=True) is not None:
             result[group] = (Choice(models[0], None, None, field.description or ""),)
         else:
             result[group] = tuple(_choice(model) for model in models)
@@ -93,11 +93,16 @@ def _choice(model: type[BaseModel]) -> Choice:
     raise TypeError(f"{model.__name__} is one of several alternatives and needs a field with one literal value that names it")
 
 
+def choices_of(place: str) -> tuple[Choice, ...]:
+    """Returns the alternatives of a group ("search") or of a role's engine ("critic.engine"); none where there is no such group."""
+    role, _, rest = place.partition(".")
+    return groups().get("engine" if rest == "engine" and role in groups() else place, ())
+
+
 def tag_of(place: str) -> str | None:
     """Returns the tag of a group ("strategy" for search) or of a role's engine ("kind" for critic.engine); None without alternatives."""
-    role, _, rest = place.partition(".")
-    group = "engine" if rest == "engine" and role in groups() else place
-    return groups()[group][0].tag if group in groups() else None
+    choices = choices_of(place)
+    return choices[0].tag if choices else None
 
 
 @cache

@@ -1,7 +1,8 @@
 """Puts the schema's defaults into Hydra's ConfigStore, so that every option exists and none needs a `+`.
 
-A group with alternatives gets one group option per alternative (`engine=vllm`). A group with presets (`configs/GROUP/*.yaml`) gets
-the node `_schema`, which its presets start from. A group with neither gets the one option `default`.
+A group with alternatives gets one group option per alternative (`engine=vllm`), from which a preset may start by name
+(`configs/search/wide_posterior.yaml`). A group without alternatives, but with presets (`configs/GROUP/*.yaml`), gets the node `_schema`,
+which they start from. A group with neither gets the one option `default`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from configs.options import defaults, groups
 CONFIG_DIR = Path(__file__).parent
 ROOT = "config"
 SCHEMA_NODE = "_schema"
+PRESETS = ("experiment", "effort")
+"""Groups whose options choose several others at once. What effort chooses wins over what the experiment chooses."""
 _HYDRA_IS_ONE_PER_PROCESS = threading.Lock()
 
 

@@ -3,7 +3,8 @@
     screen -> select -> suggest -> critique -> reflect -> (select) -> derive -> answer -> summarize -> check -> record
 
 Children of one question are gathered inside a node; between questions there is no barrier anywhere. The hidden part of a thought lives in
-`Thinking`; what a node returns is what the user may see.
+`Thinking`; what a node returns is what the user may see. `critique` and `reflect` are left out of a round that has nothing for them, since
+a super-step costs as much as a call.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from graphs.thought.long_thought import LongThought
 from graphs.thought.markup import strip_markup, told_steps
 from graphs.thought.statistics import thought_statistics
 from graphs.traces.trace import SafetyRecord, Trace
-from graphs.tree import ROOT, Backup, Expanded, Expansion, Failed, Finished, Judged, ReasoningTree, Reflected
+from graphs.tree import ROOT, Backup, Expanded, Expansion, Failed, Finished, Judged, Reflected
 
 OUT_OF_DOMAIN = (
     "This model was made for other questions: {families}. For example: Use the numbers 3, 7, 11 and 25 to make 57. Ask one of those, or "
@@ -117,31 +118,39 @@ async def suggest(state: State, runtime: Runtime[Context]) -> Go:
             thinking.happened([Failed(expansion.node, proposal.failure)])
     thinking.new_nodes = list(range(size, len(thinking.tree)))
     thinking.meter.nodes += len(thinking.new_nodes)
-    return Command(update={"rounds": state["rounds"] + 1}, goto="critique" if thinking.new_nodes else "select")
+    goto: Phase = "select"
+    if thinking.new_nodes:
+        goto = "critique" if _to_judge(resources, thinking) else _after_judging(resources, thinking)
+    return Command(update={"rounds": state["rounds"] + 1}, goto=goto)
 
 
 async def critique(state: State, runtime: Runtime[Context]) -> Go:
-    """Lets the critic judge the new steps that the strategy wants judged.
-
-    A step that was cut off is not judged: it is not finished. Then the strategy says what the simulations that have ended were worth.
-    """
+    """Lets the critic judge the new steps that the strategy wants judged. A step that was cut off is not judged: it is not finished."""
     resources, thinking = await _find(state, runtime)
-    tree, strategy = thinking.tree, _strategy(resources, thinking)
-    critic = resources.critic
+    critic, tree = resources.critic, thinking.tree
     asked: set[int] = set()
-    while critic is not None:
-        wanted = [node for node in strategy.to_judge(thinking.tree, thinking.new_nodes) if node not in asked and _can_be_judged(tree, node)]
-        if not wanted:
-            break
+    while critic is not None and (wanted := [node for node in _to_judge(resources, thinking) if node not in asked]):
         asked.update(wanted)
         judged = await asyncio.gather(*(critic.judge(thinking.question, tree.path_steps(node), meter=thinking.meter) for node in wanted))
         thinking.happened(Judged(node, verdict) for node, verdict in zip(wanted, judged, strict=True) if verdict is not None)
+    return Command(goto=_after_judging(resources, thinking))
+
+
+def _to_judge(resources: Resources, thinking: Thinking) -> list[int]:
+    """Returns the new nodes that the strategy wants judged, that were not, and that can be."""
+    if resources.critic is None:
+        return []
+    tree = thinking.tree
+    wanted = _strategy(resources, thinking).to_judge(tree, thinking.new_nodes)
+    return [node for node in wanted if not tree.verdicts[node] and tree.step(node).finish_reason == "stop"]
+
+
+def _after_judging(resources: Resources, thinking: Thinking) -> Phase:
+    """Lets the strategy say what the simulations that have ended were worth, and returns where the round goes on."""
+    strategy = _strategy(resources, thinking)
     thinking.happened(strategy.to_back_up(thinking.tree, thinking.new_nodes))
-    return Command(goto="reflect")
-
-
-def _can_be_judged(tree: ReasoningTree, node: int) -> bool:
-    return not tree.verdicts[node] and tree.step(node).finish_reason == "stop"
+    stuck = resources.reflector is not None and strategy.to_reflect(thinking.tree, thinking.new_nodes)
+    return "reflect" if stuck else "select"
 
 
 async def reflect(state: State, runtime: Runtime[Context]) -> Go:

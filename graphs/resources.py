@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from agents.answers import AnswerChecker, CheckResult, canonical, checker_for
@@ -29,9 +30,10 @@ from agents.reflector import Reflector, ReflectorSettings
 from agents.safety import DEFAULT_RULES, SafetyChecker
 from agents.summarizer import Summarizer, SummarizerSettings
 from configs import RunConfig, compose, config_hash
+from configs.schema import PosteriorConfig
 from graphs.state import Context
 from graphs.strategies import Strategy
-from graphs.strategies.build import build_strategy
+from graphs.strategies.build import build_strategy, load_answer_model
 from graphs.thinking import Thinking
 from graphs.traces.trace import Trace
 
@@ -65,7 +67,7 @@ class Resources:
     """Checkers of answers by task, made when a task's first answer comes."""
     config_hash: str = ""
     contents: dict[str, str] = field(default_factory=dict)
-    """Hashes of what the configuration only names: weights by role, safety rules, the critic's calibration."""
+    """Hashes of what the configuration only names: weights by role, safety rules, the critic's calibration, a fitted selector."""
     versions: dict[str, str] = field(default_factory=dict)
     opened: AsyncExitStack = field(default_factory=AsyncExitStack)
     """Closes the engines; empty where somebody else opened them."""
@@ -115,16 +117,18 @@ async def start_resources(config: RunConfig, *, sink: Sink | None = None, run: s
         EngineUnavailableError: an engine cannot be opened.
         ValueError: roles and engines do not fit together.
     """
-    roles = ("policy", *(role for role in ("critic", "reflector", "summarizer") if _speaks(config, role)))
-    wanted = {}
-    for role in roles:
-        engine = config.engine_of(role)  # type: ignore[arg-type]  # the tuple above holds role names only
-        wanted[role] = (engine.kind, engine.options())
-    engines, opened = await start_engines(wanted)
+    engines, opened = await start_engines(engines_wanted(config))
     async with opened:
         resources = await asyncio.to_thread(build_resources, config, engines, sink=sink, run=run)
         resources.opened = opened.pop_all()
     return resources
+
+
+def engines_wanted(config: RunConfig) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Returns the engine of each role that speaks through one, as (kind, options)."""
+    roles = ("policy", *(role for role in ("critic", "reflector", "summarizer") if _speaks(config, role)))
+    engines = {role: config.engine_of(role) for role in roles}  # type: ignore[arg-type]  # the tuple above holds role names only
+    return {role: (engine.kind, engine.options()) for role, engine in engines.items()}
 
 
 def build_resources(config: RunConfig, engines: dict[str, Generator], *, sink: Sink | None = None, run: str = "adhoc") -> Resources:
@@ -153,6 +157,8 @@ def build_resources(config: RunConfig, engines: dict[str, Generator], *, sink: S
         contents["safety.rules"] = hash_text(repr(safety.rules))
     if isinstance(critic, GenerativeCritic):
         contents["critic.calibration"] = hash_text(repr(critic.calibration))
+    if isinstance(config.search, PosteriorConfig) and (model := load_answer_model(config.search)) is not None:
+        contents["search.selector_model"] = hash_text(repr(model))
     return Resources(
         config=config,
         engine=engine,

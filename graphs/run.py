@@ -1,9 +1,11 @@
 """Runs a set of questions through the graph: traces, metrics.json and a report in runs/NAME.
 
     python -m graphs.run [experiment=pocket_loop] [task=gsm8k task.path=test.jsonl] [run=NAME] [-m key=a,b]
+    python -m graphs.run -m experiment=search_comparison
 
 Every finished question is on disk the moment it is finished. `run=NAME` takes up a run that was stopped or killed and asks only what is
-missing; a different configuration under the same name is refused with the difference.
+missing; a different configuration under the same name is refused with the difference. With -m every combination of comma lists is
+a run, and so is every cell of a comparison (graphs/comparison); the engine stays open from one run to the next, with an empty cache.
 """
 
 from __future__ import annotations
@@ -13,24 +15,26 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from agents.engines import loop
 from agents.nouns import EngineError, LongthoughtError, Question
-from configs import RunConfig, compose, config_hash, sweep, to_yaml
+from configs import ConfigError, RunConfig, compose, config_hash, sweep, to_yaml
 from configs.cli import add_override_arguments, parse, split_overrides
-from graphs.reasoner import Answer, Reasoner, think
+from graphs.collecting import patient_collector
+from graphs.comparison import carry_out
+from graphs.reasoner import Answer, think
 from graphs.report import Tally, report
-from graphs.resources import find_resources
-from graphs.state import Context
-from graphs.tasks import load_task
-from graphs.terminal import FAILED, console, guarded, starting
+from graphs.resources import forget, register
+from graphs.session import Session
+from graphs.terminal import FAILED, console, guarded
 from graphs.traces.store import TraceStore
 
 
@@ -75,21 +79,28 @@ async def run_questions(
             if on_answer is not None:
                 on_answer(answer)
 
-    workers = [asyncio.create_task(worker()) for _ in range(min(concurrency, len(questions)))]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for task in workers:
-            task.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+    with patient_collector():
+        workers = [asyncio.create_task(worker()) for _ in range(min(concurrency, len(questions)))]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for task in workers:
+                task.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
     return outcome
 
 
-def run(config: RunConfig) -> tuple[Path, dict[str, Any], Outcome]:
-    """Carries out one run and returns its directory, its metrics and what could not be asked."""
+def run(config: RunConfig, session: Session | None = None) -> tuple[Path, dict[str, Any], Outcome]:
+    """Carries out one run and returns its directory, its metrics and what could not be asked.
+
+    `session`: of the runs before and after it, which keeps the engines open; None: the run opens and closes its own.
+    """
+    if session is None:
+        with Session() as own:
+            return run(config, own)
     name = config.run.name or f"{datetime.now():%Y%m%d-%H%M%S}-{config.task.name}-{config.search.strategy}"
     folder = config.run.output_dir / name
-    data = load_task(config.task.name, **config.task.model_dump(exclude={"name"}))
+    data = session.load(config)
     for problem in data.problems:
         console.print(f"warning: {problem}", style="yellow", markup=False, soft_wrap=True)
     with TraceStore.open(folder, config_hash=config_hash(config), config_yaml=to_yaml(config)) as store:
@@ -98,7 +109,7 @@ def run(config: RunConfig) -> tuple[Path, dict[str, Any], Outcome]:
         missing = [question for question in data.questions if (question.hash, 0) not in finished]
         if finished:
             console.print(f"run {name}: {len(data.questions) - len(missing)} of {len(data.questions)} questions are finished already")
-        seconds, outcome = _ask(config, missing, store, name) if missing else (None, Outcome())
+        seconds, outcome = _ask(config, missing, store, name, session) if missing else (None, Outcome())
         metrics = Tally().add_all(store).metrics(seconds=None if finished else seconds, failed=outcome.failed)
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
     engine = config.engine_of("policy")
@@ -106,22 +117,24 @@ def run(config: RunConfig) -> tuple[Path, dict[str, Any], Outcome]:
     return folder, metrics, outcome
 
 
-def _ask(config: RunConfig, questions: Sequence[Question], store: TraceStore, name: str) -> tuple[float, Outcome]:
-    reasoner = Reasoner(config, sink=store.record, run=name)
-    with starting(config):
-        reasoner.__enter__()
+def _ask(config: RunConfig, questions: Sequence[Question], store: TraceStore, name: str, session: Session) -> tuple[float, Outcome]:
+    resources = session.open(config, sink=store.record, run=name)
+    key = uuid4().hex
+    register(key, resources)
     try:
-        store.hold_to(loop.run(find_resources(Context(resources=reasoner.key))).contents)
+        store.hold_to(resources.contents)
         with _Bar(len(store) + len(questions), store.visible(), shown=config.run.show_progress) as bar:
             start = time.monotonic()
-            work = run_questions(questions, reasoner.key, concurrency=config.run.concurrency, on_answer=bar.advance)
+            work = run_questions(questions, key, concurrency=config.run.concurrency, on_answer=bar.advance)
             outcome = loop.run(work)
             return time.monotonic() - start, outcome
     except KeyboardInterrupt:
-        console.print(f"every finished question is stored; go on with run={name} and the same options", markup=False, soft_wrap=True)
+        again = f"run={name} and the same options" if config.comparison is None else "the same command"
+        console.print(f"every finished question is stored; go on with {again}", markup=False, soft_wrap=True)
         raise
     finally:
-        reasoner.__exit__(None, None, None)
+        forget(key)
+        loop.run(resources.close())
 
 
 class _Bar:
@@ -164,22 +177,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(parser, argv)
     overrides = split_overrides(arguments)
     code = 0
-    for number, combination in enumerate(sweep(overrides) if arguments.multirun else [overrides]):
-        config = compose(combination, require=("task",))
-        if arguments.multirun and config.run.name is not None:
-            config = compose([*combination, f"run={config.run.name}-{number}"], require=("task",))
-        folder, metrics, outcome = run(config)
-        for group, share in metrics["accuracy"].items():
-            low, high = share["interval"]
-            print(f"{group}: {share['right']}/{share['of']} right, {share['value']:.3f} [{low:.3f}, {high:.3f}]")
-        tokens = metrics["generated_tokens_per_question"]
-        print(f"{metrics['questions']} questions, {tokens:.1f} generated tokens each; see {folder}/report.md")
-        if unchecked := sum(metrics["unchecked"].values()):
-            console.print(f"{unchecked} answers could not be checked and are in no accuracy", style="yellow", markup=False)
-        if outcome.failed:
-            console.print(f"{len(outcome.failed)} questions could not be asked; the report names them", style="yellow", markup=False)
-            code = FAILED
+    with Session() as session:
+        for config in _configurations(overrides, multirun=arguments.multirun):
+            code = max(code, _tell(*run(config, session)))
     return code
+
+
+def _configurations(overrides: Sequence[str], *, multirun: bool) -> Iterator[RunConfig]:
+    """Yields what is to be run: one configuration; with -m one for each combination, and for each cell of a comparison."""
+    for number, combination in enumerate(sweep(overrides) if multirun else [list(overrides)]):
+        config = compose(combination, require=("task",))
+        if config.comparison is not None and not multirun:
+            raise ConfigError(f"comparison ({config.comparison.kind}) is many runs and this is one; add -m")
+        if config.comparison is not None:
+            yield from carry_out(config, combination)
+        elif multirun and config.run.name is not None:
+            yield compose([*combination, f"run={config.run.name}-{number}"], require=("task",))
+        else:
+            yield config
+
+
+def _tell(folder: Path, metrics: Mapping[str, Any], outcome: Outcome) -> int:
+    """Prints what a run came to, and returns its exit code."""
+    for group, share in metrics["accuracy"].items():
+        low, high = share["interval"]
+        print(f"{group}: {share['right']}/{share['of']} right, {share['value']:.3f} [{low:.3f}, {high:.3f}]")
+    tokens = metrics["generated_tokens_per_question"]
+    print(f"{metrics['questions']} questions, {tokens:.1f} generated tokens each; see {folder}/report.md")
+    if unchecked := sum(metrics["unchecked"].values()):
+        console.print(f"{unchecked} answers could not be checked and are in no accuracy", style="yellow", markup=False)
+    if outcome.failed:
+        console.print(f"{len(outcome.failed)} questions could not be asked; the report names them", style="yellow", markup=False)
+        return FAILED
+    return 0
 
 
 if __name__ == "__main__":

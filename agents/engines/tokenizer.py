@@ -1,4 +1,8 @@
-"""A Hugging Face tokenizer behind the `Tokenizer` protocol."""
+"""A Hugging Face tokenizer behind the `Tokenizer` protocol.
+
+transformers wraps a compiled tokenizer in Python that costs more than what it wraps, and a search decodes every step. So text and ids go
+to the compiled one directly, wherever the wrapper does what it does for everybody.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +39,7 @@ class HFTokenizer:
                 f"the tokenizer of {self.source!r} has no end-of-sequence token; add eos_token to its tokenizer_config.json"
             )
         self.eos_token_id: int = self._tokenizer.eos_token_id
+        self._compiled = _compiled(self._tokenizer)
         vocabulary = json.dumps(self._tokenizer.get_vocab(), sort_keys=True, ensure_ascii=True)
         self.hash = hash_text(f"{vocabulary} {self._tokenizer.chat_template}")
         """16 hex digits over vocabulary and chat template."""
@@ -46,12 +51,20 @@ class HFTokenizer:
 
     def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
         """Returns the token ids of `text`."""
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
+        ids: list[int]
+        if self._compiled is not None:
+            ids = self._compiled.encode(text, add_special_tokens=add_special_tokens).ids
+        else:
+            ids = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
         return ids
 
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
         """Returns the text of `token_ids`, blanks as they are."""
-        text: str = self._tokenizer.decode(list(token_ids), skip_special_tokens=skip_special_tokens, clean_up_tokenization_spaces=False)
+        text: str
+        if self._compiled is not None:
+            text = self._compiled.decode(token_ids, skip_special_tokens=skip_special_tokens)
+        else:
+            text = self._tokenizer.decode(list(token_ids), skip_special_tokens=skip_special_tokens, clean_up_tokenization_spaces=False)
         return text
 
     def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
@@ -73,6 +86,20 @@ class HFTokenizer:
             roles = [message["role"] for message in messages]
             raise EngineUnavailableError(f"the chat template of {self.source!r} refuses a conversation of {roles}: {error}") from error
         return ids
+
+
+def _compiled(tokenizer: Any) -> Any:
+    """Returns the compiled tokenizer, set as the wrapper would set it; None where the wrapper's class encodes or decodes in its own way."""
+    from transformers import PreTrainedTokenizerFast
+
+    general = ("encode", "_encode_plus", "decode", "_decode")
+    if any(getattr(type(tokenizer), name, None) is not getattr(PreTrainedTokenizerFast, name) for name in general):
+        return None
+    compiled = tokenizer.backend_tokenizer
+    compiled.no_truncation()
+    compiled.no_padding()
+    compiled.encode_special_tokens = tokenizer.split_special_tokens
+    return compiled
 
 
 def eos_token_ids(tokenizer: HFTokenizer, folder: Path | None) -> frozenset[int]:

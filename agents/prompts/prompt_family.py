@@ -71,6 +71,8 @@ class Prompts:
         self.tokenizer = tokenizer
         self.wording = wording
         self._policy_ids = lru_cache(maxsize=4096)(self._make_policy_ids)
+        self._constant_ids = lru_cache(maxsize=64)(self._make_constant_ids)
+        self._suffix_ids = lru_cache(maxsize=64)(self._make_suffix_ids)
 
     def policy(self, question: Question, rules: tuple[tuple[str, str], ...] = ()) -> tuple[int, ...]:
         """Returns the ids before the first step. `rules`: (id, text) of the safety rules that apply to the question."""
@@ -92,7 +94,7 @@ class Prompts:
         for mistake in mistakes:
             ids += self.as_open_step(mistake.step.content.reveal().token_ids)
             ids += self.tokenizer.encode(self.family.render("mistake", step=len(steps) + 1, reason=mistake.reason))
-        opening_ids = tuple(self.tokenizer.encode(opening)) if opening else ()
+        opening_ids = self._constant_ids(opening) if opening else ()
         return (*ids, *opening_ids), opening_ids
 
     def as_open_step(self, token_ids: Sequence[int]) -> tuple[int, ...]:
@@ -102,18 +104,24 @@ class Prompts:
         """
         if token_ids[-1] != self.tokenizer.eos_token_id:
             return tuple(token_ids)
-        return (*token_ids[:-1], *self.tokenizer.encode(self.family.separator))
+        return (*token_ids[:-1], *self._constant_ids(self.family.separator))
 
-    def role(self, template: str, question: Question, steps: Sequence[Step], **variables: Any) -> tuple[int, ...]:
+    def role(self, template: str, question: Question, steps: Sequence[Step]) -> tuple[int, ...]:
         """Returns the prompt of a role that looks at a thought: critic, reflector."""
         if self.family.style == "continuation":
             ids, _ = self.context(question, steps)
             if ids[-1] == self.tokenizer.eos_token_id:
                 ids = ids[:-1]
-            return (*ids, *self.tokenizer.encode(self.family.render(template, **variables)))
+            return ids + self._suffix_ids(template)
         texts = [step.content.reveal().text for step in steps]
-        message = self.family.render(template, question=question.text, steps=texts, **variables)
+        message = self.family.render(template, question=question.text, steps=texts)
         return tuple(self.tokenizer.apply_chat_template([{"role": "user", "content": message}]))
+
+    def _make_constant_ids(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer.encode(text))
+
+    def _make_suffix_ids(self, template: str) -> tuple[int, ...]:
+        return self._make_constant_ids(self.family.render(template))
 
     def _make_policy_ids(self, text: str, rules: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
         as_dicts = [{"id": rule_id, "text": rule} for rule_id, rule in rules]

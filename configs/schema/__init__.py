@@ -2,6 +2,7 @@
 
 from configs.schema.base import OPERATIONAL, Group, Operational, PromptFamily
 from configs.schema.budget import BudgetConfig
+from configs.schema.comparison import ComparedCritic, ComparedFamily, ComparedStrategy, SearchComparisonConfig
 from configs.schema.critic import CriticConfig, CriticKind
 from configs.schema.engine import (
     POCKET,
@@ -64,6 +65,9 @@ __all__ = [
     "BeamConfig",
     "BestOfNConfig",
     "BudgetConfig",
+    "ComparedCritic",
+    "ComparedFamily",
+    "ComparedStrategy",
     "ComputeOptimalConfig",
     "CriticConfig",
     "CriticKind",
@@ -99,6 +103,7 @@ __all__ = [
     "ScoreAggregation",
     "ScriptRule",
     "ScriptedEngineConfig",
+    "SearchComparisonConfig",
     "SearchConfig",
     "SelfConsistencyConfig",
     "SequentialRevisionConfig",

@@ -1,4 +1,4 @@
-"""What a question may cost; `budget=low | medium | high` are the levels of effort."""
+"""What a question may cost: `budget=low | medium | high` sets the caps alone, `effort=low | medium | high` a search with them."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from agents.nouns.factor import QUESTION, legal_factors
 from configs.schema.base import OPERATIONAL, Group
 from configs.schema.budget import BudgetConfig
+from configs.schema.comparison import SearchComparisonConfig
 from configs.schema.critic import CriticConfig
 from configs.schema.engine import EngineConfig, VllmEngineConfig
 from configs.schema.policy import PolicyConfig
@@ -64,6 +65,8 @@ class RunConfig(Group):
     """What a question may cost."""
     training: TrainingConfig | None = None
     """How the policy is trained; null where nothing is trained."""
+    comparison: Annotated[SearchComparisonConfig | None, OPERATIONAL] = None
+    """What a comparison measures, a run for every cell (graphs.run -m); null: nothing is compared."""
     run: RunOptions = RunOptions()
     """How the run is named, carried out and stored."""
 

@@ -6,7 +6,8 @@ are right. What was seen:
 - A verdict, with its calibrated likelihood ratio. Of local scope it speaks of the step alone, whatever came before; of value scope it
   speaks of being alive.
 - The steps themselves: a step below an alive one is right with probability `right_rate`, pooled over the whole tree (and with a Beta prior,
-  so that two samples do not say much); what the policy thinks likely is right more often (`logprob_weight`).
+  so that two samples do not say much); what the policy thinks likely, by what it reports and by what it repeats, is right more often
+  (`logprob_weight`).
 - The answers. An alive path ends at the right answer; a dead one ends anywhere: at the right one by `accident`, else at one of
   `wrong_answers` equally likely others. So agreement is evidence, as in a vote, and as much of it as the verdicts leave.
 
@@ -90,11 +91,23 @@ class Believer:
         """Prior log-odds that each step is right, [N]."""
         clipped = min(max(right_rate, 1e-3), 1.0 - 1e-3)
         weights = tree.count[1:]
-        logprob = np.minimum(tree.logprob, -1e-4)
-        opinion = logprob - np.log(-np.expm1(logprob))
+        opinion = self._opinion(tree)
         average = float(opinion[1:] @ weights / max(weights.sum(), 1))
         log_odds: Floats = np.log(clipped / (1.0 - clipped)) + np.clip(self.logprob_weight * (opinion - average), -10.0, 10.0)
         return log_odds
+
+    def _opinion(self, tree: ReasoningTree) -> Floats:
+        """Log-odds that the policy gives to each step, [N].
+
+        Its probability of the step is the mean of what it reported, worth `prior_strength` samples, and of the share of its samples at this
+        place that were this step, the first sight of it left out. Where the report is the truth, counts add next to nothing.
+        """
+        asked = np.bincount(tree.parent[1:], weights=tree.count[1:], minlength=len(tree))[tree.parent]
+        again = np.maximum(tree.count - 1, 0)
+        probability = (again + self.prior_strength * np.exp(tree.logprob)) / (np.maximum(asked - 1, 0) + self.prior_strength)
+        probability = np.clip(probability, 1e-300, 1.0 - 1e-4)
+        opinion: Floats = np.log(probability) - np.log1p(-probability)
+        return opinion
 
     def _log_prior(self, answers: int) -> Floats:
         """Prior log-probabilities of the answers in order, and last of none of them."""

@@ -1,13 +1,15 @@
 """From options to a strategy.
 
 An option and the field that it fills have one name. A strategy that has a field `selector`, `believer`, `max_depth` or `factors` gets it
-from the whole configuration: the choice among answers, the assumptions, the budget's depth, the policy's thought factors.
+from the whole configuration: the choice among answers, the assumptions, the budget's depth, the policy's thought factors. A file that an
+option names (`search.selector_model`) is read here.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from configs import RunConfig
@@ -22,6 +24,7 @@ from graphs.strategies.best_of_n import BestOfN
 from graphs.strategies.compute_optimal import ComputeOptimal
 from graphs.strategies.critique_loop import CritiqueLoop
 from graphs.strategies.dvts import Dvts
+from graphs.strategies.fitted import AnswerModel
 from graphs.strategies.greedy import Greedy
 from graphs.strategies.mcts import Mcts
 from graphs.strategies.particles import Particles
@@ -65,6 +68,23 @@ def build_strategy(config: RunConfig, canonical_answer: Callable[[str], str] = s
     return _build(config.search, config, canonical_answer)
 
 
+def load_answer_model(search: PosteriorConfig, canonical_answer: Callable[[str], str] = str.strip) -> AnswerModel | None:
+    """Returns the fitted beliefs that a posterior search goes by; None where it has none.
+
+    Raises:
+        ValueError: `search.selector_model` holds none, or is for the other kind of questions.
+    """
+    if search.selector_model is None:
+        return None
+    model = AnswerModel.load(Path(search.selector_model).expanduser(), canonical=canonical_answer)
+    if model.many_answers != search.many_answers:
+        raise ValueError(
+            f"search.many_answers ({str(search.many_answers).lower()}) must be what search.selector_model ({search.selector_model}) was "
+            f"fitted with, {str(model.many_answers).lower()}; set it so, or fit another one (python -m graphs.fit_selector)"
+        )
+    return model
+
+
 def _build(search: SearchGroup, config: RunConfig, canonical_answer: Callable[[str], str]) -> Strategy:
     options: dict[str, Any] = {name: getattr(search, name) for name in type(search).model_fields}
     if isinstance(search, ComputeOptimalConfig):
@@ -75,6 +95,8 @@ def _build(search: SearchGroup, config: RunConfig, canonical_answer: Callable[[s
         part = _PARTS[name]
         own = {field.name: options[field.name] for field in dataclasses.fields(part) if field.name in options}
         options[name] = part(**own, canonical=canonical_answer)
+    if isinstance(search, PosteriorConfig):
+        options["answer_model"] = load_answer_model(search, canonical_answer)
     options |= {"max_depth": config.budget.max_depth, "factors": config.policy.factors}
     built: Strategy = strategy(**{name: value for name, value in options.items() if name in fields})
     return built

@@ -15,6 +15,9 @@ what to do next follows from the belief:
 - *When to stop.* When the best answer is believed by `confidence`, or the expected gain of the next batch, in solved questions, times
   `worth_tokens` is less than its tokens.
 
+Where the critic's errors are correlated, a model that was fitted on validation questions (graphs/strategies/fitted.py) says in place of the
+sum-product pass how far an answer is to be believed; the rest stays as it is.
+
 The first samples go from the question to the answer, so an easy question costs what a small vote costs. This strategy is ours; the
 questions that it answers are those of metareasoning (Russell and Wefald, "Do the right thing", 1991).
 """
@@ -28,6 +31,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from graphs.strategies.belief import Belief, Believer, Floats, levels
+from graphs.strategies.fitted import AnswerModel
 from graphs.strategies.stepwise import Round, Stepwise
 from graphs.tree import ROOT, Expansion, ReasoningTree
 
@@ -52,6 +56,13 @@ class Posterior(Stepwise):
     """What a step costs that is asked for alone, in steps of a whole answer: its prompt is read again."""
     believer: Believer = field(default_factory=Believer)
     """The assumptions under which verdicts are read."""
+    answer_model: AnswerModel | None = None
+    """Fitted beliefs in answers, by which it stops and chooses; where to sample is still for `believer` to say. None: its own."""
+
+    def believe(self, tree: ReasoningTree) -> Belief:
+        """Returns what the search believes of `tree`."""
+        belief = self.believer.believe(tree)
+        return belief if self.answer_model is None else belief._replace(answers=self.answer_model.believe(tree))
 
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
         drawn = int(tree.samples.sum())
@@ -59,7 +70,7 @@ class Posterior(Stepwise):
         if drawn == 0:
             first = min(self.first_samples, left)
             return Round([Expansion(ROOT, n=first, horizon="answer")] if not tree.closed[ROOT] else [], [ROOT])
-        belief = self.believer.believe(tree)
+        belief = self.believe(tree)
         by_belief = [int(node) for node in np.argsort(-belief.alive, kind="stable")]
         if left <= 0 or belief.best[1] >= self.confidence:
             return Round([], by_belief)
@@ -67,7 +78,7 @@ class Posterior(Stepwise):
 
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
         """Returns the unjudged steps in the greatest doubt; none where the best answer is believed."""
-        belief = self.believer.believe(tree)
+        belief = self.believe(tree)
         if belief.best[1] >= self.confidence:
             return []
         doubt = belief.alive * (1.0 - belief.right)  # the variance of its being alive, given its parent, times the parent's chance
@@ -76,7 +87,7 @@ class Posterior(Stepwise):
         return [int(node) for node in np.flatnonzero(doubt >= max(self.least_doubt, float(doubt.max()) / 2))]
 
     def choose(self, tree: ReasoningTree) -> int | None:
-        return self.believer.believe(tree).best_leaf
+        return self.believe(tree).best_leaf
 
     def _batch(self, tree: ReasoningTree, belief: Belief, size: int) -> Sequence[Expansion]:
         """Returns the requests of the next round; none where they are not worth their tokens."""

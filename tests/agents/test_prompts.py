@@ -35,6 +35,14 @@ def test_an_open_step_keeps_its_ids() -> None:
     assert PROMPTS.as_open_step((*ids[:-2], TOKENIZER.eos_token_id)) == ids
 
 
+def test_the_words_of_a_role_stand_behind_every_thought_alike() -> None:
+    for texts in (["19 + 8 = 27\n\n"], ["19 + 8 = 28\n\n", "28 * 8 = 224\n\n"]):
+        steps = [step(text) for text in texts]
+        for template, words in {"critic_token": "<|critic|>", "critic_working": "<|verify|>", "reflector": "<|reflector|>"}.items():
+            ids, _ = PROMPTS.context(QUESTION, steps)
+            assert PROMPTS.role(template, QUESTION, steps) == (*ids, *TOKENIZER.encode(words))
+
+
 def test_a_family_says_for_what_it_has_words() -> None:
     pocket, chat = PromptFamily("pocket"), PromptFamily("chat")
     for template in ("critic_reason", "summarizer"):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.engines.base import Tokenizer
 from agents.engines.scripted_tokenizer import ScriptedTokenizer
+from agents.engines.tokenizer import HFTokenizer
 from agents.segmentation import cut_steps
+from configs.schema.engine import resolve_model
 
 TOKENIZER = ScriptedTokenizer()
+POCKET = HFTokenizer(resolve_model("pocket"))
 
 
 def texts(text: str) -> list[str]:
@@ -29,3 +35,27 @@ def test_cuts_cover_every_token_once_and_in_order(text: str) -> None:
     ids = TOKENIZER.encode(text)
     cuts = cut_steps(ids, TOKENIZER)
     assert [token for cut in cuts for token in ids[cut]] == ids
+
+
+def naive_cuts(ids: Sequence[int], tokenizer: Tokenizer) -> list[slice]:
+    """Decodes everything at every token."""
+    cuts, start = [], 0
+    for end in range(1, len(ids) + 1):
+        if end == len(ids) or "\n\n" in tokenizer.decode(ids[start:end]).lstrip():
+            cuts.append(slice(start, end))
+            start = end
+    return cuts
+
+
+@given(st.text(alphabet="ab\n ", max_size=60))
+def test_steps_end_where_decoding_everything_says_so(text: str) -> None:
+    ids = TOKENIZER.encode(text)
+    assert cut_steps(ids, TOKENIZER) == naive_cuts(ids, TOKENIZER)
+
+
+SEPARATOR, *OTHERS = (POCKET.encode(text)[0] for text in ("\n\n", "<|propose|>", "Answer:", "=", "3", "<|eos|>"))
+
+
+@given(st.lists(st.sampled_from([SEPARATOR, *OTHERS]), max_size=30))
+def test_steps_of_the_pocket_end_where_decoding_everything_says_so(ids: list[int]) -> None:
+    assert cut_steps(ids, POCKET) == naive_cuts(ids, POCKET)

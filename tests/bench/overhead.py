@@ -2,12 +2,15 @@
 
 Per call: the process's CPU time over the number of engine calls, of a run through the graph whose engine answers at once from a recording
 (tests/bench/recording.py). It holds everything but the model: LangGraph, our nodes, the strategy, the tokenizer of the pocket model,
-prompts, parsing, the checker, the event loop, the garbage collector. vLLM's own front end is not in it (section `profile`).
+prompts, parsing, the checker, the event loop, the garbage collector. vLLM's own front end is not in it (section `profile`). What other
+processes take is not in it either, but a busy neighbour makes every instruction slower: compare what was measured in one run.
 
     a question of one call   what asking costs at all; in a stepped search this is spread over the calls
-    without LangGraph        the same nodes called by hand, A B A B with the graph; the rest of the graph's time is LangGraph's
-    a bare super-step        of a graph that only counts: what LangGraph costs at least, and a yardstick of how quiet the machine is
+    LangGraph                the same graph with mute nodes: each returns at once what its like returned when the question was asked,
+                             so that the super-steps are the same, and nothing else is done in them
+    nodes called by hand     the same search without LangGraph
     engine alone             the recorded requests sent to the recording, without a search: an upper bound of what the stand-in adds
+    a bare super-step        of a graph that only counts: what LangGraph costs at least, and a yardstick of how quiet the machine is
 
 On large trees: the time of one `select` on a tree of about 10,000 nodes, grown by the strategy itself in the world without a model
 (tests/graphs/strategies/world.py) where its options let it, and by best_of_n where not (the column `grown by`). For a strategy that backs
@@ -21,22 +24,26 @@ import dataclasses
 import random
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
 from langgraph.types import Command
 from typing_extensions import TypedDict
 
 from agents.nouns import Budget, Meter, Question
 from configs import ConfigError, RunConfig
+from graphs.collecting import patient_collector
+from graphs.reasoner import RECURSION_LIMIT
+from graphs.state import Context, InputState, OutputState, Phase, State
 from graphs.strategies import Strategy
 from graphs.strategies.build import STRATEGIES, build_strategy
 from graphs.tree import Backup, Expansion, ReasoningTree
 from tests.bench.figures import CollectorTime, Options, Result, Row, Table, Target, figure
 from tests.bench.recording import Recording, Remembering, replay
-from tests.bench.workload import NO_CAPS, STEPPED, ask, opened, questions, record, scripted_config, walk
+from tests.bench.workload import NO_CAPS, STEPPED, Walk, ask, opened, questions, record, scripted_config, walk
 from tests.graphs.strategies.world import World, simulate
 
 CPU_PER_CALL = Target("<=", 400.0)
@@ -115,10 +122,10 @@ async def _shares(
     repeats: int,
     target: Target | None = None,
 ) -> list[Row]:
-    """Returns the CPU microseconds per one of `count`, of the graph, of the nodes alone, and of the engine alone."""
+    """Returns the CPU microseconds per one of `count`: of the graph, and A B C D with it of LangGraph, the nodes and the engine alone."""
     engine = Remembering(recording)
     collector = CollectorTime()
-    spent: dict[str, list[float]] = {"graph": [], "nodes": [], "engine": [], "collector": []}
+    spent: dict[str, list[float]] = {"graph": [], "langgraph": [], "nodes": [], "engine": [], "collector": []}
     concurrency = config.run.concurrency
 
     async def measured(what: str, work: Callable[[], Awaitable[object]]) -> None:
@@ -129,22 +136,71 @@ async def _shares(
     with opened(config, engine) as (key, _):
         await ask(asked, key, concurrency=concurrency)  # fills the caches of prompts and questions
         calls = engine.asked
+        mute = await MuteGraph.of(asked, key)
         for _ in range(repeats):
             before = collector.seconds
             with collector.measured():
                 await measured("graph", lambda: ask(asked, key, concurrency=concurrency))
             spent["collector"].append((collector.seconds - before) / count * 1e6)
+            await measured("langgraph", lambda: mute.run(concurrency=concurrency))
             await measured("nodes", lambda: walk(asked, key, concurrency=concurrency))
             await measured("engine", lambda: replay(engine, recording.requests))
-    assert engine.asked == calls * (1 + 3 * repeats), "graph and nodes did not do the same"
-    langgraph = [graph - nodes for graph, nodes in zip(spent["graph"], spent["nodes"], strict=True)]
+    assert engine.asked == calls * (2 + 3 * repeats), "graph and nodes did not do the same"
+    super_step = [share * count / mute.super_steps for share in spent["langgraph"]]
     return [
         figure(f"{name} ({calls / len(asked):.1f} calls a question)", spent["graph"], unit, target),
-        figure("  of which LangGraph (graph - nodes)", langgraph, unit),
+        figure(f"  of which LangGraph ({mute.super_steps / len(asked):.1f} super-steps a question)", spent["langgraph"], unit),
         figure("  of which garbage collector", spent["collector"], unit),
-        figure("  without LangGraph", spent["nodes"], unit),
+        figure("  nodes called by hand", spent["nodes"], unit),
         figure("  engine alone", spent["engine"], unit),
+        figure("  a super-step of LangGraph", super_step, "us"),
     ]
+
+
+class MuteGraph:
+    """The reasoning graph, its channels and its super-steps, without what its nodes do."""
+
+    def __init__(self, said: Mapping[str, Sequence[Command[Phase] | State]]) -> None:
+        """`said`: what the nodes returned, one after another, by question."""
+        self.super_steps = sum(map(len, said.values()))
+        self._said = said
+        self._at: dict[str, int] = {}
+        builder = StateGraph(State, context_schema=Context, input_schema=InputState, output_schema=OutputState)
+        for phase in get_args(Phase):
+            builder.add_node(phase, self._repeat, destinations=get_args(Phase))
+        builder.add_edge(START, "screen")
+        builder.set_finish_point("record")
+        self._graph = builder.compile()
+
+    @classmethod
+    async def of(cls, asked: Sequence[Question], key: str) -> MuteGraph:
+        """Returns the graph that repeats what the nodes say to these questions."""
+        said: dict[str, list[Command[Phase] | State]] = {}
+        for question in asked:
+            thought = Walk.begin(question, key)
+            said[question.text] = []
+            while thought.goes_on:
+                said[question.text].append(await thought.step())
+        return cls(said)
+
+    async def run(self, *, concurrency: int) -> None:
+        """Runs all questions, at most `concurrency` at a time."""
+        self._at = dict.fromkeys(self._said, 0)
+        waiting = iter(self._said)
+
+        async def worker() -> None:
+            for question in waiting:
+                inputs: State = {"question": question, "sample": 0, "thought_id": "mute"}
+                await self._graph.ainvoke(inputs, context=Context(resources="mute"), config={"recursion_limit": RECURSION_LIMIT})
+
+        with patient_collector():
+            await asyncio.gather(*(worker() for _ in range(min(concurrency, len(self._said)))))
+
+    async def _repeat(self, state: State, runtime: Runtime[Context]) -> Command[Phase] | State:
+        question = state["question"]
+        at = self._at[question]
+        self._at[question] = at + 1
+        return self._said[question][at]
 
 
 def _decisions(nodes: int, options: Options) -> list[Row]:

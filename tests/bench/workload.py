@@ -21,10 +21,11 @@ from agents.nouns import Question
 from configs import RunConfig, compose
 from configs.schema.engine import resolve_model
 from graphs import nodes
+from graphs.collecting import patient_collector
 from graphs.reasoner import Answer
 from graphs.resources import Resources, build_resources, forget, register
 from graphs.run import run_questions
-from graphs.state import Context, State
+from graphs.state import Context, Phase, State
 from graphs.tasks import PocketTask
 from tests.bench.recording import Recorder, Recording
 from tests.scripted_pocket import Pocket
@@ -75,7 +76,8 @@ async def walk(asked: Sequence[Question], key: str, *, concurrency: int) -> None
             while thought.goes_on:
                 await thought.step()
 
-    await asyncio.gather(*(worker() for _ in range(min(concurrency, len(asked)))))
+    with patient_collector():
+        await asyncio.gather(*(worker() for _ in range(min(concurrency, len(asked)))))
 
 
 @dataclass(slots=True)
@@ -97,15 +99,16 @@ class Walk:
         """Whether a node is left."""
         return self.node is not None
 
-    async def step(self) -> None:
-        """Runs the node whose turn it is."""
+    async def step(self) -> Command[Phase] | State:
+        """Runs the node whose turn it is, and returns what it returned."""
         assert self.node is not None
-        came = await getattr(nodes, self.node)(self.state, self.runtime)
+        came: Command[Phase] | State = await getattr(nodes, self.node)(self.state, self.runtime)
         if isinstance(came, Command):
             self.state = cast(State, {**self.state, **cast(State, came.update or {})})
             self.node = cast(str, came.goto)
         else:
             self.node = None
+        return came
 
 
 def scripted_config(*overrides: str) -> RunConfig:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from configs import group_options
 from configs.options import groups
-from configs.store import CONFIG_DIR
+from configs.store import CONFIG_DIR, PRESETS
 
 NEEDS = {
     "engine=scripted": ["engine.function=package.module:reply"],
@@ -16,7 +16,7 @@ NEEDS = {
 }
 """Choices that are refused alone."""
 
-CHOICES = [f"{group}={name}" for group in (*groups(), "experiment") for name in group_options(group)]
+CHOICES = [f"{group}={name}" for group in (*groups(), *PRESETS) for name in group_options(group)]
 
 FILES = sorted(path for path in CONFIG_DIR.rglob("*.yaml") if path.parent != CONFIG_DIR)
 

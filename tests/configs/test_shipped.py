@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,16 @@ def test_every_option_can_be_set_without_a_plus(group: str, tmp_path: Path) -> N
         words = words_for(f"{group}={choice.value}", tmp_path) if choice.value else []
         taken = {word.partition("=")[0] for word in words}
         words += [
-            f"{option.key}={json.dumps(option.default)}"
+            f"{option.key}={_written(option.default)}"
             for option in options()
             if option.group == group and option.choice == choice.value and option.default != MISSING and option.key not in taken
         ]
         compose(words)
+
+
+def _written(value: object) -> str:
+    """Returns a value in Hydra's grammar, which has no quotes around the keys of a mapping."""
+    return re.sub(r'"(\w+)": ', r"\1: ", json.dumps(value))
 
 
 def test_the_experiments_choose_what_their_names_say() -> None:

@@ -8,6 +8,7 @@ import logging
 import random
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -29,7 +30,7 @@ from graphs.state import InputState, OutputState
 from graphs.thought.derive import derive_shortcut
 from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import Trace
-from graphs.tree import ReasoningTree
+from graphs.tree import Judged, ReasoningTree, Reflected
 from tests.scripted_pocket import scripted_pocket
 
 ROOT = Path(__file__).parent.parent.parent
@@ -247,6 +248,24 @@ async def test_progress_names_every_phase_and_no_word_of_the_thought() -> None:
     phases = [progress.phase for progress in seen]
     assert phases[:3] == ["screen", "select", "suggest"] and phases[-4:] == ["answer", "summarize", "check", "record"]
     assert answer.answer is not None and answer.nodes == seen[-1].nodes
+
+
+@pytest.mark.parametrize(
+    ("overrides", "phases"),
+    [
+        (["search=greedy", "critic=none", "reflector=none"], {"suggest"}),
+        (["search=beam", "search.num_samples=8", "search.beam_width=2", "reflector=none"], {"suggest", "critique"}),
+        (["search=critique_loop"], {"suggest", "critique", "reflect"}),
+    ],
+)
+async def test_a_round_has_no_phase_without_anything_to_do(overrides: list[str], phases: set[str]) -> None:
+    seen: list[Progress] = []
+    async with resources_for(*overrides) as (key, traces, _):
+        await think(Question(text=QUESTIONS[0]), key, on_progress=seen.append)
+    shown = [progress.phase for progress in seen]
+    assert set(shown) == {"screen", "select", "derive", "answer", "summarize", "check", "record"} | phases
+    happened = Counter(type(event) for event in traces[0].events)
+    assert shown.count("critique") <= happened[Judged] and shown.count("reflect") <= happened[Reflected]
 
 
 CANARY = "zq7canaryzq7"

@@ -45,6 +45,9 @@ class PosteriorConfig(SearchGroup):
     """Chance that a path with a wrong step ends at the right answer."""
     many_answers: bool = False
     """Whether a question may have several right answers (Countdown's expressions), so that they are no rivals."""
+    selector_model: str | None = None
+    """File of python -m graphs.fit_selector, whose beliefs say when to stop and what to answer, where the critic's errors are correlated;
+    null: the assumptions above."""
     reserve_tokens: int = RESERVE_TOKENS
     """Generated tokens kept back for writing the thought through to an answer, greedily, when the budget ends."""
 

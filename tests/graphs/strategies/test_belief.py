@@ -100,6 +100,16 @@ def test_agreement_is_evidence_and_verdicts_are() -> None:
     assert told.best[0] == "5" and told.best_leaf == 6
 
 
+def test_what_was_drawn_again_and_again_is_likely_whatever_was_reported() -> None:
+    """A server may report log-probabilities that are not those it drew from; how often a step was drawn says so."""
+    often, once = step("a", logprob=-6.0), step("b", logprob=-6.0)
+    alive = Believer().believe(tree_of([expanded(0, *[often] * 9, once)])).alive
+    assert alive[1] > alive[2] + 0.2
+    honest = Believer().believe(tree_of([expanded(0, step("a", logprob=-0.105), step("b", logprob=-2.303))])).alive
+    repeated = Believer().believe(tree_of([expanded(0, *[step("a", logprob=-0.105)] * 9, step("b", logprob=-2.303))])).alive
+    assert repeated[1] == pytest.approx(honest[1], abs=0.1), "where the report is true, counts add little"
+
+
 def test_a_verdict_on_a_step_says_nothing_of_the_steps_before_it() -> None:
     """Local scope: a right step below a wrong one does not bring it back to life; of value scope, it would."""
     events = [expanded(0, step("a")), expanded(1, step("b"))]

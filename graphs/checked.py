@@ -1,0 +1,101 @@
+"""Stored thoughts with the truth about them: which of the answers in a tree are right, and which steps.
+
+A trace says whether the chosen answer is right (`Trace.correct`). What is believed of the others, and of the steps, can only be measured
+against the truth about them: answers are checked again, by the checkers that decided `Trace.correct`, steps by the exact checker of the
+question's family, where one recognises it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.answers import AnswerChecker, canonical, checker_for
+from agents.critics.base import texts_of
+from agents.families import Problem, recognise_question
+from agents.nouns import BadDataError, Question
+from configs import RunConfig, from_yaml
+from graphs.thought.markup import strip_markup
+from graphs.traces.store import TraceStore
+from graphs.traces.trace import Trace
+from graphs.tree import ReasoningTree
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedThought:
+    """One thought of a run."""
+
+    question: Question
+    tree: ReasoningTree
+    right: dict[str, bool]
+    """Whether each answer in the tree is right, by its canonical form, in the order of the finals."""
+    problem: Problem | None
+    """What knows the truth about steps; None where no family recognises the question."""
+
+    @property
+    def family(self) -> str:
+        """What the question is grouped by: its family, else its task."""
+        known = self.question.metadata.get("family") or (self.question.task if self.problem is None else self.problem.family)
+        return str(known)
+
+    def path_truth(self, node: int) -> list[bool]:
+        """Returns what a critic should say of each step to `node`, in order.
+
+        Raises:
+            ValueError: no family recognises the question, so the truth is not known.
+        """
+        if self.problem is None:
+            raise ValueError(f"no family recognises question {self.question.hash}; ask for the steps of one that has a `problem`")
+        return [self.problem.verdict(truth) for truth in self.problem.check_steps(texts_of(self.tree.path_steps(node)))]
+
+
+async def read_checked(folder: Path) -> tuple[RunConfig, list[CheckedThought], Counter[str]]:
+    """Returns a run's configuration, its thoughts, and how many are left out for which reason.
+
+    Raises:
+        FileNotFoundError: there is no run in the folder; `find_run` finds one by its name.
+        BadDataError: no thought of the run can be checked.
+    """
+    found: list[CheckedThought] = []
+    left_out: Counter[str] = Counter()
+    checkers: dict[str, AnswerChecker] = {}
+    with TraceStore.read(folder) as store:
+        config = from_yaml(store.config_yaml)
+        try:
+            for trace in store:
+                task = trace.question.task
+                checkers[task] = checkers.get(task) or checker_for(task)
+                thought = await _check(trace, checkers[task])
+                if isinstance(thought, str):
+                    left_out[thought] += 1
+                else:
+                    found.append(thought)
+        finally:
+            for checker in checkers.values():
+                await checker.close()
+    if not found:
+        raise BadDataError(f"{folder} holds no question whose answers can be checked ({told(left_out) or 'it is empty'})")
+    return config, found, left_out
+
+
+async def _check(trace: Trace, checker: AnswerChecker) -> CheckedThought | str:
+    """Returns a thought, or why it is left out."""
+    question = trace.question
+    if question.gold is None:
+        return "without a known right answer"
+    tree = ReasoningTree.replay(question, trace.events)
+    right: dict[str, bool] = {}
+    for answer in dict.fromkeys(tree.step(leaf).answer or "" for leaf in tree.finals()):
+        form = canonical(answer, question.task)
+        if form not in right:
+            is_right = (await checker.check(question, strip_markup(answer).strip())).correct
+            if is_right is None:
+                return "with an answer that could not be checked"
+            right[form] = is_right
+    return CheckedThought(question, tree, right, recognise_question(question.text))
+
+
+def told(left_out: Counter[str]) -> str:
+    """Returns the reasons with their counts, in words."""
+    return ", ".join(f"{count} {'question' if count == 1 else 'questions'} {reason}" for reason, count in left_out.items())
