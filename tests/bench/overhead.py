@@ -129,9 +129,10 @@ async def _shares(
     concurrency = config.run.concurrency
 
     async def measured(what: str, work: Callable[[], Awaitable[object]]) -> None:
-        start = time.process_time()
-        await work()
-        spent[what].append((time.process_time() - start) / count * 1e6)
+        with patient_collector():  # as `ask` has it
+            start = time.process_time()
+            await work()
+            spent[what].append((time.process_time() - start) / count * 1e6)
 
     with opened(config, engine) as (key, _):
         await ask(asked, key, concurrency=concurrency)  # fills the caches of prompts and questions
@@ -193,8 +194,7 @@ class MuteGraph:
                 inputs: State = {"question": question, "sample": 0, "thought_id": "mute"}
                 await self._graph.ainvoke(inputs, context=Context(resources="mute"), config={"recursion_limit": RECURSION_LIMIT})
 
-        with patient_collector():
-            await asyncio.gather(*(worker() for _ in range(min(concurrency, len(self._said)))))
+        await asyncio.gather(*(worker() for _ in range(min(concurrency, len(self._said)))))
 
     async def _repeat(self, state: State, runtime: Runtime[Context]) -> Command[Phase] | State:
         question = state["question"]

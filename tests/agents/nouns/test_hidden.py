@@ -199,6 +199,8 @@ MAY_REVEAL = {
     "graphs/thought/statistics.py": "counts words",
     "graphs/ask.py": "the audit view, asked for with --show-thought",
     "graphs/traces/codec.py": "the AuditCodec",
+    "graphs/comparison/cost.py": "counts the tokens of paths",
+    "graphs/comparison/truth.py": "checks steps exactly, after the fact",
     "graphs/coverage.py": "checks derivations",
     "graphs/export.py": "the option --reveal",
     "graphs/traces/export.py": "an export that was asked to reveal",
