@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agents.nouns import BadTraceError, Hidden, Question, Reflection, Verdict
@@ -55,6 +55,7 @@ def test_a_decoded_trace_replays_to_the_same_tree() -> None:
 
 
 @given(st.floats() | st.just(math.nan), st.text(st.characters()), st.integers())
+@example(math.nan, "\ud800", 0)
 def test_floats_and_texts_are_exact(number: float, text: str, token: int) -> None:
     step = make_step(text, logprobs=(number,), answer=text)
     step = dataclasses.replace(step, content=Hidden(dataclasses.replace(step.content.reveal(), token_ids=(token,))))

@@ -30,7 +30,7 @@ def make_step(
     temperature: float = 0.8,
 ) -> Step:
     """Returns a step with one made-up token id per logprob; equal texts have equal ids."""
-    first = zlib.crc32(text.encode()) % 50_000
+    first = zlib.crc32(text.encode("utf-8", "surrogatepass")) % 50_000
     content = Content(text=text, token_ids=tuple(range(first, first + len(logprobs))), logprobs=tuple(logprobs), forced=forced)
     return Step(Hidden(content), finish_reason, AUTHOR, Sampling(temperature=temperature, seed=7), factor=factor, answer=answer)
 
