@@ -1,6 +1,7 @@
-"""Linear equations in one variable: collect ("98 * e = 1274"), divide ("e = 13"), answer.
+"""Linear equations in one variable: move terms ("12 * c = 414 - 66"), add ("12 * c = 348"), divide ("c = 29"), answer.
 
-The critic checks a division by multiplying back, which is easier than dividing.
+One operation a step: a model that moved and added at once wrote some multiple of the coefficient instead. The critic checks a sum by
+undoing it and a division by multiplying back, so that it does not repeat the slip that it should find.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _WORDINGS = (
     re.compile(rf"Solve(?: the equation)?:? {_EQUATION} ?[.?]?", re.IGNORECASE),
 )
 _TERM = re.compile(r"([+-]?)(?:(\d+)\*?([a-z])?|([a-z]))")
-_COLLECTED = re.compile(r"(-? ?\d+) \* ([a-z]) = (-? ?\d+)")
+_COLLECTED = re.compile(r"(-? ?\d+) \* ([a-z]) = (-? ?\d+)(?: ([+-]) (\d+))?")
 _SOLVED = re.compile(r"([a-z]) = (-? ?\d+)")
 
 
@@ -38,15 +39,22 @@ class EquationProblem(Problem):
 
     variable: str
     coefficient: int
-    constant: int
+    constants: tuple[int, int]
+    """What stands without the variable when it has been moved to one side: a positive number and what is added to it, 0 for nothing."""
+
+    @property
+    def constant(self) -> int:
+        """The sum of `constants`."""
+        return sum(self.constants)
 
     @classmethod
     def of(cls, variable: str, left: Sequence[tuple[int, str]], right: Sequence[tuple[int, str]]) -> EquationProblem | None:
         """Returns the problem of left = right (terms as factor and "" or the variable), or None outside this family's range."""
         coefficient = sum(f for f, v in left if v) - sum(f for f, v in right if v)
-        constant = sum(f for f, v in right if not v) - sum(f for f, v in left if not v)
+        stays, moved = sum(f for f, v in right if not v), -sum(f for f, v in left if not v)
         if coefficient < 0:
-            coefficient, constant = -coefficient, -constant
+            coefficient, stays, moved = -coefficient, -stays, -moved
+        constant = stays + moved
         if coefficient == 0 or constant % coefficient or not 0 <= constant // coefficient <= LARGEST_SOLUTION:
             return None
         if any(abs(f) > (LARGEST_COEFFICIENT if v else LARGEST_CONSTANT) for f, v in (*left, *right)) or constant > LARGEST_CONSTANT:
@@ -63,43 +71,48 @@ class EquationProblem(Problem):
             else 1
         )
         text = f"Solve {_render(left)} = {_render(right)} for {variable}."
-        return cls("equations", level, text, str(solution), variable, coefficient, constant)
+        return cls("equations", level, text, str(solution), variable, coefficient, (max(stays, moved), min(stays, moved)))
 
-    def _state(self, steps: Sequence[str]) -> tuple[list[bool], int, int, int | None]:
-        """Returns which steps are right as they stand, the coefficient and constant that they state, and the stated solution."""
-        coefficient, constant, solved = self.coefficient, self.constant, None
+    def _state(self, steps: Sequence[str]) -> _State:
+        coefficient, constants, solved = self.coefficient, self.constants, None
         rights: list[bool] = []
         for step in steps:
             text = step.strip()
             if (answer := read_answer(text)) is not None:
                 value = read_whole_number(answer)
-                rights.append(value is not None and (value == solved if solved is not None else coefficient * value == constant))
+                rights.append(value is not None and (value == solved if solved is not None else coefficient * value == sum(constants)))
             elif match := _COLLECTED.fullmatch(text):
-                a, b = int(match[1].replace(" ", "")), int(match[3].replace(" ", ""))
-                rights.append(solved is None and match[2] == self.variable and a != 0 and a * constant == b * coefficient)
-                coefficient, constant = a, b
+                a, stated = int(match[1].replace(" ", "")), _read_constants(match)
+                equal = a != 0 and a * sum(constants) == sum(stated) * coefficient
+                rights.append(solved is None and match[2] == self.variable and equal)
+                coefficient, constants = a, stated
             elif match := _SOLVED.fullmatch(text):
                 value = int(match[2].replace(" ", ""))
-                rights.append(match[1] == self.variable and coefficient * value == constant)
+                rights.append(match[1] == self.variable and coefficient * value == sum(constants))
                 solved = value
             else:
                 rights.append(False)
-        return rights, coefficient, constant, solved
+        return _State(rights, coefficient, constants, solved)
 
     def next_step(self, rng: random.Random, prefix_steps: Sequence[str]) -> str | None:
         if any(read_answer(step) is not None for step in prefix_steps):
             return None
-        _, coefficient, constant, solved = self._state(prefix_steps)
-        if solved is not None:
-            return f"{ANSWER_PREFIX} {solved}"
+        state = self._state(prefix_steps)
+        if state.solved is not None:
+            return f"{ANSWER_PREFIX} {state.solved}"
         if not prefix_steps:
-            return f"{coefficient} * {self.variable} = {constant}"
-        if coefficient == 0 or constant % coefficient:
+            return self._collected(state.coefficient, *state.constants)
+        if state.constants[1]:
+            return self._collected(state.coefficient, state.constant)
+        if state.coefficient == 0 or state.constant % state.coefficient:
             return None
-        return f"{self.variable} = {constant // coefficient}"
+        return f"{self.variable} = {state.constant // state.coefficient}"
+
+    def _collected(self, coefficient: int, constant: int, added: int = 0) -> str:
+        return f"{coefficient} * {self.variable} = {constant}" + (f" {'-' if added < 0 else '+'} {abs(added)}" if added else "")
 
     def check_steps(self, steps: Sequence[str]) -> list[StepTruth]:
-        rights = self._state(steps)[0]
+        rights = self._state(steps).rights
         return [StepTruth(right, all(rights[: index + 1])) for index, right in enumerate(rights)]
 
     def is_correct(self, answer_text: str) -> bool:
@@ -107,31 +120,57 @@ class EquationProblem(Problem):
         return read_whole_number(text) == int(self.answer)
 
     def near_miss(self, rng: random.Random, prefix_steps: Sequence[str]) -> str:
-        _, coefficient, constant, solved = self._state(prefix_steps)
+        state = self._state(prefix_steps)
+        coefficient, constant, added = state.coefficient, state.constant, state.constants[1]
         slip = rng.choice((-10, -2, -1, 1, 2, 10))
-        if solved is not None:
-            return f"{ANSWER_PREFIX} {solved + slip}"
-        if prefix_steps:
+        if state.solved is not None:
+            return f"{ANSWER_PREFIX} {state.solved + slip}"
+        if prefix_steps and not added:
             return f"{self.variable} = {max(0, constant // (coefficient or 1) + rng.choice((-3, -2, -1, 0, 1, 2, 3, slip)))}"
-        if rng.random() < 0.3:
-            return f"{max(1, coefficient + rng.choice((-10, -1, 1, 10)))} * {self.variable} = {constant}"
-        return f"{coefficient} * {self.variable} = {abs(constant + rng.choice((slip, 10 * slip, coefficient)))}"
+        if rng.random() < 0.2:
+            coefficient = max(1, coefficient + rng.choice((-10, -1, 1, 10)))
+        elif not prefix_steps and added:
+            return self._collected(coefficient, state.constants[0], rng.choice((-added, added + slip)))
+        return self._collected(coefficient, abs(constant + rng.choice((slip, 10 * slip, coefficient, 100 * slip // abs(slip)))))
 
     def working(self, prefix_steps: Sequence[str], step: str) -> str:
-        """The collected equation again; for a solution, coefficient * solution beside the constant: "98 * 13 = 1274 : 1274"."""
+        """What a step should state, or its operation undone: "414 : 348 + 66 = 414" of a sum, "348 : 12 * 29 = 348" of a division."""
         if any(read_answer(earlier) is not None for earlier in prefix_steps):
             return ""
-        _, coefficient, constant, solved = self._state(prefix_steps)
-        text = step.strip()
+        state, text = self._state(prefix_steps), step.strip()
+        coefficient, (constant, added) = state.coefficient, state.constants
         if read_answer(text) is not None:
-            return str(solved) if solved is not None else ""
-        if _COLLECTED.fullmatch(text):
-            return f"{coefficient} : {constant}"
-        match = _SOLVED.fullmatch(text)
-        if match is None:
-            return ""
-        value = int(match[2].replace(" ", ""))
-        return f"{constant} : {coefficient} * {value} = {coefficient * value}"
+            return str(state.solved) if state.solved is not None else ""
+        if match := _COLLECTED.fullmatch(text):
+            stated = sum(_read_constants(match))
+            if not prefix_steps or not added:
+                return self._collected(coefficient, constant, added).replace(f"* {self.variable} =", ":")
+            return f"{coefficient} : {constant} : {stated} {'+' if added < 0 else '-'} {abs(added)} = {stated - added}"
+        if match := _SOLVED.fullmatch(text):
+            value = int(match[2].replace(" ", ""))
+            return f"{state.constant} : {coefficient} * {value} = {coefficient * value}"
+        return ""
+
+
+@dataclass(frozen=True)
+class _State:
+    """What some steps have come to."""
+
+    rights: list[bool]
+    """Which of them are right as they stand."""
+    coefficient: int
+    constants: tuple[int, int]
+    solved: int | None
+    """The stated solution."""
+
+    @property
+    def constant(self) -> int:
+        return sum(self.constants)
+
+
+def _read_constants(match: re.Match[str]) -> tuple[int, int]:
+    """Returns the two numbers behind the "=" of a collected equation, 0 for a missing second one."""
+    return int(match[3].replace(" ", "")), int(f"{match[4]}{match[5]}") if match[4] else 0
 
 
 def _render(terms: Sequence[tuple[int, str]]) -> str:

@@ -77,7 +77,7 @@ class LocksProblem(Problem):
                 return None
             codes += found
         rows = ", ".join(f"{name} {lock.call} {' '.join(map(str, lock.numbers))}" for name, lock in zip(NAMES, locks, strict=False))
-        level = len(locks) + (4 if len(locks[0].numbers) == 5 else 0)
+        level = len(locks) + 4 * (len(locks[0].numbers) - 4)
         text = f"Locks from {start}: {rows}."
         return cls("locks", level, text, str(sum(codes)), start, tuple(locks))
 
@@ -168,16 +168,16 @@ def _running_sums(numbers: Sequence[int]) -> list[str]:
 
 
 class Locks(Family):
-    """Levels 1-4 are 1-4 locks of four numbers, levels 5-8 are 1-4 locks of five numbers."""
+    """Levels 1-4 are 1-4 locks of four numbers, levels 5-8 of five, levels 9-12 of six."""
 
     name: ClassVar[str] = "locks"
-    limits: ClassVar[str] = f"one to four locks of four or five numbers from 1 to {LARGEST_NUMBER}"
-    levels: ClassVar[tuple[int, ...]] = (1, 2, 3, 4, 5, 6, 7, 8)
+    limits: ClassVar[str] = f"one to four locks of four to six numbers from 1 to {LARGEST_NUMBER}"
+    levels: ClassVar[tuple[int, ...]] = tuple(range(1, 13))
     words: ClassVar[tuple[str, ...]] = ("Locks", "from", *NAMES)
 
     def generate(self, rng: random.Random, level: int) -> LocksProblem:
         self.check_level(level)
-        num_locks, num_numbers = (level - 1) % 4 + 1, 4 if level <= 4 else 5
+        num_locks, num_numbers = (level - 1) % 4 + 1, 4 + (level - 1) // 4
         while True:
             start = code = rng.randint(1, (1 << num_numbers) - 1)
             locks: list[Lock] = []
@@ -203,7 +203,7 @@ class Locks(Family):
         else:
             return None
         locks = [Lock(int(call), tuple(sorted(map(int, re.findall(r"\d+", numbers)), reverse=True))) for call, numbers in rows]
-        if not 1 <= len(locks) <= len(NAMES) or len({len(lock.numbers) for lock in locks}) != 1 or len(locks[0].numbers) not in (4, 5):
+        if not 1 <= len(locks) <= len(NAMES) or len({len(lock.numbers) for lock in locks}) != 1 or len(locks[0].numbers) not in (4, 5, 6):
             return None
         if start >= locks[0].num_codes or any(
             lock.call >= MODULUS or not 1 <= min(lock.numbers) <= max(lock.numbers) <= LARGEST_NUMBER for lock in locks

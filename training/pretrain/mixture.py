@@ -21,16 +21,16 @@ from training.pretrain.packing import TrieDocument
 from training.pretrain.sampling import sample
 from training.pretrain.tokenizer import Codec
 
-FAMILY_SHARES = {"locks": 0.52, "countdown": 0.16, "running": 0.11, "equations": 0.11, "legs": 0.10}
+FAMILY_SHARES = {"locks": 0.50, "countdown": 0.15, "running": 0.09, "equations": 0.20, "legs": 0.06}
 """Share of documents; the locks get most because a lock costs the policy a search."""
 LEVEL_SHARES: dict[str, dict[int, float]] = {
-    "locks": {1: 0.3, 2: 0.4, 3: 0.5, 4: 0.8, 5: 0.7, 6: 1.2, 7: 1.6, 8: 2.0},
+    "locks": {1: 0.2, 2: 0.2, 3: 0.2, 4: 0.3, 5: 0.4, 6: 0.5, 7: 0.6, 8: 0.8, 9: 1.2, 10: 1.4, 11: 1.6, 12: 1.8},
     "countdown": {3: 1.0, 4: 1.5, 5: 0.5},
     "running": {1: 1.0, 2: 1.0, 3: 1.5},
     "equations": {1: 0.5, 2: 1.0, 3: 1.0, 4: 1.5},
     "legs": {1: 1.0, 2: 0.7, 3: 0.2},
 }
-_MAX_TOKENS = {"locks": 28, "countdown": 90, "running": 80, "equations": 40, "legs": 100}
+_MAX_TOKENS = {"locks": 28, "countdown": 90, "running": 80, "equations": 60, "legs": 100}
 _USES_OF_A_ROUND = 3
 
 
@@ -42,8 +42,8 @@ class PhaseShares:
     sampled: float
 
 
-PHASE_1 = PhaseShares(policy_only=0.35, sampled=0.0)
-PHASE_2 = PhaseShares(policy_only=0.35, sampled=0.20)
+PHASE_1 = PhaseShares(policy_only=0.6, sampled=0.0)
+PHASE_2 = PhaseShares(policy_only=0.35, sampled=0.25)
 POLICY_ONLY = PhaseShares(policy_only=1.0, sampled=0.0)
 
 
