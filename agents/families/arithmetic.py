@@ -9,7 +9,7 @@ from typing import Literal
 
 Operator = Literal["+", "-", "*", "/"]
 
-_TOKEN = re.compile(r"\s*(\d+|[+\-*/()])")
+_TOKEN = re.compile(r"\s*(\d{1,12}|[+\-*/()])")  # of a longer number the parts stand side by side, which is no expression
 _MAX_TOKENS = 200
 
 

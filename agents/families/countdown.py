@@ -34,7 +34,8 @@ _NATURAL = (
     re.compile(rf"Find a way to make (?P<target>\d+) using all of these numbers: {_NUMBERS}\."),
     re.compile(rf"Calculate (?P<target>\d+) using all of these numbers: {_NUMBERS}\."),
 )
-_STEP = re.compile(r"(\d+) ([+\-*/]) (\d+) = (\d+) ; left ((?:\d+ ?)+)")
+_NUMBER = r"(\d{1,12})"
+_STEP = re.compile(rf"{_NUMBER} ([+\-*/]) {_NUMBER} = {_NUMBER} ; left ((?:\d{{1,12}} )*\d{{1,12}})")
 
 
 def results(a: int, b: int) -> list[tuple[str, int]]:

@@ -29,8 +29,8 @@ _WORDINGS = (
     re.compile(rf"Solve(?: the equation)?:? {_EQUATION} ?[.?]?", re.IGNORECASE),
 )
 _TERM = re.compile(r"([+-]?)(?:(\d+)\*?([a-z])?|([a-z]))")
-_COLLECTED = re.compile(r"(-? ?\d+) \* ([a-z]) = (-? ?\d+)(?: ([+-]) (\d+))?")
-_SOLVED = re.compile(r"([a-z]) = (-? ?\d+)")
+_COLLECTED = re.compile(r"(-? ?\d{1,12}) \* ([a-z]) = (-? ?\d{1,12})(?: ([+-]) (\d{1,12}))?")
+_SOLVED = re.compile(r"([a-z]) = (-? ?\d{1,12})")
 
 
 @dataclass(frozen=True)

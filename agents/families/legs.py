@@ -37,7 +37,7 @@ _CANONICAL = re.compile(r"Count the legs: (.+)\.")
 _LEGS_WORD = re.compile(r"\blegs\b", re.IGNORECASE)
 _LEAD = re.compile(r"(?:if you have|do|have|has|are there on|of|on|:) (.+)", re.IGNORECASE)
 _TAIL = re.compile(r"(?: have)?(?: in total| altogether| together)? ?[.?]$", re.IGNORECASE)
-_STEP = re.compile(r"(\d+) ([a-z]+(?: [a-z]+)?) \* (\d+) = (\d+) ; total (\d+)")
+_STEP = re.compile(r"(\d{1,12}) ([a-z]+(?: [a-z]+)?) \* (\d{1,12}) = (\d{1,12}) ; total (\d{1,12})")
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,14 @@ LARGEST_NUMBER = 24
 NAMES = "ABCD"
 
 _CANONICAL = re.compile(r"Locks from (\d+): (.+?)\.")
-_CANONICAL_LOCK = re.compile(r"[A-D] (\d+) ((?:\d+ ?)+)")
+_CANONICAL_LOCK = re.compile(r"[A-D] (\d+) ((?:\d+ )*\d+)")
 _NATURAL_START = re.compile(
     r"\b(?:start(?:ing|s)?(?: code| value)?(?: is| at| with| from)?|code before the first lock is)\s*:?\s*(\d+)", re.IGNORECASE
 )
 _NATURAL_LOCK = re.compile(
     r"\block\s+([A-D])\b\D*?(\d+)\s+(?:of|from|with|using|out of)(?: the numbers)?\s+((?:\d+[\s,]*(?:and\s+)?)+)", re.IGNORECASE
 )
-_STEP = re.compile(r"([A-D])\s*=\s*(\d+)")
+_STEP = re.compile(r"([A-D])\s*=\s*(\d{1,12})")
 
 
 @dataclass(frozen=True)

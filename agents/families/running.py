@@ -26,7 +26,7 @@ _WORDINGS = (
     re.compile(rf"State the final answer to the following arithmetic problem: {_EXPRESSION} ="),
 )
 _MODULAR = re.compile(r"Modulo (\d+), start with (\d+), then ((?:[+\-*] ?\d+(?:, )?)+)\.", re.IGNORECASE)
-_STEP = re.compile(r"(-? ?\d+) ([+\-*]) (-? ?\d+) = (-? ?\d+)")
+_STEP = re.compile(r"(-? ?\d{1,12}) ([+\-*]) (-? ?\d{1,12}) = (-? ?\d{1,12})")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Laws that every family obeys: what it generates it recognises, solves, judges and can spoil."""
 
 import random
+import re
 
 import pytest
 import reasoning_gym
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.families import FAMILIES, read_answer, recognise_question
+from agents.families.base import ANSWER_PREFIX
 
 ALL_LEVELS = [(name, level) for name, family in FAMILIES.items() for level in family.levels]
 
@@ -76,6 +78,19 @@ def test_unreadable_steps_are_wrong_and_never_raise(name: str, seed: int, junk: 
         assert isinstance(problem.working(junk[:index], step), str)
         problem.next_step(rng, junk[:index])
     assert not any(problem.is_correct(text) for text in junk if not any(character.isdigit() for character in text))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_step_that_rambles_or_counts_without_end_is_wrong(name: str) -> None:
+    rng = random.Random(5)
+    problem = FAMILIES[name].generate(rng, FAMILIES[name].levels[-1])
+    *steps, answer = problem.solution(rng)
+    for before, step in (([], steps[0]), (steps, answer)):
+        endless = [re.sub(r"\d+", "9" * 5000, step), step + " 57" * 300 + " ...", step + "57" * 300 + "x"]
+        for bad in endless:
+            assert not problem.check_steps([*before, bad])[-1].right
+            assert not problem.is_correct(bad.removeprefix(ANSWER_PREFIX))
+            problem.working([], bad)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
