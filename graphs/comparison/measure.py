@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,14 +21,15 @@ from configs.schema import SearchComparisonConfig
 from graphs.comparison.cells import NO_CRITIC, oracle_name
 from graphs.comparison.choices import Ranking, Sampling
 from graphs.comparison.cost import Cost, cost_of, pool_costs
-from graphs.comparison.pools import best_of, coverage, log_weights, path_logprobs, pool_of, votes
+from graphs.comparison.pools import best_of, coverage, first_samples, log_weights, path_logprobs, rejudged, votes
 from graphs.comparison.regret import BOOKINGS, Booking, book
-from graphs.comparison.siblings import SiblingPairs, sibling_pairs
-from graphs.comparison.truth import first_samples, rejudged, truth_of
+from graphs.scaling import pool_of
 from graphs.selection import Selector
+from graphs.siblings import SiblingPairs, sibling_pairs
 from graphs.traces.store import TraceStore
 from graphs.traces.trace import Trace
 from graphs.tree import ReasoningTree
+from graphs.truth import truth_of
 
 Floats = NDArray[np.float64]
 
@@ -86,7 +87,7 @@ def add_plain_pool(measured: Measured, folder: Path, ks: Sequence[int], *, booke
         truth = truth_of(tree, problem)
         costs, checked = pool_costs(trace, tree, ks, judged=False), coverage(tree, truth.answered, ks)
         for method, weights in (("majority", None), ("logprob_vote", path_logprobs(tree))):
-            _add(measured, method, NO_CRITIC, trace, ks, votes(pool_of(tree, truth, weights), ks, _rng(trace)), checked, costs)
+            _add(measured, method, NO_CRITIC, trace, ks, votes(pool_of(tree, truth.answered, weights), ks, _rng(trace)), checked, costs)
         key = Key("majority", booked, NO_CRITIC)
         measured.bookings[key][question.hash].append(_book_first(trace, problem, booked, Selector("majority")))
 
@@ -97,8 +98,8 @@ def add_judged_pool(measured: Measured, folder: Path, ks: Sequence[int], critic:
         tree = ReasoningTree.replay(trace.question, trace.events)
         truth = truth_of(tree, problem)
         costs, checked = pool_costs(trace, tree, ks, judged=True), coverage(tree, truth.answered, ks)
-        vote = votes(pool_of(tree, truth, log_weights(tree, sampling.vote)), ks, _rng(trace))
-        best = best_of(pool_of(tree, truth, log_weights(tree, sampling.best)), ks)
+        vote = votes(pool_of(tree, truth.answered, log_weights(tree, sampling.vote)), ks, _rng(trace))
+        best = best_of(pool_of(tree, truth.answered, log_weights(tree, sampling.best)), ks)
         for method, values in (("weighted_vote", vote), ("best_of_n", best)):
             _add(measured, method, critic, trace, ks, values, checked, costs)
         free = [Cost(0.0, 0.0)] * len(ks)
@@ -124,7 +125,7 @@ async def add_controls(measured: Measured, folder: Path, comparison: SearchCompa
         for name, critic in _free_critics(problem, comparison.flip_rates).items():
             tree = await rejudged(trace.question, events, critic)
             measured.siblings[name][trace.question.hash] = sibling_pairs(tree, truth)
-            pool = pool_of(tree, truth, log_weights(tree, Ranking()))
+            pool = pool_of(tree, truth.answered, log_weights(tree, Ranking()))
             costs, checked = pool_costs(trace, tree, [n], judged=False), coverage(tree, truth.answered, [n])
             for method, values in (("weighted_vote", votes(pool, [n], _rng(trace))), ("best_of_n", best_of(pool, [n]))):
                 _add(measured, method, name, trace, [n], values, checked, costs)
@@ -138,9 +139,9 @@ def vote_accuracies(folder: Path, n: int, rankings: Iterable[Ranking]) -> tuple[
     for trace, problem in _traces(folder):
         tree = ReasoningTree.replay(trace.question, trace.events)
         truth = truth_of(tree, problem)
-        majority += votes(pool_of(tree, truth), [n], _rng(trace))
+        majority += votes(pool_of(tree, truth.answered), [n], _rng(trace))
         for ranking in vote:
-            pool = pool_of(tree, truth, log_weights(tree, ranking))
+            pool = pool_of(tree, truth.answered, log_weights(tree, ranking))
             vote[ranking] += votes(pool, [n], _rng(trace))
             best[ranking] += best_of(pool, [n])
     return float(np.mean(majority)), _means(vote), _means(best)
@@ -183,11 +184,10 @@ class Table:
             for key in keys
         }
         critics = [critic for critic in families[0].siblings if all(critic in family.siblings for family in families)]
-        siblings = {critic: SiblingPairs() for critic in critics}
-        for critic in critics:
-            for family in families:
-                for pairs in family.siblings[critic].values():
-                    siblings[critic] = siblings[critic].plus(pairs)
+        siblings = {
+            critic: reduce(SiblingPairs.plus, (pairs for family in families for pairs in family.siblings[critic].values()), SiblingPairs())
+            for critic in critics
+        }
         booked = [key for key in families[0].bookings if all(key in family.bookings for family in families)]
         strata = np.repeat(np.arange(len(families)), [len(questions) for questions in shared])
         return cls(strata, values, siblings, {key: _shares(key, families) for key in booked})

@@ -20,8 +20,8 @@ from typing import Literal, get_args
 
 from agents.families import Problem
 from agents.nouns import Question
-from graphs.comparison.truth import truth_of
 from graphs.tree import ROOT, Event, Expanded, Failed, ReasoningTree
+from graphs.truth import truth_of
 
 Booking = Literal["solved", "selection", "pruning", "proposal", "budget"]
 BOOKINGS: tuple[Booking, ...] = get_args(Booking)
