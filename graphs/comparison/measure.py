@@ -73,23 +73,22 @@ def add_search(measured: Measured, folder: Path, key: Key, *, booked: bool) -> N
     """Adds one seed of a search; `booked`: also what its unsolved questions were lost to."""
     for trace, problem in _traces(folder):
         tree = ReasoningTree.replay(trace.question, trace.events)
-        correct = trace.correct is True
-        found = correct or bool(truth_of(tree, problem).answered.any())
+        truth, correct = truth_of(tree, problem), trace.correct is True
+        found = correct or bool(truth.answered.any())
         measured.outcomes[key][trace.question.hash].append(Outcome(float(correct), float(found), *cost_of(trace)))
         if booked:
-            measured.bookings[key][trace.question.hash].append(book(trace.question, problem, trace.events, solved=correct))
+            measured.bookings[key][trace.question.hash].append(book(tree, truth, trace.events, solved=correct))
 
 
 def add_plain_pool(measured: Measured, folder: Path, ks: Sequence[int], *, booked: int) -> None:
     """Adds the majority and the log-probability vote of k samples, whose verdicts (if there are any) cost nothing and are not looked at."""
     for trace, problem in _traces(folder):
-        question, tree = trace.question, ReasoningTree.replay(trace.question, trace.events)
+        tree = ReasoningTree.replay(trace.question, trace.events)
         truth = truth_of(tree, problem)
         costs, checked = pool_costs(trace, tree, ks, judged=False), coverage(tree, truth.answered, ks)
         for method, weights in (("majority", None), ("logprob_vote", path_logprobs(tree))):
             _add(measured, method, NO_CRITIC, trace, ks, votes(pool_of(tree, truth.answered, weights), ks, _rng(trace)), checked, costs)
-        key = Key("majority", booked, NO_CRITIC)
-        measured.bookings[key][question.hash].append(_book_first(trace, problem, booked, Selector("majority")))
+        _book_first(measured, NO_CRITIC, trace, problem, booked, {"majority": Selector("majority")})
 
 
 def add_judged_pool(measured: Measured, folder: Path, ks: Sequence[int], critic: str, sampling: Sampling, *, booked: int) -> None:
@@ -107,10 +106,8 @@ def add_judged_pool(measured: Measured, folder: Path, ks: Sequence[int], critic:
             values = coverage(tree, among, ks)
             _add(measured, ceiling, critic, trace, ks, values, values, free)
         measured.siblings[critic][trace.question.hash] = sibling_pairs(tree, truth)
-        for method, ranking in (("weighted_vote", sampling.vote), ("best_of_n", sampling.best)):
-            selector = Selector("weighted_vote" if method == "weighted_vote" else "best", ranking.aggregation, ranking.logprob_weight)
-            key = Key(method, booked, critic)
-            measured.bookings[key][trace.question.hash].append(_book_first(trace, problem, booked, selector))
+        selectors = {"weighted_vote": sampling.vote.selector, "best_of_n": replace(sampling.best.selector, selection="best")}
+        _book_first(measured, critic, trace, problem, booked, selectors)
 
 
 async def add_controls(measured: Measured, folder: Path, comparison: SearchComparisonConfig) -> None:
@@ -239,13 +236,15 @@ def _add(
         measured.outcomes[Key(method, k, critic)][trace.question.hash].append(Outcome(right, found, *cost))
 
 
-def _book_first(trace: Trace, problem: Problem, n: int, selector: Selector) -> Booking:
-    """Returns what became of a question with the first n samples of its pool."""
+def _book_first(measured: Measured, critic: str, trace: Trace, problem: Problem, n: int, selectors: Mapping[str, Selector]) -> None:
+    """Adds what became of a question with the first n samples of its pool, by the methods whose choice each selector is."""
     events = first_samples(trace.events, n)
     tree = ReasoningTree.replay(trace.question, events)
-    leaf = replace(selector, canonical=partial(canonical, task=trace.question.task)).choose(tree, tree.finals())
-    solved = leaf is not None and bool(truth_of(tree, problem).answered[leaf])
-    return book(trace.question, problem, events, solved=solved)
+    truth = truth_of(tree, problem)
+    for method, selector in selectors.items():
+        leaf = replace(selector, canonical=partial(canonical, task=trace.question.task)).choose(tree, tree.finals())
+        solved = leaf is not None and bool(truth.answered[leaf])
+        measured.bookings[Key(method, n, critic)][trace.question.hash].append(book(tree, truth, events, solved=solved))
 
 
 def _free_critics(problem: Problem, flip_rates: Sequence[float]) -> dict[str, Critic]:
