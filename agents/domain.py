@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from agents.families import Problem, recognise_question
@@ -34,7 +33,7 @@ class Domain:
 
     def recognise(self, text: str) -> Problem | None:
         """Returns the problem that a question states, if it is one of the model's families."""
-        return _recognise(self.families or (), text)
+        return recognise_question(text, self.families or ())
 
     def contains(self, text: str) -> bool:
         """Whether the model was made for this question."""
@@ -54,8 +53,3 @@ class Domain:
         """Returns what the model was taught to judge of a step of this question; None where its family does not say."""
         problem = self.recognise(text)
         return None if problem is None else problem.scope
-
-
-@lru_cache(maxsize=4096)
-def _recognise(families: tuple[str, ...], text: str) -> Problem | None:
-    return recognise_question(text, families)

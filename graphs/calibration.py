@@ -28,7 +28,7 @@ import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +40,7 @@ from configs.cli import add_override_arguments, parse, split_overrides
 from configs.schema import PosteriorConfig
 from graphs.checked import CheckedThought, read_checked, told
 from graphs.intervals import Proportion
+from graphs.siblings import SiblingPairs, sibling_pairs
 from graphs.strategies import Posterior
 from graphs.strategies.build import build_strategy
 from graphs.terminal import console, guarded
@@ -81,10 +82,7 @@ class Verdicts(NamedTuple):
     evidence: list[float]
     """Log-likelihood ratios, in nats, one per judged step."""
     right: list[bool]
-    pairs: int
-    """Pairs of siblings, one right and one wrong, below steps that are all right."""
-    wins: float
-    """Pairs in which the right one has more evidence; ties count half."""
+    siblings: SiblingPairs
 
 
 def reliability(believed: Sequence[float], right: Sequence[bool]) -> Reliability:
@@ -158,21 +156,12 @@ class Reader:
 
 def read_verdicts(thought: CheckedThought) -> Verdicts | None:
     """Returns the verdicts on a thought's steps and the truth about them; None where that is not known."""
-    tree = thought.tree
-    if thought.problem is None:
+    truth = thought.truth()
+    if truth is None:
         return None
-    paths = {int(node): thought.path_truth(int(node)) for node in np.flatnonzero(tree.judged)}
-    pairs, wins = 0, 0.0
-    for children in tree.children:
-        siblings = [
-            (tree.log_likelihood_ratio.item(child), paths[child][-1]) for child in children if child in paths and all(paths[child][:-1])
-        ]
-        good, bad = ([llr for llr, right in siblings if right is side] for side in (True, False))
-        pairs += len(good) * len(bad)
-        wins += sum((a > b) + (a == b) / 2 for a in good for b in bad)
-    return Verdicts(
-        thought.family, [tree.log_likelihood_ratio.item(node) for node in paths], [path[-1] for path in paths.values()], pairs, wins
-    )
+    judged = np.flatnonzero(thought.tree.judged)
+    evidence, right = thought.tree.log_likelihood_ratio[judged].tolist(), truth.right[judged].tolist()
+    return Verdicts(thought.family, evidence, right, sibling_pairs(thought.tree, truth))
 
 
 def report(thoughts: Sequence[CheckedThought], reader: Reader) -> list[dict[str, Any]]:
@@ -221,13 +210,13 @@ def _verdicts(own: Sequence[Verdicts]) -> dict[str, Any] | None:
     with np.errstate(divide="ignore"):  # a family without a wrong step is sure of every step
         prior = np.log(share) - np.log1p(-share)
     with_prior = _as_json(reliability(_sigmoid(evidence + prior), right))
-    pairs = sum(one.pairs for one in own)
+    siblings = reduce(SiblingPairs.plus, (one.siblings for one in own), SiblingPairs())
     return {
         "steps": len(right),
         "right": sum(right) / len(right),
         **_as_json(reliability(_sigmoid(evidence), right)),
         "with_prior": {name: value for name, value in with_prior.items() if name != "bins"},
-        "siblings": {"pairs": pairs, "accuracy": sum(one.wins for one in own) / pairs if pairs else None},
+        "siblings": {"pairs": siblings.pairs, "accuracy": siblings.accuracy if siblings.pairs else None},
     }
 
 

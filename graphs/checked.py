@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.answers import AnswerChecker, canonical, checker_for
-from agents.critics.base import texts_of
 from agents.families import Problem, recognise_question
 from agents.nouns import BadDataError, Question
 from configs import RunConfig, from_yaml
@@ -20,6 +19,7 @@ from graphs.thought.markup import strip_markup
 from graphs.traces.store import TraceStore
 from graphs.traces.trace import Trace
 from graphs.tree import ReasoningTree
+from graphs.truth import Truth, truth_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,19 @@ class CheckedThought:
         known = self.question.metadata.get("family") or (self.question.task if self.problem is None else self.problem.family)
         return str(known)
 
-    def path_truth(self, node: int) -> list[bool]:
-        """Returns what a critic should say of each step to `node`, in order.
+    def truth(self) -> Truth | None:
+        """Returns the exact truth about every step; None where no family recognises the question."""
+        return None if self.problem is None else truth_of(self.tree, self.problem)
 
-        Raises:
-            ValueError: no family recognises the question, so the truth is not known.
-        """
-        if self.problem is None:
-            raise ValueError(f"no family recognises question {self.question.hash}; ask for the steps of one that has a `problem`")
-        return [self.problem.verdict(truth) for truth in self.problem.check_steps(texts_of(self.tree.path_steps(node)))]
+
+def config_of(folder: Path) -> RunConfig:
+    """Returns a run's configuration.
+
+    Raises:
+        FileNotFoundError: there is no run in the folder; `find_run` finds one by its name.
+    """
+    with TraceStore.read(folder) as store:
+        return from_yaml(store.config_yaml)
 
 
 async def read_checked(folder: Path) -> tuple[RunConfig, list[CheckedThought], Counter[str]]:

@@ -26,19 +26,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from agents.answers import AnswerChecker, canonical, checker_for
-from agents.families import Problem, recognise_question
-from agents.nouns import BadDataError, Question
-from configs import from_yaml
-from graphs.scaling import Count, Pool, coverage_curve, fit_difficulty_mix, fit_power_law, vote_curve
+from agents.answers import canonical
+from agents.nouns import BadDataError
+from graphs.checked import CheckedThought, config_of, read_checked, told
+from graphs.scaling import Count, Pool, coverage_curve, fit_difficulty_mix, fit_power_law, pool_of, vote_curve
 from graphs.selection import Selector
 from graphs.strategies import BestOfN
 from graphs.strategies.build import build_strategy
 from graphs.terminal import console, guarded
-from graphs.thought.markup import strip_markup
-from graphs.traces.store import TraceStore, find_run
-from graphs.traces.trace import Trace
-from graphs.tree import ROOT, ReasoningTree
+from graphs.traces.store import find_run
+from graphs.tree import ROOT
 
 FARTHER = 4
 """Coverage is predicted at this many times the samples that there are."""
@@ -58,89 +55,39 @@ class Samples(NamedTuple):
 async def read(folder: Path) -> tuple[list[Samples], Counter[str]]:
     """Returns the samples of a run's questions, and how many questions are left out for which reason.
 
-    Answers are checked again, by the checkers that decided `Trace.correct`: a run keeps only what became of the chosen one.
-
     Raises:
         FileNotFoundError: there is no run in the folder; `find_run` finds one by its name.
         BadDataError: the run's samples depend on each other, or no question can be scored.
     """
-    found: list[Samples] = []
-    left_out: Counter[str] = Counter()
-    checkers: dict[str, AnswerChecker] = {}
-    with TraceStore.read(folder) as store:
-        config = from_yaml(store.config_yaml)
-        strategy = build_strategy(config)
-        if not isinstance(strategy, BestOfN):
-            raise BadDataError(
-                f"{folder} was searched with search={config.search.strategy}, whose samples depend on each other; "
-                "give a run with search=best_of_n"
-            )
-        try:
-            for trace in store:
-                task = trace.question.task
-                checkers[task] = checkers.get(task) or checker_for(task)
-                samples = await _samples_of(trace, strategy.selector, checkers[task])
-                if isinstance(samples, str):
-                    left_out[samples] += 1
-                else:
-                    found.append(samples)
-        finally:
-            for checker in checkers.values():
-                await checker.close()
+    config = config_of(folder)
+    strategy = build_strategy(config)
+    if not isinstance(strategy, BestOfN):
+        raise BadDataError(
+            f"{folder} was searched with search={config.search.strategy}, whose samples depend on each other; "
+            "give a run with search=best_of_n"
+        )
+    _, thoughts, left_out = await read_checked(folder)
+    found = [_samples_of(thought, strategy.selector) for thought in thoughts if thought.tree.samples[ROOT]]
+    if without := len(thoughts) - len(found):
+        left_out["without a sample"] = without
     if not found:
-        raise BadDataError(f"{folder} holds no question whose samples can be scored ({_told(left_out) or 'it is empty'})")
+        raise BadDataError(f"{folder} holds no question whose samples can be scored ({told(left_out)})")
     return found, left_out
 
 
-async def _samples_of(trace: Trace, selector: Selector, checker: AnswerChecker) -> Samples | str:
-    """Returns the samples of a question, or why it is left out."""
-    question = trace.question
-    tree = ReasoningTree.replay(question, trace.events)
-    total, leaves = int(tree.samples[ROOT]), tree.finals()
-    if question.gold is None:
-        return "without a known right answer"
-    if total == 0:
-        return "without a sample"
-    forms = [canonical(tree.step(leaf).answer or "", question.task) for leaf in leaves]
-    a_leaf_of = dict(zip(forms, leaves, strict=True))
-    is_right = {form: await _check(question, tree.step(leaf).answer, checker) for form, leaf in a_leaf_of.items()}
-    if None in is_right.values():
-        return "with an answer that could not be checked"
-    counts = [int(tree.count[leaf]) for leaf in leaves]
-    numbers = {form: number for number, form in enumerate(is_right)}
-    pool = Pool(  # the last one: the samples that came to no answer
-        counts=np.array([*counts, total - sum(counts)]),
-        answers=np.array([*(numbers[form] for form in forms), -1]),
-        right=np.array([*(bool(is_right[form]) for form in forms), False]),
-        weights=np.array([*_weights(tree, leaves, selector), 0.0]),
+def _samples_of(thought: CheckedThought, selector: Selector) -> Samples:
+    """Returns the samples of a question, of which there is at least one."""
+    tree, task = thought.tree, thought.question.task
+    right = np.zeros(len(tree), bool)
+    for leaf in tree.finals():
+        right[leaf] = thought.right[canonical(tree.step(leaf).answer or "", task)]
+    ranks = selector.needs_verdicts or selector.logprob_weight > 0
+    truth = thought.truth()
+    return Samples(
+        thought.family,
+        pool_of(tree, right, selector.scores(tree) if ranks else None),
+        None if truth is None else int(tree.count[right & truth.sound].sum()),
     )
-    problem = recognise_question(question.text)
-    sound = None
-    if problem is not None:
-        sound = sum(counts[i] for i, leaf in enumerate(leaves) if pool.right[i] and _holds(problem, tree, leaf))
-    family = question.metadata.get("family") or (question.task if problem is None else problem.family)
-    return Samples(str(family), pool, sound)
-
-
-async def _check(question: Question, answer: str | None, checker: AnswerChecker) -> bool | None:
-    """Returns whether an answer is right, in the form that the graph checks; None where the checker cannot say."""
-    return (await checker.check(question, strip_markup(answer or "").strip())).correct
-
-
-def _weights(tree: ReasoningTree, leaves: Sequence[int], selector: Selector) -> list[float]:
-    """Returns what each leaf's vote weighs, up to a factor that all of the question share."""
-    scores = [selector.score(tree, leaf) if _ranks(selector) else 0.0 for leaf in leaves]
-    return [math.exp(score - max(scores)) for score in scores]
-
-
-def _ranks(selector: Selector) -> bool:
-    return selector.needs_verdicts or selector.logprob_weight > 0
-
-
-def _holds(problem: Problem, tree: ReasoningTree, leaf: int) -> bool:
-    """Whether every step to `leaf` is right, by the family's exact checker."""
-    texts = [step.content.reveal().text for step in tree.path_steps(leaf)]
-    return all(problem.verdict(truth) for truth in problem.check_steps(texts))
 
 
 def report(questions: Sequence[Samples]) -> list[dict[str, Any]]:
@@ -223,14 +170,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     questions, left_out = asyncio.run(read(find_run(arguments.run)))
     if left_out:
-        console.print(f"left out: {_told(left_out)}", style="yellow", markup=False)
+        console.print(f"left out: {told(left_out)}", style="yellow", markup=False)
     rows = report(questions)
     print(json.dumps(rows) if arguments.json else "\n\n".join(table(row) for row in rows))
     return 0
-
-
-def _told(left_out: Counter[str]) -> str:
-    return ", ".join(f"{count} {'question' if count == 1 else 'questions'} {reason}" for reason, count in left_out.items())
 
 
 if __name__ == "__main__":

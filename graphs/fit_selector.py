@@ -29,14 +29,14 @@ import yaml
 
 from agents.answers import canonical
 from agents.nouns import BadDataError
-from configs import RunConfig, from_yaml
+from configs import RunConfig
 from configs.schema import BestOfNConfig, PosteriorConfig
 from graphs.calibration import Reader, log_loss
-from graphs.checked import CheckedThought, read_checked, told
+from graphs.checked import CheckedThought, config_of, read_checked, told
 from graphs.strategies.belief import Believer
 from graphs.strategies.fitted import FEATURES, AnswerModel, choices
 from graphs.terminal import console, guarded
-from graphs.traces.store import TraceStore, find_run
+from graphs.traces.store import find_run
 
 LADDERS: Mapping[str, tuple[float, ...]] = {
     "right_rate": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
@@ -111,8 +111,7 @@ def read_for_fit(folder: Path, *, allow_test: bool = False) -> tuple[RunConfig, 
     Raises:
         BadDataError: its search is another one, its questions may be for testing, or none can be checked.
     """
-    with TraceStore.read(folder) as store:
-        config = from_yaml(store.config_yaml)
+    config = config_of(folder)
     if not isinstance(config.search, BestOfNConfig | PosteriorConfig):
         raise BadDataError(
             f"{folder} was searched with search={config.search.strategy}, and a selector is fitted on what search=best_of_n or "

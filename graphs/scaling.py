@@ -1,4 +1,4 @@
-"""How accuracy grows with the number of samples: pure functions of counts and of stored pools of samples.
+"""How accuracy grows with the number of samples: pure functions of counts, and of the pool of samples that a tree holds.
 
 Coverage (pass@k) is the chance that any of k samples is right; a vote must also find it. Legend: `Q` questions, `K` sample sizes, `L`
 different samples of a question, `A` its answers, `D` draws. Every interval is a 95 % one.
@@ -15,6 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from agents.answers import canonical
+from graphs.tree import ROOT, ReasoningTree
 
 _TIE = 1e-9  # votes this close, relative to the winner's, are tied: sums of equal weights differ in their last bits
 _MOST_ROUNDS = 2000  # of expectation maximisation
@@ -70,6 +73,29 @@ class Pool(NamedTuple):
             int(np.bincount(self.answers[voting & of], self.counts[voting & of], minlength=1).max()) for of in (self.right, ~self.right)
         )
         return Count(right + wrong, right)
+
+
+def pool_of(tree: ReasoningTree, right: NDArray[np.bool_], log_weights: NDArray[np.float64] | None = None) -> Pool:
+    """Returns the samples of a tree in which each of them begins at the question.
+
+    The last entry holds the samples that came to no answer: they are counted and have no vote.
+
+    Args:
+        tree: of `N` nodes.
+        right: whether each node ends the thought with a right answer, [N].
+        log_weights: what a leaf's vote weighs, [N], in nats, up to a constant; None: all the same.
+    """
+    leaves = tree.finals()
+    forms = [canonical(tree.step(leaf).answer or "", tree.question.task) for leaf in leaves]
+    numbers = {form: number for number, form in enumerate(dict.fromkeys(forms))}
+    counts = tree.count[leaves].tolist()
+    logs = np.zeros(len(leaves)) if log_weights is None else log_weights[leaves]
+    return Pool(
+        counts=np.array([*counts, int(tree.samples[ROOT]) - sum(counts)], np.int64),
+        answers=np.array([*(numbers[form] for form in forms), -1], np.int64),
+        right=np.array([*right[leaves].tolist(), False], bool),
+        weights=np.array([*np.exp(logs - logs.max(initial=-math.inf)).tolist(), 0.0]),
+    )
 
 
 def pass_at_k(total: int, right: int, k: int) -> float:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 AnswerKind = Literal["number", "math", "text"]
@@ -83,6 +84,7 @@ def canonical(answer: str, task: str) -> str:
     return canonical_form(answer, TASK_KINDS[task])
 
 
+@lru_cache(maxsize=4096)  # a vote counts the same few answers in every round
 def canonical_form(answer: str, kind: AnswerKind) -> str:
     """Returns the canonical form of an answer of `kind`."""
     form = " ".join(answer.split())

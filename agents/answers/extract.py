@@ -17,6 +17,7 @@ import re
 
 from agents.answers.canonical import LONGEST_ANSWER
 
+_MARK = re.compile(r"answer|boxed|####", re.IGNORECASE)  # one of them is in every mark, and none in most steps
 _ANSWER = re.compile(r"\banswer[ \t]{0,4}[*_]{0,3}[ \t]{0,4}:(?P<value>[^\r\n]*)", re.IGNORECASE)
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(?P<value>[^\s#][^\r\n]*)", re.MULTILINE)
 # What may follow "####", which is a heading in Markdown: "#### 2. Add" is none.
@@ -31,6 +32,8 @@ _TRIM = "*_` \t\r\n"
 
 def extract_answer(text: str) -> str | None:
     """Returns the final answer that `text` marks, None when it marks none."""
+    if _MARK.search(text) is None:
+        return None
     marks = _explicit_marks(text)
     if marks:
         value = max(marks)[1]

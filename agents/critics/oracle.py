@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from agents.calibration import PlattScaling
 from agents.critics.base import draw, make_verdict, texts_of
-from agents.families import FAMILIES, Problem, recognise_question
+from agents.families import FAMILIES, recognise_question
 from agents.nouns import Meter, Question, Step, Verdict
 
 
@@ -31,7 +30,7 @@ class OracleCritic:
         Raises:
             ValueError: no family recognises the question.
         """
-        problem = _recognise(question.text)
+        problem = recognise_question(question.text)
         if problem is None:
             raise ValueError(
                 f"critic.kind (oracle) knows the truth about the families {', '.join(FAMILIES)}, and question {question.hash} is of none "
@@ -42,8 +41,3 @@ class OracleCritic:
         score = 1.0 - self.flip_rate if right != flipped else self.flip_rate
         evidence = PlattScaling().log_likelihood_ratio(score)
         return make_verdict(score, evidence, source="oracle_critic", scope=problem.scope)
-
-
-@lru_cache(maxsize=4096)
-def _recognise(text: str) -> Problem | None:
-    return recognise_question(text)

@@ -7,8 +7,7 @@ has to be vLLM or speak as it does; `open` asks one token of it and says what is
 
 - with its default, raw log-probabilities, `info.logprobs_mode` is "raw", and only temperatures 0 and 1 report the truth;
 - without prompt token details the usage has no cached tokens. With n > 1 the server reports those of the sample that ended last, which
-finds
-  what the first sample has just computed; they are taken for all n, so a request may have one prefix too many: an upper bound.
+  finds what the first sample has just computed; they are taken for all n, so a request may have one prefix too many: an upper bound.
 
 `publish` needs VLLM_SERVER_DEV_MODE=1 on the server, a folder that the server sees under the same path, and nobody else who sends requests.
 """

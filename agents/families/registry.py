@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import lru_cache
 
 from agents.families.base import Family, Problem
 from agents.families.countdown import Countdown
@@ -16,7 +16,8 @@ FAMILIES: dict[str, Family] = {family.name: family for family in (Countdown(), L
 _LONGEST_QUESTION = 4000  # characters; the recognisers are regular expressions, so a longer text is refused unread
 
 
-def recognise_question(text: str, families: Iterable[str] = tuple(FAMILIES)) -> Problem | None:
+@lru_cache(maxsize=4096)  # a thought asks of its question again and again: its wording, the scope of every verdict, the truth of a step
+def recognise_question(text: str, families: tuple[str, ...] = tuple(FAMILIES)) -> Problem | None:
     """Returns the problem that `text` asks, None when none of the named families recognises it (the question is out of domain)."""
     if len(text) > _LONGEST_QUESTION:
         return None

@@ -6,7 +6,7 @@ It is written to FOLDER/choices.json before the first test question is asked. Th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +24,14 @@ LOGPROB_WEIGHTS = (0.0, 0.5, 1.0)
 def group_of(family: ComparedFamily) -> Group:
     """Returns the group that a family is told in."""
     return "self_verifying" if family.verifies_itself else "others"
+
+
+def groups_of(families: Iterable[ComparedFamily]) -> dict[Group, list[ComparedFamily]]:
+    """Returns the families of each group that has any."""
+    groups: dict[Group, list[ComparedFamily]] = {}
+    for family in families:
+        groups.setdefault(group_of(family), []).append(family)
+    return groups
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from configs.schema import ComparedFamily, SearchComparisonConfig
 from graphs.comparison.cells import candidate_cells, pool
-from graphs.comparison.choices import RANKINGS, Choice, Choices, Group, Ranking, Sampling, group_of
+from graphs.comparison.choices import RANKINGS, Choice, Choices, Group, Ranking, Sampling, groups_of
 from graphs.comparison.measure import vote_accuracies
 from graphs.traces.store import TraceStore
 
@@ -19,13 +19,13 @@ def choose_sampling(comparison: SearchComparisonConfig, folder: Path) -> dict[Gr
 
     Of temperatures that are equally good the first of comparison.temperatures is taken, of rankings the first of `RANKINGS`.
     """
-    return {group: _sampling(comparison, folder, families) for group, families in _groups(comparison).items()}
+    return {group: _sampling(comparison, folder, families) for group, families in groups_of(comparison.families).items()}
 
 
 def choose(comparison: SearchComparisonConfig, folder: Path, samplings: Mapping[Group, Sampling]) -> Choices:
     """Returns all that was chosen: besides the sampling every strategy's best settings, and the best of all that a critic guides."""
     chosen: dict[Group, Choice] = {}
-    for group, families in _groups(comparison).items():
+    for group, families in groups_of(comparison.families).items():
         sampling, accuracies, candidates = samplings[group], {}, {}
         cells = [cell for family in families for cell in candidate_cells(comparison, family, samplings)]
         for strategy in comparison.strategies:
@@ -61,14 +61,6 @@ def _sampling(comparison: SearchComparisonConfig, folder: Path, families: Sequen
         vote=ranking,
         best=max(RANKINGS, key=lambda ranking: best[temperature, ranking]),
     )
-
-
-def _groups(comparison: SearchComparisonConfig) -> dict[Group, list[ComparedFamily]]:
-    """Returns the families of each group that has any."""
-    groups: dict[Group, list[ComparedFamily]] = {}
-    for family in comparison.families:
-        groups.setdefault(group_of(family), []).append(family)
-    return groups
 
 
 def _right(folder: Path) -> list[bool]:

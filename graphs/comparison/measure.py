@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,14 +21,15 @@ from configs.schema import SearchComparisonConfig
 from graphs.comparison.cells import NO_CRITIC, oracle_name
 from graphs.comparison.choices import Ranking, Sampling
 from graphs.comparison.cost import Cost, cost_of, pool_costs
-from graphs.comparison.pools import best_of, coverage, log_weights, path_logprobs, pool_of, votes
+from graphs.comparison.pools import best_of, coverage, first_samples, log_weights, path_logprobs, rejudged, votes
 from graphs.comparison.regret import BOOKINGS, Booking, book
-from graphs.comparison.siblings import SiblingPairs, sibling_pairs
-from graphs.comparison.truth import first_samples, rejudged, truth_of
+from graphs.scaling import pool_of
 from graphs.selection import Selector
+from graphs.siblings import SiblingPairs, sibling_pairs
 from graphs.traces.store import TraceStore
 from graphs.traces.trace import Trace
 from graphs.tree import ReasoningTree
+from graphs.truth import truth_of
 
 Floats = NDArray[np.float64]
 
@@ -72,23 +73,22 @@ def add_search(measured: Measured, folder: Path, key: Key, *, booked: bool) -> N
     """Adds one seed of a search; `booked`: also what its unsolved questions were lost to."""
     for trace, problem in _traces(folder):
         tree = ReasoningTree.replay(trace.question, trace.events)
-        correct = trace.correct is True
-        found = correct or bool(truth_of(tree, problem).answered.any())
+        truth, correct = truth_of(tree, problem), trace.correct is True
+        found = correct or bool(truth.answered.any())
         measured.outcomes[key][trace.question.hash].append(Outcome(float(correct), float(found), *cost_of(trace)))
         if booked:
-            measured.bookings[key][trace.question.hash].append(book(trace.question, problem, trace.events, solved=correct))
+            measured.bookings[key][trace.question.hash].append(book(tree, truth, trace.events, solved=correct))
 
 
 def add_plain_pool(measured: Measured, folder: Path, ks: Sequence[int], *, booked: int) -> None:
     """Adds the majority and the log-probability vote of k samples, whose verdicts (if there are any) cost nothing and are not looked at."""
     for trace, problem in _traces(folder):
-        question, tree = trace.question, ReasoningTree.replay(trace.question, trace.events)
+        tree = ReasoningTree.replay(trace.question, trace.events)
         truth = truth_of(tree, problem)
         costs, checked = pool_costs(trace, tree, ks, judged=False), coverage(tree, truth.answered, ks)
         for method, weights in (("majority", None), ("logprob_vote", path_logprobs(tree))):
-            _add(measured, method, NO_CRITIC, trace, ks, votes(pool_of(tree, truth, weights), ks, _rng(trace)), checked, costs)
-        key = Key("majority", booked, NO_CRITIC)
-        measured.bookings[key][question.hash].append(_book_first(trace, problem, booked, Selector("majority")))
+            _add(measured, method, NO_CRITIC, trace, ks, votes(pool_of(tree, truth.answered, weights), ks, _rng(trace)), checked, costs)
+        _book_first(measured, NO_CRITIC, trace, problem, booked, {"majority": Selector("majority")})
 
 
 def add_judged_pool(measured: Measured, folder: Path, ks: Sequence[int], critic: str, sampling: Sampling, *, booked: int) -> None:
@@ -97,8 +97,8 @@ def add_judged_pool(measured: Measured, folder: Path, ks: Sequence[int], critic:
         tree = ReasoningTree.replay(trace.question, trace.events)
         truth = truth_of(tree, problem)
         costs, checked = pool_costs(trace, tree, ks, judged=True), coverage(tree, truth.answered, ks)
-        vote = votes(pool_of(tree, truth, log_weights(tree, sampling.vote)), ks, _rng(trace))
-        best = best_of(pool_of(tree, truth, log_weights(tree, sampling.best)), ks)
+        vote = votes(pool_of(tree, truth.answered, log_weights(tree, sampling.vote)), ks, _rng(trace))
+        best = best_of(pool_of(tree, truth.answered, log_weights(tree, sampling.best)), ks)
         for method, values in (("weighted_vote", vote), ("best_of_n", best)):
             _add(measured, method, critic, trace, ks, values, checked, costs)
         free = [Cost(0.0, 0.0)] * len(ks)
@@ -106,10 +106,8 @@ def add_judged_pool(measured: Measured, folder: Path, ks: Sequence[int], critic:
             values = coverage(tree, among, ks)
             _add(measured, ceiling, critic, trace, ks, values, values, free)
         measured.siblings[critic][trace.question.hash] = sibling_pairs(tree, truth)
-        for method, ranking in (("weighted_vote", sampling.vote), ("best_of_n", sampling.best)):
-            selector = Selector("weighted_vote" if method == "weighted_vote" else "best", ranking.aggregation, ranking.logprob_weight)
-            key = Key(method, booked, critic)
-            measured.bookings[key][trace.question.hash].append(_book_first(trace, problem, booked, selector))
+        selectors = {"weighted_vote": sampling.vote.selector, "best_of_n": replace(sampling.best.selector, selection="best")}
+        _book_first(measured, critic, trace, problem, booked, selectors)
 
 
 async def add_controls(measured: Measured, folder: Path, comparison: SearchComparisonConfig) -> None:
@@ -124,7 +122,7 @@ async def add_controls(measured: Measured, folder: Path, comparison: SearchCompa
         for name, critic in _free_critics(problem, comparison.flip_rates).items():
             tree = await rejudged(trace.question, events, critic)
             measured.siblings[name][trace.question.hash] = sibling_pairs(tree, truth)
-            pool = pool_of(tree, truth, log_weights(tree, Ranking()))
+            pool = pool_of(tree, truth.answered, log_weights(tree, Ranking()))
             costs, checked = pool_costs(trace, tree, [n], judged=False), coverage(tree, truth.answered, [n])
             for method, values in (("weighted_vote", votes(pool, [n], _rng(trace))), ("best_of_n", best_of(pool, [n]))):
                 _add(measured, method, name, trace, [n], values, checked, costs)
@@ -138,9 +136,9 @@ def vote_accuracies(folder: Path, n: int, rankings: Iterable[Ranking]) -> tuple[
     for trace, problem in _traces(folder):
         tree = ReasoningTree.replay(trace.question, trace.events)
         truth = truth_of(tree, problem)
-        majority += votes(pool_of(tree, truth), [n], _rng(trace))
+        majority += votes(pool_of(tree, truth.answered), [n], _rng(trace))
         for ranking in vote:
-            pool = pool_of(tree, truth, log_weights(tree, ranking))
+            pool = pool_of(tree, truth.answered, log_weights(tree, ranking))
             vote[ranking] += votes(pool, [n], _rng(trace))
             best[ranking] += best_of(pool, [n])
     return float(np.mean(majority)), _means(vote), _means(best)
@@ -183,11 +181,10 @@ class Table:
             for key in keys
         }
         critics = [critic for critic in families[0].siblings if all(critic in family.siblings for family in families)]
-        siblings = {critic: SiblingPairs() for critic in critics}
-        for critic in critics:
-            for family in families:
-                for pairs in family.siblings[critic].values():
-                    siblings[critic] = siblings[critic].plus(pairs)
+        siblings = {
+            critic: reduce(SiblingPairs.plus, (pairs for family in families for pairs in family.siblings[critic].values()), SiblingPairs())
+            for critic in critics
+        }
         booked = [key for key in families[0].bookings if all(key in family.bookings for family in families)]
         strata = np.repeat(np.arange(len(families)), [len(questions) for questions in shared])
         return cls(strata, values, siblings, {key: _shares(key, families) for key in booked})
@@ -239,13 +236,15 @@ def _add(
         measured.outcomes[Key(method, k, critic)][trace.question.hash].append(Outcome(right, found, *cost))
 
 
-def _book_first(trace: Trace, problem: Problem, n: int, selector: Selector) -> Booking:
-    """Returns what became of a question with the first n samples of its pool."""
+def _book_first(measured: Measured, critic: str, trace: Trace, problem: Problem, n: int, selectors: Mapping[str, Selector]) -> None:
+    """Adds what became of a question with the first n samples of its pool, by the methods whose choice each selector is."""
     events = first_samples(trace.events, n)
     tree = ReasoningTree.replay(trace.question, events)
-    leaf = replace(selector, canonical=partial(canonical, task=trace.question.task)).choose(tree, tree.finals())
-    solved = leaf is not None and bool(truth_of(tree, problem).answered[leaf])
-    return book(trace.question, problem, events, solved=solved)
+    truth = truth_of(tree, problem)
+    for method, selector in selectors.items():
+        leaf = replace(selector, canonical=partial(canonical, task=trace.question.task)).choose(tree, tree.finals())
+        solved = leaf is not None and bool(truth.answered[leaf])
+        measured.bookings[Key(method, n, critic)][trace.question.hash].append(book(tree, truth, events, solved=solved))
 
 
 def _free_critics(problem: Problem, flip_rates: Sequence[float]) -> dict[str, Critic]:

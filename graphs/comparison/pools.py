@@ -1,42 +1,25 @@
 """What votes, best-of-N and coverage come to with k samples of a stored pool: exact expectations over the subsets, where there are any.
 
-A vote has no closed form for more than two answers, so `graphs.scaling.vote_at_k` draws subsets; coverage and best-of-N are exact.
+A vote has no closed form for more than two answers, so `graphs.scaling.vote_at_k` draws subsets; coverage and best-of-N are exact. What
+depends on the order of events is looked at on the first k samples, and what another critic would have said, on the same samples.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.answers import canonical
+from agents.critics import Critic
+from agents.nouns import Budget, Meter, Question
 from graphs.comparison.choices import Ranking
-from graphs.comparison.truth import Truth
 from graphs.scaling import Pool, pass_at_k, vote_at_k
-from graphs.tree import ROOT, ReasoningTree
+from graphs.tree import ROOT, Event, Expanded, Judged, ReasoningTree
 
 DRAWS = 200
 """Subsets per question and k; their error is far below that of having so many questions and no more."""
-
-
-def pool_of(tree: ReasoningTree, truth: Truth, log_weights: NDArray[np.float64] | None = None) -> Pool:
-    """Returns the samples of a pool, each weighing exp of its leaf's log-weight ([N], nats), or all the same.
-
-    The last entry holds the samples that came to no answer: they are counted and have no vote.
-    """
-    leaves = tree.finals()
-    forms = [canonical(tree.step(leaf).answer or "", tree.question.task) for leaf in leaves]
-    numbers = {form: number for number, form in enumerate(dict.fromkeys(forms))}
-    counts = tree.count[leaves].tolist()
-    logs = np.zeros(len(leaves)) if log_weights is None else log_weights[leaves]
-    return Pool(
-        counts=np.array([*counts, int(tree.samples[ROOT]) - sum(counts)], np.int64),
-        answers=np.array([*(numbers[form] for form in forms), -1], np.int64),
-        right=np.array([*truth.answered[leaves].tolist(), False], bool),
-        weights=np.array([*np.exp(logs - logs.max(initial=-math.inf)).tolist(), 0.0]),
-    )
 
 
 def log_weights(tree: ReasoningTree, ranking: Ranking) -> NDArray[np.float64]:
@@ -82,3 +65,41 @@ def coverage(tree: ReasoningTree, among: NDArray[np.bool_], ks: Sequence[int]) -
     leaves = tree.finals()
     right, n = int(tree.count[[leaf for leaf in leaves if among[leaf]]].sum()), int(tree.samples[ROOT])
     return [pass_at_k(n, right, k) for k in ks]
+
+
+def first_samples(events: Iterable[Event], k: int) -> list[Event]:
+    """Returns the events of the first `k` samples of a pool, with the verdicts on their steps: what a pool of `k` would have been.
+
+    Every sample of a pool begins at the question, so the nodes of the first samples are the first nodes, and keep their numbers.
+    """
+    kept: list[Event] = []
+    size, left = 1, k
+    nodes: dict[tuple[int, tuple[int, ...], str], int] = {}
+    for event in events:
+        if isinstance(event, Expanded):
+            chains = event.chains[:left]
+            left -= len(chains)
+            if chains:
+                kept.append(Expanded(event.parent, chains, event.horizon, event.mistakes))
+            for chain in chains:
+                node = event.parent
+                for step in chain:
+                    key = node, step.content.reveal().token_ids, step.finish_reason
+                    if key not in nodes:
+                        nodes[key], size = size, size + 1
+                    node = nodes[key]
+        elif isinstance(event, Judged) and event.node < size:
+            kept.append(event)
+    return kept
+
+
+async def rejudged(question: Question, events: Sequence[Event], critic: Critic) -> ReasoningTree:
+    """Returns the tree of the same samples, as another critic judges them; one that needs no model."""
+    tree = ReasoningTree.replay(question, (event for event in events if isinstance(event, Expanded)))
+    meter = Meter(Budget())
+    for node in range(1, len(tree)):
+        if tree.step(node).finish_reason == "stop":
+            verdict = await critic.judge(question, tree.path_steps(node), meter=meter)
+            if verdict is not None:
+                tree.apply([Judged(node, verdict)])
+    return tree

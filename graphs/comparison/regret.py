@@ -18,32 +18,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from agents.families import Problem
+import numpy as np
+
 from agents.nouns import Question
-from graphs.comparison.truth import truth_of
 from graphs.tree import ROOT, Event, Expanded, Failed, ReasoningTree
+from graphs.truth import Truth
 
 Booking = Literal["solved", "selection", "pruning", "proposal", "budget"]
 BOOKINGS: tuple[Booking, ...] = get_args(Booking)
 
 
-def book(question: Question, problem: Problem, events: Sequence[Event], *, solved: bool) -> Booking:
-    """Returns what became of a question; `solved`: the answer that was given is right."""
+def book(tree: ReasoningTree, truth: Truth, events: Sequence[Event], *, solved: bool) -> Booking:
+    """Returns what became of a question.
+
+    Args:
+        tree: what `events` make.
+        truth: about its nodes.
+        events: of the search, or of the part of it that is looked at.
+        solved: whether the answer that was given is right.
+    """
     if solved:
         return "solved"
-    tree, rounds, last_round = _with_rounds(question, events)
-    truth = truth_of(tree, problem)
     if truth.derived.any():
         return "selection"
-    deepest = int(tree.depth[truth.sound].max())
-    frontier = [node for node in range(len(tree)) if truth.sound[node] and tree.depth[node] == deepest]
+    deepest = tree.depth[truth.sound].max()
+    frontier = np.flatnonzero(truth.sound & (tree.depth == deepest)).tolist()
     if any(tree.children[node] for node in frontier):
         return "proposal"
+    rounds, last_round = _rounds(tree.question, events)
     return "pruning" if all(rounds[node] < last_round for node in frontier) else "budget"
 
 
-def _with_rounds(question: Question, events: Sequence[Event]) -> tuple[ReasoningTree, list[int], int]:
-    """Returns the tree, the round that made each node, and the last round in which any node was continued."""
+def _rounds(question: Question, events: Sequence[Event]) -> tuple[list[int], int]:
+    """Returns the round that made each node, and the last round in which any node was continued."""
     tree = ReasoningTree(question)
     rounds = [0]
     now, expanding = 0, False
@@ -56,4 +63,4 @@ def _with_rounds(question: Question, events: Sequence[Event]) -> tuple[Reasoning
             expanding = False
         tree.apply([event])
         rounds += [now] * (len(tree) - len(rounds))
-    return tree, rounds, now
+    return rounds, now

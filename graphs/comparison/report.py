@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from agents.nouns import BadDataError
-from configs.schema import ComparedFamily, SearchComparisonConfig
+from configs.schema import SearchComparisonConfig
 from graphs.comparison.cells import NO_CRITIC, Cell, is_finished, measured_cells
-from graphs.comparison.choices import Choices, Group, group_of
+from graphs.comparison.choices import Choices, groups_of
 from graphs.comparison.figure import draw
 from graphs.comparison.measure import Key, Measured, Table, add_controls, add_judged_pool, add_plain_pool, add_search, sample_sizes
 from graphs.comparison.summary import summarise
@@ -45,12 +45,9 @@ def write_report(folder: Path) -> Path:
 
 async def _summarise(folder: Path, comparison: SearchComparisonConfig, choices: Choices) -> tuple[dict[str, Any], list[str]]:
     """Returns what each group came to, and the names of the cells that are missing."""
-    groups: dict[Group, list[ComparedFamily]] = {}
-    for family in comparison.families:
-        groups.setdefault(group_of(family), []).append(family)
     summaries: dict[str, Any] = {}
     missing: list[str] = []
-    for group, families in groups.items():
+    for group, families in groups_of(comparison.families).items():
         measured = []
         for family in families:
             cells = list(measured_cells(comparison, family, choices))

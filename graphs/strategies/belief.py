@@ -23,7 +23,7 @@ Source: Pearl, "Probabilistic reasoning in intelligent systems" (1988), chapter 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from graphs.tree import ROOT, ReasoningTree
 
 Floats = NDArray[np.float64]
+Nodes = NDArray[np.int64]
 
 _PASSES = 3  # of re-estimating the rate of right steps; it changes by less than .01 afterwards
 
@@ -65,20 +66,20 @@ class Believer:
         answers = list(dict.fromkeys(names))
         leaf_answers = np.array([answers.index(name) for name in names], np.int64)
         alive_leaf, dead_leaf = self._leaf_factors(tree, leaves, leaf_answers, len(answers))
-        prior = self._log_prior(len(answers))
+        prior, lean, levels = self._log_prior(len(answers)), self._lean(tree), list(tree.levels())
         right_rate = self.right_rate
         for _ in range(_PASSES):
-            log_odds = self._log_odds(tree, right_rate)
-            evidence, ratio = _upward(tree, log_odds, self.evidence_weight * tree.log_likelihood_ratio, alive_leaf, dead_leaf)
+            clipped = min(max(right_rate, 1e-3), 1.0 - 1e-3)
+            log_odds = np.log(clipped / (1.0 - clipped)) + lean
+            evidence, ratio = _upward(tree, levels, log_odds, self.evidence_weight * tree.log_likelihood_ratio, alive_leaf, dead_leaf)
             joint = prior + evidence
             hypothesis = np.exp(joint - np.logaddexp.reduce(joint))
-            alive = _downward(tree, ratio)
-            parents_alive, nodes_alive = alive[tree.parent[1:]] @ hypothesis, alive[1:] @ hypothesis
+            marginal = _downward(tree, levels, ratio) @ hypothesis
+            parents_alive, nodes_alive = marginal[tree.parent[1:]], marginal[1:]
             seen = tree.count[1:]
             right_rate = float(
                 (self.prior_strength * self.right_rate + (seen * nodes_alive).sum()) / (self.prior_strength + (seen * parents_alive).sum())
             )
-        marginal = alive @ hypothesis
         probability = hypothesis[:-1] if not self.many_answers else np.zeros(len(answers))
         if self.many_answers:
             for leaf, answer in zip(leaves, leaf_answers, strict=True):
@@ -87,14 +88,12 @@ class Believer:
         right[1:] = np.clip(nodes_alive / np.maximum(parents_alive, 1e-300), 0.0, 1.0)
         return Belief(dict(zip(answers, map(float, probability), strict=True)), marginal, right, right_rate, leaves, names)
 
-    def _log_odds(self, tree: ReasoningTree, right_rate: float) -> Floats:
-        """Prior log-odds that each step is right, [N]."""
-        clipped = min(max(right_rate, 1e-3), 1.0 - 1e-3)
+    def _lean(self, tree: ReasoningTree) -> Floats:
+        """How far the log-odds that each step is right lie above those of the average sample, for what the policy thinks of it, [N]."""
         weights = tree.count[1:]
         opinion = self._opinion(tree)
         average = float(opinion[1:] @ weights / max(weights.sum(), 1))
-        log_odds: Floats = np.log(clipped / (1.0 - clipped)) + np.clip(self.logprob_weight * (opinion - average), -10.0, 10.0)
-        return log_odds
+        return np.clip(self.logprob_weight * (opinion - average), -10.0, 10.0)
 
     def _opinion(self, tree: ReasoningTree) -> Floats:
         """Log-odds that the policy gives to each step, [N].
@@ -160,7 +159,9 @@ class Belief(NamedTuple):
         return max(own, key=lambda leaf: self.alive[leaf], default=None)
 
 
-def _upward(tree: ReasoningTree, log_odds: Floats, evidence: Floats, alive_leaf: Floats, dead_leaf: Floats) -> tuple[Floats, Floats]:
+def _upward(
+    tree: ReasoningTree, levels: Sequence[Nodes], log_odds: Floats, evidence: Floats, alive_leaf: Floats, dead_leaf: Floats
+) -> tuple[Floats, Floats]:
     """Passes messages from the leaves to the root.
 
     Returns the log-probability of all that was seen under each hypothesis, [hypotheses], and for each node the probability that it is right
@@ -171,7 +172,7 @@ def _upward(tree: ReasoningTree, log_odds: Floats, evidence: Floats, alive_leaf:
     given_right = (right + evidence)[:, None]
     of_dead = np.where(tree.of_value, 0.0, np.logaddexp(right + evidence, wrong))[:, None]
     ratio = np.ones_like(below_alive)
-    for nodes in reversed(levels(tree)):
+    for nodes in reversed(levels):
         is_right = given_right[nodes] + below_alive[nodes]
         is_wrong = wrong[nodes, None] + below_dead[nodes]
         message = np.logaddexp(is_right, is_wrong)
@@ -182,15 +183,9 @@ def _upward(tree: ReasoningTree, log_odds: Floats, evidence: Floats, alive_leaf:
     return below_alive[ROOT], ratio
 
 
-def _downward(tree: ReasoningTree, ratio: Floats) -> Floats:
+def _downward(tree: ReasoningTree, levels: Sequence[Nodes], ratio: Floats) -> Floats:
     """Returns the probability that each node is alive under each hypothesis, [N, hypotheses]; the root is."""
     alive = ratio.copy()
-    for nodes in levels(tree):
+    for nodes in levels:
         alive[nodes] *= alive[tree.parent[nodes]]
     return alive
-
-
-def levels(tree: ReasoningTree) -> list[NDArray[np.int64]]:
-    """Nodes by depth, from the first steps downwards."""
-    order = np.argsort(tree.depth, kind="stable")[1:]
-    return np.split(order, np.flatnonzero(np.diff(tree.depth[order])) + 1) if len(order) else []

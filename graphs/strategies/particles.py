@@ -58,17 +58,16 @@ class Particles(Stepwise):
 
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
         population = Population({ROOT: self.num_samples}, {ROOT: 0.0})
-        level = [ROOT]
-        while True:
+        level: list[int] = []
+        missing: dict[int, int] = {}
+        while open_nodes := [node for node in population.particles if not tree.final[node]]:
+            level = open_nodes
             missing = {node: population.particles[node] - int(tree.samples[node]) for node in level if not tree.closed[node]}
-            wanted = [self.expansion(tree, node, n) for node, n in missing.items() if n > 0]
-            if wanted or self.is_last(tree, level[0]):
-                return Round(wanted, level)
+            if self.is_last(tree, level[0]) or any(n > 0 for n in missing.values()):
+                break
             population = self._resample(self._move(tree, population), rng.random())
-            open_nodes = [node for node in population.particles if not tree.final[node]]
-            if not open_nodes:
-                return Round([], level)
-            level = sorted(open_nodes, key=lambda node: -self._log_evidence(tree, node))
+        level.sort(key=lambda node: -self._log_evidence(tree, node))
+        return Round([self.expansion(tree, node, missing[node]) for node in level if missing.get(node, 0) > 0], level)
 
     def choose(self, tree: ReasoningTree) -> int | None:
         """Returns the best leaf of the chosen answer.
@@ -83,12 +82,12 @@ class Particles(Stepwise):
             return self.selector.choose(tree, leaves)
         log_weight = {leaf: _log_share(tree, leaf) + self._log_evidence(tree, leaf) for leaf in leaves}
         heaviest = max(log_weight.values())
+        answers = {leaf: self.selector.canonical(tree.step(leaf).answer or "") for leaf in leaves}
         votes: dict[str, float] = {}
-        for leaf in leaves:
-            answer = self._answer(tree, leaf)
+        for leaf, answer in answers.items():
             votes[answer] = votes.get(answer, 0.0) + math.exp(log_weight[leaf] - heaviest)
         winner = max(votes, key=lambda answer: votes[answer])
-        return max((leaf for leaf in leaves if self._answer(tree, leaf) == winner), key=lambda leaf: log_weight[leaf])
+        return max((leaf for leaf in leaves if answers[leaf] == winner), key=lambda leaf: log_weight[leaf])
 
     def _move(self, tree: ReasoningTree, population: Population) -> Population:
         """Lets every open particle take its step.
@@ -139,9 +138,6 @@ class Particles(Stepwise):
     def _log_evidence(self, tree: ReasoningTree, node: int) -> float:
         """Returns what all steps to `node` add: the log weight that a particle there would have without resampling."""
         return sum(self._log_increment(tree, each) for each in tree.path(node))
-
-    def _answer(self, tree: ReasoningTree, leaf: int) -> str:
-        return self.selector.canonical(tree.step(leaf).answer or "")
 
 
 def systematic_resample(weights: Sequence[float], n: int, uniform: float) -> list[int]:

@@ -27,10 +27,12 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from graphs.strategies.belief import Belief, Believer, Floats, levels
+from graphs.strategies.belief import Belief, Believer, Floats
 from graphs.strategies.fitted import AnswerModel
 from graphs.strategies.stepwise import Round, Stepwise
 from graphs.tree import ROOT, Expansion, ReasoningTree
@@ -60,9 +62,15 @@ class Posterior(Stepwise):
     """Fitted beliefs in answers, by which it stops and chooses; where to sample is still for `believer` to say. None: its own."""
 
     def believe(self, tree: ReasoningTree) -> Belief:
-        """Returns what the search believes of `tree`."""
+        """Returns what the search believes of `tree`; computed once, until something happens to the tree."""
+        last = _last_beliefs.get(tree)
+        if last is not None and last.search is self and last.version == tree.version:
+            return last.belief
         belief = self.believer.believe(tree)
-        return belief if self.answer_model is None else belief._replace(answers=self.answer_model.believe(tree))
+        if self.answer_model is not None:
+            belief = belief._replace(answers=self.answer_model.believe(tree))
+        _last_beliefs[tree] = _LastBelief(self, tree.version, belief)
+        return belief
 
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
         drawn = int(tree.samples.sum())
@@ -129,9 +137,21 @@ class Posterior(Stepwise):
         strength = self.believer.prior_strength
         home: Floats = fresh.copy()
         asked, found = np.zeros(len(tree)), np.zeros(len(tree))
-        for nodes in [*reversed(levels(tree)), np.array([ROOT])]:
+        for nodes in reversed([np.array([ROOT]), *tree.levels()]):
             home[nodes] = np.where(tree.closed[nodes], 0.0, (strength * fresh[nodes] + found[nodes]) / (strength + asked[nodes]))
             parents = np.maximum(tree.parent[nodes], ROOT)
             np.add.at(asked, parents, tree.count[nodes])
             np.add.at(found, parents, tree.count[nodes] * home[nodes] * belief.right[nodes])
         return home
+
+
+class _LastBelief(NamedTuple):
+    """What a search believed of a tree when that had `version` events."""
+
+    search: Posterior
+    version: int
+    belief: Belief
+
+
+_last_beliefs: WeakKeyDictionary[ReasoningTree, _LastBelief] = WeakKeyDictionary()
+"""What was computed last of each tree: between two events a belief is asked for by `to_judge`, `select` and `choose`."""

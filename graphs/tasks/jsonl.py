@@ -41,7 +41,7 @@ class JsonlTask:
 
     def _question(self, line: int, text: str) -> Question | None:
         row = parse_row(text)
-        question = " ".join(text_of(row, field).strip() for field in self.question_field.split(","))
+        question = question_in(row, *self.question_field.split(","))
         if self.answer_field not in row:
             raise ValueError(f"has no field {self.answer_field!r}")
         gold = gold_of(row[self.answer_field], self.answer_field)
@@ -80,6 +80,15 @@ def text_of(row: dict[str, Any], field: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"has a field {field!r} that is a {type(value).__name__}, not text")
     return value
+
+
+def question_in(row: dict[str, Any], *fields: str) -> str:
+    """Returns the question in a field, or in several, whose texts are joined by a blank.
+
+    Raises:
+        ValueError: one is missing or something else.
+    """
+    return " ".join(text_of(row, field).strip() for field in fields)
 
 
 def gold_of(value: Any, field: str) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from graphs.tasks.jsonl import text_of
+from graphs.tasks.jsonl import question_in
 from graphs.tasks.published import PublishedTask, Row, gold_in
 
 
@@ -24,4 +24,4 @@ class MultiarithTask(PublishedTask):
 
     def read(self, row: dict[str, Any]) -> Row:
         question, gold = ("question", "final_ans") if "question" in row else ("input", "target")
-        return Row(text_of(row, question).strip(), gold_in(row, gold))
+        return Row(question_in(row, question), gold_in(row, gold))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from graphs.tasks.jsonl import text_of
+from graphs.tasks.jsonl import question_in
 from graphs.tasks.published import PublishedTask, Row, gold_in
 
 
@@ -22,5 +22,4 @@ class SvampTask(PublishedTask):
     hub_test = "train+test"
 
     def read(self, row: dict[str, Any]) -> Row:
-        question = " ".join(text_of(row, field).strip() for field in ("Body", "Question"))
-        return Row(question, gold_in(row, "Answer"), {"family": row["Type"]} if "Type" in row else {})
+        return Row(question_in(row, "Body", "Question"), gold_in(row, "Answer"), {"family": row["Type"]} if "Type" in row else {})

@@ -65,10 +65,11 @@ async def test_answers_are_checked_one_by_one_and_steps_by_the_family(tmp_path: 
     _, [thought, other], left_out = await read_checked(folder)
     assert not left_out and (thought.family, other.family) == ("running", "gsm8k")
     assert thought.right == {"216": True, "206": False} and other.right == {"5": False}
-    assert thought.path_truth(3) == [True, True, True] and thought.path_truth(8) == [True, False, True]
-    assert thought.path_truth(6)[0] is False
-    with pytest.raises(ValueError, match="no family recognises"):
-        other.path_truth(1)
+    truth = thought.truth()
+    assert truth is not None and other.truth() is None
+    assert truth.right[thought.tree.path(3)].tolist() == [True, True, True]
+    assert truth.right[thought.tree.path(8)].tolist() == [True, False, True]
+    assert not truth.right[4]
 
 
 async def test_siblings_are_compared_below_right_steps_only(tmp_path: Path) -> None:
@@ -80,7 +81,9 @@ async def test_siblings_are_compared_below_right_steps_only(tmp_path: Path) -> N
     told = row["verdicts"]
     assert told["siblings"] == {"pairs": 2, "accuracy": 0.75}
     assert told["steps"] == 8 and sum(one["of"] for one in told["bins"]) == 8
-    right = sum(thoughts[0].path_truth(node)[-1] for node in range(1, 9))
+    truth = thoughts[0].truth()
+    assert truth is not None
+    right = truth.right[1:9].sum()
     assert told["right"] == right / 8 and sum(one["right"] for one in told["bins"]) == right
 
 

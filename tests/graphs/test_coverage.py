@@ -12,7 +12,7 @@ import pytest
 from agents.answers import CheckResult
 from agents.nouns import BadDataError, Question
 from configs import compose, to_yaml
-from graphs import coverage, run
+from graphs import checked, coverage, run
 from graphs.scaling import pass_at_k
 from graphs.terminal import WRONG, guarded
 from graphs.traces.store import TraceStore
@@ -105,7 +105,7 @@ async def test_what_cannot_be_scored_is_left_out_and_counted(tmp_path: Path, mon
         async def close(self) -> None:
             """Has nothing to end."""
 
-    monkeypatch.setattr(coverage, "checker_for", lambda task: Broken())
+    monkeypatch.setattr(checked, "checker_for", lambda task: Broken())
     with pytest.raises(BadDataError, match="1 question with an answer that could not be checked"):
         await coverage.read(folder)
 

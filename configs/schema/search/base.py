@@ -49,13 +49,13 @@ class Selecting(SearchGroup):
     logprob_weight: float = Field(0.0, ge=0)
     """Weight (beta) of the policy's log-probability, in nats, that is added to the log-score of a path; 0 is the papers' form."""
 
+    @property
+    def needs_critic(self) -> bool:
+        return self.logprob_weight == 0
+
 
 class SelectingSteps(Selecting):
     """Options of a strategy that ranks steps, and chooses among answers."""
 
     reserve_tokens: int = RESERVE_TOKENS
     """Generated tokens kept back for writing the thought through to an answer, greedily, when the budget ends."""
-
-    @property
-    def needs_critic(self) -> bool:
-        return self.logprob_weight == 0

@@ -41,10 +41,6 @@ class ComputeOptimalConfig(Selecting):
     """How answers are chosen after a search: majority, best or weighted_vote; among those of the probe alone it is the majority."""
 
     @property
-    def needs_critic(self) -> bool:
-        return self.logprob_weight == 0
-
-    @property
     def samples_per_prompt(self) -> tuple[str, int]:
         return "probe_samples", self.probe_samples
 

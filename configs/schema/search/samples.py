@@ -16,24 +16,13 @@ class GreedyConfig(SearchGroup):
     """One thought at temperature 0."""
 
 
-class BestOfNConfig(Selecting):
-    """Independent samples to the answer, one of which is chosen.
+class SamplingAnswers(SearchGroup):
+    """Options of a strategy that samples whole answers."""
 
-    Source: self-consistency (arXiv:2203.11171) for `majority`; Let's Verify Step by Step (arXiv:2305.20050) for `best`.
-    """
-
-    strategy: Literal["best_of_n"] = "best_of_n"
-    """Independent samples, one of which is chosen."""
     num_samples: int = Field(16, ge=1)
     """Samples per question."""
     temperature: float | None = Field(None, ge=0, le=10)
     """Sampling temperature; null: policy.temperature."""
-    selection: AnswerSelection = "majority"
-    """majority: the most frequent answer, no critic asked; best: the highest score; weighted_vote: scores added up per answer."""
-
-    @property
-    def needs_critic(self) -> bool:
-        return self.selection != "majority" and self.logprob_weight == 0
 
     @property
     def samples_per_prompt(self) -> tuple[str, int]:
@@ -44,7 +33,23 @@ class BestOfNConfig(Selecting):
         return self.temperature
 
 
-class SelfConsistencyConfig(SearchGroup):
+class BestOfNConfig(SamplingAnswers, Selecting):
+    """Independent samples to the answer, one of which is chosen.
+
+    Source: self-consistency (arXiv:2203.11171) for `majority`; Let's Verify Step by Step (arXiv:2305.20050) for `best`.
+    """
+
+    strategy: Literal["best_of_n"] = "best_of_n"
+    """Independent samples, one of which is chosen."""
+    selection: AnswerSelection = "majority"
+    """majority: the most frequent answer, no critic asked; best: the highest score; weighted_vote: scores added up per answer."""
+
+    @property
+    def needs_critic(self) -> bool:
+        return self.selection != "majority" and super().needs_critic
+
+
+class SelfConsistencyConfig(SamplingAnswers):
     """A majority vote that stops sampling when it is decided.
 
     Source: Let's sample step by step (arXiv:2305.11860), the Beta criterion.
@@ -58,13 +63,3 @@ class SelfConsistencyConfig(SearchGroup):
     """Samples between two looks at the vote; 1 is the paper's form, more are faster."""
     confidence: float = Field(0.95, ge=0.5, lt=1)
     """Probability that the leading answer stays ahead of the second, from which on nothing more is sampled."""
-    temperature: float | None = Field(None, ge=0, le=10)
-    """Sampling temperature; null: policy.temperature."""
-
-    @property
-    def samples_per_prompt(self) -> tuple[str, int]:
-        return "num_samples", self.num_samples
-
-    @property
-    def temperature_of_samples(self) -> float | None:
-        return self.temperature

@@ -10,7 +10,7 @@ import pytest
 from graphs.comparison.closure import bases_for, closure, difference, reaches, resampled
 from graphs.comparison.dial import dial
 from graphs.comparison.measure import DERIVATION, Key, Measured, Outcome, Table
-from graphs.comparison.siblings import SiblingPairs
+from graphs.siblings import SiblingPairs
 
 Q = 200
 STRATA = np.repeat([0, 1], Q // 2)

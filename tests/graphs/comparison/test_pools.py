@@ -1,4 +1,4 @@
-"""Votes, best-of-N, coverage and cost of k samples, against counting over all subsets."""
+"""Votes, best-of-N, coverage and cost of k samples, against counting over all subsets; the first k samples, and other critics on them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from statistics import mean
 import numpy as np
 import pytest
 
+from agents.critics import OracleCritic
 from agents.nouns import Usage
 from graphs.comparison.choices import Ranking
 from graphs.comparison.cost import cost_of, pool_costs
-from graphs.comparison.pools import best_of, coverage, log_weights, path_logprobs, pool_of, votes
-from graphs.comparison.truth import first_samples, truth_of
+from graphs.comparison.pools import best_of, coverage, first_samples, log_weights, path_logprobs, rejudged, votes
+from graphs.scaling import pool_of
 from graphs.selection import Selector
 from graphs.tree import Event, ReasoningTree
+from graphs.truth import truth_of
 from tests.graphs.comparison.trees import LOST, LUCKY, SOUND, SUM, WRONG_END, problem_of, samples, trace_of
 from tests.graphs.strategies.trees import judged
 
@@ -56,14 +58,14 @@ def share_right(k: int, selector: Selector) -> float:
 def test_best_of_n_is_what_all_subsets_come_to(k: int) -> None:
     tree, _ = tree_with_verdicts()
     ranking = Ranking("product", 0.5)
-    pool = pool_of(tree, truth_of(tree, problem_of()), log_weights(tree, ranking))
+    pool = pool_of(tree, truth_of(tree, problem_of()).answered, log_weights(tree, ranking))
     assert best_of(pool, [k]) == [pytest.approx(share_right(k, Selector("best", ranking.aggregation, ranking.logprob_weight)))]
 
 
 @pytest.mark.parametrize("k", KS)
 def test_a_weighted_vote_is_nearly_what_all_subsets_come_to(k: int) -> None:
     tree, _ = tree_with_verdicts()
-    pool = pool_of(tree, truth_of(tree, problem_of()), log_weights(tree, Ranking("min")))
+    pool = pool_of(tree, truth_of(tree, problem_of()).answered, log_weights(tree, Ranking("min")))
     [value] = votes(pool, [k], np.random.default_rng(0))
     assert value == pytest.approx(share_right(k, Selector("weighted_vote", "min")), abs=4 * 0.5 / 200**0.5)
 
@@ -71,8 +73,8 @@ def test_a_weighted_vote_is_nearly_what_all_subsets_come_to(k: int) -> None:
 def test_samples_without_an_answer_count_and_do_not_vote() -> None:
     tree = ReasoningTree.replay(SUM, [samples(SOUND, CUT, CUT)])
     truth = truth_of(tree, problem_of())
-    assert votes(pool_of(tree, truth), [1, 3], np.random.default_rng(0)) == [pytest.approx(1 / 3, abs=0.15), 1.0]
-    assert best_of(pool_of(tree, truth), [1, 3]) == [pytest.approx(1 / 3), 1.0]
+    assert votes(pool_of(tree, truth.answered), [1, 3], np.random.default_rng(0)) == [pytest.approx(1 / 3, abs=0.15), 1.0]
+    assert best_of(pool_of(tree, truth.answered), [1, 3]) == [pytest.approx(1 / 3), 1.0]
     assert coverage(tree, truth.derived, [1, 2, 3]) == [pytest.approx(1 / 3), pytest.approx(2 / 3), 1.0]
 
 
@@ -116,3 +118,25 @@ def test_a_shared_prompt_is_paid_once_and_one_that_is_not_with_every_sample() ->
         one, two = pool_costs(trace, tree, [1, 2], judged=False)
         per_token = 2 * trace.engine.parameters
         assert one.flops == per_token * (5 + each) and two.flops == per_token * (10 + uncached)
+
+
+@pytest.mark.parametrize("k", range(1, len(POOL) + 1))
+def test_the_first_samples_of_a_pool_are_the_pool_of_so_many(k: int) -> None:
+    whole = ReasoningTree.replay(SUM, [samples(*POOL)])
+    verdicts = [judged(node, float(node)) for node in range(1, len(whole))]
+    few, own = ReasoningTree.replay(SUM, first_samples([samples(*POOL), *verdicts], k)), ReasoningTree.replay(SUM, [samples(*POOL[:k])])
+    assert few.steps == own.steps and few.count.tolist() == own.count.tolist() and few.samples[0] == k
+    assert few.log_likelihood_ratio[1:].tolist() == [float(node) for node in range(1, len(few))]
+
+
+def test_the_first_samples_of_several_requests_are_taken_in_order() -> None:
+    few = ReasoningTree.replay(SUM, first_samples([samples(*POOL[:2]), samples(*POOL[2:])], 3))
+    assert few.ends == ReasoningTree.replay(SUM, [samples(*POOL[:3])]).ends
+
+
+async def test_a_pool_is_judged_again_by_another_critic() -> None:
+    events: list[Event] = [samples(*POOL), judged(1, -3.0)]
+    tree = await rejudged(SUM, events, OracleCritic(seed=0))
+    truth = truth_of(tree, problem_of())
+    assert (tree.log_likelihood_ratio[1:] > 0).tolist() == truth.right[1:].tolist()
+    assert (tree.judged[1:] == 1).all()

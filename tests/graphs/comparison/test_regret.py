@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from graphs.comparison.regret import BOOKINGS, Booking, book
-from graphs.tree import Event, Failed
+from graphs.tree import Event, Failed, ReasoningTree
+from graphs.truth import truth_of
 from tests.graphs.comparison.trees import (
     FIRST,
     LOST,
@@ -51,14 +52,19 @@ LOST_TO: dict[str, tuple[Booking, list[Event]]] = {
 }
 
 
+def booked(events: list[Event], *, solved: bool) -> Booking:
+    tree = ReasoningTree.replay(SUM, events)
+    return book(tree, truth_of(tree, problem_of()), events, solved=solved)
+
+
 @pytest.mark.parametrize(("booking", "events"), LOST_TO.values(), ids=LOST_TO.keys())
 def test_an_unsolved_question_is_lost_to(booking: Booking, events: list[Event]) -> None:
-    assert book(SUM, problem_of(), events, solved=False) == booking
+    assert booked(events, solved=False) == booking
 
 
 @pytest.mark.parametrize("events", [events for _, events in LOST_TO.values()], ids=LOST_TO.keys())
 def test_a_solved_question_is_lost_to_nothing(events: list[Event]) -> None:
-    assert book(SUM, problem_of(), events, solved=True) == "solved"
+    assert booked(events, solved=True) == "solved"
 
 
 def test_every_booking_is_met() -> None:

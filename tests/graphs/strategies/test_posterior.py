@@ -117,3 +117,13 @@ def test_less_than_a_beam_costs_is_enough() -> None:
         right = np.mean([search.answer == RIGHT_ANSWER for search in searches])
         found[name] = float(right), float(np.mean([search.meter.spent.total.generated_tokens for search in searches]))
     assert found["posterior"][0] >= found["beam"][0] and found["posterior"][1] < 0.75 * found["beam"][1], found
+
+
+def test_a_belief_is_kept_until_something_happens_to_the_tree_and_no_other_search_gets_it() -> None:
+    search, doubtful = Posterior(believer=PLAIN), Posterior(believer=Believer(evidence_weight=0.5))
+    tree, events = tree_of([]), [chains("4", "5"), judged(1, 2.0), judged(4, -1.0)]
+    for number, event in enumerate(events, start=1):
+        tree.apply([event])
+        assert search.believe(tree).answers == PLAIN.believe(tree_of(events[:number])).answers
+        assert search.believe(tree) is search.believe(tree)
+        assert doubtful.believe(tree).answers == doubtful.believer.believe(tree).answers

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graphs.comparison.truth import Truth
 from graphs.tree import ReasoningTree
+from graphs.truth import Truth
 
 
 class SiblingPairs(NamedTuple):
@@ -46,15 +46,15 @@ class SiblingPairs(NamedTuple):
 def sibling_pairs(tree: ReasoningTree, truth: Truth) -> SiblingPairs:
     """Counts the pairs of a tree.
 
-    Below a wrong step nothing is counted, for there a choice decides nothing; steps that were cut off, which nobody judges, are left out.
+    Below a wrong step nothing is counted, for there a choice decides nothing. A step without a readable verdict is no sibling: that nothing
+    was said of it is no tie.
     """
     found = SiblingPairs()
     for node in range(len(tree)):
-        children = [child for child in tree.children[node] if tree.step(child).finish_reason == "stop"]
-        if not truth.sound[node] or len(children) < 2:
+        judged = np.array([child for child in tree.children[node] if tree.judged[child]], np.int64)
+        if not truth.sound[node] or len(judged) < 2:
             continue
-        of = np.array(children)
-        right, wrong = of[truth.right[of]], of[~truth.right[of]]
+        right, wrong = judged[truth.right[judged]], judged[~truth.right[judged]]
         evidence = tree.log_likelihood_ratio[right][:, None] - tree.log_likelihood_ratio[wrong][None, :]
         wins = np.where(evidence > 0, 1.0, np.where(evidence == 0, 0.5, 0.0))
         hard = tree.logprob[wrong][None, :] > tree.logprob[right][:, None]
