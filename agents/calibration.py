@@ -4,8 +4,12 @@ A critic that says 0.9 may be right 6 times in 10. Its calibration, fitted on va
 probability p into a log-likelihood ratio, a logit(p) + b (Platt scaling), which is what inference adds up. Families differ, so each has
 its own line where enough was measured; "*" is the rest.
 
+A critic that works before its verdict can be sure of the verdict and wrong in the working: it writes "29 * 73 = 2177" with little
+confidence in the digits, and from there the verdict follows. So slope and intercept may grow with w, the probability that it gave to
+its own working.
+
 Source: Platt, "Probabilistic outputs for support vector machines" (1999). We drop the prior: the intercept is that of balanced classes,
-so the number is a likelihood ratio and not a posterior.
+so the number is a likelihood ratio and not a posterior. That w has a part in it is ours.
 """
 
 from __future__ import annotations
@@ -21,15 +25,21 @@ _CLIP = 1e-4  # a model's certainty is never taken for more than 1 in 10,000
 
 @dataclass(frozen=True, slots=True)
 class PlattScaling:
-    """log-likelihood ratio = slope x logit(p) + intercept, in nats."""
+    """log-likelihood ratio = (slope + slope_of_sureness w) x logit(p) + intercept + intercept_of_sureness w, in nats."""
 
     slope: float = 1.0
     intercept: float = 0.0
+    slope_of_sureness: float = 0.0
+    intercept_of_sureness: float = 0.0
 
-    def log_likelihood_ratio(self, probability: float) -> float:
-        """Returns log P(verdict | right) - log P(verdict | wrong)."""
+    def log_likelihood_ratio(self, probability: float, sureness: float = 1.0) -> float:
+        """Returns log P(verdict | right) - log P(verdict | wrong); the higher the probability, the higher, or else it is told nothing.
+
+        `sureness`: w, probability of the working that the verdict followed from, in [0, 1]; 1 where there was none.
+        """
         p = min(max(probability, _CLIP), 1.0 - _CLIP)
-        return self.slope * math.log(p / (1.0 - p)) + self.intercept
+        slope = max(self.slope + self.slope_of_sureness * sureness, 0.0)
+        return slope * math.log(p / (1.0 - p)) + self.intercept + self.intercept_of_sureness * sureness
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +57,17 @@ class Calibration:
         """
         try:
             stored = json.loads(path.read_text())[form]
-            return cls({family: PlattScaling(line["a"], line["b"]) for family, line in stored.items()})
+            return cls({family: _scaling(line) for family, line in stored.items()})
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(
                 f"critic.calibration ({path}) holds no calibration for critic.kind={form} ({error}); refit it or set null"
             ) from error
 
-    def log_likelihood_ratio(self, probability: float, family: str | None) -> float:
+    def log_likelihood_ratio(self, probability: float, family: str | None, sureness: float = 1.0) -> float:
         """Returns the evidence in a critic's probability; uncalibrated (logit) where nothing was fitted."""
         scaling = self.by_family.get(family or "*") or self.by_family.get("*") or PlattScaling()
-        return scaling.log_likelihood_ratio(probability)
+        return scaling.log_likelihood_ratio(probability, sureness)
+
+
+def _scaling(line: Mapping[str, float]) -> PlattScaling:
+    return PlattScaling(line["a"], line["b"], line.get("a_sureness", 0.0), line.get("b_sureness", 0.0))

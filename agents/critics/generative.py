@@ -14,7 +14,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from agents.calibration import Calibration
 from agents.critics.base import ScopeOf, always_local, make_verdict
@@ -35,6 +35,17 @@ class CriticSettings:
     kind: Literal["token", "working"]
     max_tokens: int
     reason: bool
+
+
+class _Judged(NamedTuple):
+    """What the critic said of a step."""
+
+    probability: float
+    """That the step is right; NaN where it said nothing that can be read."""
+    sureness: float = 1.0
+    """Probability of the working that it wrote, where the verdict is one token; else 1."""
+    text: str = ""
+    """The working, without the verdict."""
 
 
 class GenerativeCritic:
@@ -80,37 +91,38 @@ class GenerativeCritic:
         judged = await ask(question, steps, meter)
         if judged is None:
             return None
-        probability, text = judged
-        evidence = self.calibration.log_likelihood_ratio(probability, self.family_of(question.text))
+        probability, sureness, text = judged
+        evidence = self.calibration.log_likelihood_ratio(probability, self.family_of(question.text), sureness)
         if settings.reason and not text and evidence <= 0:  # which NaN is not
             text = await self._ask_reason(question, steps, meter)
         return make_verdict(probability, evidence, source=source, scope=self.scope_of(question.text), reason=text)
 
-    async def _ask_token(self, question: Question, steps: Sequence[Step], meter: Meter) -> tuple[float, str] | None:
+    async def _ask_token(self, question: Question, steps: Sequence[Step], meter: Meter) -> _Judged | None:
         prompt = self.prompts.role("critic_token", question, steps)
         scores = await score_within(self.engine, prompt, (self._right, self._wrong), meter=meter, role=ROLE)
         if isinstance(scores, str):
             return None
         right, wrong = scores.logprobs
         if not (math.isfinite(right) or math.isfinite(wrong)):
-            return math.nan, ""
-        return 1.0 / (1.0 + math.exp(min(wrong - right, 700.0))), ""
+            return _Judged(math.nan)
+        return _Judged(1.0 / (1.0 + math.exp(min(wrong - right, 700.0))))
 
-    async def _ask_working(self, question: Question, steps: Sequence[Step], meter: Meter) -> tuple[float, str] | None:
+    async def _ask_working(self, question: Question, steps: Sequence[Step], meter: Meter) -> _Judged | None:
         completion = await self._write("critic_working", question, steps, meter, self.settings.max_tokens)
         if completion is None:
             return None
         if self._single_token_labels:
             verdict = completion.token_ids[-1] if completion.token_ids else None
             if verdict not in (self._right, self._wrong):
-                return math.nan, completion.text
+                return _Judged(math.nan, text=completion.text)
             confidence = max(math.exp(completion.logprobs[-1]), 0.5)  # the likeliest token of all is likelier than the other verdict
-            return (confidence if verdict == self._right else 1.0 - confidence), completion.text
+            sureness = math.exp(sum(completion.logprobs[:-1]))
+            return _Judged(confidence if verdict == self._right else 1.0 - confidence, sureness, completion.text)
         found = list(_VERDICT.finditer(completion.text))
         if not found:
-            return math.nan, completion.text
+            return _Judged(math.nan, text=completion.text)
         check = completion.text[: found[0].start()].rstrip("*#_ \n")  # without the verdict and its mark-up, a reason that can be told
-        return (1.0 if found[-1].group(1).lower() in ("yes", "right", "correct") else 0.0), check
+        return _Judged(1.0 if found[-1].group(1).lower() in ("yes", "right", "correct") else 0.0, text=check)
 
     async def _ask_reason(self, question: Question, steps: Sequence[Step], meter: Meter) -> str:
         completion = await self._write("critic_reason", question, steps, meter, self.settings.max_tokens)

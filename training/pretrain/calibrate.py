@@ -1,4 +1,5 @@
-"""Fits what the critic's probability is worth: a line from logit(p) to a log-likelihood ratio, per form and family.
+"""Fits what the critic's probability is worth: a line from logit(p) to a log-likelihood ratio, per form and family; of a critic that works
+first, one that changes with how sure it was of its working (agents/calibration.py).
 
 Fitted by logistic regression on the policy's own proposals for *validation* questions; the prior is dropped by weighting right and
 wrong steps equally, so that the line gives log P(verdict | right) - log P(verdict | wrong) and not a posterior of the policy's skill.
@@ -8,23 +9,27 @@ Source: Platt, "Probabilistic outputs for support vector machines" (1999), whose
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from agents.families import FAMILIES
 from training.pretrain.evaluate import validation_problems
 from training.pretrain.export import load_checkpoint
-from training.pretrain.judging import CRITIC_FORMS, Judge, logit, nodes_of, truths_of
+from training.pretrain.judging import CRITIC_FORMS, Judge, Judged, logit, nodes_of, truths_of
 
 _SAMPLES = 8
 _NEWTON_STEPS = 50
 _RIDGE = 1e-3
+_NAMES = ("a", "b", "a_sureness", "b_sureness")  # in the file, as agents/calibration.py reads it
 
 
-def fit_platt(logits: Sequence[float], rights: Sequence[bool]) -> tuple[float, float]:
-    """Returns slope a and intercept b of the log-likelihood ratio a * logit + b, by Newton's method with equal class weights.
+def fit_platt(logits: Sequence[float], rights: Sequence[bool], sureness: Sequence[float] | None = None) -> tuple[float, ...]:
+    """Fits the log-likelihood ratio a * logit + b, or (a + c w) * logit + b + d w with w the `sureness`, by Newton's method.
+
+    Both classes have the same weight. Returns (a, b), or (a, b, c, d).
 
     Raises:
         ValueError: one of the classes is empty.
@@ -33,35 +38,39 @@ def fit_platt(logits: Sequence[float], rights: Sequence[bool]) -> tuple[float, f
     num_right, num_wrong = sum(rights), len(rights) - sum(rights)
     if not num_right or not num_wrong:
         raise ValueError(f"a calibration needs right and wrong steps; there are {num_right} and {num_wrong}")
-    high, low = (num_right + 1) / (num_right + 2), 1 / (num_wrong + 2)
-    a, b = 0.0, 0.0  # where the curvature is largest: from a = 1, saturated verdicts made the steps cycle
+    x, right = np.array(logits), np.array(rights, bool)
+    columns = [x, np.ones_like(x)]
+    if sureness is not None:
+        columns += [x * np.array(sureness), np.array(sureness)]
+    features = np.stack(columns, axis=1)
+    target = np.where(right, (num_right + 1) / (num_right + 2), 1 / (num_wrong + 2))
+    weight = np.where(right, 0.5 / num_right, 0.5 / num_wrong)
+    prior = np.array([1.0, 0.0, 0.0, 0.0][: len(columns)])
+    ridge = np.array([_RIDGE, 1e-9, _RIDGE, _RIDGE][: len(columns)])
+    found = np.zeros(len(columns))  # where the curvature is largest: from a = 1, saturated verdicts made the steps cycle
     for _ in range(_NEWTON_STEPS):
-        gradient_a, gradient_b, haa, hab, hbb = _RIDGE * (a - 1.0), 0.0, _RIDGE, 0.0, 1e-9
-        for x, right in zip(logits, rights, strict=True):
-            weight = 0.5 / (num_right if right else num_wrong)
-            p = 1 / (1 + math.exp(-max(-50.0, min(50.0, a * x + b))))
-            error, curvature = weight * (p - (high if right else low)), weight * p * (1 - p)
-            gradient_a, gradient_b = gradient_a + error * x, gradient_b + error
-            haa, hab, hbb = haa + curvature * x * x, hab + curvature * x, hbb + curvature
-        determinant = haa * hbb - hab * hab
-        step_a = (hbb * gradient_a - hab * gradient_b) / determinant
-        step_b = (haa * gradient_b - hab * gradient_a) / determinant
-        size = min(1.0, 2.0 / max(abs(step_a), abs(step_b), 1e-12))  # a long Newton step overshoots where classes hardly overlap
-        a, b = a - size * step_a, b - size * step_b
-        if max(abs(step_a), abs(step_b)) < 1e-9:
-            return a, b
-    raise ArithmeticError(f"the calibration did not converge in {_NEWTON_STEPS} Newton steps (a = {a:.3g}, b = {b:.3g})")
+        p = 1 / (1 + np.exp(-np.clip(features @ found, -50.0, 50.0)))
+        gradient = features.T @ (weight * (p - target)) + ridge * (found - prior)
+        curvature = (features.T * (weight * p * (1 - p))) @ features + np.diag(ridge)
+        step = np.linalg.solve(curvature, gradient)
+        longest = float(np.abs(step).max())
+        found -= step * min(1.0, 2.0 / max(longest, 1e-12))  # a long Newton step overshoots where classes hardly overlap
+        if longest < 1e-9:
+            return tuple(found.tolist())
+    raise ArithmeticError(
+        f"the calibration did not converge in {_NEWTON_STEPS} Newton steps ({', '.join(f'{value:.3g}' for value in found)})"
+    )
 
 
-def calibration_line(scores: Sequence[float], rights: Sequence[bool]) -> dict[str, Any]:
-    """Returns one entry of the calibration file."""
-    a, b = fit_platt([logit(score) for score in scores], rights)
-    accepted_right = sum(score > 0.5 for score, right in zip(scores, rights, strict=True) if right)
-    rejected_wrong = sum(score <= 0.5 for score, right in zip(scores, rights, strict=True) if not right)
+def calibration_line(verdicts: Sequence[Judged], rights: Sequence[bool]) -> dict[str, Any]:
+    """Returns one entry of the calibration file; what sureness adds only where verdicts differ in it."""
+    sureness = [judged.sureness for judged in verdicts]
+    fitted = fit_platt([logit(judged.probability) for judged in verdicts], rights, sureness if len(set(sureness)) > 1 else None)
+    accepted_right = sum(judged.probability > 0.5 for judged, right in zip(verdicts, rights, strict=True) if right)
+    rejected_wrong = sum(judged.probability <= 0.5 for judged, right in zip(verdicts, rights, strict=True) if not right)
     num_right, num_wrong = sum(rights), len(rights) - sum(rights)
     return {
-        "a": round(a, 4),
-        "b": round(b, 4),
+        **{name: round(value, 4) for name, value in zip(_NAMES, fitted, strict=False)},
         "true_positive_rate": round(accepted_right / num_right, 4),
         "true_negative_rate": round(rejected_wrong / num_wrong, 4),
         "num_right": num_right,
@@ -70,16 +79,16 @@ def calibration_line(scores: Sequence[float], rights: Sequence[bool]) -> dict[st
 
 
 def calibrate_checkpoint(checkpoint: Path, out: Path, *, num_questions: int, seed: int) -> dict[str, dict[str, dict[str, Any]]]:
-    """Writes the calibration of both critic forms: {form: {family or "*": {a, b, rates, counts}}}."""
+    """Writes the calibration of both critic forms: {form: {family or "*": {a, b, ..., rates, counts}}}."""
     judge = Judge(load_checkpoint(checkpoint), seed)
     calibration: dict[str, dict[str, dict[str, Any]]] = {form: {} for form in CRITIC_FORMS}
-    everything: dict[str, tuple[list[float], list[bool]]] = {form: ([], []) for form in CRITIC_FORMS}
+    everything: dict[str, tuple[list[Judged], list[bool]]] = {form: ([], []) for form in CRITIC_FORMS}
     for family in FAMILIES.values():
         problems = [problem for level in family.levels for problem in validation_problems(family.name, level, num_questions, seed + 1000)]
         truths = truths_of(problems, nodes_of(judge.think(problems, _SAMPLES, 1.0)))
         for form in CRITIC_FORMS:
-            scores = judge.verdicts(problems, truths, form)
-            column, rights = [scores[node] for node in truths], list(truths.values())
+            verdicts = judge.verdicts(problems, truths, form)
+            column, rights = [verdicts[node] for node in truths], list(truths.values())
             everything[form][0].extend(column)
             everything[form][1].extend(rights)
             if any(rights) and not all(rights):

@@ -60,7 +60,7 @@ def critic_report(judge: Judge, problems: Sequence[Problem], thoughts: Sequence[
     accuracy, pairs = sibling_accuracy(logprobs, truths)
     report["sibling_pairs"], report["sibling_logprob"] = pairs, round(accuracy, 4)
     for form in CRITIC_FORMS:
-        scores = judge.verdicts(problems, truths, form)
+        scores = {node: judged.probability for node, judged in judge.verdicts(problems, truths, form).items()}
         report[form] = {
             "true_positive": share([scores[node] > 0.5 for node, right in truths.items() if right]),
             "true_negative": share([scores[node] <= 0.5 for node, right in truths.items() if not right]),

@@ -43,6 +43,15 @@ class Node(NamedTuple):
     path: tuple[str, ...]
 
 
+class Judged(NamedTuple):
+    """What the critic says of a step."""
+
+    probability: float
+    """That it is right."""
+    sureness: float = 1.0
+    """Probability of the working before the verdict; 1 without one."""
+
+
 class Judge:
     """Samples thoughts and asks for verdicts, in batches."""
 
@@ -78,8 +87,8 @@ class Judge:
             answer = read_answer(self.codec.decode([token for token in text if token > self.codec.special("wrong")]))
         return Thought(tuple(steps), tuple(per_step), answer, self.codec.special("reflect") in ids, len(ids))
 
-    def verdicts(self, problems: Sequence[Problem], nodes: Iterable[Node], form: CriticForm) -> dict[Node, float]:
-        """Returns P(right) of each node's last step as the served critic computes it: `GenerativeCritic` is calibrated on this.
+    def verdicts(self, problems: Sequence[Problem], nodes: Iterable[Node], form: CriticForm) -> dict[Node, Judged]:
+        """Judges each node's last step as the served critic does: `GenerativeCritic` is calibrated on this.
 
         `token`: normalised over the two verdicts that the next token may be. `working`: the probability of the verdict that was written,
         at least 0.5; without a verdict 0.5, where the served critic has no evidence.
@@ -92,12 +101,15 @@ class Judge:
             prompts.append([*self.builder.prompt(problems[node.question]), *(ids[:-1] if ids[-1] == self.codec.eos else ids), role])
         if form == "token":
             scores = next_logprobs(self.model, prompts, (right, wrong))
-            return {node: 1 / (1 + math.exp(min(against - pro, 700.0))) for node, (pro, against) in zip(ordered, scores, strict=True)}
+            return {
+                node: Judged(1 / (1 + math.exp(min(against - pro, 700.0)))) for node, (pro, against) in zip(ordered, scores, strict=True)
+            }
         drawn = sample(self.model, prompts, num_samples=1, stop=(right, wrong), max_tokens=_MAX_WORKING_TOKENS, temperature=0.0)
-        judged: dict[Node, float] = {}
+        judged: dict[Node, Judged] = {}
         for node, (one,) in zip(ordered, drawn, strict=True):
             confidence = max(math.exp(one.logprobs[-1]), 0.5)
-            judged[node] = confidence if one.ids[-1] == right else 1 - confidence if one.ids[-1] == wrong else 0.5
+            probability = confidence if one.ids[-1] == right else 1 - confidence if one.ids[-1] == wrong else 0.5
+            judged[node] = Judged(probability, math.exp(sum(one.logprobs[:-1])))
         return judged
 
 

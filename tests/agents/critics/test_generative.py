@@ -65,6 +65,15 @@ async def test_working_critic_computes_and_then_judges() -> None:
     assert "27" not in repr(verdict)
 
 
+async def test_sureness_is_the_probability_of_the_working_before_the_verdict() -> None:
+    calibration = Calibration({"*": PlattScaling(0.0, 0.0, 0.0, 1.0)})  # evidence is the sureness itself
+    none, short, long = [
+        await judge([Rule(reply=working + "<|right|>")], kind="working", calibration=calibration) for working in ("", "19 ", "19 + 8 : 27")
+    ]
+    assert none is not None and short is not None and long is not None
+    assert 1.0 == none.log_likelihood_ratio > short.log_likelihood_ratio > long.log_likelihood_ratio > 0.0
+
+
 @pytest.mark.parametrize("reply", ["19 + 8 : 27", "I like trains", ""])
 async def test_words_without_a_verdict_are_unparsed_and_never_a_number(reply: str) -> None:
     verdict = await judge([Rule(reply=reply)], kind="working")
@@ -129,3 +138,12 @@ def test_calibration_is_looked_up_by_family_and_clipped(tmp_path: Path) -> None:
     assert math.isfinite(calibration.log_likelihood_ratio(1.0, "locks"))
     with pytest.raises(ValueError, match=r"critic.kind=token"):
         Calibration.load(path, "token")
+
+
+def test_evidence_grows_with_the_sureness_of_the_working_and_never_turns_round(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    path.write_text(json.dumps({"working": {"*": {"a": -0.5, "b": 0.0, "a_sureness": 1.5, "b_sureness": 0.5}}}))
+    calibration = Calibration.load(path, "working")
+    assert calibration.log_likelihood_ratio(0.9, None, 1.0) == pytest.approx(math.log(9) + 0.5)
+    assert calibration.log_likelihood_ratio(0.9, None, 0.5) == pytest.approx(0.25 * math.log(9) + 0.25)
+    assert calibration.log_likelihood_ratio(0.1, None, 0.0) == 0.0

@@ -212,7 +212,7 @@ def test_a_token_verdict_is_the_probability_among_the_two_verdicts(model: Pocket
         ids = torch.tensor([[*judge.builder.prompt(problem), *path, CODEC.special("critic")]])
         logits = model.logits(model(ids, torch.arange(ids.shape[1])[None], _causal(ids.shape[1])))[0, -1]
         expected = logits[[CODEC.special("right"), CODEC.special("wrong")]].softmax(-1)[0]
-        assert found[node] == pytest.approx(float(expected), abs=1e-4)
+        assert found[node] == (pytest.approx(float(expected), abs=1e-4), 1.0)
 
 
 @pytest.mark.parametrize(
@@ -221,11 +221,11 @@ def test_a_token_verdict_is_the_probability_among_the_two_verdicts(model: Pocket
 def test_a_working_verdict_is_read_as_the_served_critic_reads_it(
     model: PocketModel, monkeypatch: pytest.MonkeyPatch, verdict: str, probability: float, expected: float
 ) -> None:
-    written = Sample([CODEC.special(verdict)], [math.log(probability)])
+    written = Sample([9, 9, CODEC.special(verdict)], [math.log(0.5), math.log(0.8), math.log(probability)])
     monkeypatch.setattr("training.pretrain.judging.sample", lambda model, prompts, **options: [[written]] * len(prompts))
     problem = draw_problem(random.Random(2), "legs")
     node = Node(0, (problem.solution(random.Random(0))[0],))
-    assert Judge(model, 0).verdicts([problem], [node], "working")[node] == pytest.approx(expected)
+    assert Judge(model, 0).verdicts([problem], [node], "working")[node] == pytest.approx((expected, 0.4))
 
 
 def test_sibling_accuracy_compares_only_children_of_one_parent() -> None:
@@ -257,3 +257,12 @@ def test_platt_fit_recovers_a_known_likelihood_ratio() -> None:
     assert b == pytest.approx(0.0, abs=0.1)
     with pytest.raises(ValueError, match="needs right and wrong steps"):
         fit_platt([0.1], [True])
+
+
+def test_platt_fit_finds_that_a_verdict_is_worth_what_its_working_was() -> None:
+    rng = random.Random(0)
+    # As above where the working is sure (w = 1), noise where it is not (w = 0): log-likelihood ratio = 2 w x.
+    rights = [rng.random() < 0.5 for _ in range(20000)]
+    sureness = [float(rng.random() < 0.5) for _ in rights]
+    logits = [rng.gauss((1.0 if right else -1.0) * w, 1.0) for right, w in zip(rights, sureness, strict=True)]
+    assert fit_platt(logits, rights, sureness) == pytest.approx((0.0, 0.0, 2.0, 0.0), abs=0.2)  # a little is lost to the ridge
