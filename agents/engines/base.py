@@ -82,7 +82,8 @@ class GenerateRequest:
     seed: int | None = None
     """The same request sent alone twice with one seed gives identical ids. Greedy requests need none."""
     priority: int = field(default=0, compare=False)
-    """Where requests wait, smaller numbers go first, and equal ones in the order of their arrival. No part of what is asked."""
+    """Where requests wait, smaller numbers go first, and equal ones in the order of their arrival. No part of what is asked. An
+    engine that batches nothing (transformers) may keep to the order of arrival."""
 
 
 @dataclass(frozen=True, slots=True)

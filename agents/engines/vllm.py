@@ -10,7 +10,7 @@ engine needs the usual `if __name__ == "__main__"` guard. What would surprise a 
 - On CPU, VLLM_ENABLE_V1_MULTIPROCESSING=0 does not put the model into this process; it saves a third one.
 - On CPU, chunked prefill is off: a request with a seed whose prompt is split over two steps kills vLLM 0.32 ("CPU Generator does not use
   offset", gpu_model_runner._bookkeeping_sync), and 2048 waiting prompt tokens are enough for a split.
-- Where sequences wait for a place, or have to give up their KV cache, those of the question that was begun first go first (`priority`).
+- Sequences of the question that was begun first are the first to get a place and the last to give up their KV cache (`priority`).
 - vLLM clips max_tokens at the context length without a word; `check_request` refuses instead.
 """
 
