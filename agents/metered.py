@@ -1,4 +1,4 @@
-"""The one way in which a role spends: ask the meter, ask the engine, book the cost."""
+"""The one way in which a role spends: ask the meter, ask the engine, book the cost. The meter also says whose turn it is in the engine."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ async def generate_within(engine: Generator, request: GenerateRequest, *, meter:
     granted = _reserve(meter, request.n, min(request.max_tokens, room))
     if isinstance(granted, str):
         return granted
-    if (granted.n, granted.max_tokens) != (request.n, request.max_tokens):
-        request = replace(request, n=granted.n, max_tokens=granted.max_tokens)
+    request = replace(request, n=granted.n, max_tokens=granted.max_tokens, priority=meter.priority)
     return await _booked(engine.generate(request), granted, meter, role)
 
 
@@ -36,7 +35,7 @@ async def score_within(
     granted = _reserve(meter, 1, min(1, engine.info.context_length - len(prompt)))
     if isinstance(granted, str):
         return granted
-    return await _booked(engine.score(prompt, candidates), granted, meter, role)
+    return await _booked(engine.score(prompt, candidates, priority=meter.priority), granted, meter, role)
 
 
 def _reserve(meter: Meter, n: int, max_tokens: int) -> Reservation | Refusal:

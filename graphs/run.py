@@ -128,7 +128,7 @@ def _ask(config: RunConfig, questions: Sequence[Question], store: TraceStore, na
             work = run_questions(questions, key, concurrency=config.run.concurrency, on_answer=bar.advance)
             outcome = loop.run(work)
             return time.monotonic() - start, outcome
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, EngineError):
         again = f"run={name} and the same options" if config.comparison is None else "the same command"
         console.print(f"every finished question is stored; go on with {again}", markup=False, soft_wrap=True)
         raise

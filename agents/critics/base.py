@@ -22,8 +22,8 @@ class Critic(Protocol):
     """Judges steps.
 
     Laws: a verdict depends on the question and the steps, not on when or how often it is asked for (as far as a model's engine is
-    deterministic), so that asking twice tells nothing new. A NaN is never evidence: its verdict is `unparsed`. Steps may be judged
-    concurrently.
+    deterministic), so that asking twice tells nothing new. A NaN is never evidence: its verdict is `unparsed`, and a `Verdict` refuses to
+    be anything else. Steps may be judged concurrently.
     """
 
     async def judge(self, question: Question, steps: Sequence[Step], *, meter: Meter) -> Verdict | None:

@@ -115,8 +115,9 @@ class GenerativeCritic:
             verdict = completion.token_ids[-1] if completion.token_ids else None
             if verdict not in (self._right, self._wrong):
                 return _Judged(math.nan, text=completion.text)
-            confidence = max(math.exp(completion.logprobs[-1]), 0.5)  # the likeliest token of all is likelier than the other verdict
-            sureness = math.exp(sum(completion.logprobs[:-1]))
+            probability = min(math.exp(completion.logprobs[-1]), 1.0)  # an engine may round above 1; NaN stays NaN
+            confidence = max(probability, 0.5)  # the likeliest token of all is likelier than the other verdict
+            sureness = min(math.exp(sum(completion.logprobs[:-1])), 1.0)
             return _Judged(confidence if verdict == self._right else 1.0 - confidence, sureness, completion.text)
         found = list(_VERDICT.finditer(completion.text))
         if not found:

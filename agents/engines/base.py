@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
@@ -81,6 +81,9 @@ class GenerateRequest:
     """Token ids that end a completion; the matched token stays in `token_ids`. The end-of-sequence token always ends it."""
     seed: int | None = None
     """The same request sent alone twice with one seed gives identical ids. Greedy requests need none."""
+    priority: int = field(default=0, compare=False)
+    """Where requests wait, smaller numbers go first, and equal ones in the order of their arrival. No part of what is asked. An
+    engine that batches nothing (transformers) may keep to the order of arrival."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +149,11 @@ class Generator(Protocol):
         """Returns `request.n` completions."""
         ...
 
-    async def score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
-        """Returns the log-probability of each of 1 to 128 candidate tokens as the next one. Counts as one generated token."""
+    async def score(self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0) -> NextTokenScores:
+        """Returns the log-probability of each of 1 to 128 candidate tokens as the next one. Counts as one generated token.
+
+        `priority`: see `GenerateRequest`.
+        """
         ...
 
     async def close(self) -> None:

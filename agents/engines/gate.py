@@ -7,6 +7,8 @@ Not thread-safe: a gate belongs to its engine's event loop.
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -24,9 +26,9 @@ class Gate:
     """
 
     def __init__(self, name: str, *, limit: int | None = None) -> None:
-        """`name`: how errors call the engine. `limit`: most requests inside at a time; the others wait in order of arrival."""
+        """`name`: how errors call the engine. `limit`: most requests inside at a time; the others wait."""
         self._name = name
-        self._slots = asyncio.Semaphore(limit) if limit is not None else None
+        self._slots = _Slots(limit) if limit is not None else None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -45,8 +47,8 @@ class Gate:
         """Whether the engine is closed or dead."""
         return self._death is not None
 
-    async def run(self, request: Callable[[], Awaitable[T]]) -> T:
-        """Runs one request; waits first while weights are being published or no slot is free.
+    async def run(self, request: Callable[[], Awaitable[T]], *, priority: int = 0) -> T:
+        """Runs one request; waits first while weights are being published or no slot is free, which smaller numbers get first.
 
         Raises:
             EngineDiedError: the gate is shut, or was shut meanwhile.
@@ -55,7 +57,7 @@ class Gate:
             await self._open.wait()
         if self._death is not None:
             raise EngineDiedError(f"{self._name} {self._death[0]}; open a new engine", in_flight=0)
-        task = asyncio.ensure_future(self._inside(request))
+        task = asyncio.ensure_future(self._inside(request, priority))
         self._tasks.add(task)
         self._idle.clear()
         try:
@@ -70,11 +72,14 @@ class Gate:
             if not self._tasks:
                 self._idle.set()
 
-    async def _inside(self, request: Callable[[], Awaitable[T]]) -> T:
+    async def _inside(self, request: Callable[[], Awaitable[T]], priority: int) -> T:
         if self._slots is None:
             return await request()
-        async with self._slots:
+        await self._slots.acquire(priority)
+        try:
             return await request()
+        finally:
+            self._slots.release()
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[None]:
@@ -116,3 +121,36 @@ class Gate:
         assert self._death is not None
         reason, lost = self._death
         return EngineDiedError(f"{self._name} {reason} with {lost} requests in flight", in_flight=lost)
+
+
+class _Slots:
+    """A semaphore whose waiters are let in by priority, the smallest first, and equal ones in order of arrival."""
+
+    def __init__(self, free: int) -> None:
+        self._free = free
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        """Heap of (priority, number of the arrival, what is done when the waiter has a slot)."""
+        self._arrivals = itertools.count()
+
+    async def acquire(self, priority: int) -> None:
+        """Waits for a slot and takes it."""
+        if self._free:
+            self._free -= 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (priority, next(self._arrivals), turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # the slot came at the same moment
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Hands a slot to the next waiter."""
+        while self._waiting:
+            _, _, turn = heapq.heappop(self._waiting)
+            if not turn.done():  # one that was cancelled has left
+                turn.set_result(None)
+                return
+        self._free += 1

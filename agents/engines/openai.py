@@ -9,6 +9,9 @@ has to be vLLM or speak as it does; `open` asks one token of it and says what is
 - without prompt token details the usage has no cached tokens. With n > 1 the server reports those of the sample that ended last, which
   finds what the first sample has just computed; they are taken for all n, so a request may have one prefix too many: an upper bound.
 
+Requests beyond `max_in_flight` wait here, by their `priority`. It is not sent on, since vLLM refuses it unless it was started with
+`--scheduling-policy priority`: the server takes those that it was sent in order of arrival.
+
 `publish` needs VLLM_SERVER_DEV_MODE=1 on the server, a folder that the server sees under the same path, and nobody else who sends requests.
 """
 
@@ -154,12 +157,12 @@ class OpenAIEngine:
     async def generate(self, request: GenerateRequest) -> Generation:
         """Returns `request.n` completions."""
         check_request(request, self.info, self._vocabulary_size)
-        return await self._gate.run(lambda: self._generate(request))
+        return await self._gate.run(lambda: self._generate(request), priority=request.priority)
 
-    async def score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
+    async def score(self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0) -> NextTokenScores:
         """Returns the log-probability of each candidate as the next token."""
         check_score(prompt, candidates, self.info, self._vocabulary_size)
-        return await self._gate.run(lambda: self._score(prompt, candidates))
+        return await self._gate.run(lambda: self._score(prompt, candidates), priority=priority)
 
     async def publish(self, folder: Path) -> int:
         """Makes every copy of the server load the weights of `folder` and forget its prefix cache.

@@ -136,7 +136,7 @@ class ScriptedEngine:
         check_request(request, self.info, self.tokenizer.vocabulary_size)
         return await self._gate.run(lambda: self._generate(request))
 
-    async def score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
+    async def score(self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0) -> NextTokenScores:
         """Returns the log-probability of each candidate. Raises ScriptError besides what `Generator` names."""
         check_score(prompt, candidates, self.info, self.tokenizer.vocabulary_size)
         return await self._gate.run(lambda: self._score_candidates(tuple(prompt), candidates))

@@ -139,7 +139,7 @@ class TransformersEngine:
             self._unseeded += 1
         return await self._gate.run(lambda: self._in_worker(lambda stop: self._generate(request, stop)))
 
-    async def score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
+    async def score(self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0) -> NextTokenScores:
         """Returns the log-probability of each candidate as the next token."""
         check_score(prompt, candidates, self.info, self._vocabulary_size)
         return await self._gate.run(lambda: self._in_worker(lambda stop: self._score(prompt, candidates)))

@@ -10,6 +10,7 @@ engine needs the usual `if __name__ == "__main__"` guard. What would surprise a 
 - On CPU, VLLM_ENABLE_V1_MULTIPROCESSING=0 does not put the model into this process; it saves a third one.
 - On CPU, chunked prefill is off: a request with a seed whose prompt is split over two steps kills vLLM 0.32 ("CPU Generator does not use
   offset", gpu_model_runner._bookkeeping_sync), and 2048 waiting prompt tokens are enough for a split.
+- Sequences of the question that was begun first are the first to get a place and the last to give up their KV cache (`priority`).
 - vLLM clips max_tokens at the context length without a word; `check_request` refuses instead.
 """
 
@@ -147,6 +148,7 @@ class VLLMEngine:
                 dtype=own_dtype(config, on_cpu) if dtype == "auto" else dtype,
                 max_model_len=max_model_len,
                 max_num_seqs=max_num_seqs,
+                scheduling_policy="priority",
                 kv_cache_memory_bytes=None if kv_gib is None else int(kv_gib * _GIB),
                 gpu_memory_utilization=gpu_memory_utilization,
                 tensor_parallel_size=tensor_parallel_size,
@@ -206,10 +208,10 @@ class VLLMEngine:
         check_request(request, self.info, self._vocabulary_size)
         return await self._gate.run(lambda: self._generate(request))
 
-    async def score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
+    async def score(self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0) -> NextTokenScores:
         """Returns the log-probability of each candidate as the next token."""
         check_score(prompt, candidates, self.info, self._vocabulary_size)
-        return await self._gate.run(lambda: self._score(prompt, candidates))
+        return await self._gate.run(lambda: self._score(prompt, candidates, priority))
 
     async def publish(self, folder: Path) -> int:
         """Loads the weights of `folder` in place and forgets the prefix cache. About 50 ms for 5M weights."""
@@ -272,7 +274,7 @@ class VLLMEngine:
         )
         version, found = self.version, len(request.prompt)
         pieces: list[list[Any]] = [[] for _ in range(request.n)]
-        async for output in self._send(request.prompt, params):
+        async for output in self._send(request.prompt, params, request.priority):
             found = min(found, output.num_cached_tokens or 0)  # one number for several samples: that of the first of them
             for piece in output.outputs:
                 pieces[piece.index].append(piece)
@@ -296,7 +298,7 @@ class VLLMEngine:
             raise EngineError(f"vLLM ended a completion for the reason {finish_reason!r}")
         return served_completion(token_ids, logprobs, finish_reason, stop_reason, tokenizer=self.tokenizer, eos_token_ids=self._eos)
 
-    async def _score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
+    async def _score(self, prompt: Sequence[int], candidates: Sequence[int], priority: int) -> NextTokenScores:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -307,18 +309,19 @@ class VLLMEngine:
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        [output] = [output async for output in self._send(prompt, params)]
+        [output] = [output async for output in self._send(prompt, params, priority)]
         found = output.outputs[0].logprobs[0]
         logprobs = tuple(min(0.0, found[token].logprob) for token in candidates)
         return NextTokenScores(logprobs, Usage(len(prompt), output.num_cached_tokens or 0, 1, 1))
 
-    async def _send(self, prompt: Sequence[int], params: Any) -> AsyncIterator[Any]:
+    async def _send(self, prompt: Sequence[int], params: Any, priority: int) -> AsyncIterator[Any]:
         """Yields vLLM's outputs for one request; cancelling the task aborts it."""
         from vllm.inputs import tokens_input
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         try:
-            async for output in self._llm.generate(tokens_input(list(prompt)), params, f"request-{next(self._names)}"):
+            name = f"request-{next(self._names)}"
+            async for output in self._llm.generate(tokens_input(list(prompt)), params, name, priority=priority):
                 yield output
         except EngineDeadError as error:
             raise self._gate.shut("died: its child process is gone (memory? set engine.log_level=INFO)") from error

@@ -52,6 +52,11 @@ class Meter:
         return self.clock() - self._start
 
     @property
+    def priority(self) -> int:
+        """Rank of the question's requests where requests wait: its beginning, in microseconds, so that what was begun is finished first."""
+        return int(self._start * 1e6)
+
+    @property
     def tokens_left(self) -> int | None:
         """Generated tokens that may still be asked for; None without a cap."""
         cap = self.budget.max_tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,7 +33,11 @@ VerdictOutcome = Literal["judged", "unparsed"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Judgement of one step."""
+    """Judgement of one step.
+
+    Raises:
+        ValueError: a "judged" verdict without a usable number: one NaN would make every sum over the tree NaN.
+    """
 
     score: float
     """Probability that the step is right (or can still end right), in [0, 1]; NaN when `outcome` is "unparsed"."""
@@ -45,6 +50,13 @@ class Verdict:
     """What the judge wrote. Hidden like the thought that it is about."""
     count: int = 1
     """Number of rollouts behind a Monte-Carlo estimate; 1 for the others."""
+
+    def __post_init__(self) -> None:
+        if self.outcome == "judged" and not (0.0 <= self.score <= 1.0 and math.isfinite(self.log_likelihood_ratio)):
+            raise ValueError(
+                f"a verdict of {self.source} has the score {self.score} and the log-likelihood ratio {self.log_likelihood_ratio}; "
+                'the first must be in [0, 1] and the second finite; a critic without such numbers says so: outcome="unparsed"'
+            )
 
     @property
     def is_right(self) -> bool:

@@ -273,7 +273,11 @@ def _decoder_of_dataclass(kind: Any) -> _Decode:
         if not required <= value.keys() <= names:
             missing, unknown = sorted(required - value.keys()), sorted(value.keys() - names)
             raise _Misfit(f"a {kind.__name__} without {missing} and with unknown {unknown}")
-        return kind(**{name: _inside(item, value[name], way) for name, item, way in fields if name in value})
+        inside = {name: _inside(item, value[name], way) for name, item, way in fields if name in value}
+        try:
+            return kind(**inside)
+        except ValueError as error:
+            raise _Misfit(str(error)) from None
 
     return decode
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.bench.figures import Options, Result, render
 
-SECTIONS = ("engine", "overhead", "questions", "orchestration", "solved", "profile")
+SECTIONS = ("engine", "overhead", "questions", "orchestration", "admission", "solved", "profile")
 
 
 def run_section(name: str, options: Options) -> Result:
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Runs benchmarks and prints what they measured.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(SECTIONS)}; all without a name")
     parser.add_argument("--quick", action="store_true", help="everything small and without vLLM: a smoke test")
-    parser.add_argument("--questions", type=int, default=defaults.questions, help="questions of engine and solved")
+    parser.add_argument("--questions", type=int, default=defaults.questions, help="questions of engine, solved and, at most 64, admission")
     parser.add_argument("--repeats", type=int, default=defaults.repeats, help="rounds over what is compared")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args(argv)

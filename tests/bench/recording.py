@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
 import math
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -67,10 +67,10 @@ class Recorder:
         self.recording.answers[request] = generation
         return generation
 
-    async def score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
+    async def score(self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0) -> NextTokenScores:
         request = ScoreRequest(tuple(prompt), tuple(candidates))
         self.recording.requests.append(request)
-        scores = await self._engine.score(prompt, candidates)
+        scores = await self._engine.score(prompt, candidates, priority=priority)
         self.recording.answers[request] = scores
         return scores
 
@@ -79,12 +79,12 @@ class Recorder:
 
 
 async def replay(engine: Generator, requests: Sequence[Request]) -> Usage:
-    """Sends all requests at once and returns what they cost: what the engine can do when nobody makes it wait."""
+    """Sends all requests at once, to be served in their order, and returns what they cost: the engine when nobody makes it wait."""
 
     async def send(request: Request) -> Usage:
         if isinstance(request, ScoreRequest):
             return (await engine.score(request.prompt, request.candidates)).usage
-        return (await engine.generate(request)).usage
+        return (await engine.generate(replace(request, priority=0))).usage
 
     return sum(await asyncio.gather(*(send(request) for request in requests)), Usage())
 
@@ -105,13 +105,13 @@ class Remembering:
         self._gate = Gate("the recording", limit=1 if one_at_a_time else None)
 
     async def generate(self, request: GenerateRequest) -> Generation:
-        answer = await self._gate.run(lambda: self._answer(request))
+        answer = await self._gate.run(lambda: self._answer(request, request.priority), priority=request.priority)
         assert isinstance(answer, Generation)
         return answer
 
-    async def score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
+    async def score(self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0) -> NextTokenScores:
         request = ScoreRequest(tuple(prompt), tuple(candidates))
-        answer = await self._gate.run(lambda: self._answer(request))
+        answer = await self._gate.run(lambda: self._answer(request, priority), priority=priority)
         assert isinstance(answer, NextTokenScores)
         return answer
 
@@ -119,12 +119,12 @@ class Remembering:
         """Shuts the gate."""
         await self._gate.close()
 
-    async def _answer(self, request: Request) -> Answer:
+    async def _answer(self, request: Request, priority: int) -> Answer:
         answer = self._look_up(request)
-        await self.wait(answer)
+        await self.wait(answer, priority)
         return _copy(answer) if self._copies else answer
 
-    async def wait(self, answer: Answer) -> None:
+    async def wait(self, answer: Answer, priority: int) -> None:
         """Lets the answer take its time."""
         await asyncio.sleep(0)
 
@@ -151,7 +151,7 @@ class Speed(NamedTuple):
     per_sequence_s: float
     """Seconds that each sequence adds to it (t1)."""
     max_batch: int
-    """Sequences computed at once; the others wait in order of arrival."""
+    """Sequences computed at once; the others wait, smaller priorities first."""
 
 
 @dataclass(slots=True)
@@ -177,8 +177,9 @@ class BatchingServer(Remembering):
         self._speed = speed
         self._running: list[tuple[int, int, _Ticket]] = []
         """Heap of (iteration after which a sequence ends, its number, its request)."""
-        self._waiting: deque[tuple[int, _Ticket]] = deque()
-        """Lengths of the sequences that no iteration has begun."""
+        self._waiting: list[tuple[int, int, int, _Ticket]] = []
+        """Heap of (priority, number of the arrival, length, request) of the sequences that no iteration has begun."""
+        self._arrivals = itertools.count()
         self._sequences = 0
         self._iterations = 0
         self._boundary = 0.0
@@ -195,11 +196,11 @@ class BatchingServer(Remembering):
         with self._loop.uncharged():
             return super()._look_up(request)
 
-    async def wait(self, answer: Answer) -> None:
+    async def wait(self, answer: Answer, priority: int) -> None:
         with self._loop.uncharged():
             lengths = [len(one.token_ids) for one in answer.completions] if isinstance(answer, Generation) else [1]
             ticket = _Ticket(len(lengths), self._loop.create_future())
-            self._join(lengths, ticket)
+            self._join(lengths, ticket, priority)
         await ticket.done
 
     @property
@@ -210,11 +211,12 @@ class BatchingServer(Remembering):
     def _due(self) -> float:
         return self._boundary + self._planned * self._duration_s
 
-    def _join(self, lengths: Sequence[int], ticket: _Ticket) -> None:
+    def _join(self, lengths: Sequence[int], ticket: _Ticket, priority: int) -> None:
         now = self._loop.time()
         while self._running and self._due <= now:  # our loop was late: the server was not
             self._turn()
-        self._waiting.extend((length, ticket) for length in lengths)
+        for length in lengths:
+            heapq.heappush(self._waiting, (priority, next(self._arrivals), length, ticket))
         self.tokens += sum(lengths)
         if not self._running:
             self._boundary = now
@@ -239,7 +241,7 @@ class BatchingServer(Remembering):
     def _admit(self) -> None:
         """Fills the batch, at a boundary."""
         while self._waiting and len(self._running) < self._speed.max_batch:
-            length, ticket = self._waiting.popleft()
+            _, _, length, ticket = heapq.heappop(self._waiting)
             self._sequences += 1
             heapq.heappush(self._running, (self._iterations + length, self._sequences, ticket))
         if self._running:

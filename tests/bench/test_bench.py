@@ -13,7 +13,7 @@ from tests.bench.profile import ROOT, group_of
 
 
 def test_the_sections_without_a_model_have_their_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sections = ["overhead", "questions", "orchestration"]
+    sections = ["overhead", "questions", "orchestration", "admission"]
     main([*sections, "--quick", "--json", str(tmp_path / "bench.json")])
     printed = capsys.readouterr().out
     results = json.loads((tmp_path / "bench.json").read_text())["results"]

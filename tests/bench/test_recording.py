@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -34,7 +35,7 @@ def recording_of(lengths: list[list[int]]) -> Recording:
     return recording
 
 
-def naive_ends(arrivals: list[float], lengths: list[list[int]], speed: Speed) -> list[float]:
+def naive_ends(arrivals: list[float], lengths: list[list[int]], priorities: list[int], speed: Speed) -> list[float]:
     """Returns when each request is answered, from iteration to iteration. All arrivals differ."""
     waiting = [(arrivals[i], i, length) for i in sorted(range(len(arrivals)), key=lambda i: arrivals[i]) for length in lengths[i]]
     running: list[list[int]] = []
@@ -43,9 +44,10 @@ def naive_ends(arrivals: list[float], lengths: list[list[int]], speed: Speed) ->
     while waiting or running:
         if not running:
             now = max(now, waiting[0][0])
-        while waiting and waiting[0][0] <= now and len(running) < speed.max_batch:
-            _, request, length = waiting.pop(0)
-            running.append([request, length])
+        while len(running) < speed.max_batch and (come := [one for one in waiting if one[0] <= now]):
+            first = min(come, key=lambda one: priorities[one[1]])
+            waiting.remove(first)
+            running.append([first[1], first[2]])
         now += speed.iteration_s + speed.per_sequence_s * len(running)
         for sequence in running:
             sequence[1] -= 1
@@ -61,6 +63,7 @@ def test_the_server_answers_when_one_that_counts_every_iteration_does(seed: int)
     speed = Speed(iteration_s=1.0, per_sequence_s=0.1, max_batch=rng.choice([1, 3, 8]))
     lengths = [[rng.randint(1, 9) for _ in range(rng.randint(1, 4))] for _ in range(30)]
     arrivals = [rng.uniform(0, 60) for _ in lengths]
+    priorities = [rng.randrange(3) for _ in lengths]
     recording = recording_of(lengths)
 
     async def ends() -> list[float]:
@@ -70,7 +73,7 @@ def test_the_server_answers_when_one_that_counts_every_iteration_does(seed: int)
 
         async def send(number: int) -> float:
             await asyncio.sleep(arrivals[number])
-            await server.generate(recording.requests[number])  # type: ignore[arg-type]
+            await server.generate(replace(recording.requests[number], priority=priorities[number]))  # type: ignore[type-var]
             return loop.time()
 
         found = list(await asyncio.gather(*map(send, range(len(lengths)))))
@@ -78,7 +81,7 @@ def test_the_server_answers_when_one_that_counts_every_iteration_does(seed: int)
         return found
 
     with asyncio.Runner(loop_factory=FreeLoop) as runner:
-        assert runner.run(ends()) == pytest.approx(naive_ends(arrivals, lengths, speed), abs=1e-6)
+        assert runner.run(ends()) == pytest.approx(naive_ends(arrivals, lengths, priorities, speed), abs=1e-6)
 
 
 async def test_a_recording_answers_what_it_was_asked_and_nothing_else() -> None:

@@ -40,6 +40,11 @@ OUT_OF_RANGE = {
     "policy.engine=vllm": ['policy.engine ("vllm") must be null or an engine', "engine@policy.engine=vllm"],
     "policy.factors=[{name: a, opening: b},{name: a, opening: c}]": ["policy.factors names a twice"],
     "policy.factors=[{name: a}]": ["policy.factors.0.opening is missing"],
+    "budget.max_tokens=0": ["budget.max_tokens (0) must be an integer or null, at least 1", "the default is 4096"],
+    "budget.max_calls=0": ["budget.max_calls (0) must be an integer or null, at least 1"],
+    "budget.max_nodes=0": ["budget.max_nodes (0) must be an integer or null, at least 1"],
+    "budget.max_depth=0": ["budget.max_depth (0) must be an integer or null, at least 1"],
+    "budget.max_seconds=0": ["budget.max_seconds (0) must be a number or null, above 0", "the default is null"],
     "search.num_children=9": ["search.num_children (9) must be at most search.max_children (8)", "raise the second"],
 }
 
@@ -62,6 +67,20 @@ INCOMPATIBLE: dict[tuple[str, ...], list[str]] = {
     ("search=dvts", "search.num_samples=6"): [
         "search.num_samples (6) must be a multiple of search.beam_width (4)",
         "set search.num_samples to 4 or 8",
+    ],
+    ("search=beam", "search.num_samples=10"): ["search.num_samples (10) must be a multiple of search.beam_width (4)", "to 8 or 12"],
+    ("search=beam", "search.num_samples=2"): ["search.num_samples (2) must be a multiple of search.beam_width (4)", "to 4"],
+    ("search=compute_optimal", "search.hard_samples=6"): [
+        "search.hard_samples (6) must be a multiple of the width of search.hard=beam (4)",
+        "set search.hard_samples to 4 or 8",
+    ],
+    ("search=compute_optimal", "search.medium=dvts", "search.medium_samples=5"): ["search.medium_samples (5)", "search.medium=dvts (4)"],
+    ("search=compute_optimal", "search.easy_below=0.9"): ["search.easy_below (0.9) must be at most search.hard_from (0.7)"],
+    ("search=sequential_revision", "search.num_chains=17"): ["search.num_chains (17) must be at most search.num_samples (16)"],
+    ("search=mcts", "search.pool_size=3"): ["search.pool_size (3) is for the step of one thought factor", "search.use_factors to true"],
+    ("search=mcts", "search.use_factors=true", "search.pool_temperatures=[0.5,1.0]"): [
+        "search.pool_temperatures has 2 values and search.pool_size (1) replicas take one each",
+        "set search.pool_size to 2 or more",
     ],
     ("search=rebase", "policy.temperature=0"): ["policy.temperature (0) makes search.num_samples (16) equal copies"],
     ("search=best_of_n", "policy.temperature=0"): ["policy.temperature (0) makes search.num_samples (16) equal copies", "search=greedy"],

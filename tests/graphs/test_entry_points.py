@@ -14,7 +14,7 @@ import pytest
 
 from agents.safety import DEFAULT_RULES
 from graphs import ask, chat, compare, export, run
-from graphs.terminal import INTERRUPTED, WRONG, guarded
+from graphs.terminal import FAILED, INTERRUPTED, WRONG, guarded
 from graphs.traces.store import TraceStore
 
 ROOT = Path(__file__).parent.parent.parent
@@ -93,6 +93,14 @@ def test_run_writes_traces_metrics_and_a_report_and_resumes(tmp_path: Path, caps
     assert "6 of 6 questions are finished already" in capsys.readouterr().err
     with TraceStore.read(tmp_path / "first") as store:
         assert len(store) == 6
+
+
+def test_a_run_whose_engine_dies_says_so_and_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(lambda: run.main(run_options(tmp_path, "run.concurrency=2", "engine.die_after=60"))) == FAILED
+    error = capsys.readouterr().err
+    assert "the scripted engine died" in error and "go on with run=first" in error
+    with TraceStore.read(tmp_path / "first") as store:
+        assert 0 < len(store) < 24
 
 
 def test_a_run_under_the_same_name_with_other_options_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +18,7 @@ import pytest
 from langgraph.types import StreamMode
 
 from agents.answers import CheckResult
+from agents.engines.base import GenerateRequest, Generation, NextTokenScores
 from agents.nouns import EngineDiedError, Question
 from agents.summarizer import Summary
 from configs import compose
@@ -113,6 +114,31 @@ async def test_usage_of_roles_is_what_the_engine_counted() -> None:
         answer = await think(Question(text=QUESTIONS[0]), key)
     assert sum(usage["generated_tokens"] for usage in answer.usage.values()) == counted["generated"]
     assert sum(usage["calls"] for usage in answer.usage.values()) == counted["calls"]
+
+
+async def test_requests_of_the_question_that_was_begun_first_go_first_where_requests_wait() -> None:
+    asked: dict[str, set[int]] = {text: set() for text in QUESTIONS[2:4]}
+
+    async with resources_for("critic.kind=token") as (key, _, resources):
+        engine = resources.engine
+        generate, score = engine.generate, engine.score
+
+        def note(prompt: Sequence[int], priority: int) -> None:
+            [text] = [text for text in asked if text in engine.tokenizer.decode(prompt)]
+            asked[text].add(priority)
+
+        async def generating(request: GenerateRequest) -> Generation:
+            note(request.prompt, request.priority)
+            return await generate(request)
+
+        async def scoring(prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0) -> NextTokenScores:
+            note(prompt, priority)
+            return await score(prompt, candidates, priority=priority)
+
+        engine.generate, engine.score = generating, scoring  # type: ignore[method-assign]
+        await asyncio.gather(*(think(Question(text=text), key) for text in asked))
+    [first], [second] = asked.values()
+    assert 0 < first < second
 
 
 async def test_siblings_that_say_the_same_are_judged_once() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from configs.schema.search.base import AnswerSelection, Selecting
+from configs.schema.search.levels import BeamConfig, DvtsConfig, check_divides
 
 Searcher = Literal["best_of_n", "beam", "dvts", "rebase", "particles", "posterior"]
 """A strategy that can go on from a probe; its own options are their defaults, but for the number of samples and how answers are chosen."""
+
+_WIDTHS: Mapping[str, int] = {"beam": BeamConfig.model_fields["beam_width"].default, "dvts": DvtsConfig.model_fields["beam_width"].default}
+"""Beam widths that must divide the samples of those who have one."""
 
 
 class ComputeOptimalConfig(Selecting):
@@ -51,4 +56,11 @@ class ComputeOptimalConfig(Selecting):
                 f"search.easy_below ({self.easy_below}) must be at most search.hard_from ({self.hard_from}); "
                 "lower the first or raise the second"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _widths_divide_samples(self) -> Self:
+        for key, searcher, samples in (("medium", self.medium, self.medium_samples), ("hard", self.hard, self.hard_samples)):
+            if searcher in _WIDTHS:
+                check_divides(samples, _WIDTHS[searcher], samples=f"search.{key}_samples", width=f"the width of search.{key}={searcher}")
         return self

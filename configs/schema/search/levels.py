@@ -92,12 +92,9 @@ class ParticlesConfig(LevelsConfig):
     """Share of the last step's verdict in the score; for selection=best only."""
 
 
-def check_divides(num_samples: int, beam_width: int) -> None:
-    """Refuses a beam that does not divide its samples."""
+def check_divides(num_samples: int, beam_width: int, *, samples: str = "search.num_samples", width: str = "search.beam_width") -> None:
+    """Refuses a beam that does not divide its samples; `samples` and `width` say what the user calls the two."""
     if num_samples % beam_width:
         nearest = num_samples // beam_width * beam_width
         choices = " or ".join(str(choice) for choice in (nearest, nearest + beam_width) if choice)
-        raise ValueError(
-            f"search.num_samples ({num_samples}) must be a multiple of search.beam_width ({beam_width}); "
-            f"set search.num_samples to {choices}"
-        )
+        raise ValueError(f"{samples} ({num_samples}) must be a multiple of {width} ({beam_width}); set {samples} to {choices}")

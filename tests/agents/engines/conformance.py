@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,15 @@ class GeneratorConformance:
         request = GenerateRequest(subject.prompt(), n=3, max_tokens=12, seed=7)
         first, second = [await subject.engine.generate(request) for _ in range(2)]
         assert [found.token_ids for found in first.completions] == [found.token_ids for found in second.completions]
+
+    async def test_a_priority_is_no_part_of_what_is_asked(self, subject: Subject) -> None:
+        request = GenerateRequest(subject.prompt(), n=3, max_tokens=12, seed=7)
+        later = replace(request, priority=10**15)
+        first, second = [await subject.engine.generate(one) for one in (request, later)]
+        assert [found.token_ids for found in first.completions] == [found.token_ids for found in second.completions]
+        assert request == later
+        scores, again = [await subject.engine.score(subject.prompt(), (5, 6), priority=priority) for priority in (0, 10**15)]
+        assert scores.logprobs == pytest.approx(again.logprobs, abs=LOGPROB_TOLERANCE)
 
     async def test_neighbouring_seeds_share_no_samples(self, subject: Subject) -> None:
         requests = [GenerateRequest(subject.prompt(), n=2, max_tokens=12, seed=seed) for seed in (7, 8)]

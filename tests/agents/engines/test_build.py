@@ -111,6 +111,46 @@ async def test_gate_admits_in_order_of_arrival() -> None:
     assert gate.in_flight == 0
 
 
+async def test_gate_lets_smaller_priorities_in_first_and_a_waiter_that_leaves_takes_no_slot() -> None:
+    gate, order, opened = Gate("a test", limit=2), list[int](), asyncio.Event()
+
+    async def enter(priority: int) -> None:
+        order.append(priority)
+        await opened.wait()
+
+    tasks = [asyncio.create_task(gate.run(lambda p=p: enter(p), priority=p)) for p in (9, 8, 7, 2, 5, 1, 3)]  # type: ignore[misc]
+    while not order:
+        await asyncio.sleep(0)
+    tasks[3].cancel()
+    opened.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert order == [9, 8, 1, 3, 5, 7], "two of them found a slot"
+    assert tasks[3].cancelled() and gate.in_flight == 0
+    await asyncio.gather(*(gate.run(lambda: enter(0)) for _ in range(3)))
+    assert order[-3:] == [0, 0, 0], "all slots are free again"
+
+
+async def test_gate_hands_a_slot_on_that_came_to_a_waiter_in_the_moment_of_its_cancellation() -> None:
+    gate, order, opened = Gate("a test", limit=1), list[int](), asyncio.Event()
+
+    async def enter(number: int) -> None:
+        order.append(number)
+        await opened.wait()
+
+    async def leave() -> None:
+        await opened.wait()  # is woken after request 0, which hands its slot to request 1
+        tasks[1].cancel()
+
+    tasks = [asyncio.create_task(gate.run(lambda i=i: enter(i))) for i in range(3)]  # type: ignore[misc]
+    while not order:
+        await asyncio.sleep(0)
+    leaving = asyncio.create_task(leave())
+    await asyncio.sleep(0)
+    opened.set()
+    await asyncio.gather(leaving, *tasks, return_exceptions=True)
+    assert order == [0, 2] and tasks[1].cancelled()
+
+
 async def test_gate_shut_while_publishing_fails_those_who_wait() -> None:
     gate = Gate("a test")
     async with gate.exclusive():

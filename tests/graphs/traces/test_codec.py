@@ -120,6 +120,7 @@ def damaged(*way: str | int, value: object) -> dict[str, Any]:
         (damaged("events", 3, "type", value="Imagined"), 'damaged at events[3]: no "type" that is one of Expanded, Failed, Judged'),
         (damaged("events", 0, "chains", 0, 1, "content", "logprobs", 0, value="secret"), "content.logprobs[0]: str where float belongs"),
         (damaged("events", 3, "verdict", "source", value="secret"), "damaged at events[3].verdict.source: none of token_critic"),
+        (damaged("events", 3, "verdict", "score", value=math.nan), "damaged at events[3].verdict: a verdict of"),
         (damaged("usage", "policy", value=[]), "damaged at usage.policy: list where an object belongs"),
         (damaged("question", "text", value=...), "damaged at question: text: Field required"),
         (damaged("summary", value=...), "damaged at the top: a Trace without ['summary'] and with unknown []"),
