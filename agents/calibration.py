@@ -33,7 +33,7 @@ class PlattScaling:
     intercept_of_sureness: float = 0.0
 
     def log_likelihood_ratio(self, probability: float, sureness: float = 1.0) -> float:
-        """Returns log P(verdict | right) - log P(verdict | wrong); the higher the probability, the higher, or else it is told nothing.
+        """Returns log P(verdict | right) - log P(verdict | wrong); it never falls as the probability rises: a slope below 0 counts as 0.
 
         `sureness`: w, probability of the working that the verdict followed from, in [0, 1]; 1 where there was none.
         """
@@ -58,7 +58,7 @@ class Calibration:
         try:
             stored = json.loads(path.read_text())[form]
             return cls({family: _scaling(line) for family, line in stored.items()})
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"critic.calibration ({path}) holds no calibration for critic.kind={form} ({error}); refit it or set null"
             ) from error
@@ -70,4 +70,7 @@ class Calibration:
 
 
 def _scaling(line: Mapping[str, float]) -> PlattScaling:
-    return PlattScaling(line["a"], line["b"], line.get("a_sureness", 0.0), line.get("b_sureness", 0.0))
+    numbers = (line["a"], line["b"], line.get("a_sureness", 0.0), line.get("b_sureness", 0.0))
+    if not all(math.isfinite(number) for number in numbers):
+        raise ValueError(f"{numbers} are no four numbers")
+    return PlattScaling(*numbers)

@@ -155,6 +155,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     assumed = Reader(read[0][0]).search("user").believer
     many_answers = arguments.many_answers or assumed.many_answers
     believer = replace(assumed, many_answers=many_answers)
+    if not thoughts:
+        raise BadDataError(f"no question of {', '.join(names)} came to an answer; give runs in which some did")
     print(f"{len(thoughts)} questions with an answer, of {', '.join(names)}; log loss of the right answer, in nats")
     if arguments.believer:
         _fit_believer(thoughts, believer, names, arguments.out)

@@ -97,6 +97,8 @@ class SearchComparisonConfig(Group):
             raise ValueError(f"comparison.budgets ({list(self.budgets)}) must rise; write each budget once, smallest first")
         if taken := _RESERVED & {strategy.name for strategy in self.strategies}:
             raise ValueError(f"comparison.strategies ({', '.join(sorted(taken))}) are measured anyway; give the strategy another name")
+        if self.strategies and self.dial not in (names := [strategy.name for strategy in self.strategies]):
+            raise ValueError(f"comparison.dial ({self.dial}) must be one of comparison.strategies ({', '.join(names)}); name one of them")
         for critic in self.critics:
             if critic.name in _FREE_CRITICS or critic.name.startswith("oracle"):
                 raise ValueError(

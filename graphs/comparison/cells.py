@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.nouns import Split
+from configs import ConfigError
 from configs.schema import ComparedCritic, ComparedFamily, ComparedStrategy, SearchComparisonConfig
 from graphs.comparison.choices import Choice, Choices, Group, Sampling, group_of
 
@@ -69,7 +70,10 @@ def is_finished(cell: Cell, root: Path) -> bool:
 
 def filled_in(words: str, n: int) -> tuple[str, ...]:
     """Returns overrides with the budget in place of {n}, and the whole part of its square root in place of {width}."""
-    return tuple(words.format(n=n, width=math.isqrt(n)).split())
+    try:
+        return tuple(words.format(n=n, width=math.isqrt(n)).split())
+    except (KeyError, IndexError, ValueError) as error:
+        raise ConfigError(f"comparison ({words}) has a brace that is neither {{n}} nor {{width}} ({error}); write one of these") from error
 
 
 def critic_words(name: str, comparison: SearchComparisonConfig) -> str:

@@ -15,6 +15,7 @@ from configs import RunConfig, compose, config_hash, from_mapping
 from graphs.comparison.cells import Cell, candidate_cells, is_finished, measured_cells, sampling_cells, words_in_use
 from graphs.comparison.choosing import choose, choose_sampling
 from graphs.comparison.report import CHOICES, PLAN, write_report
+from graphs.tasks.pocket import PocketTask
 from graphs.terminal import console
 from graphs.traces.store import TraceStore
 
@@ -31,12 +32,15 @@ def carry_out(config: RunConfig, words: Sequence[str]) -> Iterator[RunConfig]:
 
     Raises:
         ConfigError: the words of a strategy or a critic are refused; none of them waits until its turn comes.
+        ValueError: a family or a level does not exist.
     """
     comparison, base = config.comparison, tuple(words)
     assert comparison is not None, "a comparison was asked for"
     folder = config.run.output_dir / (config.run.name or "search_comparison")
     for cell_words in words_in_use(comparison):
         _composed(base, cell_words)
+    for family in comparison.families:
+        PocketTask(families=(family.name,), levels=family.levels, size=1).load()
 
     def missing(cells: Iterator[Cell]) -> Iterator[RunConfig]:
         for cell in cells:

@@ -262,7 +262,8 @@ def _rng(trace: Trace) -> np.random.Generator:
     return np.random.default_rng(int(trace.question.hash, 16))
 
 
-def sample_sizes(comparison: SearchComparisonConfig, samples: int) -> list[int]:
+def sample_sizes(comparison: SearchComparisonConfig) -> list[int]:
     """Returns the sizes k at which a pool is looked at: powers of two, the budgets, and all of it."""
+    samples = comparison.pool_samples
     powers = (2**power for power in range(int(math.log2(samples)) + 1))
     return sorted({*powers, *(n for n in (*comparison.budgets, comparison.large_budget) if n is not None and n <= samples), samples})

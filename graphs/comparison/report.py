@@ -63,7 +63,7 @@ async def _measure(folder: Path, comparison: SearchComparisonConfig, choices: Ch
     """Returns what the finished cells of one family came to."""
     measured = Measured()
     first, main = comparison.critics[0].name, comparison.main_budget
-    ks = sample_sizes(comparison, comparison.pool_samples)
+    ks = sample_sizes(comparison)
     for cell in cells:
         place, sampling = cell.folder(folder), choices.of(cell.family).sampling
         if cell.method != "pool":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -57,6 +58,11 @@ def _headline(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _by_closure(item: tuple[str, Mapping[str, Any]]) -> float:
+    value = item[1]["closure"]["value"]
+    return math.inf if value is None else -float(value)
+
+
 def _closures(summary: Mapping[str, Any]) -> list[str]:
     lines = [
         f"Closure = (accuracy - base) / (coverage - base) at N = {summary['budget']}; coverage counts whole right derivations.",
@@ -64,7 +70,7 @@ def _closures(summary: Mapping[str, Any]) -> list[str]:
         "| method | closure | accuracy | base | best base | coverage |",
         "|---|---|---|---|---|---|",
     ]
-    for method, found in sorted(summary["closures"].items(), key=lambda item: -(item[1]["closure"]["value"] or -9.0)):
+    for method, found in sorted(summary["closures"].items(), key=_by_closure):
         base = found["base_method"]
         lines.append(
             f"| {method} | {_estimate(found['closure'])} | {found['accuracy']:.3f} | {found['base']:.3f} | {base['method']} {base['n']} "

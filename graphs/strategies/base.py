@@ -10,6 +10,8 @@ again for the levels that are behind it, and needs to remember nothing.
 
 A new strategy is a file with a frozen dataclass that derives from `Strategy` (or from `Stepwise`, where it looks at steps), a settings
 class with a `strategy` literal that joins `SearchConfig` in configs/schema/search, and an entry in `graphs.strategies.build.STRATEGIES`.
+The settings class says through `needs_critic` and `samples_per_prompt` what must be refused. Its tests are an entry in
+tests/graphs/strategies/test_laws.py (laws, and a golden tree by LONGTHOUGHT_REGENERATE=1) and one in test_bad_input.py.
 """
 
 from __future__ import annotations

@@ -109,6 +109,6 @@ def _searchers(
     built: dict[str, Any] = {"selection": "majority"}
     for bin_name in ("medium", "hard"):
         kind = _CONFIGS[options[bin_name]]
-        shared = {name: options[name] for name in Selecting.model_fields if name in kind.model_fields}
+        shared = {name: options[name] for name in Selecting.model_fields} if issubclass(kind, Selecting) else {}
         built[bin_name] = _build(kind(num_samples=options[f"{bin_name}_samples"], **shared), config, canonical)
     return built

@@ -104,9 +104,7 @@ class CritiqueLoop(Stepwise):
         return sorted(finished, key=lambda child: (bool(tree.given_up[child]), -tree.log_likelihood_ratio[child]))[:1]
 
     def _may_expand(self, tree: ReasoningTree, node: int) -> bool:
-        return not (
-            tree.closed[node] or self.is_exhausted(tree, node) or (self.max_depth is not None and tree.depth[node] >= self.max_depth)
-        )
+        return not (tree.closed[node] or self.is_exhausted(tree, node) or self.is_last(tree, node))
 
     def _expansion(self, tree: ReasoningTree, node: int) -> Expansion:
         room = self.max_children - int(tree.samples[node])

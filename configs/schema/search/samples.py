@@ -36,7 +36,7 @@ class SamplingAnswers(SearchGroup):
 class BestOfNConfig(SamplingAnswers, Selecting):
     """Independent samples to the answer, one of which is chosen.
 
-    Source: self-consistency (arXiv:2203.11171) for `majority`; Let's Verify Step by Step (arXiv:2305.20050) for `best`.
+    Source: self-consistency (arXiv:2203.11171) for `majority`; Cobbe et al. (arXiv:2110.14168) for `best`.
     """
 
     strategy: Literal["best_of_n"] = "best_of_n"

@@ -96,10 +96,19 @@ def test_a_cell_that_is_meant_otherwise_now_is_refused_with_the_difference(folde
     assert (folder / "plan.json").read_text() == plan
 
 
-def test_wrong_words_of_a_strategy_are_found_before_anything_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wrong = "comparison.strategies=[{name: beam, candidates: ['search=beem']}]"
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("comparison.strategies=[{name: beam, candidates: ['search=beem']}]", "did you mean search=beam"),
+        ("comparison.strategies=[{name: beam, candidates: ['search=beam search.num_samples={m}']}]", "neither {n} nor {width}"),
+        ("comparison.families=[{name: runing}]", "'runing' is not a family"),
+        ("comparison.families=[{name: running, levels: [99]}]", "99"),
+        ("comparison.dial=dvts", "comparison.dial (dvts) must be one of comparison.strategies"),
+    ],
+)
+def test_what_is_wrong_is_found_before_anything_is_run(wrong: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert guarded(lambda: run.main([*WORDS, wrong, f"run.output_dir={tmp_path}"])) == WRONG
-    assert "did you mean search=beam" in capsys.readouterr().err and not (tmp_path / "small").exists()
+    assert told in capsys.readouterr().err and not (tmp_path / "small").exists()
 
 
 def test_a_comparison_is_many_runs(capsys: pytest.CaptureFixture[str]) -> None:

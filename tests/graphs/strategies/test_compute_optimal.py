@@ -79,3 +79,9 @@ def test_the_searchers_are_built_from_their_own_options() -> None:
     built = build_strategy(compose(words))
     assert isinstance(built, ComputeOptimal) and built.selector.selection == "majority"
     assert built.hard.num_samples == 64 and built.hard.selector.logprob_weight == 0.5 and built.hard.max_depth == 7  # type: ignore[attr-defined]
+
+
+def test_a_posterior_search_after_the_probe_is_the_posterior_search() -> None:
+    """Its `logprob_weight` is another one than that by which a vote is weighed."""
+    built, alone = build_strategy(compose(["search=compute_optimal"])), build_strategy(compose(["search=posterior"]))
+    assert isinstance(built, ComputeOptimal) and built.medium == alone

@@ -22,6 +22,7 @@ from graphs.strategies import (
     SelfConsistency,
     SequentialRevision,
     Strategy,
+    build,
 )
 from graphs.tree import ReasoningTree
 from tests.graphs.strategies.trees import QUESTION
@@ -51,6 +52,11 @@ STRATEGIES: dict[str, Strategy] = {
     "posterior_step_by_step": Posterior(num_samples=48, step_cost=1.0, batch_size=2, confidence=1.0),
     "mcts_with_rollouts": Mcts(num_simulations=12, value="rollout", noise_weight=0.25, selector=VOTE),
 }
+
+
+def test_no_strategy_is_left_out() -> None:
+    assert {type(strategy) for strategy in STRATEGIES.values()} == set(build.STRATEGIES.values())
+
 
 every_strategy = pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES.keys())
 every_strategy_with_a_critic = pytest.mark.parametrize(
