@@ -26,6 +26,14 @@ def brute_force(believer: Believer, tree: ReasoningTree, right_rate: float) -> t
     hypotheses: list[tuple[str | None, float]] = [(answer, 1.0) for answer in answers] + [(None, unseen)]
     if believer.many_answers:
         hypotheses = [(None, 1.0)]
+
+    def by_accident(leaf: int) -> float:
+        verdict = believer.evidence_weight * tree.log_likelihood_ratio[leaf] if tree.of_value[leaf] else 0.0
+        return believer.accident * math.exp(verdict)
+
+    def accident_of(leaf: int) -> float:
+        return by_accident(leaf) / (by_accident(leaf) + 1 - believer.accident)
+
     total = 0.0
     by_answer = dict.fromkeys(answers, 0.0)
     alive_mass = [0.0] * len(tree)
@@ -46,14 +54,18 @@ def brute_force(believer: Believer, tree: ReasoningTree, right_rate: float) -> t
                         p *= not alive[node]
                     elif not believer.many_answers and alive[node]:
                         p *= names[node] == answer
+                    elif believer.many_answers and not alive[node]:
+                        p *= by_accident(node) + 1 - believer.accident
                     elif not believer.many_answers:
-                        p *= believer.accident if names[node] == answer else (1 - believer.accident) / believer.wrong_answers
+                        p *= by_accident(node) if names[node] == answer else (1 - believer.accident) / believer.wrong_answers
             total += p
             if answer is not None:
                 by_answer[answer] += p
             if believer.many_answers:
                 for name in answers:
-                    by_answer[name] += p * any(alive[leaf] for leaf in names if names[leaf] == name)
+                    chances = (accident_of(leaf) for leaf in names if names[leaf] == name and not alive[leaf])
+                    some_alive = any(alive[leaf] for leaf in names if names[leaf] == name)
+                    by_answer[name] += p * (1.0 if some_alive else 1 - math.prod(1 - chance for chance in chances))
             for node in range(len(tree)):
                 alive_mass[node] += p * alive[node]
     return {answer: mass / total for answer, mass in by_answer.items()}, [mass / total for mass in alive_mass]
@@ -86,7 +98,9 @@ def test_the_pass_equals_brute_force(value: bool, many_answers: bool, logprob_we
     assert belief.right_rate == pytest.approx(believer.right_rate), "a prior that strong does not move"
     assert belief.alive == pytest.approx(np.array(alive))
     if many_answers:  # paths to one answer are taken to be independent, which is exact where each has one
-        answers["4"] = 1 - (1 - alive[2]) * (1 - alive[4])
+        weight = [believer.accident * math.exp(0.8 * llr if value else 0.0) for llr in (1.2, 2.0)]
+        first, second = (each / (each + 1 - believer.accident) for each in weight)
+        answers["4"] = 1 - (1 - alive[2]) * (1 - first) * (1 - alive[4]) * (1 - second)
     assert belief.answers == pytest.approx(answers)
 
 
