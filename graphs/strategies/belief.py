@@ -36,6 +36,7 @@ from graphs.tree import ROOT, ReasoningTree
 Floats = NDArray[np.float64]
 Nodes = NDArray[np.int64]
 
+_NEWTON_STEPS = 8
 _PASSES = 3  # of re-estimating the rate of right steps; it changes by less than .01 afterwards
 
 
@@ -70,8 +71,7 @@ class Believer:
         prior, lean, levels = self._log_prior(len(answers)), self._lean(tree), list(tree.levels())
         right_rate = self.right_rate
         for _ in range(_PASSES):
-            clipped = min(max(right_rate, 1e-3), 1.0 - 1e-3)
-            log_odds = np.log(clipped / (1.0 - clipped)) + lean
+            log_odds = _with_mean(right_rate, lean, tree.count)
             evidence, ratio = _upward(tree, levels, log_odds, self.evidence_weight * tree.log_likelihood_ratio, alive_leaf, dead_leaf)
             joint = prior + evidence
             hypothesis = np.exp(joint - np.logaddexp.reduce(joint))
@@ -169,6 +169,20 @@ class Belief(NamedTuple):
         answer, _ = self.best
         own = [leaf for leaf, name in zip(self.leaves, self.names, strict=True) if name == answer]
         return max(own, key=lambda leaf: self.alive[leaf], default=None)
+
+
+def _with_mean(rate: float, lean: Floats, count: NDArray[np.int32]) -> Floats:
+    """Returns log-odds that differ by `lean` and whose probabilities have the mean `rate` over all samples, [N]; the root has no part.
+
+    By Newton's method. Log-odds of the rate plus `lean` would have another mean, and every pass would take that for a discovery.
+    """
+    rate = min(max(rate, 1e-3), 1.0 - 1e-3)
+    shift, weights = math.log(rate / (1.0 - rate)), count[1:] / max(int(count[1:].sum()), 1)
+    for _ in range(_NEWTON_STEPS if lean.any() else 0):
+        p = 1.0 / (1.0 + np.exp(-shift - lean[1:]))
+        slope = max(float(weights @ (p * (1.0 - p))), 1e-6)
+        shift -= min(max((float(weights @ p) - rate) / slope, -1.0), 1.0)
+    return shift + lean
 
 
 def _upward(
