@@ -4,7 +4,7 @@ Hidden are, for every step, whether it is right, and for the question, which ans
 are right. What was seen:
 
 - A verdict, with its calibrated likelihood ratio. Of local scope it speaks of the step alone, whatever came before; of value scope it
-  speaks of being alive.
+  speaks of being alive, and at the end of a thought of its answer.
 - The steps themselves: a step below an alive one is right with probability `right_rate`, pooled over the whole tree (and with a Beta prior,
   so that two samples do not say much); what the policy thinks likely, by what it reports and by what it repeats, is right more often
   (`logprob_weight`).
@@ -13,7 +13,7 @@ are right. What was seen:
 
 For each answer as the hypothesis (and for *none of them*), one pass from the leaves to the root gives the probability of all that was seen,
 and one pass back how likely every step is alive. Where a question has many right answers (Countdown's expressions), they are no rivals:
-then there is one hypothesis, and an answer is believed as far as any path to it is alive.
+then there is one hypothesis, and an answer is believed as far as any path to it is alive, or dead and right by accident.
 
 The verdicts are taken to be independent given the truth. Where they are not, `evidence_weight` below 1 discounts them; it is fitted on
 validation questions, and how well beliefs are calibrated is measured, not assumed.
@@ -23,6 +23,7 @@ Source: Pearl, "Probabilistic reasoning in intelligent systems" (1988), chapter 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -35,6 +36,7 @@ from graphs.tree import ROOT, ReasoningTree
 Floats = NDArray[np.float64]
 Nodes = NDArray[np.int64]
 
+_NEWTON_STEPS = 8
 _PASSES = 3  # of re-estimating the rate of right steps; it changes by less than .01 afterwards
 
 
@@ -65,12 +67,11 @@ class Believer:
         names = [self.canonical(tree.step(leaf).answer or "") for leaf in leaves]
         answers = list(dict.fromkeys(names))
         leaf_answers = np.array([answers.index(name) for name in names], np.int64)
-        alive_leaf, dead_leaf = self._leaf_factors(tree, leaves, leaf_answers, len(answers))
+        alive_leaf, dead_leaf, accident = self._leaf_factors(tree, leaves, leaf_answers, len(answers))
         prior, lean, levels = self._log_prior(len(answers)), self._lean(tree), list(tree.levels())
         right_rate = self.right_rate
         for _ in range(_PASSES):
-            clipped = min(max(right_rate, 1e-3), 1.0 - 1e-3)
-            log_odds = np.log(clipped / (1.0 - clipped)) + lean
+            log_odds = _with_mean(right_rate, lean, tree.count)
             evidence, ratio = _upward(tree, levels, log_odds, self.evidence_weight * tree.log_likelihood_ratio, alive_leaf, dead_leaf)
             joint = prior + evidence
             hypothesis = np.exp(joint - np.logaddexp.reduce(joint))
@@ -82,8 +83,8 @@ class Believer:
             )
         probability = hypothesis[:-1] if not self.many_answers else np.zeros(len(answers))
         if self.many_answers:
-            for leaf, answer in zip(leaves, leaf_answers, strict=True):
-                probability[answer] = 1.0 - (1.0 - probability[answer]) * (1.0 - marginal[leaf])
+            for leaf, answer, by_accident in zip(leaves, leaf_answers, accident, strict=True):
+                probability[answer] = 1.0 - (1.0 - probability[answer]) * (1.0 - marginal[leaf]) * (1.0 - by_accident)
         right = np.ones(len(tree))
         right[1:] = np.clip(nodes_alive / np.maximum(parents_alive, 1e-300), 0.0, 1.0)
         return Belief(dict(zip(answers, map(float, probability), strict=True)), marginal, right, right_rate, leaves, names)
@@ -115,18 +116,29 @@ class Believer:
         unseen = max(self.wrong_answers + 1.0 - answers, 1.0)
         return np.log(np.array([1.0] * answers + [unseen]) / (answers + unseen))
 
-    def _leaf_factors(self, tree: ReasoningTree, leaves: list[int], answers: NDArray[np.int64], number: int) -> tuple[Floats, Floats]:
-        """Log-probabilities of what each node shows of an answer when it is alive and when it is dead, [N, hypotheses]."""
+    def _leaf_factors(
+        self, tree: ReasoningTree, leaves: list[int], answers: NDArray[np.int64], number: int
+    ) -> tuple[Floats, Floats, Floats]:
+        """What each node shows of an answer.
+
+        Returns the log-probabilities of that when it is alive and when it is dead, [N, hypotheses], and the probability that a dead leaf is
+        right by accident, [leaves].
+        """
         hypotheses = 1 if self.many_answers else number + 1
         alive, dead = np.zeros((len(tree), hypotheses)), np.zeros((len(tree), hypotheses))
         alive[tree.final] = -np.inf  # an end without an answer is dead
+        if not leaves:
+            return alive, dead, np.zeros(0)
+        verdict = np.where(tree.of_value[leaves], self.evidence_weight * tree.log_likelihood_ratio[leaves], 0.0)
+        right, wrong = math.log(self.accident) + verdict, math.log1p(-self.accident)
         if self.many_answers:
             alive[leaves] = 0.0
-        elif leaves:
-            dead[leaves] = np.log((1.0 - self.accident) / self.wrong_answers)
+            dead[leaves, 0] = np.logaddexp(right, wrong)
+        else:
+            dead[leaves] = wrong - math.log(self.wrong_answers)
             alive[leaves, answers] = 0.0
-            dead[leaves, answers] = np.log(self.accident)
-        return alive, dead
+            dead[leaves, answers] = right
+        return alive, dead, np.exp(right - np.logaddexp(right, wrong))
 
 
 class Belief(NamedTuple):
@@ -157,6 +169,20 @@ class Belief(NamedTuple):
         answer, _ = self.best
         own = [leaf for leaf, name in zip(self.leaves, self.names, strict=True) if name == answer]
         return max(own, key=lambda leaf: self.alive[leaf], default=None)
+
+
+def _with_mean(rate: float, lean: Floats, count: NDArray[np.int32]) -> Floats:
+    """Returns log-odds that differ by `lean` and whose probabilities have the mean `rate` over all samples, [N]; the root has no part.
+
+    By Newton's method. Log-odds of the rate plus `lean` would have another mean, and every pass would take that for a discovery.
+    """
+    rate = min(max(rate, 1e-3), 1.0 - 1e-3)
+    shift, weights = math.log(rate / (1.0 - rate)), count[1:] / max(int(count[1:].sum()), 1)
+    for _ in range(_NEWTON_STEPS if lean.any() else 0):
+        p = 1.0 / (1.0 + np.exp(-shift - lean[1:]))
+        slope = max(float(weights @ (p * (1.0 - p))), 1e-6)
+        shift -= min(max((float(weights @ p) - rate) / slope, -1.0), 1.0)
+    return shift + lean
 
 
 def _upward(
