@@ -34,7 +34,7 @@ ORACLE = ("critic=oracle", "critic.flip_rate=0.15", "reflector=none", *NO_CAPS)
 SAMPLES = {"num_samples": 16, "beam_width": 4, "num_simulations": 16}
 """What 16 samples mean, by the name of the option; a strategy takes the options that it has."""
 ASSUMPTIONS = ("search.right_rate=0.8", "search.accident=0.02", "search.prior_strength=32")
-"""Of the posterior search, fitted on 200 validation questions with this critic: `python -m graphs.fit_selector RUN --believer --many-answers`."""
+"""Of the posterior search, fitted on 200 validation questions with this critic (`graphs.fit_selector --believer --many-answers`)."""
 SPECIAL = {
     "best_of_n": ("search.num_samples=16", "search.selection=weighted_vote"),
     "posterior": ("search.num_samples=16", "search.many_answers=true", *ASSUMPTIONS),
