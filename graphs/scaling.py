@@ -225,7 +225,8 @@ class DifficultyMix(NamedTuple):
 
         Two more calls change the accuracy by C(2m - 1, m) (gain x s1^m - loss x s2^m), with gain = alpha (2 p1 - 1),
         loss = (1 - alpha) (1 - 2 p2) and s = p (1 - p). With s1 < s2 that turns from rise to fall once, at
-        m = log(gain / loss) / log(s2 / s1); with s1 >= s2 it may turn from fall to rise, so the best is at one of the ends.
+        m = log(gain / loss) / log(s2 / s1); with s1 >= s2 it may turn from fall to rise, so the best is at one of the ends. Not for mixes
+        of which both kinds go one way.
         """
         gain, loss = self.easy_share * (2 * self.easy - 1), (1 - self.easy_share) * (1 - 2 * self.hard)
         if loss <= 0 or gain <= 0:  # nothing gets worse, or nothing gets better, with more calls

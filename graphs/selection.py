@@ -91,11 +91,12 @@ class Selector:
         scores = {leaf: self.score(tree, leaf) if self.needs_verdicts or self.logprob_weight else 0.0 for leaf in leaves}
         if self.selection == "best":
             return max(leaves, key=lambda leaf: scores[leaf])
+        best = max(scores.values())  # weights are relative, for exp(-800) is 0
         votes: dict[str, float] = {}
         by_answer: dict[str, list[int]] = {}
         for leaf in leaves:
             answer = self.canonical(tree.step(leaf).answer or "")
-            weight = math.exp(scores[leaf]) if self.selection == "weighted_vote" else 1.0
+            weight = math.exp(scores[leaf] - best) if self.selection == "weighted_vote" else 1.0
             votes[answer] = votes.get(answer, 0.0) + weight * int(tree.count[leaf])
             by_answer.setdefault(answer, []).append(leaf)
         winner = max(votes, key=lambda answer: votes[answer])

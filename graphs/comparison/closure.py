@@ -7,7 +7,8 @@ and at more as far as the method's own FLOPs reach. The best is taken on the tes
 favours the base. *Coverage* counts a question when the whole derivation of some of N samples is right.
 
 Intervals are from a hierarchical bootstrap: questions are resampled within their families, the same for all methods, and critics among
-their training seeds. Seeds of the search are averaged within a question. Of one critic it is a bootstrap over questions.
+their training seeds. Seeds of the search are averaged within a question. Of one critic it is a bootstrap over questions; of two or three
+the interval is too narrow, for so few critics vary less among themselves than critics do.
 """
 
 from __future__ import annotations

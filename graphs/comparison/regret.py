@@ -5,7 +5,7 @@ A question is solved, or lost to exactly one of four:
 - *selection*: a right answer was found, all steps to it right, and another one was given;
 - else look at the deepest sound nodes (all steps to them right): how far the search came on a right path.
   - *proposal*: one of them was continued, and no continuation was right;
-  - *budget*: none was continued, and one of them was there only when the search ended;
+  - *budget*: none was continued, and one of them was there only when the search ended, by its own N or by a cap;
   - *pruning*: the search could have continued any of them, and went on elsewhere.
 
 A search goes in rounds: everything that is asked for before somebody judges, or before a new node is continued, is one round. A node was

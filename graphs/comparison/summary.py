@@ -60,13 +60,16 @@ def _closure(found: Closure) -> dict[str, Any]:
 
 
 def _to_reach(comparison: SearchComparisonConfig, table: Table, guided: list[Key], drawn: Floats) -> dict[str, Any]:
-    """Returns what every method needs to reach the weighted vote at the large budget; None where no measured budget does."""
+    """Returns what every method needs to reach the weighted vote at the large budget; None where no measured budget does.
+
+    The vote itself with fewer samples is the control: where it is flat, everything reaches it for little.
+    """
     target = Key(VOTE, comparison.large_budget or comparison.main_budget, comparison.critics[0].name)
     if target not in table.values:
         return {"target": None, "methods": {}}
     found: dict[str, Any] = {}
-    for method in dict.fromkeys(key.method for key in guided if key.method != VOTE):
-        reached = reaches(table, [key for key in guided if key.method == method], target)
+    for method in dict.fromkeys(key.method for key in guided):
+        reached = reaches(table, [key for key in guided if key.method == method and key != target], target)
         found[method] = (
             None
             if reached is None

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphs.comparison.regret import BOOKINGS
+from graphs.comparison.summary import VOTE
 
 TARGET_CLOSURE, TARGET_SHARE = 0.4, 1 / 7
 _TITLES = {"others": "Families that do not verify themselves", "self_verifying": "Families that verify themselves"}
@@ -53,9 +54,17 @@ def _headline(summary: Mapping[str, Any]) -> list[str]:
     ]
     reached = summary["to_reach_the_vote"]["methods"].get(summary["strategy"])
     if summary["to_reach_the_vote"]["target"] is not None:
-        share = "not reached" if reached is None else f"{reached['share_of_flops']:.3f} of its FLOPs (target {TARGET_SHARE:.3f})"
-        lines.append(f"The accuracy of the weighted vote at N = {summary['to_reach_the_vote']['target']['n']}: {share}.")
+        share = "not reached" if reached is None else f"{_reached(reached)} (target {TARGET_SHARE:.3f})"
+        control = summary["to_reach_the_vote"]["methods"].get(VOTE)
+        lines += [
+            f"The accuracy of the weighted vote at N = {summary['to_reach_the_vote']['target']['n']}: {share}.",
+            f"Control, the vote itself with fewer samples: {'not reached' if control is None else _reached(control)}.",
+        ]
     return lines
+
+
+def _reached(found: Mapping[str, Any]) -> str:
+    return f"{found['share_of_flops']:.3f} of its FLOPs, accuracy {_estimate(found['difference'])} to it"
 
 
 def _by_closure(item: tuple[str, Mapping[str, Any]]) -> float:

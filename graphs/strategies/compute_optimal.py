@@ -86,12 +86,12 @@ class ComputeOptimal(Strategy):
         return self.hard if difficulty >= self.hard_from else self.medium
 
     def difficulty(self, tree: ReasoningTree) -> float:
-        """Returns the difficulty that the probe shows; 1 where it came to no answer."""
+        """Returns the difficulty that the probe shows; 1 where it came to no answer, by agreement where nobody judged."""
         ends = tree.ends[: self.probe_samples]
         answered = [end for end in ends if tree.final[end] and tree.step(end).answer]
         if not answered:
             return 1.0
-        if self.estimate == "critic":
+        if self.estimate == "critic" and any(tree.judged[node] for end in answered for node in tree.path(end)):
             return 1.0 - sum(math.exp(self.selector.score(tree, end)) for end in answered) / len(ends)
         votes = Counter(self.selector.canonical(tree.step(end).answer or "") for end in answered)
         return 1.0 - votes.most_common(1)[0][1] / len(ends)

@@ -85,3 +85,8 @@ def test_a_posterior_search_after_the_probe_is_the_posterior_search() -> None:
     """Its `logprob_weight` is another one than that by which a vote is weighed."""
     built, alone = build_strategy(compose(["search=compute_optimal"])), build_strategy(compose(["search=posterior"]))
     assert isinstance(built, ComputeOptimal) and built.medium == alone
+
+
+def test_where_nobody_judged_the_critic_says_nothing_and_agreement_does() -> None:
+    search = ComputeOptimal(medium=BestOfN(8), hard=BestOfN(32), estimate="critic")
+    assert search.difficulty(tree_of(probe("4", "5", "6", "7"))) == SEARCH.difficulty(tree_of(probe("4", "5", "6", "7"))) == 0.75
