@@ -81,10 +81,11 @@ class Believer:
             right_rate = float(
                 (self.prior_strength * self.right_rate + (seen * nodes_alive).sum()) / (self.prior_strength + (seen * parents_alive).sum())
             )
-        probability = hypothesis[:-1] if not self.many_answers else np.zeros(len(answers))
+        probability = hypothesis[:-1]
         if self.many_answers:
-            for leaf, answer, by_accident in zip(leaves, leaf_answers, accident, strict=True):
-                probability[answer] = 1.0 - (1.0 - probability[answer]) * (1.0 - marginal[leaf]) * (1.0 - by_accident)
+            right_when_dead = np.zeros((len(tree), len(answers)))
+            right_when_dead[leaves, leaf_answers] = accident
+            probability = _some_right(tree, levels, ratio, right_when_dead)
         right = np.ones(len(tree))
         right[1:] = np.clip(nodes_alive / np.maximum(parents_alive, 1e-300), 0.0, 1.0)
         return Belief(dict(zip(answers, map(float, probability), strict=True)), marginal, right, right_rate, leaves, names)
@@ -207,6 +208,25 @@ def _upward(
         np.add.at(below_alive, parents, message)
         np.add.at(below_dead, parents, of_dead[nodes] + below_dead[nodes])
     return below_alive[ROOT], ratio
+
+
+def _some_right(tree: ReasoningTree, levels: Sequence[Nodes], ratio: Floats, right_when_dead: Floats) -> Floats:
+    """Returns for each answer the probability that some leaf with it is right, alive or by accident, [answers].
+
+    Below one node the children are independent, given whether it is alive; leaves that share a way are not.
+
+    Args:
+        ratio: see `_upward`, of one hypothesis, [N, 1].
+        right_when_dead: probability that a dead leaf is right with that answer, 0 for all but its own, [N, answers].
+    """
+    none_if_dead = 1.0 - right_when_dead
+    none_if_alive = np.where(right_when_dead > 0.0, 0.0, 1.0)
+    for nodes in reversed(levels):
+        none = ratio[nodes] * none_if_alive[nodes] + (1.0 - ratio[nodes]) * none_if_dead[nodes]
+        np.multiply.at(none_if_alive, tree.parent[nodes], none)
+        np.multiply.at(none_if_dead, tree.parent[nodes], none_if_dead[nodes])
+    some: Floats = 1.0 - none_if_alive[ROOT]
+    return some
 
 
 def _downward(tree: ReasoningTree, levels: Sequence[Nodes], ratio: Floats) -> Floats:

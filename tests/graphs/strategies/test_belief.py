@@ -102,10 +102,6 @@ def test_the_pass_equals_brute_force(value: bool, many_answers: bool, logprob_we
     answers, alive = brute_force(believer, tree, believer.right_rate)
     assert belief.right_rate == pytest.approx(believer.right_rate), "a prior that strong does not move"
     assert belief.alive == pytest.approx(np.array(alive))
-    if many_answers:  # paths to one answer are taken to be independent, which is exact where each has one
-        weight = [believer.accident * math.exp(0.8 * llr if value else 0.0) for llr in (1.2, 2.0)]
-        first, second = (each / (each + 1 - believer.accident) for each in weight)
-        answers["4"] = 1 - (1 - alive[2]) * (1 - first) * (1 - alive[4]) * (1 - second)
     assert belief.answers == pytest.approx(answers)
 
 
