@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("\nWhere to look next\n")
     print(f"  {trained}/report.md    what was trained, measured and served")
     print(f"  {folder}/report.md    the questions above")
-    print('  .venv/bin/python -m graphs.ask "Use the numbers 3, 7, 11 and 25 to make 57." --show-thought')
+    print('  .venv/bin/python -m graphs.ask "Use the numbers 2, 5, 9 and 14 to make 37." --show-thought')
     print("  .venv/bin/python -m graphs.chat")
     print("  .venv/bin/python -m graphs.run --help    every option")
     return 0
