@@ -1,9 +1,9 @@
 """What can happen to a reasoning tree. The events are the truth; the tree is a fold of them (graphs/tree/tree.py).
 
 Nodes are numbered in the order in which events add them; 0 is the question. Equal steps below one node are one node: an event keeps every
-sample as it was drawn, and the fold counts them. An event refers only to nodes that exist when it is
-applied, so that a log can be replayed, cut off after any event, and read by everything that looks at a thought: strategies, the
-viewer, the long thought, data sets, resume.
+sample as it was drawn, and the fold counts them. An event refers only to nodes that exist when it is applied, so that a log can be
+replayed, cut off after any event, and read by everything that looks at a thought: strategies, the viewer, the long thought, data sets,
+resume.
 """
 
 from __future__ import annotations

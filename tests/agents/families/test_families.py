@@ -2,6 +2,7 @@
 
 import random
 import re
+from pathlib import Path
 
 import pytest
 import reasoning_gym
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from agents.families import FAMILIES, read_answer, recognise_question
 from agents.families.base import ANSWER_PREFIX
 
+CARD = Path(__file__).parents[3] / "agents" / "pocket" / "README.md"
 ALL_LEVELS = [(name, level) for name, family in FAMILIES.items() for level in family.levels]
 
 
@@ -138,6 +140,16 @@ def test_natural_wording_is_recognised(text: str, family: str) -> None:
     problem = recognise_question(text)
     assert problem is not None and problem.family == family
     assert recognise_question(problem.text) == problem or family == "countdown"
+
+
+def test_the_cards_wordings_are_recognised() -> None:
+    """Every canonical wording that the pocket's card shows, as it stands there."""
+    rows = [row.split("|")[1:3] for row in CARD.read_text().splitlines() if row.startswith("| ") and "`" in row]
+    shown = [(family.strip(), text) for family, wordings in rows if family.strip() in FAMILIES for text in wordings.split("`")[1::2]]
+    assert {family for family, _ in shown} == set(FAMILIES)
+    for family, text in shown:
+        problem = recognise_question(text)
+        assert problem is not None and (problem.family, problem.text) == (family, text)
 
 
 @pytest.mark.parametrize(

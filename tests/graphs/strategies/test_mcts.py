@@ -22,7 +22,6 @@ from tests.graphs.strategies.trees import expanded, judged, step, tree_of
 from tests.graphs.strategies.world import RIGHT_ANSWER, Search, World, simulate
 
 METER = Meter(Budget())
-BEST = Selector("best")
 RSTAR = compose(["policy=rstar"]).policy.factors
 TWO = [expanded(ROOT, step("a"), step("b")), judged(1, 1.0), judged(2, 0.0)]
 
