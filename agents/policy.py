@@ -38,6 +38,7 @@ class PolicySettings:
     top_p: float
     max_step_tokens: int
     max_answer_tokens: int
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,18 @@ class _Start:
 
 
 class Policy:
-    """Writes steps with one engine."""
+    """Writes steps with one engine.
+
+    Raises:
+        ValueError: one of `settings.doubts` is not a single token of the engine's model.
+    """
 
     def __init__(self, engine: Generator, prompts: Prompts, settings: PolicySettings) -> None:
         self.engine = engine
         self.prompts = prompts
         self.settings = settings
         self._openings = {factor.name: factor.opening for factor in settings.factors}
+        self._doubts = tuple(_single_token(engine, doubt) for doubt in settings.doubts)
         self._marks = [(factor.name, tuple(engine.tokenizer.encode(factor.opening))) for factor in settings.factors if factor.opening]
 
     async def propose(
@@ -69,6 +75,7 @@ class Policy:
         meter: Meter,
         n: int = 1,
         horizon: Literal["step", "answer"] = "step",
+        through_doubt: bool = True,
         factor: str | None = None,
         temperature: float | None = None,
         mistakes: Sequence[Mistake] = (),
@@ -76,6 +83,8 @@ class Policy:
         seed: int | None = None,
     ) -> Proposal:
         """Returns up to `n` continuations of `path`; fewer, or shorter ones, when budget or context allow no more.
+
+        Without `through_doubt` a chain ends where the policy begins to take a step back, with an empty step that has no answer.
 
         Raises:
             ValueError: `factor` is not one of policy.factors.
@@ -100,6 +109,7 @@ class Policy:
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             stop=(self.prompts.family.separator,) if horizon == "step" else (),
+            stop_token_ids=() if through_doubt else self._doubts,
             seed=seed,
         )
         generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
@@ -120,7 +130,13 @@ class Policy:
         """Cuts a completion into steps; empty when the model ended without a word."""
         token_ids = (*start.opening, *start.blank, *completion.token_ids)
         logprobs = (*[math.nan] * len(start.opening), *start.blank_logprobs, *completion.logprobs)
-        cuts = cut_steps(token_ids, self.engine.tokenizer, separator=self.prompts.family.separator)
+        in_doubt = completion.stop_reason in self._doubts
+        spoken = len(token_ids)
+        if in_doubt:
+            spoken = spoken - 1 if len(completion.token_ids) > 1 else 0
+        cuts = cut_steps(token_ids[:spoken], self.engine.tokenizer, separator=self.prompts.family.separator)
+        if in_doubt:
+            cuts.append(slice(spoken, len(token_ids)))
         chain: list[Step] = []
         for index, cut in enumerate(cuts):
             forced = len(start.opening) if index == 0 else 0
@@ -128,8 +144,9 @@ class Policy:
             text = (completion.text if ids == completion.token_ids else self.engine.tokenizer.decode(ids)).strip()
             last = index == len(cuts) - 1
             answer = extract_answer(text)
-            ended = last and completion.finish_reason == "stop" and completion.stop_reason is None  # the end of the sequence
-            if not text and not (ended and chain):
+            at_end = completion.finish_reason == "stop" and completion.stop_reason is None  # of the sequence
+            ended = last and (in_doubt or at_end)
+            if not text and not (ended and (chain or in_doubt)):
                 return tuple(chain)
             chain.append(
                 Step(
@@ -147,10 +164,17 @@ class Policy:
 
     def _blank_line(self, generation: Generation) -> Completion | None:
         """Returns the first completion where all are an empty line: some models begin so, and the engine takes it for a step's end."""
-        if all(one.stop_reason is not None and not one.text.strip() for one in generation.completions):
+        if all(isinstance(one.stop_reason, str) and not one.text.strip() for one in generation.completions):
             return generation.completions[0]
         return None
 
     def _factor_of(self, token_ids: tuple[int, ...]) -> str | None:
         """Returns the factor that the model chose itself, seen by the opening that it wrote."""
         return next((name for name, mark in self._marks if token_ids[: len(mark)] == mark), None)
+
+
+def _single_token(engine: Generator, text: str) -> int:
+    ids = engine.tokenizer.encode(text)
+    if len(ids) != 1:
+        raise ValueError(f"policy.doubts: {text!r} is {len(ids)} tokens of {engine.info.model}; name single tokens of the model, or none")
+    return ids[0]

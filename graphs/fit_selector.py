@@ -44,6 +44,7 @@ LADDERS: Mapping[str, tuple[float, ...]] = {
     "evidence_weight": (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0),
     "wrong_answers": (2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
     "accident": (0.01, 0.02, 0.05, 0.1, 0.2, 0.3),
+    "given_up": (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7),
     "prior_strength": (1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
 }
 """Values that are tried for the assumptions of `Believer`, in the order in which they are."""

@@ -186,7 +186,14 @@ def _folder(engine: Generator) -> Path:
 
 def _policy_settings(config: RunConfig) -> PolicySettings:
     policy = config.policy
-    return PolicySettings(policy.factors, policy.temperature, policy.top_p, policy.max_step_tokens, policy.max_answer_tokens)
+    return PolicySettings(
+        factors=policy.factors,
+        doubts=policy.doubts,
+        temperature=policy.temperature,
+        top_p=policy.top_p,
+        max_step_tokens=policy.max_step_tokens,
+        max_answer_tokens=policy.max_answer_tokens,
+    )
 
 
 def _speaks(config: RunConfig, role: str) -> bool:

@@ -20,6 +20,9 @@ class PolicyConfig(Group):
     """Family of prompts: pocket for a model trained with the pocket's special tokens, chat for any model with a chat template."""
     factors: tuple[ThoughtFactor, ...] = ()
     """Thought factors a step can be written under, each {name, opening, description}; empty: the policy chooses freely."""
+    doubts: tuple[str, ...] = ()
+    """Tokens by which the policy begins to take a step back ("Wait, step 2 is wrong"). A search that goes back by itself lets a completion
+    end there: what follows is the policy's own second try, which a tree makes better. Empty: a completion always goes on."""
     temperature: float = Field(1.0, ge=0, le=10)
     """Sampling temperature; 0 is greedy."""
     top_p: float = Field(1.0, gt=0, le=1)

@@ -8,6 +8,8 @@ are right. What was seen:
 - The steps themselves: a step below an alive one is right with probability `right_rate`, pooled over the whole tree (and with a Beta prior,
   so that two samples do not say much); what the policy thinks likely, by what it reports and by what it repeats, is right more often
   (`logprob_weight`).
+- The ends without an answer, where the policy gave up or began to take a step back: an alive path ends so `given_up` times as often as a
+  dead one. So the policy's own doubt is evidence against the step that it doubts.
 - The answers. An alive path ends at the right answer; a dead one ends anywhere: at the right one by `accident`, else at one of
   `wrong_answers` equally likely others. So agreement is evidence, as in a vote, and as much of it as the verdicts leave.
 
@@ -56,6 +58,8 @@ class Believer:
     """Number of equally likely wrong answers that dead paths end at."""
     accident: float = 0.05
     """Chance that a dead path ends at the right answer."""
+    given_up: float = 0.3
+    """How often an alive path ends without an answer, over how often a dead one does."""
     many_answers: bool = False
     """Whether a question may have several right answers, so that they are no rivals."""
     canonical: Callable[[str], str] = str.strip
@@ -68,16 +72,20 @@ class Believer:
         answers = list(dict.fromkeys(names))
         leaf_answers = np.array([answers.index(name) for name in names], np.int64)
         alive_leaf, dead_leaf, accident = self._leaf_factors(tree, leaves, leaf_answers, len(answers))
-        prior, lean, levels = self._log_prior(len(answers)), self._lean(tree), list(tree.levels())
+        prior, levels = self._log_prior(len(answers)), list(tree.levels())
+        in_vain = tree.final & ~tree.answered
+        drawn = np.where(in_vain, 0, tree.count)
+        lean = self._lean(tree, drawn)
         right_rate = self.right_rate
         for _ in range(_PASSES):
-            log_odds = _with_mean(right_rate, lean, tree.count)
+            log_odds = _with_mean(right_rate, lean, drawn)
+            log_odds[in_vain] = math.log1p(-self.given_up) - math.log(self.given_up)
             evidence, ratio = _upward(tree, levels, log_odds, self.evidence_weight * tree.log_likelihood_ratio, alive_leaf, dead_leaf)
             joint = prior + evidence
             hypothesis = np.exp(joint - np.logaddexp.reduce(joint))
             marginal = _downward(tree, levels, ratio) @ hypothesis
             parents_alive, nodes_alive = marginal[tree.parent[1:]], marginal[1:]
-            seen = tree.count[1:]
+            seen = drawn[1:]
             right_rate = float(
                 (self.prior_strength * self.right_rate + (seen * nodes_alive).sum()) / (self.prior_strength + (seen * parents_alive).sum())
             )
@@ -90,25 +98,33 @@ class Believer:
         right[1:] = np.clip(nodes_alive / np.maximum(parents_alive, 1e-300), 0.0, 1.0)
         return Belief(dict(zip(answers, map(float, probability), strict=True)), marginal, right, right_rate, leaves, names)
 
-    def _lean(self, tree: ReasoningTree) -> Floats:
-        """How far the log-odds that each step is right lie above those of the average sample, for what the policy thinks of it, [N]."""
-        weights = tree.count[1:]
+    def _lean(self, tree: ReasoningTree, drawn: Nodes) -> Floats:
+        """How far the log-odds that each step is right lie above those of the average sample, for what the policy thinks of it, [N].
+
+        `drawn` says how many samples each step is, [N].
+        """
+        weights = drawn[1:]
         opinion = self._opinion(tree)
         average = float(opinion[1:] @ weights / max(weights.sum(), 1))
         return np.clip(self.logprob_weight * (opinion - average), -10.0, 10.0)
 
     def _opinion(self, tree: ReasoningTree) -> Floats:
-        """Log-odds that the policy gives to each step, [N].
+        """Log-odds that the policy gives to each step, [N]."""
+        probability = np.clip(self.probability(tree), 1e-300, 1.0 - 1e-4)
+        opinion: Floats = np.log(probability) - np.log1p(-probability)
+        return opinion
 
-        Its probability of the step is the mean of what it reported, worth `prior_strength` samples, and of the share of its samples at this
-        place that were this step, the first sight of it left out. Where the report is the truth, counts add next to nothing.
+    def probability(self, tree: ReasoningTree) -> Floats:
+        """Returns the probability with which the policy takes each step, [N]; of the root 1.
+
+        The mean of what it reported, worth `prior_strength` samples, and of the share of its samples at this place that were this step, the
+        first sight of it left out. Where the report is the truth, counts add next to nothing.
         """
         asked = np.bincount(tree.parent[1:], weights=tree.count[1:], minlength=len(tree))[tree.parent]
         again = np.maximum(tree.count - 1, 0)
-        probability = (again + self.prior_strength * np.exp(tree.logprob)) / (np.maximum(asked - 1, 0) + self.prior_strength)
-        probability = np.clip(probability, 1e-300, 1.0 - 1e-4)
-        opinion: Floats = np.log(probability) - np.log1p(-probability)
-        return opinion
+        probability: Floats = (again + self.prior_strength * np.exp(tree.logprob)) / (np.maximum(asked - 1, 0) + self.prior_strength)
+        probability[ROOT] = 1.0
+        return probability
 
     def _log_prior(self, answers: int) -> Floats:
         """Prior log-probabilities of the answers in order, and last of none of them."""
@@ -172,7 +188,7 @@ class Belief(NamedTuple):
         return max(own, key=lambda leaf: self.alive[leaf], default=None)
 
 
-def _with_mean(rate: float, lean: Floats, count: NDArray[np.int32]) -> Floats:
+def _with_mean(rate: float, lean: Floats, count: Nodes) -> Floats:
     """Returns log-odds that differ by `lean` and whose probabilities have the mean `rate` over all samples, [N]; the root has no part.
 
     By Newton's method. Log-odds of the rate plus `lean` would have another mean, and every pass would take that for a discovery.

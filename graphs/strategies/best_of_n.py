@@ -30,7 +30,7 @@ class BestOfN(Strategy):
         missing = self.num_samples - int(tree.samples[ROOT])
         if missing <= 0 or tree.closed[ROOT]:
             return []
-        return [Expansion(ROOT, n=missing, horizon="answer", temperature=self.temperature)]
+        return [Expansion(ROOT, n=missing, horizon="answer", temperature=self.temperature, through_doubt=True)]
 
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
         return list(new_nodes) if self.selector.needs_verdicts else []

@@ -15,7 +15,7 @@ class Greedy(Strategy):
     """Writes one completion to its answer."""
 
     def select(self, tree: ReasoningTree, meter: Meter, rng: random.Random) -> list[Expansion]:
-        return [] if tree.children[ROOT] or tree.closed[ROOT] else [Expansion(ROOT, horizon="answer", temperature=0.0)]
+        return [] if tree.children[ROOT] or tree.closed[ROOT] else [Expansion(ROOT, horizon="answer", temperature=0.0, through_doubt=True)]
 
     def choose(self, tree: ReasoningTree) -> int | None:
         return next(iter(tree.finals()), None)

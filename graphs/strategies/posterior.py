@@ -4,9 +4,9 @@ Other searches take the critic's number for the truth and keep the best few. Her
 what to do next follows from the belief:
 
 - *Where to sample.* At the node where belief x chance of getting home per token is largest: home to an answer by a way that is not there
-  yet. A sample takes a step that is there already as often as the policy took it before, and a new one otherwise. So who was asked five
-  times and always failed is not asked a sixth time, and nobody starts anew above a step that all ways go through. Within a batch, each
-  further sample at a node counts for what the ones before it have left.
+  yet. A sample takes a step that is there already with the policy's own probability of it, and a new one otherwise. So where what the
+  policy is likely to say has failed it is not asked again, and nobody starts anew above a step that all ways go through. Within a batch,
+  each further sample at a node counts for what the ones before it have left.
 - *How far.* Through to the answer, in one request at the engine's full speed, where most of the tokens fall on steps that are still alive:
   of g steps to go (1 - r^g) / ((1 - r) g) do, r being the rate of right steps. Where fewer than 1 / `step_cost` do, one step, which is
   judged before the next is paid for.
@@ -24,6 +24,7 @@ questions that it answers are those of metareasoning (Russell and Wefald, "Do th
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graphs.strategies.belief import Belief, Believer, Floats
 from graphs.strategies.fitted import AnswerModel
@@ -43,7 +45,7 @@ class Posterior(Stepwise):
     """See the module."""
 
     num_samples: int = 16
-    """Samples in all, of either horizon."""
+    """What it may draw in all, in whole answers: a step that is asked for alone counts as its share of one."""
     first_samples: int = 4
     """Samples of the first round."""
     batch_size: int = 4
@@ -73,11 +75,10 @@ class Posterior(Stepwise):
         return belief
 
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
-        drawn = int(tree.samples.sum())
-        left = self.num_samples - drawn
-        if drawn == 0:
-            first = min(self.first_samples, left)
+        if not tree.samples.any():
+            first = min(self.first_samples, self.num_samples)
             return Round([Expansion(ROOT, n=first, horizon="answer")] if not tree.closed[ROOT] else [], [ROOT])
+        left = math.ceil(self.num_samples - float(tree.count[1:].sum() / self._steps_to_go(tree)[ROOT]))
         belief = self.believe(tree)
         by_belief = [int(node) for node in np.argsort(-belief.alive, kind="stable")]
         if left <= 0 or belief.best[1] >= self.confidence:
@@ -101,7 +102,8 @@ class Posterior(Stepwise):
         """Returns the requests of the next round; none where they are not worth their tokens."""
         to_go = self._steps_to_go(tree)
         rate = min(max(belief.right_rate, 0.01), 0.99)
-        home = self._home(tree, belief, rate**to_go)
+        through = (1.0 - rate**to_go) / ((1.0 - rate) * to_go) * self.step_cost >= 1.0
+        home = self._home(tree, belief, rate**to_go, through)
         tokens = to_go * max(float(tree.tokens[1:].mean()), 1.0)
         worth = np.where(tree.closed, 0.0, belief.alive * home) / tokens
         taken: dict[int, int] = {}
@@ -116,33 +118,35 @@ class Posterior(Stepwise):
             taken[node] = taken.get(node, 0) + 1
         if self.worth_tokens is not None and (1.0 - belief.best[1]) * gain * self.worth_tokens < cost:
             return []
-        useful = (1.0 - rate**to_go) / ((1.0 - rate) * to_go)
-        return [
-            Expansion(node, n=n, horizon="answer") if useful[node] * self.step_cost >= 1.0 else self.expansion(tree, node, n)
-            for node, n in taken.items()
-        ]
+        return [Expansion(node, n=n, horizon="answer") if through[node] else self.expansion(tree, node, n) for node, n in taken.items()]
 
     def _steps_to_go(self, tree: ReasoningTree) -> Floats:
-        """Expected steps from each node to the answer, [N], at least 1: as if all paths were as long as those that have ended."""
-        finals = np.flatnonzero(tree.final)
+        """Expected steps from each node to the answer, [N], at least 1: as if all paths were as long as those that came to one."""
+        finals = np.flatnonzero(tree.answered)
         length = float(np.average(tree.depth[finals], weights=tree.count[finals])) if len(finals) else float(tree.depth.max()) + 1.0
         to_go: Floats = np.maximum(length - tree.depth, 1.0)
         return to_go
 
-    def _home(self, tree: ReasoningTree, belief: Belief, fresh: Floats) -> Floats:
+    def _home(self, tree: ReasoningTree, belief: Belief, fresh: Floats, through: NDArray[np.bool_]) -> Floats:
         """Chance that a sample from each node, if that is alive, comes to an answer by a way that is not there yet, [N].
 
-        `fresh` is the chance of a way that begins with a new step, [N].
+        A step that is there already is taken with the policy's probability of it, and leads on where the sample goes through to the
+        answer; a sample of one step ends there, with nothing new. What is left of the probability is new.
+
+        Args:
+            fresh: chance of a way that begins with a new step, [N].
+            through: whether a sample from the node would go through, [N].
         """
-        strength = self.believer.prior_strength
-        home: Floats = fresh.copy()
-        asked, found = np.zeros(len(tree)), np.zeros(len(tree))
-        for nodes in reversed([np.array([ROOT]), *tree.levels()]):
-            home[nodes] = np.where(tree.closed[nodes], 0.0, (strength * fresh[nodes] + found[nodes]) / (strength + asked[nodes]))
-            parents = np.maximum(tree.parent[nodes], ROOT)
-            np.add.at(asked, parents, tree.count[nodes])
-            np.add.at(found, parents, tree.count[nodes] * home[nodes] * belief.right[nodes])
-        return home
+        anew, along = np.zeros(len(tree)), np.zeros(len(tree))
+        taken = self.believer.probability(tree)
+        seen = np.zeros(len(tree))
+        for nodes in reversed(list(tree.levels())):
+            anew[nodes] = np.maximum(1.0 - seen[nodes], 0.0) * fresh[nodes]
+            home = np.where(tree.closed[nodes], 0.0, anew[nodes] + along[nodes])
+            np.add.at(seen, tree.parent[nodes], taken[nodes])
+            np.add.at(along, tree.parent[nodes], taken[nodes] * home * belief.right[nodes])
+        anew[ROOT] = max(1.0 - seen[ROOT], 0.0) * fresh[ROOT]
+        return np.where(through, anew + along, anew)
 
 
 class _LastBelief(NamedTuple):

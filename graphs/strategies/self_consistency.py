@@ -42,7 +42,7 @@ class SelfConsistency(Strategy):
         missing = self.num_samples - int(tree.samples[ROOT])
         if missing <= 0 or tree.closed[ROOT] or self._is_decided(tree):
             return []
-        return [Expansion(ROOT, n=min(self.batch_size, missing), horizon="answer", temperature=self.temperature)]
+        return [Expansion(ROOT, n=min(self.batch_size, missing), horizon="answer", temperature=self.temperature, through_doubt=True)]
 
     def choose(self, tree: ReasoningTree) -> int | None:
         return self.selector.choose(tree, tree.finals())

@@ -1,4 +1,7 @@
-"""What strategies that look at single steps have in common: how they end when the budget does.
+"""What strategies that look at single steps have in common: who goes back, and how they end when the budget does.
+
+The search goes back by itself. So where the policy begins to take a step back, its completion ends (`Expansion.through_doubt`): its own
+second try, with the first one in its context, is right less often than a new sample from before the mistake.
 
 A stepwise search that runs out of tokens between two steps has no answer at all. So each one keeps `reserve_tokens` back, and where the
 rest does not pay for another round, or nothing is left to expand, its best open node is written through to an answer, greedily: the budget
@@ -77,4 +80,4 @@ class Stepwise(Strategy):
     def _write_through(self, tree: ReasoningTree, open_nodes: Sequence[int]) -> list[Expansion]:
         """Asks the first open node for an answer; each node once, for greedy writing gives the same again."""
         still_open = (node for node in open_nodes if not tree.closed[node] and node not in tree.written_through)
-        return [Expansion(node, horizon="answer", temperature=0.0) for node in still_open][:1]
+        return [Expansion(node, horizon="answer", temperature=0.0, through_doubt=True) for node in still_open][:1]

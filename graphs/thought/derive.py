@@ -193,9 +193,11 @@ class _WrongTurns:
         return None if answer is None else canonical(answer, task=self.tree.question.task)
 
     def _children(self, node: int) -> list[int]:
-        """Children that may be told as wrong: all but those that state the answer."""
+        """Children that may be told as wrong: all but those that state the answer, and those that say nothing."""
         return [
-            child for child in self.tree.children[node] if self.answer is None or self._form(self.tree.step(child).answer) != self.answer
+            child
+            for child in self.tree.children[node]
+            if self._text(child) and (self.answer is None or self._form(self.tree.step(child).answer) != self.answer)
         ]
 
 

@@ -42,6 +42,6 @@ def _mark(tree: ReasoningTree, node: int) -> str:
 
 
 def _words(tree: ReasoningTree, node: int) -> str:
-    text = " ".join(tree.step(node).content.reveal().text.split())
+    text = " ".join(tree.step(node).content.reveal().text.split()) or "(ends here)"
     scores = [f"{verdict.score:.2f}" for verdict in tree.verdicts[node] if verdict.outcome == "judged"]
     return f"{text}  (critic {', '.join(scores)}; {tree.log_likelihood_ratio[node]:+.1f} nats)" if scores else text

@@ -79,6 +79,39 @@ async def test_both_horizons_give_the_same_steps() -> None:
     assert [step.answer for step in chain] == [None, "216"]
 
 
+async def test_a_chain_ends_where_the_policy_doubts_its_last_step() -> None:
+    """What was written before stands; the doubt is an empty step without an answer, whose token was paid for."""
+    policy, engine = policy_that_says("<|propose|>19 + 8 = 28\n\n<|reflect|>Wait, step 1 is wrong.\n\n", doubts=("<|reflect|>",))
+    proposal = await policy.propose(QUESTION, (), meter=(spent := meter()), horizon="answer", through_doubt=False)
+    first, doubt = proposal.chains[0]
+    assert (first.content.reveal().text, first.finish_reason, first.answer) == ("19 + 8 = 28", "stop", None)
+    assert (doubt.content.reveal().text, doubt.finish_reason, doubt.answer) == ("", "stop", "")
+    written = first.content.reveal().token_ids + doubt.content.reveal().token_ids
+    assert engine.tokenizer.decode(written, skip_special_tokens=False) == "<|propose|>19 + 8 = 28\n\n<|reflect|>"
+    assert spent.spent.roles["policy"].generated_tokens == len(written)
+
+
+@pytest.mark.parametrize("factor", [None, "propose"])
+@pytest.mark.parametrize("horizon", ["step", "answer"])
+async def test_a_doubt_alone_is_no_blank_line(horizon: str, factor: str | None) -> None:
+    policy, engine = policy_that_says("<|reflect|>Wait, step 1 is wrong.\n\n", "never", doubts=("<|reflect|>",))
+    proposal = await policy.propose(QUESTION, (), meter=meter(), horizon=horizon, factor=factor, through_doubt=False)  # type: ignore[arg-type]
+    ((doubt,),) = proposal.chains
+    assert (doubt.content.reveal().text, doubt.answer, doubt.factor) == ("", "", factor)
+    assert doubt.content.reveal().forced == (0 if factor is None else 1) and engine.rules_left == 1
+
+
+async def test_a_policy_that_may_goes_through_its_doubt() -> None:
+    policy, _ = policy_that_says("<|propose|>1 = 2\n\n<|reflect|>Wait.\n\n<|conclude|>Answer: 216", doubts=("<|reflect|>",))
+    proposal = await policy.propose(QUESTION, (), meter=meter(), horizon="answer")
+    assert [step.answer for step in proposal.chains[0]] == [None, None, "216"]
+
+
+def test_a_doubt_is_one_token() -> None:
+    with pytest.raises(ValueError, match=r"policy.doubts: 'Wait, I' is \d+ tokens of .*; name single tokens"):
+        policy_that_says("never", doubts=("Wait, I",))
+
+
 async def test_a_cut_step_is_no_finished_step() -> None:
     policy, _ = policy_that_says("<|propose|>19 + 8 = 27\n\n", max_step_tokens=3)
     step = await one_step(policy)

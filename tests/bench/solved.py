@@ -1,8 +1,8 @@
 """What a solved problem costs: every registered strategy on Countdown, with the same policy, the same critic and 16 samples.
 
 Countdown of 3 and 4 numbers, the pocket model on vLLM. The critic is the oracle that is wrong with probability .15, so strategies are
-compared under a critic that is known, and not under the pocket's own. A strategy may draw 16 samples: N = 16 whole answers, or 16 steps per
-level with 4 paths kept, or 16 simulations; what that costs in tokens is the figure. The critic's tokens are none.
+compared under a critic that is known, and not under the pocket's own. A strategy may draw 16 samples: 16 whole answers, as much in single
+steps, 16 steps per level with 4 paths kept, or 16 simulations; what that costs in tokens is the figure. The critic's tokens are none.
 
     accuracy           share of the questions that were answered right, by the exact checker
     tokens             generated tokens per question
@@ -33,11 +33,20 @@ LEVELS = (3, 4)
 ORACLE = ("critic=oracle", "critic.flip_rate=0.15", "reflector=none", *NO_CAPS)
 SAMPLES = {"num_samples": 16, "beam_width": 4, "num_simulations": 16}
 """What 16 samples mean, by the name of the option; a strategy takes the options that it has."""
-ASSUMPTIONS = ("search.right_rate=0.8", "search.accident=0.02", "search.prior_strength=32")
-"""Of the posterior search, fitted on 200 validation questions with this critic (`graphs.fit_selector --believer --many-answers`)."""
+ASSUMPTIONS = (
+    "search.right_rate=0.8",
+    "search.logprob_weight=1",
+    "search.evidence_weight=1.5",
+    "search.accident=0.05",
+    "search.given_up=0.2",
+    "search.prior_strength=32",
+)
+"""Of the posterior search, fitted on 150 validation questions with this critic (`graphs.fit_selector --believer --many-answers`)."""
+HORIZON = ("search.step_cost=1", "search.first_samples=2")
+"""Of the posterior search, chosen on the same questions: where verdicts are free and few steps are right, it goes step by step."""
 SPECIAL = {
     "best_of_n": ("search.num_samples=16", "search.selection=weighted_vote"),
-    "posterior": ("search.num_samples=16", "search.many_answers=true", *ASSUMPTIONS),
+    "posterior": ("search.num_samples=16", "search.many_answers=true", *ASSUMPTIONS, *HORIZON),
     "critique_loop": ("search.num_children=4", "search.beam_width=1", "search.max_children=16"),
 }
 """Strategies whose options mean something else."""
@@ -54,6 +63,12 @@ class _Run:
     per_minute: list[float] = field(default_factory=list)
     """One rate per block."""
 
+    def add(self, other: _Run) -> None:
+        """Adds what `other` did."""
+        self.solved += other.solved
+        self.tokens += other.tokens
+        self.per_minute += other.per_minute
+
 
 def run(options: Options) -> Result:
     """Measures every strategy, level by level."""
@@ -65,6 +80,7 @@ async def _run(options: Options) -> Result:
     configs = {name: config_of(name, quick=options.quick) for name in STRATEGIES}
     async with serving(configs[REFERENCE], quick=options.quick) as (engine, served_by):
         await _block(_Run(configs["greedy"]), engine, questions(8))  # the first requests of an engine are slow
+        everywhere = {name: _Run(config) for name, config in configs.items()}
         for level in LEVELS:
             asked = questions(6 if options.quick else options.questions, families=("countdown",), levels=(level,))
             runs = {name: _Run(config) for name, config in configs.items()}
@@ -73,6 +89,9 @@ async def _run(options: Options) -> Result:
                 for one in runs.values():
                     await _block(one, engine, asked[number::blocks])
             result.tables.append(Table(f"Countdown of {level} numbers, {len(asked)} questions, {served_by}", _rows(runs)))
+            for name, one in runs.items():
+                everywhere[name].add(one)
+        result.tables.append(Table(f"Countdown of {' and '.join(map(str, LEVELS))} numbers together, {served_by}", _rows(everywhere)))
     for name, config in configs.items():
         chosen = {
             key: value

@@ -207,5 +207,5 @@ def test_a_damaged_file_is_refused(text: str) -> None:
 
 
 def test_a_partial_mapping_takes_the_defaults() -> None:
-    words: Sequence[str] = ["search=greedy", "policy=pocket_no_factors", "critic.kind=token"]
+    words: Sequence[str] = ["search=greedy", "policy=pocket_no_factors", "policy.doubts=[]", "critic.kind=token"]
     assert from_mapping({"search": {"strategy": "greedy"}, "critic": {"kind": "token"}}) == compose(words)

@@ -72,7 +72,7 @@ def test_everything_else_influences_results() -> None:
 
 
 def test_the_bare_schema_can_be_hashed() -> None:
-    assert config_hash(RunConfig()) == config_hash(compose(["policy=pocket_no_factors"]))
+    assert config_hash(RunConfig()) == config_hash(compose(["policy=pocket_no_factors", "policy.doubts=[]"]))
 
 
 def _leaves(tree: dict[str, object], prefix: str = "") -> list[str]:

@@ -150,7 +150,8 @@ async def test_siblings_that_say_the_same_are_judged_once() -> None:
         answer = await think(Question(text=QUESTIONS[2]), key)
     tree = ReasoningTree.replay(traces[0].question, traces[0].events)
     assert (int(tree.samples[0]), len(tree.children[0])) == (8, 1) and len(tree.verdicts[1]) == 1
-    assert answer.usage["critic"]["calls"] == len(tree) - 1, "one call for each place in the tree"
+    said = [node for node in range(1, len(tree)) if tree.step(node).answer != ""]
+    assert answer.usage["critic"]["calls"] == len(said) < len(tree) - 1, "one call for each place in the tree where something is said"
 
 
 @pytest.mark.parametrize("cap", [1, 7, 40, 150])

@@ -18,7 +18,7 @@ class PosteriorConfig(SearchGroup):
     strategy: Literal["posterior"] = "posterior"
     """Take verdicts for evidence: sample where belief x chance per token is largest, judge what is in doubt, stop when sure."""
     num_samples: int = Field(16, ge=1)
-    """Samples in all, of one step or through to the answer."""
+    """What it may draw in all, in whole answers; a step that is asked for alone counts as its share of one."""
     first_samples: int = Field(4, ge=1)
     """Samples of the first round, all through to the answer."""
     batch_size: int = Field(4, ge=1)
@@ -43,6 +43,8 @@ class PosteriorConfig(SearchGroup):
     """Number of equally likely wrong answers: the more, the more it means when two samples agree."""
     accident: float = Field(0.05, gt=0, lt=1)
     """Chance that a path with a wrong step ends at the right answer."""
+    given_up: float = Field(0.3, gt=0, lt=1)
+    """How often a right path ends without an answer, or in the policy's own doubt (policy.doubts), over how often a wrong one does."""
     many_answers: bool = False
     """Whether a question may have several right answers (Countdown's expressions), so that they are no rivals."""
     selector_model: str | None = None

@@ -21,12 +21,14 @@ def brute_force(believer: Believer, tree: ReasoningTree, right_rate: float) -> t
     names = {leaf: believer.canonical(tree.step(leaf).answer or "") for leaf in tree.finals()}
     answers = list(dict.fromkeys(names.values()))
     opinions = [math.log(p / (1 - p)) for p in np.exp(np.minimum(tree.logprob, -1e-4))]
-    average = np.average(opinions[1:], weights=tree.count[1:])
+    in_vain = [bool(tree.final[node]) and node not in names for node in range(len(tree))]
+    drawn = [0 if in_vain[node] else int(tree.count[node]) for node in nodes]
+    average = np.average(opinions[1:], weights=drawn)
     low, high = -50.0, 50.0
     while high - low > 1e-12:  # log-odds that give the samples the mean chance right_rate
         shift = (low + high) / 2
         chances = [1 / (1 + math.exp(-shift - believer.logprob_weight * (opinion - average))) for opinion in opinions[1:]]
-        low, high = (low, shift) if np.average(chances, weights=tree.count[1:]) > right_rate else (shift, high)
+        low, high = (low, shift) if np.average(chances, weights=drawn) > right_rate else (shift, high)
     unseen = max(believer.wrong_answers + 1 - len(answers), 1.0)
     hypotheses: list[tuple[str | None, float]] = [(answer, 1.0) for answer in answers] + [(None, unseen)]
     if believer.many_answers:
@@ -51,6 +53,8 @@ def brute_force(believer: Believer, tree: ReasoningTree, right_rate: float) -> t
                 parent = int(tree.parent[node])
                 alive[node] = alive[parent] and right[node]
                 odds = shift + believer.logprob_weight * (opinions[node] - average)
+                if in_vain[node]:
+                    odds = math.log((1 - believer.given_up) / believer.given_up)
                 p *= 1 / (1 + math.exp(-odds)) if right[node] else 1 / (1 + math.exp(odds))
                 if alive[node] if tree.of_value[node] else right[node]:
                     p *= math.exp(believer.evidence_weight * tree.log_likelihood_ratio[node])
@@ -81,15 +85,16 @@ def verdict(node: int, evidence: float, *, value: bool = False) -> Judged:
 
 
 def small_tree(*, value: bool) -> list[Event]:
-    """Two chains that agree and one that does not, a shared first step, a step that was cut, and an end without an answer."""
+    """Two chains that agree and one that does not, a shared first step, a step that was cut, and two ends without an answer."""
     first = (step("a", logprob=-0.5), step("b", answer="4"))
     second = (step("a", logprob=-0.5), step("c", logprob=-2.0), step("d", answer=" 4"))
     third = (step("e", logprob=-1.5), step("f", answer="5", logprob=-0.2))
     fourth = (step("g", logprob=-3.0), step("h", cut=True))
     fifth = (step("i", answer=""),)
+    sixth = (step("e", logprob=-1.5), step("", answer=""))
     evidence = [0.7, 1.2, -0.4, 2.0, 0.3, -1.0, -2.0]
     verdicts = [verdict(node + 1, llr, value=value) for node, llr in enumerate(evidence)]
-    return [Expanded(0, (first, second, third, fourth, fifth, third), "answer"), *verdicts]
+    return [Expanded(0, (first, second, third, fourth, fifth, sixth, third), "answer"), *verdicts]
 
 
 @pytest.mark.parametrize("value", [False, True])
@@ -113,6 +118,19 @@ def test_agreement_is_evidence_and_verdicts_are() -> None:
     assert silent.best[0] == "4" and silent.answers["4"] > silent.answers["5"]
     told = Believer().believe(tree_of([*events, verdict(5, 3.0), verdict(6, 3.0), verdict(1, -2.0), verdict(3, -2.0)]))
     assert told.best[0] == "5" and told.best_leaf == 6
+
+
+@pytest.mark.parametrize("many_answers", [False, True])
+def test_where_the_policy_gives_up_it_doubts_its_step(many_answers: bool) -> None:
+    """The odds that the step before is alive fall by `given_up`, and by no more when it gives up there again."""
+    believer = Believer(given_up=0.1, prior_strength=1e12, many_answers=many_answers)
+    odds = []
+    for chains in ([("a",)], [("a", "")], [("a", ""), ("a", "")]):
+        steps = [tuple(step(word) if word else step("", answer="") for word in chain) for chain in chains]
+        alive = believer.believe(tree_of([Expanded(0, tuple(steps), "answer")])).alive[1]
+        odds.append(alive / (1 - alive))
+    assert odds[1] == pytest.approx(0.1 * odds[0])
+    assert odds[2] == pytest.approx(odds[1])
 
 
 REPORTS = ((-0.105, -2.303), (-0.69, -0.69), (-6.0, -6.0))

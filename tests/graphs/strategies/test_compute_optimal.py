@@ -41,7 +41,7 @@ def probe(*answers: str) -> list[Event]:
 def test_agreement_decides_who_goes_on(answers: tuple[str, ...], difficulty: float, samples: int) -> None:
     tree = tree_of(probe(*answers))
     assert SEARCH.difficulty(tree) == pytest.approx(difficulty)
-    expected = [Expansion(ROOT, n=samples, horizon="answer")] if samples else []
+    expected = [Expansion(ROOT, n=samples, horizon="answer", through_doubt=True)] if samples else []
     assert SEARCH.select(tree, METER, RNG) == expected
 
 

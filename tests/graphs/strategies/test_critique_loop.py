@@ -55,7 +55,7 @@ def test_writes_through_to_an_answer_when_the_budget_ends() -> None:
     loop = CritiqueLoop(reserve_tokens=30)
     tree = tree_of([expanded(ROOT, step("a")), judged(1, 1.0)])
     assert loop.select(tree, Meter(Budget(max_tokens=31)), RNG) == [Expansion(1, n=1)]
-    assert loop.select(tree, Meter(Budget(max_tokens=30)), RNG) == [Expansion(1, horizon="answer", temperature=0.0)]
+    assert loop.select(tree, Meter(Budget(max_tokens=30)), RNG) == [Expansion(1, horizon="answer", temperature=0.0, through_doubt=True)]
     tree.apply([expanded(1, step("b", answer="4"))])
     assert loop.select(tree, Meter(Budget(max_tokens=20)), RNG) == [] and loop.choose(tree) == 2
 
@@ -66,13 +66,13 @@ def test_writes_through_when_calls_or_nodes_do_not_pay_for_a_round(budget: Budge
     meter = Meter(budget)
     meter.nodes = 1
     loop = CritiqueLoop(num_children=2)
-    assert loop.select(tree, meter, RNG) == [Expansion(1, horizon="answer", temperature=0.0)]
+    assert loop.select(tree, meter, RNG) == [Expansion(1, horizon="answer", temperature=0.0, through_doubt=True)]
 
 
 def test_writes_through_at_the_depth_cap_and_only_once() -> None:
     loop = CritiqueLoop(max_depth=1)
     events: list[Event] = [expanded(ROOT, step("a")), judged(1, 1.0)]
-    through = Expansion(1, horizon="answer", temperature=0.0)
+    through = Expansion(1, horizon="answer", temperature=0.0, through_doubt=True)
     assert loop.select(tree_of(events), METER, RNG) == [through]
     events += [Expanded(1, ((step("just stops", answer=""),),), "answer")]
     tree = tree_of(events)

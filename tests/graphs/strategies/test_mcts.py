@@ -173,7 +173,7 @@ def test_a_dead_end_is_worth_nothing() -> None:
 
 def test_ends_where_nothing_at_all_leads_on() -> None:
     assert asked(mcts(), [expanded(ROOT, step("a", cut=True), step("b", answer=""))]) == [
-        Expansion(ROOT, horizon="answer", temperature=0.0)
+        Expansion(ROOT, horizon="answer", temperature=0.0, through_doubt=True)
     ]
     assert asked(mcts(), [Failed(ROOT, "context_length")]) == []
 
@@ -374,7 +374,7 @@ def test_a_most_visited_path_without_an_answer_leaves_it_to_the_vote() -> None:
 def test_where_the_budget_ends_the_most_visited_path_is_written_through() -> None:
     meter = Meter(Budget(max_tokens=64))
     events = [*TWO, Backup(1, 0.7), expanded(1, step("c"), step("d")), judged(3, 0.0), judged(4, 1.0), Backup(4, 0.6)]
-    assert mcts().select(tree_of(events), meter, random.Random(0)) == [Expansion(4, horizon="answer", temperature=0.0)]
+    assert mcts().select(tree_of(events), meter, random.Random(0)) == [Expansion(4, horizon="answer", temperature=0.0, through_doubt=True)]
 
 
 @pytest.mark.parametrize(

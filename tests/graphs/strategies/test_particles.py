@@ -157,7 +157,7 @@ def test_samples_beyond_the_particles_are_passed_over() -> None:
 def test_where_all_particles_are_lost_the_best_node_is_written_through() -> None:
     lost: list[Event] = [*AABC, judged(1, 1.0), judged(2, 2.0), judged(3, 1.0)]
     lost += [expanded(node, *(step(f"{node}{index}", cut=True) for index in range(n))) for node, n in ((1, 2), (2, 1), (3, 1))]
-    assert _select(FOUR, lost) == [Expansion(2, horizon="answer", temperature=0.0)]
+    assert _select(FOUR, lost) == [Expansion(2, horizon="answer", temperature=0.0, through_doubt=True)]
 
 
 def test_paths_of_the_greatest_length_are_written_through() -> None:

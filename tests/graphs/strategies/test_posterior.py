@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 
@@ -74,6 +75,13 @@ def test_who_always_failed_is_left_for_somebody_else() -> None:
     assert [expansion.node for expansion in wanted(search, tree)] == [2]
 
 
+def test_what_the_policy_would_only_say_again_is_not_asked_for() -> None:
+    """Two alive first steps; below one a step failed that the policy takes almost always, below the other one that it takes seldom."""
+    events: list[Event] = [expanded(ROOT, step("a"), step("b")), judged(1, 3.0), judged(2, 3.0)]
+    tried = [expanded(1, step("always", logprob=-0.05)), judged(3, -4.0), expanded(2, step("seldom", logprob=-3.0)), judged(4, -4.0)]
+    assert [expansion.node for expansion in wanted(Posterior(batch_size=1, believer=PLAIN), tree_of([*events, *tried]))] == [2]
+
+
 def test_generates_through_where_steps_are_mostly_right_and_step_by_step_where_not() -> None:
     long = tuple(step(f"s{i}") for i in range(9))
     events: list[Event] = [Expanded(ROOT, ((*long, step("end", answer="4")), (step("x"),)), "answer")]
@@ -98,10 +106,12 @@ def test_stops_where_the_next_samples_are_not_worth_their_tokens() -> None:
 
 
 @pytest.mark.parametrize("num_samples", [1, 5, 16])
-def test_never_draws_more_samples_than_it_may(num_samples: int) -> None:
-    for seed in range(20):
-        search = simulate(Posterior(num_samples=num_samples, confidence=1.0), World(seed, ability=0.0), seed=seed)
-        assert search.samples <= num_samples + 1, "one more writes an answer where there is none"
+def test_never_draws_more_than_so_many_whole_answers(num_samples: int) -> None:
+    """Whether it draws them whole or step by step; one more writes an answer where there is none."""
+    for seed, step_cost in itertools.product(range(20), (1.0, 2.0)):
+        world = World(seed, ability=0.0)
+        search = simulate(Posterior(num_samples=num_samples, confidence=1.0, step_cost=step_cost), world, seed=seed)
+        assert search.tree.count[1:].sum() <= (num_samples + 1) * (world.depth + 1)
 
 
 def test_less_than_a_beam_costs_is_enough() -> None:
@@ -111,7 +121,7 @@ def test_less_than_a_beam_costs_is_enough() -> None:
     found: dict[str, tuple[float, float]] = {}
     for name, strategy in {
         "beam": Beam(num_samples=16, beam_width=4, selector=Selector("weighted_vote")),
-        "posterior": Posterior(num_samples=20, confidence=0.9, believer=believer),
+        "posterior": Posterior(num_samples=8, confidence=0.9, believer=believer),
     }.items():
         searches = [simulate(strategy, world, seed=world.seed) for world in worlds]
         right = np.mean([search.answer == RIGHT_ANSWER for search in searches])
