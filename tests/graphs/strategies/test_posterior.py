@@ -85,7 +85,7 @@ def test_what_the_policy_would_only_say_again_is_not_asked_for() -> None:
 def test_generates_through_where_steps_are_mostly_right_and_step_by_step_where_not() -> None:
     long = tuple(step(f"s{i}") for i in range(9))
     events: list[Event] = [Expanded(ROOT, ((*long, step("end", answer="4")), (step("x"),)), "answer")]
-    search = Posterior(batch_size=1, confidence=0.999, believer=PLAIN)
+    search = Posterior(batch_size=1, confidence=0.999, step_cost=2.0, believer=PLAIN)
     good = tree_of([*events, *(judged(node, 3.0) for node in range(1, 10)), judged(10, -0.1)])
     bad = tree_of([*events, *(judged(node, -3.0) for node in range(1, 11))])
     assert {expansion.horizon for expansion in wanted(search, good)} == {"answer"}
