@@ -9,8 +9,8 @@ what to do next follows from the belief:
   each further sample at a node counts for what the ones before it have left.
 - *How far.* Through to the answer, in one request at the engine's full speed, where most of the tokens fall on steps that are still alive:
   of g steps to go (1 - r^g) / ((1 - r) g) do, r being the rate of right steps. Where fewer than 1 / `step_cost` do, one step, which is
-  judged before the next is paid for. Counted in generated tokens `step_cost` is 1, and one step at a time is best on the pocket's
-  families; counted in an engine's time, which reads the prompt again, it is nearer to 2.
+  judged before the next is paid for. Counted in generated tokens `step_cost` is 1; counted in FLOPs or in an engine's time, for which
+  prompts are read again, it is nearer to 2.
 - *Whom to judge.* The steps that may be alive and may be not, in batches, until the best answer is believed or no doubt is worth a verdict:
   what agreement has settled costs none.
 - *When to stop.* When the best answer is believed by `confidence`, or the expected gain of the next batch, in solved questions, times
@@ -19,7 +19,7 @@ what to do next follows from the belief:
 Where the critic's errors are correlated, a model that was fitted on validation questions (graphs/strategies/fitted.py) says in place of the
 sum-product pass how far an answer is to be believed; the rest stays as it is.
 
-The first samples go from the question to the answer, so an easy question costs little more than those. This strategy is ours; the
+The first samples go from the question to the answer, so an easy question costs what a small vote costs. This strategy is ours; the
 questions that it answers are those of metareasoning (Russell and Wefald, "Do the right thing", 1991).
 """
 
@@ -47,7 +47,7 @@ class Posterior(Stepwise):
 
     num_samples: int = 16
     """What it may draw in all, in whole answers: a step that is asked for alone counts as its share of one."""
-    first_samples: int = 2
+    first_samples: int = 4
     """Samples of the first round, all through to the answer."""
     batch_size: int = 4
     """Samples of each further round."""
@@ -57,7 +57,7 @@ class Posterior(Stepwise):
     """Chance that a step is alive, times that it is wrong if its parent is alive, below which its verdict is not worth asking for."""
     worth_tokens: float | None = None
     """Generated tokens that a solved question is worth; None: any number."""
-    step_cost: float = 1.0
+    step_cost: float = 2.0
     """What a step costs that is asked for alone, in steps of a whole answer."""
     believer: Believer = field(default_factory=Believer)
     """The assumptions under which verdicts are read."""

@@ -42,9 +42,11 @@ ASSUMPTIONS = (
     "search.prior_strength=32",
 )
 """Of the posterior search, fitted on 150 validation questions with this critic (`graphs.fit_selector --believer --many-answers`)."""
+HORIZON = ("search.step_cost=1", "search.first_samples=2")
+"""Of the posterior search, chosen on the same questions: where verdicts are free and few steps are right, it goes step by step."""
 SPECIAL = {
     "best_of_n": ("search.num_samples=16", "search.selection=weighted_vote"),
-    "posterior": ("search.num_samples=16", "search.many_answers=true", *ASSUMPTIONS),
+    "posterior": ("search.num_samples=16", "search.many_answers=true", *ASSUMPTIONS, *HORIZON),
     "critique_loop": ("search.num_children=4", "search.beam_width=1", "search.max_children=16"),
 }
 """Strategies whose options mean something else."""

@@ -19,7 +19,7 @@ class PosteriorConfig(SearchGroup):
     """Take verdicts for evidence: sample where belief x chance per token is largest, judge what is in doubt, stop when sure."""
     num_samples: int = Field(16, ge=1)
     """What it may draw in all, in whole answers; a step that is asked for alone counts as its share of one."""
-    first_samples: int = Field(2, ge=1)
+    first_samples: int = Field(4, ge=1)
     """Samples of the first round, all through to the answer."""
     batch_size: int = Field(4, ge=1)
     """Samples of each further round."""
@@ -29,8 +29,8 @@ class PosteriorConfig(SearchGroup):
     """Chance that a step is alive, times that it is wrong if the one before is alive, below which nobody is asked for its verdict."""
     worth_tokens: float | None = Field(None, gt=0)
     """Generated tokens that a solved question is worth: the search stops where the next batch costs more than it may gain. null: no end."""
-    step_cost: float = Field(1.0, ge=1)
-    """What a step costs that is asked for alone, in steps of a whole answer: in generated tokens 1, in an engine's time about 2; the
+    step_cost: float = Field(2.0, ge=1)
+    """What a step costs that is asked for alone, in steps of a whole answer: in generated tokens 1, in FLOPs and time about 2; the
     larger, the more is generated through to the answer."""
     right_rate: float = Field(0.7, gt=0, lt=1)
     """Chance that a step is right that was drawn below right ones, before anything is seen of the question."""

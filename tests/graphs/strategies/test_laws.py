@@ -48,7 +48,7 @@ STRATEGIES: dict[str, Strategy] = {
     "compute_optimal": ComputeOptimal(
         medium=Posterior(num_samples=16), hard=Beam(num_samples=16, beam_width=4, selector=VOTE), selector=VOTE
     ),
-    "posterior": Posterior(num_samples=24, step_cost=2.0, first_samples=4),
+    "posterior": Posterior(num_samples=24),
     "posterior_step_by_step": Posterior(num_samples=48, step_cost=1.0, batch_size=2, confidence=1.0),
     "mcts_with_rollouts": Mcts(num_simulations=12, value="rollout", noise_weight=0.25, selector=VOTE),
 }
