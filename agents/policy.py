@@ -34,11 +34,11 @@ class PolicySettings:
     """How the policy samples; the meaning of each is that of the config group `policy`."""
 
     factors: tuple[ThoughtFactor, ...]
+    doubts: tuple[str, ...]
     temperature: float
     top_p: float
     max_step_tokens: int
     max_answer_tokens: int
-    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

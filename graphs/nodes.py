@@ -125,8 +125,8 @@ async def suggest(state: State, runtime: Runtime[Context]) -> Go:
 
 
 async def critique(state: State, runtime: Runtime[Context]) -> Go:
-    """Lets the critic judge the new steps that the strategy wants judged. A step that was cut off is not judged, for
-    it is not finished, and none that ends the thought without an answer, for nothing follows from it."""
+    """Lets the critic judge the new steps that the strategy wants judged, but for those that lead nowhere (cut off, or the end without an
+    answer)."""
     resources, thinking = await _find(state, runtime)
     critic, tree = resources.critic, thinking.tree
     asked: set[int] = set()
@@ -143,7 +143,7 @@ def _to_judge(resources: Resources, thinking: Thinking) -> list[int]:
         return []
     tree = thinking.tree
     wanted = _strategy(resources, thinking).to_judge(tree, thinking.new_nodes)
-    return [node for node in wanted if not tree.verdicts[node] and tree.step(node).finish_reason == "stop" and tree.step(node).answer != ""]
+    return [node for node in wanted if not tree.verdicts[node] and tree.leads_somewhere(node)]
 
 
 def _after_judging(resources: Resources, thinking: Thinking) -> Phase:

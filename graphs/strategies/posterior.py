@@ -79,12 +79,13 @@ class Posterior(Stepwise):
         if not tree.samples.any():
             first = min(self.first_samples, self.num_samples)
             return Round([Expansion(ROOT, n=first, horizon="answer")] if not tree.closed[ROOT] else [], [ROOT])
-        left = math.ceil(self.num_samples - float(tree.count[1:].sum() / self._steps_to_go(tree)[ROOT]))
+        to_go = self._steps_to_go(tree)
+        left = math.ceil(self.num_samples - float(tree.count[1:].sum() / to_go[ROOT]))
         belief = self.believe(tree)
         by_belief = [int(node) for node in np.argsort(-belief.alive, kind="stable")]
         if left <= 0 or belief.best[1] >= self.confidence:
             return Round([], by_belief)
-        return Round(self._batch(tree, belief, min(left, self.batch_size)), by_belief)
+        return Round(self._batch(tree, belief, to_go, min(left, self.batch_size)), by_belief)
 
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
         """Returns the unjudged steps in the greatest doubt; none where the best answer is believed."""
@@ -99,9 +100,8 @@ class Posterior(Stepwise):
     def choose(self, tree: ReasoningTree) -> int | None:
         return self.believe(tree).best_leaf
 
-    def _batch(self, tree: ReasoningTree, belief: Belief, size: int) -> Sequence[Expansion]:
+    def _batch(self, tree: ReasoningTree, belief: Belief, to_go: Floats, size: int) -> Sequence[Expansion]:
         """Returns the requests of the next round; none where they are not worth their tokens."""
-        to_go = self._steps_to_go(tree)
         rate = min(max(belief.right_rate, 0.01), 0.99)
         through = (1.0 - rate**to_go) / ((1.0 - rate) * to_go) * self.step_cost >= 1.0
         home = self._home(tree, belief, rate**to_go, through)
@@ -123,7 +123,7 @@ class Posterior(Stepwise):
 
     def _steps_to_go(self, tree: ReasoningTree) -> Floats:
         """Expected steps from each node to the answer, [N], at least 1: as if all paths were as long as those that came to one."""
-        finals = np.flatnonzero(tree.answered)
+        finals = tree.finals()
         length = float(np.average(tree.depth[finals], weights=tree.count[finals])) if len(finals) else float(tree.depth.max()) + 1.0
         to_go: Floats = np.maximum(length - tree.depth, 1.0)
         return to_go
@@ -138,15 +138,13 @@ class Posterior(Stepwise):
             fresh: chance of a way that begins with a new step, [N].
             through: whether a sample from the node would go through, [N].
         """
-        anew, along = np.zeros(len(tree)), np.zeros(len(tree))
         taken = self.believer.probability(tree)
-        seen = np.zeros(len(tree))
+        seen = np.bincount(tree.parent[1:], weights=taken[1:], minlength=len(tree))
+        anew: Floats = np.maximum(1.0 - seen, 0.0) * fresh
+        along = np.zeros(len(tree))
         for nodes in reversed(list(tree.levels())):
-            anew[nodes] = np.maximum(1.0 - seen[nodes], 0.0) * fresh[nodes]
             home = np.where(tree.closed[nodes], 0.0, anew[nodes] + along[nodes])
-            np.add.at(seen, tree.parent[nodes], taken[nodes])
             np.add.at(along, tree.parent[nodes], taken[nodes] * home * belief.right[nodes])
-        anew[ROOT] = max(1.0 - seen[ROOT], 0.0) * fresh[ROOT]
         return np.where(through, anew + along, anew)
 
 

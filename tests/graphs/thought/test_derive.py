@@ -284,6 +284,14 @@ def test_no_turn_states_the_answer_in_another_spelling() -> None:
     assert [s.kind for s in derive_journey(tree, 2, rng=random.Random(0)).segments] == ["answer"]
 
 
+def test_a_wrong_turn_ends_where_the_policy_said_nothing_more() -> None:
+    """The policy's own doubt is an empty step: it is never told, however deep a turn may go."""
+    chains = ((make_step("Answer: 21", answer="21"),), (make_step("wrong"), make_step("", answer="")))
+    tree = ReasoningTree.replay(QUESTION, [Expanded(0, chains), Judged(2, verdict(-1.0))])
+    segments = derive_journey(tree, 1, rng=random.Random(0), off_path_depth=3).segments
+    assert [(s.kind, s.node) for s in segments] == [("wrong", 2), ("reflect", 2), ("backtrack", 0), ("answer", 1)]
+
+
 def test_a_second_right_trial_is_a_dead_end() -> None:
     tree = small_tree(Judged(1, verdict(1.0)), Judged(3, verdict(-1.0)))
     assert [s.kind for s in derive_journey(tree, 4, rng=random.Random(0)).segments] == ["step", "answer"]

@@ -26,3 +26,7 @@ def test_golden_drawing() -> None:
         "   └─ · d",
     ]
     assert repr(draw(tree_of(events))) == "<hidden>"
+
+
+def test_an_end_without_a_word_is_seen() -> None:
+    assert draw(tree_of([expanded(ROOT, step("", answer=""))])).reveal().splitlines() == ["what?", "└─ · (ends here)"]
