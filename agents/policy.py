@@ -78,6 +78,7 @@ class Policy:
         through_doubt: bool = True,
         factor: str | None = None,
         temperature: float | None = None,
+        adapter: str | None = None,
         mistakes: Sequence[Mistake] = (),
         rules: tuple[tuple[str, str], ...] = (),
         seed: int | None = None,
@@ -87,7 +88,7 @@ class Policy:
         Without `through_doubt` a chain ends where the policy begins to take a step back, with an empty step that has no answer.
 
         Raises:
-            ValueError: `factor` is not one of policy.factors.
+            ValueError: `factor` is not one of policy.factors, or `adapter` none of the engine's.
             EngineDiedError: see `Generator`.
         """
         if factor is not None and factor not in self._openings:
@@ -111,6 +112,7 @@ class Policy:
             stop=(self.prompts.family.separator,) if horizon == "step" else (),
             stop_token_ids=() if through_doubt else self._doubts,
             seed=seed,
+            adapter=adapter,
         )
         generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
         start = _Start(opening)
@@ -120,7 +122,7 @@ class Policy:
             generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
         if isinstance(generation, str):
             return Proposal((), generation)
-        author = Author(ROLE, self.engine.info.model, generation.version)
+        author = Author(ROLE, self.engine.info.model, generation.version, adapter)
         chains = tuple(
             chain for completion in generation.completions if (chain := self._chain(completion, start, factor, author, sampling))
         )

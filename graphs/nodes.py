@@ -270,6 +270,7 @@ async def _propose(resources: Resources, thinking: Thinking, number: int, expans
         through_doubt=expansion.through_doubt,
         factor=expansion.factor,
         temperature=expansion.temperature,
+        adapter=expansion.adapter,
         mistakes=mistakes,
         rules=_rules(thinking),
         seed=thinking.derive_seed(f"suggest {number}"),

@@ -153,6 +153,7 @@ def build_resources(config: RunConfig, engines: dict[str, Generator], *, sink: S
     rules = DEFAULT_RULES if config.safety.rules == "default" else Path(config.safety.rules)
     safety = SafetyChecker.load(rules) if config.safety.enabled else None
     contents = {f"weights of the {role}": engine.info.model_hash for role, engine in engines.items()}
+    contents |= {f"weights of the adapter {name}": found for name, found in engine.info.adapters.items()}
     if safety is not None:
         contents["safety.rules"] = hash_text(repr(safety.rules))
     if isinstance(critic, GenerativeCritic):

@@ -49,3 +49,17 @@ def make_tiny_model(folder: Path, *, seed: int = 0, chat_template: bool = True, 
         model = LlamaForCausalLM(config)
     model.save_pretrained(folder)
     return folder
+
+
+def make_tiny_adapter(folder: Path, model_folder: Path, *, seed: int, rank: int = 4) -> Path:
+    """Writes a random LoRA adapter of the model, wide enough to change what it says, and returns its folder."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import LlamaForCausalLM
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = LlamaForCausalLM.from_pretrained(model_folder)
+        adapted = get_peft_model(model, LoraConfig(r=rank, lora_alpha=4 * rank, target_modules="all-linear", init_lora_weights=False))
+    adapted.save_pretrained(folder)
+    return folder

@@ -62,6 +62,9 @@ class EngineInfo:
     logprobs_mode: Literal["processed", "raw"] = "processed"
     """`processed`: as `Completion.logprobs` says. `raw`: a remote server that reports temperature 1 whatever the temperature was; its
     importance ratios are biased, so training refuses it."""
+    adapters: dict[str, str] = field(default_factory=dict)
+    """16 hex digits over the weights of each LoRA adapter (over its name, where only a server has them), by the name under which a request
+    asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,8 @@ class GenerateRequest:
     """Token ids that end a completion; the matched token stays in `token_ids`. The end-of-sequence token always ends it."""
     seed: int | None = None
     """The same request sent alone twice with one seed gives identical ids. Greedy requests need none."""
+    adapter: str | None = None
+    """LoRA adapter to write with, one of `EngineInfo.adapters`; None: the model as it is."""
     priority: int = field(default=0, compare=False)
     """Where requests wait, smaller numbers go first, and equal ones in the order of their arrival. No part of what is asked. An
     engine that batches nothing (transformers) may keep to the order of arrival."""
@@ -132,7 +137,8 @@ class Generator(Protocol):
     Raises (both calls):
         ContextLengthError: prompt plus max_tokens do not fit; nothing is clipped silently.
         EngineDiedError: the engine stopped; carries the number of requests in flight.
-        ValueError: an empty prompt, n or max_tokens below 1, n above 1 at temperature 0, or a token id outside the vocabulary.
+        ValueError: an empty prompt, n or max_tokens below 1, n above 1 at temperature 0, an adapter that is not served, or a token id
+            outside the vocabulary.
     """
 
     @property
@@ -179,7 +185,7 @@ class Publisher(Protocol):
         """Loads the weights of a Hugging Face model folder and returns the new version.
 
         Raises:
-            ValueError: the folder holds no weights, or of another architecture.
+            ValueError: the folder holds no weights, or of another architecture, or the engine serves adapters.
         """
         ...
 
@@ -221,6 +227,9 @@ def check_request(request: GenerateRequest, info: EngineInfo, vocabulary_size: i
         raise ValueError(f"n ({request.n}) greedy samples would be {request.n} copies; set temperature above 0 or n to 1")
     if "" in request.stop:
         raise ValueError("a stop string is empty; it would end every completion at once")
+    if request.adapter is not None and request.adapter not in info.adapters:
+        known = ", ".join(info.adapters) or "none"
+        raise ValueError(f"adapter ({request.adapter}) is not served by {info.model}, which has {known}; name it in engine.adapters")
     _check_prompt(request.prompt, request.max_tokens, info, vocabulary_size)
 
 

@@ -12,6 +12,9 @@ has to be vLLM or speak as it does; `open` asks one token of it and says what is
 Requests beyond `max_in_flight` wait here, by their `priority`. It is not sent on, since vLLM refuses it unless it was started with
 `--scheduling-policy priority`: the server takes those that it was sent in order of arrival.
 
+Adapters are models of the server (`--enable-lora --lora-modules NAME=FOLDER`). On CPU set `--max-loras` one above their number, or requests
+without an adapter are computed with one (see agents.engines.vllm).
+
 `publish` needs VLLM_SERVER_DEV_MODE=1 on the server, a folder that the server sees under the same path, and nobody else who sends requests.
 """
 
@@ -26,6 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from agents.engines.adapters import refuse_publication
 from agents.engines.base import (
     Completion,
     EngineInfo,
@@ -87,6 +91,7 @@ class OpenAIEngine:
         base_url: str | Sequence[str] = "http://127.0.0.1:8000/v1",
         model: str | None = None,
         tokenizer: str | None = None,
+        adapters: Sequence[str] = (),
         context_length: int | None = None,
         api_key_env: str | None = None,
         max_in_flight: int = 256,
@@ -100,6 +105,7 @@ class OpenAIEngine:
             base_url: its address, or those of several copies that serve the same model.
             model: the model's name on the server; None: the first that it lists.
             tokenizer: folder or hub id; None: where the server says that it has the model from.
+            adapters: LoRA adapters that the server lists as models, by the names that it gives them.
             context_length: longest prompt plus completion, in tokens; None: what the server says.
             api_key_env: name of the environment variable that holds the api key; None: no key is sent.
             max_in_flight: requests in flight, all copies together; the others wait here.
@@ -120,6 +126,7 @@ class OpenAIEngine:
         try:
             cards = [await _model_card(replicas, replica, model) for replica in replicas.all]
             model = str(cards[0]["id"])
+            adapter_cards = [[await _model_card(replicas, replica, name) for name in adapters] for replica in replicas.all]
             for replica, card in zip(replicas.all, cards, strict=True):
                 if card["id"] != model:
                     raise EngineUnavailableError(f"{replica.root} serves {card['id']!r}, {addresses[0]} serves {model!r}; set engine.model")
@@ -140,6 +147,7 @@ class OpenAIEngine:
                     context_length=int(length),
                     parameters=count_parameters(folder) if folder is not None else 0,
                     logprobs_mode="processed" if all(modes) else "raw",
+                    adapters={str(card["id"]): hash_text(f"{card['id']} {card.get('root')}") for card in adapter_cards[0]},
                 )
                 vocabulary_size = read_config(folder).get("vocab_size") if folder is not None else None
                 return cls(replicas, info, own_tokenizer, vocabulary_size=vocabulary_size, max_in_flight=max_in_flight, folder=folder)
@@ -172,6 +180,7 @@ class OpenAIEngine:
             EngineDiedError: a server did not load the weights; copies may now serve different ones.
         """
         folder = Path(folder).absolute()
+        refuse_publication(self.info.adapters)
         if self._folder is not None:
             check_same_architecture(folder, tensor_shapes(self._folder))
         async with self._gate.exclusive():
@@ -199,7 +208,7 @@ class OpenAIEngine:
             "logprobs": 0,
         }
         version = self.version
-        answer = await self._send(request.prompt, body)
+        answer = await self._send(request.prompt, body | ({"model": request.adapter} if request.adapter is not None else {}))
         completions = tuple(self._read(choice) for choice in sorted(answer["choices"], key=lambda choice: int(choice["index"])))
         if len(completions) != request.n:
             raise EngineError(f"the server of {self.info.model} sent {len(completions)} completions for n={request.n}")

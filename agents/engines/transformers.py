@@ -13,13 +13,14 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from agents.engines.adapters import hash_adapter, refuse_publication
 from agents.engines.base import (
     Completion,
     EngineInfo,
@@ -70,6 +71,7 @@ class TransformersEngine:
         *,
         model: str,
         tokenizer: str | None = None,
+        adapters: Mapping[str, str] | None = None,
         dtype: DType = "float32",
         device: str = "auto",
         max_model_len: int | None = None,
@@ -81,6 +83,7 @@ class TransformersEngine:
         Args:
             model: folder or hub id of the weights.
             tokenizer: folder or hub id of another tokenizer; None: the model's own.
+            adapters: folders of LoRA adapters, by the name under which requests ask for them.
             dtype: numbers that weights and activations are held in; auto: what config.json says.
             device: cpu, cuda, cuda:1, mps; auto: cuda where there is one, else cpu.
             max_model_len: longest prompt plus completion, in tokens; None: the model's own limit.
@@ -88,7 +91,7 @@ class TransformersEngine:
             seed: for requests without a seed.
 
         Raises:
-            EngineUnavailableError: torch is not installed, or the model cannot be loaded.
+            EngineUnavailableError: torch is not installed (or PEFT, for adapters), or the model or an adapter cannot be loaded.
         """
         try:
             import torch
@@ -98,13 +101,15 @@ class TransformersEngine:
                 f"the transformers engine needs torch ({error}); run `make setup`, or `pip install longthought[train]`"
             ) from error
         folder = find_folder(model)
+        hashes = {name: hash_adapter(name, path) for name, path in (adapters or {}).items()}
         own_tokenizer = HFTokenizer(tokenizer or model)
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
             with no_progress_bar():
                 loaded: Any = AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
-            loaded = loaded.to(device).eval().requires_grad_(False)
+            parameters = sum(parameter.numel() for parameter in loaded.parameters())
+            loaded = _with_adapters(loaded, adapters or {}).to(device).eval().requires_grad_(False)
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             raise EngineUnavailableError(f"transformers cannot load {model!r}: {error}") from error
         folder = folder or find_folder(model)
@@ -122,7 +127,8 @@ class TransformersEngine:
             model_hash=hash_weights(folder) if folder is not None else hash_text(model),
             tokenizer_hash=own_tokenizer.hash,
             context_length=context_length,
-            parameters=sum(parameter.numel() for parameter in loaded.parameters()),
+            parameters=parameters,
+            adapters=hashes,
         )
         return cls(loaded, info, own_tokenizer, max_num_seqs=max_num_seqs, seed=seed, folder=folder)
 
@@ -147,6 +153,7 @@ class TransformersEngine:
     async def publish(self, folder: Path) -> int:
         """Copies the weights of `folder` into the model."""
         folder = Path(folder)
+        refuse_publication(self.info.adapters)
         check_same_architecture(folder, tensor_shapes(self._folder) if self._folder else self._shapes())
         async with self._gate.exclusive():
             await self._in_worker(lambda stop: self._load(folder))
@@ -192,7 +199,7 @@ class TransformersEngine:
 
         assert request.seed is not None
         samples = [_Sample(torch.Generator().manual_seed(spread_seed(request.seed) + i)) for i in range(request.n)]
-        with torch.inference_mode():
+        with torch.inference_mode(), self._adapted(request.adapter):
             for start in range(0, request.n, self._max_num_seqs):
                 self._complete(request, samples[start : start + self._max_num_seqs], stop)
         completions = tuple(sample.completion() for sample in samples)
@@ -232,10 +239,22 @@ class TransformersEngine:
     def _score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
         import torch
 
-        with torch.inference_mode():
+        with torch.inference_mode(), self._adapted(None):
             logits, _ = self._forward([prompt], None)
             logprobs = logits[0].log_softmax(-1)[list(candidates)].tolist()
         return NextTokenScores(tuple(logprobs), Usage(len(prompt), 0, 1, 1))
+
+    @contextmanager
+    def _adapted(self, adapter: str | None) -> Iterator[None]:
+        """Computes with an adapter, or without any, for a while. All that computes runs in one thread."""
+        if not self.info.adapters:
+            yield
+        elif adapter is None:
+            with self._model.disable_adapter():
+                yield
+        else:
+            self._model.set_adapter(adapter)
+            yield
 
     def _forward(self, rows: Sequence[Sequence[int]], cache: Any) -> tuple[torch.Tensor, Any]:
         """Runs the model on `rows` of equal length and returns the last position's logits [B, V] in float32, and the KV cache."""
@@ -244,6 +263,19 @@ class TransformersEngine:
         input_ids = torch.tensor([list(row) for row in rows], device=self._model.device)
         output = self._model(input_ids=input_ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
         return output.logits[:, -1].float(), output.past_key_values
+
+
+def _with_adapters(model: Any, adapters: Mapping[str, str]) -> Any:
+    """Returns the model with all adapters loaded; itself where there are none."""
+    if not adapters:
+        return model
+    from peft import PeftModel
+
+    (first, folder), *others = adapters.items()
+    adapted = PeftModel.from_pretrained(model, folder, adapter_name=first)
+    for name, folder in others:
+        adapted.load_adapter(folder, adapter_name=name)
+    return adapted
 
 
 @contextmanager

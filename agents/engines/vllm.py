@@ -10,6 +10,8 @@ engine needs the usual `if __name__ == "__main__"` guard. What would surprise a 
 - On CPU, VLLM_ENABLE_V1_MULTIPROCESSING=0 does not put the model into this process; it saves a third one.
 - On CPU, chunked prefill is off: a request with a seed whose prompt is split over two steps kills vLLM 0.32 ("CPU Generator does not use
   offset", gpu_model_runner._bookkeeping_sync), and 2048 waiting prompt tokens are enough for a split.
+- On CPU, a request without an adapter that is batched with others that have one is computed with whatever lies in the last slot for
+  adapters (vLLM 0.32 indexes with -1, lora/ops/torch_ops), so one slot more is asked for than can be filled: an empty one adds nothing.
 - Sequences of the question that was begun first are the first to get a place and the last to give up their KV cache (`priority`).
 - vLLM clips max_tokens at the context length without a word; `check_request` refuses instead.
 """
@@ -31,6 +33,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+from agents.engines.adapters import hash_adapter, highest_rank, refuse_publication
 from agents.engines.base import (
     Completion,
     EngineInfo,
@@ -64,13 +67,22 @@ logger = logging.getLogger(__name__)
 
 _GIB = 1 << 30
 _CPU_KV_CACHE_GIB = 1.0
+_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM has kernels for
 
 
 class VLLMEngine:
     """Generator and Publisher over an AsyncLLM. Make one with `open`, in the event loop that will use it."""
 
     def __init__(
-        self, llm: Any, info: EngineInfo, tokenizer: HFTokenizer, *, vocabulary_size: int, eos: frozenset[int], folder: Path | None
+        self,
+        llm: Any,
+        info: EngineInfo,
+        tokenizer: HFTokenizer,
+        *,
+        vocabulary_size: int,
+        eos: frozenset[int],
+        folder: Path | None,
+        adapters: Mapping[str, Any] | None = None,
     ) -> None:
         self.info = info
         self.tokenizer = tokenizer
@@ -79,6 +91,8 @@ class VLLMEngine:
         self._vocabulary_size = vocabulary_size
         self._eos = eos
         self._folder = folder
+        self._adapters = adapters or {}
+        """What vLLM wants to be told of each adapter, by name."""
         self._opened = ExitStack()
         """Stops what `open` started, and removes the sockets between front end and child, which vLLM leaves lying."""
         self._gate = Gate(f"vLLM with {info.model}")
@@ -90,6 +104,7 @@ class VLLMEngine:
         *,
         model: str,
         tokenizer: str | None = None,
+        adapters: Mapping[str, str] | None = None,
         dtype: DType = "auto",
         max_model_len: int | None = None,
         max_num_seqs: int = 64,
@@ -107,6 +122,7 @@ class VLLMEngine:
         Args:
             model: folder or hub id of the weights.
             tokenizer: folder or hub id of another tokenizer; None: the model's own.
+            adapters: folders of LoRA adapters, by the name under which requests ask for them.
             dtype: numbers that weights and activations are held in; auto: what config.json says, but float32 on a CPU without bfloat16.
             max_model_len: longest prompt plus completion, in tokens; None: the model's own limit.
             max_num_seqs: sequences computed at once; n samples count n times.
@@ -124,11 +140,17 @@ class VLLMEngine:
             EngineUnavailableError: vLLM is not installed, or cannot load the model.
         """
         _end_a_child_that_repeats_its_parent()
+        adapters = dict(adapters or {})
 
         def prepare() -> tuple[Any, Any, HFTokenizer, bool]:
             """Reads files and imports vLLM, which takes 10 s."""
             folder = find_folder(model)
             config = read_config(folder) if folder is not None else {}
+            rank = highest_rank(adapters)
+            if rank > _LORA_RANKS[-1]:
+                raise EngineUnavailableError(
+                    f"engine.adapters: rank {rank} is above vLLM's highest ({_LORA_RANKS[-1]}); merge that adapter"
+                )
             own_tokenizer = HFTokenizer(tokenizer or model)
             os.environ.setdefault("VLLM_LOGGING_LEVEL", log_level)  # vLLM reads it when it is imported, its child inherits it
             try:
@@ -157,6 +179,9 @@ class VLLMEngine:
                 enforce_eager=on_cpu if enforce_eager is None else enforce_eager,
                 seed=seed,
                 logprobs_mode="processed_logprobs",
+                enable_lora=bool(adapters),
+                max_loras=len(adapters) + on_cpu or 1,
+                max_lora_rank=next(known for known in _LORA_RANKS if known >= rank),
                 worker_extension_cls="agents.engines.vllm_worker.WorkerExtension",
                 disable_log_stats=True,
                 use_tqdm_on_load=False,
@@ -175,6 +200,8 @@ class VLLMEngine:
             opened.callback(llm.shutdown)
 
             def describe() -> VLLMEngine:
+                from vllm.lora.request import LoRARequest
+
                 folder = find_folder(model)
                 info = EngineInfo(
                     kind="vllm",
@@ -183,10 +210,12 @@ class VLLMEngine:
                     tokenizer_hash=own_tokenizer.hash,
                     context_length=llm.model_config.max_model_len,
                     parameters=count_parameters(folder) if folder is not None else 0,
+                    adapters={name: hash_adapter(name, path) for name, path in adapters.items()},
                 )
+                served = {name: LoRARequest(name, number, path) for number, (name, path) in enumerate(adapters.items(), start=1)}
                 vocabulary_size = llm.model_config.get_vocab_size()
                 eos = eos_token_ids(own_tokenizer, folder)
-                return cls(llm, info, own_tokenizer, vocabulary_size=vocabulary_size, eos=eos, folder=folder)
+                return cls(llm, info, own_tokenizer, vocabulary_size=vocabulary_size, eos=eos, folder=folder, adapters=served)
 
             engine = await asyncio.to_thread(describe)
             engine._opened = opened.pop_all()
@@ -216,6 +245,7 @@ class VLLMEngine:
     async def publish(self, folder: Path) -> int:
         """Loads the weights of `folder` in place and forgets the prefix cache. About 50 ms for 5M weights."""
         folder = Path(folder)
+        refuse_publication(self._adapters)
         if self._folder is not None:
             check_same_architecture(folder, tensor_shapes(self._folder))
         async with self._gate.exclusive():
@@ -274,7 +304,7 @@ class VLLMEngine:
         )
         version, found = self.version, len(request.prompt)
         pieces: list[list[Any]] = [[] for _ in range(request.n)]
-        async for output in self._send(request.prompt, params, request.priority):
+        async for output in self._send(request.prompt, params, request.priority, request.adapter):
             found = min(found, output.num_cached_tokens or 0)  # one number for several samples: that of the first of them
             for piece in output.outputs:
                 pieces[piece.index].append(piece)
@@ -314,14 +344,15 @@ class VLLMEngine:
         logprobs = tuple(min(0.0, found[token].logprob) for token in candidates)
         return NextTokenScores(logprobs, Usage(len(prompt), output.num_cached_tokens or 0, 1, 1))
 
-    async def _send(self, prompt: Sequence[int], params: Any, priority: int) -> AsyncIterator[Any]:
+    async def _send(self, prompt: Sequence[int], params: Any, priority: int, adapter: str | None = None) -> AsyncIterator[Any]:
         """Yields vLLM's outputs for one request; cancelling the task aborts it."""
         from vllm.inputs import tokens_input
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         try:
             name = f"request-{next(self._names)}"
-            async for output in self._llm.generate(tokens_input(list(prompt)), params, name, priority=priority):
+            lora = self._adapters[adapter] if adapter is not None else None
+            async for output in self._llm.generate(tokens_input(list(prompt)), params, name, lora_request=lora, priority=priority):
                 yield output
         except EngineDeadError as error:
             raise self._gate.shut("died: its child process is gone (memory? set engine.log_level=INFO)") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,11 @@ def hash_weights(folder: Path) -> str:
     Files up to 64 MiB are hashed whole; of larger ones name, size, header and 256 pages spread over the file: a training step changes
     nearly every page, so two checkpoints do not collide, and 100 GB take a second. Folders without weights: the hash of config.json.
     """
-    files = weight_files(folder) or [folder / "config.json"]
+    return hash_files(weight_files(folder) or [folder / "config.json"])
+
+
+def hash_files(files: Iterable[Path]) -> str:
+    """Returns 16 hex digits over files, of which large ones are hashed as `hash_weights` says."""
     digest = hashlib.sha256()
     for file in files:
         stat = file.stat()

@@ -47,12 +47,14 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who wrote a step: the role, the model behind it, and the version of its weights."""
+    """Who wrote a step: the role, the model behind it, the version of its weights, and the adapter over them."""
 
     role: str
     model: str
     version: int = 0
     """Counts publications of new weights into the engine; 0 is the model as it was loaded."""
+    adapter: str | None = None
+    """LoRA adapter; None: the model as it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ hashable, so that one engine is opened per distinct configuration.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,6 +20,7 @@ POCKET = "pocket"
 """Name of the embedded model."""
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+AdapterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 def resolve_model(name: str) -> str:
@@ -26,6 +28,11 @@ def resolve_model(name: str) -> str:
     if name == POCKET:
         return str(Path(agents.__file__).parent / "pocket")
     return str(Path(name).expanduser()) if name.startswith("~") else name
+
+
+def _check_names(adapters: Sequence[str]) -> None:
+    if twice := sorted({name for name in adapters if adapters.count(name) > 1}):
+        raise ValueError(f"engine.adapters names {', '.join(twice)} twice; give each adapter a name of its own")
 
 
 class _Engine(Group):
@@ -39,8 +46,42 @@ class _Engine(Group):
                 options[name] = resolve_model(options[name])
         return options
 
+    @property
+    def adapter_names(self) -> tuple[str, ...]:
+        """Names under which requests may ask for a LoRA adapter."""
+        return ()
 
-class VllmEngineConfig(_Engine):
+
+class Adapter(Group):
+    """A LoRA adapter of the model that an engine serves."""
+
+    name: AdapterName
+    """What requests call it."""
+    folder: str
+    """Folder with adapter_config.json and adapter_model.safetensors, as PEFT's save_pretrained writes it."""
+
+
+class _LocalEngine(_Engine):
+    """An engine that loads the model itself."""
+
+    adapters: tuple[Adapter, ...] = ()
+    """LoRA adapters served beside the model, each {name, folder}; search.pool_adapters writes with them. Such an engine is not trained."""
+
+    def options(self) -> dict[str, Any]:
+        """Returns the keywords that open the engine, with the adapters' folders by name."""
+        return super().options() | {"adapters": {adapter.name: resolve_model(adapter.folder) for adapter in self.adapters}}
+
+    @property
+    def adapter_names(self) -> tuple[str, ...]:
+        return tuple(adapter.name for adapter in self.adapters)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        _check_names(self.adapter_names)
+        return self
+
+
+class VllmEngineConfig(_LocalEngine):
     """vLLM inside this process: the default. Needs the extra `cpu` or `gpu`."""
 
     kind: Literal["vllm"] = "vllm"
@@ -84,6 +125,8 @@ class OpenaiEngineConfig(_Engine):
     """Model name that the server knows; null: the first one that it lists."""
     tokenizer: str | None = None
     """Folder or hub id of the tokenizer; null: the model root that the server reports."""
+    adapters: tuple[AdapterName, ...] = ()
+    """LoRA adapters that the server lists as models (--lora-modules), by their names; search.pool_adapters writes with them."""
     context_length: int | None = Field(None, ge=2)
     """Longest prompt plus completion, in tokens; null: what the server reports."""
     api_key_env: Annotated[str | None, OPERATIONAL] = None
@@ -95,8 +138,17 @@ class OpenaiEngineConfig(_Engine):
     max_retries: Annotated[int, OPERATIONAL] = Field(4, ge=0)
     """Further attempts after a connection error, HTTP 429 or 503."""
 
+    @property
+    def adapter_names(self) -> tuple[str, ...]:
+        return self.adapters
 
-class TransformersEngineConfig(_Engine):
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        _check_names(self.adapters)
+        return self
+
+
+class TransformersEngineConfig(_LocalEngine):
     """Plain torch in this process, for machines without vLLM."""
 
     kind: Literal["transformers"] = "transformers"

@@ -171,6 +171,21 @@ def _factors_exist(config: RunConfig) -> Iterator[str]:
                 )
 
 
+def _adapters_exist(config: RunConfig) -> Iterator[str]:
+    """An adapter that a pool names is one that the policy's engine serves, and what is trained has none."""
+    served = config.engine_of("policy").adapter_names
+    listed = ", ".join(served) or "none"
+    if isinstance(config.search, MctsConfig):
+        for name in dict.fromkeys(config.search.pool_adapters):
+            if name is not None and name not in served:
+                yield f"search.pool_adapters ({name}) must be null or one of the policy's engine.adapters ({listed}); name it there"
+    if config.training is not None and served:
+        yield (
+            f"engine.adapters ({listed}) belong to the weights that are there, which training replaces; "
+            "leave engine.adapters away, or merge them into the model first"
+        )
+
+
 def _roles_have_words(config: RunConfig) -> Iterator[str]:
     """What a role is asked to write, its family of prompts has a template for; the pocket was taught neither reasons nor summaries."""
     critic, summarizer = config.critic, config.summarizer
@@ -216,6 +231,7 @@ _RULES: tuple[Callable[[RunConfig], Iterator[str]], ...] = (
     _search_has_a_critic,
     _samples_differ,
     _factors_exist,
+    _adapters_exist,
     _roles_have_words,
     _training_is_held_out,
 )

@@ -11,8 +11,9 @@ greedy writing comes to, 0 where it comes to none: a node is written through at 
 UCT. Steps of a rollout stay in the tree and are walked into later like any other.
 
 Actions. Freely, a node's actions are `num_children` samples of one request. With thought factors its actions are the legal ones
-(`ThoughtFactor.after`), and each is written by a pool: `pool_size` replicas at different temperatures, of which the best by score is the
-factor's child; the others are never walked into. The five factors of configs/policy/rstar.yaml make this rStar without its discriminator.
+(`ThoughtFactor.after`), and each is written by a pool: `pool_size` replicas at different temperatures or with different adapters, of which
+the best by score is the factor's child; the others are never walked into. The five factors of configs/policy/rstar.yaml make this rStar
+without its discriminator.
 
 Parallel leaves. One `select` may run several simulations. Those under way count as `virtual_loss` visits of value 0 for those that follow,
 and no two end at the same node. All of this is forgotten with the call: what was visited is in the tree's `visit_count`.
@@ -30,6 +31,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from typing import Literal
 
 from agents.nouns import ThoughtFactor
@@ -134,6 +136,8 @@ class Mcts(Stepwise):
     """Replicas that write the step of one factor."""
     pool_temperatures: tuple[float, ...] = ()
     """Their temperatures, in turn; empty: the policy's own."""
+    pool_adapters: tuple[str | None, ...] = ()
+    """Their LoRA adapters, in turn; empty: none."""
     choose_by: Literal["visits", "vote"] = "vote"
     """The answer: at the end of the most visited path, or by a vote of all."""
 
@@ -252,21 +256,23 @@ class Mcts(Stepwise):
         return legal_factors(self.factors, QUESTION if node == ROOT else tree.step(node).factor)
 
     def _expansions(self, tree: ReasoningTree, node: int) -> list[Expansion]:
-        """Returns the requests that expand a node: one, or for each legal factor one per temperature of its pool.
+        """Returns the requests that expand a node: one, or for each legal factor one per kind of replica in its pool.
 
         Where the path is as long as may be, only factors that write through to the answer are tried; where there are none, all have to.
         """
         if not self.use_factors:
             return [self.expansion(tree, node, self.num_children)]
-        temperatures = self.pool_temperatures or (None,)
-        pool = Counter(temperatures[replica % len(temperatures)] for replica in range(self.pool_size))
+        kinds = zip(cycle(self.pool_temperatures or (None,)), cycle(self.pool_adapters or (None,)), strict=False)
+        pool = Counter(islice(kinds, self.pool_size))
         legal, is_last = self._legal(tree, node), self.is_last(tree, node)
         if is_last:
             legal = [factor for factor in legal if factor.horizon == "answer"] or legal
         return [
-            Expansion(node, n=n, horizon="answer" if is_last else factor.horizon, factor=factor.name, temperature=temperature)
+            Expansion(
+                node, n=n, horizon="answer" if is_last else factor.horizon, factor=factor.name, temperature=temperature, adapter=adapter
+            )
             for factor in legal
-            for temperature, n in pool.items()
+            for (temperature, adapter), n in pool.items()
         ]
 
     def _actions(self, path: _Path) -> list[int]:

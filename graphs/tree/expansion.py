@@ -20,5 +20,7 @@ class Expansion:
     """Whether the policy may take steps back within a chain (policy.doubts); else it ends there, with an empty step that has no answer."""
     temperature: float | None = None
     """None takes the policy's own."""
+    adapter: str | None = None
+    """LoRA adapter to write with; None: the model as it is."""
     mistakes: tuple[int, ...] = ()
     """Wrong children of `node` to show to the policy before it writes, oldest first."""

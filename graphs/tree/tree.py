@@ -253,7 +253,7 @@ class ReasoningTree:
                         node = event.parent
                         for step in chain:
                             child = self._place(node, step)
-                            if step.sampling.temperature == 0.0 and not event.mistakes:
+                            if step.sampling.temperature == 0.0 and step.author.adapter is None and not event.mistakes:
                                 self.greedy_child.setdefault(node, child)
                             node = child
                         self.ends.append(node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -161,6 +162,15 @@ async def test_an_unknown_factor_is_refused() -> None:
     policy, _ = policy_that_says("never")
     with pytest.raises(ValueError, match=r"'guess' is not in policy.factors \(propose, conclude\)"):
         await one_step(policy, factor="guess")
+
+
+async def test_a_step_says_which_adapter_wrote_it() -> None:
+    policy, engine = policy_that_says("19 + 8 = 27\n\n", "19 + 8 = 27\n\n")
+    engine.info = dataclasses.replace(engine.info, adapters={"terse": "0" * 16})
+    assert (await one_step(policy, adapter="terse")).author.adapter == "terse"
+    assert (await one_step(policy)).author.adapter is None
+    with pytest.raises(ValueError, match=r"adapter \(wordy\) is not served by scripted/script, which has terse"):
+        await one_step(policy, adapter="wordy")
 
 
 async def test_an_empty_line_before_the_first_word_belongs_to_the_step() -> None:

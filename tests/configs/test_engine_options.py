@@ -19,8 +19,8 @@ from configs.schema.base import Group
 NOT_OPTIONS = {"sleep", "score"}
 """What only Python callers pass: functions."""
 
-SCHEMA_ONLY = {"kind", "model", "special_tokens", "script"}
-"""Fields whose defaults are the schema's own: the embedded model, a list that the engine knows."""
+SCHEMA_ONLY = {"kind", "model", "special_tokens", "script", "adapters"}
+"""Fields whose defaults are the schema's own: the embedded model, a list that the engine knows or takes in another form."""
 
 
 @pytest.mark.parametrize(

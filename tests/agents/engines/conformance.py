@@ -312,6 +312,49 @@ class RealPublisherConformance:
             await subject.engine.publish(tmp_path)
 
 
+class AdapterConformance:
+    """Laws of an engine that serves the LoRA adapters "first" and "second"."""
+
+    async def test_each_adapter_writes_as_if_it_were_merged(
+        self, subject: Subject, adapter_references: dict[str | None, Reference]
+    ) -> None:
+        prompt = subject.prompt("a question that is long enough for the prefix cache to keep it")
+        said = set()
+        for adapter in (None, "first", "second", None):  # a prefix that another one has computed is not taken
+            completion = (await subject.greedy(prompt, adapter=adapter)).completions[0]
+            expected = adapter_references[adapter].logprobs(prompt, completion.token_ids)
+            assert completion.logprobs == pytest.approx(expected, abs=LOGPROB_TOLERANCE)
+            said.add(completion.token_ids)
+        assert len(said) == 3
+
+    async def test_requests_at_once_get_their_own_adapters(self, subject: Subject) -> None:
+        prompt, adapters = subject.prompt(), (None, "second", "first") * 3
+        alone = {adapter: (await subject.greedy(prompt, adapter=adapter)).completions[0].token_ids for adapter in adapters}
+        together = await asyncio.gather(*(subject.greedy(prompt, adapter=adapter) for adapter in adapters))
+        assert [generation.completions[0].token_ids for generation in together] == [alone[adapter] for adapter in adapters]
+
+    async def test_scores_are_those_of_the_model_alone(self, subject: Subject, adapter_references: dict[str | None, Reference]) -> None:
+        await subject.greedy(subject.prompt(), adapter="first")
+        scores = await subject.engine.score(subject.prompt(), range(4, 40))
+        expected = adapter_references[None].next_logprobs(subject.prompt(), range(4, 40))
+        assert scores.logprobs == pytest.approx(expected, abs=LOGPROB_TOLERANCE)
+
+    async def test_they_are_told(self, subject: Subject) -> None:
+        hashes = subject.engine.info.adapters
+        assert list(hashes) == ["first", "second"]
+        assert all(len(found) == 16 for found in hashes.values())
+        assert hashes["first"] != hashes["second"]
+
+    async def test_an_adapter_that_is_not_there_is_refused(self, subject: Subject) -> None:
+        with pytest.raises(ValueError, match=r"adapter \(third\) is not served by .*, which has first, second"):
+            await subject.greedy(subject.prompt(), adapter="third")
+
+    async def test_new_weights_under_adapters_are_refused(self, subject: Subject) -> None:
+        with pytest.raises(ValueError, match=r"first, second belong to the weights"):
+            await subject.engine.publish(subject.other_folder)
+        assert subject.engine.version == 0
+
+
 def stop_string_of(subject: Subject, token_ids: tuple[int, ...]) -> tuple[str, int]:
     """Returns a printable text that first ends with the last of the first k tokens, and k; k > 3."""
     decode = subject.engine.tokenizer.decode

@@ -7,12 +7,14 @@ from pathlib import Path
 
 
 class Reference:
-    """A model folder, computed by transformers in float32."""
+    """A model folder, computed by transformers in float32, with a LoRA adapter merged into it if there is one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, adapter: Path | None = None) -> None:
+        from peft import PeftModel
         from transformers import AutoModelForCausalLM
 
-        self._model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32")
+        self._model = (model if adapter is None else PeftModel.from_pretrained(model, adapter).merge_and_unload()).eval()
 
     def logprobs(self, prompt: Sequence[int], completion: Sequence[int], *, temperature: float = 1.0, top_p: float = 1.0) -> list[float]:
         """Returns the log-probability of each token of `completion` under the distribution that it was drawn from."""

@@ -18,6 +18,7 @@ from agents.engines.openai import OpenAIEngine
 from agents.engines.server import serve
 from agents.nouns import EngineDiedError, EngineError, EngineUnavailableError
 from tests.agents.engines.conformance import (
+    AdapterConformance,
     GeneratorConformance,
     PublisherConformance,
     RealModelConformance,
@@ -63,6 +64,29 @@ async def running(session: aiohttp.ClientSession, base_url: str) -> float:
     async with session.get(base_url.removesuffix("/v1") + "/metrics") as response:
         lines = (await response.text()).splitlines()
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("vllm:num_requests_running{"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def engine_with_adapters(tiny_model_folder: Path, adapter_folders: dict[str, str]) -> AsyncIterator[OpenAIEngine]:
+    """The tiny model with two adapters."""
+    modules = ["--lora-modules", *(f"{name}={folder}" for name, folder in adapter_folders.items())]
+    arguments = ["--enable-lora", "--max-loras", "3", "--max-lora-rank", "16", *modules]
+    async with serve(str(tiny_model_folder), dtype="float32", kv_cache_gib=0.25, arguments=arguments) as base_url:
+        engine = await OpenAIEngine.open(base_url=base_url, adapters=tuple(adapter_folders))
+        yield engine
+        await engine.close()
+
+
+@pytest.mark.slow
+class TestAdapters(AdapterConformance):
+    @pytest.fixture
+    def subject(self, engine_with_adapters: OpenAIEngine, tiny_model_folder: Path, other_tiny_model_folder: Path) -> Subject:
+        return Subject(engine_with_adapters, tiny_model_folder, other_tiny_model_folder)
+
+
+async def test_an_adapter_that_the_server_does_not_list_is_named(openai_engine: OpenAIEngine, vllm_server: str) -> None:
+    with pytest.raises(EngineUnavailableError, match=r"does not serve 'first', only \["):
+        await OpenAIEngine.open(base_url=vllm_server, adapters=("first",))
 
 
 async def test_a_server_that_dies_is_a_dead_engine(tiny_model_folder: Path) -> None:

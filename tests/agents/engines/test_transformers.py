@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from agents.engines import GenerateRequest
 from agents.engines.transformers import TransformersEngine
 from agents.nouns import EngineDiedError, EngineUnavailableError
 from tests.agents.engines.conformance import (
+    AdapterConformance,
     GeneratorConformance,
     PublisherConformance,
     RealModelConformance,
@@ -26,6 +29,25 @@ class TestTransformersEngine(GeneratorConformance, RealModelConformance, Publish
     @pytest.fixture
     def subject(self, transformers_engine: TransformersEngine, tiny_model_folder: Path, other_tiny_model_folder: Path) -> Subject:
         return Subject(transformers_engine, tiny_model_folder, other_tiny_model_folder)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def engine_with_adapters(tiny_model_folder: Path, adapter_folders: dict[str, str]) -> AsyncIterator[TransformersEngine]:
+    """The tiny model with two adapters."""
+    engine = await TransformersEngine.open(model=str(tiny_model_folder), adapters=adapter_folders)
+    yield engine
+    await engine.close()
+
+
+class TestAdapters(AdapterConformance):
+    @pytest.fixture
+    def subject(self, engine_with_adapters: TransformersEngine, tiny_model_folder: Path, other_tiny_model_folder: Path) -> Subject:
+        return Subject(engine_with_adapters, tiny_model_folder, other_tiny_model_folder)
+
+
+async def test_a_folder_without_an_adapter_is_refused(tiny_model_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailableError, match="is no LoRA adapter for 'first'"):
+        await TransformersEngine.open(model=str(tiny_model_folder), adapters={"first": str(tmp_path)})
 
 
 async def test_samples_do_not_depend_on_their_number(transformers_engine: TransformersEngine) -> None:

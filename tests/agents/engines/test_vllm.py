@@ -8,16 +8,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from agents.engines import EngineInfo, GenerateRequest
 from agents.engines.tokenizer import HFTokenizer
 from agents.engines.vllm import VLLMEngine
 from agents.nouns import EngineDiedError, EngineUnavailableError
 from tests.agents.engines.conformance import (
+    AdapterConformance,
     GeneratorConformance,
     PublisherConformance,
     RealModelConformance,
@@ -47,6 +49,25 @@ class TestVLLMEngine(GeneratorConformance, RealModelConformance, PublisherConfor
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert processor.get_num_unfinished_requests() == 0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def engine_with_adapters(tiny_model_folder: Path, adapter_folders: dict[str, str]) -> AsyncIterator[VLLMEngine]:
+    """The tiny model with two adapters."""
+    engine = await VLLMEngine.open(model=str(tiny_model_folder), adapters=adapter_folders, kv_cache_gib=0.25)
+    yield engine
+    await engine.close()
+
+
+class TestAdapters(AdapterConformance):
+    @pytest.fixture
+    def subject(self, engine_with_adapters: VLLMEngine, tiny_model_folder: Path, other_tiny_model_folder: Path) -> Subject:
+        return Subject(engine_with_adapters, tiny_model_folder, other_tiny_model_folder)
+
+
+async def test_a_folder_without_an_adapter_is_refused(tiny_model_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailableError, match="is no LoRA adapter for 'first'"):
+        await VLLMEngine.open(model=str(tiny_model_folder), adapters={"first": str(tmp_path)})
 
 
 async def test_a_killed_core_is_a_dead_engine(tiny_model_folder: Path) -> None:

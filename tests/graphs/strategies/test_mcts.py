@@ -304,6 +304,19 @@ def test_a_pool_writes_at_different_temperatures() -> None:
     assert asked(mcts(use_factors=True, factors=THREE[:1], pool_size=18), []) == [Expansion(ROOT, factor="think", n=18)]
 
 
+def test_a_pool_writes_with_different_adapters() -> None:
+    pool = mcts(use_factors=True, factors=THREE[:1], pool_size=5, pool_temperatures=(0.0, 0.7), pool_adapters=(None, "a", "b"))
+    assert [(one.temperature, one.adapter, one.n) for one in asked(pool, []) if isinstance(one, Expansion)] == [
+        (0.0, None, 1),
+        (0.7, "a", 1),
+        (0.0, "b", 1),
+        (0.7, None, 1),
+        (0.0, "a", 1),
+    ]
+    eighteen = mcts(use_factors=True, factors=THREE[:1], pool_size=18, pool_adapters=("a", "b"))
+    assert [(one.adapter, one.n) for one in asked(eighteen, []) if isinstance(one, Expansion)] == [("a", 9), ("b", 9)]
+
+
 def test_the_best_of_a_pool_stands_for_its_factor() -> None:
     steps = [step(f"{factor}{number}", factor=factor) for factor in ("think", "doubt") for number in range(3)]
     events = [expanded(ROOT, *steps), *(judged(node, evidence) for node, evidence in enumerate((0.0, 2.0, 1.0, -3.0, -2.0, -1.0), start=1))]
@@ -388,6 +401,20 @@ def test_a_perfect_critic_makes_it_better_than_greedy_decoding(options: dict[str
 
 # Options.
 
+SERVED = ("engine.adapters=[{name: a, folder: x}]",)
+
+
+def test_replicas_at_temperature_0_differ_in_their_adapters() -> None:
+    words = [
+        "search=mcts",
+        "search.use_factors=true",
+        "search.pool_size=2",
+        "search.pool_temperatures=[0]",
+        "search.pool_adapters=[a,null]",
+    ]
+    strategy = build_strategy(compose([*words, *SERVED]))
+    assert isinstance(strategy, Mcts) and strategy.pool_adapters == ("a", None)
+
 
 def test_the_options_make_the_strategy() -> None:
     strategy = build_strategy(compose(["policy=rstar", "search=mcts", "search.use_factors=true", "search.pool_size=5"]))
@@ -408,6 +435,17 @@ def test_the_options_make_the_strategy() -> None:
             ["2 of search.pool_size (4) replicas temperature 0", "one replica temperature 0 at most"],
         ),
         (["search=mcts", "search.use_factors=true", "search.pool_size=4", "policy.temperature=0"], ["search.pool_size (4) equal copies"]),
+        (
+            [
+                "search=mcts",
+                "search.use_factors=true",
+                "search.pool_size=4",
+                "policy.temperature=0",
+                *SERVED,
+                "search.pool_adapters=[a,null]",
+            ],
+            ["search.pool_size (2) equal copies"],
+        ),
         (["search=mcts", "policy.temperature=0"], ["search.num_children (4) equal copies"]),
         (["search=mcts", "critic=none"], ["search.strategy (mcts) needs a critic", "search.logprob_weight above 0"]),
         (["search=mcts", "policy=pocket_no_factors", "search.use_factors=true"], ["needs policy.factors", "policy=rstar"]),
