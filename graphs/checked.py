@@ -93,7 +93,7 @@ async def _check(trace: Trace, checker: AnswerChecker) -> CheckedThought | str:
     for answer in dict.fromkeys(tree.step(leaf).answer or "" for leaf in tree.finals()):
         form = canonical(answer, question.task)
         if form not in right:
-            is_right = (await checker.check(question, strip_markup(answer).strip())).correct
+            is_right = (await checker.check(question, strip_markup(answer))).correct
             if is_right is None:
                 return "with an answer that could not be checked"
             right[form] = is_right

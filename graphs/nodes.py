@@ -197,7 +197,7 @@ async def answer(state: State, runtime: Runtime[Context]) -> Go:
     if thinking.status == "out_of_domain":
         families = "; ".join(f"{name} ({FAMILIES[name].limits})" for name in resources.domain.families or ())
         return Command(update={"answer": None, "summary": OUT_OF_DOMAIN.format(families=families)}, goto="check")
-    return Command(update={"answer": None if text is None else strip_markup(text).strip()}, goto="summarize")
+    return Command(update={"answer": None if text is None else strip_markup(text)}, goto="summarize")
 
 
 async def summarize(state: State, runtime: Runtime[Context]) -> Go:

@@ -40,5 +40,5 @@ def truth_of(tree: ReasoningTree, problem: Problem) -> Truth:
             right[node] = problem.verdict(truth)
             sound[node] = right[node] and sound[tree.parent[node]]
     for leaf in tree.finals():
-        answered[leaf] = problem.is_correct(strip_markup(tree.step(leaf).answer or "").strip())
+        answered[leaf] = problem.is_correct(strip_markup(tree.step(leaf).answer or ""))
     return Truth(right, sound, answered)

@@ -180,7 +180,7 @@ class VLLMEngine:
                 seed=seed,
                 logprobs_mode="processed_logprobs",
                 enable_lora=bool(adapters),
-                max_loras=len(adapters) + on_cpu or 1,
+                max_loras=max(1, len(adapters) + on_cpu),
                 max_lora_rank=next(known for known in _LORA_RANKS if known >= rank),
                 worker_extension_cls="agents.engines.vllm_worker.WorkerExtension",
                 disable_log_stats=True,

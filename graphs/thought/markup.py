@@ -83,19 +83,20 @@ def parse(text: str) -> LongThought:
 
 
 def strip_markup(text: str) -> str:
-    """Returns the text without any mark-up: ours, tags of thinking models, special tokens. Text between tags stays.
+    """Returns the text without white space around it and without any mark-up: ours, tags of thinking models, special tokens. Text between
+    tags stays.
 
     Nothing that looks like a tag is left, also where removing one makes another. "3 < 5 and 7 > 2" stays as it is, and so does HTML.
     """
     while (stripped := _MARKUP.sub("", text)) != text:
         text = stripped
-    return text
+    return text.strip()
 
 
 def told_steps(thought: LongThought, *, with_answer: bool = False) -> list[Hidden[str]]:
     """Returns the plain text of each step that stands: without wrong turns, without mark-up; with the answer's where that is wanted."""
     kinds = ("step", "answer") if with_answer else ("step",)
-    return [Hidden(strip_markup(segment.text.reveal()).strip()) for segment in thought.segments if segment.kind in kinds]
+    return [Hidden(strip_markup(segment.text.reveal())) for segment in thought.segments if segment.kind in kinds]
 
 
 def readable(thought: LongThought) -> str:
@@ -107,7 +108,7 @@ def readable(thought: LongThought) -> str:
     lines: list[str] = []
     kept = wrong = 0
     for segment in thought.segments:
-        text = strip_markup(segment.text.reveal()).strip().replace("\n", "\n       ")
+        text = strip_markup(segment.text.reveal()).replace("\n", "\n       ")
         match segment.kind:
             case "step" | "answer":
                 kept += 1

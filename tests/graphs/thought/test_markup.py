@@ -133,7 +133,7 @@ def test_nothing_is_left_of_the_markup_of_a_rendered_thought(thought: LongThough
         ("<|im_<|x|>end|>42", "42"),
         ("<｜begin▁of▁sentence｜>42</s>", "42"),
         ("<start_of_turn>model 42<end_of_turn>", "model 42"),
-        ("[INST] <<SYS>>x<</SYS>> 42 [/INST]", " x 42 "),
+        ("[INST] <<SYS>>x<</SYS>> 42 [/INST]", "x 42"),
         ('<act kind="step" node="3" factor="a \\"b\\"">42</act>', "42"),
         ("<answer>42</answer>", "42"),
         ("<\\/act>42", "42"),
