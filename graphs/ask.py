@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from configs import compose
 from configs.cli import add_override_arguments, parse, split_overrides
 from graphs.reasoner import Answer, Reasoner
-from graphs.terminal import FAILED, guarded, starting
+from graphs.terminal import FAILED, guarded, starting, thinking
 from graphs.thought.markup import readable
 from graphs.traces.trace import Trace
-from graphs.tree import ReasoningTree, draw
+from graphs.tree import LEGEND, ReasoningTree, draw
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with starting(config):
         reasoner.__enter__()
     try:
-        answer = reasoner.ask(arguments.question)
+        with thinking() as show:
+            answer = reasoner.ask(arguments.question, on_progress=show)
     finally:
         reasoner.__exit__(None, None, None)
     if arguments.json:
@@ -58,7 +59,10 @@ def audit_view(trace: Trace) -> str:
     tree = ReasoningTree.replay(trace.question, trace.events)
     if len(tree) == 1:
         return f"There is no thought: {trace.status.replace('_', ' ')}."
-    return f"Reasoning tree\n\n{draw(tree).reveal()}\n\nLong thought\n\n{readable(trace.long_thought)}"
+    return (
+        f"Reasoning tree ({LEGEND})\n\n{draw(tree).reveal()}\n\n"
+        f"Long thought (a way through the tree; ✗ a turn that is taken back, ~ why, ↩ where to)\n\n{readable(trace.long_thought)}"
+    )
 
 
 def describe(answer: Answer) -> str:

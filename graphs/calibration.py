@@ -43,7 +43,7 @@ from graphs.intervals import Proportion
 from graphs.siblings import SiblingPairs, sibling_pairs
 from graphs.strategies import Posterior
 from graphs.strategies.build import build_strategy
-from graphs.terminal import console, guarded
+from graphs.terminal import console, guarded, warn_if_unfinished
 from graphs.traces.store import find_run
 from graphs.tree import ReasoningTree
 
@@ -239,7 +239,8 @@ def text(row: Mapping[str, Any]) -> str:
     answers, verdicts = row["answers"], row["verdicts"]
     lines = [f"{row['family']}: {answers['questions']} questions, {answers['unanswered']} of them without an answer."]
     if answers["bins"]:
-        lines += [f"Best answers: {_numbers(answers)}; log loss of the right answer {answers['log_loss_of_right_answer']:.3f}."]
+        loss = answers["log_loss_of_right_answer"]
+        lines += [f"Best answers by posterior search's beliefs: {_numbers(answers)}; log loss of the right one {loss:.3f}."]
         lines += _figure(answers["bins"])
     if verdicts is not None:
         siblings = verdicts["siblings"]
@@ -276,7 +277,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     add_override_arguments(parser)
     arguments = parse(parser, argv)
-    config, thoughts, left_out = asyncio.run(read_checked(find_run(arguments.run)))
+    folder = find_run(arguments.run)
+    warn_if_unfinished(folder)
+    config, thoughts, left_out = asyncio.run(read_checked(folder))
     reader = Reader(config, split_overrides(arguments))
     if left_out:
         console.print(f"left out: {told(left_out)}", style="yellow", markup=False)

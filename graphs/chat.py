@@ -13,29 +13,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rich.status import Status
-
 from configs import compose
 from configs.cli import add_override_arguments, parse, split_overrides
 from graphs.ask import audit_view, describe
-from graphs.reasoner import Progress, Reasoner
-from graphs.terminal import console, guarded, starting
+from graphs.reasoner import Reasoner
+from graphs.terminal import console, guarded, starting, thinking
 from graphs.traces.trace import Trace
 
 _HELP = "/thought shows the last thought (the audit view), /help this, /quit ends; anything else is a question. Ctrl-C stops a thought."
-
-_DOING = {
-    "screen": "reading",
-    "select": "choosing where to go on",
-    "suggest": "suggesting steps",
-    "critique": "judging steps",
-    "reflect": "reflecting",
-    "derive": "going over the thought",
-    "answer": "answering",
-    "summarize": "summarizing",
-    "check": "checking the rules",
-    "record": "done",
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                     print(_HELP, flush=True)
                 case "/thought":
                     print(audit_view(traces[-1]) if traces else "Nothing was thought yet.", flush=True)
+                case _ if line.startswith("/"):
+                    print(f"{line} is no command. {_HELP}", flush=True)
                 case _:
                     _answer(reasoner, line)
                     del traces[:-1]
@@ -79,13 +66,8 @@ def _read_line() -> str | None:
 
 def _answer(reasoner: Reasoner, question: str) -> None:
     """Thinks about one question; a question that cannot be asked costs a line, not the chat."""
-    status = Status("thinking", console=console)
-
-    def show(progress: Progress) -> None:
-        status.update(f"{_DOING.get(progress.phase, progress.phase)} (round {progress.rounds}, {progress.nodes - 1} steps)")
-
     try:
-        with status:
+        with thinking() as show:
             answer = reasoner.ask(question, on_progress=show)
     except KeyboardInterrupt:
         print("(stopped thinking)", flush=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 from agents.nouns import BadDataError
 from graphs.intervals import PairedDifference, Proportion
-from graphs.terminal import guarded
+from graphs.terminal import guarded, warn_if_unfinished
 from graphs.traces.store import TraceStore, find_run
 from graphs.traces.trace import Trace
 
@@ -89,16 +89,17 @@ def compare(runs: dict[str, dict[str, Trace]]) -> list[dict[str, Any]]:
 def table(rows: list[dict[str, Any]]) -> str:
     """Returns the rows as a Markdown table."""
     lines = [
-        f"{rows[0]['questions']} questions; differences are paired, to the first row, with 95 % intervals.",
+        f"{rows[0]['questions']} questions that all runs were asked; differences are paired, to the first row, with 95 % intervals.",
         "",
         "| run | accuracy | generated tokens | MFLOPs | difference | p (McNemar) |",
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
         (low, high), (below, above) = row["interval"], row["difference_interval"]
+        difference = f"{row['difference']:+.3f} [{below:+.3f}, {above:+.3f}] | {row['p_value']:.2g}" if row is not rows[0] else " | "
         lines.append(
             f"| {row['run']} | {row['accuracy']:.3f} [{low:.3f}, {high:.3f}] | {row['generated_tokens']:.1f} | {row['megaflops']:.0f} "
-            f"| {row['difference']:+.3f} [{below:+.3f}, {above:+.3f}] | {row['p_value']:.2g} |"
+            f"| {difference} |"
         )
     return "\n".join(lines)
 
@@ -110,6 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args(argv)
     folders = [find_run(run) for run in arguments.runs]
+    for folder in folders:
+        warn_if_unfinished(folder)
     rows = compare(dict(zip(names(folders), (read(folder, arguments.group) for folder in folders), strict=True)))
     print(json.dumps(rows) if arguments.json else table(rows))
     return 0

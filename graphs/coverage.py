@@ -33,7 +33,7 @@ from graphs.scaling import Count, Pool, coverage_curve, fit_difficulty_mix, fit_
 from graphs.selection import Selector
 from graphs.strategies import BestOfN
 from graphs.strategies.build import build_strategy
-from graphs.terminal import console, guarded
+from graphs.terminal import console, guarded, warn_if_unfinished
 from graphs.traces.store import find_run
 from graphs.tree import ROOT
 
@@ -140,6 +140,7 @@ def table(row: dict[str, Any]) -> str:
     least, most = row["samples"]
     lines = [
         f"{row['family']}: {row['questions']} questions, {least if least == most else f'{least} to {most}'} samples each; 95 % intervals.",
+        "Of k samples: coverage, some answer is right; derivation, so are all steps to it; majority and weighted, the vote is right.",
         "",
         "| k | " + " | ".join(curves) + " |",
         "|---" * (len(curves) + 1) + "|",
@@ -154,10 +155,12 @@ def table(row: dict[str, Any]) -> str:
     if calls is not None:
         kinds = [(calls["easy_share"], calls["easy"]), (1 - calls["easy_share"], calls["hard"])]
         parts = ", ".join(f"{chance:.2f} on {share:.0%} of the questions" for share, chance in kinds if share > 0)
-        best = "more calls are better" if calls["best"] is None else f"best at {calls['best']} calls"
-        lines.append(
-            f"Right answer against its strongest rival: {parts}. A majority: {best}; with ever more it tends to {calls['limit']:.3f}."
-        )
+        best = "best with ever more samples" if calls["best"] is None else f"best at {calls['best']} samples"
+        seen = max(curves["majority"], key=lambda point: point["value"])["k"]
+        lines += [
+            f"A law of majorities, fitted to how often the right answer comes, against its strongest rival alone: {parts}. By it a",
+            f"majority is {best} (in the table: at {seen}), and with ever more it tends to {calls['limit']:.3f}.",
+        ]
     return "\n".join(lines)
 
 
@@ -168,7 +171,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("run", type=Path, help="name or directory of a run with search=best_of_n")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     arguments = parser.parse_args(argv)
-    questions, left_out = asyncio.run(read(find_run(arguments.run)))
+    folder = find_run(arguments.run)
+    warn_if_unfinished(folder)
+    questions, left_out = asyncio.run(read(folder))
     if left_out:
         console.print(f"left out: {told(left_out)}", style="yellow", markup=False)
     rows = report(questions)

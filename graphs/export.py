@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from graphs.terminal import guarded
+from graphs.terminal import guarded, warn_if_unfinished
 from graphs.traces.export import export
 from graphs.traces.store import TraceStore, find_run
 
@@ -23,7 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("file", type=Path, help="file to write: .jsonl or .parquet")
     parser.add_argument("--reveal", action="store_true", help="with the hidden thought and the whole trace")
     arguments = parser.parse_args(argv)
-    with TraceStore.read(find_run(arguments.run)) as store:
+    folder = find_run(arguments.run)
+    warn_if_unfinished(folder)
+    with TraceStore.read(folder) as store:
         count = export(store, arguments.file, reveal=arguments.reveal)
     print(f"{count} traces in {arguments.file}")
     return 0

@@ -68,7 +68,9 @@ class Tally:
         return {
             "questions": self.questions,
             "statuses": dict(self.statuses),
-            "accuracy": {group: _as_json(Proportion(self.correct[group], self.scored[group])) for group in sorted(self.scored)},
+            "accuracy": {
+                group: _as_json(Proportion(self.correct[group], self.scored[group])) for group in sorted(self.scored, key=_in_order)
+            },
             "unchecked": dict(self.unchecked),
             "tokens_by_role": {
                 role: {"generated": usage.generated_tokens, "prompt": usage.prompt_tokens, "cached_prompt": usage.cached_prompt_tokens}
@@ -137,6 +139,11 @@ def _groups(trace: Trace) -> list[str]:
         if level is not None:
             groups.append(f"{family} level {level}")
     return groups
+
+
+def _in_order(group: str) -> list[tuple[int, str]]:
+    """Sorts numbers in names as numbers: level 2 before level 10."""
+    return [(int(word), "") if word.isdigit() else (-1, word) for word in group.split()]
 
 
 def _as_json(share: Proportion) -> dict[str, Any]:

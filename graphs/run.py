@@ -4,8 +4,9 @@
     python -m graphs.run -m experiment=search_comparison
 
 Every finished question is on disk the moment it is finished. `run=NAME` takes up a run that was stopped or killed and asks only what is
-missing; a different configuration under the same name is refused with the difference. With -m every combination of comma lists is
-a run, and so is every cell of a comparison (graphs/comparison); the engine stays open from one run to the next, with an empty cache.
+missing, with the configuration that it was begun with; a different one under the same name is refused with the difference. With -m every
+combination of comma lists is a run, and so is every cell of a comparison (graphs/comparison); the engine stays open from one run to the
+next, with an empty cache.
 """
 
 from __future__ import annotations
@@ -26,16 +27,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from agents.engines import loop
 from agents.nouns import EngineError, LongthoughtError, Question
-from configs import ConfigError, RunConfig, compose, config_hash, sweep, to_yaml
+from configs import ConfigError, RunConfig, compose, config_hash, from_yaml, sweep, to_yaml
 from configs.cli import add_override_arguments, parse, split_overrides
+from configs.schema import RunOptions
 from graphs.collecting import patient_collector
 from graphs.comparison import carry_out
 from graphs.reasoner import Answer, think
 from graphs.report import Tally, report
 from graphs.resources import forget, register
 from graphs.session import Session
-from graphs.terminal import FAILED, console, guarded
-from graphs.traces.store import TraceStore
+from graphs.terminal import FAILED, TELL_EVERY_S, console, guarded
+from graphs.traces.store import FILE_NAME, TraceStore
 
 
 @dataclass(slots=True)
@@ -107,8 +109,9 @@ def run(config: RunConfig, session: Session | None = None) -> tuple[Path, dict[s
         (folder / "config.yaml").write_text(to_yaml(config))
         finished = store.finished()
         missing = [question for question in data.questions if (question.hash, 0) not in finished]
-        if finished:
-            console.print(f"run {name}: {len(data.questions) - len(missing)} of {len(data.questions)} questions are finished already")
+        done = f"{len(data.questions) - len(missing)} of {len(data.questions)} questions are finished already"
+        what = f"run {name}: {done}" if finished else f"new run {folder}: {len(data.questions)} questions, search={config.search.strategy}"
+        console.print(what, markup=False, soft_wrap=True)
         seconds, outcome = _ask(config, missing, store, name, session) if missing else (None, Outcome())
         metrics = Tally().add_all(store).metrics(seconds=None if finished else seconds, failed=outcome.failed)
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
@@ -129,7 +132,8 @@ def _ask(config: RunConfig, questions: Sequence[Question], store: TraceStore, na
             outcome = loop.run(work)
             return time.monotonic() - start, outcome
     except (KeyboardInterrupt, EngineError):
-        again = f"run={name} and the same options" if config.comparison is None else "the same command"
+        elsewhere = f" run.output_dir={config.run.output_dir}" if config.run.output_dir != RunOptions().output_dir else ""
+        again = f"run={name}{elsewhere}" if config.comparison is None else "the same command"
         console.print(f"every finished question is stored; go on with {again}", markup=False, soft_wrap=True)
         raise
     finally:
@@ -149,6 +153,7 @@ class _Bar:
         self._progress = Progress(*columns, console=console, disable=not (shown and console.is_terminal))
         self._task: TaskID = self._progress.add_task("thinking", total=total, completed=self._done)
         self._total, self._shown = total, shown
+        self._told = time.monotonic()
 
     def __enter__(self) -> _Bar:
         self._progress.__enter__()
@@ -161,7 +166,10 @@ class _Bar:
         self._count(answer.correct, answer.usage.values())
         solved = f"solved {self._right}/{self._scored}" if self._scored else "thinking"
         self._progress.update(self._task, advance=1, description=f"{solved}, {self._tokens:,} tokens")
-        if self._shown and not console.is_terminal and self._done % max(1, self._total // 10) == 0:
+        if not self._shown or console.is_terminal:
+            return
+        if self._done % max(1, self._total // 10) == 0 or time.monotonic() - self._told > TELL_EVERY_S:
+            self._told = time.monotonic()
             print(f"{self._done}/{self._total} questions, {solved}, {self._tokens:,} tokens", file=sys.stderr, flush=True)
 
     def _count(self, correct: bool | None, usage: Iterable[Mapping[str, Any]]) -> None:
@@ -186,7 +194,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _configurations(overrides: Sequence[str], *, multirun: bool) -> Iterator[RunConfig]:
     """Yields what is to be run: one configuration; with -m one for each combination, and for each cell of a comparison."""
     for number, combination in enumerate(sweep(overrides) if multirun else [list(overrides)]):
-        config = compose(combination, require=("task",))
+        config = _begun(combination) or compose(combination, require=("task",))
         if config.comparison is not None and not multirun:
             raise ConfigError(f"comparison ({config.comparison.kind}) is many runs and this is one; add -m")
         if config.comparison is not None:
@@ -195,6 +203,18 @@ def _configurations(overrides: Sequence[str], *, multirun: bool) -> Iterator[Run
             yield compose([*combination, f"run={config.run.name}-{number}"], require=("task",))
         else:
             yield config
+
+
+def _begun(overrides: Sequence[str]) -> RunConfig | None:
+    """Returns the configuration of the run that is there already, where nothing but its name and its place are given."""
+    given = dict(word.split("=", 1) for word in overrides)
+    name = given.pop("run", None) or given.pop("run.name", None)
+    output_dir = Path(given.pop("run.output_dir", RunOptions().output_dir))
+    if name is None or given or not (output_dir / name / FILE_NAME).is_file():
+        return None
+    with TraceStore.read(output_dir / name) as store:
+        config = from_yaml(store.config_yaml)
+    return config.model_copy(update={"run": config.run.model_copy(update={"name": name, "output_dir": output_dir})})
 
 
 def _tell(folder: Path, metrics: Mapping[str, Any], outcome: Outcome) -> int:

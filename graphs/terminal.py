@@ -11,19 +11,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 from rich.console import Console
 
 from agents.nouns import BadDataError, LongthoughtError, RunConflictError
 from configs import ConfigError, RunConfig
+from graphs.reasoner import Progress
 
 console = Console(stderr=True, highlight=False)
 """For everything that is not the result: progress, status, errors. Results go to stdout."""
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
 TELL_EVERY_S = 15.0
-"""Seconds between signs of life while an engine is being started."""
+"""Seconds between signs of life, where no terminal shows them all the time."""
 
 
 def guarded(main: Callable[[], int]) -> int:
@@ -40,6 +42,46 @@ def guarded(main: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         console.print("stopped.", markup=False)
         return INTERRUPTED
+
+
+_DOING = {
+    "screen": "reading",
+    "select": "choosing where to go on",
+    "suggest": "suggesting steps",
+    "critique": "judging steps",
+    "reflect": "reflecting",
+    "derive": "going over the thought",
+    "answer": "answering",
+    "summarize": "summarizing",
+    "check": "checking the rules",
+    "record": "done",
+}
+
+
+def warn_if_unfinished(folder: Path) -> None:
+    """Tells that a run was stopped before its last question, or still goes on."""
+    if not (folder / "metrics.json").is_file():
+        message = f"warning: run {folder} is not finished, and what is finished first is what is easiest; resume it with run={folder.name}"
+        console.print(message, style="yellow", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def thinking() -> Iterator[Callable[[Progress], None]]:
+    """Yields what shows where a thought is, never what it says: a status line in a terminal, elsewhere a line every few seconds."""
+    status = console.status("thinking") if console.is_terminal else None
+    told = time.monotonic()
+
+    def show(progress: Progress) -> None:
+        nonlocal told
+        where = f"{_DOING.get(progress.phase, progress.phase)} (round {progress.rounds}, {progress.nodes - 1} steps)"
+        if status is not None:
+            status.update(where)
+        elif time.monotonic() - told > TELL_EVERY_S:
+            told = time.monotonic()
+            print(f"{where} ...", file=sys.stderr, flush=True)
+
+    with status or nullcontext():
+        yield show
 
 
 @contextmanager

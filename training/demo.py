@@ -43,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     _say(1, f"{_ASKED} reasoning-gym questions through the graph: suggest, judge, reflect, go back, until an answer stands")
     folder, metrics, _ = graph_run.run(traces)
     share = metrics["accuracy"]["all"]
-    print(f"{share['right']} of {share['of']} right, {metrics['generated_tokens_per_question']:.0f} generated tokens each")
+    unlike = metrics["statuses"].get("out_of_domain", 0)
+    told = f" ({unlike} unlike any that the pocket was made for, and not tried)" if unlike else ""
+    print(f"{share['right']} of {share['of']} right{told}, {metrics['generated_tokens_per_question']:.0f} generated tokens each")
 
     with TraceStore.read(folder) as store:
         trace = most_telling(store)

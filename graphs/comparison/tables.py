@@ -12,15 +12,25 @@ from graphs.comparison.summary import VOTE
 TARGET_CLOSURE, TARGET_SHARE = 0.4, 1 / 7
 _TITLES = {"others": "Families that do not verify themselves", "self_verifying": "Families that verify themselves"}
 
+_LEGEND = (
+    "Intervals are 95 %: bootstrap over questions within families and, where there are several, over training seeds of the critic. "
+    "FLOPs = 2 x parameters x (generated + uncached prompt tokens), all roles; per parameter where their number is not known. Settings "
+    "were chosen on validation questions (choices.json; its numbers point into comparison.strategies of plan.json).",
+    "",
+    "- *N* is a search's own budget: samples; tries at a step (critique_loop), simulations (mcts), rewritings (sequential_revision). "
+    "Equal N is not equal cost; FLOPs are told beside it.",
+    "- *majority*, *weighted_vote*, *best_of_n* and *logprob_vote* are computed on N of the same stored samples, a mean over many draws: "
+    "the most frequent answer, the same weighted by the critic's scores, the answer of the best score, the vote weighted by "
+    "log-probability.",
+    "- *logprob_beam* is a beam search by the policy's log-probability. It, greedy, majority and logprob_vote need no critic: the bases.",
+    "- Critics: *none*; *working* is learned, and works a step out before its verdict; *random*, *length* and *logprob* (the policy's "
+    "own log-probability) are controls; *oracleE* is the exact checker, whose verdicts are flipped with probability E.",
+)
+
 
 def tables(document: Mapping[str, Any], figures: Sequence[str]) -> str:
     """Returns the report of what comparison.json holds."""
-    lines = ["# Comparison of searches", ""]
-    lines.append(
-        "Intervals are 95 %: bootstrap over questions within families, and over training seeds of the critic. FLOPs = 2 x parameters x "
-        "(generated + uncached prompt tokens), all roles; per parameter where their number is not known. What was chosen on validation "
-        "questions is in choices.json."
-    )
+    lines = ["# Comparison of searches", "", *_LEGEND]
     if document["missing"]:
         lines += ["", f"**Not finished: {len(document['missing'])} cells**, among them {', '.join(document['missing'][:3])}."]
     for group, summary in document["groups"].items():
@@ -54,17 +64,19 @@ def _headline(summary: Mapping[str, Any]) -> list[str]:
     ]
     reached = summary["to_reach_the_vote"]["methods"].get(summary["strategy"])
     if summary["to_reach_the_vote"]["target"] is not None:
-        share = "not reached" if reached is None else f"{_reached(reached)} (target {TARGET_SHARE:.3f})"
+        met = reached is not None and reached["share_of_flops"] <= TARGET_SHARE
+        share = "is not reached" if reached is None else f"takes {_reached(reached)}"
         control = summary["to_reach_the_vote"]["methods"].get(VOTE)
         lines += [
-            f"The accuracy of the weighted vote at N = {summary['to_reach_the_vote']['target']['n']}: {share}.",
-            f"Control, the vote itself with fewer samples: {'not reached' if control is None else _reached(control)}.",
+            f"The accuracy of the weighted vote at N = {summary['to_reach_the_vote']['target']['n']} {share}; target, at most "
+            f"{TARGET_SHARE:.3f} times, {'met' if met else 'not met'}.",
+            f"Control, the vote itself at another N: {'not reached' if control is None else _reached(control)}.",
         ]
     return lines
 
 
 def _reached(found: Mapping[str, Any]) -> str:
-    return f"{found['share_of_flops']:.3f} of its FLOPs, accuracy {_estimate(found['difference'])} to it"
+    return f"{found['share_of_flops']:.3f} times its FLOPs at N = {found['n']}, with {_estimate(found['difference'])} more accuracy"
 
 
 def _by_closure(item: tuple[str, Mapping[str, Any]]) -> float:
@@ -74,7 +86,8 @@ def _by_closure(item: tuple[str, Mapping[str, Any]]) -> float:
 
 def _closures(summary: Mapping[str, Any]) -> list[str]:
     lines = [
-        f"Closure = (accuracy - base) / (coverage - base) at N = {summary['budget']}; coverage counts whole right derivations.",
+        f"Closure = (accuracy - base) / (coverage - base) at N = {summary['budget']}. Base: the best that needs no critic at the same N "
+        "or, with more samples, at the method's own FLOPs. Coverage: some of N samples is right in all its steps.",
         "",
         "| method | closure | accuracy | base | best base | coverage |",
         "|---|---|---|---|---|---|",
@@ -94,7 +107,7 @@ def _to_reach(summary: Mapping[str, Any]) -> list[str]:
         return ["The weighted vote was not measured."]
     lines = [
         f"FLOPs to reach the weighted vote at N = {target['n']} (accuracy {target['accuracy']:.3f}, {target['flops']:.3g} FLOPs), "
-        "by measured budgets:",
+        "the cheapest measured N of each method:",
         "",
         "| method | N | share of its FLOPs | difference |",
         "|---|---|---|---|",
@@ -130,6 +143,9 @@ def _controls(summary: Mapping[str, Any]) -> list[str]:
 def _dial(summary: Mapping[str, Any]) -> list[str]:
     searches = list(dict.fromkeys(name for setting in summary["dial"] for name in setting["gains"]))
     lines = [
+        "The critic dial: how often a critic prefers the right one of two siblings, in all such pairs and in those where the policy "
+        "prefers the wrong one, and what search gains with it over the best base.",
+        "",
         "| critic | within-sibling accuracy | where the policy prefers the wrong one | pairs | " + " | ".join(searches) + " |",
         "|---" * (4 + len(searches)) + "|",
     ]
@@ -143,7 +159,14 @@ def _dial(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _regret(summary: Mapping[str, Any]) -> list[str]:
-    lines = ["| method | N | critic | " + " | ".join(BOOKINGS) + " |", "|---" * (3 + len(BOOKINGS)) + "|"]
+    lines = [
+        "Where questions were lost (regret), one run or one draw of N stored samples, shares of all questions: *selection*, a wholly "
+        "right way was found and another answer given; *proposal*, no right next step was sampled; *pruning*, there was one and "
+        "the search went on elsewhere; *budget*, it ended before.",
+        "",
+        "| method | N | critic | " + " | ".join(BOOKINGS) + " |",
+        "|---" * (3 + len(BOOKINGS)) + "|",
+    ]
     for row in summary["regret"]:
         shares = " | ".join(f"{row['shares'][booking]:.3f}" for booking in BOOKINGS)
         lines.append(f"| {row['method']} | {row['n']} | {row['critic']} | {shares} |")

@@ -1,11 +1,12 @@
 """The reasoning tree and its events."""
 
-from graphs.tree.draw import draw
+from graphs.tree.draw import LEGEND, draw
 from graphs.tree.events import Backup, Event, Expanded, Failed, FailureKind, Finished, Horizon, Judged, Reflected, Status
 from graphs.tree.expansion import Expansion
 from graphs.tree.tree import ROOT, ReasoningTree, siblings_wrong
 
 __all__ = [
+    "LEGEND",
     "ROOT",
     "Backup",
     "Event",

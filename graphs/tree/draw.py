@@ -6,13 +6,18 @@
     └─ ✓ 25 * 3 = 75 ; left 7 11 75  (critic .93, +2.6 nats)
        └─ ★ Answer: ...
 
-`✓` judged right, `✗` judged wrong or given up, `·` not judged, `★` the chosen answer, `…` cut off.
+`LEGEND` says what the marks mean.
 """
 
 from __future__ import annotations
 
 from agents.nouns import Hidden
 from graphs.tree.tree import ROOT, ReasoningTree
+
+LEGEND = (
+    "✓ the evidence speaks for the step, ✗ against it, ↩ taken back all the same, · not judged, … cut off, ★ the chosen answer; "
+    "nats: log-likelihood ratio"
+)
 
 
 def draw(tree: ReasoningTree) -> Hidden[str]:
@@ -36,8 +41,10 @@ def _mark(tree: ReasoningTree, node: int) -> str:
         return "★"
     if tree.step(node).finish_reason == "length":
         return "…"
-    if tree.is_wrong(node) or tree.given_up[node]:
+    if tree.is_wrong(node):
         return "✗"
+    if tree.given_up[node]:
+        return "↩"
     return "✓" if tree.is_right(node) else "·"
 
 

@@ -20,7 +20,15 @@ from typing import Any
 
 from tests.bench.figures import Options, Result, render
 
-SECTIONS = ("engine", "overhead", "questions", "orchestration", "admission", "solved", "profile")
+SECTIONS = {
+    "engine": "tokens per second of a search over those of a replay of its requests",
+    "overhead": "our CPU time per engine call, and of a strategy's decision on a large tree",
+    "questions": "time and memory per question with up to 10,000 in flight",
+    "orchestration": "questions that do not wait for each other, against a sequential and a lock-step loop",
+    "admission": "more requests than the engine holds: first begun, first finished",
+    "solved": "tokens and time per solved problem, of every strategy",
+    "profile": "where our CPU time goes",
+}
 
 
 def run_section(name: str, options: Options) -> Result:
@@ -32,7 +40,9 @@ def run_section(name: str, options: Options) -> Result:
 def main(argv: Sequence[str] | None = None) -> None:
     defaults = Options()
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Runs benchmarks and prints what they measured.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(SECTIONS)}; all without a name")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "\n".join(["benchmarks:", *(f"  {name:15}{what}" for name, what in SECTIONS.items())])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which; all without a name")
     parser.add_argument("--quick", action="store_true", help="everything small and without vLLM: a smoke test")
     parser.add_argument("--questions", type=int, default=defaults.questions, help="questions of engine, solved and, at most 64, admission")
     parser.add_argument("--repeats", type=int, default=defaults.repeats, help="rounds over what is compared")

@@ -125,5 +125,5 @@ def test_a_whole_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert rows[0]["verdicts"]["steps"] == sum(row["verdicts"]["steps"] for row in rows[1:])
     assert calibration.main([folder, "search.evidence_weight=0"]) == 0
     shown = capsys.readouterr().out
-    assert "all: 15 questions" in shown and "█" in shown and "log loss of the right answer" in shown
+    assert "all: 15 questions" in shown and "█" in shown and "log loss of the right one" in shown
     assert guarded(lambda: calibration.main([folder, "run.seed=1"])) == WRONG

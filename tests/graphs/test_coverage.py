@@ -137,4 +137,4 @@ def test_a_run_with_fewer_samples_is_the_beginning_of_its_curves(tmp_path: Path,
     assert coverage.main([str(tmp_path / "wide")]) == 0
     shown = capsys.readouterr().out
     assert "all: 15 questions, 8 samples each; 95 % intervals." in shown and "| k | coverage | derivation | majority |" in shown
-    assert " at 32 samples." in shown and "Right answer against its strongest rival: " in shown
+    assert " at 32 samples." in shown and "A law of majorities" in shown and "(in the table: at " in shown

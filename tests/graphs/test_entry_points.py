@@ -63,13 +63,13 @@ def test_a_wrong_call_is_one_message_and_exit_code_2(argv: list[str], said: str,
 def test_chat_answers_shows_the_thought_on_demand_and_survives_a_bad_question(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = ["", "/thought", QUESTION, "/thought", "Who wrote Faust? " * 10_000, "/help", QUESTION, "/quit", "never read"]
+    lines = ["", "/thought", QUESTION, "/thougt", "/thought", "Who wrote Faust? " * 10_000, "/help", QUESTION, "/quit", "never read"]
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(lines)))
     assert chat.main(SCRIPTED) == 0
     captured = capsys.readouterr()
     assert captured.out.splitlines().count("Answer: 216") == 2
     assert captured.out.count("Long thought") == 1, "the thought is shown once, when it was asked for"
-    assert "Nothing was thought yet." in captured.out
+    assert "Nothing was thought yet." in captured.out and "/thougt is no command. /thought shows" in captured.out
     assert "shorten it" in captured.err
 
 
@@ -89,7 +89,10 @@ def test_run_writes_traces_metrics_and_a_report_and_resumes(tmp_path: Path, caps
     assert metrics["questions"] == 6 and metrics["accuracy"]["all"]["of"] == 6
     assert "95 % interval" in (tmp_path / "first" / "report.md").read_text()
     assert (tmp_path / "first" / "config.yaml").is_file()
+    assert "new run" in capsys.readouterr().err
     assert run.main(run_options(tmp_path, "task.limit=6")) == 0
+    assert "6 of 6 questions are finished already" in capsys.readouterr().err
+    assert run.main([f"run.output_dir={tmp_path}", "run=first"]) == 0, "the name alone goes on with what it was begun with"
     assert "6 of 6 questions are finished already" in capsys.readouterr().err
     with TraceStore.read(tmp_path / "first") as store:
         assert len(store) == 6
@@ -161,6 +164,11 @@ def test_runs_are_compared_on_the_same_questions(
     monkeypatch.chdir(tmp_path)
     assert compare.main(["greedy", "loop", "--json"]) == 0, "a run in runs/ is known by its name"
     assert json.loads(capsys.readouterr().out) == [greedy, loop]
+    (tmp_path / "runs" / "loop" / "metrics.json").unlink()
+    assert compare.main(["greedy", "loop"]) == 0
+    captured = capsys.readouterr()
+    assert "run runs/loop is not finished" in captured.err and "greedy is not finished" not in captured.err
+    assert captured.out.splitlines()[4].endswith("|  |  |"), "the first row is no difference to itself"
     assert guarded(lambda: compare.main([str(tmp_path / "nowhere")])) == WRONG
 
 
