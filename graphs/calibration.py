@@ -43,8 +43,7 @@ from graphs.intervals import Proportion
 from graphs.siblings import SiblingPairs, sibling_pairs
 from graphs.strategies import Posterior
 from graphs.strategies.build import build_strategy
-from graphs.terminal import console, guarded, warn_if_unfinished
-from graphs.traces.store import find_run
+from graphs.terminal import console, guarded, run_folder
 from graphs.tree import ReasoningTree
 
 _BINS = 10
@@ -277,8 +276,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     add_override_arguments(parser)
     arguments = parse(parser, argv)
-    folder = find_run(arguments.run)
-    warn_if_unfinished(folder)
+    folder = run_folder(arguments.run)
     config, thoughts, left_out = asyncio.run(read_checked(folder))
     reader = Reader(config, split_overrides(arguments))
     if left_out:

@@ -17,8 +17,8 @@ from typing import Any
 
 from agents.nouns import BadDataError
 from graphs.intervals import PairedDifference, Proportion
-from graphs.terminal import guarded, warn_if_unfinished
-from graphs.traces.store import TraceStore, find_run
+from graphs.terminal import guarded, run_folder
+from graphs.traces.store import TraceStore
 from graphs.traces.trace import Trace
 
 
@@ -110,9 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--group", help='only this family ("locks"), or this level of it ("locks level 3")')
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args(argv)
-    folders = [find_run(run) for run in arguments.runs]
-    for folder in folders:
-        warn_if_unfinished(folder)
+    folders = [run_folder(run) for run in arguments.runs]
     rows = compare(dict(zip(names(folders), (read(folder, arguments.group) for folder in folders), strict=True)))
     print(json.dumps(rows) if arguments.json else table(rows))
     return 0

@@ -33,8 +33,7 @@ from graphs.scaling import Count, Pool, coverage_curve, fit_difficulty_mix, fit_
 from graphs.selection import Selector
 from graphs.strategies import BestOfN
 from graphs.strategies.build import build_strategy
-from graphs.terminal import console, guarded, warn_if_unfinished
-from graphs.traces.store import find_run
+from graphs.terminal import console, guarded, run_folder
 from graphs.tree import ROOT
 
 FARTHER = 4
@@ -171,8 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("run", type=Path, help="name or directory of a run with search=best_of_n")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     arguments = parser.parse_args(argv)
-    folder = find_run(arguments.run)
-    warn_if_unfinished(folder)
+    folder = run_folder(arguments.run)
     questions, left_out = asyncio.run(read(folder))
     if left_out:
         console.print(f"left out: {told(left_out)}", style="yellow", markup=False)

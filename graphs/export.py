@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from graphs.terminal import guarded, warn_if_unfinished
+from graphs.terminal import guarded, run_folder
 from graphs.traces.export import export
-from graphs.traces.store import TraceStore, find_run
+from graphs.traces.store import TraceStore
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,8 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("file", type=Path, help="file to write: .jsonl or .parquet")
     parser.add_argument("--reveal", action="store_true", help="with the hidden thought and the whole trace")
     arguments = parser.parse_args(argv)
-    folder = find_run(arguments.run)
-    warn_if_unfinished(folder)
+    folder = run_folder(arguments.run)
     with TraceStore.read(folder) as store:
         count = export(store, arguments.file, reveal=arguments.reveal)
     print(f"{count} traces in {arguments.file}")

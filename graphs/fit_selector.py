@@ -35,8 +35,7 @@ from graphs.calibration import Reader, log_loss
 from graphs.checked import CheckedThought, config_of, read_checked, told
 from graphs.strategies.belief import Believer
 from graphs.strategies.fitted import FEATURES, AnswerModel, choices
-from graphs.terminal import console, guarded
-from graphs.traces.store import find_run
+from graphs.terminal import console, guarded, run_folder
 
 LADDERS: Mapping[str, tuple[float, ...]] = {
     "right_rate": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
@@ -149,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--ridge", type=float, default=1.0, help="precision of the prior on a selector's weights (default 1)")
     parser.add_argument("--allow-test", action="store_true", help="take runs over test questions, too")
     arguments = parser.parse_args(argv)
-    folders = [find_run(run) for run in arguments.runs]
+    folders = [run_folder(run) for run in arguments.runs]
     read = [read_for_fit(folder, allow_test=arguments.allow_test) for folder in folders]
     thoughts = [thought for _, own in read for thought in own if thought.right]
     names = [folder.resolve().name for folder in folders]

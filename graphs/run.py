@@ -29,14 +29,13 @@ from agents.engines import loop
 from agents.nouns import EngineError, LongthoughtError, Question
 from configs import ConfigError, RunConfig, compose, config_hash, from_yaml, sweep, to_yaml
 from configs.cli import add_override_arguments, parse, split_overrides
-from configs.schema import RunOptions
 from graphs.collecting import patient_collector
 from graphs.comparison import carry_out
 from graphs.reasoner import Answer, think
 from graphs.report import Tally, report
 from graphs.resources import forget, register
 from graphs.session import Session
-from graphs.terminal import FAILED, TELL_EVERY_S, console, guarded
+from graphs.terminal import FAILED, TELL_EVERY_S, console, guarded, resuming
 from graphs.traces.store import FILE_NAME, TraceStore
 
 
@@ -132,8 +131,7 @@ def _ask(config: RunConfig, questions: Sequence[Question], store: TraceStore, na
             outcome = loop.run(work)
             return time.monotonic() - start, outcome
     except (KeyboardInterrupt, EngineError):
-        elsewhere = f" run.output_dir={config.run.output_dir}" if config.run.output_dir != RunOptions().output_dir else ""
-        again = f"run={name}{elsewhere}" if config.comparison is None else "the same command"
+        again = resuming(config.run.output_dir / name) if config.comparison is None else "the same command"
         console.print(f"every finished question is stored; go on with {again}", markup=False, soft_wrap=True)
         raise
     finally:
@@ -194,7 +192,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _configurations(overrides: Sequence[str], *, multirun: bool) -> Iterator[RunConfig]:
     """Yields what is to be run: one configuration; with -m one for each combination, and for each cell of a comparison."""
     for number, combination in enumerate(sweep(overrides) if multirun else [list(overrides)]):
-        config = _begun(combination) or compose(combination, require=("task",))
+        config = _begun(compose(combination, require=("task",)), combination)
         if config.comparison is not None and not multirun:
             raise ConfigError(f"comparison ({config.comparison.kind}) is many runs and this is one; add -m")
         if config.comparison is not None:
@@ -205,16 +203,17 @@ def _configurations(overrides: Sequence[str], *, multirun: bool) -> Iterator[Run
             yield config
 
 
-def _begun(overrides: Sequence[str]) -> RunConfig | None:
-    """Returns the configuration of the run that is there already, where nothing but its name and its place are given."""
-    given = dict(word.split("=", 1) for word in overrides)
-    name = given.pop("run", None) or given.pop("run.name", None)
-    output_dir = Path(given.pop("run.output_dir", RunOptions().output_dir))
-    if name is None or given or not (output_dir / name / FILE_NAME).is_file():
-        return None
-    with TraceStore.read(output_dir / name) as store:
-        config = from_yaml(store.config_yaml)
-    return config.model_copy(update={"run": config.run.model_copy(update={"name": name, "output_dir": output_dir})})
+def _begun(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
+    """Returns the configuration that a run was begun with, where it is there already and nothing but its name and place are given."""
+    run = config.run
+    if run.name is None or not {override.partition("=")[0] for override in overrides} <= {"run", "run.name", "run.output_dir"}:
+        return config
+    folder = run.output_dir / run.name
+    if not (folder / FILE_NAME).is_file():
+        return config
+    with TraceStore.read(folder) as store:
+        begun = from_yaml(store.config_yaml)
+    return begun.model_copy(update={"run": begun.run.model_copy(update={"name": run.name, "output_dir": run.output_dir})})
 
 
 def _tell(folder: Path, metrics: Mapping[str, Any], outcome: Outcome) -> int:

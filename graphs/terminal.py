@@ -13,12 +13,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from agents.nouns import BadDataError, LongthoughtError, RunConflictError
 from configs import ConfigError, RunConfig
-from graphs.reasoner import Progress
+from configs.schema import RunOptions
+from graphs.traces.store import find_run
+
+if TYPE_CHECKING:
+    from graphs.reasoner import Progress
 
 console = Console(stderr=True, highlight=False)
 """For everything that is not the result: progress, status, errors. Results go to stdout."""
@@ -44,6 +49,25 @@ def guarded(main: Callable[[], int]) -> int:
         return INTERRUPTED
 
 
+def resuming(folder: Path) -> str:
+    """Returns the options with which graphs.run resumes the run of a folder."""
+    elsewhere = f" run.output_dir={folder.parent}" if folder.parent != RunOptions().output_dir else ""
+    return f"run={folder.name}{elsewhere}"
+
+
+def run_folder(run: Path) -> Path:
+    """Returns the directory of a run, given by it or by its name; tells of a run that was stopped before its last question, or goes on.
+
+    Raises:
+        BadDataError: there is no such run.
+    """
+    folder = find_run(run)
+    if not (folder / "metrics.json").is_file():
+        message = f"warning: run {folder} is not finished, and what is finished first is what is easiest; resume it with {resuming(folder)}"
+        console.print(message, style="yellow", markup=False, soft_wrap=True)
+    return folder
+
+
 _DOING = {
     "screen": "reading",
     "select": "choosing where to go on",
@@ -56,13 +80,6 @@ _DOING = {
     "check": "checking the rules",
     "record": "done",
 }
-
-
-def warn_if_unfinished(folder: Path) -> None:
-    """Tells that a run was stopped before its last question, or still goes on."""
-    if not (folder / "metrics.json").is_file():
-        message = f"warning: run {folder} is not finished, and what is finished first is what is easiest; resume it with run={folder.name}"
-        console.print(message, style="yellow", markup=False, soft_wrap=True)
 
 
 @contextmanager

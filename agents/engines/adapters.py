@@ -8,33 +8,28 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from agents.engines.weights import hash_files
 from agents.nouns import EngineUnavailableError
 
 
-def hash_adapter(name: str, folder: str) -> str:
-    """Returns 16 hex digits over an adapter's weights.
+class AdapterFiles(NamedTuple):
+    """One adapter on the disk."""
 
-    Raises:
-        EngineUnavailableError: the folder holds no adapter.
-    """
-    _read_rank(name, folder)
-    files = sorted(Path(folder).glob("adapter_model*.safetensors"))
-    if not files:
-        raise EngineUnavailableError(
-            f"engine.adapters: {folder} holds no adapter_model.safetensors for {name!r}; save the adapter with save_pretrained"
-        )
-    return hash_files(files)
+    folder: str
+    rank: int
+    hash: str
+    """16 hex digits over its weights."""
 
 
-def highest_rank(adapters: Mapping[str, str]) -> int:
-    """Returns the highest rank among adapters, given as folders by name; 0 where there are none.
+def read_adapters(folders: Mapping[str, str]) -> dict[str, AdapterFiles]:
+    """Reads what there is to know of adapters before they are loaded, from their folders by name.
 
     Raises:
         EngineUnavailableError: a folder holds no adapter.
     """
-    return max((_read_rank(name, folder) for name, folder in adapters.items()), default=0)
+    return {name: AdapterFiles(folder, _read_rank(name, folder), _hash(name, folder)) for name, folder in folders.items()}
 
 
 def refuse_publication(adapters: Iterable[str]) -> None:
@@ -59,3 +54,12 @@ def _read_rank(name: str, folder: str) -> int:
             f"engine.adapters: {folder} is no LoRA adapter for {name!r}: {path.name} cannot be read ({error}); "
             "name a folder that PEFT's save_pretrained wrote"
         ) from error
+
+
+def _hash(name: str, folder: str) -> str:
+    files = sorted(Path(folder).glob("adapter_model*.safetensors"))
+    if not files:
+        raise EngineUnavailableError(
+            f"engine.adapters: {folder} holds no adapter_model.safetensors for {name!r}; save the adapter with save_pretrained"
+        )
+    return hash_files(files)

@@ -124,12 +124,14 @@ class OpenAIEngine:
             raise EngineUnavailableError(f"engine.api_key_env names the environment variable {api_key_env}, which is not set; export it")
         replicas = Replicas(addresses, api_key=api_key, timeout_s=timeout_s, max_retries=max_retries, sleep=sleep)
         try:
-            cards = [await _model_card(replicas, replica, model) for replica in replicas.all]
+            listed = [await _list_models(replicas, replica) for replica in replicas.all]
+            cards = [_card(replica, models, model) for replica, models in zip(replicas.all, listed, strict=True)]
             model = str(cards[0]["id"])
-            adapter_cards = [[await _model_card(replicas, replica, name) for name in adapters] for replica in replicas.all]
-            for replica, card in zip(replicas.all, cards, strict=True):
+            for replica, models, card in zip(replicas.all, listed, cards, strict=True):
                 if card["id"] != model:
                     raise EngineUnavailableError(f"{replica.root} serves {card['id']!r}, {addresses[0]} serves {model!r}; set engine.model")
+                for name in adapters:
+                    _card(replica, models, name)
             root = str(cards[0].get("root") or model)
             length = context_length or cards[0].get("max_model_len")
             if length is None:
@@ -147,7 +149,7 @@ class OpenAIEngine:
                     context_length=int(length),
                     parameters=count_parameters(folder) if folder is not None else 0,
                     logprobs_mode="processed" if all(modes) else "raw",
-                    adapters={str(card["id"]): hash_text(f"{card['id']} {card.get('root')}") for card in adapter_cards[0]},
+                    adapters={name: hash_text(f"{name} {_card(replicas.all[0], listed[0], name).get('root')}") for name in adapters},
                 )
                 vocabulary_size = read_config(folder).get("vocab_size") if folder is not None else None
                 return cls(replicas, info, own_tokenizer, vocabulary_size=vocabulary_size, max_in_flight=max_in_flight, folder=folder)
@@ -208,7 +210,7 @@ class OpenAIEngine:
             "logprobs": 0,
         }
         version = self.version
-        answer = await self._send(request.prompt, body | ({"model": request.adapter} if request.adapter is not None else {}))
+        answer = await self._send(request.prompt, body, model=request.adapter)
         completions = tuple(self._read(choice) for choice in sorted(answer["choices"], key=lambda choice: int(choice["index"])))
         if len(completions) != request.n:
             raise EngineError(f"the server of {self.info.model} sent {len(completions)} completions for n={request.n}")
@@ -230,8 +232,9 @@ class OpenAIEngine:
         found = answer["choices"][0]["logprobs"]["top_logprobs"][0]
         return NextTokenScores(tuple(min(0.0, found[f"token_id:{token}"]) for token in candidates), _usage(answer))
 
-    async def _send(self, prompt: Sequence[int], body: Mapping[str, Any]) -> Any:
-        request = {"model": self.info.model, "prompt": list(prompt), **_NO_OTHER_SAMPLING, **_AS_TOKEN_IDS, **body}
+    async def _send(self, prompt: Sequence[int], body: Mapping[str, Any], *, model: str | None = None) -> Any:
+        """Sends a request for the model, or for an adapter of it."""
+        request = {"model": model or self.info.model, "prompt": list(prompt), **_NO_OTHER_SAMPLING, **_AS_TOKEN_IDS, **body}
         try:
             return await self._replicas.post("/v1/completions", request)
         except AllReplicasDeadError as error:
@@ -260,20 +263,24 @@ class OpenAIEngine:
                 await post("/resume")
 
 
-async def _model_card(replicas: Replicas, replica: Replica, model: str | None) -> dict[str, Any]:
-    """Returns what a server says of the model called `model`, or of its first one."""
+async def _list_models(replicas: Replicas, replica: Replica) -> list[Mapping[str, Any]]:
+    """Returns what a server says of each of its models."""
     try:
-        cards = (await replicas.call(replica, "GET", "/v1/models"))["data"]
+        return list((await replicas.call(replica, "GET", "/v1/models"))["data"])
     except (TryAgainError, KeyError, TypeError, ValueError) as error:
         raise EngineUnavailableError(
             f"no model server answers at {replica.root} ({error}); start one with `python -m agents.engines.server MODEL`, "
             "or set engine.base_url"
         ) from error
-    names = [card["id"] for card in cards]
-    for card in cards:
-        if model is None or card["id"] == model:
-            return dict(card)
-    raise EngineUnavailableError(f"{replica.root} does not serve {model!r}, only {names}; set engine.model")
+
+
+def _card(replica: Replica, models: Sequence[Mapping[str, Any]], name: str | None) -> Mapping[str, Any]:
+    """Returns what a server says of the model called `name`, or of its first one."""
+    for card in models:
+        if name is None or card["id"] == name:
+            return card
+    known = [card["id"] for card in models]
+    raise EngineUnavailableError(f"{replica.root} does not serve {name!r}, only {known}; set engine.model or engine.adapters to one")
 
 
 async def _probe(replicas: Replicas, replica: Replica, model: str, token: int) -> bool:

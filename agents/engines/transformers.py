@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from agents.engines.adapters import hash_adapter, refuse_publication
+from agents.engines.adapters import AdapterFiles, read_adapters, refuse_publication
 from agents.engines.base import (
     Completion,
     EngineInfo,
@@ -101,7 +101,7 @@ class TransformersEngine:
                 f"the transformers engine needs torch ({error}); run `make setup`, or `pip install longthought[train]`"
             ) from error
         folder = find_folder(model)
-        hashes = {name: hash_adapter(name, path) for name, path in (adapters or {}).items()}
+        files = read_adapters(adapters or {})
         own_tokenizer = HFTokenizer(tokenizer or model)
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -109,7 +109,7 @@ class TransformersEngine:
             with no_progress_bar():
                 loaded: Any = AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
             parameters = sum(parameter.numel() for parameter in loaded.parameters())
-            loaded = _with_adapters(loaded, adapters or {}).to(device).eval().requires_grad_(False)
+            loaded = _with_adapters(loaded, files).to(device).eval().requires_grad_(False)
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             raise EngineUnavailableError(f"transformers cannot load {model!r}: {error}") from error
         folder = folder or find_folder(model)
@@ -128,7 +128,7 @@ class TransformersEngine:
             tokenizer_hash=own_tokenizer.hash,
             context_length=context_length,
             parameters=parameters,
-            adapters=hashes,
+            adapters={name: adapter.hash for name, adapter in files.items()},
         )
         return cls(loaded, info, own_tokenizer, max_num_seqs=max_num_seqs, seed=seed, folder=folder)
 
@@ -265,16 +265,16 @@ class TransformersEngine:
         return output.logits[:, -1].float(), output.past_key_values
 
 
-def _with_adapters(model: Any, adapters: Mapping[str, str]) -> Any:
+def _with_adapters(model: Any, adapters: Mapping[str, AdapterFiles]) -> Any:
     """Returns the model with all adapters loaded; itself where there are none."""
     if not adapters:
         return model
     from peft import PeftModel
 
-    (first, folder), *others = adapters.items()
-    adapted = PeftModel.from_pretrained(model, folder, adapter_name=first)
-    for name, folder in others:
-        adapted.load_adapter(folder, adapter_name=name)
+    (first, files), *others = adapters.items()
+    adapted = PeftModel.from_pretrained(model, files.folder, adapter_name=first)
+    for name, files in others:
+        adapted.load_adapter(files.folder, adapter_name=name)
     return adapted
 
 

@@ -33,7 +33,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from agents.engines.adapters import hash_adapter, highest_rank, refuse_publication
+from agents.engines.adapters import AdapterFiles, read_adapters, refuse_publication
 from agents.engines.base import (
     Completion,
     EngineInfo,
@@ -140,13 +140,13 @@ class VLLMEngine:
             EngineUnavailableError: vLLM is not installed, or cannot load the model.
         """
         _end_a_child_that_repeats_its_parent()
-        adapters = dict(adapters or {})
 
-        def prepare() -> tuple[Any, Any, HFTokenizer, bool]:
+        def prepare() -> tuple[Any, Any, HFTokenizer, Mapping[str, AdapterFiles], bool]:
             """Reads files and imports vLLM, which takes 10 s."""
             folder = find_folder(model)
             config = read_config(folder) if folder is not None else {}
-            rank = highest_rank(adapters)
+            files = read_adapters(adapters or {})
+            rank = max((adapter.rank for adapter in files.values()), default=0)
             if rank > _LORA_RANKS[-1]:
                 raise EngineUnavailableError(
                     f"engine.adapters: rank {rank} is above vLLM's highest ({_LORA_RANKS[-1]}); merge that adapter"
@@ -179,16 +179,16 @@ class VLLMEngine:
                 enforce_eager=on_cpu if enforce_eager is None else enforce_eager,
                 seed=seed,
                 logprobs_mode="processed_logprobs",
-                enable_lora=bool(adapters),
-                max_loras=max(1, len(adapters) + on_cpu),
+                enable_lora=bool(files),
+                max_loras=max(1, len(files) + on_cpu),
                 max_lora_rank=next(known for known in _LORA_RANKS if known >= rank),
                 worker_extension_cls="agents.engines.vllm_worker.WorkerExtension",
                 disable_log_stats=True,
                 use_tqdm_on_load=False,
             )
-            return AsyncLLM, args, own_tokenizer, on_cpu
+            return AsyncLLM, args, own_tokenizer, files, on_cpu
 
-        async_llm, args, own_tokenizer, on_cpu = await asyncio.to_thread(prepare)
+        async_llm, args, own_tokenizer, files, on_cpu = await asyncio.to_thread(prepare)
         environment = {PARENT: str(os.getpid())} | (_cpu_environment(cpu_threads) if on_cpu else {})
         with ExitStack() as opened:
             sockets = opened.enter_context(TemporaryDirectory(prefix="longthought-", ignore_cleanup_errors=True))
@@ -210,9 +210,9 @@ class VLLMEngine:
                     tokenizer_hash=own_tokenizer.hash,
                     context_length=llm.model_config.max_model_len,
                     parameters=count_parameters(folder) if folder is not None else 0,
-                    adapters={name: hash_adapter(name, path) for name, path in adapters.items()},
+                    adapters={name: adapter.hash for name, adapter in files.items()},
                 )
-                served = {name: LoRARequest(name, number, path) for number, (name, path) in enumerate(adapters.items(), start=1)}
+                served = {name: LoRARequest(name, number, adapter.folder) for number, (name, adapter) in enumerate(files.items(), start=1)}
                 vocabulary_size = llm.model_config.get_vocab_size()
                 eos = eos_token_ids(own_tokenizer, folder)
                 return cls(llm, info, own_tokenizer, vocabulary_size=vocabulary_size, eos=eos, folder=folder, adapters=served)
@@ -245,7 +245,7 @@ class VLLMEngine:
     async def publish(self, folder: Path) -> int:
         """Loads the weights of `folder` in place and forgets the prefix cache. About 50 ms for 5M weights."""
         folder = Path(folder)
-        refuse_publication(self._adapters)
+        refuse_publication(self.info.adapters)
         if self._folder is not None:
             check_same_architecture(folder, tensor_shapes(self._folder))
         async with self._gate.exclusive():

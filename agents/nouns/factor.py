@@ -10,7 +10,9 @@ Sources: Reverse-o1 (Zhang Junlin, 2024): discrete actions such as "restate the 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import cycle, islice
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -42,3 +44,14 @@ def legal_factors(factors: Sequence[ThoughtFactor], previous: str | None) -> lis
     Behind a step that was written freely (None) only those are legal that may come anywhere.
     """
     return [factor for factor in factors if factor.after is None or previous in factor.after]
+
+
+def pool_replicas(size: int, temperatures: Sequence[float], adapters: Sequence[str | None]) -> Counter[tuple[float | None, str | None]]:
+    """Returns how many of the replicas that write a factor's step have each temperature and adapter.
+
+    Args:
+        size: replicas in all.
+        temperatures: sampling temperatures that they take in turn; empty: None, the role's own, for all.
+        adapters: LoRA adapters that they take in turn, None for the model without one; empty: None for all.
+    """
+    return Counter(islice(zip(cycle(temperatures or (None,)), cycle(adapters or (None,)), strict=False), size))

@@ -6,6 +6,7 @@ only description of that option: `--help` and the error messages read it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +22,16 @@ class Operational:
 
 
 OPERATIONAL = Operational()
+
+
+def check_different(option: str, names: Sequence[str]) -> None:
+    """Refuses a name that stands twice in a list.
+
+    Raises:
+        ValueError: one does.
+    """
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{option} names {', '.join(twice)} twice; give each another name")
 
 
 class Group(BaseModel):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from configs.schema.base import Group
+from configs.schema.base import Group, check_different
 
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._]*$")]
 """Part of a run's name; "-" separates the parts."""
@@ -90,7 +89,7 @@ class SearchComparisonConfig(Group):
     @model_validator(mode="after")
     def _grid_is_whole(self) -> Self:
         for option in ("families", "strategies", "critics"):
-            _check_different(option, [each.name for each in getattr(self, option)])
+            check_different(f"comparison.{option}", [each.name for each in getattr(self, option)])
         if not self.families or not self.critics:
             raise ValueError("comparison.families and comparison.critics must not be empty; name at least one each")
         if list(self.budgets) != sorted(set(self.budgets)):
@@ -113,8 +112,3 @@ class SearchComparisonConfig(Group):
                 f"({self.main_budget}); raise it"
             )
         return self
-
-
-def _check_different(option: str, names: Sequence[str]) -> None:
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"comparison.{option} names {', '.join(twice)} twice; give each another name")

@@ -7,14 +7,13 @@ hashable, so that one engine is opened per distinct configuration.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 import agents
-from configs.schema.base import OPERATIONAL, Group
+from configs.schema.base import OPERATIONAL, Group, check_different
 
 POCKET = "pocket"
 """Name of the embedded model."""
@@ -28,11 +27,6 @@ def resolve_model(name: str) -> str:
     if name == POCKET:
         return str(Path(agents.__file__).parent / "pocket")
     return str(Path(name).expanduser()) if name.startswith("~") else name
-
-
-def _check_names(adapters: Sequence[str]) -> None:
-    if twice := sorted({name for name in adapters if adapters.count(name) > 1}):
-        raise ValueError(f"engine.adapters names {', '.join(twice)} twice; give each adapter a name of its own")
 
 
 class _Engine(Group):
@@ -50,6 +44,11 @@ class _Engine(Group):
     def adapter_names(self) -> tuple[str, ...]:
         """Names under which requests may ask for a LoRA adapter."""
         return ()
+
+    @model_validator(mode="after")
+    def _adapters_differ(self) -> Self:
+        check_different("engine.adapters", self.adapter_names)
+        return self
 
 
 class Adapter(Group):
@@ -74,11 +73,6 @@ class _LocalEngine(_Engine):
     @property
     def adapter_names(self) -> tuple[str, ...]:
         return tuple(adapter.name for adapter in self.adapters)
-
-    @model_validator(mode="after")
-    def _names_differ(self) -> Self:
-        _check_names(self.adapter_names)
-        return self
 
 
 class VllmEngineConfig(_LocalEngine):
@@ -141,11 +135,6 @@ class OpenaiEngineConfig(_Engine):
     @property
     def adapter_names(self) -> tuple[str, ...]:
         return self.adapters
-
-    @model_validator(mode="after")
-    def _names_differ(self) -> Self:
-        _check_names(self.adapters)
-        return self
 
 
 class TransformersEngineConfig(_LocalEngine):

@@ -15,7 +15,7 @@ _TITLES = {"others": "Families that do not verify themselves", "self_verifying":
 _LEGEND = (
     "Intervals are 95 %: bootstrap over questions within families and, where there are several, over training seeds of the critic. "
     "FLOPs = 2 x parameters x (generated + uncached prompt tokens), all roles; per parameter where their number is not known. Settings "
-    "were chosen on validation questions (choices.json; its numbers point into comparison.strategies of plan.json).",
+    "were chosen on validation questions (choices.json; its numbers point into comparison.strategies of comparison.json).",
     "",
     "- *N* is a search's own budget: samples; tries at a step (critique_loop), simulations (mcts), rewritings (sequential_revision). "
     "Equal N is not equal cost; FLOPs are told beside it.",

@@ -28,14 +28,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import cycle, islice
 from typing import Literal
 
 from agents.nouns import ThoughtFactor
-from agents.nouns.factor import QUESTION, legal_factors
+from agents.nouns.factor import QUESTION, legal_factors, pool_replicas
 from graphs.selection import Selector, log_sigmoid
 from graphs.strategies.puct import dirichlet, puct_scores, softmax, visit_shares
 from graphs.strategies.stepwise import Round, Stepwise
@@ -262,8 +260,7 @@ class Mcts(Stepwise):
         """
         if not self.use_factors:
             return [self.expansion(tree, node, self.num_children)]
-        kinds = zip(cycle(self.pool_temperatures or (None,)), cycle(self.pool_adapters or (None,)), strict=False)
-        pool = Counter(islice(kinds, self.pool_size))
+        pool = pool_replicas(self.pool_size, self.pool_temperatures, self.pool_adapters)
         legal, is_last = self._legal(tree, node), self.is_last(tree, node)
         if is_last:
             legal = [factor for factor in legal if factor.horizon == "answer"] or legal

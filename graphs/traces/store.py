@@ -293,7 +293,7 @@ def _begin_or_resume(connection: sqlite3.Connection, path: Path, run: str, confi
         lines = "\n".join(f"  {line}" for line in _differences(stored_yaml, config_yaml))
         raise RunConflictError(
             f"run {run!r} was begun with another configuration:\n{lines}\n"
-            "its own is the left one: run=NAME alone resumes it with that; or choose another run name"
+            f"its own is the left one; repeat that (graphs.run does so where run={run} is all that it is given), or choose another run name"
         )
 
 

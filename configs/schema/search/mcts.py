@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from itertools import cycle, islice
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from agents.nouns.factor import pool_replicas
 from configs.schema.search.base import SelectingSteps
 
 
@@ -55,33 +54,30 @@ class MctsConfig(SelectingSteps):
     def samples_per_prompt(self) -> tuple[str, int]:
         if not self.use_factors:
             return "num_children", self.num_children
-        return "pool_size", 1 if self.pool_temperatures else max(Counter(adapter for _, adapter in self._replicas()).values())
+        replicas = pool_replicas(self.pool_size, self.pool_temperatures, self.pool_adapters)
+        return "pool_size", max((count for (temperature, _), count in replicas.items() if temperature is None), default=1)
 
     @model_validator(mode="after")
     def _pool_has_something_to_do(self) -> Self:
         size, lists = self.pool_size, {"pool_temperatures": self.pool_temperatures, "pool_adapters": self.pool_adapters}
-        if not self.use_factors and (size > 1 or any(lists.values())):
-            name, values = next(((name, values) for name, values in lists.items() if values), ("", ()))
-            given = f"pool_size ({size})" if size > 1 else f"{name} ({', '.join(map(str, values))})"
-            raise ValueError(
-                f"search.{given} is for the step of one thought factor and search.use_factors is false; "
-                "set search.use_factors to true, or use search.num_children for more next steps"
-            )
+        given = {"pool_size": (size,) if size > 1 else (), **lists}
+        for name, values in given.items():
+            if values and not self.use_factors:
+                raise ValueError(
+                    f"search.{name} ({', '.join(map(str, values))}) is for the step of one thought factor and search.use_factors is false; "
+                    "set search.use_factors to true, or use search.num_children for more next steps"
+                )
         for name, values in lists.items():
             if len(values) > size:
                 raise ValueError(
                     f"search.{name} has {len(values)} values and search.pool_size ({size}) replicas take one each; "
                     f"set search.pool_size to {len(values)} or more, or shorten search.{name}"
                 )
-        greedy = max((count for (temperature, _), count in Counter(self._replicas()).items() if temperature == 0), default=0)
+        replicas = pool_replicas(size, self.pool_temperatures, self.pool_adapters)
+        greedy = max((count for (temperature, _), count in replicas.items() if temperature == 0), default=0)
         if greedy > 1:
             raise ValueError(
                 f"search.pool_temperatures gives {greedy} of search.pool_size ({size}) replicas temperature 0: equal copies; "
                 "give one replica temperature 0 at most, or replicas with different search.pool_adapters"
             )
         return self
-
-    def _replicas(self) -> list[tuple[float | None, str | None]]:
-        """Returns temperature and adapter of each replica."""
-        kinds = zip(cycle(self.pool_temperatures or (None,)), cycle(self.pool_adapters or (None,)), strict=False)
-        return list(islice(kinds, self.pool_size))

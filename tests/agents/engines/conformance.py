@@ -313,7 +313,11 @@ class RealPublisherConformance:
 
 
 class AdapterConformance:
-    """Laws of an engine that serves the LoRA adapters "first" and "second"."""
+    """Laws of an engine that serves the LoRA adapters "first" and "second": the module's fixture `engine_with_adapters`."""
+
+    @pytest.fixture
+    def subject(self, engine_with_adapters: Any, tiny_model_folder: Path, other_tiny_model_folder: Path) -> Subject:
+        return Subject(engine_with_adapters, tiny_model_folder, other_tiny_model_folder)
 
     async def test_each_adapter_writes_as_if_it_were_merged(
         self, subject: Subject, adapter_references: dict[str | None, Reference]

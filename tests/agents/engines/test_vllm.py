@@ -60,9 +60,7 @@ async def engine_with_adapters(tiny_model_folder: Path, adapter_folders: dict[st
 
 
 class TestAdapters(AdapterConformance):
-    @pytest.fixture
-    def subject(self, engine_with_adapters: VLLMEngine, tiny_model_folder: Path, other_tiny_model_folder: Path) -> Subject:
-        return Subject(engine_with_adapters, tiny_model_folder, other_tiny_model_folder)
+    pass
 
 
 async def test_a_folder_without_an_adapter_is_refused(tiny_model_folder: Path, tmp_path: Path) -> None:
