@@ -72,7 +72,7 @@ class Believer:
         answers = list(dict.fromkeys(names))
         leaf_answers = np.array([answers.index(name) for name in names], np.int64)
         alive_leaf, dead_leaf, accident = self._leaf_factors(tree, leaves, leaf_answers, len(answers))
-        prior, levels = self._log_prior(len(answers)), list(tree.levels())
+        prior, levels = self._log_prior(len(answers)), tree.levels()
         in_vain = tree.final & ~tree.answered
         drawn = np.where(in_vain, 0, tree.count)
         lean = self._lean(tree, drawn)

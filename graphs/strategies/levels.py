@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from graphs.selection import Selector
 from graphs.strategies.stepwise import Round, Stepwise
-from graphs.tree import ROOT, Expansion, ReasoningTree
+from graphs.tree import ROOT, Expansion, Horizon, ReasoningTree
 
 
 class Level(NamedTuple):
@@ -66,21 +66,23 @@ class LevelSearch(Stepwise):
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
         scores, leading = self.selector.scores(tree), tree.leading()
         level = Level(np.array([ROOT]), np.array([self.num_samples]), self.first_budget)
+        is_parent = np.zeros(len(tree), bool)
         for below in [*tree.levels(), np.array([], np.int64)]:
-            nodes: list[int] = level.nodes.tolist()
-            missing = np.where(tree.closed[level.nodes], 0, level.samples - tree.samples[level.nodes])
-            if wanted := [self.expansion(tree, node, n) for node, n in zip(nodes, missing.tolist(), strict=True) if n > 0]:
-                return Round(wanted, nodes)
-            is_parent = np.zeros(len(tree), bool)
-            is_parent[level.nodes] = not self.is_last(tree, nodes[0])
+            nodes, is_last = level.nodes, self.is_last(tree, int(level.nodes[0]))
+            missing = np.where(tree.closed[nodes], 0, level.samples - tree.samples[nodes])
+            if (missing > 0).any():
+                horizon: Horizon = "answer" if is_last else "step"
+                pairs = zip(nodes.tolist(), missing.tolist(), strict=True)
+                return Round([Expansion(node, n, horizon) for node, n in pairs if n > 0], nodes.tolist())
+            is_parent[nodes] = not is_last
             candidates = below[is_parent[tree.parent[below]] & leading[below]]
             if wanted := self.prepare(tree, candidates):
-                return Round(wanted, [*candidates.tolist(), *nodes])
+                return Round(wanted, [*candidates.tolist(), *nodes.tolist()])
             if len(candidates):
                 level = self.allocate(tree, candidates, scores, level.budget)
             if not (len(candidates) and len(level.nodes)):
                 break
-        return Round([], nodes)
+        return Round([], nodes.tolist())
 
     def choose(self, tree: ReasoningTree) -> int | None:
         return self.selector.choose(tree, tree.finals())

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -155,7 +155,7 @@ class Mcts(Stepwise):
                 wanted += self._expansions(tree, leaf)
             else:
                 backups.append(Backup(leaf, 0.0))
-        return Round(wanted, self._favourite(view)[::-1], backups)
+        return Round(wanted, self._where_to_end(view), backups)
 
     def to_back_up(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[Backup]:
         """Backs up the best new end below every node that was expanded: a step, or the last one of what was written through.
@@ -311,6 +311,10 @@ class Mcts(Stepwise):
         if not self.noise_weight or not children:
             return {}
         return dict(zip(children, dirichlet(rng, self.noise_alpha, len(children)), strict=True))
+
+    def _where_to_end(self, view: _View) -> Iterator[int]:
+        """Yields the nodes of the favourite path from below; it is found when somebody asks for them, which few rounds do."""
+        yield from reversed(self._favourite(view))
 
     def _favourite(self, view: _View) -> list[int]:
         """Returns the path of the most visited actions from the root, as far as it goes."""

@@ -25,13 +25,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from graphs.selection import Selector, log_sigmoid
+from graphs.selection import Selector
 from graphs.strategies.stepwise import Round, Stepwise
 from graphs.tree import ROOT, ReasoningTree
 
@@ -39,10 +39,12 @@ from graphs.tree import ROOT, ReasoningTree
 class Population(NamedTuple):
     """Where the particles are. Those on one node have one past, so one weight."""
 
-    particles: dict[int, int]
-    """How many stand on each node; N in all, but for those whose weight is 0."""
-    log_weight: dict[int, float]
-    """Weight of each particle on a node since the last resampling, in nats."""
+    nodes: NDArray[np.int64]
+    """[K]."""
+    particles: NDArray[np.int64]
+    """How many stand on each node, [K]; N in all, but for those whose weight is 0."""
+    log_weight: NDArray[np.float64]
+    """Weight of each particle on a node since the last resampling, in nats, [K]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +59,22 @@ class Particles(Stepwise):
     """Chooses the answer; its `logprob_weight` is in the particles' weights as well."""
 
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
-        population = Population({ROOT: self.num_samples}, {ROOT: 0.0})
-        level: list[int] = []
-        missing: dict[int, int] = {}
-        while open_nodes := [node for node in population.particles if not tree.final[node]]:
-            level = open_nodes
-            missing = {node: population.particles[node] - int(tree.samples[node]) for node in level if not tree.closed[node]}
-            if self.is_last(tree, level[0]) or any(n > 0 for n in missing.values()):
+        increments, stands = self._log_increments(tree), _standing(tree)
+        population = Population(np.array([ROOT]), np.array([self.num_samples]), np.zeros(1))
+        level = missing = np.array([], np.int64)
+        for below in [*tree.levels(), np.array([], np.int64)]:
+            is_open = ~tree.final[population.nodes]
+            if not is_open.any():
                 break
-            population = self._resample(self._move(tree, population), rng.random())
-        level.sort(key=lambda node: -self._log_evidence(tree, node))
-        return Round([self.expansion(tree, node, missing[node]) for node in level if missing.get(node, 0) > 0], level)
+            level = population.nodes[is_open]
+            missing = np.where(tree.closed[level], 0, population.particles[is_open] - tree.samples[level])
+            if self.is_last(tree, int(level[0])) or (missing > 0).any():
+                break
+            population = self._resample(_move(tree, population, below, stands, increments), rng.random())
+        best_first = np.argsort(-tree.along_paths(increments, np.add)[level], kind="stable")
+        level, missing = level[best_first], missing[best_first]
+        wanted = [self.expansion(tree, node, n) for node, n in zip(level.tolist(), missing.tolist(), strict=True) if n > 0]
+        return Round(wanted, level.tolist())
 
     def choose(self, tree: ReasoningTree) -> int | None:
         """Returns the best leaf of the chosen answer.
@@ -80,7 +87,8 @@ class Particles(Stepwise):
         leaves = tree.finals()
         if self.selector.selection != "weighted_vote" or not leaves:
             return self.selector.choose(tree, leaves)
-        log_weight = {leaf: _log_share(tree, leaf) + self._log_evidence(tree, leaf) for leaf in leaves}
+        evidence = tree.along_paths(self._log_increments(tree), np.add)
+        log_weight = {leaf: _log_share(tree, leaf) + float(evidence[leaf]) for leaf in leaves}
         heaviest = max(log_weight.values())
         answers = {leaf: self.selector.canonical(tree.step(leaf).answer or "") for leaf in leaves}
         votes: dict[str, float] = {}
@@ -89,59 +97,74 @@ class Particles(Stepwise):
         winner = max(votes, key=lambda answer: votes[answer])
         return max((leaf for leaf in leaves if answers[leaf] == winner), key=lambda leaf: log_weight[leaf])
 
-    def _move(self, tree: ReasoningTree, population: Population) -> Population:
-        """Lets every open particle take its step.
-
-        The children of a node take its particles in the order in which they were made, each as many as it was sampled, until none is left.
-        Particles that no sample is there for (the node was closed before) are dropped, and samples that no particle is there for (an
-        answer was written from the node when the budget ended) are passed over. A child that is closed itself keeps its particles until
-        their turn: what happens below a level does not change the level.
-        """
-        moved = Population({}, {})
-        for node, left in population.particles.items():
-            if tree.final[node]:
-                moved.particles[node], moved.log_weight[node] = left, population.log_weight[node]
-                continue
-            for child in tree.children[node]:
-                taken = min(left, int(tree.count[child]))
-                left -= taken
-                step = tree.step(child)
-                if taken and step.finish_reason == "stop" and step.answer != "":
-                    moved.particles[child] = taken
-                    moved.log_weight[child] = population.log_weight[node] + self._log_increment(tree, child)
-        return moved
-
     def _resample(self, population: Population, uniform: float) -> Population:
         """Returns N particles of equal weight where the weights have become too uneven, else `population`."""
-        if not population.particles:
+        nodes, particles, log_weight = population
+        if not len(nodes):
             return population
-        count = np.array(list(population.particles.values()))
-        log_weights = np.array(list(population.log_weight.values()))
-        weights = np.exp(log_weights - log_weights.max())
-        effective_sample_size = (count * weights).sum() ** 2 / (count * weights**2).sum()
+        weights = np.exp(log_weight - log_weight.max())
+        effective_sample_size = (particles * weights).sum() ** 2 / (particles * weights**2).sum()
         if effective_sample_size >= self.ess_threshold * self.num_samples:
             return population
-        copies = systematic_resample((count * weights).tolist(), self.num_samples, uniform)
-        survivors = {node: n for node, n in zip(population.particles, copies, strict=True) if n}
-        return Population(survivors, dict.fromkeys(survivors, 0.0))
+        copies = systematic_resample(particles * weights, self.num_samples, uniform)
+        survive = copies > 0
+        return Population(nodes[survive], copies[survive], np.zeros(int(survive.sum())))
 
-    def _log_increment(self, tree: ReasoningTree, node: int) -> float:
-        """Returns what the step at `node` adds to a particle's log weight, in nats."""
-        increment = self.selector.logprob_weight * float(tree.logprob[node])
+    def _log_increments(self, tree: ReasoningTree) -> NDArray[np.float64]:
+        """Returns what each step adds to a particle's log weight, in nats, [N]."""
+        increments: NDArray[np.float64] = self.selector.logprob_weight * tree.logprob
         if tree.is_judged:
-            increment += log_sigmoid(float(tree.log_likelihood_ratio[node]))
-            parent = int(tree.parent[node])
-            if parent != ROOT and tree.verdicts[node] and tree.verdicts[node][-1].scope == "value":
-                increment -= log_sigmoid(float(tree.log_likelihood_ratio[parent]))
-        return increment
-
-    def _log_evidence(self, tree: ReasoningTree, node: int) -> float:
-        """Returns what all steps to `node` add: the log weight that a particle there would have without resampling."""
-        return sum(self._log_increment(tree, each) for each in tree.path(node))
+            log_right = -np.logaddexp(0.0, -tree.log_likelihood_ratio)
+            log_right[ROOT] = 0.0
+            increments += log_right - np.where(tree.of_value, log_right[tree.parent], 0.0)
+        return increments
 
 
-def systematic_resample(weights: Sequence[float], n: int, uniform: float) -> list[int]:
-    """Returns how many of `n` particles each of `weights` gets.
+def _move(
+    tree: ReasoningTree, population: Population, below: NDArray[np.int64], stands: NDArray[np.bool_], increments: NDArray[np.float64]
+) -> Population:
+    """Lets every open particle take its step.
+
+    The children of a node take its particles in the order in which they were made, each as many as it was sampled, until none is left.
+    Particles that no sample is there for (the node was closed before) are dropped, and samples that no particle is there for (an
+    answer was written from the node when the budget ended) are passed over. A child that is closed itself keeps its particles until
+    their turn: what happens below a level does not change the level.
+
+    Args:
+        below: nodes of the next level.
+        stands: see `_standing`, [N].
+        increments: see `Particles._log_increments`, [N].
+    """
+    nodes, particles, log_weight = population
+    ended = np.flatnonzero(tree.final[nodes])
+    place = np.full(len(tree), -1)
+    place[nodes] = np.arange(len(nodes))
+    place[nodes[ended]] = -1
+    children = below[place[tree.parent[below]] >= 0]
+    children = children[np.argsort(place[tree.parent[children]], kind="stable")]  # siblings together, in the order of their parents
+    parents, count = place[tree.parent[children]], tree.count[children]
+    before = np.cumsum(count) - count
+    before -= before[np.searchsorted(parents, parents)]
+    taken = np.clip(particles[parents] - before, 0, count)
+    moved = stands[children] & (taken > 0)
+    children, parents, taken = children[moved], parents[moved], taken[moved]
+    order = np.argsort(np.concatenate([ended, parents]), kind="stable")
+    return Population(
+        np.concatenate([nodes[ended], children])[order],
+        np.concatenate([particles[ended], taken])[order],
+        np.concatenate([log_weight[ended], log_weight[parents] + increments[children]])[order],
+    )
+
+
+def _standing(tree: ReasoningTree) -> NDArray[np.bool_]:
+    """Whether each node's step was neither cut off nor the end of a thought without an answer, [N]; it may have been closed since."""
+    stands = np.where(tree.final, tree.answered, ~tree.closed)
+    stands[list(tree.failures)] = True
+    return stands
+
+
+def systematic_resample(weights: ArrayLike, n: int, uniform: float) -> NDArray[np.int64]:
+    """Returns how many of `n` particles each of `weights` gets, [K].
 
     Its share of [0, 1) catches those of the positions (uniform + i) / n, i < n, that lie in it. Nobody gets less than n x share
     rounded down, or more than it rounded up, and on average over `uniform` everybody gets n x share.
@@ -155,7 +178,8 @@ def systematic_resample(weights: Sequence[float], n: int, uniform: float) -> lis
     ends = n * (cumulative / cumulative[-1])
     whole = np.floor(ends)
     positions_below = whole + (uniform < ends - whole)  # positions i + uniform: the first `whole` of them always, the next one perhaps
-    return [int(copies) for copies in np.diff(positions_below, prepend=0.0)]
+    copies: NDArray[np.int64] = np.diff(positions_below, prepend=0.0).astype(np.int64)
+    return copies
 
 
 def _log_share(tree: ReasoningTree, node: int) -> float:

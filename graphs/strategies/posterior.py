@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -82,10 +82,8 @@ class Posterior(Stepwise):
         to_go = self._steps_to_go(tree)
         left = math.ceil(self.num_samples - float(tree.count[1:].sum() / to_go[ROOT]))
         belief = self.believe(tree)
-        by_belief = [int(node) for node in np.argsort(-belief.alive, kind="stable")]
-        if left <= 0 or belief.best[1] >= self.confidence:
-            return Round([], by_belief)
-        return Round(self._batch(tree, belief, to_go, min(left, self.batch_size)), by_belief)
+        is_done = left <= 0 or belief.best[1] >= self.confidence
+        return Round([] if is_done else self._batch(tree, belief, to_go, min(left, self.batch_size)), _most_alive(belief))
 
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
         """Returns the unjudged steps in the greatest doubt; none where the best answer is believed."""
@@ -142,10 +140,15 @@ class Posterior(Stepwise):
         seen = np.bincount(tree.parent[1:], weights=taken[1:], minlength=len(tree))
         anew: Floats = np.maximum(1.0 - seen, 0.0) * fresh
         along = np.zeros(len(tree))
-        for nodes in reversed(list(tree.levels())):
+        for nodes in reversed(tree.levels()):
             home = np.where(tree.closed[nodes], 0.0, anew[nodes] + along[nodes])
             np.add.at(along, tree.parent[nodes], taken[nodes] * home * belief.right[nodes])
         return np.where(through, anew + along, anew)
+
+
+def _most_alive(belief: Belief) -> Iterator[int]:
+    """Yields the nodes, the one that is alive most probably first; they are sorted when somebody asks for them, which few rounds do."""
+    yield from np.argsort(-belief.alive, kind="stable").tolist()
 
 
 class _LastBelief(NamedTuple):

@@ -17,9 +17,7 @@ takes T_b = 0.1 in the text and 0.2 in the released configuration, and chooses b
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Literal
 
 import numpy as np
@@ -48,23 +46,20 @@ class Rebase(LevelSearch):
         budget = max(0, budget - int(tree.count[candidates[finished]].sum()))
         open_nodes = candidates[~finished]
         open_nodes = open_nodes[np.argsort(-scores[open_nodes], kind="stable")]
-        samples = np.array(
-            allocate_samples(
-                np.exp(scores[open_nodes]).tolist(),
-                tree.count[open_nodes].tolist(),
-                budget,
-                balance_temperature=self.balance_temperature,
-                allocation=self.allocation,
-            ),
-            np.int64,
+        samples = allocate_samples(
+            np.exp(scores[open_nodes]),
+            tree.count[open_nodes],
+            budget,
+            balance_temperature=self.balance_temperature,
+            allocation=self.allocation,
         )
         return Level(open_nodes[samples > 0], samples[samples > 0], budget)
 
 
 def allocate_samples(
-    rewards: Sequence[float], counts: Sequence[int], budget: int, *, balance_temperature: float, allocation: Allocation = "exact"
-) -> list[int]:
-    """Returns how many next steps each candidate gets.
+    rewards: NDArray[np.float64], counts: NDArray[np.int32], budget: int, *, balance_temperature: float, allocation: Allocation = "exact"
+) -> NDArray[np.int64]:
+    """Returns how many next steps each candidate gets, [K].
 
     `exact` goes through the candidates from the highest reward down, gives each its share of what is left, rounded up, and takes it and its
     weight away: the best get what rounding leaves over, and the sum is `budget`. `paper` rounds every share for itself, half to even.
@@ -75,17 +70,18 @@ def allocate_samples(
         budget: samples to give away (B_i).
         balance_temperature: T_b, above 0.
     """
-    best = max(rewards, default=0.0)
-    weights = [count * math.exp((reward - best) / balance_temperature) for reward, count in zip(rewards, counts, strict=True)]
+    weights = counts * np.exp((rewards - rewards.max(initial=0.0)) / balance_temperature)
     if allocation == "paper":
-        total = sum(weights)
-        return [round(budget * weight / total) for weight in weights]
-    samples = [0] * len(weights)
-    order = sorted(range(len(weights)), key=lambda index: -rewards[index])
-    left = list(accumulate(weights[index] for index in reversed(order)))[::-1]
-    for index, weight_left in zip(order, left, strict=True):
+        rounded: NDArray[np.int64] = np.rint(budget * weights / weights.sum()).astype(np.int64)
+        return rounded
+    order = np.argsort(-rewards, kind="stable")
+    left = np.cumsum(weights[order][::-1])[::-1]
+    given = []
+    for weight, weight_left in zip(weights[order].tolist(), left.tolist(), strict=True):
+        given.append(math.ceil(budget * weight / weight_left - _ROUNDING_ERROR))
+        budget -= given[-1]
         if budget == 0:
             break
-        samples[index] = math.ceil(budget * weights[index] / weight_left - _ROUNDING_ERROR)
-        budget -= samples[index]
+    samples = np.zeros(len(weights), np.int64)
+    samples[order[: len(given)]] = given
     return samples

@@ -19,8 +19,10 @@ them.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from agents.nouns import Meter
 from graphs.selection import Selector
@@ -59,19 +61,16 @@ class SequentialRevision(Strategy):
     def choose(self, tree: ReasoningTree) -> int | None:
         return self.selector.choose(tree, tree.finals())
 
-    def _waiting(self, tree: ReasoningTree) -> Iterator[tuple[int, int]]:
-        """Yields each node at which chains wait for their revision, with their number; the question first."""
-        good = [ROOT]
-        for node in good:
-            failed = 0
-            for child in tree.children[node]:
-                if tree.is_wrong(child) or not tree.leads_somewhere(child):
-                    failed += int(tree.count[child])
-                else:
-                    good.append(child)
-            waiting = failed - int(tree.samples[node]) + (self.num_chains if node == ROOT else 0)
-            if waiting > 0:
-                yield node, waiting
+    def _waiting(self, tree: ReasoningTree) -> list[tuple[int, int]]:
+        """Returns each node at which chains wait for their revision, with their number; the question first."""
+        bad = tree.wrong() | ~tree.leading()
+        bad[ROOT] = False
+        comes_after_bad = tree.along_paths(bad.astype(float), np.maximum) > 0.0
+        failed = np.bincount(tree.parent[1:], weights=np.where(bad, tree.count, 0)[1:], minlength=len(tree)).astype(np.int64)
+        waiting = np.where(comes_after_bad, 0, failed - tree.samples)
+        waiting[ROOT] += self.num_chains
+        nodes = np.flatnonzero(waiting > 0)
+        return list(zip(nodes.tolist(), waiting[nodes].tolist(), strict=True))
 
     def _mistakes(self, tree: ReasoningTree, node: int) -> tuple[int, ...]:
         return tuple(siblings_wrong(tree, node)[-self.show_mistakes :]) if self.show_mistakes else ()

@@ -49,8 +49,8 @@ class SelfConsistency(Strategy):
 
     def _is_decided(self, tree: ReasoningTree) -> bool:
         votes: Counter[str] = Counter()
-        for leaf in tree.finals():
-            votes[self.selector.canonical(tree.step(leaf).answer or "")] += int(tree.count[leaf])
+        for answer, count in tree.votes.items():
+            votes[self.selector.canonical(answer)] += count
         first, second = [*sorted(votes.values(), reverse=True), 0, 0][:2]
         return first > 0 and probability_ahead(first, second) > self.confidence
 

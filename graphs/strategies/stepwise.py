@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import random
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 from agents.nouns import Meter
@@ -26,7 +27,7 @@ class Round(NamedTuple):
 
     wanted: Sequence[Expansion]
     """Empty: the search is done."""
-    open_nodes: Sequence[int]
+    open_nodes: Iterable[int]
     """Nodes that an answer may be written from when the search ends without one, best first; closed ones among them are skipped."""
     backups: Sequence[Backup] = ()
     """See `Strategy.select`."""
@@ -77,7 +78,7 @@ class Stepwise(Strategy):
         )
         return all(left is None or left > need for left, need in needs)
 
-    def _write_through(self, tree: ReasoningTree, open_nodes: Sequence[int]) -> list[Expansion]:
+    def _write_through(self, tree: ReasoningTree, open_nodes: Iterable[int]) -> list[Expansion]:
         """Asks the first open node for an answer; each node once, for greedy writing gives the same again."""
         still_open = (node for node in open_nodes if not tree.closed[node] and node not in tree.written_through)
-        return [Expansion(node, horizon="answer", temperature=0.0, through_doubt=True) for node in still_open][:1]
+        return [Expansion(node, horizon="answer", temperature=0.0, through_doubt=True) for node in islice(still_open, 1)]

@@ -7,7 +7,7 @@ applied the same events are equal in every column.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,8 @@ class ReasoningTree:
         """Nodes from which the policy was asked to write on to an answer."""
         self.ends: list[int] = []
         """Where each sample ended, in the order in which they were drawn; equal samples end at one node."""
+        self.votes: dict[str, int] = {}
+        """How many samples ended with each answer, in the words of the model, in the order in which they were drawn first."""
         self.greedy_child: dict[int, int] = {}
         """What the policy writes below a node at temperature 0, where it was asked."""
         self.failures: dict[int, int] = {}
@@ -68,6 +70,9 @@ class ReasoningTree:
         self.terminated = False
         """Whether the reflector said that nothing is left to try."""
         self._node_of: dict[tuple[int, tuple[int, ...], str], int] = {}
+        self._levels: Sequence[NDArray[np.int64]] = ()
+        self._levels_of = 0
+        """Number of nodes that `_levels` was computed for."""
         self._size = 0
         self._parent = np.zeros(_FIRST_CAPACITY, np.int32)
         self._depth = np.zeros(_FIRST_CAPACITY, np.int32)
@@ -193,10 +198,13 @@ class ReasoningTree:
         nodes: list[int] = np.flatnonzero(self.answered).tolist()
         return nodes
 
-    def levels(self) -> Iterator[NDArray[np.int64]]:
-        """Yields the nodes of each depth, in the order in which they were made, from the first steps downwards."""
-        for depth in range(1, int(self.depth.max()) + 1):
-            yield np.flatnonzero(self.depth == depth)
+    def levels(self) -> Sequence[NDArray[np.int64]]:
+        """Returns the nodes of each depth, in the order in which they were made, from the first steps downwards."""
+        if self._levels_of != self._size:
+            by_depth = np.argsort(self.depth.astype(np.uint16), kind="stable")  # 16 bits: a radix sort
+            self._levels = np.split(by_depth, np.bincount(self.depth).cumsum()[:-1])[1:]
+            self._levels_of = self._size
+        return self._levels
 
     def along_paths(self, values: NDArray[np.float64], combine: np.ufunc) -> NDArray[np.float64]:
         """Returns, for each node, `combine` (np.add, np.minimum) of `values`, [N], over its path; the root's value starts it."""
@@ -212,6 +220,12 @@ class ReasoningTree:
     def is_wrong(self, node: int) -> bool:
         """Whether `node` was judged and the verdicts do not speak for it; an unparsed verdict alone counts as no support."""
         return bool(self._judged[node] + self._unparsed[node] > 0 and not self.is_right(node))
+
+    def wrong(self) -> NDArray[np.bool_]:
+        """Returns `is_wrong` of every node, [N]."""
+        is_right = (self.judged > 0) & (self.log_likelihood_ratio > 0.0)
+        wrong: NDArray[np.bool_] = (self.judged + self.unparsed > 0) & ~is_right
+        return wrong
 
     def leads_somewhere(self, node: int) -> bool:
         """Whether a step can be continued, was continued, or ends the thought with an answer; not one that was cut off, or just stops."""
@@ -257,6 +271,8 @@ class ReasoningTree:
                                 self.greedy_child.setdefault(node, child)
                             node = child
                         self.ends.append(node)
+                        if chain and chain[-1].answer:
+                            self.votes[chain[-1].answer] = self.votes.get(chain[-1].answer, 0) + 1
                 case Failed():
                     self._check(event.node)
                     self.failures[event.node] = self.failures.get(event.node, 0) + 1

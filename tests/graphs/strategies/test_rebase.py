@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,8 +32,8 @@ candidates = st.lists(st.tuples(st.floats(0.0, 1.0), st.integers(1, 9)), min_siz
 
 
 def _shared(of: list[tuple[float, int]], budget: int, temperature: float, allocation: Allocation = "exact") -> list[int]:
-    rewards, counts = [reward for reward, _ in of], [count for _, count in of]
-    return allocate_samples(rewards, counts, budget, balance_temperature=temperature, allocation=allocation)
+    rewards, counts = np.array([reward for reward, _ in of]), np.array([count for _, count in of], np.int32)
+    return allocate_samples(rewards, counts, budget, balance_temperature=temperature, allocation=allocation).tolist()
 
 
 def _naive(weights: Sequence[float], budget: int) -> list[int]:
@@ -77,10 +78,12 @@ def test_the_exact_rule_is_the_released_codes(seed: int) -> None:
     temperature, budget = rng.choice([0.05, 0.2, 1.0]), rng.randint(0, 64)
     weights = [count * math.exp((reward - rewards[0]) / temperature) for reward, count in zip(rewards, counts, strict=True)]
     expected = _naive(weights, budget)
-    assert allocate_samples(rewards, counts, budget, balance_temperature=temperature) == expected
+    of = list(zip(rewards, counts, strict=True))
+    assert _shared(of, budget, temperature) == expected
     order = rng.sample(range(len(rewards)), len(rewards))
-    shuffled = allocate_samples([rewards[i] for i in order], [counts[i] for i in order], budget, balance_temperature=temperature)
-    assert shuffled == [expected[i] for i in order], "the order of the candidates is of no account"
+    assert _shared([of[i] for i in order], budget, temperature) == [expected[i] for i in order], (
+        "the order of the candidates is of no account"
+    )
 
 
 def test_the_papers_rule_rounds_every_share_for_itself() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def assert_equal(first: ReasoningTree, second: ReasoningTree) -> None:
         *(second.version, second.finished, second.backtracks, second.terminated),
     )
     assert (first.greedy_child, first.failures, first.is_judged) == (second.greedy_child, second.failures, second.is_judged)
-    assert first.ends == second.ends
+    assert (first.ends, first.votes) == (second.ends, second.votes)
     assert (first.steps, first.children) == (second.steps, second.children)
     assert (first.verdicts, first.reflections) == (second.verdicts, second.reflections)
 
@@ -62,7 +63,9 @@ def test_the_fold_equals_a_naive_one(events: list[Event]) -> None:
     chains = [chain for event in events if isinstance(event, Expanded) for chain in event.chains]
     ends = [tree.step(end).content.reveal().token_ids for end in tree.ends]
     assert ends == [chain[-1].content.reveal().token_ids for chain in chains]
+    assert tree.votes == Counter(chain[-1].answer for chain in chains if chain[-1].answer)
     assert tree.is_judged == any(node.judged for node in nodes)
+    assert tree.wrong().tolist() == [node.is_wrong for node in nodes]
     assert tree.leading().tolist() == [
         tree.leads_somewhere(i) if i else not tree.closed[0] or bool(tree.children[0]) for i in range(len(tree))
     ]
@@ -79,6 +82,7 @@ def test_pieces_give_the_same_tree_as_the_whole(events: list[Event], cuts: list[
     pieces = ReasoningTree(QUESTION)
     for cut in [*sorted(cuts), len(log)]:
         pieces.apply(log[pieces.version : cut])
+        assert sum(map(len, pieces.levels())) == len(pieces) - 1
     assert_equal(pieces, ReasoningTree.replay(QUESTION, log))
 
 
