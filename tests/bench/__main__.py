@@ -22,6 +22,7 @@ from tests.bench.figures import Options, Result, render
 
 SECTIONS = {
     "engine": "tokens per second of a search over those of a replay of its requests",
+    "smollm2": "the same on SmolLM2-135M, where the engine is the bottleneck (`make smol`; half an hour a round)",
     "overhead": "our CPU time per engine call, and of a strategy's decision on a large tree",
     "questions": "time and memory per question with up to 10,000 in flight",
     "orchestration": "questions that do not wait for each other, against a sequential and a lock-step loop",
@@ -44,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.epilog = "\n".join(["benchmarks:", *(f"  {name:15}{what}" for name, what in SECTIONS.items())])
     parser.add_argument("names", nargs="*", metavar="NAME", help="which; all without a name")
     parser.add_argument("--quick", action="store_true", help="everything small and without vLLM: a smoke test")
-    parser.add_argument("--questions", type=int, default=defaults.questions, help="questions of engine, solved and, at most 64, admission")
+    parser.add_argument(
+        "--questions", type=int, default=defaults.questions, help="questions of engine, smollm2, solved, admission (64 at most)"
+    )
     parser.add_argument("--repeats", type=int, default=defaults.repeats, help="rounds over what is compared")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args(argv)

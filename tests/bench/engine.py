@@ -36,20 +36,13 @@ from tests.bench.recording import Recorder, Recording, replay
 from tests.bench.workload import NO_CAPS, ask, opened, questions, served_config, serving
 
 POCKET_TARGET = Target(">=", 0.80)
-SMOL_TARGET = Target(">=", 0.95)
-SMOL = Path(__file__).parents[2] / "models" / "smollm2-135m"
 
-_QUIET = ("critic=none", "reflector=none", *NO_CAPS)
+POLICY_ALONE = ("critic=none", "reflector=none", *NO_CAPS)
 SEARCHES = {
-    "whole answers": ("search=best_of_n", "search.num_samples=4", *_QUIET),
-    "stepped, log-probability": ("search=beam", "search.num_samples=8", "search.beam_width=2", "search.logprob_weight=1.0", *_QUIET),
+    "whole answers": ("search=best_of_n", "search.num_samples=4", *POLICY_ALONE),
+    "stepped, log-probability": ("search=beam", "search.num_samples=8", "search.beam_width=2", "search.logprob_weight=1.0", *POLICY_ALONE),
     "stepped, working critic": ("search=beam", "search.num_samples=8", "search.beam_width=2", "reflector=none", *NO_CAPS),
 }
-SMOL_SEARCHES = {
-    "whole answers": ("search=best_of_n", "search.num_samples=4", *_QUIET),
-    "stepped, log-probability": ("search=beam", "search.num_samples=4", "search.beam_width=1", "search.logprob_weight=1.0", *_QUIET),
-}
-_SMOL_MODEL = (f"engine.model={SMOL}", "policy=chat", "policy.max_step_tokens=64", "policy.max_answer_tokens=256", "budget.max_depth=4")
 
 
 class Phase(NamedTuple):
@@ -69,32 +62,25 @@ class Phase(NamedTuple):
 
 
 def run(options: Options) -> Result:
-    """Measures the pocket model, and SmolLM2-135M where it is there."""
-    return asyncio.run(_run(options))
-
-
-async def _run(options: Options) -> Result:
-    result = Result()
+    """Measures the pocket model."""
     count = 8 if options.quick else options.questions
-    await _model(result, "pocket", SEARCHES, (), count, POCKET_TARGET, options)
-    if options.quick:
-        return result
-    if SMOL.is_dir():
-        await _model(result, "SmolLM2-135M", SMOL_SEARCHES, _SMOL_MODEL, min(count, 64), SMOL_TARGET, options)
-    else:
-        result.notes.append(
-            f"SmolLM2-135M ({SMOL_TARGET.sign} {SMOL_TARGET.bound}) was left out: there is no models/{SMOL.name}; run `make smol`"
-        )
-    return result
+    return Result([asyncio.run(graph_over_replay("pocket", SEARCHES, count, POCKET_TARGET, options))])
 
 
-async def _model(
-    result: Result, model: str, searches: dict[str, tuple[str, ...]], overrides: Sequence[str], count: int, target: Target, options: Options
-) -> None:
+async def graph_over_replay(model: str, searches: dict[str, tuple[str, ...]], count: int, target: Target, options: Options) -> Table:
+    """Asks `count` questions by each search, replays its requests, and returns both throughputs and their ratio.
+
+    Args:
+        model: what the table calls it.
+        searches: overrides by name; all with the same engine, and "whole answers" first.
+        count: questions.
+        target: of graph over replay.
+        options: how often, and whether quickly.
+    """
     asked = questions(count)
     phases: dict[tuple[str, str], list[Phase]] = {(name, kind): [] for name in searches for kind in ("graph", "replay")}
     requests: dict[str, int] = {}
-    configs = {name: served_config(*overrides, *search, quick=options.quick) for name, search in searches.items()}
+    configs = {name: served_config(*search, quick=options.quick) for name, search in searches.items()}
     first = next(iter(configs.values()))
     async with serving(first, quick=options.quick) as (engine, served_by):
         await _graph(first, engine, asked[:8])  # the first requests of an engine are slow
@@ -108,7 +94,7 @@ async def _model(
                 start = time.monotonic()
                 usage = await replay(engine, recording.requests)
                 phases[name, "replay"].append(Phase(time.monotonic() - start, usage))
-    result.tables.append(_table(f"{model}, {count} questions, {served_by}", phases, list(searches), requests, target))
+    return _table(f"{model}, {count} questions, {served_by}", phases, list(searches), requests, target)
 
 
 def _table(

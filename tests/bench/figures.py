@@ -20,7 +20,7 @@ class Options:
     """How large a run of the benchmarks is."""
 
     questions: int = 256
-    """Questions of the sections `engine`, `admission` (at most 64) and, per level, `solved`; the others choose their own number."""
+    """Questions of `engine`, `smollm2`, `admission` (at most 64) and, per level, `solved`; the other sections choose their own number."""
     repeats: int = 3
     """Rounds over the things that are compared: A B A B A B. One where it must be quick."""
     quick: bool = False
