@@ -55,3 +55,19 @@ def served_completion(
     elif stop_reason is not None and stop_reason in eos_token_ids:
         stop_reason = None
     return Completion(text, token_ids, logprobs, finish_reason, stop_reason)
+
+
+def tokens_that_say(text: str, tokenizer: Tokenizer, vocabulary_size: int) -> frozenset[int]:
+    """Returns the tokens that hold a text, where it cannot be written without one of them; none where several tokens could share it.
+
+    A completion ends with such a text where it ends with such a token, so nobody has to read along to find it.
+    """
+    if len(text) < 2 or not text.isascii() or " " in text:  # how bytes and spaces are read depends on the tokens beside them
+        return frozenset()
+    beginnings = tuple(text[:length] for length in range(1, len(text)))
+    if any(tokenizer.decode(tokenizer.encode(beginning)).endswith(beginning) for beginning in beginnings):
+        return frozenset()  # most tokenizers can write them, which spares a look at all of their tokens
+    said = {token: tokenizer.decode([token]) for token in range(vocabulary_size)}
+    if any(piece.endswith(beginnings) and text not in piece for piece in said.values()):
+        return frozenset()
+    return frozenset(token for token, piece in said.items() if text in piece)

@@ -46,7 +46,7 @@ from agents.engines.base import (
 )
 from agents.engines.gate import Gate
 from agents.engines.precision import own_dtype
-from agents.engines.stopping import served_completion
+from agents.engines.stopping import served_completion, tokens_that_say
 from agents.engines.tokenizer import HFTokenizer, eos_token_ids
 from agents.engines.vllm_plugin import PARENT
 from agents.engines.weights import (
@@ -93,6 +93,7 @@ class VLLMEngine:
         self._folder = folder
         self._adapters = adapters or {}
         """What vLLM wants to be told of each adapter, by name."""
+        self._stops: dict[str, frozenset[int]] = {}
         self._opened = ExitStack()
         """Stops what `open` started, and removes the sockets between front end and child, which vLLM leaves lying."""
         self._gate = Gate(f"vLLM with {info.model}")
@@ -286,17 +287,18 @@ class VLLMEngine:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
+        read_along = [stop for stop in request.stop if not self._tokens_of(stop)]
         params = SamplingParams(
             n=request.n,
             max_tokens=request.max_tokens,
             temperature=request.temperature,
             top_p=request.top_p,
-            stop=list(request.stop),
-            stop_token_ids=list(request.stop_token_ids),
+            stop=read_along,
+            stop_token_ids=[*request.stop_token_ids, *(token for stop in request.stop for token in self._tokens_of(stop))],
             include_stop_str_in_output=True,
             seed=None if request.seed is None else spread_seed(request.seed),
             logprobs=0,
-            detokenize=bool(request.stop),
+            detokenize=bool(read_along),
             # Two outputs per sample: with its first token and at its end. With FINAL_ONLY the number of cached tokens would be that of
             # the sample that ended last, which finds the prompt in the cache because the first sample has just put it there.
             output_kind=RequestOutputKind.DELTA,
@@ -312,6 +314,13 @@ class VLLMEngine:
         generated = sum(len(completion.token_ids) for completion in completions)
         return Generation(completions, self._usage(request, found, generated), version)
 
+    def _tokens_of(self, stop: str) -> frozenset[int]:
+        """Returns the tokens that a stop string is as good as: vLLM's core ends a sequence with them by itself. None where it reads along:
+        its front end then writes every token out, and stops the core a step late."""
+        if stop not in self._stops:
+            self._stops[stop] = tokens_that_say(stop, self.tokenizer, self._vocabulary_size)
+        return self._stops[stop]
+
     def _usage(self, request: GenerateRequest, found: int, generated: int) -> Usage:
         """Returns what a request cost whose first sample found `found` tokens in the cache; the others find all full blocks."""
         block = self._llm.vllm_config.cache_config.block_size
@@ -326,6 +335,7 @@ class VLLMEngine:
         finish_reason, stop_reason = pieces[-1].finish_reason, pieces[-1].stop_reason
         if finish_reason not in ("stop", "length"):
             raise EngineError(f"vLLM ended a completion for the reason {finish_reason!r}")
+        stop_reason = next((stop for stop in request.stop if stop_reason in self._tokens_of(stop)), stop_reason)
         return served_completion(token_ids, logprobs, finish_reason, stop_reason, tokenizer=self.tokenizer, eos_token_ids=self._eos)
 
     async def _score(self, prompt: Sequence[int], candidates: Sequence[int], priority: int) -> NextTokenScores:

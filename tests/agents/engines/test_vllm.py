@@ -40,6 +40,14 @@ class TestVLLMEngine(GeneratorConformance, RealModelConformance, PublisherConfor
             generation = await subject.engine.generate(GenerateRequest(prompt, n=4, max_tokens=4))
             assert generation.usage.cached_prompt_tokens == expected
 
+    async def test_a_stop_string_of_one_token_ends_what_reading_along_ends(self, subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+        engine, stop = subject.engine, "x"
+        request = GenerateRequest(subject.prompt(), n=16, max_tokens=300, seed=1, stop=(stop,))
+        read_along = await engine.generate(request)
+        assert not engine._tokens_of(stop) and any(completion.stop_reason == stop for completion in read_along.completions)
+        monkeypatch.setattr(engine, "_stops", {stop: frozenset(engine.tokenizer.encode(stop))})  # its only token
+        assert (await engine.generate(request)).completions == read_along.completions
+
     async def test_cancelled_requests_leave_vllm(self, subject: Subject) -> None:
         task = asyncio.create_task(subject.engine.generate(GenerateRequest(subject.prompt(), n=4, max_tokens=400)))
         processor = subject.engine._llm.output_processor
