@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from agents.nouns import ContextLengthError, FinishReason, Usage
+from agents.nouns.step import ADDED
 
 MAX_CANDIDATES = 128
 """Most next tokens that one `score` call may ask about (vLLM's limit on logprob_token_ids)."""
@@ -62,7 +63,7 @@ class EngineInfo:
     logprobs_mode: Literal["processed", "raw"] = "processed"
     """`processed`: as `Completion.logprobs` says. `raw`: a remote server that reports temperature 1 whatever the temperature was; its
     importance ratios are biased, so training refuses it."""
-    adapters: dict[str, str] = field(default_factory=dict)
+    adapters: dict[str, str] = field(default_factory=dict, metadata=ADDED)
     """16 hex digits over the weights of each LoRA adapter (over its name, where only a server has them), by the name under which a request
     asks for it."""
 

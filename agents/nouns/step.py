@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from agents.nouns.hidden import Hidden
+
+ADDED = {"may_be_missing": True}
+"""Metadata of a field that was added to what traces store: older ones, which lack it, are read with its default."""
 
 FinishReason = Literal["stop", "length"]
 """`stop`: the step ended at a stop string, a stop token or the end of the sequence. `length`: it was cut by max_tokens, so it
@@ -53,7 +56,7 @@ class Author:
     model: str
     version: int = 0
     """Counts publications of new weights into the engine; 0 is the model as it was loaded."""
-    adapter: str | None = None
+    adapter: str | None = field(default=None, metadata=ADDED)
     """LoRA adapter; None: the model as it is."""
 
 

@@ -24,8 +24,7 @@ def write_report(folder: Path) -> Path:
     """Writes what the finished test cells of the comparison in `folder` came to, and returns the file with the tables.
 
     Raises:
-        BadDataError: there is no comparison in the folder or its validation runs are not finished, or no test cell is finished for all
-            families of a group.
+        BadDataError: there is no comparison in the folder, its validation runs are not finished, or no test cell is.
     """
     if not (folder / PLAN).is_file():
         raise BadDataError(
@@ -48,14 +47,18 @@ async def _summarise(folder: Path, comparison: SearchComparisonConfig, choices: 
     summaries: dict[str, Any] = {}
     missing: list[str] = []
     for group, families in groups_of(comparison.families).items():
-        measured = []
+        measured: dict[str, Measured] = {}
         for family in families:
             cells = list(measured_cells(comparison, family, choices))
             finished = [cell for cell in cells if is_finished(cell, folder)]
             missing += [str(cell.folder(folder).relative_to(folder)) for cell in cells if cell not in finished]
-            measured.append(await _measure(folder, comparison, choices, finished))
-        own_levels = {family.name: list(family.levels) for family in families}
-        summaries[group] = {"families": own_levels, **summarise(comparison, choices.groups[group], Table.of(measured))}
+            if finished:
+                measured[family.name] = await _measure(folder, comparison, choices, finished)
+        if measured:
+            levels = {family.name: list(family.levels) for family in families if family.name in measured}
+            summaries[group] = {"families": levels, **summarise(comparison, choices.groups[group], Table.of(list(measured.values())))}
+    if not summaries:
+        raise BadDataError(f"{folder}: no test cell is finished; run the comparison first")
     return summaries, missing
 
 
@@ -75,6 +78,4 @@ async def _measure(folder: Path, comparison: SearchComparisonConfig, choices: Ch
             await add_controls(measured, place, comparison)
         if cell.temperature == sampling.majority_temperature and cell.critic in (first, NO_CRITIC):
             add_plain_pool(measured, place, ks, booked=main)
-    if not measured.outcomes:
-        raise BadDataError(f"{folder}: no test cell is finished; run the comparison first")
     return measured

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from agents.answers import CheckOutcome
 from agents.engines.base import EngineInfo
 from agents.nouns import Question, Usage
+from agents.nouns.step import ADDED
 from graphs.thought.long_thought import LongThought
 from graphs.tree import Event, Status
 
 SCHEMA_VERSION = 2
 """Raised whenever a stored trace would be read differently; the codec refuses what it does not know. A field that was only added has a
-default and `_ADDED`: older traces, which lack it, are read with the default."""
-
-_ADDED = {"may_be_missing": True}
+default and `ADDED`: older traces, which lack it, are read with the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class Trace:
     versions: dict[str, str] = field(default_factory=dict)
     """Versions of the packages that decide results."""
     schema_version: int = SCHEMA_VERSION
-    check: CheckOutcome | None = field(default=None, metadata=_ADDED)
+    check: CheckOutcome | None = field(default=None, metadata=ADDED)
     """How the checker came to `correct`; None in traces of before this was kept."""
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,18 @@ def test_the_same_command_runs_nothing_again_and_goes_on_where_a_cell_is_missing
     assert run.main([*WORDS, f"run.output_dir={folder.parent}"]) == 0
     assert asked == ["greedy"] and "3 of 3 questions are finished already" in capsys.readouterr().err
     assert (folder / "comparison.json").read_text() == before
+
+
+def test_families_without_a_finished_cell_are_left_out(folder: Path, tmp_path: Path) -> None:
+    unfinished = Path(shutil.copytree(folder, tmp_path / "unfinished"))
+    for metrics in unfinished.glob("test/countdown/*/metrics.json"):
+        metrics.unlink()
+    assert report([str(unfinished)]) == 0
+    document = json.loads((unfinished / "comparison.json").read_text())
+    assert list(document["groups"]) == ["others"] and all("countdown" in cell for cell in document["missing"])
+    for metrics in unfinished.glob("test/*/*/metrics.json"):
+        metrics.unlink()
+    assert guarded(lambda: report([str(unfinished)])) == WRONG
 
 
 def test_a_cell_that_is_meant_otherwise_now_is_refused_with_the_difference(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

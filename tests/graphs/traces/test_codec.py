@@ -47,6 +47,16 @@ def test_every_kind_of_event_comes_back_equal() -> None:
     assert CODEC.loads(CODEC.dumps(EVERY_EVENT)) == EVERY_EVENT
 
 
+def test_traces_from_before_adapters_are_read() -> None:
+    stored = CODEC.encode(ordinary_trace())
+    del stored["engine"]["adapters"]
+    for event in stored["events"]:
+        for chain in event.get("chains", ()):
+            for step in chain:
+                del step["author"]["adapter"]
+    assert CODEC.decode(stored) == ordinary_trace()
+
+
 def test_a_decoded_trace_replays_to_the_same_tree() -> None:
     trace = ordinary_trace()
     first, second = (ReasoningTree.replay(t.question, t.events) for t in (trace, CODEC.loads(CODEC.dumps(trace))))
