@@ -94,6 +94,7 @@ class VLLMEngine:
         self._adapters = adapters or {}
         """What vLLM wants to be told of each adapter, by name."""
         self._stops: dict[str, frozenset[int]] = {}
+        """What `_tokens_of` has found."""
         self._opened = ExitStack()
         """Stops what `open` started, and removes the sockets between front end and child, which vLLM leaves lying."""
         self._gate = Gate(f"vLLM with {info.model}")

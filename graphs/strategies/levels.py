@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from graphs.selection import Selector
 from graphs.strategies.stepwise import Round, Stepwise
-from graphs.tree import ROOT, Expansion, Horizon, ReasoningTree
+from graphs.tree import ROOT, Expansion, ReasoningTree
 
 
 class Level(NamedTuple):
@@ -68,13 +68,11 @@ class LevelSearch(Stepwise):
         level = Level(np.array([ROOT]), np.array([self.num_samples]), self.first_budget)
         is_parent = np.zeros(len(tree), bool)
         for below in [*tree.levels(), np.array([], np.int64)]:
-            nodes, is_last = level.nodes, self.is_last(tree, int(level.nodes[0]))
+            nodes = level.nodes
             missing = np.where(tree.closed[nodes], 0, level.samples - tree.samples[nodes])
-            if (missing > 0).any():
-                horizon: Horizon = "answer" if is_last else "step"
-                pairs = zip(nodes.tolist(), missing.tolist(), strict=True)
-                return Round([Expansion(node, n, horizon) for node, n in pairs if n > 0], nodes.tolist())
-            is_parent[nodes] = not is_last
+            if wanted := self.expansions(tree, nodes, missing):
+                return Round(wanted, nodes.tolist())
+            is_parent[nodes] = not self.is_last(tree, int(nodes[0]))
             candidates = below[is_parent[tree.parent[below]] & leading[below]]
             if wanted := self.prepare(tree, candidates):
                 return Round(wanted, [*candidates.tolist(), *nodes.tolist()])

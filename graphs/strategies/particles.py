@@ -73,8 +73,7 @@ class Particles(Stepwise):
             population = self._resample(_move(tree, population, below, stands, increments), rng.random())
         best_first = np.argsort(-tree.along_paths(increments, np.add)[level], kind="stable")
         level, missing = level[best_first], missing[best_first]
-        wanted = [self.expansion(tree, node, n) for node, n in zip(level.tolist(), missing.tolist(), strict=True) if n > 0]
-        return Round(wanted, level.tolist())
+        return Round(self.expansions(tree, level, missing), level.tolist())
 
     def choose(self, tree: ReasoningTree) -> int | None:
         """Returns the best leaf of the chosen answer.

@@ -17,9 +17,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from agents.nouns import Meter
 from graphs.strategies.base import Strategy
-from graphs.tree import Backup, Expansion, ReasoningTree
+from graphs.tree import Backup, Expansion, Horizon, ReasoningTree
+
+Nodes = NDArray[np.integer]
 
 
 class Round(NamedTuple):
@@ -63,6 +68,13 @@ class Stepwise(Strategy):
     def expansion(self, tree: ReasoningTree, node: int, n: int) -> Expansion:
         """Returns a request for `n` next steps of `node`, or for `n` ways through to the answer where the path is as long as may be."""
         return Expansion(node, n=n, horizon="answer" if self.is_last(tree, node) else "step")
+
+    def expansions(self, tree: ReasoningTree, level: Nodes, samples: Nodes) -> list[Expansion]:
+        """Returns `expansion` for every node of one level, [K], that lacks some of `samples`, [K]; below 1 nothing is asked."""
+        if not (samples > 0).any():
+            return []
+        horizon: Horizon = "answer" if self.is_last(tree, int(level[0])) else "step"
+        return [Expansion(node, n, horizon) for node, n in zip(level.tolist(), samples.tolist(), strict=True) if n > 0]
 
     def is_last(self, tree: ReasoningTree, node: int) -> bool:
         """Whether the path to `node` is as long as may be, so that what comes below it is no longer looked at step by step."""

@@ -22,7 +22,7 @@ from tests.bench.figures import Options, Result, render
 
 SECTIONS = {
     "engine": "tokens per second of a search over those of a replay of its requests",
-    "smollm2": "the same on SmolLM2-135M, where the engine is the bottleneck (`make smol`; half an hour a round)",
+    "smollm2": "the same on SmolLM2-135M, where the engine is the bottleneck (needs `make smol`; long on a CPU)",
     "overhead": "our CPU time per engine call, and of a strategy's decision on a large tree",
     "questions": "time and memory per question with up to 10,000 in flight",
     "orchestration": "questions that do not wait for each other, against a sequential and a lock-step loop",

@@ -1,7 +1,7 @@
 """The figures of section `engine` on SmolLM2-135M, where the engine is the bottleneck: it has forty times the pocket's weights.
 
 The pocket's questions, in chat prompts; n = 4, at most 64 tokens a step and 128 an answer. Needs `make smol`. A round over 256
-questions takes half an hour on two cores: `make bench BENCH="smollm2 --repeats 1"`.
+questions is long on a CPU: `make bench BENCH="smollm2 --repeats 1"`.
 """
 
 from __future__ import annotations

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.engines.stopping import tokens_that_say
 from agents.engines.tokenizer import HFTokenizer
+from agents.engines.weights import read_config
 from configs.schema.engine import resolve_model
 
 POCKET = HFTokenizer(resolve_model("pocket"))
-VOCABULARY_SIZE = 328
+VOCABULARY_SIZE = int(read_config(Path(resolve_model("pocket")))["vocab_size"])
 
 
 @given(st.sampled_from(["\n\n", "Wait", "Answer", "is right"]), st.data())
