@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from agents.engines.tokenizer import HFTokenizer
 from agents.engines.vllm import VLLMEngine
 from agents.nouns import EngineDiedError, EngineUnavailableError
 from tests.agents.engines.conformance import (
+    LOGPROB_TOLERANCE,
     AdapterConformance,
     GeneratorConformance,
     PublisherConformance,
@@ -46,7 +48,10 @@ class TestVLLMEngine(GeneratorConformance, RealModelConformance, PublisherConfor
         read_along = await engine.generate(request)
         assert not engine._tokens_of(stop) and any(completion.stop_reason == stop for completion in read_along.completions)
         monkeypatch.setattr(engine, "_stops", {stop: frozenset(engine.tokenizer.encode(stop))})  # its only token
-        assert (await engine.generate(request)).completions == read_along.completions
+        stopped = await engine.generate(request)
+        for completion, expected in zip(stopped.completions, read_along.completions, strict=True):
+            assert replace(completion, logprobs=expected.logprobs) == expected
+            assert completion.logprobs == pytest.approx(expected.logprobs, abs=LOGPROB_TOLERANCE)
 
     async def test_cancelled_requests_leave_vllm(self, subject: Subject) -> None:
         task = asyncio.create_task(subject.engine.generate(GenerateRequest(subject.prompt(), n=4, max_tokens=400)))
