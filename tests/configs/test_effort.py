@@ -27,7 +27,7 @@ def test_a_level_chooses_the_budget_of_its_name_and_nothing_but_search_and_budge
 
 def test_more_effort_may_draw_more_samples() -> None:
     low, medium, high = (compose([f"effort={level}"]).search for level in LEVELS)
-    assert isinstance(low, GreedyConfig) and medium == compose().search
+    assert isinstance(low, GreedyConfig) and medium == PosteriorConfig()
     assert isinstance(high, PosteriorConfig) and high.num_samples == 64 > PosteriorConfig().num_samples
 
 
@@ -57,7 +57,7 @@ def test_effort_wins_over_the_experiment_which_keeps_the_rest(words: list[str]) 
 
 
 def test_an_experiment_that_sets_options_of_its_own_search_is_refused_with_the_way_out() -> None:
-    with pytest.raises(ConfigError, match=r"search\.num_samples is an option of search=best_of_n.*search=critique_loop was chosen"):
+    with pytest.raises(ConfigError, match=r"search\.selection is an option of search=best_of_n.*search=posterior was chosen"):
         compose(["experiment=pocket_best_of_n", "effort=medium", "critic=pocket"])
     config = compose(["experiment=pocket_best_of_n", "effort=low", "search=best_of_n"])
     assert isinstance(config.search, BestOfNConfig) and config.budget.max_tokens == 1024
