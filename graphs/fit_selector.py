@@ -44,6 +44,7 @@ LADDERS: Mapping[str, tuple[float, ...]] = {
     "wrong_answers": (2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
     "accident": (0.01, 0.02, 0.05, 0.1, 0.2, 0.3),
     "given_up": (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7),
+    "give_up_rate": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
     "prior_strength": (1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
 }
 """Values that are tried for the assumptions of `Believer`, in the order in which they are."""

@@ -8,8 +8,9 @@ are right. What was seen:
 - The steps themselves: a step below an alive one is right with probability `right_rate`, pooled over the whole tree (and with a Beta prior,
   so that two samples do not say much); what the policy thinks likely, by what it reports and by what it repeats, is right more often
   (`logprob_weight`).
-- The ends without an answer, where the policy gave up or began to take a step back: an alive path ends so `given_up` times as often as a
-  dead one. So the policy's own doubt is evidence against the step that it doubts.
+- The ends without an answer, where the policy gave up or began to take a step back: below a dead step `give_up_rate` of its samples do,
+  below an alive one `given_up` times as many. So the policy's own doubt is evidence against the step that it doubts, and where it goes on
+  time after time, that is evidence for it: among many samples some doubt a right step, too.
 - The answers. An alive path ends at the right answer; a dead one ends anywhere: at the right one by `accident`, else at one of
   `wrong_answers` equally likely others. So agreement is evidence, as in a vote, and as much of it as the verdicts leave.
 
@@ -60,6 +61,8 @@ class Believer:
     """Chance that a dead path ends at the right answer."""
     given_up: float = 0.3
     """How often an alive path ends without an answer, over how often a dead one does."""
+    give_up_rate: float = 0.0
+    """Share of the samples below a dead step that end without an answer; 0: so seldom that going on is no evidence, and an end is, once."""
     many_answers: bool = False
     """Whether a question may have several right answers, so that they are no rivals."""
     canonical: Callable[[str], str] = str.strip
@@ -72,6 +75,7 @@ class Believer:
         answers = list(dict.fromkeys(names))
         leaf_answers = np.array([answers.index(name) for name in names], np.int64)
         alive_leaf, dead_leaf, accident = self._leaf_factors(tree, leaves, leaf_answers, len(answers))
+        alive_leaf += self._giving_up(tree)[:, None]
         prior, levels = self._log_prior(len(answers)), tree.levels()
         in_vain = tree.final & ~tree.answered
         drawn = np.where(in_vain, 0, tree.count)
@@ -79,7 +83,7 @@ class Believer:
         right_rate = self.right_rate
         for _ in range(_PASSES):
             log_odds = _with_mean(right_rate, lean, drawn)
-            log_odds[in_vain] = math.log1p(-self.given_up) - math.log(self.given_up)
+            log_odds[in_vain] = -np.inf  # no step, and what it shows is in `_giving_up`
             evidence, ratio = _upward(tree, levels, log_odds, self.evidence_weight * tree.log_likelihood_ratio, alive_leaf, dead_leaf)
             joint = prior + evidence
             hypothesis = np.exp(joint - np.logaddexp.reduce(joint))
@@ -125,6 +129,27 @@ class Believer:
         probability: Floats = (again + self.prior_strength * np.exp(tree.logprob)) / (np.maximum(asked - 1, 0) + self.prior_strength)
         probability[ROOT] = 1.0
         return probability
+
+    def _giving_up(self, tree: ReasoningTree) -> Floats:
+        """Evidence for each node's being alive by how many of its samples ended without an answer, log-likelihood ratios, [N].
+
+        How often the policy gives up differs from node to node. Over nodes that is Beta-distributed, with the means that the fields say and
+        worth `prior_strength` samples, so that the counts are Polya's. Where `give_up_rate` is next to 0, what is left is log `given_up`,
+        once, whatever the counts.
+        """
+        counts, parents = tree.count[1:], tree.parent[1:]
+        in_vain = np.where(tree.final & ~tree.answered, tree.count, 0)[1:]
+        gave_up = np.bincount(parents, weights=in_vain, minlength=len(tree)).astype(np.int64)
+        went_on = np.bincount(parents, weights=counts - in_vain, minlength=len(tree)).astype(np.int64)
+        if not gave_up.any() and not self.give_up_rate:
+            return np.zeros(len(tree))
+        dead = self.give_up_rate or 1e-9 / self.prior_strength
+        alive = self.given_up * dead
+        evidence: Floats = (
+            _polya(self.prior_strength * alive, self.prior_strength * dead, gave_up)
+            + _polya(self.prior_strength * (1.0 - alive), self.prior_strength * (1.0 - dead), went_on)
+        )
+        return evidence
 
     def _log_prior(self, answers: int) -> Floats:
         """Prior log-probabilities of the answers in order, and last of none of them."""
@@ -186,6 +211,12 @@ class Belief(NamedTuple):
         answer, _ = self.best
         own = [leaf for leaf, name in zip(self.leaves, self.names, strict=True) if name == answer]
         return max(own, key=lambda leaf: self.alive[leaf], default=None)
+
+
+def _polya(first: float, second: float, count: Nodes) -> Floats:
+    """Returns for each count k the log of first (first + 1) ... (first + k - 1) over the same of `second`."""
+    seen = np.arange(int(count.max(initial=0)))
+    return np.concatenate([[0.0], np.cumsum(np.log((first + seen) / (second + seen)))])[count]
 
 
 def _with_mean(rate: float, lean: Floats, count: Nodes) -> Floats:

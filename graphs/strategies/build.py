@@ -59,6 +59,9 @@ _CONFIGS: Mapping[str, type[Any]] = {
 }
 """Options of the strategies that can go on from a probe."""
 
+GIVE_UP_RATE = 0.3
+"""`search.give_up_rate` of a policy that doubts; fitted on validation questions of the pocket's families."""
+
 _PARTS: Mapping[str, type[Selector] | type[Believer]] = {"selector": Selector, "believer": Believer}
 """Fields that take several options together."""
 
@@ -87,6 +90,8 @@ def load_answer_model(search: PosteriorConfig, canonical_answer: Callable[[str],
 
 def _build(search: SearchGroup, config: RunConfig, canonical_answer: Callable[[str], str]) -> Strategy:
     options: dict[str, Any] = {name: getattr(search, name) for name in type(search).model_fields}
+    if options.get("give_up_rate", 0.0) is None:
+        options["give_up_rate"] = GIVE_UP_RATE if config.policy.doubts else 0.0
     if isinstance(search, ComputeOptimalConfig):
         options |= _searchers(search, options, config, canonical_answer)
     strategy: Any = STRATEGIES[options["strategy"]]

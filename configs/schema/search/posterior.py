@@ -46,6 +46,9 @@ class PosteriorConfig(SearchGroup):
     """Chance that a path with a wrong step ends at the right answer."""
     given_up: float = Field(0.3, gt=0, lt=1)
     """How often a right path ends without an answer, or in the policy's own doubt (policy.doubts), over how often a wrong one does."""
+    give_up_rate: float | None = Field(None, ge=0, lt=1)
+    """Share of the samples below a wrong step that end so. Among many samples some doubt a right step, too, and the larger the share, the
+    more it means that most of them go on. 0: nothing, and an end counts once. null: 0.3 where the policy doubts (policy.doubts), else 0."""
     many_answers: bool = False
     """Whether a question may have several right answers (Countdown's expressions), so that they are no rivals."""
     selector_model: str | None = None

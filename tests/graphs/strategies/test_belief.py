@@ -41,6 +41,20 @@ def brute_force(believer: Believer, tree: ReasoningTree, right_rate: float) -> t
     def accident_of(leaf: int) -> float:
         return by_accident(leaf) / (by_accident(leaf) + 1 - believer.accident)
 
+    def beta(a: float, b: float) -> float:
+        return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+    def giving_up(node: int, alive: bool) -> float:
+        """Chance of one order of the node's samples that gave up and went on, under a Beta-binomial."""
+        children = [child for child in nodes if tree.parent[child] == node]
+        gave_up = sum(int(tree.count[child]) for child in children if in_vain[child])
+        went_on = sum(int(tree.count[child]) for child in children if not in_vain[child])
+        if not believer.give_up_rate:
+            return believer.given_up if alive and gave_up else 1.0
+        rate = believer.give_up_rate * (believer.given_up if alive else 1.0)
+        a, b = believer.prior_strength * rate, believer.prior_strength * (1 - rate)
+        return math.exp(beta(a + gave_up, b + went_on) - beta(a, b))
+
     total = 0.0
     by_answer = dict.fromkeys(answers, 0.0)
     alive_mass = [0.0] * len(tree)
@@ -54,8 +68,9 @@ def brute_force(believer: Believer, tree: ReasoningTree, right_rate: float) -> t
                 alive[node] = alive[parent] and right[node]
                 odds = shift + believer.logprob_weight * (opinions[node] - average)
                 if in_vain[node]:
-                    odds = math.log((1 - believer.given_up) / believer.given_up)
-                p *= 1 / (1 + math.exp(-odds)) if right[node] else 1 / (1 + math.exp(odds))
+                    p *= not right[node]
+                else:
+                    p *= 1 / (1 + math.exp(-odds)) if right[node] else 1 / (1 + math.exp(odds))
                 if alive[node] if tree.of_value[node] else right[node]:
                     p *= math.exp(believer.evidence_weight * tree.log_likelihood_ratio[node])
                 if tree.final[node]:
@@ -67,6 +82,8 @@ def brute_force(believer: Believer, tree: ReasoningTree, right_rate: float) -> t
                         p *= by_accident(node) + 1 - believer.accident
                     elif not believer.many_answers:
                         p *= by_accident(node) if names[node] == answer else (1 - believer.accident) / believer.wrong_answers
+            for node in range(len(tree)):
+                p *= giving_up(node, alive[node])
             total += p
             if answer is not None:
                 by_answer[answer] += p
@@ -100,14 +117,17 @@ def small_tree(*, value: bool) -> list[Event]:
 @pytest.mark.parametrize("value", [False, True])
 @pytest.mark.parametrize("many_answers", [False, True])
 @pytest.mark.parametrize("logprob_weight", [0.0, 0.7])
-def test_the_pass_equals_brute_force(value: bool, many_answers: bool, logprob_weight: float) -> None:
+@pytest.mark.parametrize("give_up_rate", [0.0, 0.4])
+def test_the_pass_equals_brute_force(value: bool, many_answers: bool, logprob_weight: float, give_up_rate: float) -> None:
     tree = tree_of(small_tree(value=value))
-    believer = Believer(logprob_weight=logprob_weight, evidence_weight=0.8, many_answers=many_answers, prior_strength=1e12)
+    believer = Believer(
+        logprob_weight=logprob_weight, evidence_weight=0.8, many_answers=many_answers, give_up_rate=give_up_rate, prior_strength=1e7
+    )
     belief = believer.believe(tree)
     answers, alive = brute_force(believer, tree, believer.right_rate)
     assert belief.right_rate == pytest.approx(believer.right_rate), "a prior that strong does not move"
-    assert belief.alive == pytest.approx(np.array(alive))
-    assert belief.answers == pytest.approx(answers)
+    assert belief.alive == pytest.approx(np.array(alive), rel=1e-5)
+    assert belief.answers == pytest.approx(answers, rel=1e-5)
 
 
 def test_agreement_is_evidence_and_verdicts_are() -> None:
@@ -131,6 +151,18 @@ def test_where_the_policy_gives_up_it_doubts_its_step(many_answers: bool) -> Non
         odds.append(alive / (1 - alive))
     assert odds[1] == pytest.approx(0.1 * odds[0])
     assert odds[2] == pytest.approx(odds[1])
+
+
+@pytest.mark.parametrize("many_answers", [False, True])
+def test_among_many_samples_one_doubt_is_none(many_answers: bool) -> None:
+    """Of many that go on it is the share that counts: one doubt of twenty speaks for the step, half of them against it."""
+    believer = Believer(give_up_rate=0.4, many_answers=many_answers, logprob_weight=0.0)
+
+    def alive(doubts: int, others: int) -> float:
+        chains = [(step("a"), step("", answer=""))] * doubts + [(step("a"), step("b"))] * others
+        return float(believer.believe(tree_of([Expanded(0, tuple(chains), "answer")])).alive[1])
+
+    assert alive(10, 10) < alive(1, 0) < alive(0, 1) < alive(1, 19) < alive(0, 20)
 
 
 REPORTS = ((-0.105, -2.303), (-0.69, -0.69), (-6.0, -6.0))
