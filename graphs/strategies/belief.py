@@ -145,9 +145,8 @@ class Believer:
             return np.zeros(len(tree))
         dead = self.give_up_rate or 1e-9 / self.prior_strength
         alive = self.given_up * dead
-        evidence: Floats = (
-            _polya(self.prior_strength * alive, self.prior_strength * dead, gave_up)
-            + _polya(self.prior_strength * (1.0 - alive), self.prior_strength * (1.0 - dead), went_on)
+        evidence: Floats = _polya(self.prior_strength * alive, self.prior_strength * dead, gave_up) + _polya(
+            self.prior_strength * (1.0 - alive), self.prior_strength * (1.0 - dead), went_on
         )
         return evidence
 

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from agents.nouns import Budget, Meter
+from configs import compose
 from graphs.selection import Selector
-from graphs.strategies import Beam, Posterior
+from graphs.strategies import Beam, ComputeOptimal, Posterior
 from graphs.strategies.belief import Believer
+from graphs.strategies.build import GIVE_UP_RATE, build_strategy
 from graphs.tree import ROOT, Event, Expanded, Expansion, ReasoningTree
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
@@ -137,3 +139,20 @@ def test_a_belief_is_kept_until_something_happens_to_the_tree_and_no_other_searc
         assert search.believe(tree).answers == PLAIN.believe(tree_of(events[:number])).answers
         assert search.believe(tree) is search.believe(tree)
         assert doubtful.believe(tree).answers == doubtful.believer.believe(tree).answers
+
+
+@pytest.mark.parametrize(
+    ("words", "rate"),
+    [
+        ("search=posterior", GIVE_UP_RATE),
+        ("search=posterior search.give_up_rate=0", 0.0),
+        ("search=posterior policy.doubts=[]", 0.0),
+        ("search=posterior policy.doubts=[] search.give_up_rate=0.1", 0.1),
+        ("search=compute_optimal search.hard=posterior", GIVE_UP_RATE),
+        ("search=compute_optimal search.hard=posterior policy.doubts=[]", 0.0),
+    ],
+)
+def test_going_on_is_evidence_where_the_policy_doubts(words: str, rate: float) -> None:
+    built = build_strategy(compose(words.split()))
+    posterior = built.hard if isinstance(built, ComputeOptimal) else built
+    assert isinstance(posterior, Posterior) and posterior.believer.give_up_rate == rate
