@@ -47,19 +47,19 @@ _PASSES = 3  # of re-estimating the rate of right steps; it changes by less than
 class Believer:
     """The assumptions. Probabilities in (0, 1); fitted on validation questions."""
 
-    right_rate: float = 0.7
+    right_rate: float = 0.8
     """Chance that a step below an alive one is right, before anything is seen."""
-    prior_strength: float = 4.0
+    prior_strength: float = 16.0
     """How many observed steps that chance is worth, for the tree as a whole and at each node."""
     logprob_weight: float = 0.5
     """How much the log-odds that a step is right rise with the log-odds that the policy gives it, over those of the average sample."""
-    evidence_weight: float = 1.0
+    evidence_weight: float = 0.75
     """Factor of the verdicts' log-likelihood ratios."""
     wrong_answers: float = 10.0
     """Number of equally likely wrong answers that dead paths end at."""
     accident: float = 0.05
     """Chance that a dead path ends at the right answer."""
-    given_up: float = 0.3
+    given_up: float = 0.2
     """How often an alive path ends without an answer, over how often a dead one does."""
     give_up_rate: float = 0.0
     """Share of the samples below a dead step that end without an answer; 0: so seldom that going on is no evidence, and an end is, once."""

@@ -47,7 +47,7 @@ class Posterior(Stepwise):
 
     num_samples: int = 16
     """What it may draw in all, in whole answers: a step that is asked for alone counts as its share of one."""
-    first_samples: int = 4
+    first_samples: int = 2
     """Samples of the first round, all through to the answer."""
     batch_size: int = 4
     """Samples of each further round."""
@@ -57,7 +57,7 @@ class Posterior(Stepwise):
     """Chance that a step is alive, times that it is wrong if its parent is alive, below which its verdict is not worth asking for."""
     worth_tokens: float | None = None
     """Generated tokens that a solved question is worth; None: any number."""
-    step_cost: float = 2.0
+    step_cost: float = 1.0
     """What a step costs that is asked for alone, in steps of a whole answer."""
     believer: Believer = field(default_factory=Believer)
     """The assumptions under which verdicts are read."""

@@ -19,7 +19,7 @@ class PosteriorConfig(SearchGroup):
     """Take verdicts for evidence: sample where belief x chance per token is largest, judge what is in doubt, stop when sure."""
     num_samples: int = Field(16, ge=1)
     """What it may draw in all, in whole answers; a step that is asked for alone counts as its share of one."""
-    first_samples: int = Field(4, ge=1)
+    first_samples: int = Field(2, ge=1)
     """Samples of the first round, all through to the answer."""
     batch_size: int = Field(4, ge=1)
     """Samples of each further round."""
@@ -29,22 +29,22 @@ class PosteriorConfig(SearchGroup):
     """Chance that a step is alive, times that it is wrong if the one before is alive, below which nobody is asked for its verdict."""
     worth_tokens: float | None = Field(None, gt=0)
     """Generated tokens that a solved question is worth: the search stops where the next batch costs more than it may gain. null: no end."""
-    step_cost: float = Field(2.0, ge=1)
+    step_cost: float = Field(1.0, ge=1)
     """What a step costs that is asked for alone, in steps of a whole answer: in generated tokens 1, in FLOPs and time about 2; the
     larger, the more is generated through to the answer."""
-    right_rate: float = Field(0.7, gt=0, lt=1)
+    right_rate: float = Field(0.8, gt=0, lt=1)
     """Chance that a step is right that was drawn below right ones, before anything is seen of the question."""
-    prior_strength: float = Field(4.0, gt=0)
+    prior_strength: float = Field(16.0, gt=0)
     """How many observed steps that chance is worth."""
     logprob_weight: float = Field(0.5, ge=0)
     """How much the log-odds that a step is right rise with the log-odds that the policy gave it; 0: its opinion does not count."""
-    evidence_weight: float = Field(1.0, ge=0)
+    evidence_weight: float = Field(0.75, ge=0)
     """Factor of the critic's log-likelihood ratios; below 1 where its errors are correlated."""
     wrong_answers: float = Field(10.0, ge=1)
     """Number of equally likely wrong answers: the more, the more it means when two samples agree."""
     accident: float = Field(0.05, gt=0, lt=1)
     """Chance that a path with a wrong step ends at the right answer."""
-    given_up: float = Field(0.3, gt=0, lt=1)
+    given_up: float = Field(0.2, gt=0, lt=1)
     """How often a right path ends without an answer, or in the policy's own doubt (policy.doubts), over how often a wrong one does."""
     give_up_rate: float | None = Field(None, ge=0, lt=1)
     """Share of the samples below a wrong step that end so. Among many samples some doubt a right step, too, and the larger the share, the

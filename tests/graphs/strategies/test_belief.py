@@ -189,7 +189,7 @@ def test_a_verdict_on_a_step_says_nothing_of_the_steps_before_it() -> None:
 def test_the_rate_of_right_steps_is_learned_from_the_tree() -> None:
     right = tree_of([expanded(0, *(step(str(i)) for i in range(6))), *(verdict(i + 1, 4.0) for i in range(6))])
     wrong = tree_of([expanded(0, *(step(str(i)) for i in range(6))), *(verdict(i + 1, -4.0) for i in range(6))])
-    believer = Believer(right_rate=0.5)
+    believer = Believer(right_rate=0.5, prior_strength=4.0)
     assert believer.believe(right).right_rate > 0.7 and believer.believe(wrong).right_rate < 0.3
 
 
@@ -198,7 +198,7 @@ def test_beliefs_are_calibrated_where_the_assumptions_hold() -> None:
     from graphs.selection import Selector
     from graphs.strategies import BestOfN
 
-    believer = Believer(right_rate=0.55, wrong_answers=5.0)
+    believer = Believer(right_rate=0.55, wrong_answers=5.0, evidence_weight=1.0)
     believed, right = 0.0, 0
     for seed in range(300):
         search = simulate(BestOfN(8, Selector("best")), World(seed, depth=3), seed=seed)

@@ -151,7 +151,7 @@ def test_where_errors_are_correlated_fitted_beliefs_are_better_than_those_of_the
     model = AnswerModel.fit([choices(tree, truth(tree)) for tree in trees[:150]])
     held_out = trees[150:]
     fitted = [model.believe(tree) for tree in held_out]
-    inferred = [Believer(right_rate=0.55, wrong_answers=5.0).believe(tree).answers for tree in held_out]
+    inferred = [Believer(right_rate=0.55, wrong_answers=5.0, evidence_weight=1.0).believe(tree).answers for tree in held_out]
     losses = [
         np.mean([log_loss(belief, truth(tree)) for belief, tree in zip(beliefs, held_out, strict=True)]) for beliefs in (fitted, inferred)
     ]

@@ -24,6 +24,7 @@ from graphs.strategies import (
     Strategy,
     build,
 )
+from graphs.strategies.belief import Believer
 from graphs.tree import ReasoningTree
 from tests.graphs.strategies.trees import QUESTION
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
@@ -50,6 +51,7 @@ STRATEGIES: dict[str, Strategy] = {
     ),
     "posterior": Posterior(num_samples=24),
     "posterior_step_by_step": Posterior(num_samples=48, step_cost=1.0, batch_size=2, confidence=1.0),
+    "posterior_through_to_the_answer": Posterior(num_samples=24, first_samples=4, step_cost=2.0, believer=Believer(give_up_rate=0.3)),
     "mcts_with_rollouts": Mcts(num_simulations=12, value="rollout", noise_weight=0.25, selector=VOTE),
 }
 
