@@ -39,6 +39,7 @@ ASSUMPTIONS = (
     "search.evidence_weight=1.5",
     "search.accident=0.05",
     "search.given_up=0.2",
+    "search.give_up_rate=0",
     "search.prior_strength=32",
 )
 """Of the posterior search, fitted on 150 validation questions with this critic (`graphs.fit_selector --believer --many-answers`)."""
