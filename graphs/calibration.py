@@ -3,7 +3,8 @@
     python -m graphs.calibration RUN [search.evidence_weight=0.5] [search.selector_model=FILE] [--json]
 
 *Answers.* What a posterior search believes of each finished tree, derived again from its events: in the best answer, and whether that is
-right. A run with search=posterior is read under its own assumptions, any other as search=posterior would read it; words change them. So
+right. A run with search=posterior is read under its own assumptions, any other as search=posterior would read it,
+but with a `give_up_rate` of 0, for its samples may go through the policy's doubts; words change them. So
 the trees of one run show what other assumptions would have been worth. A question that came to no answer has no belief; it is counted.
 
 *Verdicts.* Where an exact checker of steps exists: the critic's sigma(log-likelihood ratio) on the policy's own steps, and whether they are
@@ -133,7 +134,7 @@ class Reader:
         for word in words:
             if not word.startswith("search."):
                 raise ValueError(f"{word} does not say how a tree is read; give options of search=posterior, as search.evidence_weight=0.5")
-        own = config.search.model_dump(mode="json", exclude={"strategy"}) if isinstance(config.search, PosteriorConfig) else {}
+        own = config.search.model_dump(mode="json", exclude={"strategy"}) if isinstance(config.search, PosteriorConfig) else {"give_up_rate": 0}
         search = compose(["search=posterior", *(f"search.{name}={json.dumps(value)}" for name, value in own.items()), *words]).search
         assert isinstance(search, PosteriorConfig)
         self.options = search

@@ -5,13 +5,15 @@
 
 Without `--believer`: the weights of graphs/strategies/fitted.py. With it: the assumptions of the sum-product pass
 (graphs/strategies/belief.py) that give the truth about the answers the least log loss, found by going through them one at a time, on
-ladders of round values, until no change betters it. An assumption that the loss hardly depends on stays as it was.
+ladders of round values, until no change betters it. An assumption that the loss hardly depends on stays as it was, and so does a
+`give_up_rate` of 0.
 
 Log losses are in nats per question: - log of the belief in the right answer, or in none of them; questions without an answer are left out.
 What is told is the loss on the very questions that the numbers were fitted on, which flatters; `python -m graphs.calibration` measures it
 on others.
 
-Runs must be of search=best_of_n or posterior, whose samples are drawn as a posterior search draws them, and not over test questions.
+Runs must be of search=best_of_n or posterior, whose samples are drawn as a posterior search draws them, and not over test questions. But a
+best-of-N's samples go through the policy's doubts, so where such a run is among them `give_up_rate` is 0.
 """
 
 from __future__ import annotations
@@ -74,10 +76,11 @@ def fit_believer(thoughts: Sequence[CheckedThought], start: Believer) -> Believe
             losses[believer] = mean_log_loss(thoughts, believer)
         return losses[believer]
 
+    ladders = {name: ladder for name, ladder in LADDERS.items() if name != "give_up_rate" or start.give_up_rate}
     best, before, flat, changed = start, loss(start), set[str](), True
     while changed:
         changed = False
-        for name, ladder in LADDERS.items():
+        for name, ladder in ladders.items():
             tried = [best, *(_with(best, name, value) for value in ladder)]
             better, worst = min(tried, key=loss), max(tried, key=loss)
             if loss(worst) - loss(better) < LEAST_GAIN:
@@ -156,6 +159,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     assumed = Reader(read[0][0]).search("user").believer
     many_answers = arguments.many_answers or assumed.many_answers
     believer = replace(assumed, many_answers=many_answers)
+    if not all(isinstance(config.search, PosteriorConfig) for config, _ in read):
+        believer = replace(believer, give_up_rate=0.0)
     if not thoughts:
         raise BadDataError(f"no question of {', '.join(names)} came to an answer; give runs in which some did")
     print(f"{len(thoughts)} questions with an answer, of {', '.join(names)}; log loss of the right answer, in nats")

@@ -23,6 +23,7 @@ from typing import IO
 import aiohttp
 
 from agents.engines.precision import local_dtype
+from agents.engines.vllm import default_threads
 from agents.engines.weights import find_folder
 from agents.nouns import EngineUnavailableError
 
@@ -55,9 +56,9 @@ async def serve(
     Raises:
         EngineUnavailableError: it ended or was not ready in time; the text ends with the tail of its log.
     """
-    port = port or _free_port()
+    port, folder = port or _free_port(), find_folder(model)
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model, "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--dtype", local_dtype(find_folder(model)) if dtype == "auto" else dtype]
+    command += ["--dtype", local_dtype(folder) if dtype == "auto" else dtype]
     command += ["--kv-cache-memory-bytes", str(int(kv_cache_gib * (1 << 30))), "--block-size", "32"]
     command += ["--logprobs-mode", "processed_logprobs", "--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
     command += ["--no-enable-chunked-prefill"]  # on CPU it kills vLLM 0.32 (see agents.engines.vllm)
@@ -66,7 +67,7 @@ async def serve(
     environment = {
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-        "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),
+        "OMP_NUM_THREADS": str(default_threads(folder)),
         **os.environ,
         "VLLM_SERVER_DEV_MODE": "1",
     }

@@ -6,7 +6,8 @@ engine needs the usual `if __name__ == "__main__"` guard. What would surprise a 
 - `dtype: auto` here means what config.json says, but float32 on a CPU that would have to emulate bfloat16. vLLM's own "auto" turns
   float32 models into bfloat16.
 - On CPU, vLLM by default takes 0.92 of the machine's memory, cuts the prefix cache into blocks of 128 tokens, and pins one thread to each
-  core it likes, whoever else is there. Here: `kv_cache_gib`, blocks of 32, `cpu_threads` that the operating system may move.
+  core it likes, whoever else is there. Here: `kv_cache_gib`, blocks of 32, `cpu_threads` that the operating system may move, and no more of
+  them than the model can use: the front end needs a core, too.
 - On CPU, VLLM_ENABLE_V1_MULTIPROCESSING=0 does not put the model into this process; it saves a third one.
 - On CPU, chunked prefill is off: a request with a seed whose prompt is split over two steps kills vLLM 0.32 ("CPU Generator does not use
   offset", gpu_model_runner._bookkeeping_sync), and 2048 waiting prompt tokens are enough for a split.
@@ -21,6 +22,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import math
 import multiprocessing
 import os
 import signal
@@ -67,6 +69,7 @@ logger = logging.getLogger(__name__)
 
 _GIB = 1 << 30
 _CPU_KV_CACHE_GIB = 1.0
+_WEIGHTS_PER_THREAD = 10_000_000
 _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM has kernels for
 
 
@@ -134,7 +137,7 @@ class VLLMEngine:
             block_size: tokens of a prefix-cache block.
             enforce_eager: no compilation; None: eager on CPU, compiled on GPU. On CPU compiling takes 35 s and a C++ compiler, and makes 5M
                 weights 1.1 (batches of 64) to 1.6 (single requests) times as fast.
-            cpu_threads: OpenMP threads on CPU; None: OMP_NUM_THREADS, or the cores that this process may use.
+            cpu_threads: OpenMP threads on CPU; None: OMP_NUM_THREADS, or one for every 10M weights, at most the cores that it may use.
             seed: for requests without a seed.
             log_level: what vLLM writes to stderr.
 
@@ -191,7 +194,7 @@ class VLLMEngine:
             return AsyncLLM, args, own_tokenizer, files, on_cpu
 
         async_llm, args, own_tokenizer, files, on_cpu = await asyncio.to_thread(prepare)
-        environment = {PARENT: str(os.getpid())} | (_cpu_environment(cpu_threads) if on_cpu else {})
+        environment = {PARENT: str(os.getpid())} | (_cpu_environment(cpu_threads or default_threads(find_folder(model))) if on_cpu else {})
         with ExitStack() as opened:
             sockets = opened.enter_context(TemporaryDirectory(prefix="longthought-", ignore_cleanup_errors=True))
             try:
@@ -406,9 +409,21 @@ def _start_deaf(async_llm: Any, args: Any) -> Any:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _cpu_environment(cpu_threads: int | None) -> dict[str, str]:
+def default_threads(folder: Path | None) -> int:
+    """Returns the OpenMP threads on a CPU, where nobody says, of the model in `folder`; of one that is not here (None) all cores.
+
+    Threads that share the matrices of a small model wait for each other, and on few cores for the front end (measured with the pocket, lab
+    log). One for every 10M weights, at most the cores that this process may use, is a guess that gives the pocket one.
+    """
+    cores = len(os.sched_getaffinity(0))
+    weights = 0
+    with suppress(ValueError):  # a damaged file is the engine's to report
+        weights = count_parameters(folder) if folder is not None else 0
+    return int(os.environ.get("OMP_NUM_THREADS", 0)) or min(math.ceil(weights / _WEIGHTS_PER_THREAD) or cores, cores)
+
+
+def _cpu_environment(threads: int) -> dict[str, str]:
     """Returns the environment that vLLM's CPU child is started in."""
-    threads = cpu_threads or int(os.environ.get("OMP_NUM_THREADS", 0)) or len(os.sched_getaffinity(0))
     return {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",

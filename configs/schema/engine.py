@@ -101,7 +101,7 @@ class VllmEngineConfig(_LocalEngine):
     enforce_eager: bool | None = None
     """Leave out torch.compile and CUDA graphs; null: left out on a CPU, where they cost 30 s and gain nothing, used on a GPU."""
     cpu_threads: Annotated[int | None, OPERATIONAL] = Field(None, ge=1)
-    """OpenMP threads on a CPU; null: OMP_NUM_THREADS, or all cores that the process may use."""
+    """OpenMP threads on a CPU; null: OMP_NUM_THREADS, or one for every 10 million weights, at most the cores that the process may use."""
     seed: int = Field(0, ge=0)
     """Seed of the requests that carry none."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], OPERATIONAL] = "ERROR"

@@ -45,12 +45,12 @@ _PASSES = 3  # of re-estimating the rate of right steps; it changes by less than
 
 @dataclass(frozen=True, slots=True)
 class Believer:
-    """The assumptions. Probabilities in (0, 1); fitted on validation questions."""
+    """The assumptions. Probabilities in (0, 1); fitted on validation questions of the pocket's families, with a `give_up_rate` of .3."""
 
     right_rate: float = 0.8
     """Chance that a step below an alive one is right, before anything is seen."""
     prior_strength: float = 16.0
-    """How many observed steps that chance is worth, for the tree as a whole and at each node."""
+    """How many observed steps that chance is worth, for the tree as a whole and at each node; and how many samples the rates of giving up."""
     logprob_weight: float = 0.5
     """How much the log-odds that a step is right rise with the log-odds that the policy gives it, over those of the average sample."""
     evidence_weight: float = 0.75
@@ -62,7 +62,8 @@ class Believer:
     given_up: float = 0.2
     """How often an alive path ends without an answer, over how often a dead one does."""
     give_up_rate: float = 0.0
-    """Share of the samples below a dead step that end without an answer; 0: so seldom that going on is no evidence, and an end is, once."""
+    """Share of the samples below a dead step that end without an answer, in [0, 1). 0: going on says nothing, and that there is such an end
+    counts once, however many there are."""
     many_answers: bool = False
     """Whether a question may have several right answers, so that they are no rivals."""
     canonical: Callable[[str], str] = str.strip
@@ -134,17 +135,15 @@ class Believer:
         """Evidence for each node's being alive by how many of its samples ended without an answer, log-likelihood ratios, [N].
 
         How often the policy gives up differs from node to node. Over nodes that is Beta-distributed, with the means that the fields say and
-        worth `prior_strength` samples, so that the counts are Polya's. Where `give_up_rate` is next to 0, what is left is log `given_up`,
-        once, whatever the counts.
+        worth `prior_strength` samples, so that the counts are Polya's. As `give_up_rate` falls to 0, what is left is log `given_up`, once.
         """
         counts, parents = tree.count[1:], tree.parent[1:]
         in_vain = np.where(tree.final & ~tree.answered, tree.count, 0)[1:]
         gave_up = np.bincount(parents, weights=in_vain, minlength=len(tree)).astype(np.int64)
         went_on = np.bincount(parents, weights=counts - in_vain, minlength=len(tree)).astype(np.int64)
-        if not gave_up.any() and not self.give_up_rate:
-            return np.zeros(len(tree))
-        dead = self.give_up_rate or 1e-9 / self.prior_strength
-        alive = self.given_up * dead
+        if not self.give_up_rate:
+            return np.where(gave_up > 0, math.log(self.given_up), 0.0)
+        dead, alive = self.give_up_rate, self.given_up * self.give_up_rate
         evidence: Floats = _polya(self.prior_strength * alive, self.prior_strength * dead, gave_up) + _polya(
             self.prior_strength * (1.0 - alive), self.prior_strength * (1.0 - dead), went_on
         )

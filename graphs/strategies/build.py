@@ -60,7 +60,7 @@ _CONFIGS: Mapping[str, type[Any]] = {
 """Options of the strategies that can go on from a probe."""
 
 GIVE_UP_RATE = 0.3
-"""`search.give_up_rate` of a policy that doubts; fitted on validation questions of the pocket's families."""
+"""`search.give_up_rate` of a policy that doubts. Fits best on validation questions of the pocket; counted there were .12."""
 
 _PARTS: Mapping[str, type[Selector] | type[Believer]] = {"selector": Selector, "believer": Believer}
 """Fields that take several options together."""

@@ -9,8 +9,8 @@ what to do next follows from the belief:
   each further sample at a node counts for what the ones before it have left.
 - *How far.* Through to the answer, in one request at the engine's full speed, where most of the tokens fall on steps that are still alive:
   of g steps to go (1 - r^g) / ((1 - r) g) do, r being the rate of right steps. Where fewer than 1 / `step_cost` do, one step, which is
-  judged before the next is paid for. Counted in generated tokens `step_cost` is 1; counted in FLOPs or in an engine's time, for which
-  prompts are read again, it is nearer to 2.
+  judged before the next is paid for. Counted in generated tokens `step_cost` is 1, which goes step by step to the last one; counted in
+  FLOPs or in an engine's time, for which prompts are read again, it is nearer to 2.
 - *Whom to judge.* The steps that may be alive and may be not, in batches, until the best answer is believed or no doubt is worth a verdict:
   what agreement has settled costs none.
 - *When to stop.* When the best answer is believed by `confidence`, or the expected gain of the next batch, in solved questions, times

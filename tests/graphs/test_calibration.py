@@ -104,6 +104,7 @@ async def test_words_change_what_is_assumed(tmp_path: Path) -> None:
     assert Reader(config, ["search.wrong_answers=1000"]).believe(thought.tree)["216"] > plain["216"] > plain["206"]
     own = compose(["search=posterior", "search.wrong_answers=1000", "search.accident=1e-05", f"search.selector_model={tmp_path}/even.json"])
     assert Reader(own).options == own.search
+    assert Reader(config).options.give_up_rate == 0 and own.search.give_up_rate is None, "whole answers go through their doubts"
     with pytest.raises(ValueError, match=r"task\.size=3 does not say how a tree is read"):
         Reader(config, ["task.size=3"])
     with pytest.raises(ConfigError, match=r"did you mean search\.accident"):

@@ -39,7 +39,7 @@ def thoughts_of(worlds: int, **options: Any) -> list[CheckedThought]:
 
 def test_assumptions_get_better_and_nothing_on_the_ladders_betters_them_alone() -> None:
     thoughts = thoughts_of(20)
-    start = Believer(wrong_answers=5.0, logprob_weight=0.0)
+    start = Believer(wrong_answers=5.0, logprob_weight=0.0, give_up_rate=0.1)
     fit = fit_believer(thoughts, start)
     assert fit.before == mean_log_loss(thoughts, start) and fit.after == mean_log_loss(thoughts, fit.believer) < fit.before
     for name, ladder in LADDERS.items():
@@ -54,6 +54,7 @@ def test_what_the_loss_does_not_depend_on_is_kept() -> None:
     fit = fit_believer(thoughts, Believer(evidence_weight=0.77))
     assert "evidence_weight" in fit.flat and fit.believer.evidence_weight == 0.77
     assert "right_rate" not in fit.flat
+    assert fit.believer.give_up_rate == 0.0 and "give_up_rate" not in fit.flat, "a policy that is not taken to doubt is not made to"
 
 
 def validation(folder: Path, *, split: str = "validation", search: tuple[str, ...] = BEST_OF_N) -> Path:

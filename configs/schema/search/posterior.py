@@ -12,7 +12,7 @@ from configs.schema.search.base import RESERVE_TOKENS, SearchGroup
 class PosteriorConfig(SearchGroup):
     """Infer from noisy verdicts what is alive, sample where it pays, stop when sure.
 
-    The assumptions (right_rate and what follows it) are fitted on validation questions.
+    The assumptions (right_rate and what follows it) are fitted on validation questions of the pocket model.
     """
 
     strategy: Literal["posterior"] = "posterior"
@@ -35,7 +35,7 @@ class PosteriorConfig(SearchGroup):
     right_rate: float = Field(0.8, gt=0, lt=1)
     """Chance that a step is right that was drawn below right ones, before anything is seen of the question."""
     prior_strength: float = Field(16.0, gt=0)
-    """How many observed steps that chance is worth."""
+    """How many observed steps that chance is worth, and how many samples the rates of giving up."""
     logprob_weight: float = Field(0.5, ge=0)
     """How much the log-odds that a step is right rise with the log-odds that the policy gave it; 0: its opinion does not count."""
     evidence_weight: float = Field(0.75, ge=0)
@@ -47,8 +47,8 @@ class PosteriorConfig(SearchGroup):
     given_up: float = Field(0.2, gt=0, lt=1)
     """How often a right path ends without an answer, or in the policy's own doubt (policy.doubts), over how often a wrong one does."""
     give_up_rate: float | None = Field(None, ge=0, lt=1)
-    """Share of the samples below a wrong step that end so. Among many samples some doubt a right step, too, and the larger the share, the
-    more it means that most of them go on. 0: nothing, and an end counts once. null: 0.3 where the policy doubts (policy.doubts), else 0."""
+    """Share of the samples below a wrong step that are taken to end so: the larger, the more it means when most of them go on. 0: going on
+    says nothing, and that there was such an end counts once, however many. null: 0.3 where the policy doubts (policy.doubts), else 0."""
     many_answers: bool = False
     """Whether a question may have several right answers (Countdown's expressions), so that they are no rivals."""
     selector_model: str | None = None

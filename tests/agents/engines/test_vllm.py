@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from agents.engines import EngineInfo, GenerateRequest
 from agents.engines.tokenizer import HFTokenizer
-from agents.engines.vllm import VLLMEngine
+from agents.engines.vllm import VLLMEngine, default_threads
 from agents.nouns import EngineDiedError, EngineUnavailableError
 from tests.agents.engines.conformance import (
     LOGPROB_TOLERANCE,
@@ -160,3 +160,32 @@ async def test_ctrl_c_does_not_reach_the_child(vllm_engine: VLLMEngine) -> None:
     """A terminal interrupts its foreground process group; the model's process is in a group of its own."""
     assert vllm_engine.core_process_ids
     assert all(os.getpgid(pid) == pid != os.getpgrp() for pid in vllm_engine.core_process_ids)
+
+
+@pytest.mark.parametrize(
+    ("weights", "cores", "said", "threads"),
+    [
+        (3_300_000, 16, None, 1),
+        (25_000_000, 16, None, 3),
+        (135_000_000, 2, None, 2),
+        (None, 16, None, 16),  # of a model that is not here nobody knows how large it is
+        (3_300_000, 16, "4", 4),
+    ],
+)
+def test_a_small_model_gets_few_threads(
+    weights: int | None, cores: int, said: str | None, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(cores))
+    monkeypatch.setattr("agents.engines.vllm.count_parameters", lambda _: weights)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if said is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert default_threads(None if weights is None else Path("a model")) == threads
+
+
+def test_a_damaged_file_says_nothing_of_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is wrong with it, the engine says."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(3))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    (tmp_path / "model.safetensors").write_bytes(b"no")
+    assert default_threads(tmp_path) == 3

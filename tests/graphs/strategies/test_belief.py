@@ -165,6 +165,24 @@ def test_among_many_samples_one_doubt_is_none(many_answers: bool) -> None:
     assert alive(10, 10) < alive(1, 0) < alive(0, 1) < alive(1, 19) < alive(0, 20)
 
 
+@pytest.mark.parametrize(("gave_up", "went_on"), [(1, 0), (3, 0), (0, 20), (5, 15), (40, 60)])
+@pytest.mark.parametrize("strength", [4.0, 16.0])
+def test_what_a_share_of_doubts_is_worth_ends_with_the_doubt_about_the_rates(gave_up: int, went_on: int, strength: float) -> None:
+    """Beta-binomial, and not binomial: ten times as many samples are not ten times the evidence."""
+    believer = Believer(give_up_rate=0.4, given_up=0.2, prior_strength=strength)
+
+    def evidence(times: int) -> float:
+        chains = [(step("a"), step("", answer=""))] * (times * gave_up) + [(step("a"), step("b"))] * (times * went_on)
+        return float(believer._giving_up(tree_of([Expanded(0, tuple(chains), "answer")]))[1])
+
+    def beta(rate: float) -> float:
+        a, b = strength * rate, strength * (1 - rate)
+        return math.lgamma(a + gave_up) + math.lgamma(b + went_on) - math.lgamma(a) - math.lgamma(b)
+
+    assert evidence(1) == pytest.approx(beta(0.08) - beta(0.4))
+    assert abs(evidence(10)) < 5 * abs(evidence(1))
+
+
 REPORTS = ((-0.105, -2.303), (-0.69, -0.69), (-6.0, -6.0))
 """Log-probabilities that a policy that draws a step nine times of ten may report: the truth, that it cannot say, and nonsense."""
 
