@@ -134,7 +134,9 @@ class Reader:
         for word in words:
             if not word.startswith("search."):
                 raise ValueError(f"{word} does not say how a tree is read; give options of search=posterior, as search.evidence_weight=0.5")
-        own = config.search.model_dump(mode="json", exclude={"strategy"}) if isinstance(config.search, PosteriorConfig) else {"give_up_rate": 0}
+        own: dict[str, Any] = {"give_up_rate": 0}
+        if isinstance(config.search, PosteriorConfig):
+            own = config.search.model_dump(mode="json", exclude={"strategy"})
         search = compose(["search=posterior", *(f"search.{name}={json.dumps(value)}" for name, value in own.items()), *words]).search
         assert isinstance(search, PosteriorConfig)
         self.options = search

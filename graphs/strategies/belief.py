@@ -50,7 +50,7 @@ class Believer:
     right_rate: float = 0.8
     """Chance that a step below an alive one is right, before anything is seen."""
     prior_strength: float = 16.0
-    """How many observed steps that chance is worth, for the tree as a whole and at each node; and how many samples the rates of giving up."""
+    """How many observed steps that chance is worth, for the tree as a whole and at each node, and how many samples a rate of giving up."""
     logprob_weight: float = 0.5
     """How much the log-odds that a step is right rise with the log-odds that the policy gives it, over those of the average sample."""
     evidence_weight: float = 0.75
