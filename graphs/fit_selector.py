@@ -156,11 +156,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     read = [read_for_fit(folder, allow_test=arguments.allow_test) for folder in folders]
     thoughts = [thought for _, own in read for thought in own if thought.right]
     names = [folder.resolve().name for folder in folders]
-    assumed = Reader(read[0][0]).search("user").believer
-    many_answers = arguments.many_answers or assumed.many_answers
-    believer = replace(assumed, many_answers=many_answers)
-    if not all(isinstance(config.search, PosteriorConfig) for config, _ in read):
-        believer = replace(believer, give_up_rate=0.0)
+    assumed = [Reader(config).search("user").believer for config, _ in read]
+    many_answers = arguments.many_answers or assumed[0].many_answers
+    believer = replace(assumed[0], many_answers=many_answers, give_up_rate=min(own.give_up_rate for own in assumed))
     if not thoughts:
         raise BadDataError(f"no question of {', '.join(names)} came to an answer; give runs in which some did")
     print(f"{len(thoughts)} questions with an answer, of {', '.join(names)}; log loss of the right answer, in nats")

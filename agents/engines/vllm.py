@@ -146,7 +146,7 @@ class VLLMEngine:
         """
         _end_a_child_that_repeats_its_parent()
 
-        def prepare() -> tuple[Any, Any, HFTokenizer, Mapping[str, AdapterFiles], bool]:
+        def prepare() -> tuple[Any, Any, HFTokenizer, Mapping[str, AdapterFiles], dict[str, str]]:
             """Reads files and imports vLLM, which takes 10 s."""
             folder = find_folder(model)
             config = read_config(folder) if folder is not None else {}
@@ -191,10 +191,10 @@ class VLLMEngine:
                 disable_log_stats=True,
                 use_tqdm_on_load=False,
             )
-            return AsyncLLM, args, own_tokenizer, files, on_cpu
+            environment = _cpu_environment(cpu_threads or default_threads(folder)) if on_cpu else {}
+            return AsyncLLM, args, own_tokenizer, files, {PARENT: str(os.getpid())} | environment
 
-        async_llm, args, own_tokenizer, files, on_cpu = await asyncio.to_thread(prepare)
-        environment = {PARENT: str(os.getpid())} | (_cpu_environment(cpu_threads or default_threads(find_folder(model))) if on_cpu else {})
+        async_llm, args, own_tokenizer, files, environment = await asyncio.to_thread(prepare)
         with ExitStack() as opened:
             sockets = opened.enter_context(TemporaryDirectory(prefix="longthought-", ignore_cleanup_errors=True))
             try:
@@ -415,11 +415,12 @@ def default_threads(folder: Path | None) -> int:
     Threads that share the matrices of a small model wait for each other, and on few cores for the front end (measured with the pocket, lab
     log). One for every 10M weights, at most the cores that this process may use, is a guess that gives the pocket one.
     """
-    cores = len(os.sched_getaffinity(0))
-    weights = 0
+    if said := int(os.environ.get("OMP_NUM_THREADS") or 0):
+        return said
+    cores, weights = len(os.sched_getaffinity(0)), 0
     with suppress(ValueError):  # a damaged file is the engine's to report
         weights = count_parameters(folder) if folder is not None else 0
-    return int(os.environ.get("OMP_NUM_THREADS", 0)) or min(math.ceil(weights / _WEIGHTS_PER_THREAD) or cores, cores)
+    return min(math.ceil(weights / _WEIGHTS_PER_THREAD), cores) or cores
 
 
 def _cpu_environment(threads: int) -> dict[str, str]:

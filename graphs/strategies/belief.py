@@ -76,10 +76,10 @@ class Believer:
         answers = list(dict.fromkeys(names))
         leaf_answers = np.array([answers.index(name) for name in names], np.int64)
         alive_leaf, dead_leaf, accident = self._leaf_factors(tree, leaves, leaf_answers, len(answers))
-        alive_leaf += self._giving_up(tree)[:, None]
         prior, levels = self._log_prior(len(answers)), tree.levels()
         in_vain = tree.final & ~tree.answered
         drawn = np.where(in_vain, 0, tree.count)
+        alive_leaf += self._giving_up(tree, drawn)[:, None]
         lean = self._lean(tree, drawn)
         right_rate = self.right_rate
         for _ in range(_PASSES):
@@ -106,7 +106,7 @@ class Believer:
     def _lean(self, tree: ReasoningTree, drawn: Nodes) -> Floats:
         """How far the log-odds that each step is right lie above those of the average sample, for what the policy thinks of it, [N].
 
-        `drawn` says how many samples each step is, [N].
+        `drawn` says how many samples each step is, none where it is an end without an answer, [N].
         """
         weights = drawn[1:]
         opinion = self._opinion(tree)
@@ -131,22 +131,20 @@ class Believer:
         probability[ROOT] = 1.0
         return probability
 
-    def _giving_up(self, tree: ReasoningTree) -> Floats:
+    def _giving_up(self, tree: ReasoningTree, drawn: Nodes) -> Floats:
         """Evidence for each node's being alive by how many of its samples ended without an answer, log-likelihood ratios, [N].
 
         How often the policy gives up differs from node to node. Over nodes that is Beta-distributed, with the means that the fields say and
         worth `prior_strength` samples, so that the counts are Polya's. As `give_up_rate` falls to 0, what is left is log `given_up`, once.
+        `drawn` is as in `_lean`, [N].
         """
-        counts, parents = tree.count[1:], tree.parent[1:]
-        in_vain = np.where(tree.final & ~tree.answered, tree.count, 0)[1:]
-        gave_up = np.bincount(parents, weights=in_vain, minlength=len(tree)).astype(np.int64)
-        went_on = np.bincount(parents, weights=counts - in_vain, minlength=len(tree)).astype(np.int64)
+        parents = tree.parent[1:]
+        gave_up = np.bincount(parents, weights=(tree.count - drawn)[1:], minlength=len(tree)).astype(np.int64)
+        went_on = np.bincount(parents, weights=drawn[1:], minlength=len(tree)).astype(np.int64)
         if not self.give_up_rate:
             return np.where(gave_up > 0, math.log(self.given_up), 0.0)
-        dead, alive = self.give_up_rate, self.given_up * self.give_up_rate
-        evidence: Floats = _polya(self.prior_strength * alive, self.prior_strength * dead, gave_up) + _polya(
-            self.prior_strength * (1.0 - alive), self.prior_strength * (1.0 - dead), went_on
-        )
+        worth, dead, alive = self.prior_strength, self.give_up_rate, self.given_up * self.give_up_rate
+        evidence: Floats = _polya(worth * alive, worth * dead, gave_up) + _polya(worth * (1.0 - alive), worth * (1.0 - dead), went_on)
         return evidence
 
     def _log_prior(self, answers: int) -> Floats:

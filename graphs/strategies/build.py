@@ -90,7 +90,7 @@ def load_answer_model(search: PosteriorConfig, canonical_answer: Callable[[str],
 
 def _build(search: SearchGroup, config: RunConfig, canonical_answer: Callable[[str], str]) -> Strategy:
     options: dict[str, Any] = {name: getattr(search, name) for name in type(search).model_fields}
-    if options.get("give_up_rate", 0.0) is None:
+    if isinstance(search, PosteriorConfig) and search.give_up_rate is None:
         options["give_up_rate"] = GIVE_UP_RATE if config.policy.doubts else 0.0
     if isinstance(search, ComputeOptimalConfig):
         options |= _searchers(search, options, config, canonical_answer)

@@ -170,6 +170,7 @@ async def test_ctrl_c_does_not_reach_the_child(vllm_engine: VLLMEngine) -> None:
         (135_000_000, 2, None, 2),
         (None, 16, None, 16),  # of a model that is not here nobody knows how large it is
         (3_300_000, 16, "4", 4),
+        (3_300_000, 16, "", 1),
     ],
 )
 def test_a_small_model_gets_few_threads(
