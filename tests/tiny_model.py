@@ -6,6 +6,7 @@ flat and greedy choices have a margin that floating-point noise does not cross.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 CHAT_TEMPLATE = (
@@ -47,6 +48,24 @@ def make_tiny_model(folder: Path, *, seed: int = 0, chat_template: bool = True, 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
+    model.save_pretrained(folder)
+    return folder
+
+
+def make_tiny_heads(folder: Path, model_folder: Path, labels: Sequence[str], *, seed: int = 0) -> Path:
+    """Writes a copy of the model with a random linear layer over it that has one output per label, and returns its folder."""
+    import shutil
+
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    shutil.copytree(model_folder, folder)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            model_folder, dtype="float32", num_labels=len(labels), id2label=dict(enumerate(labels)), problem_type="regression"
+        )
+        torch.nn.init.normal_(model.score.weight)
     model.save_pretrained(folder)
     return folder
 

@@ -1,6 +1,7 @@
 """How a model is reached. Importing this loads no heavy library; building an engine does."""
 
 from agents.engines.base import (
+    Classification,
     Classifier,
     Completion,
     EngineInfo,
@@ -13,6 +14,7 @@ from agents.engines.base import (
 )
 
 __all__ = [
+    "Classification",
     "Classifier",
     "Completion",
     "EngineInfo",

@@ -1,4 +1,4 @@
-"""The three protocols through which a model is reached, and what goes through them.
+"""The protocols through which a model is reached, and what goes through them.
 
 Token ids go in and token ids come out: nothing above an engine re-tokenises what a model wrote. Every implementation passes the
 same conformance suite (tests/agents/engines/conformance.py), so a role never knows which engine it talks to.
@@ -128,7 +128,26 @@ class NextTokenScores:
 
 
 @runtime_checkable
-class Generator(Protocol):
+class Engine(Protocol):
+    """What every engine has."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """What it serves."""
+        ...
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer."""
+        ...
+
+    async def close(self) -> None:
+        """Frees the model. Idempotent; requests in flight fail with EngineDiedError."""
+        ...
+
+
+@runtime_checkable
+class Generator(Engine, Protocol):
     """Generates from a causal language model.
 
     Laws: `generate` returns exactly n completions or raises; each completion's `token_ids` and `logprobs` have one length, at most
@@ -142,16 +161,6 @@ class Generator(Protocol):
             outside the vocabulary.
     """
 
-    @property
-    def info(self) -> EngineInfo:
-        """What it serves."""
-        ...
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """The model's tokenizer."""
-        ...
-
     async def generate(self, request: GenerateRequest) -> Generation:
         """Returns `request.n` completions."""
         ...
@@ -161,10 +170,6 @@ class Generator(Protocol):
 
         `priority`: see `GenerateRequest`.
         """
-        ...
-
-    async def close(self) -> None:
-        """Frees the model. Idempotent; requests in flight fail with EngineDiedError."""
         ...
 
 
@@ -200,17 +205,37 @@ class Forgetful(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """What a model's heads say of one prompt."""
+
+    outputs: tuple[float, ...]
+    """Raw outputs, no softmax and no sigmoid, in the order of `Classifier.labels`."""
+    usage: Usage
+
+
 @runtime_checkable
-class Classifier(Protocol):
-    """Reads heads of a model: K labels for a whole prompt. A pooling engine is a process of its own."""
+class Classifier(Engine, Protocol):
+    """Reads the heads of a model: K numbers for a whole prompt.
+
+    The model is one for sequence classification: a trunk, and a linear layer over the hidden state of the last token.
+
+    Laws: `outputs` has one number per label and depends on the prompt alone, but for the low bits that a batch may change; usage counts
+    the prompt once, and nothing generated. Concurrent calls are computed together.
+
+    Raises:
+        ContextLengthError: the prompt is longer than the context.
+        EngineDiedError: the engine stopped; carries the number of requests in flight.
+        ValueError: an empty prompt, or a token id outside the vocabulary.
+    """
 
     @property
-    def info(self) -> EngineInfo:
-        """What it serves."""
+    def labels(self) -> tuple[str, ...]:
+        """Names of the K outputs: `id2label` of the folder's config.json."""
         ...
 
-    async def classify(self, prompts: Sequence[Sequence[int]]) -> Sequence[Sequence[float]]:
-        """Returns the raw head outputs, [prompts, labels]."""
+    async def classify(self, prompt: Sequence[int], *, priority: int = 0) -> Classification:
+        """Returns the outputs behind the prompt's last token. `priority`: see `GenerateRequest`."""
         ...
 
 
@@ -244,6 +269,15 @@ def check_score(prompt: Sequence[int], candidates: Sequence[int], info: EngineIn
         raise ValueError(f"{len(candidates)} candidate tokens to score; name 1 to {MAX_CANDIDATES}")
     _check_tokens("candidates", candidates, vocabulary_size)
     _check_prompt(prompt, 1, info, vocabulary_size)
+
+
+def check_classify(prompt: Sequence[int], info: EngineInfo, vocabulary_size: int | None = None) -> None:
+    """Refuses a `classify` call that no engine can answer; called by every implementation before anything is sent.
+
+    Raises:
+        ValueError, ContextLengthError: see `Classifier`.
+    """
+    _check_prompt(prompt, 0, info, vocabulary_size)
 
 
 def spread_seed(seed: int) -> int:

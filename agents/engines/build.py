@@ -9,19 +9,21 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
-from agents.engines.base import Generator
+from agents.engines.base import Engine
 
 _CLASSES = {
     "vllm": ("agents.engines.vllm", "VLLMEngine"),
     "openai": ("agents.engines.openai", "OpenAIEngine"),
     "transformers": ("agents.engines.transformers", "TransformersEngine"),
     "scripted": ("agents.engines.scripted", "ScriptedEngine"),
+    "vllm_heads": ("agents.engines.vllm_heads", "VLLMClassifier"),
+    "transformers_heads": ("agents.engines.transformers_heads", "TransformersClassifier"),
 }
 """Where an engine of each kind is; its `open` takes the options of its config group. It must not block the event loop, for the graph may
-run inside somebody's server."""
+run inside somebody's server. The last two are classifiers: what reads the heads of a model."""
 
 
-async def open_engine(kind: str, options: Mapping[str, Any]) -> Generator:
+async def open_engine(kind: str, options: Mapping[str, Any]) -> Engine:
     """Opens an engine; `options` are those of its config group. The caller closes it.
 
     Raises:
@@ -32,16 +34,16 @@ async def open_engine(kind: str, options: Mapping[str, Any]) -> Generator:
         raise ValueError(f"engine.kind ({kind!r}) must be one of {', '.join(_CLASSES)}")
     module, name = _CLASSES[kind]
     engine_class = getattr(await asyncio.to_thread(importlib.import_module, module), name)
-    engine: Generator = await engine_class.open(**options)
+    engine: Engine = await engine_class.open(**options)
     return engine
 
 
-async def start_engines(wanted: Mapping[str, tuple[str, Mapping[str, Any]]]) -> tuple[dict[str, Generator], AsyncExitStack]:
+async def start_engines(wanted: Mapping[str, tuple[str, Mapping[str, Any]]]) -> tuple[dict[str, Engine], AsyncExitStack]:
     """Opens the engine that each name asks for by (kind, options). Returns them by name, and what closes them all.
 
     Names that ask for the same share one engine. Engines are opened one after another: two that start at once would compete for memory.
     """
-    opened: dict[str, Generator] = {}
+    opened: dict[str, Engine] = {}
     async with AsyncExitStack() as stack:
         by_name = {}
         for name, (kind, options) in wanted.items():

@@ -23,7 +23,7 @@ from typing import IO
 import aiohttp
 
 from agents.engines.precision import local_dtype
-from agents.engines.vllm import default_threads
+from agents.engines.vllm_process import default_threads
 from agents.engines.weights import find_folder
 from agents.nouns import EngineUnavailableError
 
@@ -61,7 +61,7 @@ async def serve(
     command += ["--dtype", local_dtype(folder) if dtype == "auto" else dtype]
     command += ["--kv-cache-memory-bytes", str(int(kv_cache_gib * (1 << 30))), "--block-size", "32"]
     command += ["--logprobs-mode", "processed_logprobs", "--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
-    command += ["--no-enable-chunked-prefill"]  # on CPU it kills vLLM 0.32 (see agents.engines.vllm)
+    command += ["--no-enable-chunked-prefill"]  # on CPU it kills vLLM 0.32 (see agents.engines.vllm_process)
     command += ["--worker-extension-cls", "agents.engines.vllm_worker.WorkerExtension"]  # for publication of tied output heads
     command += ["--enforce-eager"] if enforce_eager else []
     environment = {

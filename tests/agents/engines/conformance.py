@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
-from agents.engines import GenerateRequest, Generation, Generator, Publisher
+from agents.engines import Classifier, GenerateRequest, Generation, Generator, Publisher
+from agents.engines.base import Forgetful
 from agents.nouns import ContextLengthError
 from tests.agents.engines.reference import Reference
 
 LOGPROB_TOLERANCE = 1e-3  # nats, float32
+HEAD_LABELS = ("value", "factor one", "factor two")
 
 
 @dataclass(frozen=True)
@@ -357,6 +359,72 @@ class AdapterConformance:
         with pytest.raises(ValueError, match=r"first, second belong to the weights"):
             await subject.engine.publish(subject.other_folder)
         assert subject.engine.version == 0
+
+
+class ClassifierConformance:
+    """Laws of a classifier over the tiny model with heads: the module's fixture `classifier`."""
+
+    PROMPTS = tuple(tuple(range(5, 5 + length)) for length in (1, 3, 40, 200))
+
+    async def test_is_a_classifier(self, classifier: Any) -> None:
+        assert isinstance(classifier, Classifier) and not isinstance(classifier, Generator)
+        assert classifier.labels == HEAD_LABELS
+        assert len(classifier.info.model_hash) == len(classifier.info.tokenizer_hash) == 16
+
+    async def test_outputs_are_those_of_a_forward_pass(self, classifier: Any, tiny_heads_folder: Path) -> None:
+        """At once, of different lengths, and one that ends with the end of the sequence, which is no padding."""
+        prompts = (*self.PROMPTS, (7, 8, classifier.tokenizer.eos_token_id))
+        found = await asyncio.gather(*(classifier.classify(prompt) for prompt in prompts))
+        for prompt, one in zip(prompts, found, strict=True):
+            assert one.outputs == pytest.approx(reference_outputs(tiny_heads_folder, prompt), abs=LOGPROB_TOLERANCE)
+
+    async def test_usage_counts_the_prompt_once_and_nothing_generated(self, classifier: Any) -> None:
+        for prompt in self.PROMPTS:
+            usage = (await classifier.classify(prompt)).usage
+            assert (usage.prompt_tokens, usage.generated_tokens, usage.calls) == (len(prompt), 0, 1)
+            assert 0 <= usage.cached_prompt_tokens < len(prompt)
+
+    async def test_what_cannot_be_read_is_refused(self, classifier: Any) -> None:
+        with pytest.raises(ValueError, match="the prompt is empty"):
+            await classifier.classify(())
+        with pytest.raises(ValueError, match="token id 100000"):
+            await classifier.classify((5, 100_000))
+        with pytest.raises(ContextLengthError):
+            await classifier.classify((5,) * (classifier.info.context_length + 1))
+        assert classifier.in_flight == 0
+
+    async def test_a_full_context_can_be_read(self, classifier: Any) -> None:
+        assert len((await classifier.classify((5,) * classifier.info.context_length)).outputs) == len(HEAD_LABELS)
+
+    async def test_who_is_cancelled_is_out_and_the_others_are_not_disturbed(self, classifier: Any) -> None:
+        tasks = [asyncio.create_task(classifier.classify((5, 6, number))) for number in range(7, 27)]
+        while classifier.in_flight < len(tasks):
+            await asyncio.sleep(0)
+        for task in tasks[::2]:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(result, asyncio.CancelledError) for result in results[::2])
+        assert all(len(result.outputs) == len(HEAD_LABELS) for result in results[1::2])
+        assert classifier.in_flight == 0
+
+    async def test_it_forgets(self, classifier: Any) -> None:
+        assert isinstance(classifier, Forgetful)
+        prompt = self.PROMPTS[-1]
+        await classifier.classify(prompt)
+        assert await classifier.forget()
+        assert (await classifier.classify(prompt)).usage.cached_prompt_tokens == 0
+
+
+def reference_outputs(folder: Path, prompt: tuple[int, ...]) -> list[float]:
+    """Returns the outputs of the heads in `folder` by one forward pass, no batch."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype="float32")
+    with torch.inference_mode():
+        hidden = model.model(torch.tensor([prompt])).last_hidden_state[0, -1]
+        outputs: list[float] = (model.score.weight @ hidden).tolist()
+    return outputs
 
 
 def stop_string_of(subject: Subject, token_ids: tuple[int, ...]) -> tuple[str, int]:

@@ -8,8 +8,9 @@ import pytest
 
 pytest.register_assert_rewrite("tests.agents.engines.conformance")
 
+from tests.agents.engines.conformance import HEAD_LABELS  # noqa: E402
 from tests.agents.engines.reference import Reference  # noqa: E402
-from tests.tiny_model import make_tiny_adapter  # noqa: E402
+from tests.tiny_model import make_tiny_adapter, make_tiny_heads  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +23,12 @@ def reference(tiny_model_folder: Path) -> Reference:
 def other_reference(other_tiny_model_folder: Path) -> Reference:
     """The other tiny model, computed naively."""
     return Reference(other_tiny_model_folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_heads_folder(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with random heads."""
+    return make_tiny_heads(tmp_path_factory.mktemp("heads") / "model", tiny_model_folder, HEAD_LABELS)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,8 @@ import pytest_asyncio
 
 from agents.engines import EngineInfo, GenerateRequest
 from agents.engines.tokenizer import HFTokenizer
-from agents.engines.vllm import VLLMEngine, default_threads
+from agents.engines.vllm import VLLMEngine
+from agents.engines.vllm_process import default_threads
 from agents.nouns import EngineDiedError, EngineUnavailableError
 from tests.agents.engines.conformance import (
     LOGPROB_TOLERANCE,
@@ -177,7 +178,7 @@ def test_a_small_model_gets_few_threads(
     weights: int | None, cores: int, said: str | None, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(cores))
-    monkeypatch.setattr("agents.engines.vllm.count_parameters", lambda _: weights)
+    monkeypatch.setattr("agents.engines.vllm_process.count_parameters", lambda _: weights)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if said is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", said)
