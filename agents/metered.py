@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import Literal, TypeVar
 
-from agents.engines.base import GenerateRequest, Generation, Generator, NextTokenScores
+from agents.engines.base import Classification, Classifier, GenerateRequest, Generation, Generator, NextTokenScores
 from agents.nouns import Meter, Reservation, Usage
 
 Refusal = Literal["budget", "context_length"]
 """Why nothing was sent: nothing is left of the question's budget, or the prompt alone fills the model's context."""
 
-T = TypeVar("T", Generation, NextTokenScores)
+T = TypeVar("T", Generation, NextTokenScores, Classification)
 
 
 async def generate_within(engine: Generator, request: GenerateRequest, *, meter: Meter, role: str) -> Generation | Refusal:
@@ -36,6 +36,17 @@ async def score_within(
     if isinstance(granted, str):
         return granted
     return await _booked(engine.score(prompt, candidates, priority=meter.priority), granted, meter, role)
+
+
+async def classify_within(classifier: Classifier, prompt: Sequence[int], *, meter: Meter, role: str) -> Classification | Refusal:
+    """Returns what the heads say of `prompt`, where context and budget have room for it, and books it on `role`.
+
+    It generates nothing, but a question that may generate nothing more is not read any more, either.
+    """
+    granted = _reserve(meter, 1, min(1, classifier.info.context_length - len(prompt)))
+    if isinstance(granted, str):
+        return granted
+    return await _booked(classifier.classify(prompt, priority=meter.priority), granted, meter, role)
 
 
 def _reserve(meter: Meter, n: int, max_tokens: int) -> Reservation | Refusal:

@@ -169,6 +169,7 @@ def unusable_models(config: RunConfig) -> Iterator[str]:
     speaking = {
         "policy": True,
         "critic": config.critic.speaks,
+        "heads": config.reads_heads,
         "reflector": config.reflector.kind == "model",
         "summarizer": config.summarizer.kind == "model",
     }
@@ -183,7 +184,7 @@ def unusable_models(config: RunConfig) -> Iterator[str]:
         if engine.model.startswith((".", "/", "~")):
             yield missing_file(key, engine.model)
             return
-        if group.prompts == "pocket" and "pocket" not in engine.model.lower():
+        if getattr(group, "prompts", None) == "pocket" and "pocket" not in engine.model.lower():
             yield (
                 f"{role}.prompts (pocket) needs a model that was trained with the pocket's special tokens, and {key} is {engine.model}; "
                 f"choose experiment=chat for all roles, or {role}=chat"

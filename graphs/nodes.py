@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Sequence
 from uuid import uuid4
 
 from langgraph.runtime import Runtime
@@ -29,7 +30,7 @@ from graphs.thought.long_thought import LongThought
 from graphs.thought.markup import strip_markup, told_steps
 from graphs.thought.statistics import thought_statistics
 from graphs.traces.trace import SafetyRecord, Trace
-from graphs.tree import ROOT, Backup, Expanded, Expansion, Failed, Finished, Judged, Reflected
+from graphs.tree import ROOT, Backup, Expanded, Expansion, Failed, Finished, Judged, Reflected, Weighed
 
 OUT_OF_DOMAIN = (
     "This model was made for other questions: {families}. For example: Use the numbers 3, 7, 11 and 25 to make 57. Ask one of those, or "
@@ -90,15 +91,21 @@ def check_question(question: Question, resources: Resources) -> None:
 
 
 async def select(state: State, runtime: Runtime[Context]) -> Go:
-    """Asks the strategy what to do next."""
+    """Asks the strategy what to do next, and the policy head first, where the strategy would go by it."""
     resources, thinking = await _find(state, runtime)
     meter, strategy = thinking.meter, _strategy(resources, thinking)
     thinking.pending = []
+    weighed: set[int] = set()
     while not (meter.exhausted or meter.nodes_left == 0 or thinking.pending):
         asked = strategy.select(thinking.tree, meter, thinking.rng_of_search())
+        wanted = [expansion for expansion in asked if isinstance(expansion, Expansion)]
+        if to_weigh := [node for node in strategy.to_weigh(thinking.tree, wanted) if node not in weighed]:
+            weighed.update(to_weigh)
+            await _weigh(resources, thinking, to_weigh)
+            continue
         thinking.happened(backup for backup in asked if isinstance(backup, Backup))
-        thinking.pending = [expansion for expansion in asked if isinstance(expansion, Expansion)]
-        if len(thinking.pending) == len(asked):
+        thinking.pending = wanted
+        if len(wanted) == len(asked):
             break
     through = any(expansion.horizon == "answer" for expansion in thinking.pending)
     meter.held_back = strategy.tokens_to_hold_back if thinking.pending and not through else 0
@@ -275,6 +282,14 @@ async def _propose(resources: Resources, thinking: Thinking, number: int, expans
         rules=_rules(thinking),
         seed=thinking.derive_seed(f"suggest {number}"),
     )
+
+
+async def _weigh(resources: Resources, thinking: Thinking, nodes: Sequence[int]) -> None:
+    """Lets the policy head say what should come next behind each of `nodes`."""
+    head, tree = resources.policy_head, thinking.tree
+    if head is not None:
+        found = await asyncio.gather(*(head.priors(thinking.question, tree.path_steps(node), meter=thinking.meter) for node in nodes))
+        thinking.happened(Weighed(node, priors) for node, priors in zip(nodes, found, strict=True) if priors is not None)
 
 
 def _rules(thinking: Thinking) -> tuple[tuple[str, str], ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,9 +20,10 @@ from agents.answers import AnswerChecker, CheckResult, canonical, checker_for
 from agents.calibration import Calibration
 from agents.critics import Critic, CriticSettings, GenerativeCritic, LengthCritic, LogprobCritic, OracleCritic, RandomCritic
 from agents.domain import Domain
-from agents.engines.base import Generator
+from agents.engines.base import Classifier, Engine, Generator
 from agents.engines.build import start_engines
 from agents.engines.weights import find_folder, hash_text
+from agents.heads import PolicyHead, ValueHead
 from agents.nouns import EngineUnavailableError, Question, VerdictScope
 from agents.policy import Policy, PolicySettings
 from agents.prompts import PromptFamily, Prompts
@@ -56,6 +57,8 @@ class Resources:
     summarizer: Summarizer
     safety: SafetyChecker | None
     domain: Domain
+    policy_head: PolicyHead | None = None
+    """Weighs thought factors for a search that takes its priors from it."""
     sink: Sink | None = None
     run: str = "adhoc"
     """Name of the run, as traces carry it."""
@@ -128,15 +131,25 @@ def engines_wanted(config: RunConfig) -> dict[str, tuple[str, dict[str, Any]]]:
     """Returns the engine of each role that speaks through one, as (kind, options)."""
     roles = ("policy", *(role for role in ("critic", "reflector", "summarizer") if _speaks(config, role)))
     engines = {role: config.engine_of(role) for role in roles}  # type: ignore[arg-type]  # the tuple above holds role names only
-    return {role: (engine.kind, engine.options()) for role, engine in engines.items()}
+    wanted: dict[str, tuple[str, dict[str, Any]]] = {role: (engine.kind, engine.options()) for role, engine in engines.items()}
+    if config.reads_heads and config.heads.engine is not None:
+        wanted["heads"] = f"{config.heads.engine.kind}_heads", config.heads.options()
+    return wanted
 
 
-def build_resources(config: RunConfig, engines: dict[str, Generator], *, sink: Sink | None = None, run: str = "adhoc") -> Resources:
+def build_resources(config: RunConfig, opened: Mapping[str, Engine], *, sink: Sink | None = None, run: str = "adhoc") -> Resources:
     """Returns resources over engines that are already open (and that the caller closes), by role."""
+    engines = {role: engine for role, engine in opened.items() if isinstance(engine, Generator)}
+    heads = opened.get("heads")
     engine = engines["policy"]
     domain = Domain.of(_folder(engine))
     policy_prompts = _prompts(config.policy.prompts, engine, domain)
-    critic = _critic(config, engines, domain)
+    value_head = policy_head = None
+    if isinstance(heads, Classifier):
+        _must_read_ids(heads, engine)
+        value_head = ValueHead(heads, policy_prompts) if config.critic.kind == "value_head" else None
+        policy_head = PolicyHead(heads, policy_prompts, config.policy.factors) if config.takes_priors_from_head else None
+    critic = value_head or _critic(config, engines, domain)
     reflector = None
     if config.reflector.kind != "none":
         speaker = engines.get("reflector", engine)
@@ -152,7 +165,7 @@ def build_resources(config: RunConfig, engines: dict[str, Generator], *, sink: S
     )
     rules = DEFAULT_RULES if config.safety.rules == "default" else Path(config.safety.rules)
     safety = SafetyChecker.load(rules) if config.safety.enabled else None
-    contents = {f"weights of the {role}": engine.info.model_hash for role, engine in engines.items()}
+    contents = {f"weights of the {role}": engine.info.model_hash for role, engine in opened.items()}
     contents |= {f"weights of the adapter {name}": found for name, found in engine.info.adapters.items()}
     if safety is not None:
         contents["safety.rules"] = hash_text(repr(safety.rules))
@@ -169,6 +182,7 @@ def build_resources(config: RunConfig, engines: dict[str, Generator], *, sink: S
         summarizer=summarizer,
         safety=safety,
         domain=domain,
+        policy_head=policy_head,
         sink=sink,
         run=run,
         config_hash=config_hash(config),
@@ -209,7 +223,7 @@ def _critic(config: RunConfig, engines: dict[str, Generator], domain: Domain) ->
         return domain.scope(text) or config.critic.scope
 
     match config.critic.kind:
-        case "none":
+        case "none" | "value_head":
             return None
         case "random":
             return RandomCritic(config.run.seed, scope_of)
@@ -243,6 +257,15 @@ def _must_share_ids(role: str, family: PromptFamily, engine: Generator, policy_e
         raise ValueError(
             f"{role}.prompts ({family.name}) continues the policy's token ids, but {role}.engine ({engine.info.model}) has another "
             f"tokenizer than the policy ({policy_engine.info.model}); set {role}.prompts=chat or give both the same model"
+        )
+
+
+def _must_read_ids(heads: Classifier, policy_engine: Generator) -> None:
+    """Heads read the policy's own token ids."""
+    if heads.info.tokenizer_hash != policy_engine.info.tokenizer_hash:
+        raise ValueError(
+            f"heads.engine ({heads.info.model}) has another tokenizer than the policy ({policy_engine.info.model}), whose token ids it "
+            "would read; name heads that were trained on this policy (training=heads)"
         )
 
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from agents.engines import loop
-from agents.engines.base import Forgetful, Generator
+from agents.engines.base import Engine, Forgetful
 from agents.engines.build import open_engine
 from configs import RunConfig
 from graphs.resources import Resources, Sink, build_resources, engines_wanted
@@ -25,7 +25,7 @@ class Session:
     """For synchronous callers. Close it with `with`, or nobody closes the engines."""
 
     def __init__(self) -> None:
-        self._engines: dict[str, Generator] = {}
+        self._engines: dict[str, Engine] = {}
         self._questions: dict[str, TaskData] = {}
 
     def __enter__(self) -> Self:

@@ -22,7 +22,7 @@ ERROR_RATE = 0.4
 _NOT_STEPS = ("<|reflect|>", "<|backtrack|>")
 
 
-def _read(prompt: str) -> tuple[Problem, list[str], str]:
+def read_prompt(prompt: str) -> tuple[Problem, list[str], str]:
     """Returns the problem, the steps so far without marks, and the last special token of a role or factor ("" if none)."""
     question, _, thought = prompt.partition("<|user|>")[2].partition(f"{END}<|assistant|>")
     problem = recognise_question(question)
@@ -46,7 +46,7 @@ class Pocket:
 
     @staticmethod
     def reply(prompt: str, sample_index: int, rng: random.Random) -> str:
-        problem, steps, last = _read(prompt)
+        problem, steps, last = read_prompt(prompt)
         if last == "<|verify|>":
             return problem.working(steps[:-1], steps[-1]) + ("<|right|>" if _right(problem, steps) else "<|wrong|>")
         if last == "<|reflector|>":
@@ -56,21 +56,17 @@ class Pocket:
             first = truths.index(False) + 1
             return f"Step {first} is wrong. backtrack to step {first - 1}."
         written: list[str] = []
-        while True:
+        while len(written) < 13 and not (written and written[-1].startswith("Answer:")):
             step = problem.next_step(rng, [*steps, *written])
             if step is None or rng.random() < ERROR_RATE:
                 step = problem.wrong_step(rng, [*steps, *written])
-            mark = last if not written and last in ("<|propose|>", "<|correct|>", "<|conclude|>") else None
-            opening = "" if mark else "<|conclude|>" if step.startswith("Answer:") else "<|propose|>"
             written.append(step)
-            if step.startswith("Answer:"):
-                return "".join(f"{_mark(text)}{text}\n\n" for text in written[:-1]).removeprefix(mark or "") + opening + step
-            if len(written) > 12:
-                return "\n\n".join(written)
+        is_opened = last in ("<|propose|>", "<|correct|>", "<|conclude|>")
+        return "\n\n".join(("" if is_opened and not number else _mark(step)) + step for number, step in enumerate(written))
 
     @staticmethod
     def score(prompt: str, candidate: str) -> float:
-        problem, steps, _ = _read(prompt)
+        problem, steps, _ = read_prompt(prompt)
         return -0.05 if (candidate == "<|right|>") == _right(problem, steps) else -3.0
 
 

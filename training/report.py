@@ -71,6 +71,29 @@ def summary(results: dict[str, Any]) -> list[str]:
     return lines + [f"{_title(name)}: {_in_words(comparison)}" for name, comparison in comparisons(results).items()]
 
 
+def heads_lines(found: dict[str, Any]) -> list[str]:
+    """Returns what a training of heads came to, in sentences: against what could be said without reading anything."""
+    held_out = found["held_out"]
+    lines = [
+        f"{found['rows']} nodes in {len(found['losses'])} steps, loss {found['losses'][0]:.3f} to {found['losses'][-1]:.3f}, "
+        f"{found['seconds']:.0f} s; the heads are in {found['folder']}"
+    ]
+    lines.append(
+        f"value head on {held_out['nodes']} held-out nodes: cross-entropy {held_out['value_loss']:.3f} nats (one value for all "
+        f"{held_out['base_rate_loss']:.3f}, the outcomes themselves {held_out['perfect_loss']:.3f}), calibration error "
+        f"{held_out['calibration_error']:.3f}"
+    )
+    if held_out["policy_loss"] is not None:
+        lines.append(
+            f"policy head on {held_out['searched_nodes']} held-out nodes: {held_out['policy_loss']:.3f} nats (uniform "
+            f"{held_out['uniform_loss']:.3f}); its favourite is where the trees went at {held_out['agreement']:.0%} of them (the favourite "
+            f"of all: {held_out['chance_agreement']:.0%})"
+        )
+    else:
+        lines.append("no policy head: no step was written under a thought factor of the policy, or none led to a right answer")
+    return lines
+
+
 def _accuracy(results: dict[str, Any]) -> list[str]:
     measured = {name: evaluation(results[name]) for name in _TITLES if name in results}
     if not measured:

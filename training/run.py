@@ -1,4 +1,5 @@
-"""Trains the policy: SFT on traces, GRPO, or the whole wheel, published into the running engine and measured before and after.
+"""Trains the policy: SFT on traces, GRPO, or the whole wheel, published into the running engine and measured before and after; or heads
+that a search reads.
 
     python -m training.run [experiment=wheel] [training=sft training.from_runs=[runs/NAME]] [run=NAME] [key=value ...]
 
@@ -18,10 +19,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from configs import RunConfig, compose, to_yaml
+from configs import RunConfig, compose, config_hash, to_yaml
 from configs.cli import add_override_arguments, parse, split_overrides
+from configs.schema.training import HeadsTrainingConfig
 from graphs.terminal import console, guarded
-from training.report import metrics, report, summary
+from graphs.traces.store import TraceStore
+from training.phases import Phases
+from training.progress import PhaseProgress
+from training.report import heads_lines, metrics, report, summary
 from training.wheel import Wheel
 
 
@@ -31,6 +36,8 @@ def run(config: RunConfig) -> tuple[Path, dict[str, Any]]:
     assert config.training is not None
     name = config.run.name or f"{datetime.now():%Y%m%d-%H%M%S}-{config.training.method}"
     folder = config.run.output_dir / name
+    if isinstance(config.training, HeadsTrainingConfig):
+        return folder, _learn_heads(config, config.training, folder)
     wheel = Wheel(config, folder)
     finished = [phase for phase in wheel.names() if wheel.phases.result(phase) is not None]
     if finished:
@@ -46,6 +53,30 @@ def run(config: RunConfig) -> tuple[Path, dict[str, Any]]:
     for line in summary(results):
         print(line.replace("**", ""))
     return folder, found
+
+
+def _learn_heads(config: RunConfig, training: HeadsTrainingConfig, folder: Path) -> dict[str, Any]:
+    """Trains heads and returns their metrics; where the run has finished before, those that it left."""
+    from training.heads import learn_heads
+
+    model = training.output or folder / "model"
+    text = to_yaml(config)
+    with TraceStore.open(folder, config_hash=config_hash(config), config_yaml=text):
+        (folder / "config.yaml").write_text(text)
+
+        def work() -> dict[str, Any]:
+            with PhaseProgress("heads", 1, shown=config.run.show_progress) as progress:
+                result = learn_heads(config, model, on_step=progress.step)
+            left = {"labels": result.labels, "rows": result.rows, "held_out_rows": result.held_out_rows, "losses": result.losses}
+            return left | {"seconds": result.seconds, "folder": str(model), "held_out": result.measure.as_json()}
+
+        found = {"heads": Phases(folder).once("heads", work)}
+    (folder / "metrics.json").write_text(json.dumps(found, indent=2) + "\n")
+    lines = heads_lines(found["heads"])
+    report = [f"# Run {folder.name}", "", *(f"- {line}" for line in lines), "", "## Configuration", "", "```yaml", text.strip(), "```", ""]
+    (folder / "report.md").write_text("\n".join(report))
+    print("\n".join(lines))
+    return found
 
 
 def _silence_libraries() -> None:

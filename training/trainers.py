@@ -1,4 +1,4 @@
-"""What our uses of TRL's trainers share: arguments for any machine, adapters, and a voice while they work."""
+"""What our uses of the trainers of TRL and transformers share: arguments for any machine, adapters, and a voice while they work."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from configs.schema.training import GrpoTrainingConfig, SftTrainingConfig, WheelTrainingConfig
+from configs.schema.training import GrpoTrainingConfig, HeadsTrainingConfig, SftTrainingConfig, WheelTrainingConfig
 
 Training = SftTrainingConfig | GrpoTrainingConfig | WheelTrainingConfig
 OnStep = Callable[[int, int, str], None]
 """Told (step, of, text) after every optimizer step."""
 
 
-def common_arguments(training: Training, scratch: str, *, batch_size: int) -> dict[str, Any]:
+def common_arguments(training: Training | HeadsTrainingConfig, scratch: str, *, batch_size: int) -> dict[str, Any]:
     """Returns the trainer arguments that do not depend on the method. `batch_size`: rows of this process per optimizer step.
 
     TRL would train in bfloat16 with gradient checkpointing and report to whatever it finds installed; here none of it is on by itself.

@@ -24,7 +24,7 @@ from agents.engines import loop
 from agents.nouns import BadDataError, LongthoughtError, Question
 from configs import RunConfig, config_hash, to_yaml
 from configs.schema.task import Gsm8kTaskConfig, UserTaskConfig
-from configs.schema.training import GrpoTrainingConfig, SftTrainingConfig, WheelTrainingConfig
+from configs.schema.training import GrpoTrainingConfig, HeadsTrainingConfig, SftTrainingConfig, WheelTrainingConfig
 from graphs.reasoner import Reasoner
 from graphs.resources import Resources, find_resources
 from graphs.run import run_questions
@@ -46,8 +46,9 @@ class Wheel:
     """A training run in `folder`, whose name is the run's."""
 
     def __init__(self, config: RunConfig, folder: Path) -> None:
-        if config.training is None:
-            raise ValueError("training is null; choose training=sft, grpo or wheel")
+        if config.training is None or isinstance(config.training, HeadsTrainingConfig):
+            method = "null" if config.training is None else config.training.method
+            raise ValueError(f"training ({method}) trains no policy; choose training=sft, grpo or wheel")
         self.config = config
         self.training = config.training
         self.folder = folder
@@ -211,7 +212,8 @@ def load_held_out(config: RunConfig) -> list[Question]:
     Raises:
         BadDataError: there are none of that split.
     """
-    count = config.training.evaluate if config.training is not None else 0
+    training = config.training
+    count = 0 if training is None or isinstance(training, HeadsTrainingConfig) else training.evaluate
     if count == 0 or isinstance(config.task, UserTaskConfig):
         return []
     options = config.task.model_dump(exclude={"name"})
@@ -228,7 +230,7 @@ def load_training(config: RunConfig) -> list[Question]:
         BadDataError: the task has no train split of its own, or its generator does not make so many different questions.
     """
     training, task = config.training, config.task
-    assert training is not None
+    assert training is not None and not isinstance(training, HeadsTrainingConfig)
     count = 0
     if isinstance(training, WheelTrainingConfig) and not training.from_runs:
         count += training.traces

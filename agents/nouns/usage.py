@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-ROLES = ("policy", "critic", "reflector", "summarizer", "safety")
+ROLES = ("policy", "critic", "heads", "reflector", "summarizer", "safety")
 
 
 @dataclass(frozen=True, slots=True)

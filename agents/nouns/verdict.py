@@ -11,6 +11,7 @@ from agents.nouns.hidden import Hidden
 VerdictSource = Literal[
     "token_critic",
     "working_critic",
+    "value_head",
     "outcome_model",
     "exact_checker",
     "monte_carlo",
@@ -20,6 +21,7 @@ VerdictSource = Literal[
     "oracle_critic",
 ]
 """`token_critic`: probability of one next token. `working_critic`: the verdict at the end of a written check.
+`value_head`: the output of a model's value head.
 `outcome_model`: judges whole solutions. `exact_checker`: a program that knows the truth. `monte_carlo`: share of rollouts that
 ended right. `random_critic`, `length_critic`, `logprob_critic`: controls, which know nothing of the question. `oracle_critic`: the
 truth with a known share of it flipped, so never to be learned from as truth."""

@@ -14,6 +14,7 @@ from configs.schema.engine import (
     VllmEngineConfig,
     resolve_model,
 )
+from configs.schema.heads import HeadsConfig
 from configs.schema.policy import PolicyConfig
 from configs.schema.reflector import ReflectorConfig, ReflectorKind
 from configs.schema.run import EngineRole, RunConfig, RunOptions
@@ -51,6 +52,8 @@ from configs.schema.training import (
     FineTune,
     GrpoConfig,
     GrpoTrainingConfig,
+    HeadsFit,
+    HeadsTrainingConfig,
     LoraConfig,
     SftConfig,
     SftTrainingConfig,
@@ -81,6 +84,9 @@ __all__ = [
     "GrpoConfig",
     "GrpoTrainingConfig",
     "Gsm8kTaskConfig",
+    "HeadsConfig",
+    "HeadsFit",
+    "HeadsTrainingConfig",
     "JsonlTaskConfig",
     "LoraConfig",
     "Math500TaskConfig",

@@ -10,18 +10,20 @@ from agents.nouns import VerdictScope
 from configs.schema.base import Group, PromptFamily
 from configs.schema.engine import EngineConfig
 
-CriticKind = Literal["none", "token", "working", "random", "length", "logprob", "oracle"]
-"""`none`: nobody judges. `token`: the probability of one next token. `working`: a short written check, then the verdict. The others
-are controls, which need no model and spend no tokens. `random`: noise. `length`: the shorter a step, the better. `logprob`: the
-policy's own probability of the step. `oracle`: the exact truth, of which a share is flipped."""
+CriticKind = Literal["none", "token", "working", "value_head", "random", "length", "logprob", "oracle"]
+"""`none`: nobody judges. `token`: the probability of one next token. `working`: a short written check, then the verdict.
+`value_head`: the output of a head that was trained on how thoughts ended. The others are controls, which need no model and spend no
+tokens. `random`: noise. `length`: the shorter a step, the better. `logprob`: the policy's own probability of the step. `oracle`: the
+exact truth, of which a share is flipped."""
 
 
 class CriticConfig(Group):
     """The judge of single steps. Where no model judges, its engine, prompts, max_tokens, calibration and reason are not used."""
 
     kind: CriticKind = "working"
-    """none: nobody judges; token: the probability of one next token; working: a short written check, then the verdict; and controls without
-    a model: random: noise; length: short steps; logprob: the policy's own probability; oracle: the truth, for the pocket's families."""
+    """none: nobody judges; token: the probability of one next token; working: a short written check, then the verdict; value_head: the
+    probability of a right end, as the value head of heads.engine has it, whose prompts are the policy's; and controls without a model:
+    random: noise; length: short steps; logprob: the policy's own probability; oracle: the truth, for the pocket's families."""
     engine: EngineConfig | None = None
     """The critic's own engine; null: the shared one. Chosen with engine@critic.engine=vllm."""
     prompts: PromptFamily = "pocket"

@@ -14,6 +14,7 @@ from configs.schema.budget import BudgetConfig
 from configs.schema.comparison import SearchComparisonConfig
 from configs.schema.critic import CriticConfig
 from configs.schema.engine import EngineConfig, VllmEngineConfig
+from configs.schema.heads import HeadsConfig
 from configs.schema.policy import PolicyConfig
 from configs.schema.reflector import ReflectorConfig
 from configs.schema.safety import SafetyConfig
@@ -21,7 +22,7 @@ from configs.schema.search import BestOfNConfig, CritiqueLoopConfig, MctsConfig,
 from configs.schema.search.base import Selecting
 from configs.schema.summarizer import SummarizerConfig
 from configs.schema.task import PocketTaskConfig, TaskConfig, UserTaskConfig
-from configs.schema.training import TrainingConfig
+from configs.schema.training import HeadsTrainingConfig, TrainingConfig
 
 EngineRole = Literal["policy", "critic", "reflector", "summarizer"]
 """Roles that speak through an engine."""
@@ -51,6 +52,8 @@ class RunConfig(Group):
     """The role that writes the steps of a thought."""
     critic: CriticConfig = CriticConfig()
     """The role that judges steps."""
+    heads: HeadsConfig = HeadsConfig()
+    """The model whose policy and value heads a search may read."""
     reflector: ReflectorConfig = ReflectorConfig()
     """The role that decides what follows a wrong step."""
     summarizer: SummarizerConfig = SummarizerConfig()
@@ -69,6 +72,16 @@ class RunConfig(Group):
     """What a comparison measures, a run for every cell (graphs.run -m); null: nothing is compared."""
     run: RunOptions = RunOptions()
     """How the run is named, carried out and stored."""
+
+    @property
+    def takes_priors_from_head(self) -> bool:
+        """Whether the search asks a policy head."""
+        return isinstance(self.search, MctsConfig) and self.search.prior == "policy_head"
+
+    @property
+    def reads_heads(self) -> bool:
+        """Whether anybody reads heads."""
+        return self.critic.kind == "value_head" or self.takes_priors_from_head
 
     def engine_of(self, role: EngineRole) -> EngineConfig:
         """Returns the engine that a role speaks through: its own one, or the shared one. Equal configurations mean one engine."""
@@ -171,6 +184,25 @@ def _factors_exist(config: RunConfig) -> Iterator[str]:
                 )
 
 
+def _heads_exist(config: RunConfig) -> Iterator[str]:
+    """Who reads heads has some to read, and the policy head has something to choose from."""
+    readers = [
+        *(["critic.kind (value_head)"] if config.critic.kind == "value_head" else []),
+        *(["search.prior (policy_head)"] if config.takes_priors_from_head else []),
+    ]
+    if readers and config.heads.engine is None:
+        verb = "reads" if len(readers) == 1 else "read"
+        yield (
+            f"{' and '.join(readers)} {verb} heads and heads.engine is null; train some with training=heads, then set "
+            "engine@heads.engine=transformers heads.engine.model=FOLDER"
+        )
+    if config.takes_priors_from_head and isinstance(config.search, MctsConfig) and not config.search.use_factors:
+        yield (
+            "search.prior (policy_head) weighs thought factors and search.use_factors is false; "
+            "set search.use_factors to true, or search.prior to logprob or uniform"
+        )
+
+
 def _adapters_exist(config: RunConfig) -> Iterator[str]:
     """An adapter that a pool names is one that the policy's engine serves, and what is trained has none."""
     served = config.engine_of("policy").adapter_names
@@ -205,7 +237,7 @@ def _roles_have_words(config: RunConfig) -> Iterator[str]:
 def _training_is_held_out(config: RunConfig) -> Iterator[str]:
     """What a training is measured on is not what it learned from."""
     training, task = config.training, config.task
-    if training is None:
+    if training is None or isinstance(training, HeadsTrainingConfig):  # which asks no questions
         return
     asks_nothing = training.method == "sft" and training.evaluate == 0
     if isinstance(task, UserTaskConfig) and not asks_nothing:
@@ -231,6 +263,7 @@ _RULES: tuple[Callable[[RunConfig], Iterator[str]], ...] = (
     _search_has_a_critic,
     _samples_differ,
     _factors_exist,
+    _heads_exist,
     _adapters_exist,
     _roles_have_words,
     _training_is_held_out,

@@ -1,9 +1,10 @@
 """What a search strategy is: a pure object that looks at a tree and says what to do next.
 
 Law: every method is a function of the tree, the meter, the random numbers and the strategy's own frozen settings. No I/O, no model, no
-memory of its own: what has happened is in the tree. The graph calls, in turn, `select` (what to expand), `to_judge` (which of the new steps
-need a verdict), `to_back_up` (what the simulations were worth) and `to_reflect` (which wrong steps the reflector should look at), until
-`select` returns nothing; then `choose` names the leaf whose answer is given.
+memory of its own: what has happened is in the tree. The graph calls, in turn, `select` (what to expand), `to_weigh` (behind which nodes a
+policy head shall say what should come next), `to_judge` (which of the new steps need a verdict), `to_back_up` (what the simulations were
+worth) and `to_reflect` (which wrong steps the reflector should look at), until `select` returns nothing; then `choose` names the leaf whose
+answer is given.
 
 `rng` begins anew at every call of `select`, from a seed that belongs to the thought. So a strategy that draws level by level draws the same
 again for the levels that are behind it, and needs to remember nothing.
@@ -39,6 +40,13 @@ class Strategy(ABC):
         A strategy that counts visits adds the `Backup` of every simulation that ended where nothing is left to expand; where it returns
         nothing else, it is asked again at once.
         """
+
+    def to_weigh(self, tree: ReasoningTree, wanted: Sequence[Expansion]) -> list[int]:
+        """Returns the nodes behind which a policy head shall weigh the thought factors before `wanted` is written; by default none.
+
+        `wanted` is what `select` has just returned. Where there are such nodes nothing of it is done, and `select` is asked again.
+        """
+        return []
 
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
         """Returns the nodes that need a verdict; by default none."""

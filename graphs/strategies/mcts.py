@@ -15,6 +15,10 @@ Actions. Freely, a node's actions are `num_children` samples of one request. Wit
 the best by score is the factor's child; the others are never walked into. The five factors of configs/policy/rstar.yaml make this rStar
 without its discriminator.
 
+Priors are even, or the policy's (its mean log-probability per token of what it wrote), or a policy head's, which was trained on where
+simulations went (`training=heads`): it says of the node that is about to be expanded how likely each factor is the one to go on with, and
+factors below `min_prior` are not even written.
+
 Parallel leaves. One `select` may run several simulations. Those under way count as `virtual_loss` visits of value 0 for those that follow,
 and no two end at the same node. All of this is forgotten with the call: what was visited is in the tree's `visit_count`.
 
@@ -114,8 +118,10 @@ class Mcts(Stepwise):
     """Weight of the prior (c_init)."""
     c_base: float = 19652.0
     """Visits at which that weight begins to grow."""
-    prior: Literal["uniform", "logprob"] = "uniform"
-    """P of an action: the same for all, or by the policy's mean log-probability per token."""
+    prior: Literal["uniform", "logprob", "policy_head"] = "uniform"
+    """P of an action: the same for all, by the policy's mean log-probability per token, or the policy head's of its thought factor."""
+    min_prior: float = 0.0
+    """Least prior of a thought factor that is written when a node is expanded, with a policy head; the likeliest one always is."""
     value: Literal["critic", "rollout"] = "critic"
     """What is backed up: the value of the best new step, or of the answer that greedy writing comes to."""
     parallel_leaves: int = 1
@@ -157,6 +163,11 @@ class Mcts(Stepwise):
                 backups.append(Backup(leaf, 0.0))
         return Round(wanted, self._where_to_end(view), backups)
 
+    def to_weigh(self, tree: ReasoningTree, wanted: Sequence[Expansion]) -> list[int]:
+        if self.prior != "policy_head":
+            return []
+        return [node for node in dict.fromkeys(expansion.node for expansion in wanted) if node not in tree.priors]
+
     def to_back_up(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[Backup]:
         """Backs up the best new end below every node that was expanded: a step, or the last one of what was written through.
 
@@ -192,8 +203,17 @@ class Mcts(Stepwise):
         return _Path(_View(tree), self.selector, tree.path(node)[:-1]).value_with(node)
 
     def priors(self, tree: ReasoningTree, actions: Sequence[int]) -> list[float]:
-        """Returns P of each action of one node; they add up to 1."""
-        if self.prior == "uniform":
+        """Returns P of each action of one node; they add up to 1.
+
+        A policy head that was not asked (the budget had ended) leaves them even; a step without a thought factor, which it cannot know,
+        counts as an average one.
+        """
+        if self.prior == "policy_head" and (weighed := tree.priors.get(tree.parent.item(actions[0]))):
+            average = 1 / len(weighed)
+            weights = [weighed.get(tree.step(child).factor or "", average) for child in actions]
+            total = sum(weights)
+            return [weight / total for weight in weights]
+        if self.prior != "logprob":
             return [1 / len(actions)] * len(actions)
         logprobs, tokens = tree.logprob.item, tree.tokens.item
         return softmax([logprobs(child) / max(1, tokens(child)) for child in actions])
@@ -264,6 +284,9 @@ class Mcts(Stepwise):
         legal, is_last = self._legal(tree, node), self.is_last(tree, node)
         if is_last:
             legal = [factor for factor in legal if factor.horizon == "answer"] or legal
+        if priors := tree.priors.get(node):
+            least = min(self.min_prior, max(priors.get(factor.name, 0.0) for factor in legal))
+            legal = [factor for factor in legal if priors.get(factor.name, 0.0) >= least]
         return [
             Expansion(
                 node, n=n, horizon="answer" if is_last else factor.horizon, factor=factor.name, temperature=temperature, adapter=adapter

@@ -1,7 +1,7 @@
 """The reasoning tree and its events."""
 
 from graphs.tree.draw import LEGEND, draw
-from graphs.tree.events import Backup, Event, Expanded, Failed, FailureKind, Finished, Horizon, Judged, Reflected, Status
+from graphs.tree.events import Backup, Event, Expanded, Failed, FailureKind, Finished, Horizon, Judged, Reflected, Status, Weighed
 from graphs.tree.expansion import Expansion
 from graphs.tree.tree import ROOT, ReasoningTree, siblings_wrong
 
@@ -20,6 +20,7 @@ __all__ = [
     "ReasoningTree",
     "Reflected",
     "Status",
+    "Weighed",
     "draw",
     "siblings_wrong",
 ]

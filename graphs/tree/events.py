@@ -53,6 +53,15 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Weighed:
+    """A policy head said what should come next behind `node`."""
+
+    node: int
+    priors: dict[str, float]
+    """Probability of each thought factor, by name."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reflected:
     """The reflector said what to do about `node`, a step that was judged wrong (or a final one that was rejected)."""
 
@@ -77,4 +86,4 @@ class Finished:
     answer: str | None = None
 
 
-Event = Expanded | Failed | Judged | Reflected | Backup | Finished
+Event = Expanded | Failed | Judged | Weighed | Reflected | Backup | Finished

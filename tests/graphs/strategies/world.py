@@ -15,13 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.nouns import Budget, Meter, Step, Usage, VerdictScope
+from agents.nouns import Budget, Meter, Step, ThoughtFactor, Usage, VerdictScope
 from graphs.strategies import Strategy
-from graphs.tree import Backup, Event, Expanded, Expansion, Judged, ReasoningTree
+from graphs.tree import Backup, Event, Expanded, Expansion, Judged, ReasoningTree, Weighed
 from tests.graphs.strategies.trees import judged, step, tree_of
 
 RIGHT_ANSWER = "right"
 TOKENS_PER_STEP = 5
+INTUITION = 2.0
+"""Log-odds that the policy head gives the thought factor under which the right step is likeliest, over each other one."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,12 @@ class World:
         choice = probabilities.index(max(probabilities)) if greedy else rng.choices(range(len(probabilities)), probabilities)[0]
         text = "/".join([*path, f"{factor or ''}{choice}"])
         return step(text, logprob=math.log(probabilities[choice]), **how)
+
+    def priors(self, path: Sequence[str], factors: Sequence[ThoughtFactor]) -> dict[str, float]:
+        """Returns what the policy head says of the thought factors behind `path`."""
+        chances = [self.distribution("/".join([*path, factor.name]))[0] for factor in factors]
+        weights = [math.exp(INTUITION if chance == max(chances) else 0.0) for chance in chances]
+        return {factor.name: weight / sum(weights) for factor, weight in zip(factors, weights, strict=True)}
 
     def is_alive(self, path: Sequence[str]) -> bool:
         """Whether every step of `path` is right."""
@@ -117,6 +125,10 @@ def simulate(strategy: Strategy, world: World, *, budget: Budget | None = None, 
         if meter.exhausted or meter.nodes_left == 0:
             break
         asked = strategy.select(tree, meter, random.Random(f"{seed}/search"))
+        if to_weigh := strategy.to_weigh(tree, [expansion for expansion in asked if isinstance(expansion, Expansion)]):
+            happened(*(Weighed(node, world.priors(_texts(tree, node), strategy.factors)) for node in to_weigh))
+            asked = strategy.select(tree, meter, random.Random(f"{seed}/search"))
+            assert not strategy.to_weigh(tree, [expansion for expansion in asked if isinstance(expansion, Expansion)])
         backups = [event for event in asked if isinstance(event, Backup)]
         wanted = [expansion for expansion in asked if isinstance(expansion, Expansion)]
         happened(*backups)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from agents.nouns import Author, Content, FinishReason, Hidden, Question, Reflection, Sampling, Step, Verdict
-from graphs.tree import Backup, Event, Expanded, Failed, Finished, Judged, ReasoningTree, Reflected
+from graphs.tree import Backup, Event, Expanded, Failed, Finished, Judged, ReasoningTree, Reflected, Weighed
 
 QUESTION = Question(text="Use 3, 7 and 11 to make 21.", gold="21", task="pocket", metadata={"level": 2})
 AUTHOR = Author(role="policy", model="scripted", version=1)
@@ -85,6 +85,8 @@ def _interpret(operations: Sequence[tuple[int, int, int, int]]) -> list[Event]:
             events.append(Backup(node, b / 7))
         elif operation == 9 and c == 7:
             events.append(Failed(node, "context_length"))
+        elif operation == 9 and c < 3:
+            events.append(Weighed(node, {"propose": b / 8, "correct": 1 - b / 8}))
     return events
 
 

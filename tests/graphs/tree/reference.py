@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agents.nouns import Reflection, Step, Verdict
-from graphs.tree import Backup, Event, Expanded, Failed, Judged, Reflected
+from graphs.tree import Backup, Event, Expanded, Failed, Judged, Reflected, Weighed
 
 
 @dataclass
@@ -28,6 +28,7 @@ class Node:
     samples: int = 0
     """Samples that began below the node."""
     greedy_child: Node | None = None
+    priors: dict[str, float] | None = None
 
     @property
     def path(self) -> list[Node]:
@@ -92,6 +93,8 @@ def fold(events: Sequence[Event]) -> list[Node]:
             nodes[event.node].failures.append(event.kind)
         elif isinstance(event, Judged):
             nodes[event.node].verdicts.append(event.verdict)
+        elif isinstance(event, Weighed):
+            nodes[event.node].priors = event.priors
         elif isinstance(event, Backup):
             for node in [nodes[0], *nodes[event.leaf].path]:
                 node.values.append(event.value)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.nouns import Hidden, Reflection
-from graphs.tree import ROOT, Backup, Event, Expanded, Failed, Finished, Judged, ReasoningTree, Reflected, siblings_wrong
+from graphs.tree import ROOT, Backup, Event, Expanded, Failed, Finished, Judged, ReasoningTree, Reflected, Weighed, siblings_wrong
 from tests.graphs.tree.logs import QUESTION, UNPARSED, event_logs, finished, make_step, trees, verdict
 from tests.graphs.tree.reference import fold
 
@@ -28,7 +28,7 @@ def assert_equal(first: ReasoningTree, second: ReasoningTree) -> None:
         *(second.version, second.finished, second.backtracks, second.terminated),
     )
     assert (first.greedy_child, first.failures, first.is_judged) == (second.greedy_child, second.failures, second.is_judged)
-    assert (first.ends, first.votes) == (second.ends, second.votes)
+    assert (first.ends, first.votes, first.priors) == (second.ends, second.votes, second.priors)
     assert (first.steps, first.children) == (second.steps, second.children)
     assert (first.verdicts, first.reflections) == (second.verdicts, second.reflections)
 
@@ -47,6 +47,7 @@ def test_the_fold_equals_a_naive_one(events: list[Event]) -> None:
         assert tree.steps[i] is node.step
         assert (tree.count[i], tree.samples[i]) == (node.count, node.samples)
         assert tree.greedy_child.get(i) == (None if node.greedy_child is None else node.greedy_child.number)
+        assert tree.priors.get(i) == node.priors
         assert tree.logprob[i] == pytest.approx(node.logprob)
         logprobs = () if node.step is None else node.step.content.reveal().logprobs
         assert tree.tokens[i] == sum(math.isfinite(logprob) for logprob in logprobs), "those of a forced opening are NaN"
@@ -131,7 +132,11 @@ def test_a_tree_grows_past_its_first_capacity() -> None:
     assert list(tree.logprob) == [0.0, *(-float(node) for node in range(200))]
 
 
-@given(event_logs(), st.sampled_from(["expanded", "failed", "judged", "reflected", "backup", "finished"]), st.sampled_from([0, 7, -1]))
+@given(
+    event_logs(),
+    st.sampled_from(["expanded", "failed", "judged", "weighed", "reflected", "backup", "finished"]),
+    st.sampled_from([0, 7, -1]),
+)
 def test_a_node_that_does_not_exist_is_refused_and_nothing_has_changed(events: list[Event], kind: str, beyond: int) -> None:
     tree = ReasoningTree.replay(QUESTION, events)
     node = -1 if beyond < 0 else len(tree) + beyond
@@ -139,6 +144,7 @@ def test_a_node_that_does_not_exist_is_refused_and_nothing_has_changed(events: l
         "expanded": Expanded(node, ((make_step("x"),),)),
         "failed": Failed(node, "unparsed"),
         "judged": Judged(node, verdict(1.0)),
+        "weighed": Weighed(node, {"a": 1.0}),
         "reflected": Reflected(node, Reflection("backtrack", Hidden("x"), 1, 0)),
         "backup": Backup(node, 1.0),
         "finished": Finished("answered", node, "21"),

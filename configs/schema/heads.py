@@ -1,0 +1,36 @@
+"""Options of the heads: what a policy would do next, and whether a thought will end right, read from hidden states."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import model_validator
+
+from configs.schema.base import Group
+from configs.schema.engine import EngineConfig
+
+
+class HeadsConfig(Group):
+    """The model that search.prior=policy_head and critic=value_head read, a folder that training=heads has written."""
+
+    engine: EngineConfig | None = None
+    """Where it is served; null: nowhere. Chosen with engine@heads.engine=transformers heads.engine.model=FOLDER, or =vllm, which starts a
+    process beside that of the policy."""
+
+    def options(self) -> dict[str, Any]:
+        """Returns the keywords that open the engine, without those that nothing is generated with."""
+        options = {} if self.engine is None else self.engine.options()
+        return {name: value for name, value in options.items() if name not in ("adapters", "seed")}
+
+    @model_validator(mode="after")
+    def _engine_reads_heads(self) -> HeadsConfig:
+        if self.engine is None:
+            return self
+        if self.engine.kind not in ("vllm", "transformers"):
+            raise ValueError(f"heads.engine.kind ({self.engine.kind}) must be vllm or transformers; the others read no heads")
+        if self.engine.adapter_names:
+            raise ValueError(
+                f"heads.engine.adapters ({', '.join(self.engine.adapter_names)}) must be empty: heads are read without adapters; "
+                "merge them into the model"
+            )
+        return self
