@@ -1,8 +1,9 @@
 """The heads of a model, as roles: the value of a thought, and what a policy would do next.
 
 One network with two extra heads reads the policy's own context (question and steps, as the policy would go on from them) and says two
-things behind its last token: V, the probability that the thought ends right, and P, a probability for each thought factor that may come
-next. `training=heads` learns them from searches: V from how thoughts ended, P from where simulations went.
+things behind its last token: V, the probability that an answer of the thought is right, and P, a probability for each thought factor that
+may come next. `training=heads` learns them from searches: V from how thoughts ended, P from where simulations went. Safety rules that apply
+to a question are in the policy's prompt, and not in what the heads read.
 
 Source: AlphaZero (arXiv:1712.01815); Reverse-o1 (Zhang Junlin, 2024) for thought factors as its actions.
 """
@@ -29,7 +30,7 @@ def factor_label(name: str) -> str:
 
 
 class ValueHead:
-    """A critic: judges whether a thought can still end right, by the value head. One reading a step, and nothing is written.
+    """A critic: judges how likely the answer of a thought is to be right, by the value head. One reading a step, and nothing is written.
 
     Its verdicts are of value scope: the last one of a path stands for all of it (`search.aggregation=last`).
 

@@ -181,7 +181,7 @@ def unusable_models(config: RunConfig) -> Iterator[str]:
         key = "engine.model" if group.engine is None else f"{role}.engine.model"
         if engine.model == POCKET or Path(engine.model).expanduser().is_dir():
             continue
-        if engine.model.startswith((".", "/", "~")):
+        if role == "heads" or engine.model.startswith((".", "/", "~")):
             yield missing_file(key, engine.model)
             return
         if getattr(group, "prompts", None) == "pocket" and "pocket" not in engine.model.lower():

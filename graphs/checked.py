@@ -32,6 +32,8 @@ class CheckedThought:
     """Whether each answer in the tree is right, by its canonical form, in the order of the finals."""
     problem: Problem | None
     """What knows the truth about steps; None where no family recognises the question."""
+    tokenizer_hash: str = ""
+    """Of the policy that wrote it."""
 
     @property
     def family(self) -> str:
@@ -97,7 +99,7 @@ async def _check(trace: Trace, checker: AnswerChecker) -> CheckedThought | str:
             if is_right is None:
                 return "with an answer that could not be checked"
             right[form] = is_right
-    return CheckedThought(question, tree, right, recognise_question(question.text))
+    return CheckedThought(question, tree, right, recognise_question(question.text), trace.engine.tokenizer_hash)
 
 
 def told(left_out: Counter[str]) -> str:

@@ -287,9 +287,10 @@ async def _propose(resources: Resources, thinking: Thinking, number: int, expans
 async def _weigh(resources: Resources, thinking: Thinking, nodes: Sequence[int]) -> None:
     """Lets the policy head say what should come next behind each of `nodes`."""
     head, tree = resources.policy_head, thinking.tree
-    if head is not None:
-        found = await asyncio.gather(*(head.priors(thinking.question, tree.path_steps(node), meter=thinking.meter) for node in nodes))
-        thinking.happened(Weighed(node, priors) for node, priors in zip(nodes, found, strict=True) if priors is not None)
+    if head is None:
+        raise RuntimeError("the search asks a policy head and there is none; build_resources makes one where search.prior=policy_head")
+    found = await asyncio.gather(*(head.priors(thinking.question, tree.path_steps(node), meter=thinking.meter) for node in nodes))
+    thinking.happened(Weighed(node, priors) for node, priors in zip(nodes, found, strict=True) if priors is not None)
 
 
 def _rules(thinking: Thinking) -> tuple[tuple[str, str], ...]:

@@ -138,14 +138,20 @@ def engines_wanted(config: RunConfig) -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 def build_resources(config: RunConfig, opened: Mapping[str, Engine], *, sink: Sink | None = None, run: str = "adhoc") -> Resources:
-    """Returns resources over engines that are already open (and that the caller closes), by role."""
+    """Returns resources over engines that are already open (and that the caller closes), by role.
+
+    Raises:
+        ValueError: roles and engines do not fit together, or what the configuration reads heads with is not among them ("heads").
+    """
     engines = {role: engine for role, engine in opened.items() if isinstance(engine, Generator)}
     heads = opened.get("heads")
     engine = engines["policy"]
     domain = Domain.of(_folder(engine))
     policy_prompts = _prompts(config.policy.prompts, engine, domain)
     value_head = policy_head = None
-    if isinstance(heads, Classifier):
+    if config.reads_heads:
+        if not isinstance(heads, Classifier):
+            raise ValueError('the configuration reads heads and no classifier is open for them; open one and pass it as "heads"')
         _must_read_ids(heads, engine)
         value_head = ValueHead(heads, policy_prompts) if config.critic.kind == "value_head" else None
         policy_head = PolicyHead(heads, policy_prompts, config.policy.factors) if config.takes_priors_from_head else None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from graphs.checked import told
 from graphs.intervals import PairedDifference, Proportion
 from training.wheel import evaluation
 
@@ -85,12 +87,16 @@ def heads_lines(found: dict[str, Any]) -> list[str]:
     )
     if held_out["policy_loss"] is not None:
         lines.append(
-            f"policy head on {held_out['searched_nodes']} held-out nodes: {held_out['policy_loss']:.3f} nats (uniform "
-            f"{held_out['uniform_loss']:.3f}); its favourite is where the trees went at {held_out['agreement']:.0%} of them (the favourite "
-            f"of all: {held_out['chance_agreement']:.0%})"
+            f"policy head on {held_out['searched_nodes']} held-out nodes: {held_out['policy_loss']:.3f} nats (one distribution for all "
+            f"{held_out['marginal_loss']:.3f}, even priors {held_out['uniform_loss']:.3f}); its favourite is where the trees went at "
+            f"{held_out['agreement']:.0%} of them (the favourite of all: {held_out['chance_agreement']:.0%})"
         )
+    elif len(found["labels"]) > 1:
+        lines.append("policy head: not measured, for no held-out node was searched")
     else:
-        lines.append("no policy head: no step was written under a thought factor of the policy, or none led to a right answer")
+        lines.append("no policy head: no tree says between which thought factors of the policy there was a choice, or its weight is 0")
+    if found["left_out"]:
+        lines.append(f"left out: {told(Counter(found['left_out']))}")
     return lines
 
 

@@ -24,6 +24,7 @@ from configs.cli import add_override_arguments, parse, split_overrides
 from configs.schema.training import HeadsTrainingConfig
 from graphs.terminal import console, guarded
 from graphs.traces.store import TraceStore
+from training.model_folder import base_folder
 from training.phases import Phases
 from training.progress import PhaseProgress
 from training.report import heads_lines, metrics, report, summary
@@ -57,18 +58,21 @@ def run(config: RunConfig) -> tuple[Path, dict[str, Any]]:
 
 def _learn_heads(config: RunConfig, training: HeadsTrainingConfig, folder: Path) -> dict[str, Any]:
     """Trains heads and returns their metrics; where the run has finished before, those that it left."""
-    from training.heads import learn_heads
+    from training.heads import collect_rows, fit_heads, split_rows
 
-    model = training.output or folder / "model"
-    text = to_yaml(config)
-    with TraceStore.open(folder, config_hash=config_hash(config), config_yaml=text):
+    model, text = training.output or folder / "model", to_yaml(config)
+    collected = collect_rows(config)
+    split_rows(collected.rows, training.heads.held_out)  # refuses too few of them before there is a run that holds to its options
+    with TraceStore.open(folder, config_hash=config_hash(config), config_yaml=text) as store:
         (folder / "config.yaml").write_text(text)
+        store.hold_to(collected.contents)
 
         def work() -> dict[str, Any]:
+            base = base_folder(config.engine_of("policy").options()["model"])
             with PhaseProgress("heads", 1, shown=config.run.show_progress) as progress:
-                result = learn_heads(config, model, on_step=progress.step)
-            left = {"labels": result.labels, "rows": result.rows, "held_out_rows": result.held_out_rows, "losses": result.losses}
-            return left | {"seconds": result.seconds, "folder": str(model), "held_out": result.measure.as_json()}
+                result = fit_heads(collected.rows, base, model, config.policy.factors, training, on_step=progress.step)
+            left = {"labels": result.labels, "rows": result.rows, "held_out_rows": result.held_out_rows, "left_out": collected.left_out}
+            return left | {"losses": result.losses, "seconds": result.seconds, "folder": str(model), "held_out": result.measure.as_json()}
 
         found = {"heads": Phases(folder).once("heads", work)}
     (folder / "metrics.json").write_text(json.dumps(found, indent=2) + "\n")

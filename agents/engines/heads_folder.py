@@ -19,7 +19,10 @@ def read_labels(model: str) -> tuple[str, ...]:
     Raises:
         EngineUnavailableError: the folder is not on this machine, or holds no such model.
     """
-    folder = find_folder(model)
+    try:
+        folder = find_folder(model)
+    except EngineUnavailableError:
+        folder = None
     if folder is None:
         raise EngineUnavailableError(f"the heads {model!r} are not on this machine; set heads.engine.model to a folder of training=heads")
     config = read_config(folder)

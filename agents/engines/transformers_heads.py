@@ -132,7 +132,7 @@ class TransformersClassifier:
                 continue
             try:
                 found = await asyncio.get_running_loop().run_in_executor(self._worker, self._forward, [prompt for _, _, prompt, _ in batch])
-            except (RuntimeError, MemoryError) as error:  # torch: out of memory, device lost, a broken model
+            except Exception as error:  # out of memory, device lost, a broken model; nobody else would tell those who wait
                 self._waiting.clear()
                 self._gate.shut(f"died: {error}")
                 return
@@ -149,11 +149,20 @@ class TransformersClassifier:
 
 
 def load_heads(folder: Path, *, dtype: str, **options: Any) -> Any:
-    """Returns the model for sequence classification of a folder, on the CPU. Further options are those of `from_pretrained`."""
+    """Returns the model for sequence classification of a folder, on the CPU. Further options are those of `from_pretrained`.
+
+    Raises:
+        EngineUnavailableError: its heads are no linear layer of the name `score`, which decoders have.
+        OSError, ValueError, RuntimeError: transformers cannot load it.
+    """
+    from torch.nn import Linear
     from transformers import AutoModelForSequenceClassification
 
     with no_progress_bar():
-        return AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype, **options)
+        model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype, **options)
+    if not isinstance(getattr(model, "score", None), Linear):
+        raise EngineUnavailableError(f"{folder} holds a {type(model).__name__}, whose heads are no linear layer `score`; use a decoder")
+    return model
 
 
 def head_outputs(model: Any, prompts: Sequence[Sequence[int]]) -> torch.Tensor:

@@ -18,11 +18,11 @@ exact truth, of which a share is flipped."""
 
 
 class CriticConfig(Group):
-    """The judge of single steps. Where no model judges, its engine, prompts, max_tokens, calibration and reason are not used."""
+    """The judge of single steps. Its engine, prompts, max_tokens, calibration and reason are those of kinds token and working."""
 
     kind: CriticKind = "working"
     """none: nobody judges; token: the probability of one next token; working: a short written check, then the verdict; value_head: the
-    probability of a right end, as the value head of heads.engine has it, whose prompts are the policy's; and controls without a model:
+    probability that the answer will be right, as the value head of heads.engine has it; and controls without a model:
     random: noise; length: short steps; logprob: the policy's own probability; oracle: the truth, for the pocket's families."""
     engine: EngineConfig | None = None
     """The critic's own engine; null: the shared one. Chosen with engine@critic.engine=vllm."""
@@ -36,13 +36,13 @@ class CriticConfig(Group):
     """Ask for a written reason after each verdict of wrong; it costs tokens and becomes part of the long thought."""
     scope: VerdictScope = "local"
     """What is judged of a step where the question's family does not say: local: is it right, given the steps before it; value: can the
-    thought still end right."""
+    thought still end right. The oracle and the value head have scopes of their own."""
     flip_rate: float = Field(0.0, ge=0, le=0.5)
     """Share of the oracle's verdicts that say the opposite of the truth; drawn once for each step from run.seed."""
 
     @property
     def speaks(self) -> bool:
-        """Whether a model judges."""
+        """Whether it is asked through an engine that generates."""
         return self.kind in ("token", "working")
 
     @model_validator(mode="after")

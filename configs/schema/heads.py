@@ -15,7 +15,7 @@ class HeadsConfig(Group):
 
     engine: EngineConfig | None = None
     """Where it is served; null: nowhere. Chosen with engine@heads.engine=transformers heads.engine.model=FOLDER, or =vllm, which starts a
-    process beside that of the policy."""
+    process beside that of the policy: on one GPU, lower engine.gpu_memory_utilization of both so that they add up to less than 1."""
 
     def options(self) -> dict[str, Any]:
         """Returns the keywords that open the engine, without those that nothing is generated with."""

@@ -18,7 +18,15 @@ from configs.schema.heads import HeadsConfig
 from configs.schema.policy import PolicyConfig
 from configs.schema.reflector import ReflectorConfig
 from configs.schema.safety import SafetyConfig
-from configs.schema.search import BestOfNConfig, CritiqueLoopConfig, MctsConfig, SearchConfig
+from configs.schema.search import (
+    BestOfNConfig,
+    ComputeOptimalConfig,
+    CritiqueLoopConfig,
+    MctsConfig,
+    PosteriorConfig,
+    SearchConfig,
+    SequentialRevisionConfig,
+)
 from configs.schema.search.base import Selecting
 from configs.schema.summarizer import SummarizerConfig
 from configs.schema.task import PocketTaskConfig, TaskConfig, UserTaskConfig
@@ -196,6 +204,19 @@ def _heads_exist(config: RunConfig) -> Iterator[str]:
             f"{' and '.join(readers)} {verb} heads and heads.engine is null; train some with training=heads, then set "
             "engine@heads.engine=transformers heads.engine.model=FOLDER"
         )
+    search = config.search
+    if config.critic.kind == "value_head":
+        last = "search=mcts search.aggregation=last (or best_of_n, beam, dvts, rebase, particles)"
+        if isinstance(search, ComputeOptimalConfig | CritiqueLoopConfig | PosteriorConfig | SequentialRevisionConfig):
+            yield (
+                f"critic.kind (value_head) judges paths whole and search.strategy ({search.strategy}) wants evidence on single steps; "
+                f"choose {last}, or critic.kind=working or token"
+            )
+        elif isinstance(search, Selecting) and search.aggregation != "last":
+            yield (
+                f"critic.kind (value_head) judges paths whole, so that their last verdict stands for them, and search.aggregation is "
+                f"{search.aggregation}; set search.aggregation to last"
+            )
     if config.takes_priors_from_head and isinstance(config.search, MctsConfig) and not config.search.use_factors:
         yield (
             "search.prior (policy_head) weighs thought factors and search.use_factors is false; "
@@ -234,6 +255,16 @@ def _roles_have_words(config: RunConfig) -> Iterator[str]:
         )
 
 
+def _heads_have_a_trunk(config: RunConfig) -> Iterator[str]:
+    """Heads are trained over weights that are on this machine."""
+    engine = config.engine_of("policy")
+    if isinstance(config.training, HeadsTrainingConfig) and engine.kind not in ("vllm", "transformers"):
+        yield (
+            f"training.method (heads) needs the policy's weights and engine.kind is {engine.kind}; "
+            "set engine=vllm or engine=transformers with engine.model=FOLDER"
+        )
+
+
 def _training_is_held_out(config: RunConfig) -> Iterator[str]:
     """What a training is measured on is not what it learned from."""
     training, task = config.training, config.task
@@ -266,5 +297,6 @@ _RULES: tuple[Callable[[RunConfig], Iterator[str]], ...] = (
     _heads_exist,
     _adapters_exist,
     _roles_have_words,
+    _heads_have_a_trunk,
     _training_is_held_out,
 )

@@ -120,8 +120,8 @@ class Mcts(Stepwise):
     """Visits at which that weight begins to grow."""
     prior: Literal["uniform", "logprob", "policy_head"] = "uniform"
     """P of an action: the same for all, by the policy's mean log-probability per token, or the policy head's of its thought factor."""
-    min_prior: float = 0.0
-    """Least prior of a thought factor that is written when a node is expanded, with a policy head; the likeliest one always is."""
+    min_prior: float = 0.05
+    """Least prior, among the legal ones, of a thought factor that is written, with a policy head; the likeliest one always is."""
     value: Literal["critic", "rollout"] = "critic"
     """What is backed up: the value of the best new step, or of the answer that greedy writing comes to."""
     parallel_leaves: int = 1
@@ -166,7 +166,8 @@ class Mcts(Stepwise):
     def to_weigh(self, tree: ReasoningTree, wanted: Sequence[Expansion]) -> list[int]:
         if self.prior != "policy_head":
             return []
-        return [node for node in dict.fromkeys(expansion.node for expansion in wanted) if node not in tree.priors]
+        nodes = dict.fromkeys(expansion.node for expansion in wanted if expansion.factor is not None)
+        return [node for node in nodes if node not in tree.priors]
 
     def to_back_up(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[Backup]:
         """Backs up the best new end below every node that was expanded: a step, or the last one of what was written through.
@@ -211,8 +212,8 @@ class Mcts(Stepwise):
         if self.prior == "policy_head" and (weighed := tree.priors.get(tree.parent.item(actions[0]))):
             average = 1 / len(weighed)
             weights = [weighed.get(tree.step(child).factor or "", average) for child in actions]
-            total = sum(weights)
-            return [weight / total for weight in weights]
+            if total := sum(weights):
+                return [weight / total for weight in weights]
         if self.prior != "logprob":
             return [1 / len(actions)] * len(actions)
         logprobs, tokens = tree.logprob.item, tree.tokens.item
@@ -285,8 +286,9 @@ class Mcts(Stepwise):
         if is_last:
             legal = [factor for factor in legal if factor.horizon == "answer"] or legal
         if priors := tree.priors.get(node):
-            least = min(self.min_prior, max(priors.get(factor.name, 0.0) for factor in legal))
-            legal = [factor for factor in legal if priors.get(factor.name, 0.0) >= least]
+            weights = [priors.get(factor.name, 0.0) for factor in legal]
+            least = min(self.min_prior * sum(weights), max(weights))
+            legal = [factor for factor, weight in zip(legal, weights, strict=True) if weight >= least]
         return [
             Expansion(
                 node, n=n, horizon="answer" if is_last else factor.horizon, factor=factor.name, temperature=temperature, adapter=adapter

@@ -14,7 +14,7 @@ NEEDS = {
     "training=sft": ["training.from_runs=[{folder}]"],
     "training=heads": ["training.from_runs=[{folder}]"],
     "critic=none": ["search=greedy"],
-    "critic=value_head": ["engine@heads.engine=transformers", "heads.engine.model={folder}"],
+    "critic=value_head": ["search=mcts", "search.aggregation=last", "engine@heads.engine=transformers", "heads.engine.model={folder}"],
 }
 """Choices that are refused alone."""
 

@@ -25,9 +25,9 @@ from tests.scripted_pocket import read_prompt, scripted_pocket
 QUESTIONS = ["Locks from 3: A 0 19 9 4 3, B 41 21 16 15 13.", "Compute (19 + 8) * 8.", "Solve 66 + 12 * c = 414 for c."]
 FACTORS = ("propose", "correct", "conclude")
 SEARCH = (
-    *("search=mcts", "search.use_factors=true", "search.num_simulations=32", "search.prior=policy_head", "search.aggregation=last"),
-    *("critic=value_head", "engine@heads.engine=transformers", "reflector=none", "engine=scripted"),
-    "engine.function=tests.scripted_pocket:Pocket",
+    *("search=mcts", "search.use_factors=true", "search.num_simulations=32"),
+    *("search.prior=policy_head", "search.min_prior=0", "search.aggregation=last", "critic=value_head", "reflector=none"),
+    *("engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "engine@heads.engine=transformers"),
 )
 
 
@@ -103,14 +103,21 @@ async def test_factors_of_little_prior_are_not_written() -> None:
         assert trace.usage["policy"].generated_tokens < other.usage["policy"].generated_tokens
 
 
-async def test_without_calls_left_the_search_goes_on_without_priors() -> None:
-    traces, _, _ = await think_all("budget.max_calls=3", "search.reserve_tokens=0")
-    assert all(sum(usage.calls for usage in trace.usage.values()) <= 3 for trace in traces)
+@pytest.mark.parametrize("calls", [1, 2, 3, 4])
+async def test_with_few_calls_there_is_an_answer_all_the_same(calls: int) -> None:
+    traces, _, _ = await think_all(f"budget.max_calls={calls}")
+    assert all(sum(usage.calls for usage in trace.usage.values()) <= calls for trace in traces)
+    assert {trace.status for trace in traces} == {"answered"}
 
 
 async def test_heads_that_die_fail_the_question_with_their_error() -> None:
     with pytest.raises(EngineDiedError, match="the heads died"):
         await think_all(dies=True)
+
+
+def test_a_configuration_that_reads_heads_is_given_some() -> None:
+    with pytest.raises(ValueError, match=r'reads heads and no classifier is open.*pass it as "heads"'):
+        build_resources(compose([*SEARCH, "heads.engine.model=agents/pocket"]), {"policy": scripted_pocket()})
 
 
 def test_heads_of_another_tokenizer_are_refused() -> None:

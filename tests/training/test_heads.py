@@ -13,20 +13,21 @@ import pytest
 from agents.engines.tokenizer import HFTokenizer
 from agents.engines.transformers_heads import TransformersClassifier, head_outputs, load_heads
 from agents.heads import VALUE, factor_label
-from agents.nouns import Question
+from agents.nouns import Question, RunConflictError, ThoughtFactor
 from agents.prompts import PromptFamily, Prompts
-from configs import compose
+from configs import compose, config_hash
 from configs.errors import ConfigError
 from configs.schema.training import HeadsFit, HeadsTrainingConfig
 from graphs.checked import CheckedThought
 from graphs.run import run as think_about
+from graphs.traces.store import TraceStore
 from graphs.tree import ROOT, Backup
 from tests.graphs.strategies.trees import QUESTION, expanded, step, tree_of
-from training.heads import HeadRow, HeadsResult, fit_heads, head_rows, heads_loss, is_held_out, outcomes_below, visits_by_factor
+from training.heads import HeadRow, HeadsResult, LossScale, factor_written, fit_heads, head_rows, heads_loss, is_held_out, outcomes_below
 from training.model_folder import load_model
 from training.run import main, run
 
-FACTORS = ("propose", "correct")
+FACTORS = tuple(ThoughtFactor(name=name, opening=f"<|{name}|>") for name in ("propose", "correct"))
 
 
 def thought() -> CheckedThought:
@@ -49,26 +50,12 @@ def test_outcomes_are_counted_by_samples_at_every_node_above_them() -> None:
     assert right == [2, 2, 0, 0, 2, 0, 0]
 
 
-def test_visits_are_counted_by_the_factor_of_the_child() -> None:
-    tree = thought().tree
-    visits = tree.visit_count.tolist()
-    assert visits_by_factor(tree, ROOT, FACTORS, visits) == (2, 1)
-    assert visits_by_factor(tree, 1, FACTORS, visits) == (0, 0), "its children were written freely"
-
-
-def test_where_nobody_counted_visits_right_answers_count(tiny_pocket: Path) -> None:
-    whole = thought()
-    events = [expanded(ROOT, step("a", factor="propose"), step("b", factor="correct")), expanded(1, *[step("4", answer="4")] * 3)]
-    sampled = CheckedThought(QUESTION, tree_of([*events, expanded(2, step("5", answer="5"))]), whole.right, None)
-    rows = head_rows(sampled, Prompts(PromptFamily("pocket"), HFTokenizer(str(tiny_pocket))), FACTORS, most=9, rng=random.Random(0))
-    assert rows[0].node == ROOT and rows[0].visits == (3, 0)
-
-
 def test_a_row_is_the_policys_context_at_a_node_that_something_is_known_of(tiny_pocket: Path) -> None:
     prompts = Prompts(PromptFamily("pocket"), HFTokenizer(str(tiny_pocket)))
     rows = head_rows(thought(), prompts, FACTORS, most=99, rng=random.Random(0))
-    assert [row.node for row in rows] == [0, 1, 4, 5]
-    assert [(row.right, row.answers, row.visits) for row in rows] == [(2, 3, (2, 1)), (2, 3, (0, 0)), (2, 2, (0, 0)), (0, 1, (0, 0))]
+    assert [(row.node, row.right, row.answers) for row in rows] == [(0, 2, 3), (1, 2, 3), (4, 2, 2), (5, 0, 1)]
+    assert rows[0].visits == (2, 1) and rows[0].tried == (True, True) and rows[0].is_searched
+    assert rows[1].visits == (0, 0) and not rows[1].is_searched, "its children have no factor"
     tree = thought().tree
     for row in rows:
         assert row.input_ids == prompts.context(QUESTION, tree.path_steps(row.node))[0]
@@ -76,34 +63,90 @@ def test_a_row_is_the_policys_context_at_a_node_that_something_is_known_of(tiny_
     assert len(few) == 2 and set(few) < set(rows)
 
 
-def row(ids: Sequence[int], right: int = 0, answers: int = 0, visits: tuple[int, ...] = (0, 0), question: str = "q") -> HeadRow:
-    return HeadRow(tuple(ids), right, answers, visits, question, 0)
+def test_a_factor_that_was_not_tried_says_nothing(tiny_pocket: Path) -> None:
+    third = ThoughtFactor(name="conclude", opening="<|conclude|>")
+    prompts = Prompts(PromptFamily("pocket"), HFTokenizer(str(tiny_pocket)))
+    [root, *_] = head_rows(thought(), prompts, (*FACTORS, third), most=99, rng=random.Random(0))
+    assert (root.visits, root.tried) == ((2, 1, 0), (True, True, False))
 
 
-@pytest.mark.parametrize("policy_weight", [0.0, 1.0, 0.3])
-def test_the_loss_is_the_naive_one(policy_weight: float) -> None:
-    import torch
+def test_where_nobody_counted_visits_right_answers_count(tiny_pocket: Path) -> None:
+    whole = thought()
+    events = [expanded(ROOT, step("a", factor="propose"), step("b", factor="correct")), expanded(1, *[step("4", answer="4")] * 3)]
+    sampled = CheckedThought(QUESTION, tree_of([*events, expanded(2, step("5", answer="5"))]), whole.right, None)
+    [root, *_] = head_rows(sampled, Prompts(PromptFamily("pocket"), HFTokenizer(str(tiny_pocket))), FACTORS, most=9, rng=random.Random(0))
+    assert root.node == ROOT and root.visits == (3, 0) and root.tried == (True, True), "the policy could have written either"
 
-    rng = random.Random(1)
-    rows = [row([5], 1, 4, (3, 1)), row([5], 0, 0, (0, 2)), row([5], 2, 2, (0, 0))]
-    outputs = [[rng.gauss(0, 1) for _ in range(3)] for _ in rows]
+
+@pytest.mark.parametrize(
+    ("text", "named", "expected"),
+    [
+        ("Wait, that is wrong", None, "correct"),
+        ("Wait,", None, "correct"),
+        ("3 + 4 = 7", None, "propose"),
+        ("Wait, 3", "propose", "propose"),
+        ("3 + 4 = 7", "unknown", None),
+    ],
+)
+def test_a_free_step_has_the_factor_that_it_begins_with(text: str, named: str | None, expected: str | None) -> None:
+    """Openings of a chat model are words, and their last blank belongs to the next word's token."""
+    factors = (ThoughtFactor(name="propose", opening=""), ThoughtFactor(name="correct", opening="Wait, "))
+    assert factor_written(step(text, factor=named), factors) == expected
+    assert factor_written(step("3 + 4 = 7"), factors[1:]) is None
+
+
+def row(
+    ids: Sequence[int], right: int = 0, answers: int = 0, visits: tuple[int, ...] = (0, 0), question: str = "q", tried: str = "11"
+) -> HeadRow:
+    return HeadRow(tuple(ids), right, answers, visits, tuple(mark == "1" for mark in tried), question, 0)
+
+
+ROWS = [
+    row([5], 1, 4, (3, 1)),
+    row([5], 0, 0, (0, 2)),
+    row([5], 2, 2, (0, 0)),
+    row([5], 0, 1, (5, 0), tried="10"),  # nothing to choose between
+]
+
+
+def naive_loss(outputs: list[list[float]], policy_weight: float) -> float:
     value, visited, visits = 0.0, 0.0, 0
-    for one, (logit, *logits) in zip(rows, outputs, strict=True):
+    for one, (logit, *logits) in zip(ROWS, outputs, strict=True):
         v = 1 / (1 + math.exp(-logit))
         if one.answers:
             share = one.right / one.answers
-            value -= (share * math.log(v) + (1 - share) * math.log(1 - v)) / 2
-        total = sum(math.exp(x) for x in logits)
-        visited -= sum(n * math.log(math.exp(x) / total) for n, x in zip(one.visits, logits, strict=True))
-        visits += sum(one.visits)
-    found = heads_loss(torch.tensor(outputs, dtype=torch.float64), rows, policy_weight=policy_weight)
-    assert float(found) == pytest.approx(value + policy_weight * visited / visits)
+            value -= (share * math.log(v) + (1 - share) * math.log(1 - v)) / 3
+        if one.is_searched:
+            total = sum(math.exp(x) for x in logits)
+            visited -= sum(n * math.log(math.exp(x) / total) for n, x in zip(one.visits, logits, strict=True))
+            visits += sum(one.visits)
+    return value + policy_weight * visited / visits
+
+
+@pytest.mark.parametrize("policy_weight", [0.0, 1.0, 0.3])
+def test_the_loss_is_the_naive_one_however_the_batch_is_cut_up(policy_weight: float) -> None:
+    import torch
+
+    rng = random.Random(1)
+    outputs = [[rng.gauss(0, 1) for _ in range(3)] for _ in ROWS]
+    tensor, scale = torch.tensor(outputs, dtype=torch.float64), LossScale.of(ROWS, policy_weight)
+    for micro in (4, 2, 1):
+        parts = [heads_loss(tensor[start : start + micro], ROWS[start : start + micro], scale) for start in range(0, 4, micro)]
+        assert float(sum(parts) / len(parts)) == pytest.approx(naive_loss(outputs, policy_weight))
+
+
+def test_factors_that_were_not_tried_stay_out_of_the_loss() -> None:
+    import torch
+
+    rows = [row([5], 0, 0, (3, 1, 0), tried="110")]
+    losses = [float(heads_loss(torch.tensor([[0.0, 1.0, -1.0, logit]]), rows, LossScale(1.0, 4.0, 1.0))) for logit in (-5.0, 0.0, 50.0)]
+    assert losses[0] == losses[1] == losses[2] > 0
 
 
 def test_a_batch_without_answers_or_visits_has_a_loss_all_the_same() -> None:
     import torch
 
-    assert float(heads_loss(torch.zeros(1, 3), [row([5])], policy_weight=1.0)) == 0.0
+    assert float(heads_loss(torch.zeros(1, 3), [row([5])], LossScale(1.0, 1.0, 1.0))) == 0.0
 
 
 # What is learned: a made-up world in which the first token says how it ends, and the second where to go.
@@ -141,7 +184,7 @@ def test_both_heads_are_learned_and_beat_what_can_be_said_without_reading(fitted
     assert result.losses[-1] < result.losses[0] == pytest.approx(2 * math.log(2), abs=0.01), "at first V is 1/2, and P uniform"
     assert measure.value_loss < 0.3 * measure.base_rate_loss and measure.perfect_loss < 1e-4
     assert measure.calibration_error < 0.2
-    assert measure.policy_loss < 0.6 * measure.uniform_loss and measure.uniform_loss == pytest.approx(math.log(2))
+    assert measure.policy_loss < 0.6 * measure.marginal_loss and measure.uniform_loss == pytest.approx(math.log(2))
     assert measure.agreement > 0.9 > measure.chance_agreement
 
 
@@ -172,6 +215,10 @@ def test_without_visits_there_is_a_value_head_alone(tiny_pocket: Path, tmp_path:
     assert result.measure.as_json()["policy_loss"] is None
 
 
+def test_without_weight_there_is_no_policy_head(tiny_pocket: Path, tmp_path: Path) -> None:
+    assert fit(tiny_pocket, tmp_path / "model", policy_weight=0.0, epochs=1).labels == (VALUE,)
+
+
 def test_padding_changes_nothing(fitted: tuple[HeadsResult, Path]) -> None:
     import torch
 
@@ -194,7 +241,7 @@ def test_too_few_questions_are_refused(tiny_pocket: Path, tmp_path: Path) -> Non
         fit(tiny_pocket, tmp_path / "model", [])
     with pytest.raises(ValueError, match="1 nodes of 1 questions leave"):
         fit(tiny_pocket, tmp_path / "model", world(1))
-    with pytest.raises(ValueError, match="no answer"):
+    with pytest.raises(ValueError, match="with an answer below them"):
         fit(tiny_pocket, tmp_path / "model", [row(one.input_ids, 0, 0, one.visits, one.question_hash) for one in world()])
 
 
@@ -238,8 +285,26 @@ def test_heads_are_trained_from_the_command_line_and_not_on_held_out_questions(
     task = ["task.families=[legs]", "task.levels=[1]", "task.size=2", f"run.output_dir={tmp_path}", "run=measured"]
     think_about(compose([*words, *task, "search=greedy", "critic=none", "reflector=none"]))
     learn = ["training=heads", f"training.from_runs=[{tmp_path}/measured]", f"run.output_dir={tmp_path}", "run=cheating"]
-    with pytest.raises(Exception, match="test"):
+    with pytest.raises(ValueError, match="belongs to the test split and must not be trained on"):
         run(compose([*words, *learn]))
+    assert not (tmp_path / "cheating").exists(), "so the name is free for another try"
+
+
+def test_other_traces_or_another_tokenizer_are_not_mixed_in(searched: list[str], tiny_model_folder: Path) -> None:
+    run(compose(searched))
+    folder = Path(next(word for word in searched if word.startswith("run.output_dir")).partition("=")[2])
+    with TraceStore.open(folder / "heads", config_hash=config_hash(compose(searched)), config_yaml="") as store:
+        kept = {"weights of the policy", f"traces of {folder}/searched"}
+        with pytest.raises(RunConflictError, match="was begun with other contents"):
+            store.hold_to(dict.fromkeys(kept, "0" * 16))
+    words = [*searched, f"engine.model={tiny_model_folder}", "run=other", "policy=chat"]
+    with pytest.raises(ValueError, match="was recorded with another tokenizer"):
+        run(compose(words))
+
+
+def test_heads_need_weights_to_stand_on(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"training\.method \(heads\) needs the policy's weights and engine\.kind is openai"):
+        compose(["training=heads", f"training.from_runs=[{tmp_path}]", "engine=openai"])
 
 
 def test_a_run_that_is_not_there_is_refused(tmp_path: Path) -> None:

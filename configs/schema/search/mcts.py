@@ -29,8 +29,8 @@ class MctsConfig(SelectingSteps):
     prior: Literal["uniform", "logprob", "policy_head"] = "uniform"
     """uniform: every next step has the same prior; logprob: by the policy's mean log-probability per token; policy_head: what the policy
     head of heads.engine gives the step's thought factor."""
-    min_prior: float = Field(0.0, ge=0, lt=1)
-    """With prior=policy_head: least prior of a thought factor that is written when a node is expanded; the likeliest always is. 0: all."""
+    min_prior: float = Field(0.05, ge=0, lt=1)
+    """With prior=policy_head: least prior among the legal thought factors of one that is written; the likeliest always is. 0: all."""
     value: Literal["critic", "rollout"] = "critic"
     """critic: a simulation is worth what the critic gives the best new step; rollout: what it gives the answer that greedy writing
     comes to."""
@@ -61,12 +61,7 @@ class MctsConfig(SelectingSteps):
         return "pool_size", max((count for (temperature, _), count in replicas.items() if temperature is None), default=1)
 
     @model_validator(mode="after")
-    def _options_have_something_to_do(self) -> Self:
-        if self.min_prior > 0 and self.prior != "policy_head":
-            raise ValueError(
-                f"search.min_prior ({self.min_prior:g}) is for search.prior=policy_head and search.prior is {self.prior}; "
-                "set search.min_prior to 0, or search.prior to policy_head"
-            )
+    def _pool_has_something_to_do(self) -> Self:
         size, lists = self.pool_size, {"pool_temperatures": self.pool_temperatures, "pool_adapters": self.pool_adapters}
         given = {"pool_size": (size,) if size > 1 else (), **lists}
         for name, values in given.items():

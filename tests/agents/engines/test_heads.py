@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -34,16 +35,18 @@ class TestTransformersClassifier(ClassifierConformance):
         await asyncio.gather(*(classify(priority) for priority in (9, 8, 7, 6, 5, 4, 3, 2, 1)))
         assert [sorted(read[start : start + 3]) for start in (0, 3, 6)] == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
 
-    async def test_a_model_that_breaks_is_a_dead_engine(self, classifier: TransformersClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(classifier, "_forward", _out_of_memory)
+    @pytest.mark.parametrize("error", [RuntimeError("out of memory"), AttributeError("out of memory")], ids=repr)
+    async def test_a_model_that_breaks_is_a_dead_engine(
+        self, classifier: TransformersClassifier, error: Exception, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def breaks(prompts: object) -> None:
+            raise error
+
+        monkeypatch.setattr(classifier, "_forward", breaks)
         results = await asyncio.gather(*(classifier.classify((5, number)) for number in range(6, 14)), return_exceptions=True)
         assert all(isinstance(result, EngineDiedError) and "out of memory" in str(result) for result in results), results
         with pytest.raises(EngineDiedError, match="open a new engine"):
             await classifier.classify((5,))
-
-
-def _out_of_memory(prompts: object) -> None:
-    raise RuntimeError("out of memory")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -75,6 +78,17 @@ async def test_a_killed_pooling_vllm_is_a_dead_engine(pooling_vllm: VLLMClassifi
             await pooling_vllm.classify((5, 6, 7))
     with pytest.raises(EngineDiedError, match="open a new engine"):
         await pooling_vllm.classify((5, 6, 7))
+
+
+async def test_heads_that_are_no_linear_layer_are_refused(tiny_model_folder: Path, tmp_path: Path) -> None:
+    from transformers import BertConfig, BertForSequenceClassification
+
+    shutil.copytree(tiny_model_folder, tmp_path / "bert")
+    BertForSequenceClassification(
+        BertConfig(vocab_size=260, hidden_size=32, num_hidden_layers=1, num_attention_heads=1, intermediate_size=32, num_labels=3)
+    ).save_pretrained(tmp_path / "bert")
+    with pytest.raises(EngineUnavailableError, match=r"BertForSequenceClassification, whose heads are no linear layer `score`"):
+        await TransformersClassifier.open(model=str(tmp_path / "bert"))
 
 
 @pytest.mark.parametrize("engine", [TransformersClassifier, VLLMClassifier])

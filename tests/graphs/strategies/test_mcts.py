@@ -489,7 +489,6 @@ def test_the_options_make_the_strategy() -> None:
         ),
         (["search=mcts", "policy.temperature=0"], ["search.num_children (4) equal copies"]),
         (["search=mcts", "critic=none"], ["search.strategy (mcts) needs a critic", "search.logprob_weight above 0"]),
-        (["search=mcts", "search.min_prior=0.1"], ["search.min_prior (0.1)", "search.prior is uniform", "search.prior to policy_head"]),
         (
             ["search=mcts", "search.prior=policy_head"],
             ["search.prior (policy_head) reads heads", "heads.engine is null", "training=heads", "search.use_factors to true"],
