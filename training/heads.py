@@ -112,7 +112,7 @@ class HeadMeasure:
     calibration_error: float
     """Mean over nodes of |mean V - mean share| in their tenth of V."""
     searched_nodes: int
-    """Nodes with visits, or right answers, below them."""
+    """Nodes with visits, or right answers, below them, and a choice between factors."""
     policy_loss: float = math.nan
     """Mean over visits (or right answers) of -log P among the factors that were tried, in nats."""
     marginal_loss: float = math.nan

@@ -13,7 +13,7 @@ from configs.schema.base import OPERATIONAL, Group
 from configs.schema.budget import BudgetConfig
 from configs.schema.comparison import SearchComparisonConfig
 from configs.schema.critic import CriticConfig
-from configs.schema.engine import EngineConfig, VllmEngineConfig
+from configs.schema.engine import POCKET, EngineConfig, TransformersEngineConfig, VllmEngineConfig
 from configs.schema.heads import HeadsConfig
 from configs.schema.policy import PolicyConfig
 from configs.schema.reflector import ReflectorConfig
@@ -204,7 +204,9 @@ def _heads_exist(config: RunConfig) -> Iterator[str]:
             f"{' and '.join(readers)} {verb} heads and heads.engine is null; train some with training=heads, then set "
             "engine@heads.engine=transformers heads.engine.model=FOLDER"
         )
-    search = config.search
+    search, heads = config.search, config.heads.engine
+    if readers and isinstance(heads, VllmEngineConfig | TransformersEngineConfig) and heads.model == POCKET:
+        yield f"heads.engine.model ({POCKET}) has no heads; train some with training=heads, then set heads.engine.model=FOLDER"
     if config.critic.kind == "value_head":
         last = "search=mcts search.aggregation=last (or best_of_n, beam, dvts, rebase, particles)"
         if isinstance(search, ComputeOptimalConfig | CritiqueLoopConfig | PosteriorConfig | SequentialRevisionConfig):
