@@ -2,8 +2,9 @@
 
 One network with two extra heads reads the policy's own context (question and steps, as the policy would go on from them) and says two
 things behind its last token: V, the probability that an answer of the thought is right, and P, a probability for each thought factor that
-may come next. `training=heads` learns them from searches: V from how thoughts ended, P from where simulations went. Safety rules that apply
-to a question are in the policy's prompt, and not in what the heads read.
+may come next. `training=heads` learns them from searches: V from how thoughts ended, P from where it paid to go. Safety rules that apply to
+a question are in the policy's prompt, and not in what the heads read. Each head is read by a role of its own, so where a search uses both,
+a node that it expands is read twice.
 
 Source: AlphaZero (arXiv:1712.01815); Reverse-o1 (Zhang Junlin, 2024) for thought factors as its actions.
 """
@@ -17,7 +18,7 @@ from agents.calibration import PlattScaling
 from agents.critics.base import make_verdict
 from agents.engines.base import Classifier
 from agents.metered import classify_within
-from agents.nouns import Meter, Question, Step, ThoughtFactor, Verdict
+from agents.nouns import EngineError, Meter, Question, Step, ThoughtFactor, Verdict
 from agents.prompts import Prompts
 
 VALUE = "value"
@@ -66,17 +67,22 @@ class PolicyHead:
         self._outputs = {factor.name: _output(classifier, factor_label(factor.name), "search.prior=policy_head") for factor in factors}
 
     async def priors(self, question: Question, steps: Sequence[Step], *, meter: Meter) -> dict[str, float] | None:
-        """Returns the probability of each thought factor behind `steps`; they add up to 1. None where budget or context leave no room for
-        it, or the head says NaN."""
+        """Returns the probability of each thought factor behind `steps`; they add up to 1. None where budget or context leave no room.
+
+        Raises:
+            EngineError: the head says something that is no number.
+        """
         prompt, _ = self.prompts.context(question, steps)
         found = await classify_within(self.classifier, prompt, meter=meter, role="heads")
         if isinstance(found, str):
             return None
         logits = {name: found.outputs[output] for name, output in self._outputs.items()}
+        if not all(math.isfinite(logit) for logit in logits.values()):
+            raise EngineError(f"the policy head of {self.classifier.info.model} says {logits}; train it again, or set heads.engine.model")
         highest = max(logits.values())
         weights = {name: math.exp(logit - highest) for name, logit in logits.items()}
         total = sum(weights.values())
-        return {name: weight / total for name, weight in weights.items()} if math.isfinite(total) else None
+        return {name: weight / total for name, weight in weights.items()}
 
 
 def _output(classifier: Classifier, label: str, option: str) -> int:

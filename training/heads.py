@@ -11,7 +11,7 @@ rules that may apply. What is learned:
 Loss: the mean over nodes of the cross-entropy of V, plus `policy_weight` times the mean over visits (or right answers) of -log P, so that a
 node that was hardly searched says little. In a tree of visits P is that among the factors that were tried at the node: one that was not
 written (search.min_prior) says nothing. So samples (best-of-N) are what to begin with, since a search with even priors goes everywhere; the
-visits of a search that these heads guide can be added, and do not do alone.
+visits of a search that these heads guide may be added (not measured), and do not do alone.
 
 Questions are held out by their hash. On these V is compared with the base rate, and P with the shares of the factors over all nodes.
 
@@ -44,7 +44,7 @@ from agents.engines.transformers import no_progress_bar
 from agents.engines.transformers_heads import head_outputs, load_heads
 from agents.engines.weights import hash_text, hash_weights
 from agents.heads import VALUE, factor_label
-from agents.nouns import Step, ThoughtFactor
+from agents.nouns import LongthoughtError, Step, ThoughtFactor
 from agents.prompts import PromptFamily, Prompts
 from configs import RunConfig
 from configs.schema.training import HeadsTrainingConfig
@@ -94,7 +94,7 @@ class HeadRows:
     left_out: Counter[str]
     """Reason to number of questions."""
     contents: dict[str, str]
-    """Hashes of what the configuration only names: the policy's weights, and the traces of each run."""
+    """Hashes of what the configuration only names: the policy's weights, and the rows of each run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +160,9 @@ def collect_rows(config: RunConfig) -> HeadRows:
     left_out: Counter[str] = Counter()
     contents = {"weights of the policy": hash_weights(base)}
     for run in training.from_runs:
+        found: list[HeadRow] = []
         _, thoughts, without = loop.run(read_checked(run))
         left_out += without
-        contents[f"traces of {run}"] = hash_text(repr(sorted((thought.question.hash, thought.tree.version) for thought in thoughts)))
         assert_trainable([thought.question for thought in thoughts])
         for thought in thoughts:
             if thought.tokenizer_hash != tokenizer.hash:
@@ -171,7 +171,9 @@ def collect_rows(config: RunConfig) -> HeadRows:
                     "again with this policy"
                 )
             rng = random.Random(f"{training.seed}/{thought.question.hash}")
-            rows += head_rows(thought, prompts, config.policy.factors, most=training.heads.nodes_per_question, rng=rng)
+            found += head_rows(thought, prompts, config.policy.factors, most=training.heads.nodes_per_question, rng=rng)
+        contents[f"nodes of {run}"] = hash_text(repr(found))
+        rows += found
     return HeadRows(tuple(rows), left_out, contents)
 
 
@@ -249,6 +251,7 @@ def fit_heads(
     Raises:
         ValueError: see `split_rows`.
         EngineUnavailableError: the model has no heads that are a linear layer.
+        LongthoughtError: the training diverged.
     """
     from transformers import PrinterCallback, Trainer, TrainingArguments
 
@@ -270,6 +273,7 @@ def fit_heads(
             warmup_steps=int(options.warmup_ratio * steps),
             lr_scheduler_type="linear",
             remove_unused_columns=False,
+            logging_nan_inf_filter=False,
         )
         trainer: Any = Trainer(
             model=_with_loss(model, LossScale.of(learned, options.policy_weight if has_policy else 0.0)),
@@ -280,8 +284,13 @@ def fit_heads(
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-        save_model(model, base, folder)
     measure = measure_heads(model.eval(), held_out, learned, has_policy=has_policy)
+    if not all(math.isfinite(number) for number in (*losses, measure.value_loss)):
+        raise LongthoughtError(
+            f"the training diverged: losses from {losses[0]:.3g} to {losses[-1]:.3g}, on held-out nodes {measure.value_loss:.3g}; "
+            "lower training.heads.learning_rate, or set training.dtype=float32"
+        )
+    save_model(model, base, folder)
     return HeadsResult(labels, len(learned), len(held_out), tuple(losses), time.monotonic() - start, measure)
 
 
@@ -323,7 +332,7 @@ def _measure_values(values: Floats, rows: Sequence[HeadRow], learned: Sequence[H
     shares = np.array([row.right / row.answers for row in rows if row.answers])
     values = values[answered]
     base_rate = float(np.mean([row.right / row.answers for row in learned if row.answers]))
-    tenth = np.minimum((values * 10).astype(int), 9)
+    tenth = np.minimum(np.nan_to_num(values * 10).astype(int), 9)
     errors = [abs(float((values[tenth == number] - shares[tenth == number]).sum())) for number in range(10)]
     return HeadMeasure(
         nodes=len(shares),

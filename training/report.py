@@ -85,7 +85,7 @@ def heads_lines(found: dict[str, Any]) -> list[str]:
         f"{held_out['base_rate_loss']:.3f}, the outcomes themselves {held_out['perfect_loss']:.3f}), calibration error "
         f"{held_out['calibration_error']:.3f}"
     )
-    if held_out["policy_loss"] is not None:
+    if held_out["searched_nodes"] and len(found["labels"]) > 1:
         lines.append(
             f"policy head on {held_out['searched_nodes']} held-out nodes: {held_out['policy_loss']:.3f} nats (one distribution for all "
             f"{held_out['marginal_loss']:.3f}, even priors {held_out['uniform_loss']:.3f}); its favourite is where the trees went at "

@@ -18,6 +18,8 @@ from agents.engines.tokenizer import HFTokenizer
 from agents.engines.vllm_process import DType, LogLevel, core_process_ids, describe_model, start_vllm, stop_vllm, told_errors
 from agents.nouns import Usage
 
+_PLACE = "heads.engine"
+
 
 class VLLMClassifier:
     """Classifier over an AsyncLLM. Make one with `open`, in the event loop that will use it."""
@@ -67,6 +69,7 @@ class VLLMClassifier:
             enforce_eager=enforce_eager,
             cpu_threads=cpu_threads,
             log_level=log_level,
+            place=_PLACE,
         )
         with started as opened:
             info = await asyncio.to_thread(describe_model, model, llm, own_tokenizer)
@@ -105,5 +108,5 @@ class VLLMClassifier:
 
         params = PoolingParams(task="classify", use_activation=False)
         outputs = self._llm.encode(tokens_input(list(prompt)), params, f"heads-{next(self._names)}", priority=priority)
-        [output] = [output async for output in told_errors(outputs, self._gate)]
+        [output] = [output async for output in told_errors(outputs, self._gate, _PLACE)]
         return Classification(tuple(output.outputs.data.tolist()), Usage(len(prompt), output.num_cached_tokens, 0, 1))

@@ -59,10 +59,11 @@ async def start_vllm(
     enforce_eager: bool | None,
     cpu_threads: int | None,
     log_level: LogLevel,
+    place: str = "engine",
 ) -> tuple[Any, HFTokenizer, ExitStack]:
     """Returns an AsyncLLM that can serve, its tokenizer, and what stops it. The options are those of `VLLMEngine.open`.
 
-    `more(on_cpu)` returns further arguments of AsyncEngineArgs.
+    `more(on_cpu)` returns further arguments of AsyncEngineArgs; `place` is where the engine's options are in a configuration.
 
     Raises:
         EngineUnavailableError: vLLM is not installed, or cannot load the model.
@@ -82,7 +83,7 @@ async def start_vllm(
         except ImportError as error:
             raise EngineUnavailableError(
                 f"vLLM cannot be imported ({error}); run `pip install longthought[gpu]` (on a machine without a GPU `make setup`, "
-                "which installs the CPU build), or set engine=transformers"
+                f"which installs the CPU build), or set engine{'' if place == 'engine' else '@' + place}=transformers"
             ) from error
         on_cpu = current_platform.is_cpu()
         kv_gib = _CPU_KV_CACHE_GIB if kv_cache_gib is None and on_cpu else kv_cache_gib
@@ -113,7 +114,7 @@ async def start_vllm(
             with _environment(environment | {"VLLM_RPC_BASE_PATH": sockets}):
                 llm = await _start(async_llm, args)
         except Exception as error:  # vLLM raises RuntimeError, ValueError, OSError and pydantic's errors, depending on the version
-            raise EngineUnavailableError(f"vLLM cannot serve {model!r}: {error}; set engine.log_level=INFO to see its log") from error
+            raise EngineUnavailableError(f"vLLM cannot serve {model!r}: {error}; set {place}.log_level=INFO to see its log") from error
         opened.callback(llm.shutdown)
         return llm, own_tokenizer, opened.pop_all()
 
@@ -146,15 +147,15 @@ def core_process_ids(llm: Any) -> list[int]:
     return [process.pid for process in manager.processes] if manager is not None else []
 
 
-async def told_errors(outputs: AsyncIterator[Any], gate: Gate) -> AsyncIterator[Any]:
-    """Yields vLLM's outputs for one request, its errors turned into ours; a dead vLLM shuts the gate."""
+async def told_errors(outputs: AsyncIterator[Any], gate: Gate, place: str = "engine") -> AsyncIterator[Any]:
+    """Yields vLLM's outputs for one request, its errors turned into ours; a dead vLLM shuts the gate. `place`: see `start_vllm`."""
     from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
     try:
         async for output in outputs:
             yield output
     except EngineDeadError as error:
-        raise gate.shut("died: its child process is gone (memory? set engine.log_level=INFO)") from error
+        raise gate.shut(f"died: its child process is gone (memory? set {place}.log_level=INFO)") from error
     except EngineGenerateError as error:
         raise EngineError(f"vLLM failed on a request: {error.__cause__ or error}") from error
 

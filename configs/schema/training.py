@@ -181,7 +181,7 @@ class HeadsTrainingConfig(Group):
     output: Annotated[Path | None, OPERATIONAL] = None
     """Folder of the model with heads; null: `model` in the directory of the run."""
     seed: int = Field(0, ge=0)
-    """Seed of drawing, shuffling and the first weights."""
+    """Seed of drawing and shuffling."""
 
 
 TrainingConfig = Annotated[

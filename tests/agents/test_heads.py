@@ -10,7 +10,7 @@ import pytest
 from agents.engines import Classification, EngineInfo
 from agents.engines.scripted_tokenizer import ScriptedTokenizer
 from agents.heads import VALUE, PolicyHead, ValueHead, factor_label
-from agents.nouns import Author, Budget, Content, Hidden, Meter, Question, Sampling, Step, ThoughtFactor, Usage
+from agents.nouns import Author, Budget, Content, EngineError, Hidden, Meter, Question, Sampling, Step, ThoughtFactor, Usage
 from agents.prompts import PromptFamily, Prompts
 from tests.scripted_pocket import SPECIAL
 
@@ -74,14 +74,14 @@ async def test_both_read_what_the_policy_would_go_on_from() -> None:
 
 
 @pytest.mark.parametrize("output", [math.nan, math.inf, -math.inf])
-async def test_what_is_no_number_is_no_evidence(output: float) -> None:
+async def test_what_is_no_number_is_no_evidence_and_no_prior(output: float) -> None:
     heads, meter = Heads(output, output, 0.0), Meter(Budget())
     verdict = await ValueHead(heads, prompts_of(heads)).judge(QUESTION, steps_of(heads, "a"), meter=meter)
     assert verdict is not None
     assert math.isfinite(verdict.log_likelihood_ratio)
     assert (verdict.outcome == "unparsed") == math.isnan(output)
-    priors = await PolicyHead(heads, prompts_of(heads), FACTORS).priors(QUESTION, [], meter=meter)
-    assert priors is None or sum(priors.values()) == pytest.approx(1.0)
+    with pytest.raises(EngineError, match=r"the policy head of some/heads says .*train it again"):
+        await PolicyHead(heads, prompts_of(heads), FACTORS).priors(QUESTION, [], meter=meter)
 
 
 async def test_where_nothing_is_left_nothing_is_read() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,17 +14,28 @@ import pytest
 from agents.engines.tokenizer import HFTokenizer
 from agents.engines.transformers_heads import TransformersClassifier, head_outputs, load_heads
 from agents.heads import VALUE, factor_label
-from agents.nouns import Question, RunConflictError, ThoughtFactor
+from agents.nouns import LongthoughtError, RunConflictError, ThoughtFactor
 from agents.prompts import PromptFamily, Prompts
-from configs import compose, config_hash
+from configs import compose
 from configs.errors import ConfigError
 from configs.schema.training import HeadsFit, HeadsTrainingConfig
 from graphs.checked import CheckedThought
 from graphs.run import run as think_about
-from graphs.traces.store import TraceStore
 from graphs.tree import ROOT, Backup
 from tests.graphs.strategies.trees import QUESTION, expanded, step, tree_of
-from training.heads import HeadRow, HeadsResult, LossScale, factor_written, fit_heads, head_rows, heads_loss, is_held_out, outcomes_below
+from tests.training.conftest import NUM_TAUGHT
+from training.heads import (
+    HeadRow,
+    HeadsResult,
+    LossScale,
+    collect_rows,
+    factor_written,
+    fit_heads,
+    head_rows,
+    heads_loss,
+    is_held_out,
+    outcomes_below,
+)
 from training.model_folder import load_model
 from training.run import main, run
 
@@ -215,6 +227,12 @@ def test_without_visits_there_is_a_value_head_alone(tiny_pocket: Path, tmp_path:
     assert result.measure.as_json()["policy_loss"] is None
 
 
+def test_a_training_that_diverges_is_told_and_leaves_no_heads(tiny_pocket: Path, tmp_path: Path) -> None:
+    with pytest.raises(LongthoughtError, match=r"the training diverged: .*nan.*; lower training\.heads\.learning_rate"):
+        fit(tiny_pocket, tmp_path / "model", learning_rate=1.0, warmup_ratio=0.0, weight_decay=1e30)
+    assert not (tmp_path / "model").exists()
+
+
 def test_without_weight_there_is_no_policy_head(tiny_pocket: Path, tmp_path: Path) -> None:
     assert fit(tiny_pocket, tmp_path / "model", policy_weight=0.0, epochs=1).labels == (VALUE,)
 
@@ -247,16 +265,24 @@ def test_too_few_questions_are_refused(tiny_pocket: Path, tmp_path: Path) -> Non
 
 # The command.
 
+SEARCH = [
+    *("search=mcts", "search.use_factors=true", "search.num_simulations=6", "search.prior=logprob", "search.value=rollout"),
+    *("task.families=[legs]", "task.levels=[1]", "task.split=train", f"task.size={NUM_TAUGHT}", "critic=length", "reflector=none"),
+]
+
 
 @pytest.fixture(scope="module")
-def searched(taught_pocket: Path, taught_questions: list[Question], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def searched(taught_pocket: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Words that train heads on a search under thought factors."""
     folder = tmp_path_factory.mktemp("runs")
     engine = ["engine=transformers", f"engine.model={taught_pocket}", f"run.output_dir={folder}", "policy.max_answer_tokens=96"]
-    search = ["search=mcts", "search.use_factors=true", "search.num_simulations=6", "search.prior=logprob", "search.value=rollout"]
-    task = ["task.families=[legs]", "task.levels=[1]", "task.split=train", f"task.size={len(taught_questions)}"]
-    think_about(compose([*engine, *search, *task, "critic=length", "reflector=none", "run=searched"]))
+    think_about(compose([*engine, *SEARCH, "run=searched"]))
     return [*engine, "training=heads", f"training.from_runs=[{folder}/searched]", "training.heads.held_out=0.4", "run=heads"]
+
+
+def _words_of_the_search(searched: list[str]) -> list[str]:
+    """Returns the words that recorded what these words train on."""
+    return [word for word in searched if not word.startswith(("training", "run=")) and word not in SEARCH] + SEARCH
 
 
 def test_a_run_leaves_heads_that_a_search_can_read(searched: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -293,10 +319,16 @@ def test_heads_are_trained_from_the_command_line_and_not_on_held_out_questions(
 def test_other_traces_or_another_tokenizer_are_not_mixed_in(searched: list[str], tiny_model_folder: Path) -> None:
     run(compose(searched))
     folder = Path(next(word for word in searched if word.startswith("run.output_dir")).partition("=")[2])
-    with TraceStore.open(folder / "heads", config_hash=config_hash(compose(searched)), config_yaml="") as store:
-        kept = {"weights of the policy", f"traces of {folder}/searched"}
-        with pytest.raises(RunConflictError, match="was begun with other contents"):
-            store.hold_to(dict.fromkeys(kept, "0" * 16))
+    contents = collect_rows(compose(searched)).contents
+    (folder / "searched").rename(folder / "before")
+    try:
+        think_about(compose([*_words_of_the_search(searched), "run=searched", "run.seed=7"]))
+        assert collect_rows(compose(searched)).contents.keys() == contents.keys()
+        with pytest.raises(RunConflictError, match=r"nodes of .*searched"):
+            run(compose(searched))
+    finally:
+        shutil.rmtree(folder / "searched")
+        (folder / "before").rename(folder / "searched")
     words = [*searched, f"engine.model={tiny_model_folder}", "run=other", "policy=chat"]
     with pytest.raises(ValueError, match="was recorded with another tokenizer"):
         run(compose(words))
