@@ -55,16 +55,18 @@ def comparisons(results: dict[str, Any]) -> dict[str, PairedDifference]:
 def report(results: dict[str, Any], *, run: str, model: Path, config_yaml: str) -> str:
     """Returns the report in Markdown."""
     lines = [f"# Training run {run}", "", *_accuracy(results), *_training(results), f"The trained model: `{model}`", ""]
-    lines += [
-        f"Use it: `python -m graphs.ask QUESTION engine.model={model}`",
-        "",
-        "## Configuration",
-        "",
-        "```yaml",
-        config_yaml.rstrip(),
-        "```",
-    ]
+    lines += [f"Use it: `python -m graphs.ask QUESTION engine.model={model}`", "", *_configuration(config_yaml)]
     return "\n".join(lines) + "\n"
+
+
+def heads_report(found: dict[str, Any], *, run: str, config_yaml: str) -> str:
+    """Returns the report of a training of heads in Markdown."""
+    lines = [f"# Training run {run}", "", *(f"- {line}" for line in heads_lines(found)), "", *_configuration(config_yaml)]
+    return "\n".join(lines) + "\n"
+
+
+def _configuration(config_yaml: str) -> list[str]:
+    return ["## Configuration", "", "```yaml", config_yaml.rstrip(), "```"]
 
 
 def summary(results: dict[str, Any]) -> list[str]:

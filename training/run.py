@@ -27,7 +27,7 @@ from graphs.traces.store import TraceStore
 from training.model_folder import base_folder
 from training.phases import Phases
 from training.progress import PhaseProgress
-from training.report import heads_lines, metrics, report, summary
+from training.report import heads_lines, heads_report, metrics, report, summary
 from training.wheel import Wheel
 
 
@@ -76,10 +76,8 @@ def _learn_heads(config: RunConfig, training: HeadsTrainingConfig, folder: Path)
 
         found = {"heads": Phases(folder).once("heads", work)}
     (folder / "metrics.json").write_text(json.dumps(found, indent=2) + "\n")
-    lines = heads_lines(found["heads"])
-    report = [f"# Run {folder.name}", "", *(f"- {line}" for line in lines), "", "## Configuration", "", "```yaml", text.strip(), "```", ""]
-    (folder / "report.md").write_text("\n".join(report))
-    print("\n".join(lines))
+    (folder / "report.md").write_text(heads_report(found["heads"], run=folder.name, config_yaml=text))
+    print("\n".join(heads_lines(found["heads"])))
     return found
 
 

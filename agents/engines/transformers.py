@@ -93,19 +93,13 @@ class TransformersEngine:
         Raises:
             EngineUnavailableError: torch is not installed (or PEFT, for adapters), or the model or an adapter cannot be loaded.
         """
-        try:
-            import torch
-            from transformers import AutoModelForCausalLM
-        except ImportError as error:
-            raise EngineUnavailableError(
-                f"the transformers engine needs torch ({error}); run `make setup`, or `pip install longthought[train]`"
-            ) from error
+        device = resolve_device(device)
         folder = find_folder(model)
         files = read_adapters(adapters or {})
         own_tokenizer = HFTokenizer(tokenizer or model)
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
+            from transformers import AutoModelForCausalLM
+
             with no_progress_bar():
                 loaded: Any = AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
             parameters = sum(parameter.numel() for parameter in loaded.parameters())
@@ -113,20 +107,12 @@ class TransformersEngine:
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             raise EngineUnavailableError(f"transformers cannot load {model!r}: {error}") from error
         folder = folder or find_folder(model)
-        own_length = getattr(loaded.config.get_text_config(), "max_position_embeddings", None)
-        context_length = max_model_len or own_length
-        if context_length is None:
-            raise EngineUnavailableError(f"config.json of {model!r} names no max_position_embeddings; set engine.max_model_len")
-        if own_length is not None and context_length > own_length:
-            raise EngineUnavailableError(
-                f"engine.max_model_len ({context_length}) exceeds the {own_length} positions of {model!r}; lower it"
-            )
         info = EngineInfo(
             kind="transformers",
             model=model,
             model_hash=hash_weights(folder) if folder is not None else hash_text(model),
             tokenizer_hash=own_tokenizer.hash,
-            context_length=context_length,
+            context_length=context_length_of(loaded, model, max_model_len),
             parameters=parameters,
             adapters={name: adapter.hash for name, adapter in files.items()},
         )
@@ -263,6 +249,36 @@ class TransformersEngine:
         input_ids = torch.tensor([list(row) for row in rows], device=self._model.device)
         output = self._model(input_ids=input_ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
         return output.logits[:, -1].float(), output.past_key_values
+
+
+def resolve_device(device: str) -> str:
+    """Returns the device that `device` means; auto: cuda where there is one, else cpu.
+
+    Raises:
+        EngineUnavailableError: torch is not installed.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise EngineUnavailableError(
+            f"the transformers engine needs torch ({error}); run `make setup`, or `pip install longthought[train]`"
+        ) from error
+    return device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def context_length_of(loaded: Any, model: str, max_model_len: int | None, place: str = "engine") -> int:
+    """Returns the longest prompt plus completion of a loaded model, in tokens. `place`: where its options are in a configuration.
+
+    Raises:
+        EngineUnavailableError: nobody says how long it is, or `max_model_len` exceeds its positions.
+    """
+    own_length: int | None = getattr(loaded.config.get_text_config(), "max_position_embeddings", None)
+    context_length = max_model_len or own_length
+    if context_length is None:
+        raise EngineUnavailableError(f"config.json of {model!r} names no max_position_embeddings; set {place}.max_model_len")
+    if own_length is not None and context_length > own_length:
+        raise EngineUnavailableError(f"{place}.max_model_len ({context_length}) exceeds the {own_length} positions of {model!r}; lower it")
+    return context_length
 
 
 def _with_adapters(model: Any, adapters: Mapping[str, AdapterFiles]) -> Any:

@@ -17,7 +17,7 @@ from agents.engines.base import Classification, EngineInfo, check_classify
 from agents.engines.gate import Gate
 from agents.engines.heads_folder import read_labels
 from agents.engines.tokenizer import HFTokenizer
-from agents.engines.transformers import DType, no_progress_bar
+from agents.engines.transformers import DType, context_length_of, no_progress_bar, resolve_device
 from agents.engines.weights import count_parameters, find_folder, hash_weights
 from agents.nouns import EngineUnavailableError, Usage
 
@@ -66,28 +66,20 @@ class TransformersClassifier:
             EngineUnavailableError: torch is not installed, the model cannot be loaded, or the folder names no heads.
         """
         labels = read_labels(model)
-        try:
-            import torch
-        except ImportError as error:
-            raise EngineUnavailableError(
-                f"the transformers engine needs torch ({error}); run `make setup`, or `pip install longthought[train]`"
-            ) from error
+        device = resolve_device(device)
         folder = find_folder(model)
         assert folder is not None  # it has labels
         own_tokenizer = HFTokenizer(tokenizer or model)
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
             loaded = load_heads(folder, dtype=dtype).to(device).eval().requires_grad_(False)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise EngineUnavailableError(f"transformers cannot load {model!r}: {error}") from error
-        own_length: int = loaded.config.get_text_config().max_position_embeddings
         info = EngineInfo(
             kind="transformers",
             model=model,
             model_hash=hash_weights(folder),
             tokenizer_hash=own_tokenizer.hash,
-            context_length=min(max_model_len or own_length, own_length),
+            context_length=context_length_of(loaded, model, max_model_len, "heads.engine"),
             parameters=count_parameters(folder),
         )
         return cls(loaded, info, own_tokenizer, labels, max_num_seqs=max_num_seqs)

@@ -10,9 +10,8 @@ agents/engines/vllm_process.py.
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,17 +27,16 @@ from agents.engines.base import (
     check_score,
     spread_seed,
 )
-from agents.engines.gate import Gate
 from agents.engines.stopping import served_completion, tokens_that_say
 from agents.engines.tokenizer import HFTokenizer, eos_token_ids
-from agents.engines.vllm_process import DType, LogLevel, core_process_ids, describe_model, start_vllm, stop_vllm, told_errors
+from agents.engines.vllm_process import DType, FrontEnd, LogLevel, describe_model, start_vllm
 from agents.engines.weights import check_same_architecture, find_folder, hash_weights, tensor_shapes
 from agents.nouns import EngineError, EngineUnavailableError, Usage
 
 _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM has kernels for
 
 
-class VLLMEngine:
+class VLLMEngine(FrontEnd):
     """Generator and Publisher over an AsyncLLM. Make one with `open`, in the event loop that will use it."""
 
     def __init__(
@@ -52,10 +50,10 @@ class VLLMEngine:
         folder: Path | None,
         adapters: Mapping[str, Any] | None = None,
     ) -> None:
+        super().__init__(llm, f"vLLM with {info.model}")
         self.info = info
         self.tokenizer = tokenizer
         self.version = 0
-        self._llm = llm
         self._vocabulary_size = vocabulary_size
         self._eos = eos
         self._folder = folder
@@ -63,10 +61,6 @@ class VLLMEngine:
         """What vLLM wants to be told of each adapter, by name."""
         self._stops: dict[str, frozenset[int]] = {}
         """What `_tokens_of` has found."""
-        self._opened = ExitStack()
-        """Stops what `open` started."""
-        self._gate = Gate(f"vLLM with {info.model}")
-        self._names = itertools.count()
 
     @classmethod
     async def open(
@@ -153,16 +147,6 @@ class VLLMEngine:
             engine._opened = opened.pop_all()
         return engine
 
-    @property
-    def in_flight(self) -> int:
-        """Requests that have not ended."""
-        return self._gate.in_flight
-
-    @property
-    def core_process_ids(self) -> list[int]:
-        """Ids of the child processes that hold the model."""
-        return core_process_ids(self._llm)
-
     async def generate(self, request: GenerateRequest) -> Generation:
         """Returns `request.n` completions, computed side by side from one prompt."""
         check_request(request, self.info, self._vocabulary_size)
@@ -196,18 +180,6 @@ class VLLMEngine:
             self.info = replace(self.info, model_hash=hash_weights(folder))
             self.version += 1
         return self.version
-
-    async def forget(self) -> bool:
-        """Empties the prefix cache; False where vLLM still holds blocks of it."""
-        async with self._gate.exclusive():
-            return bool(await self._llm.reset_prefix_cache())
-
-    async def close(self) -> None:
-        """Stops vLLM and its child process."""
-        llm, self._llm = self._llm, None
-        if llm is not None:
-            await self._gate.close()
-            await stop_vllm(llm, self._opened)
 
     async def _generate(self, request: GenerateRequest) -> Generation:
         from vllm import SamplingParams
@@ -287,5 +259,5 @@ class VLLMEngine:
         name = f"request-{next(self._names)}"
         lora = self._adapters[adapter] if adapter is not None else None
         outputs = self._llm.generate(tokens_input(list(prompt)), params, name, lora_request=lora, priority=priority)
-        async for output in told_errors(outputs, self._gate):
+        async for output in self._told(outputs):
             yield output

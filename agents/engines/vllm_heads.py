@@ -6,33 +6,29 @@ Prompts that begin alike share vLLM's prefix cache, as in generation: siblings o
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from agents.engines.base import Classification, EngineInfo, check_classify
-from agents.engines.gate import Gate
 from agents.engines.heads_folder import read_labels
 from agents.engines.tokenizer import HFTokenizer
-from agents.engines.vllm_process import DType, LogLevel, core_process_ids, describe_model, start_vllm, stop_vllm, told_errors
+from agents.engines.vllm_process import DType, FrontEnd, LogLevel, describe_model, start_vllm
 from agents.nouns import Usage
 
 _PLACE = "heads.engine"
 
 
-class VLLMClassifier:
+class VLLMClassifier(FrontEnd):
     """Classifier over an AsyncLLM. Make one with `open`, in the event loop that will use it."""
 
     def __init__(self, llm: Any, info: EngineInfo, tokenizer: HFTokenizer, labels: tuple[str, ...], opened: ExitStack) -> None:
+        super().__init__(llm, f"vLLM with the heads of {info.model}", _PLACE)
         self.info = info
         self.tokenizer = tokenizer
         self.labels = labels
-        self._llm = llm
         self._opened = opened
         self._vocabulary_size: int = llm.model_config.get_vocab_size()
-        self._gate = Gate(f"vLLM with the heads of {info.model}")
-        self._names = itertools.count()
 
     @classmethod
     async def open(
@@ -75,32 +71,10 @@ class VLLMClassifier:
             info = await asyncio.to_thread(describe_model, model, llm, own_tokenizer)
             return cls(llm, info, own_tokenizer, labels, opened.pop_all())
 
-    @property
-    def in_flight(self) -> int:
-        """Requests that have not ended."""
-        return self._gate.in_flight
-
-    @property
-    def core_process_ids(self) -> list[int]:
-        """Ids of the child processes that hold the model."""
-        return core_process_ids(self._llm)
-
     async def classify(self, prompt: Sequence[int], *, priority: int = 0) -> Classification:
         """Returns the outputs of the heads behind the prompt's last token."""
         check_classify(prompt, self.info, self._vocabulary_size)
         return await self._gate.run(lambda: self._classify(prompt, priority))
-
-    async def forget(self) -> bool:
-        """Empties the prefix cache; False where vLLM still holds blocks of it."""
-        async with self._gate.exclusive():
-            return bool(await self._llm.reset_prefix_cache())
-
-    async def close(self) -> None:
-        """Stops vLLM and its child process."""
-        llm, self._llm = self._llm, None
-        if llm is not None:
-            await self._gate.close()
-            await stop_vllm(llm, self._opened)
 
     async def _classify(self, prompt: Sequence[int], priority: int) -> Classification:
         from vllm import PoolingParams
@@ -108,5 +82,5 @@ class VLLMClassifier:
 
         params = PoolingParams(task="classify", use_activation=False)
         outputs = self._llm.encode(tokens_input(list(prompt)), params, f"heads-{next(self._names)}", priority=priority)
-        [output] = [output async for output in told_errors(outputs, self._gate, _PLACE)]
+        [output] = [output async for output in self._told(outputs)]
         return Classification(tuple(output.outputs.data.tolist()), Usage(len(prompt), output.num_cached_tokens, 0, 1))

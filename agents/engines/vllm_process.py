@@ -16,6 +16,7 @@ engine needs the usual `if __name__ == "__main__"` guard. What would surprise a 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import multiprocessing
 import os
@@ -42,6 +43,58 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 _GIB = 1 << 30
 _CPU_KV_CACHE_GIB = 1.0
 _WEIGHTS_PER_THREAD = 10_000_000
+
+
+class FrontEnd:
+    """An AsyncLLM in this process, behind a gate: what both engines have in common, whatever they ask it."""
+
+    def __init__(self, llm: Any, name: str, place: str = "engine") -> None:
+        """`name`: how errors call it; `place`: see `start_vllm`."""
+        self._llm = llm
+        self._place = place
+        self._opened = ExitStack()
+        """Stops what `start_vllm` started."""
+        self._gate = Gate(name)
+        self._names = itertools.count()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that have not ended."""
+        return self._gate.in_flight
+
+    @property
+    def core_process_ids(self) -> list[int]:
+        """Ids of the child processes that hold the model."""
+        manager = self._llm.engine_core.resources.engine_manager
+        return [process.pid for process in manager.processes] if manager is not None else []
+
+    async def forget(self) -> bool:
+        """Empties the prefix cache; False where vLLM still holds blocks of it."""
+        async with self._gate.exclusive():
+            return bool(await self._llm.reset_prefix_cache())
+
+    async def close(self) -> None:
+        """Stops vLLM and its child process, and removes the sockets between them, which vLLM leaves lying."""
+        llm, self._llm = self._llm, None
+        if llm is None:
+            return
+        await self._gate.close()
+        if llm.output_handler is not None:
+            llm.output_handler.cancel()  # it would report the end of the child as an error
+        await asyncio.to_thread(self._opened.close)
+        llm.shutdown = lambda timeout=None: None  # __del__ calls it again, at interpreter exit with half of its imports gone
+
+    async def _told(self, outputs: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """Yields vLLM's outputs for one request, its errors turned into ours; a dead vLLM shuts the gate."""
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+        try:
+            async for output in outputs:
+                yield output
+        except EngineDeadError as error:
+            raise self._gate.shut(f"died: its child process is gone (memory? set {self._place}.log_level=INFO)") from error
+        except EngineGenerateError as error:
+            raise EngineError(f"vLLM failed on a request: {error.__cause__ or error}") from error
 
 
 async def start_vllm(
@@ -119,14 +172,6 @@ async def start_vllm(
         return llm, own_tokenizer, opened.pop_all()
 
 
-async def stop_vllm(llm: Any, opened: ExitStack) -> None:
-    """Stops vLLM and its child process, and removes the sockets between them, which vLLM leaves lying."""
-    if llm.output_handler is not None:
-        llm.output_handler.cancel()  # it would report the end of the child as an error
-    await asyncio.to_thread(opened.close)
-    llm.shutdown = lambda timeout=None: None  # __del__ calls it again, at interpreter exit with half of its imports gone
-
-
 def describe_model(model: str, llm: Any, tokenizer: HFTokenizer, adapters: Mapping[str, str] | None = None) -> EngineInfo:
     """Returns what a started vLLM serves; `adapters`: hashes by name."""
     folder = find_folder(model)
@@ -139,25 +184,6 @@ def describe_model(model: str, llm: Any, tokenizer: HFTokenizer, adapters: Mappi
         parameters=count_parameters(folder) if folder is not None else 0,
         adapters=dict(adapters or {}),
     )
-
-
-def core_process_ids(llm: Any) -> list[int]:
-    """Returns the ids of the child processes that hold the model."""
-    manager = llm.engine_core.resources.engine_manager
-    return [process.pid for process in manager.processes] if manager is not None else []
-
-
-async def told_errors(outputs: AsyncIterator[Any], gate: Gate, place: str = "engine") -> AsyncIterator[Any]:
-    """Yields vLLM's outputs for one request, its errors turned into ours; a dead vLLM shuts the gate. `place`: see `start_vllm`."""
-    from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
-
-    try:
-        async for output in outputs:
-            yield output
-    except EngineDeadError as error:
-        raise gate.shut(f"died: its child process is gone (memory? set {place}.log_level=INFO)") from error
-    except EngineGenerateError as error:
-        raise EngineError(f"vLLM failed on a request: {error.__cause__ or error}") from error
 
 
 def _end_a_child_that_repeats_its_parent() -> None:

@@ -80,6 +80,11 @@ async def test_a_killed_pooling_vllm_is_a_dead_engine(pooling_vllm: VLLMClassifi
         await pooling_vllm.classify((5, 6, 7))
 
 
+def test_a_context_longer_than_the_models_positions_is_refused(tiny_heads_folder: Path) -> None:
+    with pytest.raises(EngineUnavailableError, match=r"heads\.engine\.max_model_len \(9999\) exceeds the 512 positions"):
+        TransformersClassifier.load(model=str(tiny_heads_folder), max_model_len=9999)
+
+
 async def test_heads_that_are_no_linear_layer_are_refused(tiny_model_folder: Path, tmp_path: Path) -> None:
     from transformers import BertConfig, BertForSequenceClassification
 
