@@ -51,6 +51,11 @@ class Question(BaseModel):
         return text
 
     @property
+    def is_scored(self) -> bool:
+        """Whether an answer can be compared with a gold: the model must then mark its answer."""
+        return self.gold is not None
+
+    @property
     def hash(self) -> str:
         """The name of the question in traces and splits (see `question_hash`)."""
         return question_hash(self.text)
