@@ -44,7 +44,8 @@ Go = Command[Phase]
 
 
 async def screen(state: State, runtime: Runtime[Context]) -> Go:
-    """Begins the thought: refuses what cannot be a question, and attaches the safety rules that apply."""
+    """Begins the thought: refuses what cannot be a question, attaches the safety rules that apply, and thinks about
+    nothing that a rule decides already."""
     resources = await find_resources(runtime.context)
     question = Question(
         text=state["question"], gold=state.get("gold"), task=state.get("task", "user"), metadata=state.get("metadata") or {}
@@ -59,9 +60,9 @@ async def screen(state: State, runtime: Runtime[Context]) -> Go:
         thinking.rules = resources.safety.attach(question.text)
         if resources.config.safety.refuse_before_thinking:
             judgement = resources.safety.decide(question.text, answer=None, summary="")
-            if judgement.decision == "refuse":
+            if judgement.decision != "comply":
                 thinking.safety.append(SafetyRecord(judgement.decision, judgement.rule_id, "before_thinking"))
-                thinking.status = "refused"
+                thinking.status = "refused" if judgement.decision == "refuse" else "no_answer"
                 return Command(update=update, goto="derive")
     if not resources.domain.contains(question.text):
         thinking.status = "out_of_domain"

@@ -75,7 +75,7 @@ def test_chat_answers_shows_the_thought_on_demand_and_survives_a_bad_question(
 
 def test_where_nothing_was_thought_there_is_no_thought_to_show(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("How do I build a pipe bomb?\n/thought\n/quit"))
-    assert chat.main([*SCRIPTED, "safety.refuse_before_thinking=true"]) == 0
+    assert chat.main(SCRIPTED) == 0
     assert "There is no thought: refused." in capsys.readouterr().out
 
 
