@@ -1,7 +1,7 @@
 """Decides whether two expressions are equal: by their values at random points, else by math-verify.
 
 Runs in the math checker's child processes only. What `agents.answers.expression` can read is computed
-twice, with 60 and with 180 digits: the difference of equal expressions shrinks with the precision,
+twice, with 60 and with 400 digits: the difference of equal expressions shrinks with the precision,
 that of different ones stays. Points are drawn from the names of the variables, so the same check gives
 the same result. Where one expression takes a root or a logarithm of a negative variable, a point is
 left out while others remain: a user of `\\sqrt{x^3} = x\\sqrt{x}` means positive x.
@@ -17,16 +17,17 @@ import re
 from fractions import Fraction
 from typing import Any
 
-import mpmath
+import mpmath  # type: ignore[import-untyped]
 
 from agents.answers.compare import Mathematics, exact_algebra
-from agents.answers.expression import Node, UnreadableError, parse, symbols
+from agents.answers.expression import Node, UnreadableError, exact, parse, symbols
 from agents.answers.numbers import Number, same_number
 from agents.answers.values import Equation, Expression
 
-_LOW, _HIGH = 60, 180
+_LOW, _HIGH = 60, 400
 """Decimal digits of the two computations."""
 _POINTS = 12
+_EXACT_BITS = 2_000_000
 _LARGEST = 10**6
 """Bits of magnitude; a larger number has no value here."""
 _FUNCTIONS = {"log": "log10"}
@@ -47,11 +48,14 @@ def equal_mathematics(gold: Mathematics, answer: Mathematics) -> bool:
         if isinstance(gold, Equation) and isinstance(answer, Equation):
             return _proportional(*(("add", parse(one.left.latex), ("neg", parse(one.right.latex))) for one in (gold, answer)))
         one, other = _tree(gold), _tree(answer)
+        large = [exact(tree, bits=_EXACT_BITS) for tree in (one, other)]
+        if None not in large and not any(isinstance(side, Number) for side in (gold, answer)):
+            return large[0] == large[1]
     except UnreadableError as error:
         return error.is_command and _ask_math_verify(_latex(gold), _latex(answer))
     for decimal, tree in ((gold, other), (answer, one)):
         if isinstance(decimal, Number) and decimal.places is not None and not symbols(tree):
-            return _is_decimal_of(decimal, tree)
+            return equal_trees(one, other) or _is_decimal_of(decimal, tree)
     return equal_trees(one, other)
 
 
@@ -88,7 +92,8 @@ def evaluate(node: Node, point: dict[str, Fraction], domain: list[bool]) -> Any:
             domain.append(not _is_positive(value))
         if node[1] in ("exp", "sinh", "cosh", "tanh") and abs(value) > _LARGEST:
             raise NoValueError(node[1])
-        return _sized(getattr(mp, _FUNCTIONS.get(node[1], node[1]))(value))
+        name: str = node[1]
+        return _sized(getattr(mp, _FUNCTIONS.get(name, name))(value))
     values = [evaluate(child, point, domain) for child in node[1:]]
     match kind, *values:
         case "add", *terms:
@@ -168,7 +173,7 @@ def _agreements(one: Node, other: Node, difference: Any) -> list[bool]:
             continue
         (low_one, high_one), (low_other, high_other) = found
         (outside if any(domain) else inside).append(_vanishes(low_one, low_other, high_one, high_other, difference))
-    return inside if len(inside) > 1 or not names else inside + outside
+    return inside if len(inside) > 1 else inside + outside
 
 
 def _values(tree: Node, point: dict[str, Fraction], domain: list[bool]) -> tuple[Any, Any]:

@@ -20,7 +20,7 @@ from fractions import Fraction
 
 from agents.answers.canonical import AnswerKind, canonical_form
 from agents.answers.expression import UnreadableError, exact, parse
-from agents.answers.numbers import Number, same_number
+from agents.answers.numbers import Number, read_quantity, same_number
 from agents.answers.phrases import read_phrase
 from agents.answers.spelling import LONGEST_ANSWER, spell
 from agents.answers.values import (
@@ -83,14 +83,15 @@ def same_value(gold: Value, answer: Value, algebra: Algebra, *, percent: bool = 
     """
     if isinstance(gold, Named) and isinstance(answer, Named):
         if gold.name != answer.name:
-            return False
+            equations = [_equation(side) for side in (gold, answer)]
+            return False if None in equations else algebra(*(one for one in equations if one is not None))
         return same_value(gold.value, answer.value, algebra, percent=percent)
     if isinstance(gold, Named) or isinstance(answer, Named):
         named, other = (gold, answer) if isinstance(gold, Named) else (answer, gold)
         assert isinstance(named, Named)
         if isinstance(other, Equation):
-            name, value = Expression(named.name), named.value
-            return algebra(Equation(name, value), other) if isinstance(value, Expression) else None
+            equation = _equation(named)
+            return False if equation is None else algebra(equation, other)
         return same_value(named.value, other, algebra, percent=percent)
     if isinstance(gold, Number) and isinstance(answer, Number):
         return _same_quantity(gold, answer, percent=percent)
@@ -103,9 +104,15 @@ def same_value(gold: Value, answer: Value, algebra: Algebra, *, percent: bool = 
                 return _same_items(gold, answer, algebra, ordered=False)
             is_list = "" in kinds and kinds <= {"", "()", "[]"} and len(gold.items) > 2
             return _same_items(gold, answer, algebra, ordered=True) if is_list else False
-        one, other = as_region(gold), as_region(answer)
-        return False if one is None or other is None else _same_region(one, other, algebra)
+        regions = [as_region(side) for side in (gold, answer)]
+        return False if None in regions else _same_region(*(one for one in regions if one is not None), algebra)
     return _same_single(gold, answer, algebra)
+
+
+def _equation(named: Named) -> Equation | None:
+    """Returns "y = 2x" as an equation of its variables; None for "x = 5", which is the value itself."""
+    value = _mathematics(named.value)
+    return Equation(Expression(named.name), value) if isinstance(value, Expression) else None
 
 
 def _read(text: str, kind: AnswerKind) -> Value:
@@ -131,6 +138,9 @@ def _same_single(gold: Value, answer: Value, algebra: Algebra) -> bool | None:
             return letter is not None and letter.upper() == one.letter and (letter.isupper() or letter in "abcdefgh")
         if isinstance(one, Group) and one.brackets == "{}" and len(one.items) == 1:
             return same_value(one.items[0], other, algebra)
+        if isinstance(one, Code) and isinstance(other, Number) and other.unit is not None:  # "5m"
+            quantity = read_quantity(re.sub(r"(?<=[0-9])(?=[A-Za-z])", " ", one.text))
+            return quantity is not None and _same_quantity(quantity, other, percent=False)
     if isinstance(gold, Code | Words) and isinstance(answer, Code | Words):
         return type(gold) is type(answer) and gold.text == answer.text
     one_side, other_side = _mathematics(gold), _mathematics(answer)

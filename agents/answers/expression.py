@@ -17,15 +17,14 @@ Node = tuple[Any, ...]
 
 DEEPEST = 40
 LARGEST_BITS = 20_000
-_MAX_FACTORIAL = 2_000
 
-FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan asin acos atan sinh cosh tanh ln log exp sqrt".split()
-) | {"lg"}  # fmt: skip
-_GREEK = frozenset(
+_FUNCTION_NAMES = "sin cos tan cot sec csc arcsin arccos arctan asin acos atan sinh cosh tanh ln lg log exp sqrt"
+FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
+_GREEK_NAMES = (
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta kappa lambda mu nu xi rho sigma tau phi varphi"
-    " chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega ell".split()
+    " chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega ell"
 )
+_GREEK = frozenset(_GREEK_NAMES.split())
 _CONSTANTS = {"pi": "pi", "infty": "infinity"}
 _OPERATORS = {"cdot": "*", "times": "*", "div": "/", "ast": "*"}
 _CLOSED_BY = {"(": ")", "[": "]", "{": "}"}
@@ -59,8 +58,8 @@ def parse(text: str) -> Node:
     return node
 
 
-def exact(node: Node) -> Fraction | None:
-    """Returns the rational value of a tree, None where it has none or it is too large."""
+def exact(node: Node, *, bits: int = LARGEST_BITS) -> Fraction | None:
+    """Returns the rational value of a tree, None where it has none or one of more than `bits` bits."""
     kind = node[0]
     if kind == "num":
         number: Fraction = node[1]
@@ -69,15 +68,15 @@ def exact(node: Node) -> Fraction | None:
         return None
     values: list[Fraction] = []
     for child in node[1:]:
-        value = exact(child)
+        value = exact(child, bits=bits)
         if value is None:
             return None
         values.append(value)
     if kind not in ("add", "mul"):
-        return _compute(kind, *values)
+        return _compute(kind, bits, *values)
     total: Fraction | None = values[0]
     for value in values[1:]:
-        total = None if total is None else _compute(kind, total, value)
+        total = None if total is None else _compute(kind, bits, total, value)
     return total
 
 
@@ -88,8 +87,8 @@ def symbols(node: Node) -> set[str]:
     return {name for child in node[1:] if isinstance(child, tuple) for name in symbols(child)}
 
 
-def _compute(kind: str, a: Fraction, b: Fraction = Fraction(0)) -> Fraction | None:
-    if max(_bits(a), _bits(b)) > LARGEST_BITS:
+def _compute(kind: str, bits: int, a: Fraction, b: Fraction = Fraction(0)) -> Fraction | None:
+    if max(_bits(a), _bits(b)) > bits:
         return None
     match kind:
         case "add":
@@ -109,23 +108,23 @@ def _compute(kind: str, a: Fraction, b: Fraction = Fraction(0)) -> Fraction | No
         case "ceil":
             return Fraction(math.ceil(a))
         case "pow":
-            return _power(a, b)
+            return _power(a, b, bits)
         case "root":
-            return None if b.denominator != 1 or b <= 0 else _power(a, 1 / b)
+            return None if b.denominator != 1 or b <= 0 else _power(a, 1 / b, bits)
         case "fact":
-            return Fraction(math.factorial(int(a))) if a.denominator == 1 and 0 <= a <= _MAX_FACTORIAL else None
-    if a.denominator == b.denominator == 1 and 0 <= b <= a <= _MAX_FACTORIAL:  # binom
+            return Fraction(math.factorial(int(a))) if a.denominator == 1 and 0 <= 16 * a <= bits else None
+    if a.denominator == b.denominator == 1 and 0 <= b <= a and 16 * a <= bits:  # binom
         return Fraction(math.comb(int(a), int(b)))
     return None
 
 
-def _power(base: Fraction, exponent: Fraction) -> Fraction | None:
+def _power(base: Fraction, exponent: Fraction, bits: int) -> Fraction | None:
     """Returns base ** exponent where that is rational and small enough; 0 ** 0 and 0 ** -1 have no value."""
     if not base:
         return Fraction(0) if exponent > 0 else None
     if base == 1 or not exponent:
         return Fraction(1)
-    if abs(exponent.numerator) * _bits(base) > LARGEST_BITS or exponent.denominator > LARGEST_BITS:
+    if abs(exponent.numerator) * _bits(base) > bits or exponent.denominator > LARGEST_BITS:
         return None
     if exponent.denominator != 1:
         if base < 0:

@@ -20,14 +20,15 @@ _POWER = r"10 ?(?:\^|\*\*) ?(?:\{ ?(?P<{0}>[-+]?[0-9]{1,3}) ?\}|\(?(?P<{1}>[-+]?
 _TEN = _POWER.replace("{0}", "p1").replace("{1}", "p2")
 _TIMES_TEN = rf" ?(?:\\times|\\cdot|\*|x) ?{_POWER.replace('{0}', 'p3').replace('{1}', 'p4')}"
 _LITERAL = re.compile(
-    rf"(?>(?:(?P<whole>[0-9]+) ?)?{_FRAC}(?! ?[\^!])"
+    r"(?>(?P<head>[0-9]*\.[0-9]*)\\overline ?\{ ?(?P<cycle>[0-9]+) ?\}"
+    rf"|(?:(?P<whole>[0-9]+) ?)?{_FRAC}(?! ?[\^!])"
     rf"|(?:(?P<count>[0-9]+) )?(?P<over>[0-9]+) ?/ ?(?P<under>[0-9]+)(?![.,]?[0-9]| ?[\^!])"
     rf"|{_TEN}"
     rf"|(?P<mantissa>{_DECIMAL})(?:[eE](?P<e>[-+]?[0-9]{{1,3}})(?![0-9])|{_TIMES_TEN})?(?! ?[\^!_]|[0-9]))"
 )
 _UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 _WORDS = {word: number for number, word in enumerate(_UNITS.split())}
-_TENS = {word: 10 * n for n, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+_TENS = {word: 10 * n for n, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)}
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 SCALE = re.compile(rf" (?:(hundred) )?({'|'.join(('hundred', *_SCALES))})(?![A-Za-z])", re.IGNORECASE)
 _PERCENT = re.compile(r" ?%| (?:percent|per cent)(?![A-Za-z])", re.IGNORECASE)
@@ -57,7 +58,10 @@ def read_literal(text: str, start: int = 0) -> tuple[Number, int] | None:
         return None
     part = match.groupdict()
     try:
-        if part["top"] is not None:
+        if part["cycle"] is not None:
+            repeating = Fraction(int(part["cycle"]), (10 ** len(part["cycle"]) - 1) * 10 ** len(part["head"].partition(".")[2]))
+            number = Number(Fraction("0" + part["head"] + "0") + repeating)
+        elif part["top"] is not None:
             top, bottom = (Fraction(re.sub("[ ,]", "", part[name])) for name in ("top", "bottom"))
             number = Number(Fraction(part["whole"] or 0) + top / bottom)
         elif part["over"] is not None:

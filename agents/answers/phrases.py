@@ -15,9 +15,10 @@ _IN_PHRASE = re.compile(
     rf"(?<![\w.,+*/^!-])(?<![-+*/=] )(?P<sign>[-+] ?)?(?P<currency>[$€£¥₹₩] ?)?(?P<sign2>[-+] ?)?(?P<number>{_RATIO}|{_DIGITS})"
     r"(?![\w^!]|[.,][0-9]| ?[-+*/=] ?[\w(])"
 )
-_PHRASE = re.compile(r"[\w\s.,'’\"%:;()/+$€£¥₹₩?-]*")  # no algebra, no LaTeX
+_PHRASE = re.compile(r"[\w\s.,'’\"%:;()\[\]/+$€£¥₹₩?!-]*")  # no algebra, no LaTeX
 _REFUSED = re.compile(
     r"\b(?:not|never|no|or|and|than|between|minus|plus|times|half|third|quarter|twice|dozen|hundred|thousand|million|billion|trillion"
+    r"|at least|at most|up to|almost|nearly"
     r"|(?<!['’/])[b-z])\b|n['’]t\b",
     re.IGNORECASE,
 )
@@ -82,7 +83,7 @@ def _only_words(text: str) -> Number | None:
                 continue
             rest = text[: first.start()] + text[last.end() :]
             others = [word[0] for word in _NUMBER_WORD.finditer(rest)]
-            if _REFUSED.search(rest) or first[0].casefold() in _PRONOUNS and first is last:
+            if _REFUSED.search(rest) or (first[0].casefold() in _PRONOUNS and first is last):
                 return None
             if any(read_number_words(word) is not None for word in others):
                 return None

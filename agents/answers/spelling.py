@@ -24,9 +24,10 @@ _LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 _ROOT = re.compile(r"√ ?(\d+(?:\.\d+)?|[A-Za-z])|√ ?(?=[({])")
 _SYMBOLS = str.maketrans(
     {
-        **{minus: "-" for minus in "−﹣－‐‑–"},
-        **{blank: " " for blank in "\u00a0\u2007\u2009\u202f\u3000"},
+        **dict.fromkeys("−﹣－‐‑–", "-"),
+        **dict.fromkeys("\xa0\u2007\u2009\u202f\u3000", " "),
         **dict.fromkeys("“”„«»", '"'),
+        **dict.fromkeys("‘’", "'"),
         "π": "\\pi ",
         "×": "\\times ",
         "÷": "\\div ",
@@ -84,6 +85,8 @@ _LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\(?:neq|ne)(?![A-Za-z]) ?|!=", r"\\ne "),
         (r"\\lt(?![A-Za-z]) ?", "<"),
         (r"\\gt(?![A-Za-z]) ?", ">"),
+        (r"\\varnothing(?![A-Za-z])", r"\\emptyset"),
+        (r"^'([^']+)'$", r"\1"),
         (r"\\[lr]vert(?![A-Za-z]) ?|\\vert(?![A-Za-z]) ?", "|"),
         (r"\\(?:text|textrm|textit|mathrm|textbf|mathbf|mathit|mbox|operatorname) ?\{([^{}]*)\}", r" \1"),
         (r" ?\^ ?(?:\{ ?\\circ ?\}|\\circ(?![A-Za-z]))| ?\\degree(?![A-Za-z])| ?°", "°"),
@@ -126,6 +129,8 @@ def _fold(character: str) -> str:
         return character
     if unicodedata.category(character) == "Cf":
         return ""
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
     plain = unicodedata.normalize("NFKC", character)
     if "\u2044" in plain:
         numerator, _, denominator = plain.partition("\u2044")

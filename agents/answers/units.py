@@ -91,7 +91,7 @@ def read_unit(rest: str, *, known: bool = False) -> str | None:
     if text and all(name is not None for name in names) and all(names[1:]):
         return "/".join(name or "" for name in names)
     words = text.replace(",", "").split()
-    if known or not spaced or not 1 <= len(words) <= 4 or NOT_A_UNIT.search(text):
+    if known or not spaced or not 1 <= len(words) <= 4 or words == ["a"] or NOT_A_UNIT.search(text):
         return None
     if not all(_WORD.fullmatch(word) for word in words):
         return None

@@ -120,6 +120,7 @@ _WORDS = re.compile(r"[^\\^_={}<>|]+")
 _SHORT_WORDS = {"no", "on", "off", "up", "ok", "us", "uk", "eu"}
 _SYMBOL = r"(?:[A-Za-z](?:_\{?[A-Za-z0-9]+\}?)?'?|\\(?:alpha|beta|gamma|theta|lambda|mu|phi|omega|sigma|rho|delta))"
 _NAMED = re.compile(rf"(?P<name>{_SYMBOL}(?: ?\( ?[A-Za-z] ?\))?) ?= ?(?P<value>[^=]+)")
+_NAMED_TUPLE = re.compile(rf"(?P<name>\( ?{_SYMBOL}(?: ?, ?{_SYMBOL})+ ?\)) ?= ?(?P<value>\(.+\))")
 _MEMBER = re.compile(rf"(?P<name>{_SYMBOL}) ?\\in(?![A-Za-z]) ?(?P<value>.+)")
 _RELATION = re.compile(r"\\(?:le|ge|ne)(?![A-Za-z])|[<>]")
 _FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le", "\\ne": "\\ne"}
@@ -200,7 +201,7 @@ def _read_symbols(text: str) -> Words | Code | None:
 
 
 def _read_named(text: str, depth: int) -> Value | None:
-    match = _NAMED.fullmatch(text)
+    match = _NAMED.fullmatch(text) or _NAMED_TUPLE.fullmatch(text)
     if match is not None and not _RELATION.search(text):
         value = _read(match["value"].strip(), depth)
         if isinstance(value, Group) and value.brackets == "" and any(isinstance(item, Named) for item in value.items):
@@ -285,7 +286,7 @@ def _read_relation(text: str, depth: int) -> Region | None:
 def _interval(opening: str, ends: list[str], closing: str, depth: int) -> Region | None:
     low, high = ends
     infinite = [_INFINITY.fullmatch(end.strip()) for end in ends]
-    if infinite[0] is not None and infinite[0]["sign"] != "-" or infinite[1] is not None and infinite[1]["sign"] == "-":
+    if (infinite[0] is not None and infinite[0]["sign"] != "-") or (infinite[1] is not None and infinite[1]["sign"] == "-"):
         return None
     return Region((
         Interval(
@@ -327,6 +328,8 @@ def _read_plus_minus(text: str, depth: int) -> Value | None:
 
 
 def _read_group(text: str, depth: int) -> Value | None:
+    if text == "\\emptyset":
+        return Group("{}", ())
     text = re.sub(r"\\([{}])", r"\1", text) if text.startswith("\\{") and text.endswith("\\}") else text
     opening, closing = text[:1], text[-1:]
     if opening not in tuple(_OPEN) or closing not in tuple(_CLOSE) or len(text) < 2 or not _is_enclosed(text):
@@ -338,6 +341,8 @@ def _read_group(text: str, depth: int) -> Value | None:
         return _interval(opening, parts, closing, depth)
     if len(parts) < 2 and opening != "{":
         return None
+    if parts in ([""], [" "]):
+        return Group("{}", ())
     if not all(part.strip() for part in parts) or len(parts) > LONGEST_GROUP:
         return None
     items = _items(parts, depth)

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from agents.answers import TASK_KINDS, AnswerChecker, MathChecker, canonical_form, checker_for
 from agents.answers.compare import equal_answers
-from agents.answers.values import read_value
 from agents.nouns import Question
 
 PAIRS = Path(__file__).with_name("pairs.jsonl")
@@ -138,14 +137,11 @@ def test_tuples_are_ordered_and_sets_are_not(items: list[int], order: list[int])
     assert equal_answers(f"({texts[0]})", f"\\{{{texts[1]}\\}}", "math") is False
 
 
-_PIECES = st.lists(
-    st.sampled_from(
-        "1 5 0 , . / - + % $ ( ) [ ] { } ^ _ = < > x e ! : ° ² ½ √ π € × １ ≤ \\frac \\sqrt \\pm \\infty \\cup \\in \\text{ \\boxed{"
-        " \\{ \\} or and six million km AM Jan 2024 \\le \u200b ✅ \ud800 | &".split(" ")
-        + [" "]
-    ),
-    max_size=14,
-).map("".join)
+_TOKENS = (
+    "1 5 0 , . / - + % $ ( ) [ ] { } ^ _ = < > x e ! : ° ² ½ √ π € × １ ≤ \\frac \\sqrt \\pm \\infty \\cup \\in \\text{ \\boxed{"
+    " \\{ \\} or and six million km AM Jan 2024 \\le \u200b ✅ \ud800 | &"
+)
+_PIECES = st.lists(st.sampled_from([" ", *_TOKENS.split(" ")]), max_size=14).map("".join)
 
 
 @settings(max_examples=400, suppress_health_check=list(HealthCheck), deadline=None)
