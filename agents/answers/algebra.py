@@ -1,13 +1,15 @@
 """Decides whether two expressions are equal: by their values at random points, else by math-verify.
 
-Runs in the math checker's child processes only. What `agents.answers.expression` can read is computed
-twice, with 60 and with 400 digits: the difference of equal expressions shrinks with the precision,
-that of different ones stays. Points are drawn from the names of the variables, so the same check gives
-the same result. Where one expression takes a root or a logarithm of a negative variable, a point is
-left out while others remain: a user of `\\sqrt{x^3} = x\\sqrt{x}` means positive x.
+Runs in the math checker's child processes only. What `agents.answers.expression` can
+read is computed twice, with 60 and with 400 digits: the difference of equal expressions
+shrinks with the precision, that of different ones stays. Points are drawn from the
+names of the variables, so the same check gives the same result. Where one expression
+takes a root or a logarithm of a negative variable, a point is left out while others
+remain: a user of `\\sqrt{x^3} = x\\sqrt{x}` means positive x.
 
-What cannot be read because of a LaTeX command (`\\sum`) is asked of math-verify, and only if both sides
-have the same letters: it compares decimals to six places, and folds letters of different case.
+What cannot be read because of a LaTeX command (`\\sum`) is asked of math-verify, and
+only if both sides have the same letters: it compares decimals to six places, and folds
+letters of different case.
 """
 
 from __future__ import annotations
@@ -160,7 +162,8 @@ def _sized(value: Any) -> Any:
 
 
 def _agreements(one: Node, other: Node, difference: Any) -> list[bool]:
-    """Returns whether the difference vanishes, for each point of the common domain where both have values."""
+    """Returns whether the difference vanishes, for each point of the common domain where
+    both have values."""
     names = sorted(symbols(one) | symbols(other))
     inside: list[bool] = []
     outside: list[bool] = []
@@ -196,7 +199,8 @@ def _vanishes(low_one: Any, low_other: Any, high_one: Any, high_other: Any, diff
 
 
 def _proportional(one: Node, other: Node) -> bool:
-    """Returns whether two equations `tree = 0` are the same: one tree is a constant times the other."""
+    """Returns whether two equations `tree = 0` are the same: one tree is a constant times
+    the other."""
     names = sorted(symbols(one) | symbols(other))
     if not names:
         return False
@@ -217,7 +221,8 @@ def _proportional(one: Node, other: Node) -> bool:
 
 
 def _coordinate(name: str, number: int) -> Fraction:
-    """Returns a variable's value at a point: positive at the even ones, of either sign at the odd ones."""
+    """Returns a variable's value at a point: positive at the even ones, of either sign at
+    the odd ones."""
     rng = random.Random(f"{name} {number}")
     value = Fraction(rng.randrange(1_000, 40_000), 9_973)
     return -value if number % 2 and rng.random() < 0.5 else value

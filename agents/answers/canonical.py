@@ -1,16 +1,21 @@
-"""The form of an answer by which votes are counted: equal forms are equal answers, and most equal answers have equal forms.
+"""The form of an answer by which votes are counted: equal forms are equal answers, and
+most equal answers have equal forms.
 
-Everything here is exact text and `Fraction` work that cannot hang, because votes are counted on the event loop; whether an answer is
-the gold one is a finer question (`agents.answers.compare`).
+Everything here is exact text and `Fraction` work that cannot hang, because votes are
+counted on the event loop; whether an answer is the gold one is a finer question
+(`agents.answers.compare`).
 
 Three kinds of answer:
 
-- `number` (GSM8K, SVAMP, MultiArith): currency, units, thousands commas and a leading "x =" go away, and in a phrase the *only* number
-  counts ("$18 every day" is 18). Two numbers, a "not" or an "or" make it no number. A percent sign is a unit: "50%" is 50.
-- `math` (MATH, pocket): the whole answer must be a number, a date, a time or the like; everything else is LaTeX in one spelling. Units
-  stay, but for degrees and the dollar sign, which are often left out; so does the percent sign.
-- `text` (reasoning-gym): only a plain number is rewritten, and neither "007" nor "4/6" is one (a question may ask for the simplest form);
-  the rest keeps its letters, white space folded.
+- `number` (GSM8K, SVAMP, MultiArith): currency, units, thousands commas and a leading
+  "x =" go away, and in a phrase the *only* number counts ("$18 every day" is 18). Two
+  numbers, a "not" or an "or" make it no number. A percent sign is a unit: "50%" is 50.
+- `math` (MATH, pocket): the whole answer must be a number, a date, a time or the like;
+  everything else is LaTeX in one spelling. Units stay, but for degrees and the dollar
+  sign, which are often left out; so does the percent sign.
+- `text` (reasoning-gym): only a plain number is rewritten, and neither "007" nor "4/6"
+  is one (a question may ask for the simplest form); the rest keeps its letters, white
+  space folded.
 """
 
 from __future__ import annotations
@@ -48,7 +53,8 @@ def canonical_form(answer: str, kind: AnswerKind) -> str:
 
 
 def read_number(answer: str, kind: AnswerKind = "number") -> Fraction | None:
-    """Returns the number that an answer of `kind` states, exactly; None when it states none, or more than one."""
+    """Returns the number that an answer of `kind` states, exactly; None when it states
+    none, or more than one."""
     if len(answer) > LONGEST_ANSWER:
         return None
     if kind == "text":

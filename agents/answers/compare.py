@@ -44,10 +44,19 @@ Algebra = Callable[[Mathematics, Mathematics], bool | None]
 """Whether two pieces of mathematics are equal, None where it cannot know."""
 
 
-def equal_answers(gold: str, answer: str, kind: AnswerKind, *, percent: bool = False, algebra: Algebra | None = None) -> bool | None:
-    """Returns whether two answers of `kind` are equal; None where only algebra can decide and none is given.
+def equal_answers(
+    gold: str,
+    answer: str,
+    kind: AnswerKind,
+    *,
+    percent: bool = False,
+    algebra: Algebra | None = None,
+) -> bool | None:
+    """Returns whether two answers of `kind` are equal; None where only algebra can decide
+    and none is given.
 
-    Where the gold answer is a number, the only number of a phrase counts: "She makes $18 every day".
+    Where the gold answer is a number, the only number of a phrase counts: "She makes $18
+    every day".
 
     Args:
         gold, answer: the two texts.
@@ -70,7 +79,7 @@ def equal_answers(gold: str, answer: str, kind: AnswerKind, *, percent: bool = F
 
 def asks_percentage(question: str) -> bool:
     """Whether a question asks for a percentage, so that a bare number of the answer is one."""
-    return re.search(r"%|\bpercent", question, re.IGNORECASE) is not None
+    return re.search(r"\bpercent|\b(?:what|how many|in) \\?%", question, re.IGNORECASE) is not None
 
 
 def same_value(gold: Value, answer: Value, algebra: Algebra, *, percent: bool = False) -> bool | None:
@@ -110,7 +119,8 @@ def same_value(gold: Value, answer: Value, algebra: Algebra, *, percent: bool = 
 
 
 def _equation(named: Named) -> Equation | None:
-    """Returns "y = 2x" as an equation of its variables; None for "x = 5", which is the value itself."""
+    """Returns "y = 2x" as an equation of its variables; None for "x = 5", which is the
+    value itself."""
     value = _mathematics(named.value)
     return Equation(Expression(named.name), value) if isinstance(value, Expression) else None
 
@@ -237,7 +247,8 @@ def _same_interval(one: Interval, other: Interval, algebra: Algebra) -> bool | N
 
 
 def _place(piece: Interval) -> tuple[int, Fraction]:
-    """Orders pieces by their lower ends where those are rational numbers; the others keep their order."""
+    """Orders pieces by their lower ends where those are rational numbers; the others keep
+    their order."""
     if piece.low is None:
         return (-1, Fraction(0))
     number = rational(piece.low) if isinstance(piece.low, Expression | Number) else None

@@ -1,9 +1,9 @@
 """Reads LaTeX and ASCII mathematics into a tree, and computes it exactly where it is rational.
 
 The tree is a nested tuple: ("num", Fraction), ("sym", name), (operation, argument, ...); sums and
-products have any number of arguments, so that depth is nesting. Reading never guesses: what the grammar
-does not know raises `UnreadableError`, and so does nesting deeper than `DEEPEST`. `exact` gives up,
-with None, on numbers of more than `LARGEST_BITS` bits.
+products have any number of arguments, so that depth is nesting. Reading never guesses:
+what the grammar does not know raises `UnreadableError`, and so does nesting deeper than
+`DEEPEST`. `exact` gives up, with None, on numbers of more than `LARGEST_BITS` bits.
 """
 
 from __future__ import annotations
@@ -59,12 +59,26 @@ def parse(text: str) -> Node:
 
 
 def exact(node: Node, *, bits: int = LARGEST_BITS) -> Fraction | None:
-    """Returns the rational value of a tree, None where it has none or one of more than `bits` bits."""
+    """Returns the rational value of a tree, None where it has none or one of more than
+    `bits` bits."""
     kind = node[0]
     if kind == "num":
         number: Fraction = node[1]
         return number
-    if kind not in ("add", "mul", "inv", "div", "pow", "neg", "fact", "root", "binom", "abs", "floor", "ceil"):
+    if kind not in (
+        "add",
+        "mul",
+        "inv",
+        "div",
+        "pow",
+        "neg",
+        "fact",
+        "root",
+        "binom",
+        "abs",
+        "floor",
+        "ceil",
+    ):
         return None
     values: list[Fraction] = []
     for child in node[1:]:
@@ -119,7 +133,8 @@ def _compute(kind: str, bits: int, a: Fraction, b: Fraction = Fraction(0)) -> Fr
 
 
 def _power(base: Fraction, exponent: Fraction, bits: int) -> Fraction | None:
-    """Returns base ** exponent where that is rational and small enough; 0 ** 0 and 0 ** -1 have no value."""
+    """Returns base ** exponent where that is rational and small enough; 0 ** 0 and 0 ** -1
+    have no value."""
     if not base:
         return Fraction(0) if exponent > 0 else None
     if base == 1 or not exponent:
@@ -215,7 +230,8 @@ class _Parser:
                 return _joined("mul", factors)
 
     def at_fraction(self, factor: Node) -> bool:
-        """Whether a factor is a plain proper fraction, which makes a mixed number with an integer before it."""
+        """Whether a factor is a plain proper fraction, which makes a mixed number with an
+        integer before it."""
         is_plain = factor[0] == "div" and all(part[0] == "num" and part[1].denominator == 1 for part in factor[1:])
         return is_plain and 0 < factor[1][1] < factor[2][1]
 
@@ -368,7 +384,8 @@ class _Parser:
         return node if exponent is None else ("pow", node, exponent)
 
     def bare_argument(self) -> Node:
-        """Reads the argument of a function without parentheses: `\\sin 2x`, up to an operator or the next function."""
+        """Reads the argument of a function without parentheses: `\\sin 2x`, up to an operator
+        or the next function."""
         sign = self.token == "-"
         if sign:
             self.take()

@@ -1,4 +1,5 @@
-"""Checks mathematical answers: what exact comparison decides is decided at once, algebra in a child process that can be killed."""
+"""Checks mathematical answers: what exact comparison decides is decided at once,
+algebra in a child process that can be killed."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from agents.nouns import Question
 
 
 class MathChecker:
-    """Compares answers of `kind`; algebra runs in `size` child processes, each check within `timeout_s` seconds."""
+    """Compares answers of `kind`; algebra runs in `size` child processes, each check within
+    `timeout_s` seconds."""
 
     def __init__(
         self,

@@ -1,6 +1,8 @@
-"""What runs in the math checker's child processes: mpmath, math-verify and sympy, which may hang, and nothing else.
+"""What runs in the math checker's child processes: mpmath, math-verify and sympy, which
+may hang, and nothing else.
 
-math-verify's own time limits are switched off: they are alarm signals that C code and a caught exception outlive; the pool kills.
+math-verify's own time limits are switched off: they are alarm signals that C code and a
+caught exception outlive; the pool kills.
 """
 
 from __future__ import annotations

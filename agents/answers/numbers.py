@@ -1,7 +1,8 @@
-"""Numbers as answers write them: literals, number words, scales, percent signs, currencies and units.
+"""Numbers as answers write them: literals, number words, scales, percent signs,
+currencies and units.
 
-A literal is "1,234.50", "1 234", "3/4", `\\frac{3}{4}`, `3\\frac{1}{2}`, "2e6", `1.2 \\times 10^{-5}`.
-What must be computed ("48 + 24") is an expression, not a literal.
+A literal is "1,234.50", "1 234", "3/4", `\\frac{3}{4}`, `3\\frac{1}{2}`, "2e6", `1.2
+\\times 10^{-5}`. What must be computed ("48 + 24") is an expression, not a literal.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Number:
     is_percent: bool = False
     """Written with a percent sign; `value` is the share (50 % is 1/2)."""
     places: int | None = None
-    """Decimal places of the value where it was written as a decimal; None: an integer or a fraction, which is exact."""
+    """Decimal places of the value where it was written as a decimal; None: an integer or a
+    fraction, which is exact."""
     digits: int = 0
     """Significant digits of a decimal."""
 
@@ -59,7 +61,10 @@ def read_literal(text: str, start: int = 0) -> tuple[Number, int] | None:
     part = match.groupdict()
     try:
         if part["cycle"] is not None:
-            repeating = Fraction(int(part["cycle"]), (10 ** len(part["cycle"]) - 1) * 10 ** len(part["head"].partition(".")[2]))
+            repeating = Fraction(
+                int(part["cycle"]),
+                (10 ** len(part["cycle"]) - 1) * 10 ** len(part["head"].partition(".")[2]),
+            )
             number = Number(Fraction("0" + part["head"] + "0") + repeating)
         elif part["top"] is not None:
             top, bottom = (Fraction(re.sub("[ ,]", "", part[name])) for name in ("top", "bottom"))
@@ -76,7 +81,8 @@ def read_literal(text: str, start: int = 0) -> tuple[Number, int] | None:
 
 
 def read_quantity(text: str) -> Number | None:
-    """Returns the number that a whole spelled text states, with its unit; None when it states anything else."""
+    """Returns the number that a whole spelled text states, with its unit; None when it
+    states anything else."""
     if (aside := _ASIDE.fullmatch(text)) is not None:  # "18 (eighteen)"
         outer, inner = read_quantity(aside["outer"]), read_quantity(aside["aside"])
         return outer if outer is not None and inner is not None and outer.value == inner.value else None
@@ -117,7 +123,8 @@ def read_quantity(text: str) -> Number | None:
 
 
 def read_number_words(text: str) -> int | None:
-    """Returns the whole number that words write ("one hundred and five", "twenty-one"), None for other words."""
+    """Returns the whole number that words write ("one hundred and five", "twenty-one"),
+    None for other words."""
     total = group = 0
     last, smallest = "", 10**15
     words = re.split(r"[ -]+", text.strip().casefold())

@@ -1,4 +1,5 @@
-"""The only number of a phrase, where a number is expected: "She makes $18 every day", "48 + 24 = 72"."""
+"""The only number of a phrase, where a number is expected: "She makes $18 every day",
+"48 + 24 = 72"."""
 
 from __future__ import annotations
 
@@ -6,7 +7,14 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 
-from agents.answers.numbers import SCALE, Number, read_literal, read_number_words, read_quantity, scale_of
+from agents.answers.numbers import (
+    SCALE,
+    Number,
+    read_literal,
+    read_number_words,
+    read_quantity,
+    scale_of,
+)
 from agents.answers.units import read_currency, read_unit
 
 _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
@@ -28,7 +36,8 @@ _PRONOUNS = ("one", "zero")  # "the one that she sold"
 
 
 def read_phrase(text: str) -> Number | None:
-    """Returns the number of a spelled text that states one and no other; what stands after an equals sign first."""
+    """Returns the number of a spelled text that states one and no other; what stands after
+    an equals sign first."""
     left, equals, right = text.rpartition("=")
     if equals and not left.endswith(("<", ">", "!")):
         after = read_quantity(right.strip()) or _only_number(right)
@@ -66,9 +75,13 @@ def _only_number(text: str) -> Number | None:
 
 
 def _unit(rest: str) -> str | None:
-    """Returns the known unit that the rest of a phrase begins with: the longest of up to three words."""
+    """Returns the known unit that the rest of a phrase begins with: the longest of up to
+    three words."""
     ends = [word.end() for word in re.finditer(r" ?[^\s,.]+", rest)][:3]
-    return next((unit for end in reversed(ends) if (unit := read_unit(rest[:end], known=True)) is not None), None)
+    return next(
+        (unit for end in reversed(ends) if (unit := read_unit(rest[:end], known=True)) is not None),
+        None,
+    )
 
 
 def _only_words(text: str) -> Number | None:

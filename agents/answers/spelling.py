@@ -11,7 +11,8 @@ import re
 import unicodedata
 
 LONGEST_ANSWER = 1000
-"""Characters; a longer text is no final answer, and Python refuses integers of more than 4300 digits."""
+"""Characters; a longer text is no final answer, and Python refuses integers of more
+than 4300 digits."""
 
 _WRAPPERS = (
     *(("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"), ('"', '"')),
@@ -60,7 +61,7 @@ _DECORATION = re.compile(r"^[✅✔✓☑🎉👍✨💯🎯⭐🏆🙂😀😊�
 _IDEOGRAPH = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _BESIDE_IDEOGRAPH = re.compile(rf"(?<=[{_IDEOGRAPH}])(?=[\w$-])(?![{_IDEOGRAPH}])|(?<=[0-9])(?=[{_IDEOGRAPH}])")
 _LABEL = re.compile(
-    r"(?:(?:the|so|thus|therefore|hence|my|final|correct),? )*(?:answer|solution|result|答案|答)\*{0,2}"
+    r"^(?:(?:the|so|thus|therefore|hence|my|final|correct),? )*(?:answer|solution|result|答案|答)\*{0,2}"
     r"(?: ?[:=]\*{0,2} ?| is:? | 是 ?)(?=\S)",
     re.IGNORECASE,
 )
@@ -85,6 +86,8 @@ _LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\(?:neq|ne)(?![A-Za-z]) ?|!=", r"\\ne "),
         (r"\\lt(?![A-Za-z]) ?", "<"),
         (r"\\gt(?![A-Za-z]) ?", ">"),
+        (r"\\langle(?![A-Za-z]) ?", "("),
+        (r" ?\\rangle(?![A-Za-z])", ")"),
         (r"\\varnothing(?![A-Za-z])", r"\\emptyset"),
         (r"^'([^']+)'$", r"\1"),
         (r"\\[lr]vert(?![A-Za-z]) ?|\\vert(?![A-Za-z]) ?", "|"),
@@ -95,7 +98,8 @@ _LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 
 
 def unwrap(text: str) -> str:
-    """Folds white space and removes one layer of what only wraps an answer: $...$, emphasis, a box, quotes, a closing full stop."""
+    """Folds white space and removes one layer of what only wraps an answer: $...$,
+    emphasis, a box, quotes, a closing full stop."""
     text = " ".join(text.replace("−", "-").split())
     for left, right in _WRAPPERS:
         inner = text[len(left) : len(text) - len(right)]
@@ -105,7 +109,8 @@ def unwrap(text: str) -> str:
 
 
 def spell(text: str) -> str:
-    """Returns an answer in plain characters and one spelling of LaTeX; blanks stay where words need them."""
+    """Returns an answer in plain characters and one spelling of LaTeX; blanks stay where
+    words need them."""
     text = _LABEL.sub("", unwrap(_spell_characters(text)), count=1)
     text = unwrap(_FORMULA.sub(r"\1", unwrap(text)))
     for pattern, replacement in _LATEX:
@@ -124,7 +129,8 @@ def _spell_characters(text: str) -> str:
 
 
 def _fold(character: str) -> str:
-    """Returns a character's plain form (NFKC); invisible ones go, "½" is a fraction, "²" was read before."""
+    """Returns a character's plain form (NFKC); invisible ones go, "½" is a fraction, "²"
+    was read before."""
     if character.isascii():
         return character
     if unicodedata.category(character) == "Cf":

@@ -1,4 +1,5 @@
-"""Units and currencies behind (or before) a number, in one spelling. Units are compared, never converted."""
+"""Units and currencies behind (or before) a number, in one spelling. Units are
+compared, never converted."""
 
 from __future__ import annotations
 
@@ -58,7 +59,10 @@ _SYNONYMS = {
 _UNITS = {name: unit for unit, names in _SYNONYMS.items() for name in names.split()} | {"£": "pound"}
 _CURRENCY = re.compile(r"(?:US)?\$|[€£¥₹₩₽]|(?:USD|EUR|GBP|JPY|CNY|RMB|INR|KRW|RUB|Rs\.?)(?= |[0-9])")
 _POWERS = {"square": "^2", "sq": "^2", "cubic": "^3", "squared": "^2", "cubed": "^3"}
-_FACTOR = re.compile(r"(?:(square|sq|cubic)\.? )?([A-Za-z°Ω$€£¥¢₹₩₽元圆块]+)\.?(?: ?\^ ?\{?([23])\}?| (squared|cubed))?", re.IGNORECASE)
+_FACTOR = re.compile(
+    r"(?:(square|sq|cubic)\.? )?([A-Za-z°Ω$€£¥¢₹₩₽元圆块]+)\.?(?: ?\^ ?\{?([23])\}?| (squared|cubed))?",
+    re.IGNORECASE,
+)
 _DEGREES = re.compile(r"^(?:degrees? |° ?)(celsius|fahrenheit)", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]{2,}(?:['’-][^\W\d_]+)*|[\u2190-\u2bff\U0001f000-\U0001faff\u3400-\u9fff]+|a")
 NOT_A_UNIT = re.compile(
@@ -99,7 +103,8 @@ def read_unit(rest: str, *, known: bool = False) -> str | None:
 
 
 def _factor(text: str, spaced: bool) -> str | None:
-    """Returns one factor of a unit ("square feet" is "foot^2"); a bare letter is a unit only behind a blank."""
+    """Returns one factor of a unit ("square feet" is "foot^2"); a bare letter is a unit
+    only behind a blank."""
     match = _FACTOR.fullmatch(text)
     if match is None or (not spaced and len(match[2]) == 1 and match[2].isascii() and match[2].isalpha()):
         return None

@@ -1,6 +1,6 @@
 """What an answer of kind `math` states, as a typed value. Reading is total, exact and bounded.
 
-`read_value` tries the types in the order of `_READERS`: what has an exact form of its own (a date, a
+`read_value` tries the types in a fixed order: what has an exact form of its own (a date, a
 time, a number in a base, a code, a number with a unit) comes before groups, words and algebra, so
 that "555-1234" is no difference and "2024-01-05" is not 2018. What no other type reads is an
 `Expression`. `agents.answers.compare` decides which values are equal.
@@ -74,7 +74,8 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Several values. `brackets` is "()", "[]", "{}", "" (a bare list) or "matrix RxC"; "{}" and "" have no order."""
+    """Several values. `brackets` is "()", "[]", "{}", "" (a bare list) or "matrix RxC";
+    "{}" and "" have no order."""
 
     brackets: Bracket
     items: tuple[Value, ...]
@@ -143,7 +144,8 @@ def read_value(text: str) -> Value:
 
 
 def read_plain(spelled: str) -> Number | Date | Time | InBase | Code | None:
-    """Returns the value of a spelled text that has an exact form of its own, None for every other text."""
+    """Returns the value of a spelled text that has an exact form of its own, None for every
+    other text."""
     if (found := read_date(spelled)) is not None:
         return found
     if (time := read_time(spelled)) is not None:
@@ -162,10 +164,19 @@ def _read(text: str, depth: int) -> Value:
     """Reads a spelled text; groups nest `depth` deep."""
     if (plain := read_plain(text)) is not None:
         return plain
+    if (match := _INFINITY.fullmatch(text)) is not None:
+        return Code("-\\infty" if match["sign"] == "-" else "\\infty")
     if (match := _CHOICE.fullmatch(text)) is not None:
         return Choice(match[1].upper())
     if depth:
-        for reader in (_read_named, _read_region, _read_matrix, _read_plus_minus, _read_group, _read_list):
+        for reader in (
+            _read_named,
+            _read_region,
+            _read_matrix,
+            _read_plus_minus,
+            _read_group,
+            _read_list,
+        ):
             if (value := reader(text, depth - 1)) is not None:
                 return value
     if (symbols := _read_symbols(text)) is not None:
@@ -272,7 +283,12 @@ def _read_relation(text: str, depth: int) -> Region | None:
     if len(parts) == 3:
         if any(sign not in ("<", "\\le") for sign in signs):
             return None
-        piece = _interval("[" if signs[0] == "\\le" else "(", [parts[0], parts[2]], "]" if signs[1] == "\\le" else ")", depth)
+        piece = _interval(
+            "[" if signs[0] == "\\le" else "(",
+            [parts[0], parts[2]],
+            "]" if signs[1] == "\\le" else ")",
+            depth,
+        )
         return None if piece is None else Region(piece.pieces, name)
     bound = _read(parts[1], depth)
     if signs[0] == "\\ne":
@@ -292,8 +308,8 @@ def _interval(opening: str, ends: list[str], closing: str, depth: int) -> Region
         Interval(
             None if infinite[0] else _read(low.strip(), depth),
             None if infinite[1] else _read(high.strip(), depth),
-            opening == "[" and not infinite[0],
-            closing == "]" and not infinite[1],
+            opening == "[",
+            closing == "]",
         ),
     ))  # fmt: skip
 
@@ -376,7 +392,8 @@ def _items(parts: list[str], depth: int) -> tuple[Value, ...]:
 
 
 def split_top(text: str, *, words: bool = False) -> list[str]:
-    """Returns the parts of a text between the commas (with `words` also "and", "or") that stand in no bracket."""
+    """Returns the parts of a text between the commas (with `words` also "and", "or") that
+    stand in no bracket."""
     parts, start, depth = [], 0, 0
     for match in re.finditer(r"[(\[{]|[)\]}]|" + (_SEPARATOR.pattern if words else "[,;]"), text):
         sign = match[0]

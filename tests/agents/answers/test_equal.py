@@ -71,7 +71,9 @@ async def test_the_table_has_no_false_positive(checkers: dict[str, AnswerChecker
     assert {(pair.gold, pair.answer) for pair in false_negatives} == REFUSED
 
 
-async def test_at_least_95_percent_of_the_external_cases_are_right(checkers: dict[str, AnswerChecker]) -> None:
+async def test_at_least_95_percent_of_the_external_cases_are_right(
+    checkers: dict[str, AnswerChecker],
+) -> None:
     if not CASES.exists():
         pytest.skip("the external case file is not beside the repository")
     pairs = read_pairs(CASES)
@@ -145,7 +147,11 @@ _PIECES = st.lists(st.sampled_from([" ", *_TOKENS.split(" ")]), max_size=14).map
 
 
 @settings(max_examples=400, suppress_health_check=list(HealthCheck), deadline=None)
-@given(st.one_of(st.text(max_size=40), _PIECES), st.one_of(st.text(max_size=40), _PIECES), st.sampled_from(["number", "math", "text"]))
+@given(
+    st.one_of(st.text(max_size=40), _PIECES),
+    st.one_of(st.text(max_size=40), _PIECES),
+    st.sampled_from(["number", "math", "text"]),
+)
 def test_no_two_texts_make_the_comparison_raise(gold: str, answer: str, kind: str) -> None:
     assert equal_answers(gold, answer, kind) in (True, False, None)  # type: ignore[arg-type]
     assert equal_answers(gold, gold, kind) is True  # type: ignore[arg-type]
@@ -157,7 +163,23 @@ HOSTILE = [
     *(piece * (100_000 // len(piece)) for piece in ("{", "\\frac{", "(", "1,", "9", "^{9", "\\boxed{", "-", "√", "$", "x", "½")),
     *(
         piece * (990 // len(piece))
-        for piece in ("{", "\\frac{", "(", "1,", "9", "9^", "^{9", "\\boxed{", "- ", "√", "$", "x", "½", "a ", "!")
+        for piece in (
+            "{",
+            "\\frac{",
+            "(",
+            "1,",
+            "9",
+            "9^",
+            "^{9",
+            "\\boxed{",
+            "- ",
+            "√",
+            "$",
+            "x",
+            "½",
+            "a ",
+            "!",
+        )
     ),
     *(
         "9" * 5000,
@@ -188,7 +210,13 @@ HOSTILE = [
 @pytest.mark.parametrize("place", range(len(HOSTILE)))
 async def test_a_hostile_text_gets_a_result(place: int, checkers: dict[str, AnswerChecker]) -> None:
     text = HOSTILE[place]
-    for task, gold in (("gsm8k", "18"), ("math500", "\\sqrt{2}"), ("math500", "(1,2)"), ("jsonl", "Paris"), ("svamp", "5")):
+    for task, gold in (
+        ("gsm8k", "18"),
+        ("math500", "\\sqrt{2}"),
+        ("math500", "(1,2)"),
+        ("jsonl", "Paris"),
+        ("svamp", "5"),
+    ):
         assert (await checkers[task].check(Question(text="q", gold=gold, task=task), text)).outcome == "wrong"
     assert (await checkers["math500"].check(Question(text="q", gold=text, task="math500"), text)).outcome == "correct"
 
@@ -196,15 +224,29 @@ async def test_a_hostile_text_gets_a_result(place: int, checkers: dict[str, Answ
 async def test_plain_values_need_no_process() -> None:
     checker = MathChecker(function="tests.agents.answers.broken:nothing")
     for gold, answer in (
-        *(("18", "19"), ("5 km", "5 m"), ("\\frac{1}{3}", "0.33"), ("Paris", "Rome"), ("(1,2)", "(2,1)")),
-        *(("[1,2)", "1 \\le x<2"), ("\\{1,2\\}", "2,1"), ("2024-01-05", "5 January 2024"), ("10!", "3628800")),
+        *(
+            ("18", "19"),
+            ("5 km", "5 m"),
+            ("\\frac{1}{3}", "0.33"),
+            ("Paris", "Rome"),
+            ("(1,2)", "(2,1)"),
+        ),
+        *(
+            ("[1,2)", "1 \\le x<2"),
+            ("\\{1,2\\}", "2,1"),
+            ("2024-01-05", "5 January 2024"),
+            ("10!", "3628800"),
+        ),
     ):
         result = await checker.check(Question(text="q", gold=gold, task="math500"), answer)
         assert result.outcome in ("correct", "wrong"), (gold, answer)
     await checker.close()
 
 
-@pytest.mark.parametrize(("question", "equal"), [("What percent of them is red?", True), ("What share of them is red?", False)])
+@pytest.mark.parametrize(
+    ("question", "equal"),
+    [("What percent of them is red?", True), ("What share of them is red?", False)],
+)
 async def test_a_bare_number_is_a_percentage_where_one_is_asked_for(question: str, equal: bool, checkers: dict[str, AnswerChecker]) -> None:
     for gold, answer in (("50\\%", "50"), ("50", "50%")):
         asked = Question(text=question, gold=gold, task="math500")
