@@ -19,9 +19,11 @@ from dataclasses import replace
 from fractions import Fraction
 
 from agents.answers.canonical import AnswerKind, canonical_form
-from agents.answers.expression import UnreadableError, exact, parse
+from agents.answers.expression import UnreadableError, parse
 from agents.answers.numbers import Number, read_quantity, same_number
 from agents.answers.phrases import read_phrase
+from agents.answers.rational import exact
+from agents.answers.reading import read_value
 from agents.answers.spelling import LONGEST_ANSWER, spell
 from agents.answers.values import (
     Choice,
@@ -36,7 +38,6 @@ from agents.answers.values import (
     Value,
     Words,
     as_region,
-    read_value,
 )
 
 Mathematics = Expression | Equation | Number
@@ -64,7 +65,8 @@ def equal_answers(
         percent: the question asks for a percentage.
         algebra: decides between expressions; `exact_algebra` if not given.
     """
-    if kind == "text" or max(len(gold), len(answer)) > LONGEST_ANSWER or gold.split() == answer.split():
+    is_long = max(len(gold), len(answer)) > LONGEST_ANSWER
+    if kind == "text" or is_long or gold.split() == answer.split():
         return canonical_form(gold, kind) == canonical_form(answer, kind)
     decide = algebra or exact_algebra
     expected, given = (_read(text, kind) for text in (gold, answer))
@@ -73,7 +75,8 @@ def equal_answers(
     if result is not True and isinstance(number, Number) and not isinstance(given, Number | Named):
         phrase = read_phrase(spell(answer))
         if phrase is not None:
-            return same_value(number, _bare(phrase) if kind == "number" else phrase, decide, percent=percent)
+            phrase = _bare(phrase) if kind == "number" else phrase
+            return same_value(number, phrase, decide, percent=percent)
     return result
 
 
@@ -93,7 +96,8 @@ def same_value(gold: Value, answer: Value, algebra: Algebra, *, percent: bool = 
     if isinstance(gold, Named) and isinstance(answer, Named):
         if gold.name != answer.name:
             equations = [_equation(side) for side in (gold, answer)]
-            return False if None in equations else algebra(*(one for one in equations if one is not None))
+            known = [one for one in equations if one is not None]
+            return algebra(*known) if len(known) == 2 else False
         return same_value(gold.value, answer.value, algebra, percent=percent)
     if isinstance(gold, Named) or isinstance(answer, Named):
         named, other = (gold, answer) if isinstance(gold, Named) else (answer, gold)
@@ -114,7 +118,8 @@ def same_value(gold: Value, answer: Value, algebra: Algebra, *, percent: bool = 
             is_list = "" in kinds and kinds <= {"", "()", "[]"} and len(gold.items) > 2
             return _same_items(gold, answer, algebra, ordered=True) if is_list else False
         regions = [as_region(side) for side in (gold, answer)]
-        return False if None in regions else _same_region(*(one for one in regions if one is not None), algebra)
+        found = [one for one in regions if one is not None]
+        return _same_region(*found, algebra) if len(found) == 2 else False
     return _same_single(gold, answer, algebra)
 
 
@@ -142,10 +147,13 @@ def _same_single(gold: Value, answer: Value, algebra: Algebra) -> bool | None:
     """Compares values that are neither groups nor named."""
     for one, other in ((gold, answer), (answer, gold)):
         if isinstance(one, InBase) and isinstance(other, Number):
-            return other.unit is None and not other.is_percent and one.digits.isdigit() and Fraction(one.digits) == other.value
+            is_plain = other.unit is None and not other.is_percent and one.digits.isdigit()
+            return is_plain and Fraction(one.digits) == other.value
         if isinstance(one, Choice):
-            letter = other.letter if isinstance(other, Choice) else other.text if isinstance(other, Code) else None
-            return letter is not None and letter.upper() == one.letter and (letter.isupper() or letter in "abcdefgh")
+            letter = other.text if isinstance(other, Code) else None
+            letter = other.letter if isinstance(other, Choice) else letter
+            is_letter = letter is not None and (letter.isupper() or letter in "abcdefgh")
+            return is_letter and letter is not None and letter.upper() == one.letter
         if isinstance(one, Group) and one.brackets == "{}" and len(one.items) == 1:
             return same_value(one.items[0], other, algebra)
         if isinstance(one, Code) and isinstance(other, Number) and other.unit is not None:  # "5m"
@@ -168,7 +176,9 @@ def exact_algebra(gold: Mathematics, answer: Mathematics) -> bool | None:
     numbers = [rational(one) for one in (gold, answer)]
     if None not in numbers:
         return same_number(*(number for number in numbers if number is not None))
-    return True if isinstance(gold, Expression) and isinstance(answer, Expression) and gold.latex == answer.latex else None
+    if isinstance(gold, Expression) and isinstance(answer, Expression):
+        return gold.latex == answer.latex or None
+    return None
 
 
 def rational(value: Mathematics) -> Number | None:
@@ -216,7 +226,8 @@ def _same_items(gold: Group, answer: Group, algebra: Algebra, *, ordered: bool) 
     if len(gold.items) != len(answer.items):
         return False
     if ordered or any(isinstance(item, Words) for item in gold.items):
-        return _all(same_value(*pair, algebra) for pair in zip(gold.items, answer.items, strict=True))
+        pairs = zip(gold.items, answer.items, strict=True)
+        return _all(same_value(one, other, algebra) for one, other in pairs)
     left = list(answer.items)
     is_sure = True
     for item in gold.items:

@@ -57,7 +57,8 @@ _SYMBOLS = str.maketrans(
     }
 )  # fmt: skip
 _IGNORED = re.compile("[\ufe00-\ufe0f\u20e3\u0300\u034f]")
-_DECORATION = re.compile(r"^[✅✔✓☑🎉👍✨💯🎯⭐🏆🙂😀😊➡👉 ]+|[✅✔✓☑🎉👍✨💯🎯⭐🏆🙂😀😊 ]+$")
+_MARKS = "✅✔✓☑🎉👍✨💯🎯⭐🏆🙂😀😊➡👉 "
+_DECORATION = re.compile(rf"^[{_MARKS}]+|[{_MARKS}]+$")
 _IDEOGRAPH = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _BESIDE_IDEOGRAPH = re.compile(rf"(?<=[{_IDEOGRAPH}])(?=[\w$-])(?![{_IDEOGRAPH}])|(?<=[0-9])(?=[{_IDEOGRAPH}])")
 _LABEL = re.compile(
