@@ -19,6 +19,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from agents.answers.canonical import AnswerKind, canonical_form
+from agents.answers.dates import Date, Time
 from agents.answers.expression import UnreadableError, parse
 from agents.answers.numbers import Number, read_quantity, same_number
 from agents.answers.phrases import read_phrase
@@ -72,9 +73,9 @@ def equal_answers(
     expected, given = (_read(text, kind) for text in (gold, answer))
     result = same_value(expected, given, decide, percent=percent)
     number = expected.value if isinstance(expected, Named) else expected
-    if result is not True and isinstance(number, Number) and not isinstance(given, Number | Named):
+    if result is not True and isinstance(number, Number) and _may_be_phrase(given, kind):
         phrase = read_phrase(spell(answer))
-        if phrase is not None:
+        if phrase is not None and number.unit in (None, phrase.unit):
             phrase = _bare(phrase) if kind == "number" else phrase
             return same_value(number, phrase, decide, percent=percent)
     return result
@@ -121,6 +122,14 @@ def same_value(gold: Value, answer: Value, algebra: Algebra, *, percent: bool = 
         found = [one for one in regions if one is not None]
         return _same_region(*found, algebra) if len(found) == 2 else False
     return _same_single(gold, answer, algebra)
+
+
+def _may_be_phrase(value: Value, kind: AnswerKind) -> bool:
+    """Whether what was read may be a phrase about a number; a date is one only where
+    numbers are expected."""
+    if isinstance(value, Number | Named):
+        return False
+    return kind == "number" or not isinstance(value, Date | Time | InBase | Code)
 
 
 def _equation(named: Named) -> Equation | None:
@@ -225,7 +234,7 @@ def _mathematics(value: Value) -> Mathematics | None:
 def _same_items(gold: Group, answer: Group, algebra: Algebra, *, ordered: bool) -> bool | None:
     if len(gold.items) != len(answer.items):
         return False
-    if ordered or any(isinstance(item, Words) for item in gold.items):
+    if ordered or any(_has_order(item) for item in gold.items):
         pairs = zip(gold.items, answer.items, strict=True)
         return _all(same_value(one, other, algebra) for one, other in pairs)
     left = list(answer.items)
@@ -239,6 +248,14 @@ def _same_items(gold: Group, answer: Group, algebra: Algebra, *, ordered: bool) 
         else:
             return False
     return True if is_sure else None
+
+
+def _has_order(item: Value) -> bool:
+    """Whether an item of a bare list is a word or a code; numbers, mathematics and choices
+    (A, C) have no order."""
+    if isinstance(item, Code):
+        return re.fullmatch("[A-H]", item.text) is None
+    return isinstance(item, Words)
 
 
 def _same_region(gold: Region, answer: Region, algebra: Algebra) -> bool | None:

@@ -58,6 +58,7 @@ _SHORT_WORDS = {"no", "on", "off", "up", "ok", "us", "uk", "eu"}
 _GREEK = "alpha|beta|gamma|theta|lambda|mu|phi|omega|sigma|rho|delta"
 _SYMBOL = rf"(?:[A-Za-z](?:_\{{?[A-Za-z0-9]+\}}?)?'?|\\(?:{_GREEK}))"
 _NAMED = re.compile(rf"(?P<name>{_SYMBOL}(?: ?\( ?[A-Za-z] ?\))?) ?= ?(?P<value>[^=]+)")
+_NAMED_LAST = re.compile(rf"(?P<value>[^=]*[0-9][^=]*?) ?= ?(?P<name>{_SYMBOL})")
 _NAMED_TUPLE = re.compile(rf"(?P<name>\( ?{_SYMBOL}(?: ?, ?{_SYMBOL})+ ?\)) ?= ?(?P<value>\(.+\))")
 _MEMBER = re.compile(rf"(?P<name>{_SYMBOL}) ?\\in(?![A-Za-z]) ?(?P<value>.+)")
 _RELATION = re.compile(r"\\(?:le|ge|ne)(?![A-Za-z])|[<>]")
@@ -155,7 +156,7 @@ def _read_symbols(text: str) -> Words | Code | None:
 
 
 def _read_named(text: str, depth: int) -> Value | None:
-    match = _NAMED.fullmatch(text) or _NAMED_TUPLE.fullmatch(text)
+    match = _NAMED.fullmatch(text) or _NAMED_TUPLE.fullmatch(text) or _NAMED_LAST.fullmatch(text)
     if match is not None and not _RELATION.search(text):
         value = _read(match["value"].strip(), depth)
         items = value.items if isinstance(value, Group) and value.brackets == "" else ()
@@ -301,9 +302,9 @@ def _read_group(text: str, depth: int) -> Value | None:
     is_infinite = any(_INFINITY.fullmatch(part.strip()) for part in parts)
     if opening in "([" and len(parts) == 2 and is_infinite:
         return _interval(opening, parts, closing, depth)
-    if len(parts) < 2 and opening != "{":
+    if len(parts) < 2 and opening == "(":
         return None
-    if parts in ([""], [" "]):
+    if parts in ([""], [" "]) and opening == "{":
         return Group("{}", ())
     if not all(part.strip() for part in parts) or len(parts) > LONGEST_GROUP:
         return None

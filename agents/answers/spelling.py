@@ -56,7 +56,7 @@ _SYMBOLS = str.maketrans(
             strict=True)),
     }
 )  # fmt: skip
-_IGNORED = re.compile("[\ufe00-\ufe0f\u20e3\u0300\u034f]")
+_IGNORED = re.compile("[\ufe00-\ufe0f\u20e3\u034f]")
 _MARKS = "✅✔✓☑🎉👍✨💯🎯⭐🏆🙂😀😊➡👉 "
 _DECORATION = re.compile(rf"^[{_MARKS}]+|[{_MARKS}]+$")
 _IDEOGRAPH = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
@@ -121,6 +121,7 @@ def spell(text: str) -> str:
 
 def _spell_characters(text: str) -> str:
     if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
         text = _RAISED.sub(lambda run: "^{" + run[0].translate(_SUPERSCRIPTS) + "}", text)
         text = _LOWERED.sub(lambda run: "_{" + run[0].translate(_SUBSCRIPTS) + "}", text)
         text = _ROOT.sub(lambda run: f"\\sqrt{{{run[1]}}}" if run[1] else "\\sqrt", text)
@@ -148,7 +149,8 @@ def _fold(character: str) -> str:
 def _is_whole(inner: str, left: str, right: str) -> bool:
     """Whether the wrapper around `inner` is one pair, and not the outer halves of two."""
     if right != "}":
-        return left not in inner.replace("\\$", "") and right not in inner
+        bare = inner.replace("\\$", "")
+        return left not in bare and right not in bare
     depth = 0
     for brace in re.findall(r"(?<!\\)[{}]", inner):
         depth += 1 if brace == "{" else -1

@@ -103,7 +103,7 @@ def read_unit(rest: str, *, known: bool = False) -> str | None:
         return None
     if not all(_WORD.fullmatch(word) for word in words):
         return None
-    return " ".join(_singular(word.casefold()) for word in words)
+    return " ".join(_singular(word) for word in words)
 
 
 def _factor(text: str, spaced: bool) -> str | None:
@@ -126,4 +126,8 @@ def _factor(text: str, spaced: bool) -> str | None:
 
 
 def _singular(word: str) -> str:
+    """Returns a word without its plural's s and its case, which only abbreviations keep ("MB", "Mb")."""
+    if len(word) < 3:
+        return word
+    word = word.casefold()
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
