@@ -7,9 +7,9 @@ names of the variables, so the same check gives the same result. Where one expre
 takes a root or a logarithm of a negative variable, a point is left out while others
 remain: a user of `\\sqrt{x^3} = x\\sqrt{x}` means positive x.
 
-What cannot be read because of a LaTeX command (`\\sum`) is asked of math-verify, and
-only if both sides have the same letters: it compares decimals to six places, and folds
-letters of different case.
+What cannot be read because of a LaTeX command (`\\vec`) is asked of math-verify, and only if
+both sides have the same letters and commands: it compares decimals to six places, folds
+letters of different case, and reads 18 in "not equal to 18".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import mpmath  # type: ignore[import-untyped]
 from agents.answers.compare import Mathematics, exact_algebra
 from agents.answers.expression import Node, UnreadableError, parse, symbols
 from agents.answers.numbers import Number, same_number
-from agents.answers.rational import exact
+from agents.answers.rational import exact, folded
 from agents.answers.values import Equation, Expression
 
 _LOW, _HIGH = 60, 400
@@ -56,15 +56,18 @@ def equal_mathematics(gold: Mathematics, answer: Mathematics) -> bool:
             return large[0] == large[1]
     except UnreadableError as error:
         return error.is_command and _ask_math_verify(_latex(gold), _latex(answer))
+    for number, tree in ((gold, other), (answer, one)):
+        if isinstance(number, Number) and symbols(tree):
+            return False
     for decimal, tree in ((gold, other), (answer, one)):
-        if isinstance(decimal, Number) and decimal.places is not None and not symbols(tree):
+        if isinstance(decimal, Number) and decimal.places is not None:
             return equal_trees(one, other) or _is_decimal_of(decimal, tree)
     return equal_trees(one, other)
 
 
 def equal_trees(one: Node, other: Node) -> bool:
     """Returns whether two trees have equal values wherever both have one."""
-    if one == other:
+    if folded(one) == folded(other):
         return True
     agreed = _agreements(one, other)
     return bool(agreed) and all(agreed)
@@ -264,10 +267,11 @@ def _latex(value: Mathematics) -> str:
 
 
 def _ask_math_verify(gold: str, answer: str) -> bool:
-    """Returns math-verify's judgement where both sides have the same letters, False elsewhere."""
+    """Returns math-verify's judgement where both sides have the same letters and commands, False elsewhere."""
+    commands, others = (set(re.findall(r"\\[A-Za-z]+", text)) for text in (gold, answer))
     bare = [re.sub(r"\\[A-Za-z]+", "", text) for text in (gold, answer)]
-    letters, others = (set(re.findall(r"[^\W\d_]", text)) for text in bare)
-    if letters != others:
+    letters, other_letters = (set(re.findall(r"[^\W\d_]", text)) for text in bare)
+    if commands != others or letters != other_letters:
         return False
     from math_verify import parse as parse_latex
     from math_verify import verify

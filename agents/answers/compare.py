@@ -72,12 +72,11 @@ def equal_answers(
     decide = algebra or exact_algebra
     expected, given = (_read(text, kind) for text in (gold, answer))
     result = same_value(expected, given, decide, percent=percent)
-    number = expected.value if isinstance(expected, Named) else expected
-    if result is not True and isinstance(number, Number) and _may_be_phrase(given, kind):
+    if result is not True and isinstance(expected, Number) and _may_be_phrase(given, kind):
         phrase = read_phrase(spell(answer))
-        if phrase is not None and number.unit in (None, phrase.unit):
+        if phrase is not None and expected.unit in (None, phrase.unit):
             phrase = _bare(phrase) if kind == "number" else phrase
-            return same_value(number, phrase, decide, percent=percent)
+            return same_value(expected, phrase, decide, percent=percent)
     return result
 
 
@@ -168,6 +167,8 @@ def _same_single(gold: Value, answer: Value, algebra: Algebra) -> bool | None:
         if isinstance(one, Code) and isinstance(other, Number) and other.unit is not None:  # "5m"
             quantity = read_quantity(re.sub(r"(?<=[0-9])(?=[A-Za-z])", " ", one.text))
             return quantity is not None and _same_quantity(quantity, other, percent=False)
+        if isinstance(one, Code) and isinstance(other, Number) and one.text != "e":
+            return False
     if isinstance(gold, Code | Words) and isinstance(answer, Code | Words):
         return type(gold) is type(answer) and gold.text == answer.text
     one_side, other_side = _mathematics(gold), _mathematics(answer)

@@ -29,12 +29,18 @@ _PHRASE = re.compile(r"[\w\s.,'’\"%:;()\[\]/+$€£¥₹₩?!-]*")  # no algeb
 _REFUSED = re.compile(
     r"\b(?:not|never|no|or|and|than|between|minus|plus|times|half|third|quarter|twice|dozen"
     r"|hundred|thousand|million|billion|trillion"
+    r"|negative|squared|cubed|root|factorial|log|ln|sin|cos|tan|base|mod|modulo"
     r"|at least|at most|up to|almost|nearly"
     r"|(?<!['’/])[b-z])\b|n['’]t\b",
     re.IGNORECASE,
 )
 _ASIDE = re.compile(r"\(([^()]+)\)")
 _NUMBER_WORD = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)?")
+_ALGEBRA = re.compile(
+    r"\b(?:not|never)\b|n['’]t\b|(?<![A-Za-z'’])(?![aI]\b|(?<=[0-9] )x [0-9])[A-Za-z](?![A-Za-z])",
+    re.IGNORECASE,
+)
+"""Left of an equals sign: what makes the right side another thing's value ("2x = 36")."""
 _PRONOUNS = ("one", "zero")  # "the one that she sold"
 
 
@@ -42,7 +48,7 @@ def read_phrase(text: str) -> Number | None:
     """Returns the number of a spelled text that states one and no other; what stands after
     an equals sign first."""
     left, equals, right = text.rpartition("=")
-    if equals and not left.endswith(("<", ">", "!")):
+    if equals and not left.endswith(("<", ">", "!")) and not _ALGEBRA.search(left):
         after = read_quantity(right.strip()) or _only_number(right)
         if after is not None:
             return after

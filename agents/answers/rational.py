@@ -47,6 +47,14 @@ def exact(node: Node, *, bits: int = LARGEST_BITS) -> Fraction | None:
     return total
 
 
+def folded(node: Node) -> Node:
+    """Returns a tree with every part that has an exact value replaced by that value."""
+    value = exact(node)
+    if value is not None:
+        return ("num", value)
+    return (node[0], *(folded(part) if isinstance(part, tuple) else part for part in node[1:]))
+
+
 def _compute(kind: str, bits: int, a: Fraction, b: Fraction = Fraction(0)) -> Fraction | None:
     if max(_bits(a), _bits(b)) > bits:
         return None

@@ -93,7 +93,7 @@ def read_plain(spelled: str) -> Plain | None:
         return time
     if (match := _BASE.fullmatch(spelled)) is not None:
         base = int(match["base"] or match["word"])
-        if 2 <= base <= 36 and (match["digits"].isdigit() or base > 10):
+        if 2 <= base <= 36 and all(int(digit, 16) < base for digit in match["digits"]):
             return InBase(match["digits"], base)
     spelled = _RATIO.sub(":", spelled)
     if (phone := _PHONE.fullmatch(spelled)) is not None:
