@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from agents.answers import extract_answer
+from agents.answers import final_answer
 from agents.engines.base import Completion, GenerateRequest, Generation, Generator
 from agents.metered import Refusal, generate_within
 from agents.nouns import Author, Content, Hidden, Meter, Question, Sampling, Step, ThoughtFactor
@@ -145,7 +145,7 @@ class Policy:
             ids = token_ids[cut]
             text = (completion.text if ids == completion.token_ids else self.engine.tokenizer.decode(ids)).strip()
             last = index == len(cuts) - 1
-            answer = extract_answer(text)
+            answer = final_answer(text)
             at_end = completion.finish_reason == "stop" and completion.stop_reason is None  # of the sequence
             ended = last and (in_doubt or at_end)
             if not text and not (ended and (chain or in_doubt)):

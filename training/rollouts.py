@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from agents.answers import extract_answer
+from agents.answers import final_answer
 from agents.engines.base import Completion, GenerateRequest, Tokenizer
 from agents.nouns import Question
 from agents.policy import Policy
@@ -77,7 +77,7 @@ async def roll_out(
 def first_answer(completion: Completion, tokenizer: Tokenizer, separator: str = "\n\n") -> str | None:
     """Returns the answer that a completion marks first, step by step as in search; None without one."""
     for cut in cut_steps(completion.token_ids, tokenizer, separator=separator):
-        answer = extract_answer(tokenizer.decode(list(completion.token_ids[cut])).strip())
+        answer = final_answer(tokenizer.decode(list(completion.token_ids[cut])).strip())
         if answer is not None:
             return answer
     return None

@@ -2,8 +2,8 @@
 
 from agents.answers.canonical import TASK_KINDS, AnswerKind, canonical, canonical_form, read_number
 from agents.answers.check import AnswerChecker, CheckOutcome, CheckResult, ExactChecker, checker_for
-from agents.answers.extract import extract_answer
 from agents.answers.family_checker import FamilyChecker
+from agents.answers.final_answer import MarkedAnswer, final_answer, marked_answer
 from agents.answers.gym_checker import GymChecker
 from agents.answers.math_checker import MathChecker
 from agents.answers.pool import CallFailedError, CallTimedOutError, ProcessPool
@@ -19,11 +19,13 @@ __all__ = [
     "ExactChecker",
     "FamilyChecker",
     "GymChecker",
+    "MarkedAnswer",
     "MathChecker",
     "ProcessPool",
     "canonical",
     "canonical_form",
     "checker_for",
-    "extract_answer",
+    "final_answer",
+    "marked_answer",
     "read_number",
 ]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.answers import extract_answer
+from agents.answers import final_answer
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from agents.answers import extract_answer
     ],
 )
 def test_every_mark_is_read(text: str, answer: str) -> None:
-    assert extract_answer(text) == answer
+    assert final_answer(text) == answer
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_every_mark_is_read(text: str, answer: str) -> None:
     ],
 )
 def test_the_last_usable_mark_wins(text: str, answer: str) -> None:
-    assert extract_answer(text) == answer
+    assert final_answer(text) == answer
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_the_last_usable_mark_wins(text: str, answer: str) -> None:
     ],
 )
 def test_what_is_not_marked_is_no_answer(text: str) -> None:
-    assert extract_answer(text) is None
+    assert final_answer(text) is None
 
 
 _PIECES = st.sampled_from([*"\n $.\\-={}é", "Answer:", "answer is", "\\boxed{", "####", "18", "**", "the"])
@@ -78,7 +78,7 @@ _PIECES = st.sampled_from([*"\n $.\\-={}é", "Answer:", "answer is", "\\boxed{",
 
 @given(st.one_of(st.text(), st.lists(_PIECES, max_size=30).map("".join)))
 def test_extraction_never_raises_and_gives_a_stretch_of_the_text(text: str) -> None:
-    answer = extract_answer(text)
+    answer = final_answer(text)
     assert answer is None or (answer and answer in text)
 
 
@@ -95,9 +95,9 @@ def test_a_box_gives_back_what_was_put_in(content: str) -> None:
         escaped = character == "\\" and not escaped
     if depth or escaped or content != content.strip() or not content or "boxed" in content:
         return
-    assert extract_answer(f"so \\boxed{{{content}}}") == content
+    assert final_answer(f"so \\boxed{{{content}}}") == content
 
 
 @pytest.mark.parametrize("piece", ["\\boxed{", "Answer:", "#### 1", "answer is ", "answer  ", "{", "1,", "  ", "####"])
 def test_a_hundred_thousand_characters_are_read_in_linear_time(piece: str) -> None:
-    extract_answer(piece * (100_000 // len(piece)))
+    final_answer(piece * (100_000 // len(piece)))
