@@ -109,9 +109,9 @@ def _last_block(text: str) -> str | None:
     fenced = [number for number, block in enumerate(blocks) if _FENCE.search(block)]
     if fenced:
         begin = fenced[-1]
-    while begin > 0 and _ITEM.match(blocks[begin]) and _belongs_to_list(blocks[begin - 1]):
+    while begin > 0 and _belongs_to_list(blocks[begin]) and _belongs_to_list(blocks[begin - 1]):
         begin -= 1
-    if begin > 0 and (fenced or _ITEM.match(blocks[begin])) and _leads_on(blocks[begin - 1]):
+    if begin > 0 and (fenced or _belongs_to_list(blocks[begin])) and _leads_on(blocks[begin - 1]):
         begin -= 1
     return SEPARATOR.join(blocks[begin:]).strip() or None
 

@@ -65,6 +65,7 @@ _TRIM = "*_` \t\r\n\xa0\u3000"
 _NUMBER = r"[-+−±~]?\s?[$€£¥₹]?\s?[-+−]?(?:\d[\d,]*)?(?:[./]?\d+)(?:e[-+]?\d+)?(?:\s\d+/\d+)?\s?[€£¥%°]?"
 _MEASURE = rf"{_NUMBER}(?:\s[^\W\d_]+){{0,3}}"
 _HASH_VALUE = re.compile(rf"{_MEASURE}\W{{0,3}}|[$\\-].*|[*]{{2}}[^*]+[*]{{2}}\W*", re.IGNORECASE)
+_BULLET = re.compile(r"\s*[-*+•]\s")
 _NUMBERED = re.compile(r"(?:step\s)?\d{1,3}[.):]\s+\S|\d{1,3}\s[A-Z]\w*\s\w", re.IGNORECASE)
 _NUMBER_FIRST = re.compile(rf"[({{\[\"'*_]*(?:{_NUMBER}|\\|\$|[a-z]\s?=)", re.IGNORECASE)
 _EXPLANATION = re.compile(
@@ -80,7 +81,9 @@ _INITIAL = re.compile(r"(?!option|choice)\b[A-Z][a-z]+\s[A-Z]$|(?:^|\W)[A-Z]\.\s
 _INITIALS = re.compile(r"(?:\W|^)[A-Z]\.\s?[A-Z]\.")
 _RETRACTION = re.compile(r"\W*(?:but\s+)?(?:wait|hmm+|hold on|oops|no[,.\s]|等等)", re.IGNORECASE)
 _SECOND_THOUGHT = re.compile(r"\bbut\b.{0,80}\b(?:check|verify|sure|wait|wrong)\b", re.IGNORECASE)
-_PLACEHOLDER = re.compile(r"[.…_\s-]+|<[^<>]*>|\[[^\[\]]*\b(?:answer|number|value)\b[^\[\]]*\]|(?:your |the )?(?:final )?answer|and|\{\w*\}", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    r"[.…_\s-]+|<[^<>]*>|\[[^\[\]]*\b(?:answer|number|value)\b[^\[\]]*\]|(?:your |the )?(?:final )?answer|and|\{\w*\}", re.IGNORECASE
+)
 _UNDERLINES = re.compile(r"(?:[\s=*_~-]*\n)?[^\S\n]*(?:[*_]{1,3}(?=[^\s*_]))?")
 _AFTER_SEPARATOR = re.compile(r"(?:}|</\w{1,8}>|[^\S\n]){0,8}")
 _CLOSING_BOLD = re.compile(r"[^\S\n]?\*\*")
@@ -250,7 +253,7 @@ class _Reader:
         raw = _up_to_closer(self.text[begin:end], self._line_before(match.start()))
         sentence, terminator, rest = _first_sentence(raw, is_prose=True)
         after = rest or self.text[end : end + 40]
-        if terminator in "?？" and terminator or _RETRACTION.match(after) or _SECOND_THOUGHT.search(sentence):
+        if terminator in ("?", "？") or _RETRACTION.match(after) or _SECOND_THOUGHT.search(sentence):
             return None
         value = _tidy(_without_explanation(sentence))
         if match["word"] in UNSPACED_WORDS:
@@ -270,6 +273,8 @@ class _Reader:
         if not value or _NUMBERED.match(line):
             return None
         following = self.text[end : end + _WINDOW]
+        if _BULLET.match(line) and following[:2].strip():  # a list
+            return None
         is_alone = not following.strip() or (is_final and re.match(r"\n\s*\n", following) is not None)
         return self._mark(end, value) if is_alone or _looks_like_value(value, words=8) else None
 
@@ -292,7 +297,11 @@ class _Reader:
         """Returns a value that only the end of its line or sentence ends."""
         if not value:
             return None
-        return _UNFINISHED if self.is_cut and not self.text[end : end + 40].strip(_TRIM + ".") and len(self.text) <= end + 40 else Mark(end, value)
+        return (
+            _UNFINISHED
+            if self.is_cut and not self.text[end : end + 40].strip(_TRIM + ".") and len(self.text) <= end + 40
+            else Mark(end, value)
+        )
 
     def _line_before(self, begin: int) -> str:
         before = self.plain[max(0, begin - _BEFORE) : begin]
@@ -351,9 +360,7 @@ def _first_sentence(text: str, *, is_prose: bool) -> tuple[str, str, str]:
     """
     for sign in _SENTENCE_END.finditer(text):
         head, rest = text[: sign.start()], text[sign.end() :].lstrip(_TRIM + "\"'”’)]")
-        if sign[0] == "." and (
-            _ABBREVIATION.search(head) or _INITIAL.search(head) or _INITIALS.match(text, max(0, len(head) - 2))
-        ):
+        if sign[0] == "." and (_ABBREVIATION.search(head) or _INITIAL.search(head) or _INITIALS.match(text, max(0, len(head) - 2))):
             continue
         if not rest and sign[0] == "!" and not is_prose:  # 5!
             continue

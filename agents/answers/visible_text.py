@@ -32,10 +32,9 @@ def clean(text: str) -> str:
 
     A special token ends a line: what follows `<|im_end|>` is no part of an answer before it.
     """
-    if text.isascii():
-        text = _LINE_END.sub("\n", text)
-    else:
-        text = _INVISIBLE.sub("", _LINE_END.sub("\n", text))
+    text = _LINE_END.sub("\n", text)
+    if not text.isascii():
+        text = _INVISIBLE.sub("", text)
     return _SPECIAL.sub("\n", text) if "<" in text or "[" in text else text
 
 
@@ -77,3 +76,9 @@ def _tags(text: str) -> Iterator[tuple[int, int, bool]]:
     """Yields begin, end and whether it closes a block, of every tag."""
     for tag in _TAG.finditer(text):
         yield tag.start(), tag.end(), bool(tag["slash"] or tag["slash_2"] or tag["slash_3"])
+
+
+def opens_think_block(prompt: str) -> bool:
+    """Returns whether a prompt ends with the tag that opens a think block."""
+    tags = list(_tags(prompt := prompt.rstrip()))
+    return bool(tags) and tags[-1][1] == len(prompt) and not tags[-1][2]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from agents.engines.base import Tokenizer
 from agents.engines.scripted_tokenizer import ScriptedTokenizer
 from agents.engines.tokenizer import HFTokenizer
-from agents.segmentation import cut_steps
+from agents.segmentation import cut_steps, goes_on
 from configs.schema.engine import resolve_model
 
 TOKENIZER = ScriptedTokenizer()
@@ -41,7 +41,8 @@ def naive_cuts(ids: Sequence[int], tokenizer: Tokenizer) -> list[slice]:
     """Decodes everything at every token."""
     cuts, start = [], 0
     for end in range(1, len(ids) + 1):
-        if end == len(ids) or "\n\n" in tokenizer.decode(ids[start:end]).lstrip():
+        text = tokenizer.decode(ids[start:end]).lstrip()
+        if end == len(ids) or ("\n\n" in text and text.endswith("\n\n") and not goes_on(text)):
             cuts.append(slice(start, end))
             start = end
     return cuts
