@@ -29,16 +29,27 @@ from agents.answers.answer_words import (
     WORD,
 )
 from agents.answers.canonical import LONGEST_ANSWER
+from agents.answers.values import (
+    MEASURE,
+    NUMBER_FIRST,
+    TRIM,
+    first_sentence,
+    line_value,
+    looks_like_value,
+    tidy,
+    up_to_closer,
+    without_explanation,
+)
 
 _WINDOW = LONGEST_ANSWER + 200
 _BEFORE = 120
 """Characters of a line that are read before a mark."""
 
-_BLANK = r"[^\S\n]"
+# Every mark of a kind begins with one of these; what is around and behind it decides.
 _DECORATION = r"(?:[*_`\"'”’}#=]|</\w{1,8}>|[^\S\n]){0,8}"
 _LABEL = re.compile(
     rf"(?P<word>{WORD}){AFTER_WORD}{_DECORATION}"
-    rf"(?:(?P<separator>:|=>?|-+>|[→⇒–—]|-(?=\s))|(?={_BLANK}*(?:\n|$)))",
+    rf"(?:(?P<separator>:|=>?|-+>|[→⇒–—]|-(?=\s))|(?=[^\S\n]*(?:\n|$)))",
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(
@@ -49,50 +60,34 @@ _HASHES = re.compile(r"(?<!#)####(?!#)")
 _TAG = re.compile(r"[<\[](?P<slash>/?)(?:final[_ ]?)?answer[>\]]", re.IGNORECASE)
 _BOX_TOKEN = re.compile(r"\\boxed\s{0,4}\{|\\boxed\s{1,4}\w{1,20}|\\.|[{}]", re.DOTALL)
 
+# What may stand before a label on its line, and in whose clause it stands.
 _STYLING = re.compile(
     r"</?(?:b|strong|i|em|u|p|br|center|font|span|div|h[1-6])(?:\s[^<>\n]{0,80})?/?>"
     r"|\\(?:text\w{0,6}|mathbf|mathrm)\s?\{(?=[^{}]{0,40}(?:}|$))",
     re.IGNORECASE,
 )
 _LABEL_START = re.compile(
-    r"[\W_]*(?:(?:here(?:['’]s| is| are)|this is|that is|(?:i|we) get|gives?|so|thus|hence|therefore|then|and|now|finally|conclusion|in conclusion|step|solution"
-    rf"|result|final|[a-z]|\d{{1,3}})[\W_]+)*(?:{ARTICLE}\s+)?(?:{SAME}\s*)*",
+    r"[\W_]*(?:(?:here(?:['’]s| is| are)|this is|that is|(?:i|we) get|gives?|so|thus|hence|therefore"
+    r"|then|and|now|finally|conclusion|in conclusion|step|solution|result|final|[a-z]|\d{1,3})[\W_]+)*"
+    rf"(?:{ARTICLE}\s+)?(?:{SAME}\s*)*",
     re.IGNORECASE,
 )
 _CLAUSE_END = re.compile(r"[.!?;:。！？；|](?=\s|$|[^\x00-\x7f])|(?:#|//|--|[–—>→])(?=\s)|\n")
 
-_TRIM = "*_` \t\r\n\xa0\u3000"
-_NUMBER = r"[-+−±~]?\s?[$€£¥₹]?\s?[-+−]?(?:\d[\d,]*)?(?:[./]?\d+)(?:e[-+]?\d+)?(?:\s\d+/\d+)?\s?[€£¥%°]?"
-_MEASURE = rf"{_NUMBER}(?:\s[^\W\d_]+){{0,3}}"
-_HASH_VALUE = re.compile(rf"{_MEASURE}\W{{0,3}}|[$\\-].*|[*]{{2}}[^*]+[*]{{2}}\W*", re.IGNORECASE)
+# What may follow a mark.
+_HASH_VALUE = re.compile(rf"{MEASURE}\W{{0,3}}|[$\\-].*|[*]{{2}}[^*]+[*]{{2}}\W*", re.IGNORECASE)
 _BULLET = re.compile(r"\s*[-*+•]\s")
-_NUMBERED = re.compile(r"(?:step\s)?\d{1,3}[.):]\s+\S|\d{1,3}\s[A-Z]\w*\s\w", re.IGNORECASE)
-_NUMBER_FIRST = re.compile(rf"[({{\[\"'*_]*(?:{_NUMBER}|\\|\$|[a-z]\s?=)", re.IGNORECASE)
-_EXPLANATION = re.compile(
-    r"\s?[,;:(–—-]?\s+\(?(?:because|since|which|so|as|where|given|due|but|not|hence|thus|therefore"
-    r"|meaning|i\.e\.|i hope|is (?:the|my|our))\b|\s?[–—]\s(?=[^\W\d_]{2})|\s-\s(?=[^\W\d_]{2})"
-    r"|[，；,]\s?(?:因|所以|即|其中|这|這|故|なぜ)",
+_NUMBERED = re.compile(
+    r"(?:step\s)?\d{1,3}[.):]\s+(?!(?:this|that|because|since|i|note|explanation)\b)\S"
+    r"|\d{1,3}\s(?-i:[A-Z])\w*\s\w",
     re.IGNORECASE,
 )
-_REMARK = re.compile(r",\s(?!and\b|or\b)[a-z]{2}", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"[.!?](?=[*_`\"'”’)\]]*(?:\s|$))|[。！？]")
-_ABBREVIATION = re.compile(r"(?:\b(?:mr|mrs|ms|dr|st|prof|jr|sr|vs|no|mt|approx|etc|e\.g|i\.e)|\b\w\.\w)$", re.IGNORECASE)
-_INITIAL = re.compile(r"(?!option|choice)\b[A-Z][a-z]+\s[A-Z]$|(?:^|\W)[A-Z]\.\s?[A-Z]$")
-_INITIALS = re.compile(r"(?:\W|^)[A-Z]\.\s?[A-Z]\.")
 _RETRACTION = re.compile(r"\W*(?:but\s+)?(?:wait|hmm+|hold on|oops|no[,.\s]|等等)", re.IGNORECASE)
 _SECOND_THOUGHT = re.compile(r"\bbut\b.{0,80}\b(?:check|verify|sure|wait|wrong)\b", re.IGNORECASE)
-_PLACEHOLDER = re.compile(
-    r"[.…_\s-]+|<[^<>]*>|\[[^\[\]]*\b(?:answer|number|value)\b[^\[\]]*\]|(?:your |the )?(?:final )?answer|and|\{\w*\}", re.IGNORECASE
-)
 _UNDERLINES = re.compile(r"(?:[\s=*_~-]*\n)?[^\S\n]*(?:[*_]{1,3}(?=[^\s*_]))?")
 _AFTER_SEPARATOR = re.compile(r"(?:}|</\w{1,8}>|[^\S\n]){0,8}")
 _CLOSING_BOLD = re.compile(r"[^\S\n]?\*\*")
-_BOLD_FIRST = re.compile(r"\s*\*\*([^*\n]+)\*\*(?=\s?[,;:(–—-])")
-_STYLING_TAG = re.compile(r"</?(?:b|strong|i|em|u|p|br|center|font|span|div|h[1-6])(?:\s[^<>\n]{0,80})?/?>", re.IGNORECASE)
-_EMPHASIS = re.compile(r"(?<!\w)\*\*([^\s*](?:[^*]*[^\s*])?)\*\*(?!\w)")
-_MEASURED = re.compile(_MEASURE, re.IGNORECASE)
 _SAID_TO_BE = re.compile(r"(?:です|でした|である|となります|になります|だ|입니다|이에요|예요|이다)$")
-_CLOSERS = {"/": "*/", "<!--": "-->", "(": ")", "[": "]", "{": "}", '"': '"', "'": "'", "“": "”", "`": "`"}
 _DISPLAY = {"\\[": "\\]", "$$": "$$", "```": "\n```"}
 _NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20, 0xFE55: 0x3A}
 
@@ -119,7 +114,7 @@ def find_mark(text: str, *, is_cut: bool = False) -> Mark | None:
         text: cleaned text without think blocks.
         is_cut: whether the text stops in the middle: a value that reaches its end is unfinished then.
     """
-    if HINT.search(plain := text.translate(_NARROW)) is None:
+    if HINT.search(plain := _narrow(text)) is None:
         return None
     reader = _Reader(text, plain, is_cut)
     for find in (reader.explicit, reader.sentences):
@@ -133,15 +128,29 @@ def find_mark(text: str, *, is_cut: bool = False) -> Mark | None:
 
 def is_heading(line: str) -> bool:
     """Returns whether a line announces an answer that is to follow below: "**Final Answer**"."""
-    plain = line[-_WINDOW:].translate(_NARROW)
+    plain = _narrow(line[-_WINDOW:])
     if HINT.search(plain) is None:
         return False
     for match in _LABEL.finditer(plain):
-        if not plain[match.end() :].strip(_TRIM + "#=}"):
-            clause = _CLAUSE_END.split(plain[max(0, match.start() - _BEFORE) : match.start()])[-1]
-            is_code = match["separator"] in (None, "=") and match["word"][0].islower() and not clause.strip()
-            return _LABEL_START.fullmatch(_STYLING.sub("", clause)) is not None and not is_code
-    return any(not plain[match.end() :].strip(_TRIM) for match in _SENTENCE.finditer(plain))
+        if not plain[match.end() :].strip(TRIM + "#=}"):
+            clause = _clause(plain[max(0, match.start() - _BEFORE) : match.start()])
+            return _LABEL_START.fullmatch(clause) is not None and not _is_code(match, clause)
+    return any(not plain[match.end() :].strip(TRIM) for match in _SENTENCE.finditer(plain))
+
+
+def _narrow(text: str) -> str:
+    """Returns the text with narrow characters in place of full-width ones, place by place."""
+    return text if text.isascii() else text.translate(_NARROW)
+
+
+def _clause(before: str) -> str:
+    """Returns the part of a line that a mark continues."""
+    return _STYLING.sub("", _CLAUSE_END.split(before)[-1])
+
+
+def _is_code(match: re.Match[str], clause: str) -> bool:
+    """Returns whether a label is a variable ("answer = 5 + 7") or a line of prose that ends there."""
+    return match["separator"] in (None, "=") and match["word"][0].islower() and not clause.strip()
 
 
 class _Reader:
@@ -202,25 +211,25 @@ class _Reader:
 
     def _span(self, begin: int, end: int, mark_end: int) -> Mark | None:
         """Reads a value that is closed by its mark; it may have several lines."""
-        value = _tidy(self.text[begin:end]) if end - begin <= _WINDOW else ""
+        value = tidy(self.text[begin:end]) if end - begin <= _WINDOW else ""
         return Mark(mark_end, value) if value else None
 
     def _hashes(self, match: re.Match[str]) -> Mark | Unfinished | None:
         end = self._line_end(match.end())
         line = self.text[match.end() : end].strip()
-        if not _HASH_VALUE.fullmatch(line) or _NUMBERED.match(line):  # a heading: "#### 2. Add"
+        value = line_value(line)
+        if not _HASH_VALUE.fullmatch(value) or _NUMBERED.match(line):  # a heading: "#### 2. Add"
             return None
-        return self._mark(end, _line_value(line))
+        return self._mark(end, value)
 
     def _label(self, match: re.Match[str]) -> Mark | Unfinished | None:
-        separator, word = match["separator"], match["word"]
         line = self._line_before(match.start())
-        clause = _STYLING.sub("", _CLAUSE_END.split(line)[-1])
+        clause = _clause(line)
         at_start = _LABEL_START.fullmatch(clause) is not None
-        if not at_start and (separator != ":" or ASIDE.search(clause)):
+        if not at_start and (match["separator"] != ":" or ASIDE.search(clause)):
             return None
-        if separator in (None, "=") and word[0].islower() and not clause.strip():
-            return None  # a line of prose that happens to end there, or code
+        if _is_code(match, clause):
+            return None
         begin = match.end()
         if line.count("**") % 2 and (closed := _CLOSING_BOLD.match(self.plain, begin)) is not None:
             begin = closed.end()
@@ -229,16 +238,18 @@ class _Reader:
         if self._opens_display(begin):
             return self._display(begin)
         end = self._line_end(begin)
-        raw = _up_to_closer(self.text[begin:end], line)
-        if not raw.strip(_TRIM):
+        raw = up_to_closer(self.text[begin:end], line, match[0])
+        if '"' in match[0]:  # JSON
+            raw = raw.removesuffix(",").strip().removeprefix('"').partition('"')[0]
+        if not raw.strip(TRIM):
             is_final = "final" in (clause + match[0]).lower() or "最" in clause
             return self._next_block(end, is_final=is_final) if at_start else None
-        if not at_start and not _NUMBER_FIRST.match(raw.strip(_TRIM)):
+        if not at_start and not NUMBER_FIRST.match(raw.strip(TRIM)):
             return None
-        return self._mark(end, _line_value(raw))
+        return self._mark(end, line_value(raw))
 
     def _sentence(self, match: re.Match[str]) -> Mark | Unfinished | None:
-        clause = _CLAUSE_END.split(self._line_before(match.start()))[-1]
+        clause = _clause(self._line_before(match.start()))
         if ASIDE.search(clause):
             return None
         if match[0].rstrip().endswith("=") and match["word"][0].islower() and not clause.strip():  # code
@@ -248,17 +259,17 @@ class _Reader:
         begin, end = match.end(), self._line_end(match.end())
         while self.plain[begin - 1] in "*_":
             begin -= 1
-        if not self.text[begin:end].strip(_TRIM):
+        if not self.text[begin:end].strip(TRIM):
             return self._next_block(end, is_final=False)
-        raw = _up_to_closer(self.text[begin:end], self._line_before(match.start()))
-        sentence, terminator, rest = _first_sentence(raw, is_prose=True)
+        raw = up_to_closer(self.text[begin:end], self._line_before(match.start()), match[0])
+        sentence, terminator, rest = first_sentence(raw, is_prose=True)
         after = rest or self.text[end : end + 40]
         if terminator in ("?", "？") or _RETRACTION.match(after) or _SECOND_THOUGHT.search(sentence):
             return None
-        value = _tidy(_without_explanation(sentence))
+        value = tidy(without_explanation(sentence))
         if match["word"] in UNSPACED_WORDS:
             value = _SAID_TO_BE.sub("", re.split("[，；]", value)[0]).strip()
-        if not value or NO_VALUE.match(value.lstrip(_TRIM)) or not _looks_like_value(value):
+        if not value or NO_VALUE.match(value.lstrip(TRIM)) or not looks_like_value(value):
             return None
         return self._mark(begin + len(sentence), value)
 
@@ -269,14 +280,14 @@ class _Reader:
             return self._display(begin)
         end = self._line_end(begin)
         line = self.text[begin:end]
-        value = _line_value(line)
+        value = line_value(line)
         if not value or _NUMBERED.match(line):
             return None
         following = self.text[end : end + _WINDOW]
         if _BULLET.match(line) and following[:2].strip():  # a list
             return None
         is_alone = not following.strip() or (is_final and re.match(r"\n\s*\n", following) is not None)
-        return self._mark(end, value) if is_alone or _looks_like_value(value, words=8) else None
+        return self._mark(end, value) if is_alone or looks_like_value(value, words=8) else None
 
     def _opens_display(self, begin: int) -> bool:
         return self.plain.startswith(tuple(_DISPLAY), begin)
@@ -290,18 +301,15 @@ class _Reader:
             return _UNFINISHED if len(self.text) <= inner + _WINDOW else None
         if opener == "```":  # and the language behind it
             inner = self._line_end(inner)
-        value = _tidy(self.text[inner:end])
+        value = tidy(self.text[inner:end])
         return Mark(end + len(_DISPLAY[opener]), value) if value else None
 
     def _mark(self, end: int, value: str) -> Mark | Unfinished | None:
         """Returns a value that only the end of its line or sentence ends."""
         if not value:
             return None
-        return (
-            _UNFINISHED
-            if self.is_cut and not self.text[end : end + 40].strip(_TRIM + ".") and len(self.text) <= end + 40
-            else Mark(end, value)
-        )
+        reaches_end = len(self.text) <= end + 40 and not self.text[end:].strip(TRIM + ".")
+        return _UNFINISHED if self.is_cut and reaches_end else Mark(end, value)
 
     def _line_before(self, begin: int) -> str:
         before = self.plain[max(0, begin - _BEFORE) : begin]
@@ -313,77 +321,3 @@ class _Reader:
         end = self.text.find("\n", begin, stop)
         tag = _TAG.search(self.plain, begin, stop if end < 0 else end)
         return tag.start() if tag is not None else stop if end < 0 else end
-
-
-def _up_to_closer(raw: str, before: str) -> str:
-    """Returns a value up to what closes a quotation, bracket or comment that was opened before."""
-    bare = before.rstrip("* _")
-    closers = [closer for opener, closer in _CLOSERS.items() if bare.endswith(opener)]
-    closers += ['"'] if before.count('"') % 2 else []
-    for closer in closers:
-        raw = raw.partition(closer)[0]
-    return raw
-
-
-def _line_value(line: str) -> str:
-    """Returns the value of a line without the prose behind it; "" where it asks or leads on."""
-    sentence, terminator, _ = _first_sentence(_STYLING_TAG.sub("", line), is_prose=False)
-    value = sentence.strip()
-    if terminator in ("?", "？") or value.endswith((":", "：", "?", "？")):
-        return ""
-    return _tidy(_without_explanation(value) if _NUMBER_FIRST.match(value) or _BOLD_FIRST.match(value) else value)
-
-
-def _tidy(value: str) -> str:
-    """Returns the value without emphasis, outer blanks and a closing full stop; "" for no value."""
-    value = _EMPHASIS.sub(r"\1", _up_to_stray_brace(value)).strip(_TRIM)
-    if len(value) > LONGEST_ANSWER or _PLACEHOLDER.fullmatch(value):
-        return ""
-    if value.endswith((".", "。", "．", ",", ";", "，", "；")) and not value.endswith(("\\,", "\\;", "..")):
-        value = value[:-1]
-    return value.strip(_TRIM)
-
-
-def _up_to_stray_brace(value: str) -> str:
-    depth = 0
-    for brace in re.finditer(r"\\.|[{}]", value, re.DOTALL):
-        depth += (brace[0] == "{") - (brace[0] == "}")
-        if depth < 0:
-            return value[: brace.start()]
-    return value
-
-
-def _first_sentence(text: str, *, is_prose: bool) -> tuple[str, str, str]:
-    """Returns the first sentence, the sign that ends it, and what follows.
-
-    What stands behind an explicit mark ends only where another sentence begins: "5! = 120" is one.
-    """
-    for sign in _SENTENCE_END.finditer(text):
-        head, rest = text[: sign.start()], text[sign.end() :].lstrip(_TRIM + "\"'”’)]")
-        if sign[0] == "." and (_ABBREVIATION.search(head) or _INITIAL.search(head) or _INITIALS.match(text, max(0, len(head) - 2))):
-            continue
-        if not rest and sign[0] == "!" and not is_prose:  # 5!
-            continue
-        new_sentence = not rest or rest[0].isupper() or sign[0] not in ".!?"
-        if is_prose or new_sentence or (sign[0] == "." and _MEASURED.fullmatch(head.strip(_TRIM))):
-            return head, sign[0], rest
-    return text, "", ""
-
-
-def _without_explanation(value: str) -> str:
-    if (bold := _BOLD_FIRST.match(value)) is not None:
-        return bold[1]
-    cuts = [_EXPLANATION.search(value, 1)]
-    if _NUMBER_FIRST.match(value.strip(_TRIM)):
-        cuts.append(_REMARK.search(value, 1))
-    return value[: min((cut.start() for cut in cuts if cut is not None), default=len(value))]
-
-
-def _looks_like_value(value: str, *, words: int = 10) -> bool:
-    """Returns whether a value begins as a number or formula does, or has few words."""
-    count = len(value.split())
-    if _NUMBER_FIRST.match(value):
-        return count <= words or "\\" in value
-    if any(character.isdigit() or character == "\\" for character in value):
-        return count <= 4
-    return count <= 3
