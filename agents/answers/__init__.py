@@ -7,7 +7,7 @@ from agents.answers.final_answer import MarkedAnswer, final_answer, marked_answe
 from agents.answers.gym_checker import GymChecker
 from agents.answers.math_checker import MathChecker
 from agents.answers.pool import CallFailedError, CallTimedOutError, ProcessPool
-from agents.answers.visible_text import ends_in_think_block, opens_think_block
+from agents.answers.think_blocks import ends_in_think_block, opens_think_block
 
 __all__ = [
     "TASK_KINDS",

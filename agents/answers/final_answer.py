@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from agents.answers.answer_words import CLOSING, HINT
 from agents.answers.marks import find_mark, is_heading
-from agents.answers.visible_text import clean, hide_think_blocks
+from agents.answers.think_blocks import clean, hide_think_blocks
 
 SEPARATOR = "\n\n"
 _FENCE = re.compile(r"^ {0,3}(```+|~~~+)", re.MULTILINE)

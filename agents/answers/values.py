@@ -43,11 +43,8 @@ _STYLING_TAG = re.compile(
 )
 _BOLD_FIRST = re.compile(r"\s*\*\*([^*\n]+)\*\*(?=\s?[,;:(–—-])")
 _EMPHASIS = re.compile(r"(?<!\w)\*\*([^\s*](?:[^*]*[^\s*])?)\*\*(?!\w)")
-_PLACEHOLDER = re.compile(
-    r"[.…_\s-]+|<[^<>]*>|\[[^\[\]]*\b(?:answer|number|value)\b[^\[\]]*\]"
-    r"|(?:your |the )?(?:final )?answer|and|\{\w*\}",
-    re.IGNORECASE,
-)
+_PLACEHOLDER = re.compile(r"[.…_\s]+|(?:your |the )?(?:final )?answer|and", re.IGNORECASE)
+_PLACEHOLDER_IN_LINE = re.compile(r"[\s-]+|<[^<>]*>|\[[^\[\]]*\b(?:answer|number|value)\b[^\[\]]*\]|\{\w*\}", re.IGNORECASE)
 _CLOSERS = {"/": "*/", "<!--": "-->", "(": ")", "[": "]", "{": "}", "'": "'", "“": "”", "`": "`"}
 
 
@@ -72,7 +69,8 @@ def line_value(line: str) -> str:
     value = sentence.strip()
     if terminator in ("?", "？") or value.endswith((":", "：", "?", "？")):
         return ""
-    return tidy(without_explanation(value) if NUMBER_FIRST.match(value) or _BOLD_FIRST.match(value) else value)
+    value = tidy(without_explanation(value) if NUMBER_FIRST.match(value) or _BOLD_FIRST.match(value) else value)
+    return "" if _PLACEHOLDER_IN_LINE.fullmatch(value) else value
 
 
 def tidy(value: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 _TAGS = "think|thinking|thoughts?|reasoning|scratchpad"
 _TAG = re.compile(
-    rf"(?<!`)(?:<\s?(?P<slash>/?)\s?(?:{_TAGS})(?:\s[^<>\n]{{0,100}})?>"
+    rf"(?:<\s?(?P<slash>/?)\s?(?:{_TAGS})(?:\s[^<>\n]{{0,100}})?>"
     r"|\[(?P<slash_2>/?)THINK\]|◁(?P<slash_3>/?)think▷)",
     re.IGNORECASE,
 )
@@ -75,6 +75,8 @@ def ends_in_think_block(text: str, *, opened: bool = False) -> bool:
 def _tags(text: str) -> Iterator[tuple[int, int, bool]]:
     """Yields begin, end and whether it closes a block, of every tag."""
     for tag in _TAG.finditer(text):
+        if text[tag.start() - 1 : tag.start()] == text[tag.end() : tag.end() + 1] == "`":
+            continue
         yield tag.start(), tag.end(), bool(tag["slash"] or tag["slash_2"] or tag["slash_3"])
 
 
