@@ -29,8 +29,12 @@ _EXPLANATION = re.compile(
     r"|,\s(?:the|an?|who)\s|[，；,]\s?(?:因|所以|即|其中|这|這|故|なぜ)",
     re.IGNORECASE,
 )
-_REMARK = re.compile(r",\s(?!and\b|or\b)[a-z]{2}", re.IGNORECASE)  # behind a number
-_SENTENCE_END = re.compile(r"[.!?](?=[*_`\"'”’)\]]*(?:\s|$))|[。！？]")
+_REMARK = re.compile(  # behind a number
+    r",\s(?:obviously|clearly|exactly|indeed|we|i|this|that|it|for|after|using|by|with|if|when|in|rounded"
+    r"|assuming|just|only|right|please|thanks)\b",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"(?<!\\)[.!?](?=[*_`\"'”’)\]]*(?:\s|$))|[。！？]")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|st|prof|jr|sr|vs|mt|approx|etc|e\.g|i\.e)|\b\w\.\w)$",
     re.IGNORECASE,
@@ -45,7 +49,7 @@ _BOLD_FIRST = re.compile(r"\s*\*\*([^*\n]+)\*\*(?=\s?[,;:(–—-])")
 _EMPHASIS = re.compile(r"(?<!\w)\*\*([^\s*](?:[^*]*[^\s*])?)\*\*(?!\w)")
 _PLACEHOLDER = re.compile(r"[.…_\s]+|(?:your |the )?(?:final )?answer|and", re.IGNORECASE)
 _PLACEHOLDER_IN_LINE = re.compile(r"[\s-]+|<[^<>]*>|\[[^\[\]]*\b(?:answer|number|value)\b[^\[\]]*\]|\{\w*\}", re.IGNORECASE)
-_CLOSERS = {"/": "*/", "<!--": "-->", "(": ")", "[": "]", "{": "}", "'": "'", "“": "”", "`": "`"}
+_CLOSERS = {"/": "*/", "<!--": "-->", "(": ")", "[": "]", "'": "'", "“": "”", "`": "`"}
 
 
 def up_to_closer(value: str, before: str, label: str) -> str:
@@ -60,7 +64,7 @@ def up_to_closer(value: str, before: str, label: str) -> str:
     closers += ['"'] if (before + label).count('"') % 2 else []
     for closer in closers:
         value = value.partition(closer)[0]
-    return value
+    return _up_to_stray_brace(value) if before.count("{") > before.count("}") else value
 
 
 def line_value(line: str) -> str:
@@ -75,7 +79,7 @@ def line_value(line: str) -> str:
 
 def tidy(value: str) -> str:
     """Returns the value without emphasis, outer blanks and a closing full stop; "" for no value."""
-    value = _EMPHASIS.sub(r"\1", _up_to_stray_brace(value)).strip(TRIM)
+    value = _EMPHASIS.sub(r"\1", value).strip(TRIM)
     if len(value) > LONGEST_ANSWER or _PLACEHOLDER.fullmatch(value):
         return ""
     if value.endswith((".", "。", "．", ",", ";", "，", "；")) and not value.endswith(("\\,", "\\;", "..")):
@@ -123,7 +127,7 @@ def looks_like_value(value: str, *, words: int = 10) -> bool:
     """Returns whether a value begins as a number or formula does, or has few words."""
     count = len(value.split())
     if NUMBER_FIRST.match(value):
-        return count <= words or "\\" in value
+        return count <= words or "\\" in value or (value.startswith("$") and value.endswith("$"))
     if any(character.isdigit() or character == "\\" for character in value):
         return count <= 4
     return count <= 3
