@@ -16,10 +16,12 @@ from typing import Any, Literal
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from agents.answers import opens_think_block
 from agents.engines.base import Tokenizer
 from agents.nouns import Question, Step
 
 PROMPTS = Path(__file__).parent
+_TOKENS_OF_A_TAG = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,21 @@ class Prompts:
         self.tokenizer = tokenizer
         self.wording = wording
         self._policy_ids = lru_cache(maxsize=4096)(self._make_policy_ids)
+        self._opens_think_block = lru_cache(maxsize=4096)(self._ends_with_think_tag)
         self._constant_ids = lru_cache(maxsize=64)(self._make_constant_ids)
         self._suffix_ids = lru_cache(maxsize=64)(self._make_suffix_ids)
 
     def policy(self, question: Question, rules: tuple[tuple[str, str], ...] = ()) -> tuple[int, ...]:
         """Returns the ids before the first step. `rules`: (id, text) of the safety rules that apply to the question."""
-        return self._policy_ids(question.text, rules)
+        return self._policy_ids(question.text, rules, self.takes_open_answer(question))
+
+    def takes_open_answer(self, question: Question) -> bool:
+        """Whether the answer is what the model writes last, marked or not; an answer that is scored must be marked."""
+        return self.family.style == "messages" and not question.is_scored
+
+    def opens_think_block(self, question: Question, rules: tuple[tuple[str, str], ...] = ()) -> bool:
+        """Whether the chat template begins the model's turn with `<think>`."""
+        return self._opens_think_block(self.policy(question, rules))
 
     def context(
         self,
@@ -123,7 +134,10 @@ class Prompts:
     def _make_suffix_ids(self, template: str) -> tuple[int, ...]:
         return self._make_constant_ids(self.family.render(template))
 
-    def _make_policy_ids(self, text: str, rules: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
+    def _ends_with_think_tag(self, token_ids: tuple[int, ...]) -> bool:
+        return opens_think_block(self.tokenizer.decode(token_ids[-_TOKENS_OF_A_TAG:], skip_special_tokens=False))
+
+    def _make_policy_ids(self, text: str, rules: tuple[tuple[str, str], ...], is_open: bool) -> tuple[int, ...]:
         as_dicts = [{"id": rule_id, "text": rule} for rule_id, rule in rules]
-        message = self.family.render("policy", question=self.wording(text), rules=as_dicts)
+        message = self.family.render("policy", question=self.wording(text), rules=as_dicts, is_open=is_open)
         return tuple(self.tokenizer.apply_chat_template([{"role": "user", "content": message}]))

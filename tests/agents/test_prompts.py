@@ -47,3 +47,34 @@ def test_a_family_says_for_what_it_has_words() -> None:
     pocket, chat = PromptFamily("pocket"), PromptFamily("chat")
     for template in ("critic_reason", "summarizer"):
         assert chat.has(template) and not pocket.has(template)
+
+
+CHAT = Prompts(PromptFamily("chat"), TOKENIZER)
+SCORED = Question(text="What is 3 + 4?", gold="7")
+OPEN = Question(text="What is 3 + 4?")
+
+
+def test_only_chat_models_are_let_answer_openly_and_only_unscored_questions() -> None:
+    assert CHAT.takes_open_answer(OPEN) and not CHAT.takes_open_answer(SCORED)
+    assert not PROMPTS.takes_open_answer(OPEN) and not PROMPTS.takes_open_answer(SCORED)
+
+
+def test_only_a_question_that_is_scored_demands_a_mark() -> None:
+    assert '"Answer: "' in text_of(CHAT.policy(SCORED))
+    assert "Answer:" not in text_of(CHAT.policy(OPEN))
+    rules = (("R1", "Be kind."),)
+    for question in (OPEN, SCORED):
+        assert "[R1] Be kind." in text_of(CHAT.policy(question, rules))
+
+
+class Thinker(ScriptedTokenizer):
+    """The tokenizer of a model whose chat template begins to think."""
+
+    def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
+        return [*super().apply_chat_template(messages), *self.encode("<think>\n")]
+
+
+def test_a_template_may_open_a_think_block() -> None:
+    thinker = Prompts(PromptFamily("chat"), Thinker())
+    assert thinker.opens_think_block(OPEN) and thinker.opens_think_block(SCORED)
+    assert not CHAT.opens_think_block(Question(text="What is <think>"))
