@@ -32,7 +32,7 @@ _REMEDIES = {
     errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
     errno.EACCES: "give yourself the permission to write there",
     errno.EPERM: "give yourself the permission to write there",
-    errno.EIO: "check the disk",
+    errno.EIO: "check the disk and the limit on the size of files (ulimit -f)",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 _FOREIGN_ERRNO = re.compile(r"\(os error (\d+)\)")  # how libraries in Rust write an errno (safetensors)

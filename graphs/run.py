@@ -147,7 +147,8 @@ def _resumable(config: RunConfig, folder: Path) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, EngineError, StorageError):
         again = resuming(folder) if config.comparison is None else "the same command"
-        console.print(f"every finished question is stored; go on with {again}", markup=False, soft_wrap=True)
+        kept = "every finished question is stored" if (folder / FILE_NAME).is_file() else "nothing is stored"
+        console.print(f"{kept}; go on with {again}", markup=False, soft_wrap=True)
         raise
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -60,7 +60,7 @@ def guarded(main: Callable[[], int]) -> int:
 def _written_out(main: Callable[[], int]) -> int:
     """Runs `main` and writes out what it has printed, so that a full disk behind stdout is an error of the command.
 
-    A reader that has gone (`| head`) is none: the rest is dropped.
+    A reader of stdout that has gone (`| head`) is none: the rest is dropped.
 
     Raises:
         StorageError: stdout cannot be written to.
@@ -69,36 +69,32 @@ def _written_out(main: Callable[[], int]) -> int:
         code = main()
         sys.stdout.flush()
     except OSError as error:
-        if error.filename is not None or not _is_unwritable(sys.stdout):
+        if error.filename is not None or not _is_stdout_stuck():
             raise
-        _silence(sys.stdout)
         if isinstance(error, BrokenPipeError):
             return FAILED
         raise StorageError("stdout", error.strerror or str(error), "free some space, or send the output elsewhere") from error
     return code
 
 
-def _is_unwritable(stream: TextIO) -> bool:
-    """Whether what was printed to a stream cannot be written out."""
+def _is_stdout_stuck() -> bool:
+    """Whether stdout takes no more; what it still holds is then dropped, for the interpreter would try again to write it at its end."""
     try:
-        stream.flush()
+        sys.stdout.write(" ")
+        sys.stdout.flush()
     except OSError:
+        with suppress(OSError):
+            descriptor = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(descriptor, sys.stdout.fileno())
+            os.close(descriptor)
         return True
     return False
-
-
-def _silence(stream: TextIO) -> None:
-    """Drops what a stream still holds, for the interpreter would try to write it when it ends."""
-    with suppress(OSError, ValueError):
-        descriptor = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(descriptor, stream.fileno())
-        os.close(descriptor)
 
 
 def _in_words(error: OSError) -> str:
     """Returns an error of the operating system as one sentence with the file that it is about."""
     if error.filename is None:
-        return str(error)
+        return f"{error}; check the permissions and the space on the disks in use"
     return f"cannot use {error.filename}: {error.strerror}; check its path, its permissions and the space on its disk"
 
 

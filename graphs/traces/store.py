@@ -186,7 +186,7 @@ class TraceStore:
 
     def finished(self) -> set[TraceKey]:
         """Returns the (question hash, sample) pairs that were recorded: what a resumed run leaves out."""
-        return {TraceKey(*row) for row in self._rows("SELECT question_hash, sample FROM traces")}
+        return {TraceKey(*row) for row in self._rows("SELECT question_hash, sample FROM traces NOT INDEXED")}
 
     def hold_to(self, contents: Mapping[str, str]) -> None:
         """Keeps the hashes of what the configuration only names (weights, rules, calibrations), and holds a resumed run to them.
@@ -312,7 +312,8 @@ class TraceStore:
 
     def _intact_rows(self) -> Iterator[list[Any]]:
         """Yields the rows that are whole, in order, each with its columns as `COLUMNS` names them; notes the others in `damaged`."""
-        for rowid, question_hash, sample in self._rows("SELECT rowid, question_hash, sample FROM traces ORDER BY question_hash, sample"):
+        known = len(self.damaged)
+        for rowid, question_hash, sample in self._rows("SELECT rowid, question_hash, sample FROM traces NOT INDEXED ORDER BY question_hash, sample"):
             try:
                 rows = self._rows(f"SELECT {self._columns} FROM traces WHERE rowid = ?", rowid)
             except BadTraceError as error:
@@ -322,14 +323,18 @@ class TraceStore:
                 if (reason := self._damage_of(row, checksum)) is None:
                     yield row
                 else:
-                    again = f"graphs.run asks it again when run {self.run!r} is resumed"
-                    self._note_damage(TraceKey(question_hash, sample), f"left out: {reason}; {again}")
+                    self._note_damage(TraceKey(question_hash, sample), f"left out: {reason}")
+        if len(self.damaged) > known:
+            _log.warning(
+                "%s: %d of %d traces are damaged and left out; graphs.run asks their questions again when run %r is resumed",
+                *(self.path, len(self.damaged), len(self), self.run),
+            )
 
     def _remove_damaged(self) -> None:
         """Removes the damaged rows, and gives those of versions without checksums one."""
         damaged: list[tuple[int]] = []
         unsigned: list[tuple[int, int]] = []
-        for rowid, *row, checksum in self._connection.execute(f"SELECT rowid, {self._columns} FROM traces"):
+        for rowid, *row, checksum in self._connection.execute(f"SELECT rowid, {self._columns} FROM traces NOT INDEXED"):
             if (reason := self._damage_of(row, checksum)) is not None:
                 damaged.append((rowid,))
                 self._note_damage(TraceKey(row[1], row[2]), f"removed, so that the question is asked again: {reason}")
@@ -342,6 +347,8 @@ class TraceStore:
 
     def _damage_of(self, row: Sequence[Any], checksum: int | None) -> str | None:
         """Returns what is wrong with a row as it was read, None where it is whole."""
+        if not isinstance(row[-1], bytes):
+            return "its trace is missing"
         try:
             if checksum is not None:
                 return None if checksum_of(row) == checksum else "its checksum does not match"
