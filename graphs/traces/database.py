@@ -112,6 +112,8 @@ def translated(path: Path) -> Iterator[None]:
         raise
     except sqlite3.Error as error:
         raise error_of(path, error) from error
+    except UnicodeDecodeError as error:  # of a damaged name in the text of SQLite's own error
+        raise error_of(path, sqlite3.DatabaseError("its schema is malformed")) from error
 
 
 def error_of(path: Path, error: sqlite3.Error) -> LongthoughtError:

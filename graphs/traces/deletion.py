@@ -44,8 +44,11 @@ class Deletion:
     """Traces that could not be read, and were removed whole."""
 
 
-def delete_thoughts(folder: Path, *, day: date) -> Deletion:
+def delete_thoughts(folder: Path, *, day: date, wait_s: float = 30.0) -> Deletion:
     """Deletes the hidden thought of every trace of the run in `folder`. A second call finishes what a killed one left undone.
+
+    Args:
+        wait_s: seconds for which readers of the run are waited for.
 
     Raises:
         RunConflictError: another process writes to the run, or reads it, so that its log cannot be emptied.
@@ -56,6 +59,7 @@ def delete_thoughts(folder: Path, *, day: date) -> Deletion:
     with _held(folder), translated(path), closing(connect(path, read_only=False)) as connection:
         for (version,) in connection.execute("SELECT schema_version FROM runs"):
             check_schema_version(path, version)
+        connection.execute(f"PRAGMA busy_timeout = {int(1000 * wait_s)}")
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
         with connection:

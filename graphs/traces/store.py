@@ -313,13 +313,17 @@ class TraceStore:
     def _intact_rows(self) -> Iterator[list[Any]]:
         """Yields the rows that are whole, in order, each with its columns as `COLUMNS` names them; notes the others in `damaged`."""
         known = len(self.damaged)
-        for rowid, question_hash, sample in self._rows("SELECT rowid, question_hash, sample FROM traces NOT INDEXED ORDER BY question_hash, sample"):
+        for rowid, question_hash, sample in self._rows(
+            "SELECT rowid, question_hash, sample FROM traces NOT INDEXED ORDER BY question_hash, sample"
+        ):
             try:
                 rows = self._rows(f"SELECT {self._columns} FROM traces WHERE rowid = ?", rowid)
             except BadTraceError as error:
                 self._note_damage(TraceKey(question_hash, sample), f"left out: {error}")
                 continue
-            for *row, checksum in rows:  # none where a writer has removed it meanwhile
+            if not rows and self._rows(_FIND, question_hash, sample):  # else a writer has removed it meanwhile
+                self._note_damage(TraceKey(question_hash, sample), "left out: its row has lost its number")
+            for *row, checksum in rows:
                 if (reason := self._damage_of(row, checksum)) is None:
                     yield row
                 else:
@@ -331,7 +335,13 @@ class TraceStore:
             )
 
     def _remove_damaged(self) -> None:
-        """Removes the damaged rows, and gives those of versions without checksums one."""
+        """Removes the damaged rows, and gives those of versions without checksums one.
+
+        Raises:
+            BadTraceError: not rows but the file itself is damaged; it is not written to.
+        """
+        if (found := self._connection.execute("PRAGMA quick_check(1)").fetchone()) != ("ok",):
+            raise sqlite3.DatabaseError(*found)
         damaged: list[tuple[int]] = []
         unsigned: list[tuple[int, int]] = []
         for rowid, *row, checksum in self._connection.execute(f"SELECT rowid, {self._columns} FROM traces NOT INDEXED"):
@@ -393,6 +403,7 @@ class TraceStore:
             return self._connection.execute(sql, parameters).fetchall()
 
 
+_FIND = "SELECT 1 FROM traces NOT INDEXED WHERE question_hash = ? AND sample = ?"
 _INSERT = f"INSERT INTO traces ({', '.join(COLUMNS)}, checksum) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
 
 
