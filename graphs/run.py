@@ -136,6 +136,8 @@ def _kept_metrics(folder: Path, store: TraceStore, missing: Sequence[Question]) 
     """
     if missing or not (folder / METRICS).is_file():
         store.require_thoughts()
+    done = f"run {store.run} is finished, and its thoughts were deleted on {store.thoughts_deleted_on}; nothing is asked again"
+    console.print(done, markup=False, soft_wrap=True)
     metrics: dict[str, Any] = read_json(folder / METRICS)
     return metrics
 
