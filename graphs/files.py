@@ -30,8 +30,8 @@ _REMEDIES = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
     errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
-    errno.EACCES: "give yourself the permission to write there",
-    errno.EPERM: "give yourself the permission to write there",
+    errno.EACCES: "change its owner or permissions",
+    errno.EPERM: "change its owner or permissions",
     errno.EIO: "check the disk and the limit on the size of files (ulimit -f)",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
