@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -149,8 +150,8 @@ def _resumable(config: RunConfig, folder: Path) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, EngineError, StorageError):
         again = resuming(folder) if config.comparison is None else "the same command"
-        kept = "every finished question is stored" if (folder / FILE_NAME).is_file() else "nothing is stored"
-        console.print(f"{kept}; go on with {again}", markup=False, soft_wrap=True)
+        kept = "every finished question is stored; " if os.path.isfile(folder / FILE_NAME) else ""  # False, too, where it may not be seen
+        console.print(f"{kept}go on with {again}", markup=False, soft_wrap=True)
         raise
 
 
