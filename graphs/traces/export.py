@@ -9,11 +9,11 @@ Without `reveal` a row holds what a user may see and nothing of the thought.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from graphs.files import replacing
 from graphs.thought.markup import render
 from graphs.traces.codec import AuditCodec
 from graphs.traces.store import VISIBLE, TraceStore
@@ -30,21 +30,17 @@ def export(store: TraceStore, path: Path | str, *, reveal: bool = False) -> int:
     Raises:
         ValueError: `path` ends neither in .jsonl nor in .parquet, or there is no trace yet (`datasets` cannot read an empty file).
         BadTraceError: a trace cannot be read back.
+        StorageError: the file cannot be written.
+        ThoughtsDeletedError: they are asked for and were deleted.
     """
     path = Path(path)
     if path.suffix not in (".jsonl", ".parquet"):
         raise ValueError(f"cannot export to {path.name!r}: the name must end in .jsonl or .parquet")
     if len(store) == 0:
         raise ValueError(f"run {store.run!r} holds no trace yet; export it after the first question is finished")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write = _write_jsonl if path.suffix == ".jsonl" else _write_parquet
-        count = write(_rows(store, reveal), unfinished, reveal)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return count
+    write = _write_jsonl if path.suffix == ".jsonl" else _write_parquet
+    with replacing(path, private=reveal, elsewhere="export to another file") as unfinished:
+        return write(_rows(store, reveal), unfinished, reveal)
 
 
 def _rows(store: TraceStore, reveal: bool) -> Iterator[dict[str, Any]]:
