@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from configs.options import MISSING, Option, choices_of, find, groups, options, tag_of
-from configs.schema import POCKET, EngineConfig, RunConfig, TransformersEngineConfig, VllmEngineConfig
+from configs.schema import POCKET, TASK_OF_SUFFIX, EngineConfig, RunConfig, TransformersEngineConfig, VllmEngineConfig
 
 _CLOSE = 0.6  # similarity in [0, 1] from which a name is offered as the one that was meant
 _ROLES_WITH_ENGINE = tuple(group for group, choices in groups().items() if "engine" in choices[0].model.model_fields)
@@ -27,6 +27,17 @@ def missing_value(key: str, tree: Mapping[str, Any]) -> str:
 def missing_file(key: str, value: str) -> str:
     """Returns the complaint about a file or folder that does not exist."""
     return f"{key} ({value}) must be an existing file or folder, and there is none (seen from {Path.cwd()}); correct the path"
+
+
+def path_without_task(path: object, tree: Mapping[str, Any]) -> str:
+    """Returns the complaint about a task.path beside a task that reads no file; proposes one that does."""
+    chosen = _lookup(tree, "task.name")
+    task = TASK_OF_SUFFIX.get(Path(str(path)).suffix.lower())
+    if task is not None:
+        return f"task.path ({path}) needs a task that reads it, and task={chosen} has no file; add task={task}"
+    suffixes = {name: [suffix for suffix, of in TASK_OF_SUFFIX.items() if of == name] for name in TASK_OF_SUFFIX.values()}
+    listed = ", ".join(f"task={name} ({' '.join(found)})" for name, found in suffixes.items())
+    return f"task.path ({path}) needs a task that reads it, and task={chosen} has no file; add {listed}, or a published set"
 
 
 def unknown_key(key: str, tree: Mapping[str, Any]) -> str:

@@ -28,6 +28,8 @@ TASK_KINDS: dict[str, AnswerKind] = {
     "multiarith": "number",
     "math500": "math",
     "jsonl": "math",
+    "csv": "math",
+    "text": "math",
     "pocket": "math",
     "user": "math",
     "reasoning_gym": "text",

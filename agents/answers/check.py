@@ -91,6 +91,8 @@ def checker_for(task: str) -> AnswerChecker:
         "multiarith": partial(ExactChecker, "number"),
         "math500": MathChecker,
         "jsonl": MathChecker,
+        "csv": MathChecker,
+        "text": MathChecker,
         "pocket": FamilyChecker,
         "user": FamilyChecker,
         "reasoning_gym": GymChecker,

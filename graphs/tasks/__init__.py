@@ -1,6 +1,7 @@
 """Tasks: where questions come from."""
 
 from graphs.tasks.base import LineProblem, Task, TaskData
+from graphs.tasks.delimited import CsvTask
 from graphs.tasks.gsm8k import Gsm8kTask
 from graphs.tasks.jsonl import JsonlTask
 from graphs.tasks.leakage import assert_trainable, split_of_question, split_of_text
@@ -10,9 +11,11 @@ from graphs.tasks.pocket import PocketTask
 from graphs.tasks.reasoning_gym import ReasoningGymTask
 from graphs.tasks.registry import TASKS, load_task, make_task
 from graphs.tasks.svamp import SvampTask
+from graphs.tasks.text import TextTask
 
 __all__ = [
     "TASKS",
+    "CsvTask",
     "Gsm8kTask",
     "JsonlTask",
     "LineProblem",
@@ -23,6 +26,7 @@ __all__ = [
     "SvampTask",
     "Task",
     "TaskData",
+    "TextTask",
     "assert_trainable",
     "load_task",
     "make_task",
