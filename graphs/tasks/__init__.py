@@ -4,7 +4,7 @@ from graphs.tasks.base import LineProblem, Task, TaskData
 from graphs.tasks.delimited import CsvTask
 from graphs.tasks.gsm8k import Gsm8kTask
 from graphs.tasks.jsonl import JsonlTask
-from graphs.tasks.leakage import assert_trainable, split_of_question, split_of_text
+from graphs.tasks.leakage import assert_trainable, is_for_measuring_only, split_of_question, split_of_text
 from graphs.tasks.math500 import Math500Task
 from graphs.tasks.multiarith import MultiarithTask
 from graphs.tasks.pocket import PocketTask
@@ -28,6 +28,7 @@ __all__ = [
     "TaskData",
     "TextTask",
     "assert_trainable",
+    "is_for_measuring_only",
     "load_task",
     "make_task",
     "split_of_question",

@@ -65,3 +65,20 @@ class Trace:
     def is_unchecked(self) -> bool:
         """Whether the right answer is known and the checker could not compare with it: it timed out or failed."""
         return self.correct is None and self.question.gold is not None
+
+
+def unusable(trace: Trace) -> str | None:
+    """Returns why nothing is to be learned from a trace's answer; None where it is right or not scored.
+
+    One of no_answer, wrong_answer, unchecked, decided_by_rule: what the user was told is then not what the
+    thought came to.
+    """
+    if trace.status != "answered":
+        return "no_answer"
+    if trace.correct is False:
+        return "wrong_answer"
+    if trace.is_unchecked:
+        return "unchecked"
+    if any(record.decision != "comply" for record in trace.safety):
+        return "decided_by_rule"
+    return None

@@ -203,6 +203,7 @@ MAY_REVEAL = {
     "graphs/comparison/pools.py": "finds the steps of the first samples again",
     "graphs/export.py": "the option --reveal",
     "graphs/traces/export.py": "an export that was asked to reveal",
+    "graphs/traces/conversations.py": "an export that was asked to reveal",
     "graphs/tree/draw.py": "draws the tree, hidden again; the audit view",
     "graphs/tree/tree.py": "sums log-probabilities",
     "training/": "training data are made of thoughts",

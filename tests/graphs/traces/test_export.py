@@ -38,7 +38,7 @@ def load(path: Path, cache: Path) -> list[dict[str, object]]:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_datasets_reads_an_export_back(store: TraceStore, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"out.{suffix}"
-    assert export(store, path) == 3
+    assert export(store, path).rows == 3
     assert load(path, tmp_path / "cache") == list(store.visible())
     assert "step 0: " not in repr(load(path, tmp_path / "cache"))
 
