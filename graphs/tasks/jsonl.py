@@ -1,5 +1,6 @@
 """Questions from a JSONL file: one object per line, `{"question": ..., "answer": ...}` unless the field
-names say otherwise. Without `answer` a question is asked and not scored.
+names say otherwise. Without `answer` a question is asked and not scored. A file that is one JSON array of
+such objects is read, too; its "lines" are then its items.
 
 The split of a line is a function of its question's hash. A published set has a split of its own, and a
 task of its own (graphs/tasks/published.py).
@@ -11,7 +12,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from agents.nouns import BadDataError
 from graphs.tasks.base import TaskData, read_bytes, without_blank
 from graphs.tasks.rows import RowTask
 
@@ -23,17 +23,11 @@ class JsonlTask(RowTask):
     name = "jsonl"
 
     def load(self) -> TaskData:
-        """Returns the file's questions."""
+        """Returns the file's questions; of a file that is one JSON array, those of its items."""
         content = read_bytes(self.path)
-        lines = without_blank(content)
-        try:
-            return self.collect(lines, lambda raw: parse_row(raw.decode()))
-        except BadDataError as error:
-            if content.lstrip().startswith(b"["):
-                raise BadDataError(
-                    f"{error}; the file looks like one JSON array: write its objects one per line, for example with jq -c '.[]' {self.path}"
-                ) from None
-            raise
+        if (items := _array(content)) is not None:
+            return self.collect(enumerate(items, start=1), as_object)
+        return self.collect(without_blank(content), lambda raw: parse_row(raw.decode()))
 
 
 def parse_row(text: str) -> dict[str, Any]:
@@ -50,6 +44,26 @@ def parse_row(text: str) -> dict[str, Any]:
         raise ValueError("is nested too deeply") from None
     except ValueError:  # Python's limit for integers
         raise ValueError("holds an integer of thousands of digits; write it as text") from None
-    if not isinstance(row, dict):
-        raise ValueError(f"is a JSON {type(row).__name__}, not an object")
-    return row
+    return as_object(row)
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """Returns a JSON value that is an object.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f"is a JSON {type(value).__name__}, not an object")
+    return value
+
+
+def _array(content: bytes) -> list[Any] | None:
+    """Returns the items of a file that is one JSON array; None of any other file."""
+    if not content.lstrip().startswith(b"["):
+        return None
+    try:
+        items = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return items if isinstance(items, list) else None
