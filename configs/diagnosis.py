@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from configs.messages import closest, path_without_task, unknown_key
+from configs.messages import closest, unknown_key
 from configs.options import groups, options, tag_of
 from configs.store import PRESETS, ROOT
 
@@ -77,10 +77,8 @@ def diagnose(overrides: Sequence[Override], error: Exception) -> list[str]:
         if "." not in key and key not in tree:
             meant = closest(key, [*names, *groups(), *(option.key for option in options())])
             complaints.append(f"{key} is no option and no group; did you mean {' or '.join(meant)}?" if meant else _no_option(key, names))
-        elif key == "task.path" and not _holds(tree, key):
-            complaints.append(path_without_task(override.value(), tree))
         elif not _holds(tree, key):
-            complaints.append(unknown_key(key, tree))
+            complaints.append(unknown_key(key, tree, override.value()))
     return complaints or [_first_line(error)]
 
 
