@@ -82,11 +82,11 @@ class Resources:
         return self.strategies[task]
 
     async def check(self, question: Question, answer: str | None) -> CheckResult:
-        """Returns what the exact checker finds: `no_gold` where there is nothing to compare with, `wrong` without an answer."""
+        """Returns what the exact checker finds: `no_gold` where there is nothing to compare with, `no_answer` without an answer."""
         if question.gold is None:
             return CheckResult("no_gold", "the question has no gold answer")
         if answer is None:
-            return CheckResult("wrong", "there is no answer")
+            return CheckResult("no_answer", "there is no answer")
         if question.task not in self.checkers:
             self.checkers[question.task] = checker_for(question.task)
         return await self.checkers[question.task].check(question, answer)

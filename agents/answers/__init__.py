@@ -1,14 +1,16 @@
 """Answers: reading them off a model's text, comparing them, and checking them exactly."""
 
-from agents.answers.canonical import TASK_KINDS, AnswerKind, canonical, canonical_form, read_number
-from agents.answers.check import AnswerChecker, CheckOutcome, CheckResult, ExactChecker, checker_for
+from agents.answers.canonical import AnswerKind, canonical_form, read_number
+from agents.answers.check import AnswerChecker, CheckOutcome, CheckResult, ExactChecker
 from agents.answers.extract import extract_answer
 from agents.answers.family_checker import FamilyChecker
 from agents.answers.gym_checker import GymChecker
 from agents.answers.math_checker import MathChecker
 from agents.answers.pool import CallFailedError, CallTimedOutError, ProcessPool
+from agents.answers.registry import TASK_ANSWERS, TASK_KINDS, TaskAnswers, canonical, checker_for
 
 __all__ = [
+    "TASK_ANSWERS",
     "TASK_KINDS",
     "AnswerChecker",
     "AnswerKind",
@@ -21,6 +23,7 @@ __all__ = [
     "GymChecker",
     "MathChecker",
     "ProcessPool",
+    "TaskAnswers",
     "canonical",
     "canonical_form",
     "checker_for",

@@ -6,16 +6,17 @@ reward function refuses it, and neither takes it for a wrong answer. Checkers st
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal, Protocol, runtime_checkable
 
 from agents.answers.canonical import AnswerKind, canonical_form
+from agents.answers.compare import asks_percentage, equal_answers
+from agents.answers.spelling import LONGEST_ANSWER
 from agents.nouns import Question
 
-CheckOutcome = Literal["correct", "wrong", "no_gold", "timed_out", "failed"]
-"""`no_gold`: nobody knows the right answer. `timed_out`: the check was killed at its time limit. `failed`: the checker itself broke."""
+CheckOutcome = Literal["correct", "wrong", "no_answer", "no_gold", "timed_out", "failed"]
+"""`no_answer`: there is none, or it is empty; it counts as wrong. `no_gold`: the right answer is not known. `timed_out`: the check was
+killed at its time limit. `failed`: the checker itself broke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,14 @@ class CheckResult:
     @property
     def correct(self) -> bool | None:
         """True or False where the checker is sure, None where it does not know; None is never to be counted as correct."""
-        return {"correct": True, "wrong": False}.get(self.outcome)
+        return {"correct": True, "wrong": False, "no_answer": False}.get(self.outcome)
 
 
 @runtime_checkable
 class AnswerChecker(Protocol):
     """Compares an answer (what `extract_answer` gave, without its mark) with what is known of the question.
 
-    Laws: the gold answer itself is correct; an empty answer is wrong; `check` never raises for any text, and the same check gives the
+    Laws: the gold answer itself is correct; an empty answer is `no_answer`; `check` never raises for any text, and the same check gives the
     same result. Checks may run concurrently, and from any event loop.
     """
 
@@ -49,57 +50,40 @@ class AnswerChecker(Protocol):
 
 
 class ExactChecker:
-    """Correct is what has the gold answer's canonical form."""
+    """Correct is what equals the gold answer without algebra."""
 
     def __init__(self, kind: AnswerKind) -> None:
         self.kind = kind
 
     async def check(self, question: Question, answer: str) -> CheckResult:
-        """Returns whether both canonical forms are equal."""
-        return compare_canonical(question.gold, answer, self.kind)
+        """Returns whether both answers are equal; where only algebra could decide, they are not."""
+        return compare_exactly(question, answer, self.kind) or CheckResult("wrong", _difference(question, answer, self.kind))
 
     async def close(self) -> None:
         """Has nothing to end."""
 
 
-def compare_canonical(gold: str | None, answer: str, kind: AnswerKind) -> CheckResult:
-    """Returns the result of comparing canonical forms alone."""
+def compare_exactly(question: Question, answer: str, kind: AnswerKind) -> CheckResult | None:
+    """Returns the result of comparing with the gold answer without algebra; None where only algebra can decide."""
     if not answer.strip():
-        return CheckResult("wrong", "the answer is empty")
-    if gold is None:
+        return CheckResult("no_answer", "the answer is empty")
+    if question.gold is None:
         return CheckResult("no_gold", "the question has no gold answer")
-    expected, given = canonical_form(gold, kind), canonical_form(answer, kind)
-    if expected == given:
-        return CheckResult("correct", f"{given!r} is the gold answer")
-    return CheckResult("wrong", f"{_short(given)} is not {_short(expected)}")
+    equal = equal_answers(question.gold, answer, kind, percent=asks_percentage(question.text))
+    if equal:
+        return CheckResult("correct", f"{_short(canonical_form(answer, kind))} is the gold answer")
+    return None if equal is None else CheckResult("wrong", _difference(question, answer, kind))
 
 
-def checker_for(task: str) -> AnswerChecker:
-    """Returns a new checker for the answers of a task; whoever asks for it closes it.
+def too_long(answer: str) -> CheckResult | None:
+    """Returns the result for an answer that is longer than any final answer, None for a shorter one."""
+    if len(answer) <= LONGEST_ANSWER:
+        return None
+    return CheckResult("wrong", f"the answer is longer than {LONGEST_ANSWER} characters")
 
-    Raises:
-        ValueError: no checker is known for `task`.
-    """
-    # Imported here, because each of these modules imports this one.
-    from agents.answers.family_checker import FamilyChecker
-    from agents.answers.gym_checker import GymChecker
-    from agents.answers.math_checker import MathChecker
 
-    checkers: dict[str, Callable[[], AnswerChecker]] = {
-        "gsm8k": MathChecker,
-        "svamp": partial(ExactChecker, "number"),
-        "multiarith": partial(ExactChecker, "number"),
-        "math500": MathChecker,
-        "jsonl": MathChecker,
-        "csv": MathChecker,
-        "text": MathChecker,
-        "pocket": FamilyChecker,
-        "user": FamilyChecker,
-        "reasoning_gym": GymChecker,
-    }
-    if task not in checkers:
-        raise ValueError(f"task {task!r} has no answer checker; choose one of {', '.join(checkers)}, or add one to checker_for")
-    return checkers[task]()
+def _difference(question: Question, answer: str, kind: AnswerKind) -> str:
+    return f"{_short(canonical_form(answer, kind))} is not {_short(canonical_form(question.gold or '', kind))}"
 
 
 def _short(text: str) -> str:

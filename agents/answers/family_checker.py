@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from agents.answers.canonical import LONGEST_ANSWER
-from agents.answers.check import CheckResult, compare_canonical
+from agents.answers.check import CheckResult, ExactChecker, too_long
 from agents.nouns import Question
 
 
@@ -15,12 +14,12 @@ class FamilyChecker:
         from agents.families import recognise_question
 
         if not answer.strip():
-            return CheckResult("wrong", "the answer is empty")
-        if len(answer) > LONGEST_ANSWER:
-            return CheckResult("wrong", f"the answer is longer than {LONGEST_ANSWER} characters")
+            return CheckResult("no_answer", "the answer is empty")
+        if (long := too_long(answer)) is not None:
+            return long
         problem = recognise_question(question.text)
         if problem is None:
-            return compare_canonical(question.gold, answer, "math")
+            return await ExactChecker("math").check(question, answer)
         if problem.is_correct(answer):
             return CheckResult("correct", f"{problem.family}: the answer fulfils the question")
         return CheckResult("wrong", f"{problem.family}: one right answer is {problem.answer!r}")

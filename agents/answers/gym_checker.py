@@ -13,8 +13,8 @@ from collections import Counter
 from functools import lru_cache
 from typing import Any
 
-from agents.answers.canonical import LONGEST_ANSWER, canonical_form
-from agents.answers.check import CheckResult, compare_canonical
+from agents.answers.canonical import canonical_form
+from agents.answers.check import CheckResult, ExactChecker, too_long
 from agents.nouns import Question
 
 _EVALUATED = ("countdown", "puzzle24")
@@ -32,7 +32,7 @@ class GymChecker:
             return CheckResult("failed", "question.metadata names no reasoning-gym dataset; load the question with graphs.tasks.load_task")
         if dataset in _EVALUATED and answer.strip():
             return check_countdown({"target": 24, **entry}, answer)
-        result = compare_canonical(question.gold, answer, "text")
+        result = await ExactChecker("text").check(question, answer)
         if not result.correct:
             return result
         scored = {"question": question.text, "answer": question.gold, "metadata": entry}
@@ -51,8 +51,8 @@ def check_countdown(entry: dict[str, Any], answer: str) -> CheckResult:
     """Returns whether `answer` is an expression that uses each of the given numbers once and has the target's value, exactly."""
     from agents.families.arithmetic import evaluate_exactly
 
-    if len(answer) > LONGEST_ANSWER:
-        return CheckResult("wrong", f"the answer is longer than {LONGEST_ANSWER} characters")
+    if (long := too_long(answer)) is not None:
+        return long
     expression, _, stated = _OPERATORS.sub(lambda match: _SIGNS[match[0]], canonical_form(answer, "text")).partition("=")
     value, used = evaluate_exactly(expression)
     used = [abs(number) for number in used]  # "-3 + 10" uses 3 and 10

@@ -1,23 +1,23 @@
-"""What runs in the math checker's child processes: math-verify and sympy, which may hang, and nothing else.
+"""What runs in the math checker's child processes: mpmath, math-verify and sympy, which
+may hang, and nothing else.
 
-math-verify's own time limits are switched off: they are alarm signals that C code and a caught exception outlive; the pool kills.
+math-verify's own time limits are switched off: they are alarm signals that C code and a
+caught exception outlive; the pool kills.
 """
 
 from __future__ import annotations
 
 import logging
 
-from math_verify import parse, verify
+import math_verify  # noqa: F401  # loaded before the first call, whose time is limited
+
+from agents.answers.algebra import equal_mathematics
+from agents.answers.canonical import AnswerKind
+from agents.answers.compare import equal_answers
 
 logging.disable(logging.CRITICAL)
 
 
-def equivalent(gold: str, answer: str) -> bool:
-    """Returns whether math-verify takes two LaTeX expressions for equal; decimals are compared to six places."""
-    return bool(verify(_parse(gold), _parse(answer), timeout_seconds=None))
-
-
-def _parse(expression: str) -> list[object]:
-    # In a box math-verify reads the whole expression, instead of looking for the last number in it.
-    parsed: list[object] = parse("\\boxed{" + expression + "}", parsing_timeout=None)
-    return parsed
+def equivalent(gold: str, answer: str, kind: AnswerKind, percent: bool) -> bool:
+    """Returns whether two answers are equal, algebra included (see `equal_answers`)."""
+    return equal_answers(gold, answer, kind, percent=percent, algebra=equal_mathematics) is True

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.answers import TASK_KINDS, canonical, canonical_form, read_number
-from agents.answers.canonical import write_number
+from agents.answers.numbers import write_number
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,10 @@ from agents.answers.canonical import write_number
         (["1/3", "2/6", "\\frac{1}{3}"], "1/3"),
         (["3 1/2", "3\\frac{1}{2}", "3.5", "7/2"], "3.5"),
         (["0", "-0", "0.0", "$0"], "0"),
+        (
+            ["2000000", "2e6", "2 million", "two million", "2 \\times 10^6", "２,０００,０００", "2 000 000", "It costs $2 million"],
+            "2000000",
+        ),
         (["1,450,000", "1450000", "1{,}450{,}000", "1,\\!450,\\!000"], "1450000"),
     ],
 )
@@ -38,7 +42,7 @@ def test_one_number_has_one_form(same: list[str], form: str) -> None:
         "18 or 57",
         "not 18",
         "18 eggs and 3 hens",
-        "5 million",
+        "5 dozen",
         "5x",
         "5 \\pi",
         "n - 5",
@@ -51,7 +55,7 @@ def test_one_number_has_one_form(same: list[str], form: str) -> None:
         "5!",
         "x^5",
         "",
-        "eighteen",
+        "eighteenth",
     ],
 )
 def test_what_states_no_single_number_is_no_number(answer: str) -> None:
@@ -100,7 +104,7 @@ def test_text_keeps_leading_zeros_and_letters() -> None:
 
 
 def test_an_unknown_task_is_refused() -> None:
-    with pytest.raises(ValueError, match="TASK_KINDS"):
+    with pytest.raises(ValueError, match="TASK_ANSWERS"):
         canonical("5", "nonsense")
 
 

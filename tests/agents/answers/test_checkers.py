@@ -69,7 +69,9 @@ async def test_an_empty_or_endless_answer_is_wrong(case: tuple[AnswerChecker, li
     checker, questions = case
     for question in questions:
         for answer in ("", " \n", "9" * 100_000, "what?"):
-            assert (await checker.check(question, answer)).correct is False
+            result = await checker.check(question, answer)
+            assert result.correct is False
+            assert (result.outcome == "no_answer") is (not answer.strip())
 
 
 async def test_without_a_gold_answer_nobody_knows(case: tuple[AnswerChecker, list[Question]]) -> None:
@@ -85,7 +87,7 @@ async def test_without_a_gold_answer_nobody_knows(case: tuple[AnswerChecker, lis
 async def test_no_text_makes_a_check_raise(task: str, answer: str) -> None:
     checker = checker_for(task)
     for question in CASES[task][1]:
-        assert (await checker.check(question, answer)).outcome in ("correct", "wrong")
+        assert (await checker.check(question, answer)).outcome in ("correct", "wrong", "no_answer")
 
 
 def test_an_unknown_task_has_no_checker() -> None:
@@ -107,8 +109,8 @@ async def math() -> AsyncIterator[MathChecker]:
         ("1000", "1,000", True),
         ("70,000", "$70000", True),
         ("5", "$5", True),
-        ("50", "50%", True),
-        ("0.5", "50%", False),
+        ("50", "50%", False),  # the question does not ask for a percentage
+        ("0.5", "50%", True),
         ("57", "57.", True),
         ("3", "x = 3", True),
         ("18", "18 eggs", True),
@@ -118,7 +120,7 @@ async def math() -> AsyncIterator[MathChecker]:
         ("18", "18 or 57", False),
         ("18", "57 or 18", False),
         ("18", "not 18", False),
-        ("18", "eighteen", False),
+        ("18", "eighteen", True),
         ("18", "180", False),
         ("18", "-18", False),
         ("5", "5 million", False),

@@ -1,0 +1,209 @@
+"""Numbers as answers write them: literals, number words, scales, percent signs,
+currencies and units.
+
+A literal is "1,234.50", "1 234", "3/4", `\\frac{3}{4}`, `3\\frac{1}{2}`, "2e6", `1.2
+\\times 10^{-5}`. What must be computed ("48 + 24") is an expression, not a literal.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from agents.answers.units import read_currency, read_unit
+
+_INTEGER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]{1,3}(?: [0-9]{3})+(?![0-9/]| ?/)|[0-9]+)"
+_DECIMAL = rf"(?:{_INTEGER}(?:\.[0-9]+)?|\.[0-9]+)"
+_SIGN = r"(?:[-+] ?)?"
+_FRAC = rf"\\frac ?\{{ ?(?P<top>{_SIGN}[0-9][0-9,]*) ?\}} ?\{{ ?(?P<bottom>{_SIGN}[0-9][0-9,]*) ?\}}"
+_POWER = r"10 ?(?:\^|\*\*) ?(?:\{ ?(?P<{0}>[-+]?[0-9]{1,3}) ?\}|\(?(?P<{1}>[-+]?[0-9]{1,3})\)?(?![0-9]))"
+_TEN = _POWER.replace("{0}", "p1").replace("{1}", "p2")
+_TIMES_TEN = rf" ?(?:\\times|\\cdot|\*|x) ?{_POWER.replace('{0}', 'p3').replace('{1}', 'p4')}"
+_LITERAL = re.compile(
+    r"(?>(?P<head>[0-9]*\.[0-9]*)\\overline ?\{ ?(?P<cycle>[0-9]+) ?\}"
+    rf"|(?:(?P<whole>[0-9]+) ?)?{_FRAC}(?! ?[\^!])"
+    rf"|(?:(?P<count>[0-9]+) )?(?P<over>[0-9]+) ?/ ?(?P<under>[0-9]+)(?![.,]?[0-9]| ?[\^!])"
+    rf"|{_TEN}"
+    rf"|(?P<mantissa>{_DECIMAL})(?:[eE](?P<e>[-+]?[0-9]{{1,3}})(?![0-9])|{_TIMES_TEN})?(?! ?[\^!_]|[0-9]))"
+)
+_UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+_WORDS = {word: number for number, word in enumerate(_UNITS.split())}
+_TENS = {word: 10 * n for n, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)}
+_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+SCALE = re.compile(rf" (?:(hundred) )?({'|'.join(('hundred', *_SCALES))})(?![A-Za-z])", re.IGNORECASE)
+_PERCENT = re.compile(r" ?%| (?:percent|per cent)(?![A-Za-z])", re.IGNORECASE)
+_ASIDE = re.compile(r"(?P<outer>.*\S) ?\((?P<aside>[^()]+)\)")
+_NOISE_DIGITS, _SHORT_DIGITS, _ROUNDED_DIGITS = 15, 12, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """An exact number with what is written beside it."""
+
+    value: Fraction
+    unit: str | None = None
+    """In one spelling: "km/hour", "dollar"; a unit that is no known one keeps its words."""
+    is_percent: bool = False
+    """Written with a percent sign; `value` is the share (50 % is 1/2)."""
+    places: int | None = None
+    """Decimal places of the value where it was written as a decimal; None: an integer or a
+    fraction, which is exact."""
+    digits: int = 0
+    """Significant digits of a decimal."""
+
+
+def read_literal(text: str, start: int = 0) -> tuple[Number, int] | None:
+    """Returns the unsigned literal that begins at `start`, and where it ends."""
+    match = _LITERAL.match(text, start)
+    if match is None:
+        return None
+    part = match.groupdict()
+    try:
+        if part["cycle"] is not None:
+            repeating = Fraction(
+                int(part["cycle"]),
+                (10 ** len(part["cycle"]) - 1) * 10 ** len(part["head"].partition(".")[2]),
+            )
+            number = Number(Fraction("0" + part["head"] + "0") + repeating)
+        elif part["top"] is not None:
+            top, bottom = (Fraction(re.sub("[ ,]", "", part[name])) for name in ("top", "bottom"))
+            number = Number(Fraction(part["whole"] or 0) + top / bottom)
+        elif part["over"] is not None:
+            number = Number(Fraction(part["count"] or 0) + Fraction(int(part["over"]), int(part["under"])))
+        elif part["mantissa"] is None:
+            number = Number(Fraction(10) ** int(part["p1"] or part["p2"]))
+        else:
+            number = _decimal(part["mantissa"], int(part["e"] or part["p3"] or part["p4"] or 0))
+    except ZeroDivisionError:
+        return None
+    return number, match.end()
+
+
+def read_quantity(text: str) -> Number | None:
+    """Returns the number that a whole spelled text states, with its unit; None when it
+    states anything else."""
+    if (aside := _ASIDE.fullmatch(text)) is not None:  # "18 (eighteen)"
+        outer, inner = read_quantity(aside["outer"]), read_quantity(aside["aside"])
+        return outer if outer is not None and inner is not None and outer.value == inner.value else None
+    rest, sign, currency = text, 1, None
+    for _ in range(3):  # "-$5", "$-5", "US$ 5"
+        if rest[:1] in "+-" and rest:
+            sign, rest = (-sign if rest[0] == "-" else sign), rest[1:].lstrip()
+            if rest[:1] in ("+", "-"):
+                return None
+        elif currency is None and (found := read_currency(rest)) is not None:
+            currency, end = found
+            rest = rest[end:].lstrip()
+    found_number = read_literal(rest) or _read_words(rest)
+    if found_number is None:
+        return None
+    number, end = found_number
+    rest = rest[end:]
+    scale = 1
+    while (match := SCALE.match(rest)) is not None:
+        scale, rest = scale * scale_of(match), rest[match.end() :]
+    value, places = sign * scale * number.value, number.places
+    if (match := _PERCENT.match(rest)) is not None:
+        if read_unit(rest[match.end() :]) is None and rest[match.end() :].strip():
+            return None
+        return Number(value / 100, None, True, None if places is None else places + 2, number.digits)
+    unit = currency
+    if rest.strip():
+        unit = read_unit(rest)
+        if unit is None:
+            return None
+        if currency is not None and unit != currency:
+            unit = currency + unit if unit.startswith("/") else f"{currency} {unit}"
+    elif rest:
+        return None
+    if scale > 1 and places is not None:
+        places = None if value.denominator == 1 else places
+    return Number(value, unit, False, places, number.digits)
+
+
+def read_number_words(text: str) -> int | None:
+    """Returns the whole number that words write ("one hundred and five", "twenty-one"),
+    None for other words."""
+    total = group = 0
+    last, smallest = "", 10**15
+    words = re.split(r"[ -]+", text.strip().casefold())
+    for index, word in enumerate(words):
+        if word in _WORDS and last in ("", "ten", "hundred", "scale", "and") and (_WORDS[word] or len(words) == 1):
+            if last == "ten" and not 1 <= _WORDS[word] <= 9:
+                return None
+            group, last = group + _WORDS[word], "unit"
+        elif word in _TENS and last in ("", "hundred", "scale", "and"):
+            group, last = group + _TENS[word], "ten"
+        elif word == "a" and index == 0 and words[1:2] and words[1] in ("hundred", *_SCALES):
+            group, last = 1, "unit"
+        elif word == "hundred" and last == "unit" and 0 < group < 10:
+            group, last = 100 * group, "hundred"
+        elif word in _SCALES and group and last in ("unit", "ten", "hundred") and _SCALES[word] < smallest:
+            smallest = _SCALES[word]
+            total, group, last = total + group * smallest, 0, "scale"
+        elif word == "and" and last in ("hundred", "scale") and index + 1 < len(words):
+            last = "and"
+        else:
+            return None
+    return None if last in ("", "and") else total + group
+
+
+def same_number(one: Number, other: Number) -> bool:
+    """Whether two values are one number: exactly, or as an exact value and a long decimal of it.
+
+    Exact values are compared exactly. A decimal of at least 8 significant digits stands for a
+    fraction or a root that it gives correctly rounded, or cut, at its last printed digit; one of at
+    least 15 digits also for a short number that it misses by the noise of 64-bit floating point,
+    1e-14 of its size (0.1 + 0.2 = 0.30000000000000004). So 0.333 is not 1/3.
+    """
+    if one.value == other.value:
+        return True
+    for decimal, exact in ((one, other), (other, one)):
+        if decimal.places is None:
+            continue
+        short = exact.places is None or exact.digits <= _SHORT_DIGITS
+        if decimal.digits >= _NOISE_DIGITS and short and abs(decimal.value - exact.value) <= abs(exact.value) / 10**14:
+            return True
+        if exact.places is None and decimal.digits >= _ROUNDED_DIGITS:
+            unit = Fraction(1, 10**decimal.places)
+            missed = abs(exact.value) - abs(decimal.value)
+            if decimal.value * exact.value > 0 and (abs(missed) <= unit / 2 or 0 <= missed < unit):
+                return True
+    return False
+
+
+def scale_of(match: re.Match[str]) -> int:
+    """Returns the factor that a match of `SCALE` multiplies by."""
+    return (100 if match[1] else 1) * (100 if match[2].casefold() == "hundred" else _SCALES[match[2].casefold()])
+
+
+def write_number(value: Fraction) -> str:
+    """Returns "3", "-1.25" or, where no decimal of 20 places is exact, "1/3"."""
+    for places in range(21):
+        if 10**places % value.denominator == 0:
+            digits = str(abs(value.numerator) * (10**places // value.denominator)).rjust(places + 1, "0")
+            cut = len(digits) - places
+            return ("-" if value < 0 else "") + digits[:cut] + ("." + digits[cut:] if places else "")
+    return f"{value.numerator}/{value.denominator}"
+
+
+def _decimal(mantissa: str, exponent: int) -> Number:
+    plain = re.sub("[, ]", "", mantissa)
+    places = max(0, len(plain.partition(".")[2]) - exponent)
+    value = Fraction(plain) * Fraction(10) ** exponent
+    digits = len(plain.replace(".", "").lstrip("0"))
+    return Number(value, places=places or None, digits=digits)
+
+
+def _read_words(text: str) -> tuple[Number, int] | None:
+    """Returns the longest number in words that `text` begins with, and where it ends."""
+    words = list(re.finditer(r"(?:negative |minus )?[A-Za-z]+(?:-[A-Za-z]+)?(?= |$|\))", text))[:12]
+    best = None
+    for word in words:
+        phrase = text[: word.end()]
+        sign = re.match("negative |minus ", phrase, re.IGNORECASE)
+        value = read_number_words(phrase[sign.end() :] if sign else phrase)
+        if value is not None:
+            best = Number(Fraction(-value if sign else value)), word.end()
+    return best

@@ -1,0 +1,156 @@
+"""One spelling of an answer's characters and LaTeX commands; nothing here changes its value.
+
+`unwrap` serves every kind of answer. `spell` also folds Unicode (full-width digits, zero-width
+characters, superscripts, π, √, ≤) and LaTeX (`\\dfrac`, `\\left`, `\\text{...}`, `{,}`) and serves
+answers that are numbers or mathematics; texts of at most `LONGEST_ANSWER` characters only.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+LONGEST_ANSWER = 1000
+"""Characters; a longer text is no final answer, and Python refuses integers of more
+than 4300 digits."""
+
+_WRAPPERS = (
+    *(("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"), ('"', '"')),
+    *(("\\boxed{", "}"), ("\\text{", "}")),
+)
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ", "0123456789+-()n")
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ]+")
+_LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
+_ROOT = re.compile(r"√ ?(\d+(?:\.\d+)?|[A-Za-z])|√ ?(?=[({])")
+_SYMBOLS = str.maketrans(
+    {
+        **dict.fromkeys("−﹣－‐‑–", "-"),
+        **dict.fromkeys("\xa0\u2007\u2009\u202f\u3000", " "),
+        **dict.fromkeys("“”„«»", '"'),
+        **dict.fromkeys("‘’", "'"),
+        "π": "\\pi ",
+        "×": "\\times ",
+        "÷": "\\div ",
+        "·": "\\cdot ",
+        "⋅": "\\cdot ",
+        "∙": "\\cdot ",
+        "≤": "\\le ",
+        "⩽": "\\le ",
+        "≥": "\\ge ",
+        "⩾": "\\ge ",
+        "≠": "\\ne ",
+        "∞": "\\infty ",
+        "±": "\\pm ",
+        "∓": "\\mp ",
+        "∈": "\\in ",
+        "∪": "\\cup ",
+        "∅": "\\emptyset ",
+        "ℝ": "\\mathbb{R}",
+        "º": "°",
+        "。": ".",
+        "∣": "|",
+        "、": ",",
+        **dict(zip("αβγδθλμσφωρ", ("\\" + name + " " for name in
+            ("alpha", "beta", "gamma", "delta", "theta", "lambda", "mu", "sigma", "phi", "omega", "rho")),
+            strict=True)),
+    }
+)  # fmt: skip
+_IGNORED = re.compile("[\ufe00-\ufe0f\u20e3\u0300\u034f]")
+_DECORATION = re.compile(r"^[✅✔✓☑🎉👍✨💯🎯⭐🏆🙂😀😊➡👉 ]+|[✅✔✓☑🎉👍✨💯🎯⭐🏆🙂😀😊 ]+$")
+_IDEOGRAPH = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_BESIDE_IDEOGRAPH = re.compile(rf"(?<=[{_IDEOGRAPH}])(?=[\w$-])(?![{_IDEOGRAPH}])|(?<=[0-9])(?=[{_IDEOGRAPH}])")
+_LABEL = re.compile(
+    r"^(?:(?:the|so|thus|therefore|hence|my|final|correct),? )*(?:answer|solution|result|答案|答)\*{0,2}"
+    r"(?: ?[:=]\*{0,2} ?| is:? | 是 ?)(?=\S)",
+    re.IGNORECASE,
+)
+# Pandoc's rule: no blank inside the signs, no digit behind them. So "$5 and $6" holds no formula.
+_FORMULA = re.compile(r"(?<![\\$])\$(?![\s$])([^$]*[^$\s\\])\$(?![\d$])")
+
+_LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"\\(?:left|right|displaystyle|big|Big|bigl|bigr)(?![A-Za-z])", ""),
+        (r",\\! ?|\{,\}", ","),
+        (r"\\!", ""),
+        (r"(?<!\\)\\[,;: ]|~|\\q?quad(?![A-Za-z])", " "),
+        (r"\\([$%#&])", r"\1"),
+        (r"\\[dt]frac(?![A-Za-z])", r"\\frac"),
+        (r"\\frac ?([0-9]) ?([0-9])(?![0-9])", r"\\frac{\1}{\2}"),
+        (r"\\frac ?([0-9]) ?(?=\{)", r"\\frac{\1}"),
+        (r"(\\frac ?\{[^{}]*\}) ?([0-9])(?![0-9])", r"\1{\2}"),
+        (r"\\sqrt ?([0-9])(?![0-9])", r"\\sqrt{\1}"),
+        (r"\\(?:leqslant|leq|le)(?![A-Za-z]) ?|<=", r"\\le "),
+        (r"\\(?:geqslant|geq|ge)(?![A-Za-z]) ?|>=", r"\\ge "),
+        (r"\\(?:neq|ne)(?![A-Za-z]) ?|!=", r"\\ne "),
+        (r"\\lt(?![A-Za-z]) ?", "<"),
+        (r"\\gt(?![A-Za-z]) ?", ">"),
+        (r"\\langle(?![A-Za-z]) ?", "("),
+        (r" ?\\rangle(?![A-Za-z])", ")"),
+        (r"\\varnothing(?![A-Za-z])", r"\\emptyset"),
+        (r"^'([^']+)'$", r"\1"),
+        (r"\\[lr]vert(?![A-Za-z]) ?|\\vert(?![A-Za-z]) ?", "|"),
+        (r"\\(?:text|textrm|textit|mathrm|textbf|mathbf|mathit|mbox|operatorname) ?\{([^{}]*)\}", r" \1"),
+        (r" ?\^ ?(?:\{ ?\\circ ?\}|\\circ(?![A-Za-z]))| ?\\degree(?![A-Za-z])| ?°", "°"),
+    )
+)  # fmt: skip
+
+
+def unwrap(text: str) -> str:
+    """Folds white space and removes one layer of what only wraps an answer: $...$,
+    emphasis, a box, quotes, a closing full stop."""
+    text = " ".join(text.replace("−", "-").split())
+    for left, right in _WRAPPERS:
+        inner = text[len(left) : len(text) - len(right)]
+        if inner and text == left + inner + right and _is_whole(inner, left, right):
+            text = inner.strip()
+    return text[:-1].rstrip() if text.endswith(".") and len(text) > 1 else text
+
+
+def spell(text: str) -> str:
+    """Returns an answer in plain characters and one spelling of LaTeX; blanks stay where
+    words need them."""
+    text = _LABEL.sub("", unwrap(_spell_characters(text)), count=1)
+    text = unwrap(_FORMULA.sub(r"\1", unwrap(text)))
+    for pattern, replacement in _LATEX:
+        text = pattern.sub(replacement, text)
+    return unwrap(text)
+
+
+def _spell_characters(text: str) -> str:
+    if not text.isascii():
+        text = _RAISED.sub(lambda run: "^{" + run[0].translate(_SUPERSCRIPTS) + "}", text)
+        text = _LOWERED.sub(lambda run: "_{" + run[0].translate(_SUBSCRIPTS) + "}", text)
+        text = _ROOT.sub(lambda run: f"\\sqrt{{{run[1]}}}" if run[1] else "\\sqrt", text)
+        text = "".join(map(_fold, text.translate(_SYMBOLS)))
+        text = _BESIDE_IDEOGRAPH.sub(" ", _DECORATION.sub("", _IGNORED.sub("", text)))
+    return " ".join(text.split())
+
+
+def _fold(character: str) -> str:
+    """Returns a character's plain form (NFKC); invisible ones go, "½" is a fraction, "²"
+    was read before."""
+    if character.isascii():
+        return character
+    if unicodedata.category(character) == "Cf":
+        return ""
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
+    plain = unicodedata.normalize("NFKC", character)
+    if "\u2044" in plain:
+        numerator, _, denominator = plain.partition("\u2044")
+        return f"\\frac{{{numerator}}}{{{denominator}}}"
+    return plain.translate(_SYMBOLS)
+
+
+def _is_whole(inner: str, left: str, right: str) -> bool:
+    """Whether the wrapper around `inner` is one pair, and not the outer halves of two."""
+    if right != "}":
+        return left not in inner.replace("\\$", "") and right not in inner
+    depth = 0
+    for brace in re.findall(r"(?<!\\)[{}]", inner):
+        depth += 1 if brace == "{" else -1
+        if depth < 0:
+            return False
+    return depth == 0

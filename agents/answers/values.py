@@ -1,0 +1,417 @@
+"""What an answer of kind `math` states, as a typed value. Reading is total, exact and bounded.
+
+`read_value` tries the types in a fixed order: what has an exact form of its own (a date, a
+time, a number in a base, a code, a number with a unit) comes before groups, words and algebra, so
+that "555-1234" is no difference and "2024-01-05" is not 2018. What no other type reads is an
+`Expression`. `agents.answers.compare` decides which values are equal.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from agents.answers.dates import Date, Time, read_date, read_time
+from agents.answers.numbers import Number, read_quantity
+from agents.answers.spelling import spell
+from agents.answers.units import read_unit
+
+Bracket = str
+
+
+@dataclass(frozen=True, slots=True)
+class InBase:
+    """Digits with their base: `2516_8`. Compared as written, never converted."""
+
+    digits: str
+    base: int
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Signs whose order and case count: a phone number, a version, "B7", "ab"."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Plain words, compared without case: "Paris", "true"."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A letter that was written as a choice: "(C)"."""
+
+    letter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """Mathematics, in tidied LaTeX, with the unit behind it."""
+
+    latex: str
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """Two sides; "x = 5" is `Named` instead."""
+
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A value with the name it was given: "x = 5", "f(x) = 2x"."""
+
+    name: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Several values. `brackets` is "()", "[]", "{}", "" (a bare list) or "matrix RxC";
+    "{}" and "" have no order."""
+
+    brackets: Bracket
+    items: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """One piece of the number line; None is an infinite end, which is open."""
+
+    low: Value | None
+    high: Value | None
+    has_low: bool
+    has_high: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A union of intervals: an interval, or a solved inequality in `variable`."""
+
+    pieces: tuple[Interval, ...]
+    variable: str | None = None
+
+
+Value = Number | Date | Time | InBase | Code | Words | Choice | Expression | Equation | Named | Group | Region
+
+LONGEST_GROUP = 64
+"""Items; a longer group is compared as text."""
+
+_BLANKS = re.compile(r" (?=[-+*/^=<>()\[\]{}|_\\])|(?<=[-+*/^=<>()\[\]{}|_]) ")
+_COMMA = re.compile(r" ?, ?(?!(?<=[0-9],)[0-9]{3}(?![0-9]))")
+_BASE = re.compile(r"\(?(?P<digits>[0-9A-F]+)\)?(?: ?_ ?\{? ?(?P<base>[0-9]{1,2}) ?\}?| (?:\(?base|in base) (?P<word>[0-9]{1,2})\)?)")
+_PHONE = re.compile(r"(?P<country>\+[0-9]{1,3}[- ]?)?\((?P<area>[0-9]{2,5})\)[- ]?(?P<rest>[0-9]{2,4}[- ][0-9]{3,4})")
+_CODE = re.compile(
+    r"\+?[0-9]+(?:(?=[0-9. ]*-)[-. ][0-9]+(?:[-. ][0-9]+)*|(?:\.[0-9]+){2,})"
+    r"|0[0-9]+|[0-9]+:[0-9]+(?::[0-9]+)*|#[0-9A-Za-z]+|v[0-9]+(?:\.[0-9]+)+"
+)
+_RATIO = re.compile(r"(?<=[0-9]) ?: ?(?=[0-9])")
+_ALNUM = re.compile(r"[A-Za-z0-9]+")
+_SUBSCRIPT = re.compile(r"_(?:\{([A-Za-z0-9]+)\}|([A-Za-z0-9]))")
+_CHOICE = re.compile(r"\(([A-Za-z])\)")
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_WORDS = re.compile(r"[^\\^_={}<>|]+")
+_SHORT_WORDS = {"no", "on", "off", "up", "ok", "us", "uk", "eu"}
+_SYMBOL = r"(?:[A-Za-z](?:_\{?[A-Za-z0-9]+\}?)?'?|\\(?:alpha|beta|gamma|theta|lambda|mu|phi|omega|sigma|rho|delta))"
+_NAMED = re.compile(rf"(?P<name>{_SYMBOL}(?: ?\( ?[A-Za-z] ?\))?) ?= ?(?P<value>[^=]+)")
+_NAMED_TUPLE = re.compile(rf"(?P<name>\( ?{_SYMBOL}(?: ?, ?{_SYMBOL})+ ?\)) ?= ?(?P<value>\(.+\))")
+_MEMBER = re.compile(rf"(?P<name>{_SYMBOL}) ?\\in(?![A-Za-z]) ?(?P<value>.+)")
+_RELATION = re.compile(r"\\(?:le|ge|ne)(?![A-Za-z])|[<>]")
+_FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le", "\\ne": "\\ne"}
+_SEPARATOR = re.compile(r"[,;]| (?:and|or) ")
+_MATRIX = re.compile(r"\\begin ?\{ ?(?P<name>[pbv]?matrix|array) ?\}(?:\{[lcr|]*\})?(?P<body>.*)\\end ?\{ ?(?P=name) ?\}")
+_INFINITY = re.compile(r"(?P<sign>[-+]?) ?(?:\\infty|infinity|inf|oo)", re.IGNORECASE)
+_REAL_LINE = re.compile(r"\\mathbb ?\{? ?R ?\}?|all real numbers|all reals", re.IGNORECASE)
+_PLUS_MINUS = re.compile(r"\\(pm|mp)(?![A-Za-z])")
+_OPEN, _CLOSE = "([{", ")]}"
+
+
+def tidy(text: str) -> str:
+    """Returns spelled LaTeX with blanks in one style, too."""
+    return _COMMA.sub(", ", _BLANKS.sub("", text))
+
+
+def read_value(text: str) -> Value:
+    """Returns what an answer of at most `LONGEST_ANSWER` characters states."""
+    return _read(spell(text), 3)
+
+
+def read_plain(spelled: str) -> Number | Date | Time | InBase | Code | None:
+    """Returns the value of a spelled text that has an exact form of its own, None for every
+    other text."""
+    if (found := read_date(spelled)) is not None:
+        return found
+    if (time := read_time(spelled)) is not None:
+        return time
+    if (match := _BASE.fullmatch(spelled)) is not None:
+        base = int(match["base"] or match["word"])
+        if 2 <= base <= 36 and (match["digits"].isdigit() or base > 10):
+            return InBase(match["digits"], base)
+    spelled = _PHONE.sub(r"\g<country>\g<area>-\g<rest>", spelled) if _PHONE.fullmatch(spelled) else _RATIO.sub(":", spelled)
+    if _CODE.fullmatch(spelled):
+        return Code(spelled.replace(" ", "-"))
+    return read_quantity(spelled)
+
+
+def _read(text: str, depth: int) -> Value:
+    """Reads a spelled text; groups nest `depth` deep."""
+    if (plain := read_plain(text)) is not None:
+        return plain
+    if (match := _INFINITY.fullmatch(text)) is not None:
+        return Code("-\\infty" if match["sign"] == "-" else "\\infty")
+    if (match := _CHOICE.fullmatch(text)) is not None:
+        return Choice(match[1].upper())
+    if depth:
+        for reader in (
+            _read_named,
+            _read_region,
+            _read_matrix,
+            _read_plus_minus,
+            _read_group,
+            _read_list,
+        ):
+            if (value := reader(text, depth - 1)) is not None:
+                return value
+    if (symbols := _read_symbols(text)) is not None:
+        return symbols
+    left, equals, right = text.partition("=")
+    if equals and "=" not in right and left.strip() and right.strip():
+        return Equation(_expression(left), _expression(right))
+    return _expression(text)
+
+
+def _expression(text: str) -> Expression:
+    """Returns the mathematics of a text; a known unit behind its last blanks is taken off."""
+    text = text.strip()
+    places = [match.start() for match in re.finditer(" ", text)][-4:]
+    if text.endswith("°") and not text.startswith("\\"):
+        return Expression(tidy(text[:-1]), "degree")
+    for place in places:
+        if (unit := read_unit(text[place:], known=True)) is not None and len(text[place:]) > 2:
+            return Expression(tidy(text[:place]), unit)
+    return Expression(tidy(text))
+
+
+def _read_symbols(text: str) -> Words | Code | None:
+    """Reads words, and signs in a row ("H2O", "H_2O", "ab"), which algebra would multiply."""
+    compact = _SUBSCRIPT.sub(r"\1\2", text)
+    if _ALNUM.fullmatch(compact):
+        if not any(sign.isdigit() for sign in compact) and (len(compact) > 2 or compact.casefold() in _SHORT_WORDS):
+            return Words(compact.casefold())
+        return Code(compact)
+    if _WORD.search(text) and _WORDS.fullmatch(text) and not re.search(r"[-+*/] ?[0-9(]|[0-9)] ?[-+*/]|sqrt|[a-z]\(", text):
+        return Words(" ".join(re.sub(r"^(?:the|a|an) ", "", text.casefold()).split()))
+    return None
+
+
+def _read_named(text: str, depth: int) -> Value | None:
+    match = _NAMED.fullmatch(text) or _NAMED_TUPLE.fullmatch(text)
+    if match is not None and not _RELATION.search(text):
+        value = _read(match["value"].strip(), depth)
+        if isinstance(value, Group) and value.brackets == "" and any(isinstance(item, Named) for item in value.items):
+            return None  # "x = 1, y = 2"
+        return Named(tidy(match["name"]), value)
+    match = _MEMBER.fullmatch(text)
+    if match is None:
+        return None
+    value = _read(match["value"].strip(), depth)
+    region = as_region(value)
+    return value if region is None else Region(region.pieces, tidy(match["name"]))
+
+
+def _read_region(text: str, depth: int) -> Value | None:
+    """Reads unions of intervals and solved inequalities, also joined by "or" and "and"."""
+    if _REAL_LINE.fullmatch(text):
+        return Region((Interval(None, None, False, False),))
+    for word in (" or ", " and ", ", "):
+        parts = text.split(word)
+        if 1 < len(parts) <= LONGEST_GROUP and all(_RELATION.search(part) for part in parts):
+            regions = [_read_relation(part, depth) for part in parts]
+            if None in regions:
+                return None
+            return _join([region for region in regions if region is not None], intersect=word != " or ")
+    if _RELATION.search(text):
+        return _read_relation(text, depth)
+    parts = re.split(r"\\cup(?![A-Za-z])| U ", text)
+    if len(parts) > LONGEST_GROUP:
+        return None
+    if len(parts) > 1:
+        pieces = [as_region(_read(part.strip(), depth)) for part in parts]
+        return None if None in pieces else Region(tuple(piece for region in pieces if region is not None for piece in region.pieces))
+    if text[:1] in ("(", "[") and text[-1:] in (")", "]") and text[:1] + text[-1:] in ("(]", "[)"):
+        ends = split_top(text[1:-1])
+        return _interval(text[0], ends, text[-1], depth) if len(ends) == 2 else None
+    return None
+
+
+def _join(regions: list[Region], *, intersect: bool) -> Region | None:
+    names = {region.variable for region in regions}
+    if len(names) > 1:
+        return None
+    if not intersect:
+        return Region(tuple(piece for region in regions for piece in region.pieces), names.pop())
+    if len(regions) != 2 or any(len(region.pieces) != 1 for region in regions):
+        return None
+    one, other = (region.pieces[0] for region in regions)
+    if one.low is None and other.high is None:
+        one, other = other, one
+    if one.high is not None or other.low is not None:
+        return None
+    return Region((Interval(one.low, other.high, one.has_low, other.has_high),), names.pop())
+
+
+def _read_relation(text: str, depth: int) -> Region | None:
+    signs = _RELATION.findall(text)
+    parts = [part.strip() for part in _RELATION.split(text)]
+    if not all(parts) or not 2 <= len(parts) <= 3:
+        return None
+    if len(parts) == 2 and re.fullmatch(_SYMBOL, parts[1]) and not re.fullmatch(_SYMBOL, parts[0]):
+        parts, signs = parts[::-1], [_FLIPPED[signs[0]]]
+    if len(parts) == 3 and signs[0] in (">", "\\ge"):
+        parts, signs = parts[::-1], [_FLIPPED[sign] for sign in reversed(signs)]
+    name = parts[0] if len(parts) == 2 else parts[1]
+    if not re.fullmatch(_SYMBOL, name):
+        return None
+    name = tidy(name)
+    if len(parts) == 3:
+        if any(sign not in ("<", "\\le") for sign in signs):
+            return None
+        piece = _interval(
+            "[" if signs[0] == "\\le" else "(",
+            [parts[0], parts[2]],
+            "]" if signs[1] == "\\le" else ")",
+            depth,
+        )
+        return None if piece is None else Region(piece.pieces, name)
+    bound = _read(parts[1], depth)
+    if signs[0] == "\\ne":
+        return Region((Interval(None, bound, False, False), Interval(bound, None, False, False)), name)
+    closed = signs[0] in ("\\le", "\\ge")
+    if signs[0] in ("<", "\\le"):
+        return Region((Interval(None, bound, False, closed),), name)
+    return Region((Interval(bound, None, closed, False),), name)
+
+
+def _interval(opening: str, ends: list[str], closing: str, depth: int) -> Region | None:
+    low, high = ends
+    infinite = [_INFINITY.fullmatch(end.strip()) for end in ends]
+    if (infinite[0] is not None and infinite[0]["sign"] != "-") or (infinite[1] is not None and infinite[1]["sign"] == "-"):
+        return None
+    return Region((
+        Interval(
+            None if infinite[0] else _read(low.strip(), depth),
+            None if infinite[1] else _read(high.strip(), depth),
+            opening == "[",
+            closing == "]",
+        ),
+    ))  # fmt: skip
+
+
+def as_region(value: Value) -> Region | None:
+    """Returns the interval that a region, or a pair in () or [], can be read as."""
+    if isinstance(value, Region):
+        return value
+    if isinstance(value, Group) and value.brackets in ("()", "[]") and len(value.items) == 2:
+        closed = value.brackets == "[]"
+        return Region((Interval(*value.items, closed, closed),))
+    return None
+
+
+def _read_matrix(text: str, depth: int) -> Group | None:
+    match = _MATRIX.fullmatch(text[1:-1].strip() if text[:1] in ("(", "[") and _is_enclosed(text) else text)
+    if match is None:
+        return None
+    rows = [row.split("&") for row in re.split(r"\\\\", match["body"].strip().removesuffix("\\\\"))]
+    if len({len(row) for row in rows}) != 1 or len(rows) * len(rows[0]) > LONGEST_GROUP:
+        return None
+    kind = f"{match['name'][0] if match['name'] == 'vmatrix' else ''}matrix {len(rows)}x{len(rows[0])}"
+    return Group(kind, tuple(_read(cell.strip(), 0) for row in rows for cell in row))
+
+
+def _read_plus_minus(text: str, depth: int) -> Value | None:
+    """Reads "a \\pm b" as the two values that it abbreviates."""
+    if not _PLUS_MINUS.search(text) or len(split_top(text)) > 1 or text.startswith(("(", "[", "{", "\\{")):
+        return None
+    both = [_PLUS_MINUS.sub(lambda sign, up=up: "+" if (sign[1] == "pm") == up else "-", text) for up in (True, False)]  # type: ignore[misc]
+    return Group("", tuple(_read(spell(one), depth) for one in both))
+
+
+def _read_group(text: str, depth: int) -> Value | None:
+    if text == "\\emptyset":
+        return Group("{}", ())
+    text = re.sub(r"\\([{}])", r"\1", text) if text.startswith("\\{") and text.endswith("\\}") else text
+    opening, closing = text[:1], text[-1:]
+    if opening not in tuple(_OPEN) or closing not in tuple(_CLOSE) or len(text) < 2 or not _is_enclosed(text):
+        return None
+    if _OPEN.index(opening) != _CLOSE.index(closing):
+        return None
+    parts = split_top(text[1:-1])
+    if opening in "([" and len(parts) == 2 and any(_INFINITY.fullmatch(part.strip()) for part in parts):
+        return _interval(opening, parts, closing, depth)
+    if len(parts) < 2 and opening != "{":
+        return None
+    if parts in ([""], [" "]):
+        return Group("{}", ())
+    if not all(part.strip() for part in parts) or len(parts) > LONGEST_GROUP:
+        return None
+    items = _items(parts, depth)
+    return Group(opening + closing, items)
+
+
+def _read_list(text: str, depth: int) -> Group | None:
+    """Reads a bare list: "3, 5, 7", "1331 and 1728", "x = 1 or x = 2"."""
+    parts = split_top(text, words=True)
+    if not 2 <= len(parts) <= LONGEST_GROUP:
+        return None
+    parts = [re.sub(r"^(?:and|or) ", "", part.strip()) for part in parts]
+    if not all(parts):
+        return None
+    items = _items(parts, depth)
+    if all(isinstance(item, Named) for item in items) and len({item.name for item in items if isinstance(item, Named)}) == 1:
+        return Group("", tuple(item.value for item in items if isinstance(item, Named)))
+    return Group("", items)
+
+
+def _items(parts: list[str], depth: int) -> tuple[Value, ...]:
+    """Reads the items of a group; one with a sign of two values counts as both."""
+    items: list[Value] = []
+    for part in parts:
+        value = _read(part.strip(), depth)
+        if isinstance(value, Group) and value.brackets == "" and _PLUS_MINUS.search(part):
+            items.extend(value.items)
+        else:
+            items.append(value)
+    return tuple(items)
+
+
+def split_top(text: str, *, words: bool = False) -> list[str]:
+    """Returns the parts of a text between the commas (with `words` also "and", "or") that
+    stand in no bracket."""
+    parts, start, depth = [], 0, 0
+    for match in re.finditer(r"[(\[{]|[)\]}]|" + (_SEPARATOR.pattern if words else "[,;]"), text):
+        sign = match[0]
+        if sign in _OPEN:
+            depth += 1
+        elif sign in _CLOSE:
+            depth -= 1
+        elif depth == 0:
+            parts.append(text[start : match.start()])
+            start = match.end()
+    return [*parts, text[start:]]
+
+
+def _is_enclosed(text: str) -> bool:
+    """Whether the first bracket is closed by the last character."""
+    depth = 0
+    for place, sign in enumerate(text):
+        depth += (sign in _OPEN) - (sign in _CLOSE)
+        if depth == 0:
+            return place == len(text) - 1
+    return False
