@@ -23,7 +23,7 @@ from agents.nouns import Hidden, Meter, Question
 from agents.policy import Proposal
 from agents.prompts import Mistake
 from agents.summarizer import admit_summary, neutral_summary
-from agents.visible_text import visible_text
+from agents.visible_text import visible_text, without_controls
 from graphs.resources import Resources, find_resources
 from graphs.state import Context, Phase, State
 from graphs.strategies import Strategy
@@ -88,7 +88,7 @@ def check_question(question: Question, resources: Resources) -> None:
     Raises:
         ValueError: says which, and the way out.
     """
-    if not question.text.strip():
+    if not without_controls(question.text).strip():
         raise ValueError("the question is empty; ask something, for example: Use the numbers 3, 7, 11 and 25 to make 57.")
     length, context = len(question.text), resources.engine.info.context_length
     if length > MOST_CHARACTERS_PER_TOKEN * context:
@@ -206,7 +206,7 @@ async def derive(state: State, runtime: Runtime[Context]) -> Go:
         leaf = None
     if leaf is not None:
         thinking.status = "answered"
-    elif thinking.status == "no_answer":
+    elif thinking.status == "no_answer" and not thinking.safety:
         thinking.reason = why_no_answer(
             tree,
             thinking.events,

@@ -11,9 +11,9 @@ import dataclasses
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-from agents.nouns import Meter, Step
+from agents.nouns import Hidden, Meter, Step
 from graphs.strategies import Strategy
 from graphs.tree import Event, Expanded, Failed, Horizon, NoAnswer, ReasoningTree
 
@@ -25,18 +25,33 @@ _CAPS: Final[dict[str, NoAnswer]] = {
 }
 """Caps of `Budget` that end a search, in the order in which they are looked at."""
 
-WAYS_OUT: Final[dict[NoAnswer, str]] = {
-    "ended": "the model ended without an answer; ask in other words, or choose another model (engine.model=FOLDER_OR_HUB_ID)",
-    "cut_step": "the last step was cut at policy.max_step_tokens; raise it",
-    "cut_answer": "the answer was cut at policy.max_answer_tokens; raise it",
-    "context_length": "the thought filled the model's context; ask a shorter question, or choose a model with a longer context",
-    "budget_tokens": "budget.max_tokens was spent before there was one; raise it, or choose budget=high",
-    "budget_calls": "budget.max_calls was spent before there was one; raise it, or choose budget=high",
-    "budget_seconds": "budget.max_seconds was over before there was one; raise it",
-    "budget_nodes": "budget.max_nodes was reached before there was one; raise it, or choose budget=high",
-    "stopped": "the search gave up, since nothing was left to try; choose another search, or another model",
+
+class Explanation(NamedTuple):
+    """A reason in words."""
+
+    what: str
+    """What happened."""
+    way_out: str
+    """What the user can do."""
+
+
+_RAISE_OR_HIGH: Final = "raise it, or choose budget=high"
+
+EXPLANATIONS: Final[dict[NoAnswer, Explanation]] = {
+    "ended": Explanation(
+        "the model ended without an answer", "ask in other words, or choose another model (engine.model=FOLDER_OR_HUB_ID)"
+    ),
+    "cut_step": Explanation("the last step was cut at policy.max_step_tokens", "raise it"),
+    "cut_answer": Explanation("the answer was cut at policy.max_answer_tokens", "raise it"),
+    "context_length": Explanation(
+        "the thought filled the model's context", "ask a shorter question, or choose a model with a longer context (engine.model)"
+    ),
+    "budget_tokens": Explanation("budget.max_tokens was spent before there was one", _RAISE_OR_HIGH),
+    "budget_calls": Explanation("budget.max_calls was spent before there was one", _RAISE_OR_HIGH),
+    "budget_seconds": Explanation("budget.max_seconds was over before there was one", "raise it"),
+    "budget_nodes": Explanation("budget.max_nodes was reached before there was one", _RAISE_OR_HIGH),
+    "stopped": Explanation("the search gave up, since nothing was left to try", "choose another search, or another model (engine.model)"),
 }
-"""A sentence for each reason: what happened and the way out."""
 
 
 def why_no_answer(
@@ -83,6 +98,14 @@ def why_no_answer(
             return ends.most_common(1)[0][0] if ends else "ended"
         case _:
             return "stopped"
+
+
+def last_words(tree: ReasoningTree) -> Hidden[str]:
+    """Returns the text of the step that was written last and says anything; "" where nothing was written. For an auditor who looks for an
+    answer that was not taken."""
+    path = tree.path_steps(tree.ends[-1]) if tree.ends else []
+    texts = (step.content.reveal().text for step in reversed(path))
+    return Hidden(next((text for text in texts if text.strip()), ""))
 
 
 def _without(meter: Meter, *caps: str) -> Meter:
