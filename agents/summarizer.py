@@ -132,7 +132,7 @@ class Summarizer:
         """
         limit = self.settings.max_characters
         if answer is None:
-            return Summary(f"No answer was found; {len(steps)} steps and {wrong_turns} wrong turns were tried."[:limit], "none")
+            return Summary("No answer was found.", "none")
         if self.settings.kind == "extractive":
             texts = [step.reveal() for step in steps]
             return Summary(extract_summary(texts, wrong_turns=wrong_turns, max_characters=limit), "extractive")

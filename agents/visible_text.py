@@ -29,9 +29,10 @@ _TAG = re.compile(
     r"|◁(?P<end_triangle>/?)(?P<hidden_triangle>think)▷",
     re.IGNORECASE,
 )
-_SYSTEM_TAG = re.compile(r"<</?SYS>>$", re.IGNORECASE)
+_SYSTEM_TAG = re.compile(r"<</?SYS>>", re.IGNORECASE)
+_LONGEST_SYSTEM_TAG = len("<</SYS>>")
 _HIDING_TOKEN = re.compile(r"(?P<end>/|end|stop|close)?.*(?:think|thought|reasoning)", re.IGNORECASE)
-_UNFINISHED_TAG = re.compile(r"<\\*/?(?:\w{1,20}:)?think", re.IGNORECASE)
+_UNFINISHED_TAG = re.compile(r"(?P<quoted>`?)<\\*/?(?:\w{1,20}:)?think", re.IGNORECASE)
 _BRACKET = re.compile(r"([<>\[\]◁▷])")
 _OPENER: Final = {">": "<", "]": "[", "▷": "◁"}
 
@@ -62,12 +63,12 @@ def visible_text(text: str) -> str:
     """Returns what of `text` a user may see; "" when nothing of it.
 
     Text between the tags of a block of thinking goes with them. Of a block that is not closed everything behind its tag
-    goes, and of one that only a closing tag shows, everything before. Other mark-up goes and what is inside it stays.
-    Blank lines around the text go.
+    goes, and of one that only a closing tag shows, everything before. Other mark-up goes and what is inside it stays, and
+    so it is with a tag behind a backtick, which is a word about tags. Blank lines around the text go.
     """
     text = _without_tags(without_controls(text), with_thinking=True)
-    if (unfinished := _UNFINISHED_TAG.search(text)) is not None:
-        text = text[: unfinished.start()]
+    unfinished = next((tag for tag in _UNFINISHED_TAG.finditer(text) if not tag["quoted"]), None)
+    text = _UNFINISHED_TAG.sub("`", text if unfinished is None else text[: unfinished.start()])
     lines = text.rstrip().split("\n")
     first = next((index for index, line in enumerate(lines) if line.strip()), len(lines))
     lines = lines[first:]
@@ -121,8 +122,10 @@ def _without_tags(text: str, *, with_thinking: bool) -> str:
             kept.extend(piece)
             continue
         kept.append(piece)
-        if _SYSTEM_TAG.search(end := "".join(kept[-8:])) is not None:
-            take_back(len(kept) - len(end) + end.rindex("<<"))
+        tail = "".join(kept[-_LONGEST_SYSTEM_TAG:])
+        begin = tail.rfind("<<")
+        if begin >= 0 and _SYSTEM_TAG.fullmatch(tail, begin) is not None:
+            take_back(len(kept) - len(tail) + begin)
             continue
         starts = opened[_OPENER[piece]]
         if not starts:
@@ -135,7 +138,8 @@ def _without_tags(text: str, *, with_thinking: bool) -> str:
         take_back(start)
         if hidden_from is not None:
             hidden_from = min(hidden_from, start)
-        match _hides(tag) if with_thinking else None:
+        is_quoted = start > 0 and kept[start - 1] == "`"
+        match _hides(tag) if with_thinking and not is_quoted else None:
             case True:
                 hidden_from = start if hidden_from is None else hidden_from
             case False:

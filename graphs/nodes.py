@@ -31,7 +31,7 @@ from graphs.thinking import Thinking
 from graphs.thought.derive import derive_journey, reason_against
 from graphs.thought.long_thought import LongThought
 from graphs.thought.markup import told_steps
-from graphs.thought.no_answer import why_no_answer
+from graphs.thought.no_answer import EXPLANATIONS, why_no_answer
 from graphs.thought.statistics import thought_statistics
 from graphs.traces.trace import SafetyRecord, Trace
 from graphs.tree import ROOT, Backup, Expanded, Expansion, Failed, Finished, Judged, Reflected, Weighed
@@ -237,6 +237,9 @@ async def summarize(state: State, runtime: Runtime[Context]) -> Go:
     """Tells the user how the answer was found."""
     resources, thinking = await _find(state, runtime)
     thought, answer = _told(thinking), state["answer"]
+    if thinking.reason is not None:
+        text = f"No answer was found: {EXPLANATIONS[thinking.reason].what}."
+        return Command(update={"summary": visible_text(text), "summary_source": "none"}, goto="check")
     steps, wrong_turns = told_steps(thought), thought_statistics(thought).wrong_turns
     summary = await resources.summarizer.summarize(thinking.question, steps, answer=answer, wrong_turns=wrong_turns, meter=thinking.meter)
     summary = admit_summary(

@@ -102,6 +102,8 @@ def test_words_inside_a_block_of_thinking_are_never_seen(pieces: list[str]) -> N
         ("<think>never closed", ""),
         ("<THINKING depth='2'>hm</THINKING> 15", "15"),
         ("<reflection>hm</reflection>15", "15"),
+        ("A model writes `<think>` first, then `</think>`.", "A model writes `` first, then ``."),
+        ("The tag `<think opens it.", "The tag ` opens it."),
         ("[THINK]hm[/THINK]15", "15"),
         ("◁think▷hm◁/think▷15", "15"),
         ("<|begin_of_thought|>hm<|end_of_thought|>15", "15"),
