@@ -22,9 +22,9 @@ A new source is one file of about 40 lines: a frozen dataclass whose fields are 
                 return None
             return Question(text=question, gold=answer, task=self.name, metadata={"line": line, "split": self.split})
 
-Then it gets one line in each of three tables: `graphs.tasks.registry.TASKS` (its name), `agents.answers.TASK_KINDS` (what its answers
-are) and `agents.answers.checker_for` (how they are checked); and its options in configs/schema/task.py, as a class derived from `_Dataset`
-(which brings split, limit and offset) and added to `TaskConfig`. A task without `split` can be asked and never trained on.
+Then it gets a line in two tables: `graphs.tasks.registry.TASKS` (its name) and `agents.answers.registry.TASK_ANSWERS` (what its answers are
+and how they are checked); and its options in configs/schema/task.py, as a class derived from `_Dataset` (which brings split, limit and
+offset) and added to `TaskConfig`. A task without `split` can be asked and never trained on.
 """
 
 from __future__ import annotations
