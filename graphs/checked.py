@@ -61,7 +61,7 @@ async def read_checked(folder: Path) -> tuple[RunConfig, list[CheckedThought], C
 
     Raises:
         FileNotFoundError: there is no run in the folder; `find_run` finds one by its name.
-        BadDataError: no thought of the run can be checked.
+        BadDataError: no thought of the run can be checked, or its thoughts were deleted.
     """
     found: list[CheckedThought] = []
     left_out: Counter[str] = Counter()
@@ -77,6 +77,8 @@ async def read_checked(folder: Path) -> tuple[RunConfig, list[CheckedThought], C
                     left_out[thought] += 1
                 else:
                     found.append(thought)
+            if store.damaged:
+                left_out["with a damaged trace"] += len(store.damaged)
         finally:
             for checker in checkers.values():
                 await checker.close()

@@ -36,7 +36,7 @@ def read(folder: Path, group: str | None = None) -> dict[str, Trace]:
         BadDataError: there is no scored question of the group in it.
     """
     with TraceStore.read(folder) as store:
-        traces = {trace.question.hash: trace for trace in store if trace.correct is not None and _is_of(trace, group)}
+        traces = {trace.question.hash: trace for trace in store.outcomes() if trace.correct is not None and _is_of(trace, group)}
     if not traces:
         raise BadDataError(f"{folder} holds no scored question{f' of {group}' if group else ''}")
     return traces

@@ -35,6 +35,7 @@ from configs import RunConfig
 from configs.schema import BestOfNConfig, PosteriorConfig
 from graphs.calibration import Reader, log_loss
 from graphs.checked import CheckedThought, config_of, read_checked, told
+from graphs.files import write_text
 from graphs.strategies.belief import Believer
 from graphs.strategies.fitted import FEATURES, AnswerModel, choices
 from graphs.terminal import console, guarded, run_folder
@@ -171,7 +172,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _fit_believer(thoughts: Sequence[CheckedThought], start: Believer, names: Sequence[str], out: Path) -> None:
     fit = fit_believer(thoughts, start)
-    out.write_text(as_yaml(fit, names, len(thoughts)))
+    write_text(out, as_yaml(fit, names, len(thoughts)), elsewhere="name another file with --out")
     print(f"before {fit.before:.3f}, after {fit.after:.3f}")
     print(" ".join(f"search.{name}={getattr(fit.believer, name):g}" for name in LADDERS))
     if fit.flat:

@@ -17,6 +17,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -26,16 +27,17 @@ from uuid import uuid4
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from agents.engines import loop
-from agents.nouns import EngineError, LongthoughtError, Question
+from agents.nouns import EngineError, LongthoughtError, Question, StorageError
 from configs import ConfigError, RunConfig, compose, config_hash, from_yaml, sweep, to_yaml
 from configs.cli import add_override_arguments, parse, split_overrides
 from graphs.collecting import patient_collector
 from graphs.comparison import carry_out
+from graphs.files import read_json, storing, write_text
 from graphs.reasoner import Answer, think
 from graphs.report import Tally, report, unscored
 from graphs.resources import forget, register
 from graphs.session import Session
-from graphs.terminal import FAILED, TELL_EVERY_S, console, guarded, resuming
+from graphs.terminal import FAILED, METRICS, TELL_EVERY_S, console, guarded, resuming
 from graphs.traces.store import FILE_NAME, TraceStore
 
 
@@ -58,11 +60,11 @@ async def run_questions(
 ) -> Outcome:
     """Asks all questions, at most `concurrency` at a time, with the resources registered as `key`; there is no barrier between questions.
 
-    A question that cannot be asked (too long, say) is counted with its reason and the others go on; an engine that fails ends the run, for
-    the others would fail as well.
+    A question that cannot be asked (too long, say) is counted with its reason and the others go on; an engine or a store that fails ends
+    the run, for the others would fail as well.
 
     Raises:
-        EngineError: an engine failed; every answer until then has reached the sink.
+        EngineError, StorageError: an engine or the sink failed; every answer until then has reached the sink.
     """
     outcome = Outcome()
     waiting = iter(questions)
@@ -71,7 +73,7 @@ async def run_questions(
         for question in waiting:
             try:
                 answer = await think(question, key, sample=sample)
-            except EngineError:
+            except (EngineError, StorageError):
                 raise
             except (LongthoughtError, ValueError) as error:
                 outcome.failed[f"{question.hash}/{sample}"] = str(error)
@@ -104,19 +106,50 @@ def run(config: RunConfig, session: Session | None = None) -> tuple[Path, dict[s
     data = session.load(config)
     for problem in [*data.problems, *data.notes]:
         console.print(f"warning: {problem}", style="yellow", markup=False, soft_wrap=True)
-    with TraceStore.open(folder, config_hash=config_hash(config), config_yaml=to_yaml(config)) as store:
-        (folder / "config.yaml").write_text(to_yaml(config))
+    text = to_yaml(config)
+    with _resumable(config, folder), TraceStore.open(folder, config_hash=config_hash(config), config_yaml=text) as store:
+        store.hold_to_questions(data.questions)
         finished = store.finished()
         missing = [question for question in data.questions if (question.hash, 0) not in finished]
+        if store.thoughts_deleted_on is not None:
+            return folder, _kept_metrics(folder, store, missing), Outcome()
+        write_text(folder / "config.yaml", text)
+        if store.damaged:  # what was finished is so no longer
+            with storing(folder / METRICS):
+                (folder / METRICS).unlink(missing_ok=True)
         done = f"{len(data.questions) - len(missing)} of {len(data.questions)} questions are finished already"
         what = f"run {name}: {done}" if finished else f"new run {folder}: {len(data.questions)} questions, search={config.search.strategy}"
         console.print(what, markup=False, soft_wrap=True)
         seconds, outcome = _ask(config, missing, store, name, session) if missing else (None, Outcome())
         metrics = Tally().add_all(store).metrics(seconds=None if finished else seconds, failed=outcome.failed)
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
-    engine = config.engine_of("policy")
-    (folder / "report.md").write_text(report(metrics, run=name, model=str(engine.options().get("model")), config_yaml=to_yaml(config)))
+        model = str(config.engine_of("policy").options().get("model"))
+        write_text(folder / METRICS, json.dumps(metrics, indent=2, allow_nan=False) + "\n")
+        write_text(folder / "report.md", report(metrics, run=name, model=model, config_yaml=text))
     return folder, metrics, outcome
+
+
+def _kept_metrics(folder: Path, store: TraceStore, missing: Sequence[Question]) -> dict[str, Any]:
+    """Returns the metrics of a finished run whose thoughts were deleted: they can be neither added to nor counted again.
+
+    Raises:
+        ThoughtsDeletedError: the run is not finished.
+    """
+    if missing or not (folder / METRICS).is_file():
+        store.require_thoughts()
+    metrics: dict[str, Any] = read_json(folder / METRICS)
+    return metrics
+
+
+@contextmanager
+def _resumable(config: RunConfig, folder: Path) -> Iterator[None]:
+    """Says how to go on where what stops the run may not stop it again: Ctrl-C, an engine, the disk."""
+    try:
+        yield
+    except (KeyboardInterrupt, EngineError, StorageError):
+        again = resuming(folder) if config.comparison is None else "the same command"
+        kept = "every finished question is stored" if (folder / FILE_NAME).is_file() else "nothing is stored"
+        console.print(f"{kept}; go on with {again}", markup=False, soft_wrap=True)
+        raise
 
 
 def _ask(config: RunConfig, questions: Sequence[Question], store: TraceStore, name: str, session: Session) -> tuple[float, Outcome]:
@@ -131,10 +164,6 @@ def _ask(config: RunConfig, questions: Sequence[Question], store: TraceStore, na
             work = run_questions(questions, key, concurrency=config.run.concurrency, on_answer=bar.advance)
             outcome = loop.run(work)
             return time.monotonic() - start, outcome
-    except (KeyboardInterrupt, EngineError):
-        again = resuming(config.run.output_dir / name) if config.comparison is None else "the same command"
-        console.print(f"every finished question is stored; go on with {again}", markup=False, soft_wrap=True)
-        raise
     finally:
         forget(key)
         loop.run(resources.close())
@@ -224,7 +253,7 @@ def _tell(folder: Path, metrics: Mapping[str, Any], outcome: Outcome) -> int:
     for group, share in metrics["accuracy"].items():
         low, high = share["interval"]
         print(f"{group}: {share['right']}/{share['of']} right, {share['value']:.3f} [{low:.3f}, {high:.3f}]")
-    if metrics["not_scored"]:
+    if metrics.get("not_scored"):  # metrics of older versions have none
         print(f"not scored: {unscored(metrics)}")
     tokens = metrics["generated_tokens_per_question"]
     print(f"{metrics['questions']} questions, {tokens:.1f} generated tokens each; see {folder}/report.md")

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from agents.nouns import BadDataError, LongthoughtError, RunConflictError
+from agents.nouns import BadDataError, LongthoughtError, RunConflictError, StorageError
 from configs import ConfigError, RunConfig
 from configs.schema import RunOptions
-from graphs.traces.store import find_run
+from graphs.traces.store import TraceStore, find_run
 
 if TYPE_CHECKING:
     from graphs.reasoner import Progress
@@ -30,6 +31,8 @@ console = Console(stderr=True, highlight=False)
 """For everything that is not the result: progress, status, errors. Results go to stdout."""
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
+METRICS = "metrics.json"
+"""A finished run's metrics; a run without them is unfinished."""
 TELL_EVERY_S = 15.0
 """Seconds between signs of life, where no terminal shows them all the time."""
 
@@ -41,7 +44,7 @@ def guarded(main: Callable[[], int]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a sign of an answer shows the rest of it
     try:
-        return main()
+        return _written_out(main)
     except (ConfigError, RunConflictError, BadDataError, ValueError) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return WRONG
@@ -51,6 +54,52 @@ def guarded(main: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         console.print("stopped.", markup=False)
         return INTERRUPTED
+    except (ConnectionError, TimeoutError):
+        raise  # of a network; engines turn those that they know into EngineError
+    except OSError as error:
+        console.print(f"error: {_in_words(error)}", style="red", markup=False, soft_wrap=True)
+        return WRONG if isinstance(error, FileNotFoundError) else FAILED
+
+
+def _written_out(main: Callable[[], int]) -> int:
+    """Runs `main` and writes out what it has printed, so that a full disk behind stdout is an error of the command.
+
+    A reader of stdout that has gone (`| head`) is none: the rest is dropped.
+
+    Raises:
+        StorageError: stdout cannot be written to.
+    """
+    try:
+        code = main()
+        sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None or not _is_stdout_stuck():
+            raise
+        if isinstance(error, BrokenPipeError):
+            return FAILED
+        raise StorageError("stdout", error.strerror or str(error), "free some space, or send the output elsewhere") from error
+    return code
+
+
+def _is_stdout_stuck() -> bool:
+    """Whether stdout takes no more; what it still holds is then dropped, for the interpreter would try again to write it at its end."""
+    try:
+        sys.stdout.write(" ")
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError):
+            descriptor = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(descriptor, sys.stdout.fileno())
+            os.close(descriptor)
+        return True
+    return False
+
+
+def _in_words(error: OSError) -> str:
+    """Returns an error of the operating system as one sentence with the file that it is about."""
+    if error.filename is None:
+        return f"{error}; check the permissions and the space on the disks in use"
+    return f"cannot use {error.filename}: {error.strerror}; check its path, its permissions and the space on its disk"
 
 
 def resuming(folder: Path) -> str:
@@ -60,13 +109,19 @@ def resuming(folder: Path) -> str:
 
 
 def run_folder(run: Path) -> Path:
-    """Returns the directory of a run, given by it or by its name; tells of a run that was stopped before its last question, or goes on.
+    """Returns the directory of a run, given by it or by its name; warns of one that is unfinished, or whose thoughts were deleted.
 
     Raises:
         BadDataError: there is no such run.
+        BadTraceError, StorageError: its store cannot be read.
     """
     folder = find_run(run)
-    if not (folder / "metrics.json").is_file():
+    with TraceStore.read(folder) as store:
+        deleted_on = store.thoughts_deleted_on
+    if deleted_on is not None:
+        message = f"warning: the thoughts of run {folder} were deleted on {deleted_on}; what a user may see is left"
+        console.print(message, style="yellow", markup=False, soft_wrap=True)
+    elif not (folder / METRICS).is_file():
         message = f"warning: run {folder} is not finished, and what is finished first is what is easiest; resume it with {resuming(folder)}"
         console.print(message, style="yellow", markup=False, soft_wrap=True)
     return folder

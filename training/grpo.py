@@ -37,6 +37,7 @@ from agents.engines.transformers import no_progress_bar
 from agents.nouns import Question
 from agents.policy import Policy
 from configs.schema.training import GrpoTrainingConfig, WheelTrainingConfig
+from graphs.files import write_text
 from graphs.tasks import assert_trainable
 from training.advantages import Advantages, group_advantages, importance_weights, token_advantages
 from training.model_folder import load_model, load_tokenizer, save_model
@@ -350,7 +351,4 @@ class _PublishEveryStep(TrainerCallback):  # type: ignore[misc]  # transformers 
 
     def on_save(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
         steps = json.dumps([dataclasses.asdict(step) for step in self.source.steps])
-        file = Path(args.output_dir) / f"checkpoint-{state.global_step}" / _STEPS
-        unfinished = file.with_suffix(".partial")
-        unfinished.write_text(steps)
-        unfinished.replace(file)
+        write_text(Path(args.output_dir) / f"checkpoint-{state.global_step}" / _STEPS, steps)

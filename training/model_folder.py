@@ -17,6 +17,7 @@ from typing import Any
 from agents.engines.transformers import no_progress_bar
 from agents.engines.weights import find_folder, weight_files
 from agents.nouns import EngineUnavailableError
+from graphs.files import storing
 
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".safetensors.index.json", ".bin.index.json")
 
@@ -57,20 +58,27 @@ def save_model(model: Any, base: Path, folder: Path) -> Path:
 
     Adapters are merged into a copy: merging into the model itself and taking them out again lets its weights drift in bfloat16
     (huggingface/trl#6688).
+
+    Raises:
+        StorageError: the folder cannot be written.
     """
     if hasattr(model, "merge_and_unload"):
         model = copy.deepcopy(model).merge_and_unload()
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    with no_progress_bar():
-        model.save_pretrained(unfinished)
-    _keep_special_ids(base, unfinished)
-    for file in sorted(base.iterdir()):
-        if file.is_file() and not file.name.endswith(_WEIGHTS) and file.name != "config.json":
-            shutil.copyfile(file, unfinished / file.name)
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.replace(folder)
+    with storing(folder, is_folder=True, elsewhere="choose another folder with training.output or run.output_dir"):
+        try:
+            unfinished.mkdir(parents=True)
+            with no_progress_bar():
+                model.save_pretrained(unfinished)
+            _keep_special_ids(base, unfinished)
+            for file in sorted(base.iterdir()):
+                if file.is_file() and not file.name.endswith(_WEIGHTS) and file.name != "config.json":
+                    shutil.copyfile(file, unfinished / file.name)
+            shutil.rmtree(folder, ignore_errors=True)
+            unfinished.replace(folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
     return folder
 
 

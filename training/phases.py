@@ -7,10 +7,11 @@ its file, so a killed process at worst repeats one phase.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from graphs.files import read_json, write_text
 
 
 class Phases:
@@ -24,7 +25,7 @@ class Phases:
         file = self.folder / f"{name}.json"
         if not file.is_file():
             return None
-        values: dict[str, Any] = json.loads(file.read_text())
+        values: dict[str, Any] = read_json(file)
         return values
 
     def once(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -33,9 +34,6 @@ class Phases:
         if found is not None:
             return found
         values = json.loads(json.dumps(work()))  # what a restarted run would read
-        self.folder.mkdir(parents=True, exist_ok=True)
-        unfinished = self.folder / f".{name}.{os.getpid()}"
-        unfinished.write_text(json.dumps(values) + "\n")
-        unfinished.replace(self.folder / f"{name}.json")
+        write_text(self.folder / f"{name}.json", json.dumps(values) + "\n")
         finished: dict[str, Any] = values
         return finished

@@ -19,10 +19,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from agents.nouns import EngineError, StorageError
 from configs import RunConfig, compose, config_hash, to_yaml
 from configs.cli import add_override_arguments, parse, split_overrides
 from configs.schema.training import HeadsTrainingConfig
-from graphs.terminal import console, guarded
+from graphs.files import write_text
+from graphs.terminal import METRICS, console, guarded, resuming
 from graphs.traces.store import TraceStore
 from training.model_folder import base_folder
 from training.phases import Phases
@@ -45,12 +47,12 @@ def run(config: RunConfig) -> tuple[Path, dict[str, Any]]:
         console.print(f"run {name}: finished already: {', '.join(finished)}", markup=False)
     try:
         results = wheel.turn()
-    except KeyboardInterrupt:
-        console.print(f"finished phases are kept; go on with run={name} and the same options", markup=False, soft_wrap=True)
+        found = metrics(results)
+        write_text(folder / METRICS, json.dumps(found, indent=2) + "\n")
+        write_text(folder / "report.md", report(results, run=name, model=wheel.model, config_yaml=to_yaml(config)))
+    except (KeyboardInterrupt, EngineError, StorageError):
+        console.print(f"finished phases are kept; go on with {resuming(folder)} and the same options", markup=False, soft_wrap=True)
         raise
-    found = metrics(results)
-    (folder / "metrics.json").write_text(json.dumps(found, indent=2) + "\n")
-    (folder / "report.md").write_text(report(results, run=name, model=wheel.model, config_yaml=to_yaml(config)))
     for line in summary(results):
         print(line.replace("**", ""))
     return folder, found
@@ -64,7 +66,7 @@ def _learn_heads(config: RunConfig, training: HeadsTrainingConfig, folder: Path)
     collected = collect_rows(config)
     split_rows(collected.rows, training.heads.held_out)  # refuses too few of them before there is a run that holds to its options
     with TraceStore.open(folder, config_hash=config_hash(config), config_yaml=text) as store:
-        (folder / "config.yaml").write_text(text)
+        write_text(folder / "config.yaml", text)
         store.hold_to(collected.contents)
 
         def work() -> dict[str, Any]:
@@ -75,8 +77,8 @@ def _learn_heads(config: RunConfig, training: HeadsTrainingConfig, folder: Path)
             return left | {"losses": result.losses, "seconds": result.seconds, "folder": str(model), "held_out": result.measure.as_json()}
 
         found = {"heads": Phases(folder).once("heads", work)}
-    (folder / "metrics.json").write_text(json.dumps(found, indent=2) + "\n")
-    (folder / "report.md").write_text(heads_report(found["heads"], run=folder.name, config_yaml=text))
+    write_text(folder / METRICS, json.dumps(found, indent=2) + "\n")
+    write_text(folder / "report.md", heads_report(found["heads"], run=folder.name, config_yaml=text))
     print("\n".join(heads_lines(found["heads"])))
     return found
 

@@ -25,6 +25,7 @@ from agents.nouns import BadDataError, LongthoughtError, Question
 from configs import RunConfig, config_hash, to_yaml
 from configs.schema.task import Gsm8kTaskConfig, UserTaskConfig
 from configs.schema.training import GrpoTrainingConfig, HeadsTrainingConfig, SftTrainingConfig, WheelTrainingConfig
+from graphs.files import write_text
 from graphs.reasoner import Reasoner
 from graphs.resources import Resources, find_resources
 from graphs.run import run_questions
@@ -69,7 +70,7 @@ class Wheel:
         """
         text = to_yaml(self.config)
         with TraceStore.open(self.folder, config_hash=config_hash(self.config), config_yaml=text) as store:
-            (self.folder / "config.yaml").write_text(text)
+            write_text(self.folder / "config.yaml", text)
             if any(self.phases.result(name) is None for name in self.names()):
                 self._turn(store)
         return {name: found for name in self.names() if (found := self.phases.result(name)) is not None}
@@ -91,6 +92,7 @@ class Wheel:
     def _turn(self, store: TraceStore) -> None:
         held_out = load_held_out(self.config)
         questions = load_training(self.config)
+        store.hold_to_questions([*held_out, *questions])
         reasoner = Reasoner(self.config, sink=store.record, run=self.folder.absolute().name)
         with starting(self.config):
             reasoner.__enter__()

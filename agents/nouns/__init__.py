@@ -10,6 +10,8 @@ from agents.nouns.errors import (
     EngineUnavailableError,
     LongthoughtError,
     RunConflictError,
+    StorageError,
+    ThoughtsDeletedError,
 )
 from agents.nouns.factor import ThoughtFactor
 from agents.nouns.hidden import Hidden
@@ -42,7 +44,9 @@ __all__ = [
     "Sampling",
     "Split",
     "Step",
+    "StorageError",
     "ThoughtFactor",
+    "ThoughtsDeletedError",
     "Usage",
     "UsageByRole",
     "Verdict",

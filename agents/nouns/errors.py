@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class LongthoughtError(Exception):
     """Base of all errors that a caller of longthought may want to handle."""
@@ -46,9 +48,34 @@ class BadTraceError(LongthoughtError):
     """A stored trace cannot be read back."""
 
 
+class StorageError(LongthoughtError):
+    """A file or folder cannot be read or written: no room, no permission, a file where a folder belongs.
+
+    `path`: the file or folder. `reason`: why, in one clause. `remedy`: what to do about it.
+    """
+
+    def __init__(self, path: Path | str, reason: str, remedy: str) -> None:
+        super().__init__(f"cannot use {path}: {reason}; {remedy}")
+        self.path = Path(path)
+        self.reason = reason
+        self.remedy = remedy
+
+
 class RunConflictError(LongthoughtError):
-    """A run of that name exists with another configuration."""
+    """A run of that name exists with another configuration, other questions or other weights, or is
+    being written by another process."""
 
 
 class BadDataError(LongthoughtError):
     """A data set cannot be used: unknown, missing, or with no readable question in it."""
+
+
+class ThoughtsDeletedError(BadDataError):
+    """A run's hidden thought is asked for and was deleted.
+
+    `deleted_on`: the day, as YYYY-MM-DD.
+    """
+
+    def __init__(self, message: str, *, deleted_on: str) -> None:
+        super().__init__(message)
+        self.deleted_on = deleted_on

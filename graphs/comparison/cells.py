@@ -6,7 +6,6 @@ Which cells there are on test questions follows from what validation questions h
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from agents.nouns import Split
 from configs import ConfigError
 from configs.schema import ComparedCritic, ComparedFamily, ComparedStrategy, SearchComparisonConfig
 from graphs.comparison.choices import Choice, Choices, Group, Sampling, group_of
+from graphs.files import read_json
 
 NO_CRITIC = "none"
 CONTROLS = ("random", "length", "logprob")
@@ -65,7 +65,7 @@ class Cell:
 def is_finished(cell: Cell, root: Path) -> bool:
     """Whether all questions of a cell were asked."""
     path = cell.folder(root) / "metrics.json"
-    return path.is_file() and bool(json.loads(path.read_text())["questions"] == cell.size)
+    return path.is_file() and bool(read_json(path)["questions"] == cell.size)
 
 
 def filled_in(words: str, n: int) -> tuple[str, ...]:

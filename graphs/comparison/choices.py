@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from configs.schema import ComparedFamily
+from graphs.files import read_json, write_text
 from graphs.selection import Aggregation, Selector
 
 Group = Literal["others", "self_verifying"]
@@ -99,12 +100,12 @@ class Choices:
 
     def save(self, path: Path) -> None:
         """Writes the choices."""
-        path.write_text(json.dumps(self.as_json(), indent=2) + "\n")
+        write_text(path, json.dumps(self.as_json(), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Choices:
         """Reads what `save` wrote."""
-        return cls.from_json(json.loads(path.read_text()))
+        return cls.from_json(read_json(path))
 
 
 def _choice(values: Mapping[str, Any]) -> Choice:

@@ -15,6 +15,7 @@ from configs import RunConfig, compose, config_hash, from_mapping
 from graphs.comparison.cells import Cell, candidate_cells, is_finished, measured_cells, sampling_cells, words_in_use
 from graphs.comparison.choosing import choose, choose_sampling
 from graphs.comparison.report import CHOICES, PLAN, write_report
+from graphs.files import write_text
 from graphs.tasks.pocket import PocketTask
 from graphs.terminal import console
 from graphs.traces.store import TraceStore
@@ -56,7 +57,7 @@ def carry_out(config: RunConfig, words: Sequence[str]) -> Iterator[RunConfig]:
         yield from missing(candidate_cells(comparison, family, samplings))
     choices = choose(comparison, folder, samplings)
     choices.save(folder / CHOICES)
-    (folder / PLAN).write_text(json.dumps(comparison.model_dump(mode="json"), indent=2) + "\n")
+    write_text(folder / PLAN, json.dumps(comparison.model_dump(mode="json"), indent=2) + "\n")
     for family in comparison.families:
         yield from missing(measured_cells(comparison, family, choices))
     print(f"the comparison is in {write_report(folder)}")

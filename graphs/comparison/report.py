@@ -16,6 +16,7 @@ from graphs.comparison.figure import draw
 from graphs.comparison.measure import Key, Measured, Table, add_controls, add_judged_pool, add_plain_pool, add_search, sample_sizes
 from graphs.comparison.summary import summarise
 from graphs.comparison.tables import tables
+from graphs.files import read_json, storing, write_text
 
 PLAN, CHOICES = "plan.json", "choices.json"
 
@@ -31,14 +32,15 @@ def write_report(folder: Path) -> Path:
             f"{folder} holds no {PLAN}; give the folder of a comparison (graphs.run -m experiment=search_comparison) whose validation "
             "runs are finished"
         )
-    comparison = SearchComparisonConfig.model_validate_json((folder / PLAN).read_text())
+    comparison = SearchComparisonConfig.model_validate(read_json(folder / PLAN))
     choices = Choices.load(folder / CHOICES)
     summary, missing = asyncio.run(_summarise(folder, comparison, choices))
     document = {"comparison": comparison.model_dump(mode="json"), "choices": choices.as_json(), "missing": missing, "groups": summary}
-    (folder / "comparison.json").write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
-    figures = draw(summary, folder)
+    write_text(folder / "comparison.json", json.dumps(document, indent=2, allow_nan=False) + "\n")
+    with storing(folder, is_folder=True):
+        figures = draw(summary, folder)
     path = folder / "comparison.md"
-    path.write_text(tables(document, figures))
+    write_text(path, tables(document, figures))
     return path
 
 

@@ -26,6 +26,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from graphs.files import write_text
 from graphs.tree import ReasoningTree
 
 Floats = NDArray[np.float64]
@@ -106,7 +107,8 @@ class AnswerModel:
             "many_answers": self.many_answers,
             "fitted_on": {"runs": self.fitted_on, "questions": self.questions},
         }
-        path.write_text(json.dumps(stored, indent=2, allow_nan=False) + "\n")
+        text = json.dumps(stored, indent=2, allow_nan=False) + "\n"
+        write_text(path, text, elsewhere="name another file with --out")
 
     @classmethod
     def load(cls, path: Path, *, canonical: Callable[[str], str] = str.strip) -> Self:

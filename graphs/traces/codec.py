@@ -83,7 +83,7 @@ class AuditCodec:
         """
         try:
             data = json.loads(zlib.decompress(blob), parse_constant=_CONSTANTS.__getitem__)
-        except (zlib.error, ValueError) as error:
+        except (zlib.error, ValueError, RecursionError) as error:
             raise BadTraceError(f"{len(blob)} bytes are no stored trace: {type(error).__name__}") from None
         return self.decode(data)
 
@@ -244,7 +244,7 @@ def _decoder_of_union(members: tuple[Any, ...]) -> _Decode:
 
     def decode(value: Any) -> Any:
         name = value.get("type") if type(value) is dict else None
-        if name not in decoders:
+        if type(name) is not str or name not in decoders:
             raise _Misfit(f'no "type" that is one of {", ".join(decoders)}')
         return decoders[name]({key: entry for key, entry in value.items() if key != "type"})
 
@@ -276,7 +276,7 @@ def _decoder_of_dataclass(kind: Any) -> _Decode:
         inside = {name: _inside(item, value[name], way) for name, item, way in fields if name in value}
         try:
             return kind(**inside)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise _Misfit(str(error)) from None
 
     return decode

@@ -14,7 +14,6 @@ be trained on. `split` is the split of each question; rows of other splits than 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,16 +23,14 @@ from typing import Any
 from agents.answers import AnswerChecker, canonical, checker_for
 from agents.engines import loop
 from agents.nouns import Question
+from agents.visible_text import strip_markup, visible_text
 from graphs.checked import check_answers
 from graphs.tasks import is_for_measuring_only, split_of_question
 from graphs.thought.derive import derive_shortcut
 from graphs.thought.long_thought import LongThought
-from graphs.thought.markup import strip_markup
 from graphs.traces.row_files import Columns, Kind
 from graphs.traces.trace import Trace, unusable
 from graphs.tree import ReasoningTree
-
-_THINK_BLOCK = re.compile(r"<think\b.*?(?:</think>|\Z)", re.IGNORECASE | re.DOTALL)
 
 _MESSAGES: Kind = [{"role": str, "content": str}]
 _ORIGIN: Columns = {"run": str, "question_hash": str, "sample": int, "task": str, "split": str}
@@ -68,7 +65,7 @@ def sft_rows(traces: Iterable[Trace], selection: Selection, *, reveal: bool, kee
     for each with a wrong one."""
     for trace in traces:
         reason = _reason(trace, keep_wrong=keep_wrong)
-        answer = shown(trace.answer or "")
+        answer = visible_text(trace.answer or "")
         if reason is None and not answer:
             reason = "no_answer"
         if reason is not None:
@@ -137,7 +134,7 @@ def _candidates(samples: list[Trace], checkers: dict[str, AnswerChecker], *, rev
         ended = None if tree.finished is None else tree.finished.leaf
         for leaf in tree.finals():
             text = tree.step(leaf).answer or ""
-            form, answer = canonical(text, question.task), shown(text)
+            form, answer = canonical(text, question.task), visible_text(text)
             is_right = right[form]
             if is_right is None or not answer:
                 continue
@@ -154,12 +151,6 @@ def _reason(trace: Trace, *, keep_wrong: bool, answered: bool = True) -> str | N
         return "for_measuring_only"
     reason = unusable(trace) if answered else None
     return None if keep_wrong and reason == "wrong_answer" else reason
-
-
-def shown(text: str) -> str:
-    """Returns a text without blocks of thinking and without mark-up."""
-    before, _, after = text.rpartition("</think>")
-    return strip_markup(_THINK_BLOCK.sub("", f"<think>{before}</think>{after}" if before else after))
 
 
 def _user(question: Question) -> dict[str, str]:

@@ -16,12 +16,13 @@ answers. With it, the file is readable by its owner alone.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
+from agents.visible_text import visible_text
+from graphs.files import replacing
 from graphs.thought.markup import render
 from graphs.traces.codec import AuditCodec
 from graphs.traces.conversations import (
@@ -30,7 +31,6 @@ from graphs.traces.conversations import (
     Selection,
     dpo_rows,
     sft_rows,
-    shown,
 )
 from graphs.traces.row_files import Columns, Kind, write_jsonl, write_parquet
 from graphs.traces.store import VISIBLE, TraceStore
@@ -78,6 +78,8 @@ def export(
     Raises:
         ValueError: `path` has another suffix, an option does not fit the format, or there is no trace yet.
         BadTraceError: a trace cannot be read back.
+        StorageError: the file cannot be written.
+        ThoughtsDeletedError: they are asked for, or the answers in them (dpo), and were deleted.
     """
     path = Path(path)
     if path.suffix not in (".jsonl", ".parquet"):
@@ -90,15 +92,9 @@ def export(
         raise ValueError(f"run {store.run!r} holds no trace yet; export it after the first question is finished")
     selection = Selection()
     columns, rows = _table(store, format, selection, reveal=reveal, keep_wrong=keep_wrong)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with _create(unfinished, private=reveal) as file:
-            write = write_jsonl if path.suffix == ".jsonl" else write_parquet
-            written = write(rows, file, columns)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write = write_jsonl if path.suffix == ".jsonl" else write_parquet
+    with replacing(path, private=reveal, elsewhere="export to another file") as unfinished:
+        written = write(rows, unfinished, columns)
     notes = []
     if not written.rows:
         notes.append(f"{path} has no rows, and datasets reads no empty file")
@@ -121,7 +117,8 @@ def _table(
     """Returns the columns of a format and its rows."""
     match format:
         case "sft":
-            return SFT_COLUMNS, sft_rows(store, selection, reveal=reveal, keep_wrong=keep_wrong)
+            traces = store if reveal else store.outcomes()
+            return SFT_COLUMNS, sft_rows(traces, selection, reveal=reveal, keep_wrong=keep_wrong)
         case "dpo":
             return DPO_COLUMNS, dpo_rows(store, selection, reveal=reveal)
         case "trace":
@@ -132,17 +129,10 @@ def _table(
 def _trace_rows(store: TraceStore, reveal: bool) -> Iterator[dict[str, Any]]:
     codec = AuditCodec()
     for row in store.visible():
-        for name in ("answer", "summary"):  # a trace of an older version may hold a think block there
-            if "<" in (row[name] or ""):
-                row[name] = shown(row[name])
+        for name in ("answer", "summary"):  # those of older versions may hold a think block
+            row[name] = None if row[name] is None else visible_text(row[name])
         if reveal:
             trace = store.get(row["question_hash"], row["sample"])
             thought = render(trace.long_thought).reveal()
             row |= {"thought": thought, "trace": json.dumps(codec.encode(trace))}
         yield row
-
-
-def _create(path: Path, *, private: bool) -> IO[bytes]:
-    """Opens a new file for writing; `private`: for its owner alone."""
-    mode = 0o600 if private else 0o666
-    return open(path, "wb", opener=lambda name, flags: os.open(name, flags | os.O_EXCL, mode))

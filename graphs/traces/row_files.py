@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 Kind: TypeAlias = "type | list[Kind] | dict[str, Kind]"
@@ -34,7 +35,7 @@ class Written:
     """Texts of a JSON Lines file that are dates in every row: a reader takes them for time stamps."""
 
 
-def write_parquet(rows: Iterable[Mapping[str, Any]], file: IO[bytes], columns: Columns) -> Written:
+def write_parquet(rows: Iterable[Mapping[str, Any]], path: Path, columns: Columns) -> Written:
     """Writes the rows as Parquet; without rows, a file that holds the columns alone."""
     import pyarrow as pa  # type: ignore[import-untyped]  # loaded only here: graphs imports without it
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
@@ -48,7 +49,7 @@ def write_parquet(rows: Iterable[Mapping[str, Any]], file: IO[bytes], columns: C
 
     schema = pa.schema([(name, arrow(kind)) for name, kind in columns.items()])
     count = 0
-    with pq.ParquetWriter(file, schema) as writer:
+    with pq.ParquetWriter(path, schema) as writer:
         group: list[Mapping[str, Any]] = []
         for row in rows:
             group.append(row)
@@ -61,14 +62,14 @@ def write_parquet(rows: Iterable[Mapping[str, Any]], file: IO[bytes], columns: C
     return Written(count + len(group))
 
 
-def write_jsonl(rows: Iterable[Mapping[str, Any]], file: IO[bytes], columns: Columns) -> Written:
+def write_jsonl(rows: Iterable[Mapping[str, Any]], path: Path, columns: Columns) -> Written:
     """Writes the rows as JSON Lines, those first that show the type of a column that none before does."""
     leaves = set(_leaves(dict(columns)))
     shown: set[str] = set()
     dates: set[str] = set()
     first: list[tuple[int, int]] = []  # begin and end of the rows that show a type
     count = 0
-    with tempfile.TemporaryFile() as body:
+    with tempfile.TemporaryFile(dir=path.parent) as body, path.open("wb") as file:
         for row in rows:
             count += 1
             begin = body.tell()

@@ -11,43 +11,63 @@ may be missing; the file is never corrupt, and a resumed run asks those question
 fsync per trace.
 
 A folder holds one run, and one process at a time may write to it; any number may read meanwhile. The folder must lie on a local disk:
-WAL needs shared memory. Hidden thought is inside the column `trace` alone, encoded by `AuditCodec`; the other columns are what a user of
-the run may see.
+WAL needs shared memory.
+
+Privacy. Hidden thought is inside the column `trace` alone, encoded by `AuditCodec`; the other columns are what a user of the run may see.
+Encoded is not encrypted: whoever may read the file may read the thought. So a store is made for its owner alone (0600 in a 0700 folder),
+and `graphs.traces.deletion` removes the thoughts of a run.
+
+Damage. A row carries a CRC-32 over all its columns. Readers name a damaged row, leave it out and go on; `open` removes it, so that the
+question is asked again. Rows of versions without checksums are decoded instead, and given one when the run is resumed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import hashlib
 import json
+import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, NamedTuple, Self
 
-from agents.nouns import BadDataError, BadTraceError, RunConflictError, Usage
+from agents.nouns import (
+    BadDataError,
+    BadTraceError,
+    Question,
+    RunConflictError,
+    StorageError,
+    ThoughtsDeletedError,
+    Usage,
+)
 from configs import ConfigError, difference, from_yaml
 from configs.schema import RunOptions
+from graphs.files import ELSEWHERE, make_folder
 from graphs.traces.codec import AuditCodec
+from graphs.traces.database import connect, has_checksums, has_table, lock_for_writing, translated
 from graphs.traces.trace import SCHEMA_VERSION, Trace
 
 FILE_NAME = "traces.sqlite"
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, config_hash TEXT NOT NULL, config TEXT NOT NULL, schema_version INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS contents (name TEXT PRIMARY KEY, hash TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS traces (
-    run TEXT NOT NULL REFERENCES runs, question_hash TEXT NOT NULL, sample INTEGER NOT NULL,
-    task TEXT NOT NULL, question TEXT NOT NULL, status TEXT NOT NULL, answer TEXT, correct INTEGER, summary TEXT NOT NULL,
-    usage TEXT NOT NULL, seconds REAL NOT NULL, trace BLOB NOT NULL,
-    PRIMARY KEY (run, question_hash, sample)
-);
-"""
+_log = logging.getLogger(__name__)
+_SHOWN = 5  # differences that an error names
+
 VISIBLE = ("run", "question_hash", "sample", "task", "question", "status", "answer", "correct", "summary", "usage", "seconds")
 """Columns that a user may see."""
+COLUMNS = (*VISIBLE, "trace")
+"""All columns that a trace fills; `trace` is hidden."""
+
+
+class TraceKey(NamedTuple):
+    """Names one trace of a run."""
+
+    question_hash: str
+    sample: int
 
 
 class TraceStore:
@@ -59,36 +79,46 @@ class TraceStore:
         self.path = path
         self.run = run
         self.config_hash = config_hash
+        self.damaged: dict[TraceKey, str] = {}
+        """Rows that were found to be damaged, each with the reason: left out by a reader, removed by a writer."""
         self._connection = connection
         self._writer_lock = writer_lock
+        self._file = os.stat(path)
         self._mutex = threading.RLock()
         self._codec = AuditCodec()
+        checksum = "checksum" if has_checksums(connection) else "NULL"
+        self._columns = f"{', '.join(COLUMNS)}, {checksum}"
 
     @classmethod
     def open(cls, run_dir: Path | str, *, config_hash: str, config_yaml: str) -> TraceStore:
         """Opens the store of the run `run_dir` (its name is the folder's) for writing, or makes it.
 
-        `config_yaml` is kept beside the traces; where the hashes differ, the error says in which options the two do.
+        `config_yaml` is kept beside the traces; where the hashes differ, the error says in which options the two do. All rows are read and
+        those that are damaged are removed (see `damaged`).
 
         Raises:
             RunConflictError: the run was begun with another configuration, or another process is writing to it.
-            BadTraceError: the file is no trace store, or one of another schema version.
+            BadTraceError: the file is damaged as a whole, no trace store, or one of another schema version.
+            StorageError: the folder or the file cannot be made or written to.
         """
         path = Path(run_dir) / FILE_NAME
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         run = _run_name(path)
-        lock = _lock_for_writing(path)
+        lock = lock_for_writing(path, run)
         try:
-            connection = _connect(path, read_only=False)
+            connection = connect(path, read_only=False)
             try:
-                _begin_or_resume(connection, path, run, config_hash, config_yaml)
+                with translated(path):
+                    _begin_or_resume(connection, path, run, config_hash, config_yaml)
+                    store = cls(path, connection, run, config_hash, writer_lock=lock)
+                    store._remove_damaged()
             except BaseException:
                 connection.close()
                 raise
         except BaseException:
             lock.close()
             raise
-        return cls(path, connection, run, config_hash, writer_lock=lock)
+        return store
 
     @classmethod
     def read(cls, run_dir: Path | str) -> TraceStore:
@@ -96,21 +126,23 @@ class TraceStore:
 
         Raises:
             FileNotFoundError: there is no store in `run_dir`.
-            BadTraceError: the file is no trace store, or one of another schema version.
+            BadTraceError: the file is damaged as a whole, no trace store, or one of another schema version.
+            StorageError: the file cannot be read.
         """
         path = Path(run_dir) / FILE_NAME
         if not path.is_file():
             raise FileNotFoundError(f"{path.parent} holds no {FILE_NAME}; pass the folder of a run")
-        connection = _connect(path, read_only=True)
+        connection = connect(path, read_only=True)
         try:
-            rows = _query(connection, path, "SELECT run, config_hash, schema_version FROM runs")
-            if len(rows) != 1:
-                raise BadTraceError(f"{path} holds {len(rows)} runs where there should be one")
-            _check_schema_version(path, rows[0][2])
+            with translated(path):
+                rows = connection.execute("SELECT run, config_hash, schema_version FROM runs").fetchall()
+                if len(rows) != 1:
+                    raise BadTraceError(f"{path} holds {len(rows)} runs where there should be one; choose another run")
+                check_schema_version(path, rows[0][2])
+                return cls(path, connection, rows[0][0], rows[0][1])
         except BaseException:
             connection.close()
             raise
-        return cls(path, connection, rows[0][0], rows[0][1])
 
     def close(self) -> None:
         """Closes the file and lets other processes write. Idempotent."""
@@ -130,12 +162,31 @@ class TraceStore:
         """The configuration that the run was begun with."""
         return str(self._rows("SELECT config FROM runs")[0][0])
 
+    @property
+    def thoughts_deleted_on(self) -> str | None:
+        """The day (YYYY-MM-DD) on which the run's thoughts were deleted; None: they are there."""
+        with self._mutex, translated(self.path):
+            if not has_table(self._connection, "deletions"):
+                return None
+            row = self._connection.execute("SELECT max(deleted_on) FROM deletions").fetchone()
+        return None if row[0] is None else str(row[0])
+
+    def require_thoughts(self) -> None:
+        """Raises ThoughtsDeletedError where the run's thoughts were deleted."""
+        day = self.thoughts_deleted_on
+        if day is not None:
+            raise ThoughtsDeletedError(
+                f"the thoughts of run {self.run!r} were deleted on {day}; metrics.json, report.md, graphs.compare and graphs.export "
+                "without --reveal still show what a user may see; record a new run to have thoughts again",
+                deleted_on=day,
+            )
+
     def __len__(self) -> int:
         return int(self._rows("SELECT count(*) FROM traces")[0][0])
 
-    def finished(self) -> set[tuple[str, int]]:
+    def finished(self) -> set[TraceKey]:
         """Returns the (question hash, sample) pairs that were recorded: what a resumed run leaves out."""
-        return {(question_hash, sample) for question_hash, sample in self._rows("SELECT question_hash, sample FROM traces")}
+        return {TraceKey(*row) for row in self._rows("SELECT question_hash, sample FROM traces NOT INDEXED")}
 
     def hold_to(self, contents: Mapping[str, str]) -> None:
         """Keeps the hashes of what the configuration only names (weights, rules, calibrations), and holds a resumed run to them.
@@ -150,14 +201,44 @@ class TraceStore:
                 f"run {self.run!r} was begun with other contents under the same names (hashes):\n" + "\n".join(lines) + "\n"
                 "a run is of one model and one set of files; put the old ones back to resume it, or choose another run name"
             )
-        with self._mutex, self._connection:
+        with self._writing():
             self._connection.executemany("INSERT OR IGNORE INTO contents VALUES (?, ?)", contents.items())
+
+    def hold_to_questions(self, questions: Sequence[Question]) -> None:
+        """Keeps the hashes of the run's questions and golds, and holds a resumed run to them; their order is free.
+
+        A run of a version that kept none is held to these from now on.
+
+        Raises:
+            RunConflictError: a question was added, removed or edited, or a gold is another one; names the first few.
+        """
+        now = {question.hash: _gold_hash(question) for question in questions}
+        kept = dict(self._rows("SELECT hash, gold_hash FROM questions"))
+        if not kept:
+            with self._writing():
+                self._connection.executemany("INSERT INTO questions VALUES (?, ?)", now.items())
+        elif kept != now:
+            texts = {question.hash: question.text for question in questions}
+            added = [key for key in now if key not in kept]
+            removed = [key for key in kept if key not in now]
+            changed = [key for key in now if kept.get(key, now[key]) != now[key]]
+            lines = [f"  added: {_told(key, texts)}" for key in added[:_SHOWN]]
+            if removed:
+                texts |= dict(self._rows("SELECT question_hash, question FROM traces"))
+            lines += [f"  removed: {_told(key, texts)}" for key in removed[:_SHOWN]]
+            lines += [f"  with another gold: {_told(key, texts)}" for key in changed[:_SHOWN]]
+            raise RunConflictError(
+                f"run {self.run!r} was begun with other questions ({len(added)} added, {len(removed)} removed, {len(changed)} with "
+                "another gold):\n" + "\n".join(lines) + "\n"
+                "a run is of one set of questions; put the old data back (task.path) to resume it, or choose another run name"
+            )
 
     def record(self, trace: Trace) -> None:
         """Stores a trace; when it returns, no death of the process loses it. A trace is recorded once and never changed.
 
         Raises:
             ValueError: the trace belongs to another run or configuration, or was recorded before, or the store was opened by `read`.
+            StorageError: it cannot be written; what was recorded before stays.
         """
         if self._writer_lock is None:
             raise ValueError(f"{self.path} was opened for reading; open it with TraceStore.open to record")
@@ -166,17 +247,11 @@ class TraceStore:
                 f"the trace belongs to run {trace.run!r} with config hash {trace.config_hash}, the store to run {self.run!r} with "
                 f"{self.config_hash}; record a trace in its own run"
             )
-        usage = {
-            role: [used.prompt_tokens, used.cached_prompt_tokens, used.generated_tokens, used.calls] for role, used in trace.usage.items()
-        }
-        row = (
-            *(trace.run, trace.question.hash, trace.sample, trace.question.task, _utf8(trace.question.text), trace.status),
-            *(None if trace.answer is None else _utf8(trace.answer), trace.correct, _utf8(trace.summary)),
-            *(json.dumps(usage), trace.seconds, self._codec.dumps(trace)),
-        )
+        row = row_of(trace, self._codec)
+        self._require_place()
         try:
-            with self._mutex, self._connection:
-                self._connection.execute(f"INSERT INTO traces VALUES ({', '.join('?' * len(row))})", row)
+            with self._writing():
+                self._connection.execute(_INSERT, row)
         except sqlite3.IntegrityError:
             raise ValueError(
                 f"sample {trace.sample} of question {trace.question.hash} was recorded before and is never overwritten; "
@@ -189,42 +264,168 @@ class TraceStore:
         Raises:
             KeyError: it was not recorded.
             BadTraceError: it was, and cannot be read back.
+            ThoughtsDeletedError: see `require_thoughts`.
         """
-        key = (self.run, question_hash, sample)
-        rows = self._rows("SELECT trace FROM traces WHERE run = ? AND question_hash = ? AND sample = ?", *key)
+        self.require_thoughts()
+        keys = (self.run, question_hash, sample)
+        where = "run = ? AND question_hash = ? AND sample = ?"
+        rows = self._rows(f"SELECT {self._columns} FROM traces WHERE {where}", *keys)
         if not rows:
             raise KeyError(f"run {self.run!r} holds no sample {sample} of question {question_hash}")
-        try:
-            return self._codec.loads(rows[0][0])
-        except BadTraceError as error:
-            raise BadTraceError(f"{self.path}, question {question_hash}, sample {sample}: {error}") from None
+        *row, checksum = rows[0]
+        if (reason := self._damage_of(row, checksum)) is not None:
+            raise BadTraceError(f"{self.path}, question {question_hash}, sample {sample}: {reason}")
+        return self._decode(row)
 
     def __iter__(self) -> Iterator[Trace]:
         """Yields the traces by question hash and sample: an order that does not depend on which question finished first.
 
-        One trace is in memory at a time, and the file is not held between two of them.
+        One trace is in memory at a time, and the file is not held between two of them. A damaged one is left out with a warning (see
+        `damaged`).
+
+        Raises:
+            ThoughtsDeletedError: see `require_thoughts`.
+            BadTraceError: an intact row holds what this version cannot read.
         """
-        for question_hash, sample in sorted(self.finished()):
-            yield self.get(question_hash, sample)
+        self.require_thoughts()
+        return map(self._decode, self._intact_rows())
+
+    def outcomes(self) -> Iterator[Trace]:
+        """Yields the traces as iteration does, and without their thoughts where these were deleted: events, long thought and policy prompt
+        are then empty."""
+        return map(self._decode, self._intact_rows())
 
     def visible(self) -> Iterator[dict[str, Any]]:
-        """Yields what a user may see of each trace, in the order of iteration; hidden thought is not even read.
+        """Yields what a user may see of each trace, in the order of iteration; hidden thought is not decoded.
 
         Keys: run, question_hash, sample, task, question, status, answer, correct, summary, usage (a list with an entry for each role),
         seconds.
         """
-        for row in self._rows(f"SELECT {', '.join(VISIBLE)} FROM traces ORDER BY question_hash, sample"):
-            values = dict(zip(VISIBLE, row, strict=True))
+        names = Usage.__dataclass_fields__
+        for row in self._intact_rows():
+            values = dict(zip(VISIBLE, row[:-1], strict=True))
             values["correct"] = None if values["correct"] is None else bool(values["correct"])
-            names = Usage.__dataclass_fields__
             values["usage"] = [
                 {"role": role, **dict(zip(names, counts, strict=True))} for role, counts in json.loads(values["usage"]).items()
             ]
             yield values
 
+    def _intact_rows(self) -> Iterator[list[Any]]:
+        """Yields the rows that are whole, in order, each with its columns as `COLUMNS` names them; notes the others in `damaged`."""
+        known = len(self.damaged)
+        for rowid, question_hash, sample in self._rows(
+            "SELECT rowid, question_hash, sample FROM traces NOT INDEXED ORDER BY question_hash, sample"
+        ):
+            try:
+                rows = self._rows(f"SELECT {self._columns} FROM traces WHERE rowid = ?", rowid)
+            except BadTraceError as error:
+                self._note_damage(TraceKey(question_hash, sample), f"left out: {error}")
+                continue
+            if not rows and self._rows(_FIND, question_hash, sample):  # else a writer has removed it meanwhile
+                self._note_damage(TraceKey(question_hash, sample), "left out: its row has lost its number")
+            for *row, checksum in rows:
+                if (reason := self._damage_of(row, checksum)) is None:
+                    yield row
+                else:
+                    self._note_damage(TraceKey(question_hash, sample), f"left out: {reason}")
+        if len(self.damaged) > known:
+            _log.warning(
+                "%s: %d of %d traces are damaged and left out; graphs.run asks their questions again when run %r is resumed",
+                *(self.path, len(self.damaged), len(self), self.run),
+            )
+
+    def _remove_damaged(self) -> None:
+        """Removes the damaged rows, and gives those of versions without checksums one.
+
+        Raises:
+            BadTraceError: not rows but the file itself is damaged; it is not written to.
+        """
+        if (found := self._connection.execute("PRAGMA quick_check(1)").fetchone()) != ("ok",):
+            raise sqlite3.DatabaseError(*found)
+        damaged: list[tuple[int]] = []
+        unsigned: list[tuple[int, int]] = []
+        for rowid, *row, checksum in self._connection.execute(f"SELECT rowid, {self._columns} FROM traces NOT INDEXED"):
+            if (reason := self._damage_of(row, checksum)) is not None:
+                damaged.append((rowid,))
+                self._note_damage(TraceKey(row[1], row[2]), f"removed, so that the question is asked again: {reason}")
+            elif checksum is None:
+                unsigned.append((checksum_of(row), rowid))
+        if damaged or unsigned:
+            with self._writing():
+                self._connection.executemany("DELETE FROM traces WHERE rowid = ?", damaged)
+                self._connection.executemany("UPDATE traces SET checksum = ? WHERE rowid = ?", unsigned)
+
+    def _damage_of(self, row: Sequence[Any], checksum: int | None) -> str | None:
+        """Returns what is wrong with a row as it was read, None where it is whole."""
+        if not isinstance(row[-1], bytes):
+            return "its trace is missing"
+        try:
+            if checksum is not None:
+                return None if checksum_of(row) == checksum else "its checksum does not match"
+            trace = self._codec.loads(row[-1])
+            if tuple(row[:3]) != (trace.run, trace.question.hash, trace.sample):
+                return "it holds the trace of another question"
+            if not all(len(counts) == len(Usage.__dataclass_fields__) for counts in json.loads(row[9]).values()):
+                return "its usage is incomplete"
+        except (BadTraceError, AttributeError, TypeError, ValueError) as error:
+            return str(error)
+        return None
+
+    def _note_damage(self, key: TraceKey, what: str) -> None:
+        if key not in self.damaged:
+            self.damaged[key] = what
+            _log.warning("%s: the trace of question %s, sample %s, is damaged and was %s", self.path, *key, what)
+
+    def _decode(self, row: Sequence[Any]) -> Trace:
+        try:
+            return self._codec.loads(row[-1])
+        except BadTraceError as error:
+            raise BadTraceError(f"{self.path}, question {row[1]}, sample {row[2]}: {error}") from None
+
+    def _require_place(self) -> None:
+        """Raises StorageError where the file was removed or replaced under this process: SQLite would go on writing into nothing."""
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            found = None
+        if found is None or (found.st_ino, found.st_dev) != (self._file.st_ino, self._file.st_dev):
+            what = "it was removed or replaced while the run was writing to it"
+            raise StorageError(self.path, what, f"put it back, or {ELSEWHERE}")
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction of this process's threads."""
+        with self._mutex, translated(self.path), self._connection:
+            yield
+
     def _rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-        with self._mutex:
-            return _query(self._connection, self.path, sql, *parameters)
+        with self._mutex, translated(self.path):
+            return self._connection.execute(sql, parameters).fetchall()
+
+
+_FIND = "SELECT 1 FROM traces NOT INDEXED WHERE question_hash = ? AND sample = ?"
+_INSERT = f"INSERT INTO traces ({', '.join(COLUMNS)}, checksum) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
+
+
+def row_of(trace: Trace, codec: AuditCodec) -> tuple[Any, ...]:
+    """Returns the row of a trace: `COLUMNS` and its checksum."""
+    usage = {role: [used.prompt_tokens, used.cached_prompt_tokens, used.generated_tokens, used.calls] for role, used in trace.usage.items()}
+    row = (
+        *(trace.run, trace.question.hash, int(trace.sample), trace.question.task, _utf8(trace.question.text), trace.status),
+        *(None if trace.answer is None else _utf8(trace.answer), None if trace.correct is None else int(trace.correct)),
+        *(_utf8(trace.summary), json.dumps(usage), float(trace.seconds), codec.dumps(trace)),
+    )
+    return (*row, checksum_of(row))
+
+
+def checksum_of(row: Sequence[Any]) -> int:
+    """Returns the CRC-32 of a row's columns, as SQLite gives them back.
+
+    Raises:
+        TypeError: the last column is not bytes.
+    """
+    *visible, blob = row
+    return zlib.crc32(blob, zlib.crc32(json.dumps(visible).encode()))
 
 
 def find_run(run: Path) -> Path:
@@ -244,49 +445,14 @@ def _run_name(path: Path) -> str:
     return path.parent.absolute().name
 
 
-def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    """Opens the file. In a folder that cannot be written to, where WAL cannot make its shared memory, as an immutable file."""
-    mode = "rwc" if not read_only else "ro" if os.access(path.parent, os.W_OK) else "ro&immutable=1"
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, check_same_thread=False, timeout=30.0)
-    if not read_only:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.executescript(_TABLES)
-        except sqlite3.DatabaseError as error:
-            connection.close()
-            raise BadTraceError(f"{path} is no trace store: {error}") from error
-    return connection
-
-
-def _query(connection: sqlite3.Connection, path: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-    try:
-        return connection.execute(sql, parameters).fetchall()
-    except sqlite3.ProgrammingError:
-        raise  # a closed store
-    except sqlite3.DatabaseError as error:
-        raise BadTraceError(f"{path} is no readable trace store: {error}") from error
-
-
-def _lock_for_writing(path: Path) -> IO[str]:
-    """Returns a file that this process alone holds; the operating system frees it when the process dies, however it dies."""
-    lock = path.with_suffix(".lock").open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise RunConflictError(f"another process is writing to run {_run_name(path)!r}; wait for it, or choose another run name") from None
-    return lock
-
-
 def _begin_or_resume(connection: sqlite3.Connection, path: Path, run: str, config_hash: str, config_yaml: str) -> None:
-    rows = _query(connection, path, "SELECT run, config_hash, config, schema_version FROM runs")
+    rows = connection.execute("SELECT run, config_hash, config, schema_version FROM runs").fetchall()
     if not rows:
         with connection:
             connection.execute("INSERT INTO runs VALUES (?, ?, ?, ?)", (run, config_hash, config_yaml, SCHEMA_VERSION))
         return
     stored_run, stored_hash, stored_yaml, schema_version = rows[0]
-    _check_schema_version(path, schema_version)
+    check_schema_version(path, schema_version)
     if stored_run != run:
         raise RunConflictError(f"{path} is the store of run {stored_run!r}; name the folder so again, or choose another run name")
     if stored_hash != config_hash:
@@ -297,7 +463,8 @@ def _begin_or_resume(connection: sqlite3.Connection, path: Path, run: str, confi
         )
 
 
-def _check_schema_version(path: Path, version: int) -> None:
+def check_schema_version(path: Path, version: int) -> None:
+    """Raises BadTraceError where this version of longthought does not read what a store of that version holds."""
     if version != SCHEMA_VERSION:
         raise BadTraceError(
             f"{path} has schema version {version}, this version of longthought reads {SCHEMA_VERSION}; record the run again"
@@ -317,3 +484,13 @@ def _utf8(text: str) -> str:
         text.encode()
         return text
     return text.encode("utf-8", "replace").decode()
+
+
+def _gold_hash(question: Question) -> str:
+    return "" if question.gold is None else hashlib.sha256(question.gold.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _told(question_hash: str, texts: Mapping[str, str]) -> str:
+    """Returns a question's hash, and the beginning of its text where that is known."""
+    text = " ".join(texts.get(question_hash, "").split())
+    return f"{question_hash} {text[:60]!r}{' ...' if len(text) > 60 else ''}" if text else question_hash

@@ -8,8 +8,10 @@ import os
 import random
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from agents.nouns import EngineDiedError, EngineError
 from agents.safety import DEFAULT_RULES
 from graphs import ask, chat, compare, export, run
 from graphs.terminal import FAILED, INTERRUPTED, WRONG, guarded
-from graphs.traces.store import TraceStore
+from graphs.traces.store import FILE_NAME, TraceStore
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPTED = ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "critic.calibration=null"]
@@ -163,8 +165,8 @@ def test_a_run_whose_rules_or_calibration_were_rewritten_is_not_resumed(tmp_path
     words = [*SCRIPTED, "task=jsonl", f"task.path={file}", f"run.output_dir={tmp_path}", "run=held"]
     words += [f"safety.rules={rules}", f"critic.calibration={calibration}"]
     assert run.main(words) == 0
-    with file.open("a") as lines:
-        lines.write('{"question": "Compute 9 - 4.", "answer": "5"}\n')
+    with closing(sqlite3.connect(tmp_path / "held" / FILE_NAME)) as connection, connection:
+        connection.execute("DELETE FROM traces")  # as if the run had been stopped before its question was finished
     for changed in (rules, calibration):
         before = changed.read_text()
         changed.write_text(before.replace("1.0", "2.0").replace("reply: ", "reply: Well. ", 1))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -136,8 +136,7 @@ def test_ten_megabytes_without_a_value_settle_no_type(tmp_path: Path, first: str
 
     rows = rows_of_usage([first] * 4000 + ["full", "none", "date", "full"])
     path = tmp_path / "rows.jsonl"
-    with path.open("wb") as file:
-        assert write_jsonl(rows, file, COLUMNS) == Written(4004)
+    assert write_jsonl(rows, path, COLUMNS) == Written(4004)
     assert path.stat().st_size > 12_000_000
     loaded = datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
     types = {name: str(feature) for name, feature in loaded.features.items()}
@@ -148,17 +147,17 @@ def test_ten_megabytes_without_a_value_settle_no_type(tmp_path: Path, first: str
 
 def test_rows_keep_their_order_where_the_first_show_every_type(tmp_path: Path) -> None:
     rows = rows_of_usage(["full", "none", "date", "full", "none"])
-    with (tmp_path / "rows.jsonl").open("wb") as file:
-        write_jsonl(rows, file, COLUMNS)
+    write_jsonl(rows, tmp_path / "rows.jsonl", COLUMNS)
     assert [json.loads(line) for line in (tmp_path / "rows.jsonl").open()] == rows
 
 
 @given(st.lists(st.sampled_from(["none", "date", "full"]), max_size=12))
 def test_no_row_is_lost_and_the_first_show_every_type(kinds: list[str]) -> None:
     rows = rows_of_usage(kinds)
-    file = io.BytesIO()
-    written = write_jsonl(rows, file, COLUMNS)
-    lines = [json.loads(line) for line in file.getvalue().splitlines()]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.jsonl"
+        written = write_jsonl(rows, path, COLUMNS)
+        lines = [json.loads(line) for line in path.open()]
     assert sorted(lines, key=lambda row: row["id"]) == rows and written.rows == len(rows)
     assert "full" not in kinds or any(row["correct"] is True for row in lines[:2])
     assert written.only_dates == (("answer",) if "date" in kinds and "full" not in kinds else ())

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import random
+import resource
+import shutil
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from agents.nouns import BadTraceError, Question, RunConflictError
+from agents.nouns import BadTraceError, Question, RunConflictError, StorageError
 from configs import compose, to_yaml
-from graphs.traces.store import FILE_NAME, TraceStore
+from graphs.traces.codec import AuditCodec
+from graphs.traces.store import FILE_NAME, TraceKey, TraceStore
 from graphs.traces.trace import Trace
 from tests.graphs.traces.samples import ordinary_trace
 from tests.graphs.tree.logs import QUESTION
@@ -141,17 +149,265 @@ def test_no_store_is_told_apart_from_a_broken_one(tmp_path: Path) -> None:
         open_store(tmp_path)
 
 
-def test_a_damaged_trace_is_named_and_the_others_are_kept(store: TraceStore, run_dir: Path) -> None:
-    for index in range(3):
-        store.record(trace_of(index))
-    lost, *kept = sorted(store.finished())
+def flipped(blob: bytes) -> bytes:
+    middle = len(blob) // 2
+    return blob[:middle] + bytes([blob[middle] ^ 0x10]) + blob[middle + 1 :]
+
+
+DAMAGES: dict[str, tuple[str, Callable[[bytes], object]]] = {
+    "a flipped bit": ("trace", flipped),
+    "a truncated blob": ("trace", lambda blob: blob[:-30]),
+    "no blob": ("trace", lambda blob: None),
+    "text for a blob": ("trace", lambda blob: "text"),
+    "broken JSON": ("trace", lambda blob: zlib.compress(b'{"run": [')),
+    "nested JSON": ("trace", lambda blob: zlib.compress(b"[" * 99_999)),
+    "another trace": ("trace", lambda blob: AuditCodec().dumps(trace_of(99))),
+    "broken usage": ("usage", lambda blob: "{"),
+    "usage of another kind": ("usage", lambda blob: "[1]"),
+    "text that is not UTF-8": ("summary", lambda blob: b"\xff\xfe"),
+}
+
+
+def damage(run_dir: Path, column: str, make: Callable[[bytes], object]) -> tuple[TraceKey, list[TraceKey]]:
+    """Damages one trace, and returns its key and those of the others."""
+    connection = sqlite3.connect(run_dir / FILE_NAME)
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute("UPDATE sqlite_master SET sql = replace(sql, 'trace BLOB NOT NULL', 'trace BLOB') WHERE name = 'traces'")
+    connection.commit()
+    connection.close()
+    connection = sqlite3.connect(run_dir / FILE_NAME)
+    select = "SELECT question_hash, sample, trace FROM traces ORDER BY question_hash"
+    (question_hash, sample, blob), *others = connection.execute(select).fetchall()
+    value = make(blob)
+    as_text = "CAST(? AS TEXT)" if isinstance(value, bytes) and column != "trace" else "?"
+    with connection:
+        connection.execute(f"UPDATE traces SET {column} = {as_text} WHERE question_hash = ?", (value, question_hash))
+    connection.close()
+    return TraceKey(question_hash, sample), [TraceKey(*other[:2]) for other in others]
+
+
+def as_of_before_checksums(run_dir: Path) -> None:
+    """Makes the store what versions without checksums, held questions and deletions wrote."""
     connection = sqlite3.connect(run_dir / FILE_NAME)
     with connection:
-        connection.execute("UPDATE traces SET trace = x'00' WHERE question_hash = ?", lost[:1])
+        connection.execute("ALTER TABLE traces DROP COLUMN checksum")
+        connection.execute("DROP TABLE questions")
+        connection.execute("DROP TABLE deletions")
     connection.close()
-    with pytest.raises(BadTraceError, match=f"question {lost[0]}, sample 0: 1 bytes are no stored trace"):
-        list(store)
-    assert [store.get(*key).question.hash for key in kept] == [question_hash for question_hash, _ in kept]
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["with checksums", "without"])
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_one_damaged_row_is_named_left_out_and_asked_again(
+    store: TraceStore, run_dir: Path, kind: str, older: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    if older and kind == "text that is not UTF-8":
+        pytest.skip("a summary without a checksum is what it is")
+    traces = [trace_of(index) for index in range(3)]
+    for trace in traces:
+        store.record(trace)
+    store.close()
+    if older:
+        as_of_before_checksums(run_dir)
+    lost, kept = damage(run_dir, *DAMAGES[kind])
+    with TraceStore.read(run_dir) as reader:
+        assert [trace.question.hash for trace in reader] == [key.question_hash for key in kept]
+        assert [row["question_hash"] for row in reader.visible()] == [key.question_hash for key in kept]
+        assert list(reader.damaged) == [lost]
+        with pytest.raises(BadTraceError, match=f"question {lost.question_hash}, sample 0"):
+            reader.get(*lost)
+    assert lost.question_hash in caplog.text
+    with open_store(run_dir) as resumed:
+        assert list(resumed.damaged) == [lost] and resumed.finished() == set(kept)
+        (again,) = (trace for trace in traces if trace.question.hash == lost.question_hash)
+        resumed.record(again)
+    with open_store(run_dir) as resumed:
+        assert not resumed.damaged and sorted(trace.question.text for trace in resumed) == [trace.question.text for trace in traces]
+
+
+def test_a_store_without_checksums_is_read_and_gets_them_when_it_is_resumed(store: TraceStore, run_dir: Path) -> None:
+    for index in range(3):
+        store.record(trace_of(index))
+    before, visible = list(store), list(store.visible())
+    store.close()
+    as_of_before_checksums(run_dir)
+    with TraceStore.read(run_dir) as reader:
+        assert list(reader) == before and list(reader.visible()) == visible
+        assert reader.thoughts_deleted_on is None
+    with open_store(run_dir) as resumed:
+        resumed.hold_to_questions([trace.question for trace in before])
+        resumed.record(trace_of(3))
+        assert list(resumed)[:4] and not resumed.damaged
+    connection = sqlite3.connect(run_dir / FILE_NAME)
+    assert connection.execute("SELECT count(checksum) FROM traces").fetchone() == (4,)
+    connection.close()
+
+
+@pytest.mark.parametrize("place", ["header", "tables", "end"])
+def test_a_file_that_is_damaged_as_a_whole_is_named(store: TraceStore, run_dir: Path, place: str) -> None:
+    for index in range(20):
+        store.record(trace_of(index))
+    store.close()
+    path = run_dir / FILE_NAME
+    with path.open("r+b") as file:
+        if place == "end":
+            file.truncate(path.stat().st_size // 3)
+        else:
+            file.seek(0 if place == "header" else 4096)
+            file.write(b"\xa5" * (64 if place == "header" else 3 * 4096))
+    for attempt in (lambda: list(TraceStore.read(run_dir)), lambda: open_store(run_dir)):
+        with pytest.raises(BadTraceError) as caught:
+            attempt()
+        assert str(path) in str(caught.value)
+
+
+def test_any_flipped_bit_of_the_file_loses_at_most_what_is_named(store: TraceStore, run_dir: Path) -> None:
+    for index in range(4):
+        store.record(ordinary_trace(index))
+    whole = {trace.question.hash: trace for trace in store}
+    store.close()
+    path = run_dir / FILE_NAME
+    content = path.read_bytes()
+    rng = random.Random(0)
+    damaged = 0
+    for _ in range(60):
+        place = rng.randrange(100, len(content))
+        path.write_bytes(content[:place] + bytes([content[place] ^ (1 << rng.randrange(8))]) + content[place + 1 :])
+        try:
+            with TraceStore.read(run_dir) as reader:
+                found = {trace.question.hash: trace for trace in reader}
+                named = {key.question_hash for key in reader.damaged}
+        except BadTraceError:
+            continue
+        damaged += bool(named)
+        assert all(whole[question_hash] == trace for question_hash, trace in found.items()), "damage passed for a trace"
+        assert len(found) + len(named) >= 4, "a trace is missing and not named"
+    assert damaged > 10
+
+
+def gold_of(question: Question, gold: str | None) -> Question:
+    return question.model_copy(update={"gold": gold})
+
+
+def test_a_run_is_held_to_its_questions_and_golds(store: TraceStore, run_dir: Path) -> None:
+    questions = [trace_of(index).question for index in range(4)]
+    store.hold_to_questions(questions)
+    store.record(trace_of(3))
+    store.close()
+    changes = {
+        "added": [*questions, trace_of(7).question],
+        "removed": questions[:3],
+        "with another gold": [*questions[:3], gold_of(questions[3], "77")],
+        "with another gold ": [*questions[:3], gold_of(questions[3], None)],
+    }
+    with open_store(run_dir) as resumed:
+        resumed.hold_to_questions(questions[::-1])
+        for kind, changed in changes.items():
+            with pytest.raises(RunConflictError) as caught:
+                resumed.hold_to_questions(changed)
+            (line,) = (line for line in str(caught.value).splitlines() if line.startswith("  "))
+            named = trace_of(7) if kind == "added" else trace_of(3)
+            assert line.startswith(f"  {kind.strip()}: {named.question.hash}") and named.question.text in line
+        resumed.hold_to_questions(questions)
+
+
+def test_stores_are_for_their_owner_whatever_the_umask(run_dir: Path) -> None:
+    before = os.umask(0)
+    try:
+        with open_store(run_dir) as store:
+            store.record(trace_of(0))
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in run_dir.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes.keys() >= {FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm", "traces.lock"}
+    assert set(modes.values()) == {0o600} and stat.S_IMODE(run_dir.stat().st_mode) == 0o700
+
+
+def folder_for_the_store(run_dir: Path) -> None:
+    (run_dir / FILE_NAME).mkdir(parents=True)
+
+
+def folder_for_the_lock(run_dir: Path) -> None:
+    (run_dir / "traces.lock").mkdir(parents=True)
+
+
+def file_for_the_folder(run_dir: Path) -> None:
+    run_dir.write_text("a file")
+
+
+def link_to_nowhere(run_dir: Path) -> None:
+    run_dir.symlink_to(run_dir.parent / "nowhere")
+
+
+@pytest.mark.parametrize("obstacle", [folder_for_the_store, folder_for_the_lock, file_for_the_folder, link_to_nowhere])
+def test_what_stands_in_a_stores_way_is_a_storage_error(run_dir: Path, obstacle: Callable[[Path], None]) -> None:
+    obstacle(run_dir)
+    with pytest.raises(StorageError) as caught:
+        open_store(run_dir)
+    assert run_dir in (caught.value.path, caught.value.path.parent)
+
+
+def test_a_path_that_sqlite_does_not_take_is_a_storage_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError) as caught:
+        open_store(tmp_path / ("a" * 200) / ("b" * 200) / ("c" * 200))
+    assert caught.value.path.name == FILE_NAME and "run.name" in caught.value.remedy
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """Lets this process write no file beyond `size` bytes: what a full disk does, for one process."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_where_no_room_is_left_what_was_recorded_stays(store: TraceStore, run_dir: Path) -> None:
+    recorded: list[Trace] = []
+    with files_up_to(100_000), pytest.raises(StorageError) as caught:
+        for index in range(500):
+            store.record(ordinary_trace(index))
+            recorded.append(ordinary_trace(index))
+    assert recorded and caught.value.path == run_dir / FILE_NAME
+    assert {trace.question.hash for trace in store} == {trace.question.hash for trace in recorded}
+    store.record(ordinary_trace(500))  # there is room again
+    store.close()
+    with open_store(run_dir) as resumed:
+        assert len(resumed) == len(recorded) + 1 and not resumed.damaged
+
+
+def test_where_no_room_is_left_a_store_is_neither_made_nor_read(run_dir: Path) -> None:
+    with files_up_to(2048), pytest.raises(StorageError):
+        open_store(run_dir)
+    with open_store(run_dir) as store:
+        store.record(trace_of(0))
+    with files_up_to(2048), pytest.raises(StorageError):
+        TraceStore.read(run_dir)
+
+
+def test_a_store_that_is_removed_under_its_writer_is_a_storage_error(store: TraceStore, run_dir: Path) -> None:
+    store.record(trace_of(0))
+    shutil.rmtree(run_dir)
+    with pytest.raises(StorageError):
+        store.record(trace_of(1))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_a_store_of_another_user_is_a_storage_error(store: TraceStore, run_dir: Path) -> None:
+    store.record(trace_of(0))
+    store.close()
+    for place in (run_dir, *run_dir.parents[:3]):
+        place.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        for attempt in (lambda: open_store(run_dir), lambda: TraceStore.read(run_dir)):
+            with pytest.raises(StorageError) as caught:
+                attempt()
+            assert os.strerror(errno.EACCES) in caught.value.reason
+    finally:
+        os.seteuid(0)
 
 
 def test_another_schema_version_is_refused(store: TraceStore, run_dir: Path) -> None:

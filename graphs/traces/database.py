@@ -1,0 +1,187 @@
+"""The SQLite file of a run: its tables, how it is opened, and what its errors mean.
+
+Two kinds of failure are kept apart. `StorageError`: the file is well and the machine refuses (no
+room, no permission, a lock). `BadTraceError`: the file itself is damaged, or no trace store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from agents.nouns import BadTraceError, LongthoughtError, RunConflictError, StorageError
+from graphs.files import ELSEWHERE, make_private_file, storage_error, storing
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, config_hash TEXT NOT NULL, config TEXT NOT NULL, schema_version INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS contents (name TEXT PRIMARY KEY, hash TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS questions (hash TEXT PRIMARY KEY, gold_hash TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS deletions (deleted_on TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS traces (
+    run TEXT NOT NULL REFERENCES runs, question_hash TEXT NOT NULL, sample INTEGER NOT NULL,
+    task TEXT NOT NULL, question TEXT NOT NULL, status TEXT NOT NULL, answer TEXT, correct INTEGER, summary TEXT NOT NULL,
+    usage TEXT NOT NULL, seconds REAL NOT NULL, trace BLOB NOT NULL, checksum INTEGER,
+    PRIMARY KEY (run, question_hash, sample)
+);
+"""
+COMPANIONS = ("-wal", "-shm", "-journal")
+"""Ends of the names of the files that SQLite keeps beside its own while it is open."""
+
+_MOST_PATH_BYTES = 500  # SQLite takes 512, and its companions have longer names
+_LITTLE_ROOM = 1 << 20  # bytes; SQLite reports some failures for want of room as I/O errors
+_WAIT_S = 30.0
+_REFUSALS = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_PERM: errno.EACCES,
+    sqlite3.SQLITE_READONLY: errno.EACCES,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_CANTOPEN: errno.ENOENT,
+    sqlite3.SQLITE_BUSY: errno.EBUSY,
+    sqlite3.SQLITE_LOCKED: errno.EBUSY,
+    sqlite3.SQLITE_PROTOCOL: errno.EBUSY,
+    sqlite3.SQLITE_NOLFS: errno.EFBIG,
+    sqlite3.SQLITE_NOMEM: errno.ENOMEM,
+    sqlite3.SQLITE_AUTH: errno.EACCES,
+}
+"""Result codes that are the machine's doing, as errnos; all others are the file's."""
+
+
+def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    """Opens the file; for writing, makes it and its tables where they are missing.
+
+    For reading in a folder that cannot be written to, where WAL cannot make its shared memory, it
+    is opened as an immutable file. Text that is not UTF-8, which only damage leaves, is returned
+    with surrogates instead of an error, so that a damaged row does not hide the others.
+
+    Raises:
+        StorageError: the file cannot be opened, made or written to.
+        BadTraceError: the file is damaged, or no trace store.
+    """
+    if not read_only:
+        make_private_file(path)
+    mode = "rw" if not read_only else "ro" if _is_shared(path) else "ro&immutable=1"
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    with translated(path):
+        connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=_WAIT_S)
+    connection.text_factory = _text
+    if not read_only:
+        try:
+            with translated(path):
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.executescript(_TABLES)
+                if not has_checksums(connection):
+                    connection.execute("ALTER TABLE traces ADD COLUMN checksum INTEGER")
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def has_checksums(connection: sqlite3.Connection) -> bool:
+    """Whether the table of traces has a column of checksums; stores of earlier versions lack it."""
+    return any(row[1] == "checksum" for row in connection.execute("PRAGMA table_info(traces)"))
+
+
+def has_table(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether there is such a table; stores of earlier versions lack some."""
+    found = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,))
+    return found.fetchone() is not None
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turns what SQLite reports about the file `path` inside the `with` into this project's errors.
+
+    A closed connection and a violated constraint are mistakes of the caller and pass unchanged.
+
+    Raises:
+        StorageError, BadTraceError: see the module.
+    """
+    try:
+        yield
+    except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
+        raise
+    except sqlite3.Error as error:
+        raise error_of(path, error) from error
+    except UnicodeDecodeError as error:  # of a damaged name in the text of SQLite's own error
+        raise error_of(path, sqlite3.DatabaseError("its schema is malformed")) from error
+
+
+def error_of(path: Path, error: sqlite3.Error) -> LongthoughtError:
+    """Returns what an error of SQLite means."""
+    number = _REFUSALS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    if number is None:
+        return BadTraceError(
+            f"{path} is damaged, or no trace store ({error}); save what is left of it with "
+            f"`sqlite3 {path} .recover`, or choose another run name"
+        )
+    if number == errno.EBUSY:
+        what = f"another program has held it locked for {_WAIT_S:.0f} s"
+        return StorageError(path, what, f"end that program, or {ELSEWHERE}")
+    if len(os.fsencode(path.absolute())) > _MOST_PATH_BYTES:
+        what = f"its path has more than {_MOST_PATH_BYTES} bytes, which SQLite does not take"
+        return StorageError(path, what, f"choose a shorter run.name, or {ELSEWHERE}")
+    if number == errno.EIO and _is_full(path.parent):
+        number = errno.ENOSPC
+    if number == errno.ENOENT:
+        number = _why_not_opened(path)
+    name = getattr(error, "sqlite_errorname", "")
+    return storage_error(path, OSError(number, f"{os.strerror(number)} ({name}: {error})"))
+
+
+def lock_for_writing(path: Path, run: str) -> IO[str]:
+    """Returns a file that this process alone holds; the operating system frees it when the process
+    dies, however it dies.
+
+    Raises:
+        RunConflictError: another process holds it.
+        StorageError: it cannot be made.
+    """
+    place = path.with_suffix(".lock")
+    make_private_file(place)
+    with storing(place):
+        lock = place.open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise RunConflictError(f"another process is writing to run {run!r}; wait for it, or choose another run name") from None
+        except BaseException:
+            lock.close()
+            raise
+    return lock
+
+
+def _is_shared(path: Path) -> bool:
+    """Whether the file can be read beside a writer: WAL needs its shared memory, which is a file."""
+    if os.access(path.parent, os.W_OK):
+        return True
+    return all(os.access(f"{path}{end}", os.R_OK) for end in ("-wal", "-shm"))
+
+
+def _is_full(folder: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(folder).free < _LITTLE_ROOM
+    return False
+
+
+def _why_not_opened(path: Path) -> int:
+    """Returns the errno of opening the file, for SQLite reports only that it could not."""
+    try:
+        with path.open("rb+"):
+            return errno.EACCES if not os.access(path.parent, os.W_OK) else errno.EIO
+    except OSError as error:
+        return error.errno or errno.EIO
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")

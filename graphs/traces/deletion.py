@@ -1,0 +1,141 @@
+"""Deletes the thoughts of a run and keeps what a user may see of it; or deletes the whole record.
+
+    delete_thoughts(Path("runs/first"), day=date.today())
+
+Deleted are the events of the trees (steps, verdicts with their reasons, reflections), the long
+thoughts and the policy's prompts. Questions, answers, summaries, usage and configuration stay, so
+the run can still be compared and exported without `--reveal`. Nothing is left of the thoughts in
+the file, its free pages and its log: pages are zeroed as they are freed (`secure_delete`), the file
+is rebuilt (`VACUUM`) and the log is emptied. What a file system, an SSD or a backup keeps of
+earlier bytes is out of reach; so are files that were exported with `--reveal`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from agents.nouns import BadTraceError, RunConflictError
+from graphs.files import storing, unfinished_prefix
+from graphs.thought.long_thought import LongThought
+from graphs.traces.codec import AuditCodec
+from graphs.traces.database import COMPANIONS, connect, lock_for_writing, translated
+from graphs.traces.store import COLUMNS, FILE_NAME, check_schema_version, row_of
+from graphs.traces.trace import Trace
+
+RECORD = ("config.yaml", "metrics.json", "report.md")
+"""Files of a run beside its store."""
+_PHASES = "phases"  # of a training run
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What `delete_thoughts` did."""
+
+    deleted_on: str
+    """YYYY-MM-DD; of the first deletion where there were several."""
+    traces: int
+    """Traces that are kept without their thoughts."""
+    damaged: int
+    """Traces that could not be read, and were removed whole."""
+
+
+def delete_thoughts(folder: Path, *, day: date, wait_s: float = 30.0) -> Deletion:
+    """Deletes the hidden thought of every trace of the run in `folder`. A second call finishes what a killed one left undone.
+
+    Args:
+        wait_s: seconds for which readers of the run are waited for.
+
+    Raises:
+        RunConflictError: another process writes to the run, or reads it, so that its log cannot be emptied.
+        BadTraceError: the store is damaged as a whole, or of another schema version.
+        StorageError: it cannot be written.
+    """
+    path = folder / FILE_NAME
+    with _held(folder), translated(path), closing(connect(path, read_only=False)) as connection:
+        for (version,) in connection.execute("SELECT schema_version FROM runs"):
+            check_schema_version(path, version)
+        connection.execute(f"PRAGMA busy_timeout = {int(1000 * wait_s)}")
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        with connection:
+            damaged = _strip(connection)
+            if connection.execute("SELECT count(*) FROM deletions").fetchone() == (0,):
+                connection.execute("INSERT INTO deletions VALUES (?)", (day.isoformat(),))
+        _empty_log(connection, folder)
+        connection.execute("VACUUM")
+        _empty_log(connection, folder)
+        traces = connection.execute("SELECT count(*) FROM traces").fetchone()[0]
+        deleted_on = connection.execute("SELECT max(deleted_on) FROM deletions").fetchone()[0]
+    return Deletion(deleted_on, traces, damaged)
+
+
+def delete_record(folder: Path) -> list[Path]:
+    """Deletes the store of a run, its configuration, metrics, report and finished phases, and the folder where nothing else is in it.
+
+    Returns:
+        what is left in the folder, for others than a run wrote it, or it is a trained model.
+
+    Raises:
+        RunConflictError: another process writes to the run.
+        StorageError: a file cannot be deleted.
+    """
+    path = folder / FILE_NAME
+    with _held(folder):
+        for name in (*(f"{FILE_NAME}{end}" for end in COMPANIONS), *RECORD, FILE_NAME):  # the store last: what is left can be repeated
+            _unlink(folder / name)
+            for left in folder.glob(f"{unfinished_prefix(folder / name)}*"):
+                _unlink(left)
+        for phase in (folder / _PHASES).glob("*.json"):
+            _unlink(phase)
+        _unlink(path.with_suffix(".lock"))
+    for place in (folder / _PHASES, folder):
+        if place.is_dir() and not place.is_symlink() and not any(place.iterdir()):
+            with storing(place, is_folder=True):
+                place.rmdir()
+    return sorted(folder.iterdir()) if folder.exists() else []
+
+
+def _strip(connection: sqlite3.Connection) -> int:
+    """Takes the thoughts out of all traces, and returns the number of those that could not be read and were removed."""
+    codec, damaged = AuditCodec(), 0
+    update = f"UPDATE traces SET {', '.join(f'{name} = ?' for name in (*COLUMNS, 'checksum'))} WHERE rowid = ?"
+    for (rowid,) in connection.execute("SELECT rowid FROM traces").fetchall():
+        (blob,) = connection.execute("SELECT trace FROM traces WHERE rowid = ?", (rowid,)).fetchone()
+        try:
+            trace = codec.loads(blob)
+        except (BadTraceError, TypeError):
+            damaged += 1
+            connection.execute("DELETE FROM traces WHERE rowid = ?", (rowid,))
+        else:
+            connection.execute(update, (*row_of(without_thought(trace), codec), rowid))
+    return damaged
+
+
+def without_thought(trace: Trace) -> Trace:
+    """Returns a trace with nothing in it that is hidden from users."""
+    return replace(trace, policy_prompt=(), events=(), long_thought=LongThought((), trace.long_thought.kind))
+
+
+def _empty_log(connection: sqlite3.Connection, folder: Path) -> None:
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise RunConflictError(
+            f"another process reads {folder}, so that the thoughts cannot be deleted from the log of its store; repeat the command when it "
+            "has ended"
+        )
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    with closing(lock_for_writing(folder / FILE_NAME, folder.absolute().name)):
+        yield
+
+
+def _unlink(path: Path) -> None:
+    with storing(path):
+        path.unlink(missing_ok=True)
