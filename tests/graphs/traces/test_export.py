@@ -7,6 +7,7 @@ import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.nouns import Question, split_of
+from agents.nouns import Question, ThoughtsDeletedError, split_of
 from graphs.thought.markup import parse
 from graphs.traces.codec import AuditCodec
+from graphs.traces.deletion import delete_thoughts
 from graphs.traces.export import FORMATS, Format, export
 from graphs.traces.row_files import Columns, Written, write_jsonl
 from graphs.traces.store import TraceStore
@@ -342,3 +344,23 @@ def test_trl_takes_a_step_from_an_export_as_it_is(
     trainer.train()
     assert trainer.state.global_step == 1 and math.isfinite(trainer.state.log_history[-1]["train_loss"])
     assert any(not torch.equal(before[name], weights) for name, weights in trainer.model.state_dict().items())
+
+
+def test_without_thoughts_what_a_user_may_see_is_exported(own: TraceStore, tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    seen: dict[Format, bytes] = {}
+    shown: tuple[Format, ...] = ("trace", "sft")
+    hidden: tuple[tuple[Format, bool], ...] = (("trace", True), ("sft", True), ("dpo", False))
+    for format in shown:
+        export(own, path, format=format)
+        seen[format] = path.read_bytes()
+    own.close()
+    delete_thoughts(tmp_path / "first", day=date(2026, 5, 1))
+    with TraceStore.read(tmp_path / "first") as store:
+        for format in shown:
+            export(store, path, format=format)
+            assert path.read_bytes() == seen[format]
+        for format, reveal in hidden:
+            with pytest.raises(ThoughtsDeletedError):
+                export(store, path, format=format, reveal=reveal)
+        assert path.read_bytes() == seen["sft"]
