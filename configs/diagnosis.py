@@ -78,7 +78,7 @@ def diagnose(overrides: Sequence[Override], error: Exception) -> list[str]:
             meant = closest(key, [*names, *groups(), *(option.key for option in options())])
             complaints.append(f"{key} is no option and no group; did you mean {' or '.join(meant)}?" if meant else _no_option(key, names))
         elif not _holds(tree, key):
-            complaints.append(unknown_key(key, tree))
+            complaints.append(unknown_key(key, tree, override.value()))
     return complaints or [_first_line(error)]
 
 

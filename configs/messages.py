@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from configs.options import MISSING, Option, choices_of, find, groups, options, tag_of
-from configs.schema import POCKET, EngineConfig, RunConfig, TransformersEngineConfig, VllmEngineConfig
+from configs.schema import POCKET, TASK_OF_SUFFIX, EngineConfig, RunConfig, TransformersEngineConfig, VllmEngineConfig
 
 _CLOSE = 0.6  # similarity in [0, 1] from which a name is offered as the one that was meant
 _ROLES_WITH_ENGINE = tuple(group for group, choices in groups().items() if "engine" in choices[0].model.model_fields)
@@ -29,8 +29,10 @@ def missing_file(key: str, value: str) -> str:
     return f"{key} ({value}) must be an existing file or folder, and there is none (seen from {Path.cwd()}); correct the path"
 
 
-def unknown_key(key: str, tree: Mapping[str, Any]) -> str:
-    """Returns the complaint about a key that the composed `tree` does not have."""
+def unknown_key(key: str, tree: Mapping[str, Any], value: object = None) -> str:
+    """Returns the complaint about a key that the composed `tree` does not have, set to `value`."""
+    if key == "task.path" and value is not None:
+        return _path_without_task(value, _lookup(tree, "task.name"))
     holder = next((role for role in _ROLES_WITH_ENGINE if key.startswith(f"{role}.engine.")), None)
     group = key.partition(".")[0]
     where, place = (f"{holder}.engine", "engine") if holder else (group, group)
@@ -45,6 +47,16 @@ def unknown_key(key: str, tree: Mapping[str, Any]) -> str:
     meant = closest(key, [option.key for option in options()] if not holder else [f"{holder}.{option.key}" for option in options()])
     way_out = f"did you mean {' or '.join(meant)}?" if meant else "--help lists every option"
     return f"{key} is no option; {way_out}"
+
+
+def _path_without_task(path: object, chosen: object) -> str:
+    """Returns the complaint about a task.path beside a task that reads no file; proposes one that does."""
+    task = TASK_OF_SUFFIX.get(Path(str(path)).suffix.lower())
+    if task is not None:
+        return f"task.path ({path}) needs a task that reads it, and task={chosen} has no file; add task={task}"
+    suffixes = {name: [suffix for suffix, of in TASK_OF_SUFFIX.items() if of == name] for name in TASK_OF_SUFFIX.values()}
+    listed = ", ".join(f"task={name} ({' '.join(found)})" for name, found in suffixes.items())
+    return f"task.path ({path}) needs a task that reads it, and task={chosen} has no file; add {listed}, or a published set"
 
 
 def closest(name: str, names: Sequence[str], *, count: int = 3) -> list[str]:
@@ -75,7 +87,7 @@ def _explain(details: ErrorDetails, mapping: Mapping[str, Any]) -> str:
     if kind == "missing":
         return missing_value(key, mapping)
     if kind == "extra_forbidden":
-        return unknown_key(key, mapping)
+        return unknown_key(key, mapping, _lookup(mapping, key))
     value = json.dumps(_lookup(mapping, key), ensure_ascii=False)
     place, is_role = (key.removesuffix(".engine"), True) if key.endswith(".engine") else (key, False)
     if is_role and place in _ROLES_WITH_ENGINE:

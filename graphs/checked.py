@@ -93,15 +93,22 @@ async def _check(trace: Trace, checker: AnswerChecker) -> CheckedThought | str:
     if question.gold is None:
         return "without a known right answer"
     tree = ReasoningTree.replay(question, trace.events)
-    right: dict[str, bool] = {}
+    checked = await check_answers(question, tree, checker)
+    right = {form: is_right for form, is_right in checked.items() if is_right is not None}
+    if len(right) < len(checked):
+        return "with an answer that could not be checked"
+    return CheckedThought(question, tree, right, recognise_question(question.text), trace.engine.tokenizer_hash)
+
+
+async def check_answers(question: Question, tree: ReasoningTree, checker: AnswerChecker) -> dict[str, bool | None]:
+    """Returns whether each answer in the tree is right, by its canonical form, in the order of the finals;
+    None where the checker could not say."""
+    right: dict[str, bool | None] = {}
     for answer in dict.fromkeys(tree.step(leaf).answer or "" for leaf in tree.finals()):
         form = canonical(answer, question.task)
         if form not in right:
-            is_right = (await checker.check(question, strip_markup(answer))).correct
-            if is_right is None:
-                return "with an answer that could not be checked"
-            right[form] = is_right
-    return CheckedThought(question, tree, right, recognise_question(question.text), trace.engine.tokenizer_hash)
+            right[form] = (await checker.check(question, strip_markup(answer))).correct
+    return right
 
 
 def told(left_out: Counter[str]) -> str:

@@ -1,6 +1,8 @@
-"""Exports a run for `datasets.load_dataset`.
+"""Exports a run for `datasets.load_dataset` and for TRL's trainers.
 
     python -m graphs.export runs/first first.parquet [--reveal]
+    python -m graphs.export runs/first sft.jsonl --format sft
+    python -m graphs.export runs/first dpo.jsonl --format dpo
 
 Without `--reveal` a row holds what a user may see; with it also the hidden thought, for training and audit.
 """
@@ -12,21 +14,42 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from graphs.terminal import guarded, run_folder
-from graphs.traces.export import export
+from graphs.terminal import console, guarded, run_folder
+from graphs.traces.export import FORMATS, export
 from graphs.traces.store import TraceStore
+
+_UNITS = {"trace": "traces", "sft": "answers", "dpo": "pairs"}
+_LEFT_OUT = {"trace": "traces", "sft": "traces", "dpo": "questions"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m graphs.export", description="Exports the traces of a run.")
     parser.add_argument("run", type=Path, help="name or directory of a run")
     parser.add_argument("file", type=Path, help="file to write: .jsonl or .parquet")
-    parser.add_argument("--reveal", action="store_true", help="with the hidden thought and the whole trace")
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="trace",
+        help="trace: a row for each trace (default); sft: right and unscored answers, for TRL's SFTTrainer; "
+        "dpo: pairs of a right and a wrong answer to one question, for TRL's DPOTrainer",
+    )
+    parser.add_argument("--reveal", action="store_true", help="with the hidden thought; trace: and the whole trace")
+    parser.add_argument("--keep-wrong", action="store_true", help="sft: also wrong answers, with correct false")
     arguments = parser.parse_args(argv)
     folder = run_folder(arguments.run)
     with TraceStore.read(folder) as store:
-        count = export(store, arguments.file, reveal=arguments.reveal)
-    print(f"{count} traces in {arguments.file}")
+        found = export(
+            *(store, arguments.file),
+            format=arguments.format,
+            reveal=arguments.reveal,
+            keep_wrong=arguments.keep_wrong,
+        )
+    print(f"{found.rows} {_UNITS[arguments.format]} in {arguments.file}")
+    if found.left_out:
+        reasons = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in sorted(found.left_out.items()))
+        print(f"left out {sum(found.left_out.values())} {_LEFT_OUT[arguments.format]}: {reasons}")
+    for note in found.notes:
+        console.print(f"warning: {note}", style="yellow", markup=False, soft_wrap=True)
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -24,6 +24,8 @@ class Tally:
     """Right answers by group; the group "all" holds every question."""
     scored: Counter[str] = field(default_factory=Counter)
     """Questions whose answer was compared with the right one, by group."""
+    not_scored: int = 0
+    """Questions without a right answer to compare with; they are in no accuracy."""
     unchecked: Counter[str] = field(default_factory=Counter)
     """Answers that the checker could not compare with the right one, by its outcome; they are in no accuracy."""
     usage: UsageByRole = field(default_factory=UsageByRole)
@@ -42,6 +44,7 @@ class Tally:
             for group in _groups(trace):
                 self.scored[group] += 1
                 self.correct[group] += trace.correct
+        self.not_scored += not trace.question.is_scored
         if trace.is_unchecked:
             self.unchecked[trace.check or "unknown"] += 1
         for role, usage in trace.usage.items():
@@ -71,6 +74,7 @@ class Tally:
             "accuracy": {
                 group: _as_json(Proportion(self.correct[group], self.scored[group])) for group in sorted(self.scored, key=_in_order)
             },
+            "not_scored": self.not_scored,
             "unchecked": dict(self.unchecked),
             "tokens_by_role": {
                 role: {"generated": usage.generated_tokens, "prompt": usage.prompt_tokens, "cached_prompt": usage.cached_prompt_tokens}
@@ -97,12 +101,16 @@ def report(metrics: dict[str, Any], *, run: str, model: str, config_yaml: str) -
     """Returns the Markdown report of a run."""
     statuses = ", ".join(f"{count} {status}" for status, count in sorted(metrics["statuses"].items()))
     lines = [f"# Run {run}", "", f"Model `{model}`; {metrics['questions']} questions: {statuses or 'none'}.", ""]
+    if metrics["accuracy"] or metrics["not_scored"]:
+        lines += ["## Accuracy", ""]
     if metrics["accuracy"]:
-        lines += ["## Accuracy", "", "| group | right | of | accuracy | 95 % interval (Wilson) |", "|---|---|---|---|---|"]
+        lines += ["| group | right | of | accuracy | 95 % interval (Wilson) |", "|---|---|---|---|---|"]
         for group, share in metrics["accuracy"].items():
             low, high = share["interval"]
             lines.append(f"| {group} | {share['right']} | {share['of']} | {share['value']:.3f} | {low:.3f} to {high:.3f} |")
         lines.append("")
+    if metrics["not_scored"]:
+        lines += [f"Not scored: {unscored(metrics)}.", ""]
     if metrics["unchecked"]:
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(metrics["unchecked"].items()))
         lines += [f"Answers that could not be checked, and are in no accuracy: {outcomes}.", ""]
@@ -128,6 +136,13 @@ def report(metrics: dict[str, Any], *, run: str, model: str, config_yaml: str) -
         lines += ["", "## Questions that could not be asked", ""]
         lines += [f"- {name}: {reason}" for name, reason in metrics["failed"].items()]
     return "\n".join([*lines, "", "## Configuration", "", "```yaml", config_yaml.strip(), "```", ""])
+
+
+def unscored(metrics: Mapping[str, Any]) -> str:
+    """Returns how many questions are not scored and why, in words."""
+    few, all_of = metrics["not_scored"], metrics["questions"]
+    count = f"{few} of {all_of} questions" if few < all_of else f"all {all_of} questions" if few > 1 else "the question"
+    return f"{count} came without a right answer to compare with"
 
 
 def _groups(trace: Trace) -> list[str]:

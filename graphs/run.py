@@ -35,7 +35,7 @@ from graphs.collecting import patient_collector
 from graphs.comparison import carry_out
 from graphs.files import read_json, storing, write_text
 from graphs.reasoner import Answer, think
-from graphs.report import Tally, report
+from graphs.report import Tally, report, unscored
 from graphs.resources import forget, register
 from graphs.session import Session
 from graphs.terminal import FAILED, METRICS, TELL_EVERY_S, console, guarded, resuming
@@ -105,7 +105,7 @@ def run(config: RunConfig, session: Session | None = None) -> tuple[Path, dict[s
     name = config.run.name or f"{datetime.now():%Y%m%d-%H%M%S}-{config.task.name}-{config.search.strategy}"
     folder = config.run.output_dir / name
     data = session.load(config)
-    for problem in data.problems:
+    for problem in [*data.problems, *data.notes]:
         console.print(f"warning: {problem}", style="yellow", markup=False, soft_wrap=True)
     text = to_yaml(config)
     with _resumable(config, folder), TraceStore.open(folder, config_hash=config_hash(config), config_yaml=text) as store:
@@ -161,7 +161,8 @@ def _ask(config: RunConfig, questions: Sequence[Question], store: TraceStore, na
     register(key, resources)
     try:
         store.hold_to(resources.contents)
-        with _Bar(len(store) + len(questions), store.visible(), shown=config.run.show_progress) as bar:
+        scored = any(question.is_scored for question in questions)
+        with _Bar(len(store) + len(questions), store.visible(), scored=scored, shown=config.run.show_progress) as bar:
             start = time.monotonic()
             work = run_questions(questions, key, concurrency=config.run.concurrency, on_answer=bar.advance)
             outcome = loop.run(work)
@@ -174,8 +175,10 @@ def _ask(config: RunConfig, questions: Sequence[Question], store: TraceStore, na
 class _Bar:
     """Progress: questions done, how many of the scored ones are right, tokens, time left. Quiet where nobody watches."""
 
-    def __init__(self, total: int, finished: Iterable[Mapping[str, Any]], *, shown: bool) -> None:
-        """`finished`: what an earlier start of the run has done, as `TraceStore.visible` yields it."""
+    def __init__(self, total: int, finished: Iterable[Mapping[str, Any]], *, scored: bool, shown: bool) -> None:
+        """`finished`: what an earlier start of the run has done, as `TraceStore.visible` yields it.
+        `scored`: whether a question that is left has a right answer to compare with."""
+        self._unscored = "thinking" if scored else "not scored"
         self._done = self._right = self._scored = self._tokens = 0
         for row in finished:
             self._count(row["correct"], row["usage"])
@@ -194,7 +197,7 @@ class _Bar:
 
     def advance(self, answer: Answer) -> None:
         self._count(answer.correct, answer.usage.values())
-        solved = f"solved {self._right}/{self._scored}" if self._scored else "thinking"
+        solved = f"solved {self._right}/{self._scored}" if self._scored else self._unscored
         self._progress.update(self._task, advance=1, description=f"{solved}, {self._tokens:,} tokens")
         if not self._shown or console.is_terminal:
             return
@@ -253,6 +256,8 @@ def _tell(folder: Path, metrics: Mapping[str, Any], outcome: Outcome) -> int:
     for group, share in metrics["accuracy"].items():
         low, high = share["interval"]
         print(f"{group}: {share['right']}/{share['of']} right, {share['value']:.3f} [{low:.3f}, {high:.3f}]")
+    if metrics.get("not_scored"):  # metrics of older versions have none
+        print(f"not scored: {unscored(metrics)}")
     tokens = metrics["generated_tokens_per_question"]
     print(f"{metrics['questions']} questions, {tokens:.1f} generated tokens each; see {folder}/report.md")
     if unchecked := sum(metrics["unchecked"].values()):

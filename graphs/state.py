@@ -11,6 +11,9 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict  # pydantic makes no JSON schema of typing's before Python 3.12
 
+from agents.summarizer import SummarySource
+from graphs.tree import NoAnswer
+
 Phase = Literal["screen", "select", "suggest", "critique", "reflect", "derive", "answer", "summarize", "check", "record"]
 """The nodes of the graph, in the order in which a thought first comes to them."""
 
@@ -36,8 +39,12 @@ class OutputState(TypedDict, total=False):
     """Name of the thought, by which its trace is found."""
     status: str
     """answered, no_answer, out_of_domain or refused."""
+    reason: NoAnswer | None
+    """Why there is no answer; None where the status is not no_answer."""
     answer: str | None
     summary: str
+    summary_source: SummarySource
+    """Where the summary comes from: the kept steps, a model, or counts alone."""
     correct: bool | None
     rule_id: str | None
     """The safety rule that decided, where one did."""

@@ -11,7 +11,7 @@ from agents.nouns import Meter, Question
 from agents.safety import SafetyRule
 from graphs.thought.long_thought import LongThought
 from graphs.traces.trace import SafetyRecord
-from graphs.tree import Event, Expansion, ReasoningTree, Status
+from graphs.tree import Event, Expansion, NoAnswer, ReasoningTree, Status
 
 
 @dataclass(slots=True)
@@ -35,6 +35,8 @@ class Thinking:
     long_thought: LongThought | None = None
     """Set when the search has ended."""
     status: Status = "no_answer"
+    reason: NoAnswer | None = None
+    """Why there is no answer; set when the search has ended."""
     _tree: ReasoningTree | None = None
 
     @property

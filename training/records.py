@@ -35,7 +35,7 @@ from agents.nouns import Step
 from agents.prompts import Prompts
 from graphs.tasks import assert_trainable
 from graphs.thought.derive import derive_journey, derive_shortcut, reason_against
-from graphs.traces.trace import Trace
+from graphs.traces.trace import Trace, unusable
 from graphs.tree import ReasoningTree
 
 IGNORED = -100
@@ -115,7 +115,7 @@ def make_records(
                 f"the trace of question {trace.question.hash} in run {trace.run!r} was written by {trace.engine.model}, whose tokenizer "
                 "differs from the trained policy's; its token ids mean something else, so record the run again with this policy"
             )
-        reason = _unusable(trace)
+        reason = unusable(trace)
         if reason is None:
             record = builder.record(trace, kind, random.Random(f"{seed}/{trace.question.hash}/{trace.sample}"))
             reason = "too_long" if len(record.input_ids) > max_length else "repeated" if record.input_ids in seen else None
@@ -125,19 +125,6 @@ def make_records(
         seen.add(record.input_ids)
         records.rows.append(record)
     return records
-
-
-def _unusable(trace: Trace) -> str | None:
-    """Returns why nothing is learned from a trace, None when something is."""
-    if trace.status != "answered":
-        return "no_answer"
-    if trace.correct is False:
-        return "wrong_answer"
-    if trace.is_unchecked:
-        return "unchecked"
-    if any(record.decision != "comply" for record in trace.safety):
-        return "decided_by_rule"  # what the user was told is not what the thought came to
-    return None
 
 
 class _Builder:

@@ -27,6 +27,8 @@ TASK_ANSWERS: dict[str, TaskAnswers] = {
     "multiarith": TaskAnswers("number", partial(ExactChecker, "number")),
     "math500": TaskAnswers("math", MathChecker),
     "jsonl": TaskAnswers("math", MathChecker),
+    "csv": TaskAnswers("math", MathChecker),
+    "text": TaskAnswers("math", MathChecker),
     "pocket": TaskAnswers("math", FamilyChecker),
     "user": TaskAnswers("math", FamilyChecker),
     "reasoning_gym": TaskAnswers("text", GymChecker),

@@ -38,6 +38,8 @@ from configs.schema.search import (
 )
 from configs.schema.summarizer import SummarizerConfig, SummarizerKind
 from configs.schema.task import (
+    TASK_OF_SUFFIX,
+    CsvTaskConfig,
     Gsm8kTaskConfig,
     JsonlTaskConfig,
     Math500TaskConfig,
@@ -46,6 +48,7 @@ from configs.schema.task import (
     ReasoningGymTaskConfig,
     SvampTaskConfig,
     TaskConfig,
+    TextTaskConfig,
     UserTaskConfig,
 )
 from configs.schema.training import (
@@ -64,6 +67,7 @@ from configs.schema.training import (
 __all__ = [
     "OPERATIONAL",
     "POCKET",
+    "TASK_OF_SUFFIX",
     "AnswerSelection",
     "BeamConfig",
     "BestOfNConfig",
@@ -75,6 +79,7 @@ __all__ = [
     "CriticConfig",
     "CriticKind",
     "CritiqueLoopConfig",
+    "CsvTaskConfig",
     "DvtsConfig",
     "EngineConfig",
     "EngineRole",
@@ -119,6 +124,7 @@ __all__ = [
     "SummarizerKind",
     "SvampTaskConfig",
     "TaskConfig",
+    "TextTaskConfig",
     "TrainingConfig",
     "TransformersEngineConfig",
     "UserTaskConfig",

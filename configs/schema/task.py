@@ -1,4 +1,4 @@
-"""Where questions come from, chosen with `task=pocket | reasoning_gym | gsm8k | svamp | multiarith | math500 | jsonl | user`.
+"""Where questions come from, chosen with `task=pocket | reasoning_gym | gsm8k | svamp | multiarith | math500 | jsonl | csv | text | user`.
 
 The split of a generated or user-supplied question is a function of its hash (`agents.nouns.split_of`), so that no question is
 ever both trained on and measured.
@@ -12,6 +12,13 @@ from pydantic import Field
 
 from agents.nouns import Split
 from configs.schema.base import Group
+
+TASK_OF_SUFFIX = {
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
+    **dict.fromkeys((".csv", ".tsv"), "csv"),
+    **dict.fromkeys((".txt", ".text", ".md"), "text"),
+}
+"""The task that reads a file of one's own, by the suffix of its name in lower case."""
 
 
 class UserTaskConfig(Group):
@@ -37,19 +44,50 @@ class _Dataset(_Slice):
     """Part of the questions: train, validation or test."""
 
 
-class JsonlTaskConfig(_Slice):
+class _OwnFile(_Slice):
+    """What all files of one's own share."""
+
+    split: Split | None = None
+    """Part of the questions, by their hash: train, validation or test; null: every line of the file."""
+
+
+class _Rows(_OwnFile):
+    """What files with named fields share."""
+
+    question_field: str = Field("question", min_length=1)
+    """Field that holds the question; several, joined by commas, are put together with a blank."""
+    answer_field: str | None = Field("answer", min_length=1)
+    """Field that holds the right answer. A question without one (the field is null, empty, or, where it
+    is the default, missing) is asked and not scored; null: no question is scored."""
+
+
+class JsonlTaskConfig(_Rows):
     """A file with one JSON object per line."""
 
     name: Literal["jsonl"] = "jsonl"
-    """A file with one question per line."""
-    split: Split | None = None
-    """Part of the questions, by their hash: train, validation or test; null: every line of the file."""
+    """A file with one JSON object per line."""
     path: str
     """The file; each line holds a JSON object."""
-    question_field: str = "question"
-    """Field of the line that holds the question; several, joined by commas, are put together with a blank."""
-    answer_field: str = "answer"
-    """Field of the line that holds the right answer."""
+
+
+class CsvTaskConfig(_Rows):
+    """A CSV file whose first row names the fields."""
+
+    name: Literal["csv"] = "csv"
+    """A CSV or TSV file with a header."""
+    path: str
+    """The file; its first row names the fields, each other row holds a question."""
+    delimiter: str | None = Field(None, min_length=1)
+    """The character between two cells; null: a tab in a .tsv file, a comma in any other."""
+
+
+class TextTaskConfig(_OwnFile):
+    """A text file with one question per line, asked and not scored."""
+
+    name: Literal["text"] = "text"
+    """A text file with one question per line, not scored."""
+    path: str
+    """The file; each line that is not blank is a question."""
 
 
 class Gsm8kTaskConfig(_Dataset):
@@ -135,6 +173,8 @@ TaskConfig = Annotated[
     | MultiarithTaskConfig
     | Math500TaskConfig
     | JsonlTaskConfig
+    | CsvTaskConfig
+    | TextTaskConfig
     | UserTaskConfig,
     Field(discriminator="name"),
 ]

@@ -22,21 +22,28 @@ A new source is one file of about 40 lines: a frozen dataclass whose fields are 
                 return None
             return Question(text=question, gold=answer, task=self.name, metadata={"line": line, "split": self.split})
 
-Then it gets one line in each of three tables: `graphs.tasks.registry.TASKS` (its name), `agents.answers.TASK_KINDS` (what its answers
-are) and `agents.answers.checker_for` (how they are checked); and its options in configs/schema/task.py, as a class derived from `_Dataset`
-(which brings split, limit and offset) and added to `TaskConfig`. A task without `split` can be asked and never trained on.
+Then it gets a line in two tables: `graphs.tasks.registry.TASKS` (its name) and `agents.answers.registry.TASK_ANSWERS` (what its answers are
+and how they are checked); and its options in configs/schema/task.py, as a class derived from `_Dataset` (which brings split, limit and
+offset) and added to `TaskConfig`. A task without `split` can be asked and never trained on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeVar
+
+from pydantic import ValidationError
 
 from agents.nouns import BadDataError, Question, Split
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+_Raw = TypeVar("_Raw")
+"""A line or row as a file holds it."""
+
+_PROBED = 4096  # bytes in which a NUL means that a file is no text
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,8 @@ class TaskData:
 
     questions: list[Question]
     problems: list[LineProblem]
+    notes: list[str] = field(default_factory=list)
+    """What a user should know of the data as a whole."""
 
     def cut(self, offset: int, limit: int | None) -> TaskData:
         """Returns the data without the first `offset` questions, and at most `limit` of the others.
@@ -68,7 +77,7 @@ class TaskData:
         questions = self.questions[offset : None if limit is None else offset + limit]
         if not questions:
             raise BadDataError(f"task.offset ({offset}) leaves none of the {len(self.questions)} questions; lower it")
-        return TaskData(questions, self.problems)
+        return TaskData(questions, self.problems, self.notes)
 
 
 class Task(Protocol):
@@ -113,17 +122,43 @@ def read_lines(path: str | Path, read: Callable[[int, str], Question | None]) ->
     Raises:
         BadDataError: the file is missing or unreadable, or holds no question at all.
     """
-    file = Path(path).expanduser()
+    return collect(without_blank(read_bytes(path)), lambda n, raw: read(n, raw.decode()), path)
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Returns the content of a text file, without the byte-order mark of UTF-8.
+
+    Raises:
+        BadDataError: the file is missing, unreadable, in another encoding than UTF-8, or no text.
+    """
     try:
-        lines = file.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+        content = Path(path).expanduser().read_bytes()
     except FileNotFoundError:
-        raise BadDataError(f"task.path ({path}) does not exist; give the path of a file with one question per line") from None
+        raise BadDataError(f"task.path ({path}) does not exist; give the path of a file of questions") from None
     except OSError as error:
         raise BadDataError(f"task.path ({path}) cannot be read: {error.strerror or error}") from error
-    return collect(((number, raw) for number, raw in enumerate(lines, start=1) if raw.strip()), lambda n, raw: read(n, raw.decode()), path)
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise BadDataError(
+            f"task.path ({path}) is UTF-16 or UTF-32 text, and UTF-8 is expected; convert it: iconv -f UTF-16 -t UTF-8 {path} > NEW_FILE"
+        )
+    if b"\0" in content[:_PROBED]:
+        raise BadDataError(
+            f"task.path ({path}) holds NUL bytes, so it is a binary file or UTF-16 text; give UTF-8 "
+            "text: JSON Lines (task=jsonl), CSV (task=csv) or one question per line (task=text)"
+        )
+    return content.removeprefix(b"\xef\xbb\xbf")
 
 
-def collect(lines: Iterable[tuple[int, bytes]], read: Callable[[int, bytes], Question | None], source: str | Path) -> TaskData:
+def without_blank(content: bytes) -> Iterable[tuple[int, bytes]]:
+    """Yields the lines that are not blank with their numbers, from 1; any line end is one."""
+    return ((number, line) for number, line in enumerate(content.splitlines(), 1) if line.strip())
+
+
+def collect(
+    lines: Iterable[tuple[int, _Raw]],
+    read: Callable[[int, _Raw], Question | None],
+    source: str | Path,
+) -> TaskData:
     """Returns the questions of numbered lines; see `read_lines`."""
     questions: list[Question] = []
     problems: list[LineProblem] = []
@@ -141,6 +176,8 @@ def collect(lines: Iterable[tuple[int, bytes]], read: Callable[[int, bytes], Que
                 raise ValueError(f"repeats the question of line {earlier}")
         except UnicodeDecodeError:
             problems.append(LineProblem(number, "is not UTF-8 text"))
+        except ValidationError as error:  # of the question; its text alone can be at fault
+            problems.append(LineProblem(number, "; ".join(found["msg"] for found in error.errors())))
         except ValueError as error:
             problems.append(LineProblem(number, str(error)))
         else:
@@ -152,4 +189,5 @@ def collect(lines: Iterable[tuple[int, bytes]], read: Callable[[int, bytes], Que
     if not problems:
         raise BadDataError(f"{source} is empty; one question per line is expected")
     shown = "; ".join(str(problem) for problem in problems[:3])
-    raise BadDataError(f"{source} holds no readable question: {shown}" + (f"; and {len(problems) - 3} more" if len(problems) > 3 else ""))
+    more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+    raise BadDataError(f"{source} holds no readable question: {shown}{more}")

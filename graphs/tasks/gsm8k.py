@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from graphs.tasks.jsonl import text_of
 from graphs.tasks.published import PublishedTask, Row
+from graphs.tasks.rows import text_of
 
 
 @dataclass(frozen=True)

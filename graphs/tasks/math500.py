@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from graphs.tasks.jsonl import text_of
 from graphs.tasks.published import PublishedTask, Row, gold_in
+from graphs.tasks.rows import text_of
 
 
 @dataclass(frozen=True)

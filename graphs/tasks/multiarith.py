@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from graphs.tasks.jsonl import question_in
 from graphs.tasks.published import PublishedTask, Row, gold_in
+from graphs.tasks.rows import question_in
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from agents.nouns import BadDataError, Question, Split, split_of
 from graphs.tasks.base import TaskData, check_slice, check_split, collect, read_lines
-from graphs.tasks.jsonl import gold_of, parse_row
+from graphs.tasks.jsonl import parse_row
+from graphs.tasks.rows import gold_of
 
 
 class Row(NamedTuple):

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from agents.nouns import BadDataError, Question, Split
 from graphs.tasks.base import TaskData, check_slice, check_split
 from graphs.tasks.generated import fill_split
+from graphs.tasks.leakage import FROM_TEST_QUESTIONS
 
 _CHUNK = 500  # problems of one reasoning-gym data set object; some build all of their problems when they are made
 
@@ -38,6 +39,14 @@ class ReasoningGymTask:
         check_split(self.split)
         if not self.datasets:
             raise ValueError("task.datasets is empty; name at least one reasoning-gym data set, for example countdown")
+        if self.split != "test":
+            for dataset in self.datasets:
+                if dataset in FROM_TEST_QUESTIONS:
+                    raise ValueError(
+                        f"task.split ({self.split}): reasoning-gym's {dataset} is made from published test questions "
+                        f"({FROM_TEST_QUESTIONS[dataset]}) and is for measuring only; set task.split=test, or leave it out of "
+                        "task.datasets in a training"
+                    )
         if unused := set(self.parameters or {}) - set(self.datasets):
             raise ValueError(f"task.parameters names {', '.join(sorted(unused))}, which task.datasets does not; add it there")
 

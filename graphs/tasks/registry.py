@@ -8,6 +8,7 @@ from typing import Any
 
 from agents.nouns import BadDataError
 from graphs.tasks.base import Task, TaskData
+from graphs.tasks.delimited import CsvTask
 from graphs.tasks.gsm8k import Gsm8kTask
 from graphs.tasks.jsonl import JsonlTask
 from graphs.tasks.math500 import Math500Task
@@ -15,10 +16,22 @@ from graphs.tasks.multiarith import MultiarithTask
 from graphs.tasks.pocket import PocketTask
 from graphs.tasks.reasoning_gym import ReasoningGymTask
 from graphs.tasks.svamp import SvampTask
+from graphs.tasks.text import TextTask
 
 TASKS: dict[str, Callable[..., Task]] = {
-    task.name: task for task in (PocketTask, ReasoningGymTask, Gsm8kTask, SvampTask, MultiarithTask, Math500Task, JsonlTask)
+    task.name: task
+    for task in (
+        *(PocketTask, ReasoningGymTask, Gsm8kTask, SvampTask, MultiarithTask, Math500Task),
+        *(JsonlTask, CsvTask, TextTask),
+    )
 }
+
+OWN_FILES = {
+    "jsonl": "a file with one JSON object per line",
+    "csv": "a CSV file whose first row names the fields",
+    "text": "a file with one question per line",
+}
+"""Tasks that read a file of one's own, and what it must be."""
 
 
 def make_task(name: str, **options: Any) -> Task:
@@ -36,8 +49,8 @@ def make_task(name: str, **options: Any) -> Task:
     known = [field.name for field in fields(task)]  # type: ignore[arg-type]
     if unknown := [option for option in options if option not in known]:
         raise ValueError(f"task {name} has no option {', '.join(unknown)}; it has {', '.join(known)}")
-    if name == "jsonl" and not options.get("path"):
-        raise ValueError("task jsonl needs task.path, a file with one JSON object per line")
+    if name in OWN_FILES and not options.get("path"):
+        raise ValueError(f"task {name} needs task.path, {OWN_FILES[name]}")
     return task(**options)
 
 

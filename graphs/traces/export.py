@@ -1,85 +1,138 @@
-"""Traces as a file that `datasets.load_dataset` reads: JSON Lines or Parquet, one row for each trace.
+"""Traces as a file that `datasets.load_dataset` and TRL's trainers read: JSON Lines or Parquet.
 
     export(store, Path("first.parquet"))
     datasets.load_dataset("parquet", data_files="first.parquet")
 
-Without `reveal` a row holds what a user may see and nothing of the thought.
+Formats:
+
+    trace   a row for each trace: what a user may see of it; with `reveal` also the thought
+    sft     a row for each right or unscored answer, for TRL's SFTTrainer (graphs/traces/conversations.py)
+    dpo     a row for each pair of a right and a wrong answer to one question, for TRL's DPOTrainer
+
+Without `reveal` a row holds nothing of the thought; of other branches of the tree, dpo shows their final
+answers. With it, the file is readable by its owner alone.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
+from agents.visible_text import visible_text
 from graphs.files import replacing
 from graphs.thought.markup import render
 from graphs.traces.codec import AuditCodec
+from graphs.traces.conversations import (
+    DPO_COLUMNS,
+    SFT_COLUMNS,
+    Selection,
+    dpo_rows,
+    sft_rows,
+)
+from graphs.traces.row_files import Columns, Kind, write_jsonl, write_parquet
 from graphs.traces.store import VISIBLE, TraceStore
 
-_ROWS_PER_GROUP = 500
+Format = Literal["trace", "sft", "dpo"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+_USAGE = ("prompt_tokens", "cached_prompt_tokens", "generated_tokens", "calls")
+_KINDS: Mapping[str, Kind] = {
+    "sample": int,
+    "correct": bool,
+    "usage": [{"role": str, **dict.fromkeys(_USAGE, int)}],
+    "seconds": float,
+}
 
 
-def export(store: TraceStore, path: Path | str, *, reveal: bool = False) -> int:
-    """Writes the traces of `store` to `path` and returns their number. The file appears whole or not at all.
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export wrote."""
 
-    Columns: those of `TraceStore.visible`. With `reveal` also `thought` (the long thought with its mark-up) and `trace` (the whole trace as
-    JSON, which `AuditCodec.decode` takes): hidden thought, for training and audit.
+    rows: int
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Reason to number: of traces for sft, of questions for dpo."""
+    notes: list[str] = field(default_factory=list)
+    """What a reader of the file should know."""
+
+
+def export(
+    store: TraceStore,
+    path: Path | str,
+    *,
+    format: Format = "trace",
+    reveal: bool = False,
+    keep_wrong: bool = False,
+) -> Exported:
+    """Writes the traces of `store` to `path`, a .jsonl or .parquet file, which appears whole or not at all.
+
+    Args:
+        format: see the module's docstring. The columns of trace are those of `TraceStore.visible`; with
+            `reveal` also `thought` (the long thought with its mark-up) and `trace` (the whole trace as
+            JSON, which `AuditCodec.decode` takes).
+        reveal: with the hidden thought, for training and audit.
+        keep_wrong: sft also holds wrong answers, with correct false.
 
     Raises:
-        ValueError: `path` ends neither in .jsonl nor in .parquet, or there is no trace yet (`datasets` cannot read an empty file).
+        ValueError: `path` has another suffix, an option does not fit the format, or there is no trace yet.
         BadTraceError: a trace cannot be read back.
         StorageError: the file cannot be written.
-        ThoughtsDeletedError: they are asked for and were deleted.
+        ThoughtsDeletedError: they are asked for, or the answers in them (dpo), and were deleted.
     """
     path = Path(path)
     if path.suffix not in (".jsonl", ".parquet"):
         raise ValueError(f"cannot export to {path.name!r}: the name must end in .jsonl or .parquet")
+    if format not in FORMATS:
+        raise ValueError(f"format ({format!r}) must be one of {', '.join(FORMATS)}")
+    if keep_wrong and format != "sft":
+        raise ValueError(f"keep_wrong (true) is an option of format=sft, and format is {format}; leave it out")
     if len(store) == 0:
         raise ValueError(f"run {store.run!r} holds no trace yet; export it after the first question is finished")
-    write = _write_jsonl if path.suffix == ".jsonl" else _write_parquet
+    selection = Selection()
+    columns, rows = _table(store, format, selection, reveal=reveal, keep_wrong=keep_wrong)
+    write = write_jsonl if path.suffix == ".jsonl" else write_parquet
     with replacing(path, private=reveal, elsewhere="export to another file") as unfinished:
-        return write(_rows(store, reveal), unfinished, reveal)
+        written = write(rows, unfinished, columns)
+    notes = []
+    if not written.rows:
+        notes.append(f"{path} has no rows, and datasets reads no empty file")
+    if selection.held_out:
+        notes.append(
+            f"{selection.held_out} rows are of questions that are held out from training (column split); "
+            "train on the others alone where these are measured on"
+        )
+    if written.only_dates:
+        notes.append(
+            f"every text in {', '.join(written.only_dates)} is a date, which readers of JSON take for a time "
+            "stamp; export to .parquet, which keeps it a text"
+        )
+    return Exported(written.rows, dict(selection.left_out), notes)
 
 
-def _rows(store: TraceStore, reveal: bool) -> Iterator[dict[str, Any]]:
+def _table(
+    store: TraceStore, format: Format, selection: Selection, *, reveal: bool, keep_wrong: bool
+) -> tuple[Columns, Iterator[dict[str, Any]]]:
+    """Returns the columns of a format and its rows."""
+    match format:
+        case "sft":
+            traces = store if reveal else store.outcomes()
+            return SFT_COLUMNS, sft_rows(traces, selection, reveal=reveal, keep_wrong=keep_wrong)
+        case "dpo":
+            return DPO_COLUMNS, dpo_rows(store, selection, reveal=reveal)
+        case "trace":
+            names = [*VISIBLE, *(["thought", "trace"] if reveal else [])]
+            return {name: _KINDS.get(name, str) for name in names}, _trace_rows(store, reveal)
+
+
+def _trace_rows(store: TraceStore, reveal: bool) -> Iterator[dict[str, Any]]:
     codec = AuditCodec()
     for row in store.visible():
+        for name in ("answer", "summary"):  # those of older versions may hold a think block
+            row[name] = None if row[name] is None else visible_text(row[name])
         if reveal:
             trace = store.get(row["question_hash"], row["sample"])
-            thought = render(trace.long_thought).reveal().encode("utf-8", "replace").decode()
+            thought = render(trace.long_thought).reveal()
             row |= {"thought": thought, "trace": json.dumps(codec.encode(trace))}
         yield row
-
-
-def _write_jsonl(rows: Iterator[dict[str, Any]], path: Path, reveal: bool) -> int:
-    count = 0
-    with path.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            count += 1
-    return count
-
-
-def _write_parquet(rows: Iterator[dict[str, Any]], path: Path, reveal: bool) -> int:
-    import pyarrow as pa  # type: ignore[import-untyped]  # loaded only here: graphs imports without it
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
-
-    text, number = pa.string(), pa.int64()
-    counts = ("prompt_tokens", "cached_prompt_tokens", "generated_tokens", "calls")
-    usage = pa.list_(pa.struct([("role", text), *((name, number) for name in counts)]))
-    kinds = {"sample": number, "correct": pa.bool_(), "usage": usage, "seconds": pa.float64()}
-    schema = pa.schema([(name, kinds.get(name, text)) for name in [*VISIBLE, *(["thought", "trace"] if reveal else [])]])
-    count = 0
-    with pq.ParquetWriter(path, schema) as writer:
-        group: list[dict[str, Any]] = []
-        for row in rows:
-            group.append(row)
-            if len(group) == _ROWS_PER_GROUP:
-                writer.write_table(pa.Table.from_pylist(group, schema))
-                count += len(group)
-                group = []
-        if group:
-            writer.write_table(pa.Table.from_pylist(group, schema))
-    return count + len(group)

@@ -8,8 +8,9 @@ from agents.answers import CheckOutcome
 from agents.engines.base import EngineInfo
 from agents.nouns import Question, Usage
 from agents.nouns.step import ADDED
+from agents.summarizer import SummarySource
 from graphs.thought.long_thought import LongThought
-from graphs.tree import Event, Status
+from graphs.tree import Event, NoAnswer, Status
 
 SCHEMA_VERSION = 2
 """Raised whenever a stored trace would be read differently; the codec refuses what it does not know. A field that was only added has a
@@ -60,8 +61,29 @@ class Trace:
     schema_version: int = SCHEMA_VERSION
     check: CheckOutcome | None = field(default=None, metadata=ADDED)
     """How the checker came to `correct`; None in traces of before this was kept."""
+    reason: NoAnswer | None = field(default=None, metadata=ADDED)
+    """Why there is no answer; None for other statuses, and in traces of before this was kept."""
+    summary_source: SummarySource | None = field(default=None, metadata=ADDED)
+    """Where the summary comes from; None in traces of before this was kept."""
 
     @property
     def is_unchecked(self) -> bool:
         """Whether the right answer is known and the checker could not compare with it: it timed out or failed."""
         return self.correct is None and self.question.gold is not None
+
+
+def unusable(trace: Trace) -> str | None:
+    """Returns why nothing is to be learned from a trace's answer; None where it is right or not scored.
+
+    One of no_answer, wrong_answer, unchecked, decided_by_rule: what the user was told is then not what the
+    thought came to.
+    """
+    if trace.status != "answered":
+        return "no_answer"
+    if trace.correct is False:
+        return "wrong_answer"
+    if trace.is_unchecked:
+        return "unchecked"
+    if any(record.decision != "comply" for record in trace.safety):
+        return "decided_by_rule"
+    return None

@@ -11,6 +11,8 @@ from configs.store import CONFIG_DIR, PRESETS
 NEEDS = {
     "engine=scripted": ["engine.function=package.module:reply"],
     "task=jsonl": ["task.path={folder}"],
+    "task=csv": ["task.path={folder}"],
+    "task=text": ["task.path={folder}"],
     "training=sft": ["training.from_runs=[{folder}]"],
     "training=heads": ["training.from_runs=[{folder}]"],
     "critic=none": ["search=greedy"],

@@ -130,6 +130,13 @@ INCOMPATIBLE: dict[tuple[str, ...], list[str]] = {
 
 MISSING: dict[tuple[str, ...], list[str]] = {
     ("task=jsonl",): ["task.path is missing", "a JSON object", "set task.path=VALUE"],
+    ("task=csv",): ["task.path is missing", "names the fields", "set task.path=VALUE"],
+    ("task=text",): ["task.path is missing", "set task.path=VALUE"],
+    ("task.path=my.jsonl",): ["task.path (my.jsonl)", "task=pocket has no file", "add task=jsonl"],
+    ("task.path=MY.CSV", "run=a"): ["task.path (MY.CSV)", "add task=csv"],
+    ("task=user", "task.path=a b/my.txt"): ["task.path (a b/my.txt)", "task=user has no file", "add task=text"],
+    ("task=reasoning_gym", "task.path=folder"): ["task.path (folder)", "task=jsonl (.jsonl", "task=csv (.csv", "task=text (.txt"],
+    ("task=text", "task.path=no.txt", "task.question_field=q"): ["task.question_field", "task=text was chosen"],
     ("training=sft",): ["training.from_runs is missing", "set training.from_runs=VALUE"],
     ("run.name=???",): ["run.name is missing"],
     ("task=jsonl", "task.path=no/such/file.jsonl"): ["task.path (no/such/file.jsonl) must be an existing file or folder"],
@@ -214,6 +221,8 @@ def test_plain_data_is_checked_in_the_same_words() -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"search": {"strategy": "greedy", "beam_width": 2}}, "search.beam_width is an option of search=critique_loop"),
         ({"search": {"strategy": "gredy"}}, "search"),
+        ({"task": {"name": "pocket", "path": "my.tsv"}}, "add task=csv"),
+        ({"task": {"name": "csv", "path": "my.tsv", "delimiter": ""}}, "task.delimiter"),
         ({"search": {}}, "choose search=greedy or search=best_of_n"),
         ({"serach": {}}, "serach is no option"),
         ({"policy": 3}, "policy (3) must be a group of options"),

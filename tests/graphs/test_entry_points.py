@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agents.nouns import EngineDiedError, EngineError
 from agents.safety import DEFAULT_RULES
 from graphs import ask, chat, compare, export, run
 from graphs.terminal import FAILED, INTERRUPTED, WRONG, guarded
@@ -73,6 +77,42 @@ def test_chat_answers_shows_the_thought_on_demand_and_survives_a_bad_question(
     assert captured.out.count("Long thought") == 1, "the thought is shown once, when it was asked for"
     assert "Nothing was thought yet." in captured.out and "/thougt is no command. /thought shows" in captured.out
     assert "shorten it" in captured.err
+
+
+class Unwell:
+    """A model whose first question fails, or kills it."""
+
+    dies = False
+
+    @staticmethod
+    def reply(prompt: str, sample_index: int, rng: random.Random) -> str:
+        if "Fail" in prompt:
+            raise (EngineDiedError("the engine died", in_flight=1) if Unwell.dies else EngineError("the request failed"))
+        return "\\boxed{first\n    second}"
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_failed_request_costs_a_line_of_the_chat_and_a_dead_engine_ends_it(
+    dies: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Unwell, "dies", dies)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("Fail first.\nWhat is next?\n/quit"))
+    options = ["engine=scripted", f"engine.function={__name__}:Unwell", "experiment=chat", "search=greedy", "critic=none", "reflector=none"]
+    assert guarded(lambda: chat.main(options)) == (FAILED if dies else 0)
+    captured = capsys.readouterr()
+    assert ("the engine died" if dies else "the request failed") in captured.err
+    assert ("Answer:\nfirst\n    second\n" in captured.out) != dies
+
+
+def test_ask_shows_why_there_is_no_answer_and_the_last_step_to_an_auditor(capsys: pytest.CaptureFixture[str]) -> None:
+    options = [*SCRIPTED, "search=greedy", "policy.max_step_tokens=4", "policy.max_answer_tokens=4"]
+    assert ask.main([QUESTION, *options]) == FAILED
+    plain = capsys.readouterr().out
+    assert "policy.max_answer_tokens" in plain and "budget" not in plain and "Last step" not in plain
+    assert ask.main([QUESTION, *options, "--show-thought"]) == FAILED
+    assert "Last step" in capsys.readouterr().out
+    assert ask.main([QUESTION, *options, "--json"]) == FAILED
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["reason"] == "cut_answer"
 
 
 def test_where_nothing_was_thought_there_is_no_thought_to_show(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,6 +185,54 @@ def test_malformed_lines_are_named_and_the_rest_is_asked(tmp_path: Path, capsys:
     assert json.loads((tmp_path / "lines" / "metrics.json").read_text())["accuracy"]["all"]["right"] == 2
 
 
+def run_on_file(folder: Path, name: str, content: str, *options: str) -> dict[str, Any]:
+    """Runs the questions of a file and returns the metrics."""
+    (folder / name).write_text(content)
+    words = [f"task.path={folder / name}", f"run.output_dir={folder}", "run=own", *options]
+    assert run.main([*SCRIPTED, *words]) == 0
+    metrics: dict[str, Any] = json.loads((folder / "own" / "metrics.json").read_text())
+    return metrics
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "task"),
+    [
+        ("q.txt", "Compute 2 + 3.\n\nCompute 9 - 4.\n", "text"),
+        ("q.csv", "question\nCompute 2 + 3.\nCompute 9 - 4.\n", "csv"),
+        ("q.jsonl", '{"question": "Compute 2 + 3."}\n{"question": "Compute 9 - 4.", "answer": null}\n', "jsonl"),
+    ],
+)
+def test_questions_without_golds_are_answered_and_not_scored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str, task: str
+) -> None:
+    metrics = run_on_file(tmp_path, name, content, f"task={task}")
+    assert metrics["questions"] == metrics["not_scored"] == metrics["statuses"]["answered"] == 2
+    assert metrics["accuracy"] == {} and metrics["unchecked"] == {}
+    captured = capsys.readouterr()
+    report = (tmp_path / "own" / "report.md").read_text()
+    for told in (captured.err, captured.out, report.lower()):
+        assert "not scored" in told
+    shown = captured.err + captured.out + report.partition("## Configuration")[0]
+    assert not re.search(r"\bnan\b|\b0/0\b|solved|\| 0 \| 0 \|", shown)
+    assert guarded(lambda: compare.main([str(tmp_path / "own")])) == WRONG
+    assert "holds no scored question" in capsys.readouterr().err
+
+
+def test_of_mixed_questions_those_with_golds_are_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = "question,answer\nCompute 2 + 3.,5\nCompute 9 - 4.,\nCompute 4 + 4.,7\n"
+    metrics = run_on_file(tmp_path, "q.csv", content, "task=csv")
+    assert metrics["accuracy"]["all"]["of"] == 2 and metrics["accuracy"]["all"]["right"] == 1
+    assert metrics["not_scored"] == 1 and metrics["questions"] == 3
+    captured = capsys.readouterr()
+    assert "3/3 questions, solved 1/2" in captured.err and "1 of 3 questions" in captured.out
+
+
+def test_a_file_whose_golds_may_be_elsewhere_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = run_on_file(tmp_path, "q.jsonl", '{"question": "Compute 2 + 3.", "gold": 5}\n', "task=jsonl")
+    assert metrics["not_scored"] == 1
+    assert "set task.answer_field=gold" in capsys.readouterr().err
+
+
 def test_a_sweep_makes_one_run_per_combination(tmp_path: Path) -> None:
     assert run.main(["-m", *run_options(tmp_path, "task.limit=2", "run.seed=1,2")]) == 0
     assert (tmp_path / "first-0" / "metrics.json").is_file() and (tmp_path / "first-1" / "metrics.json").is_file()
@@ -192,6 +280,19 @@ def test_export_reads_back_and_hides_the_thought_unless_asked(tmp_path: Path) ->
     plain, audit = ([json.loads(line) for line in (tmp_path / f"{name}.jsonl").open()] for name in ("plain", "audit"))
     assert len(plain) == len(audit) == 3
     assert "thought" not in plain[0] and audit[0]["thought"]
+
+
+def test_a_run_is_exported_for_trl(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_on_file(tmp_path, "q.csv", "question,answer\nCompute 2 + 3.,\nCompute 4 + 4.,8\nCompute 5 + 4.,8\n", "task=csv")
+    capsys.readouterr()
+    assert export.main([str(tmp_path / "own"), str(tmp_path / "sft.jsonl"), "--format", "sft"]) == 0
+    rows = [json.loads(line) for line in (tmp_path / "sft.jsonl").open()]
+    assert sorted((row["prompt"][0]["content"], row["correct"]) for row in rows) == [("Compute 2 + 3.", None), ("Compute 4 + 4.", True)]
+    assert "left out 1 traces: 1 wrong answer" in capsys.readouterr().out
+    assert export.main([str(tmp_path / "own"), str(tmp_path / "all.jsonl"), "--format", "sft", "--keep-wrong"]) == 0
+    assert len((tmp_path / "all.jsonl").read_text().splitlines()) == 3
+    assert guarded(lambda: export.main([str(tmp_path / "own"), str(tmp_path / "x.jsonl"), "--keep-wrong"])) == WRONG
+    assert not (tmp_path / "x.jsonl").exists()
 
 
 def start(arguments: list[str]) -> subprocess.Popen[str]:

@@ -230,3 +230,11 @@ def _held(number: int) -> bool:
     from graphs.tasks import split_of_text
 
     return split_of_text(f"What is {number} + 1?") == "test"
+
+
+def test_what_is_made_from_test_questions_gives_no_rows(question: Question, prompts: Prompts) -> None:
+    chain = tuple(step_of(text) for text in problem_of(question).solution(random.Random(0)))
+    trace = trace_of(question, [Expanded(0, (chain,), "answer")], len(chain), prompts)
+    leaked = question.model_copy(update={"task": "reasoning_gym", "metadata": {"dataset": "gsm_symbolic", "split": "train"}})
+    with pytest.raises(ValueError, match=f"{question.hash}.*published test questions"):
+        make([trace, dataclasses.replace(trace, question=leaked)], prompts)

@@ -187,3 +187,11 @@ def test_metrics_and_report_of_nothing_are_still_written() -> None:
 
 def _must_not_be_called(*args: object, **options: object) -> None:
     raise AssertionError("a finished phase was done again")
+
+
+@pytest.mark.parametrize("method", ["grpo", "wheel"])
+def test_a_training_on_what_is_made_from_test_questions_is_refused(tmp_path: Path, method: str) -> None:
+    words = ["task=reasoning_gym", "task.datasets=[chain_sum,gsm_symbolic]", f"training={method}"]
+    config = compose([*words, f"run.output_dir={tmp_path}", "run=leak"])
+    with pytest.raises(ValueError, match="gsm_symbolic is made from published test questions"):
+        load_training(config)

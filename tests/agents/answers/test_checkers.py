@@ -91,7 +91,7 @@ async def test_no_text_makes_a_check_raise(task: str, answer: str) -> None:
 
 
 def test_an_unknown_task_has_no_checker() -> None:
-    with pytest.raises(ValueError, match="gsm8k, svamp, multiarith, math500, jsonl, pocket, user, reasoning_gym"):
+    with pytest.raises(ValueError, match="gsm8k, svamp, multiarith, math500, jsonl, csv, text, pocket, user, reasoning_gym"):
         checker_for("nonsense")
 
 

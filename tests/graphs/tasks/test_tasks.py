@@ -53,12 +53,13 @@ PUBLISHED: dict[str, Callable[[int], dict[str, Any]]] = {
 """Rows of the published sets, made up."""
 
 
-@pytest.fixture(params=["jsonl", "pocket", "reasoning_gym", *PUBLISHED])
+@pytest.fixture(params=["jsonl", "csv", "pocket", "reasoning_gym", *PUBLISHED])
 def load(request: pytest.FixtureRequest, write: Write) -> Callable[..., TaskData]:
     """Returns a loader of each task, small."""
     name = request.param
     options: dict[str, dict[str, Any]] = {
         "jsonl": {"path": write(*(row(number) for number in range(200))), "split": "train"},
+        "csv": {"path": write(b"question,answer", *(f"What is {n}?,5".encode() for n in range(200)), name="q.csv"), "split": "train"},
         **{task: {"path": write(*(make_row(number) for number in range(1, 201)), name=task)} for task, make_row in PUBLISHED.items()},
         "pocket": {"size": 30, "split": "validation"},
         "reasoning_gym": {**GYM, "split": "validation"},
@@ -122,24 +123,31 @@ def test_a_smaller_size_is_the_beginning_of_a_larger_one(name: str, options: dic
 
 def test_a_malformed_line_is_named_by_its_number_and_the_rest_is_kept(write: Write) -> None:
     path = write(
-        row(1), b'{"question": "What', b"", b"[1]", {"question": "q"}, {"question": 3, "answer": "5"}, b"\xff\xfe", row(2, None), row(1)
+        *(row(1), b'{"question": "What', b"", b"[1]", {"answer": "5"}, {"question": 3, "answer": "5"}),
+        *(b"\xff\xfe", row(2, None), row(1), {"question": "\ud800", "answer": "5"}),
     )
     data = load_task("jsonl", path=path)
     assert [question.text for question in data.questions] == ["What is 1?", "What is 2?"]
     assert [question.gold for question in data.questions] == ["5", None]
     assert [question.metadata["line"] for question in data.questions] == [1, 8]
-    assert [str(problem) for problem in data.problems] == [
+    assert [str(problem) for problem in data.problems[:6]] == [
         "line 2 is not JSON: Unterminated string starting at at column 14",
         "line 4 is a JSON list, not an object",
-        "line 5 has no field 'answer'",
-        "line 6 has a field 'question' that is a int, not text",
+        "line 5 has no field 'question'; its fields are 'answer'; set task.question_field=answer",
+        "line 6 has a field 'question' that is an int, not text",
         "line 7 is not UTF-8 text",
         "line 9 repeats the question of line 1",
     ]
+    assert data.problems[6].line == 10 and "surrogate" in data.problems[6].reason and "\n" not in data.problems[6].reason
 
 
 @pytest.mark.parametrize(
-    "bad", [b"[" * 100_000, b'{"question": "", "answer": 5}', b'{"question": "q", "answer": []}', b"null", b"1" * 5000]
+    "bad",
+    [
+        *(b"[" * 100_000, b'{"question": "", "answer": 5}', b'{"question": "q", "answer": []}', b"null"),
+        *(b"1" * 5000, b'{"question": "q", "answer": true}', b'{"question": "q", "answer": NaN}'),
+        *(b'{"question": "q", "answer": 1e999}', b'{"question": ["q"]}', b'{"question": "q", "answer": {"a": 1}}'),
+    ],
 )
 def test_no_line_is_too_strange_to_be_skipped(write: Write, bad: bytes) -> None:
     data = load_task("jsonl", path=write(bad, row(2)))
@@ -147,7 +155,10 @@ def test_no_line_is_too_strange_to_be_skipped(write: Write, bad: bytes) -> None:
     assert len(data.questions) == 1
 
 
-@pytest.mark.parametrize(("value", "gold"), [("5", "5"), (5, "5"), (145.0, "145"), (0.5, "0.5"), (" 7 ", "7"), (None, None)])
+@pytest.mark.parametrize(
+    ("value", "gold"),
+    [("5", "5"), (5, "5"), (145.0, "145"), (0.5, "0.5"), (" 7 ", "7"), (None, None), ("", None), ("True", "True"), ("2024-05-01",) * 2],
+)
 def test_a_gold_answer_may_be_text_a_number_or_null(write: Write, value: Any, gold: str | None) -> None:
     assert load_task("jsonl", path=write(row(1, value))).questions[0].gold == gold
 
@@ -158,14 +169,16 @@ def test_fields_have_the_names_that_are_asked_for(write: Write) -> None:
     assert (question.text, question.gold) == ("There are 2 oranges. How many?", "2")
 
 
-@pytest.mark.parametrize("name", ["jsonl", *PUBLISHED])
+@pytest.mark.parametrize("name", ["jsonl", "csv", "text", *PUBLISHED])
 def test_a_file_without_a_question_is_refused(write: Write, tmp_path: Path, name: str) -> None:
-    with pytest.raises(BadDataError, match=r"task\.path .*nothing\.jsonl\) does not exist"):
-        load_task(name, path=str(tmp_path / "nothing.jsonl"))
+    with pytest.raises(BadDataError, match=r"task\.path .*nothing\) does not exist"):
+        load_task(name, path=str(tmp_path / "nothing"))
     with pytest.raises(BadDataError, match="cannot be read"):
         load_task(name, path=str(tmp_path))
     with pytest.raises(BadDataError, match="is empty"):
-        load_task(name, path=write(b"", b""))
+        load_task(name, path=write(b"", b"", name="empty"))
+    if name in ("csv", "text"):
+        return
     with pytest.raises(BadDataError, match=r"no readable question: line 1 is not JSON.*line 3.*and 1 more"):
         load_task(name, path=write(b"a", b"b", b"c", b"d"))
 
@@ -308,15 +321,27 @@ def test_gym_wording_is_kept_and_parameters_reach_the_generator() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "error", "message"),
     [
-        ("nonsense", {}, BadDataError, "choose one of pocket, reasoning_gym, gsm8k, svamp, multiarith, math500, jsonl"),
+        ("nonsense", {}, BadDataError, "choose one of pocket, reasoning_gym, gsm8k, svamp, multiarith, math500, jsonl, csv, text"),
         ("user", {}, BadDataError, r"graphs\.ask"),
         ("jsonl", {}, ValueError, r"needs task\.path"),
+        ("csv", {}, ValueError, r"needs task\.path"),
+        ("text", {}, ValueError, r"needs task\.path"),
+        ("jsonl", {"path": "x", "question_field": "a,"}, ValueError, r"task\.question_field \('a,'\)"),
+        ("csv", {"path": "x", "delimiter": ", "}, ValueError, r"task\.delimiter \(', '\) must be one character"),
         ("pocket", {"siez": 5}, ValueError, "has no option siez; it has split, size"),
         ("pocket", {"families": ("cooking",)}, ValueError, "choose from countdown"),
         ("pocket", {"families": ("legs",), "levels": (9,)}, ValueError, "it has 1, 2, 3"),
         ("pocket", {"size": 0}, ValueError, r"task\.size \(0\)"),
         ("reasoning_gym", {"datasets": ("countdwon",)}, BadDataError, "has no 'countdwon'; it has .*countdown, "),
         ("reasoning_gym", {"datasets": ()}, ValueError, "at least one"),
+        (
+            "reasoning_gym",
+            {"datasets": ("chain_sum", "gsm_symbolic"), "split": "train"},
+            ValueError,
+            r"measuring only; set task\.split=test",
+        ),
+        ("reasoning_gym", {"datasets": ("gsm_symbolic",), "split": "validation"}, ValueError, "GSM8K's test questions"),
+        ("reasoning_gym", {"datasets": ("arc_agi",), "split": "train"}, ValueError, "ARC-AGI-1"),
         ("reasoning_gym", {"datasets": ("graph_color",)}, BadDataError, "no single answer that can be checked"),
         ("reasoning_gym", {"datasets": ("rearc",)}, BadDataError, "no single answer that can be checked"),
         ("reasoning_gym", {"datasets": ("composite",)}, BadDataError, "cannot be generated"),

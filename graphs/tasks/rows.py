@@ -1,0 +1,218 @@
+"""Questions in rows with named fields: lines of JSONL, rows of CSV, rows of published sets.
+
+A row that lacks a field is never read from another one: the error names the fields that are there and
+proposes the option to set, since a guess would ask, or score, the wrong column without a word.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from agents.nouns import BadDataError, Question, Split
+from configs.schema.task import TASK_OF_SUFFIX
+from graphs.tasks.base import TaskData, check_slice, check_split, collect
+from graphs.tasks.leakage import split_of_text
+
+DEFAULT_ANSWER = "answer"
+"""The field that holds golds unless the configuration names another; a file may do without it."""
+
+_QUESTIONS = (
+    *("question", "problem", "prompt", "query", "instruction", "input", "text", "q"),
+    *("questions", "prompts", "task"),
+)
+_ANSWERS = (
+    *("answer", "gold", "target", "label", "final_answer", "solution", "expected", "output"),
+    *("response", "answers", "a", "gold_answer", "ground_truth", "completion"),
+)
+_PLAIN = r"[\w.-]+"  # a name that needs no quotes on a command line
+_MOST_SHOWN = 10  # fields that an error names
+
+
+@dataclass(frozen=True)
+class RowTask(ABC):
+    """Questions of a file of one's own whose rows have named fields; golds are optional."""
+
+    path: str
+    split: Split | None = None
+    """Rows of this split only, by hash; None: every row."""
+    limit: int | None = None
+    offset: int = 0
+    question_field: str = "question"
+    """Name of the field, or several joined by commas: their texts are joined by a blank."""
+    answer_field: str | None = DEFAULT_ANSWER
+    """Name of the gold's field; a row with null or nothing there has no gold. Where it is `answer`,
+    rows may lack it, too. None: no row has a gold."""
+    name: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        check_slice(self.offset, self.limit)
+        if self.split is not None:
+            check_split(self.split)
+        if not all(self.question_fields):
+            raise ValueError(
+                f"task.question_field ({self.question_field!r}) must name a field, or several "
+                "joined by commas; leave it out to read the field question"
+            )
+
+    @property
+    def question_fields(self) -> list[str]:
+        """The fields that make up the question."""
+        return [field.strip() for field in self.question_field.split(",")]
+
+    @abstractmethod
+    def load(self) -> TaskData:
+        """Returns the file's questions."""
+
+    def collect(
+        self,
+        rows: Iterable[tuple[int, Any]],
+        read: Callable[[Any], Mapping[str, Any]],
+    ) -> TaskData:
+        """Returns the questions of numbered rows, of which `read` makes fields.
+
+        A note says so where no row has a gold although there are other fields.
+
+        Raises:
+            BadDataError: see `graphs.tasks.base.collect`; names the task that fits the file's suffix.
+        """
+        fields: dict[str, None] = {}
+
+        def question(line: int, raw: Any) -> Question | None:
+            row = read(raw)
+            fields.update(dict.fromkeys(row))
+            return self.question(line, row)
+
+        try:
+            data = collect(rows, question, self.path)
+        except BadDataError as error:
+            raise BadDataError(f"{error}{other_task(self.path, self.name)}") from None
+        others = [field for field in fields if field not in self.question_fields]
+        if self.answer_field == DEFAULT_ANSWER not in fields and others:
+            way_out = proposal("task.answer_field", others, _ANSWERS)
+            data.notes.append(
+                f"no row of {self.path} has a field {DEFAULT_ANSWER!r}, so nothing is scored; "
+                f"{fields_in(fields)}; if one holds the right answers, {way_out}"
+            )
+        return data.cut(self.offset, self.limit)
+
+    def question(self, line: int, row: Mapping[str, Any]) -> Question | None:
+        """Returns the question in a row; None where it is of another split.
+
+        Raises:
+            ValueError: there is none; says why, in words that follow "line 3".
+        """
+        self.check_fields(row)
+        question = question_in(row, *self.question_fields)
+        gold = None if self.answer_field is None else gold_of(row.get(self.answer_field), self.answer_field)
+        split = split_of_text(question)
+        if self.split is not None and split != self.split:
+            return None
+        metadata = {"line": line, "split": split}
+        return Question(text=question, gold=gold, task=self.name, metadata=metadata)
+
+    def check_fields(self, fields: Iterable[str]) -> None:
+        """Raises ValueError, with the option to set, where a field that the options name is missing."""
+        fields = list(fields)
+        for field in self.question_fields:
+            if field not in fields:
+                raise ValueError(_missing(field, fields, "task.question_field", _QUESTIONS))
+        field = self.answer_field or DEFAULT_ANSWER
+        if field != DEFAULT_ANSWER and field not in fields:
+            others = [other for other in fields if other not in self.question_fields]
+            raise ValueError(_missing(field, fields, "task.answer_field", _ANSWERS, others))
+
+
+def other_task(path: str | Path, name: str) -> str:
+    """Returns the hint that the suffix of a file belongs to another task than `name`; "" if not."""
+    other = TASK_OF_SUFFIX.get(Path(path).suffix.lower())
+    return "" if other in (None, name) else f"; for a {Path(path).suffix} file choose task={other}"
+
+
+def text_of(row: Mapping[str, Any], field: str) -> str:
+    """Returns a field that must be text.
+
+    Raises:
+        ValueError: it is missing or something else.
+    """
+    if field not in row:
+        raise ValueError(f"has no field {field!r}; {fields_in(row)}")
+    value = row[field]
+    if not isinstance(value, str):
+        raise ValueError(f"has a field {field!r} that is {_kind(value)}, not text")
+    return value
+
+
+def question_in(row: Mapping[str, Any], *fields: str) -> str:
+    """Returns the question in a field, or in several, whose texts are joined by a blank.
+
+    Raises:
+        ValueError: one is missing or something else.
+    """
+    return " ".join(text_of(row, field).strip() for field in fields)
+
+
+def gold_of(value: Any, field: str) -> str | None:
+    """Returns a gold answer as text, None where there is none: null or blank. 145.0 is "145".
+
+    Raises:
+        ValueError: it is neither text nor a finite number nor null.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        raise ValueError(
+            f'has a field {field!r} that is {_kind(value)}; write the words of the right answer, such as "Yes" or "True", as text'
+        )
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"has a field {field!r} that is {_kind(value)}, not text or a number")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"has a field {field!r} that is {value}, which is no finite number")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip() or None
+
+
+def fields_in(row: Iterable[str]) -> str:
+    """Returns the names of a row's fields, in words."""
+    names = [repr(str(name)) for name in row]
+    if not names:
+        return "it has no fields"
+    more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
+    return f"its fields are {', '.join(names[:_MOST_SHOWN])}{more}"
+
+
+def proposal(option: str, fields: Iterable[str], names: tuple[str, ...]) -> str:
+    """Returns the words that set `option` to the field that is most likely meant.
+
+    That is the first with one of the usual `names`, in whatever case, or the only field, if it is a word.
+    """
+    by_name = {str(field).strip().casefold(): str(field) for field in fields}
+    found = next((by_name[name] for name in names if name in by_name), None)
+    if found is None and len(by_name) == 1:
+        found = next((name for name in by_name.values() if re.fullmatch(_PLAIN, name)), None)
+    if found is None:
+        return f"set {option} to one of them"
+    return f"set {option}={found}" if re.fullmatch(_PLAIN, found) else f"set '{option}=\"{found}\"'"
+
+
+def _missing(
+    field: str,
+    fields: list[str],
+    option: str,
+    names: tuple[str, ...],
+    candidates: list[str] | None = None,
+) -> str:
+    way_out = proposal(option, fields if candidates is None else candidates, names) if fields else ""
+    return f"has no field {field!r}; {fields_in(fields)}" + (f"; {way_out}" if way_out else "")
+
+
+def _kind(value: Any) -> str:
+    name = {dict: "object", bool: "boolean", type(None): "null", str: "text"}.get(type(value))
+    name = name or type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

@@ -1,0 +1,169 @@
+"""Traces as conversations, in the columns that TRL's trainers load as they are.
+
+    sft    messages [user, assistant], and the same as prompt [user] and completion [assistant], with
+           correct: true, false, or null where the question has no right answer to compare with
+    dpo    prompt [user], chosen [assistant], rejected [assistant]: a right and a wrong answer to one question
+
+The user's turn is the question. The assistant's is the final answer; with `reveal` the thought stands
+before it in a think block: for sft the long thought, wrong turns included, for dpo the path to each answer.
+
+SFTTrainer reads prompt and completion where both are there, and learns the completion alone. What is for
+measuring only (published test sets, and what is made from them) is left out, since these rows are made to
+be trained on. `split` is the split of each question; rows of other splits than train are counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from agents.answers import AnswerChecker, canonical, checker_for
+from agents.engines import loop
+from agents.nouns import Question
+from agents.visible_text import strip_markup, visible_text
+from graphs.checked import check_answers
+from graphs.tasks import is_for_measuring_only, split_of_question
+from graphs.thought.derive import derive_shortcut
+from graphs.thought.long_thought import LongThought
+from graphs.traces.row_files import Columns, Kind
+from graphs.traces.trace import Trace, unusable
+from graphs.tree import ReasoningTree
+
+_MESSAGES: Kind = [{"role": str, "content": str}]
+_ORIGIN: Columns = {"run": str, "question_hash": str, "sample": int, "task": str, "split": str}
+SFT_COLUMNS: Columns = {
+    **dict.fromkeys(("messages", "prompt", "completion"), _MESSAGES),
+    "correct": bool,
+    **_ORIGIN,
+}
+DPO_COLUMNS: Columns = {**dict.fromkeys(("prompt", "chosen", "rejected"), _MESSAGES), **_ORIGIN}
+
+
+@dataclass(slots=True)
+class Selection:
+    """What became of the traces, counted while rows are made of them."""
+
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Reason to number: of traces for sft, of questions for dpo."""
+    held_out: int = 0
+    """Rows whose question belongs to the validation or the test split and has a right answer: trained on,
+    it measures nothing any more."""
+
+    def origin(self, trace: Trace) -> dict[str, Any]:
+        """Returns where a row comes from, and counts it where its question is held out."""
+        question = trace.question
+        split = split_of_question(question)
+        self.held_out += question.is_scored and split != "train"
+        return dict(zip(_ORIGIN, (trace.run, question.hash, trace.sample, question.task, split), strict=True))
+
+
+def sft_rows(traces: Iterable[Trace], selection: Selection, *, reveal: bool, keep_wrong: bool = False) -> Iterator[dict[str, Any]]:
+    """Yields a row for each trace with an answer that is right or not scored, with `keep_wrong` also
+    for each with a wrong one."""
+    for trace in traces:
+        reason = _reason(trace, keep_wrong=keep_wrong)
+        answer = visible_text(trace.answer or "")
+        if reason is None and not answer:
+            reason = "no_answer"
+        if reason is not None:
+            selection.left_out[reason] += 1
+            continue
+        prompt = [_user(trace.question)]
+        completion = [_assistant(answer, trace.long_thought if reveal else None)]
+        row = {"messages": prompt + completion, "prompt": prompt, "completion": completion}
+        yield row | {"correct": trace.correct} | selection.origin(trace)
+
+
+def dpo_rows(traces: Iterable[Trace], selection: Selection, *, reveal: bool) -> Iterator[dict[str, Any]]:
+    """Yields a row for each different wrong answer in the trees of a question that also hold a right one.
+
+    The right answer is the one that a thought ended with, else the one that was sampled most; the wrong
+    ones are all others, each once. Traces of one question must follow each other.
+    """
+    checkers: dict[str, AnswerChecker] = {}
+    try:
+        for _, group in groupby(traces, key=lambda trace: trace.question.hash):
+            samples = list(group)
+            reason = _reason(samples[0], keep_wrong=True, answered=False)
+            if reason is None and not samples[0].question.is_scored:
+                reason = "not_scored"
+            candidates = [] if reason else _candidates(samples, checkers, reveal=reveal)
+            right = [candidate for candidate in candidates if candidate.is_right]
+            wrong = [candidate for candidate in candidates if not candidate.is_right]
+            if reason is None and not (right and wrong):
+                reason = "no_wrong_answer" if right else "no_right_answer"
+            if reason is not None:
+                selection.left_out[reason] += 1
+                continue
+            for candidate in wrong:
+                yield {
+                    "prompt": [_user(samples[0].question)],
+                    "chosen": [right[0].message],
+                    "rejected": [candidate.message],
+                } | selection.origin(candidate.trace)
+    finally:
+        for checker in checkers.values():
+            loop.run(checker.close())
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """An answer in a tree, and what is said for it."""
+
+    is_right: bool
+    rank: tuple[bool, int]
+    """Whether the thought ended with it; how often it was sampled."""
+    message: dict[str, str]
+    trace: Trace
+
+
+def _candidates(samples: list[Trace], checkers: dict[str, AnswerChecker], *, reveal: bool) -> list[_Candidate]:
+    """Returns the best node of each different answer that could be checked, best first."""
+    best: dict[str, _Candidate] = {}
+    for trace in samples:
+        question = trace.question
+        if any(record.decision != "comply" for record in trace.safety):
+            continue
+        if question.task not in checkers:
+            checkers[question.task] = checker_for(question.task)
+        tree = ReasoningTree.replay(question, trace.events)
+        right = loop.run(check_answers(question, tree, checkers[question.task]))
+        ended = None if tree.finished is None else tree.finished.leaf
+        for leaf in tree.finals():
+            text = tree.step(leaf).answer or ""
+            form, answer = canonical(text, question.task), visible_text(text)
+            is_right = right[form]
+            if is_right is None or not answer:
+                continue
+            rank = (leaf == ended, int(tree.count[leaf]))
+            if form not in best or rank > best[form].rank:
+                message = _assistant(answer, derive_shortcut(tree, leaf) if reveal else None)
+                best[form] = _Candidate(is_right, rank, message, trace)
+    return sorted(best.values(), key=lambda candidate: candidate.rank, reverse=True)
+
+
+def _reason(trace: Trace, *, keep_wrong: bool, answered: bool = True) -> str | None:
+    """Returns why no row is made of a trace; None: one is."""
+    if is_for_measuring_only(trace.question):
+        return "for_measuring_only"
+    reason = unusable(trace) if answered else None
+    return None if keep_wrong and reason == "wrong_answer" else reason
+
+
+def _user(question: Question) -> dict[str, str]:
+    return {"role": "user", "content": question.text}
+
+
+def _assistant(answer: str, thought: LongThought | None) -> dict[str, str]:
+    """Returns the assistant's turn; a thought that is no more than the answer is not told twice."""
+    told = "" if thought is None else _told(thought)
+    content = answer if told in ("", answer) else f"<think>\n{told}\n</think>\n\n{answer}"
+    return {"role": "assistant", "content": content}
+
+
+def _told(thought: LongThought) -> str:
+    texts = (strip_markup(segment.text.reveal()) for segment in thought.segments)
+    return "\n\n".join(text for text in texts if text)
