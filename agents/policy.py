@@ -110,7 +110,7 @@ class Policy:
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             stop=(self.prompts.family.separator,) if horizon == "step" else (),
-            stop_token_ids=() if through_doubt else self._doubts,
+            stop_token_ids=(*(() if through_doubt else self._doubts), *self.prompts.role_tokens),
             seed=seed,
             adapter=adapter,
         )
@@ -129,7 +129,9 @@ class Policy:
         return Proposal(chains, None if chains else "unparsed")
 
     def _chain(self, completion: Completion, start: _Start, factor: str | None, author: Author, sampling: Sampling) -> tuple[Step, ...]:
-        """Cuts a completion into steps; empty when the model ended without a word."""
+        """Cuts a completion into steps; empty when the model ended without a word. A role token ends the sequence and is dropped."""
+        if completion.stop_reason in self.prompts.role_tokens:
+            completion = replace(completion, token_ids=completion.token_ids[:-1], logprobs=completion.logprobs[:-1], stop_reason=None)
         token_ids = (*start.opening, *start.blank, *completion.token_ids)
         logprobs = (*[math.nan] * len(start.opening), *start.blank_logprobs, *completion.logprobs)
         in_doubt = completion.stop_reason in self._doubts
