@@ -32,13 +32,16 @@ _END_OF_THOUGHT = "</thought>"
 
 _TAGS = "thought|act|think|thinking|thoughts|reasoning|reflection|scratchpad|answer|solution|tool_call|tool_response"
 _CONTROL_TOKENS = "s|bos|eos|pad|unk|mask|cls|sep|start_of_turn|end_of_turn|start_of_image|end_of_image"
-_MARKUP = re.compile(
+_TAG = re.compile(
     rf"<\\*/?(?:{_TAGS})(?:\s[^<>]*|/)?>"
     rf"|</?(?:{_CONTROL_TOKENS})>"
-    r"|<[|｜][^<>|｜\s]+[|｜]>"  # <|im_start|>, <｜Assistant｜>; no blanks inside, for the sake of |x| <|y| and |z|> 1
-    r"|<</?SYS>>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|THINK)\]",
+    r"|<[|｜][^<>|｜\s]+[|｜]>",  # <|im_start|>, <｜Assistant｜>; no blanks inside, for the sake of |x| <|y| and |z|> 1
     re.IGNORECASE,
 )
+_SYSTEM_TAG = re.compile(r"<</?SYS>>", re.IGNORECASE)
+_SQUARE_TAG = re.compile(r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|THINK)\]", re.IGNORECASE)
+_LONGEST_SQUARE_TAG = len("[/AVAILABLE_TOOLS]")
+_PIECE = re.compile(r"[<\[]?[^<>\[\]]+|[<>\[\]]")
 _NODE = re.compile(r'(?:0|[1-9][0-9]{0,17})(?=")')
 
 
@@ -86,11 +89,55 @@ def strip_markup(text: str) -> str:
     """Returns the text without white space around it and without any mark-up: ours, tags of thinking models, special tokens. Text between
     tags stays.
 
-    Nothing that looks like a tag is left, also where removing one makes another. "3 < 5 and 7 > 2" stays as it is, and so does HTML.
+    Nothing that looks like a tag is left, also where removing one makes another. "3 < 5 and 7 > 2" stays as it is, and so does HTML. Takes
+    linear time: a tag ends with a bracket, and what stands before it has no tags any more.
     """
-    while (stripped := _MARKUP.sub("", text)) != text:
-        text = stripped
-    return text.strip()
+    if "<" not in text and "[" not in text:
+        return text.strip()
+    kept: list[str] = []
+    angles: list[int] = []  # where in `kept` a piece begins with "<", or is ">"
+    for piece in _PIECE.findall(text):
+        start = None
+        if piece == ">":
+            start = _angle_tag(kept, angles)
+        elif piece == "]":
+            start = _square_tag(kept)
+        if start is None:
+            if piece[0] in "<>":
+                angles.append(len(kept))
+            kept.append(piece)
+        else:
+            del kept[start:]
+            while angles and angles[-1] >= start:
+                angles.pop()
+    return "".join(kept).strip()
+
+
+def _angle_tag(kept: list[str], angles: list[int]) -> int | None:
+    """Returns where in `kept` the tag begins that a ">" behind it would end; None where it ends none."""
+    if not angles:
+        return None
+    last = angles[-1]
+    if kept[last] != ">":
+        return last if _TAG.fullmatch("".join(kept[last:]) + ">") else None
+    if len(angles) > 2 and last == len(kept) - 1 and last - angles[-3] < len("<</SYS>"):
+        return angles[-3] if _SYSTEM_TAG.fullmatch("".join(kept[angles[-3] :]) + ">") else None
+    return None
+
+
+def _square_tag(kept: list[str]) -> int | None:
+    """Returns where in `kept` the tag begins that a "]" behind it would end; None where it ends none."""
+    tail = "]"
+    for start in range(len(kept) - 1, -1, -1):
+        tail = kept[start] + tail
+        if kept[start][0] == "[" or len(tail) > _LONGEST_SQUARE_TAG:
+            return start if _SQUARE_TAG.fullmatch(tail) else None
+    return None
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing can be read in `text`: mark-up, white space and invisible characters at most."""
+    return not any(letter.isprintable() and not letter.isspace() for letter in strip_markup(text))
 
 
 def told_steps(thought: LongThought, *, with_answer: bool = False) -> list[Hidden[str]]:
