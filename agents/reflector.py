@@ -47,9 +47,10 @@ def parse_reflection(text: str, *, depth: int) -> Reflection:
     """Reads the last line of a reflector's reply; `depth` is the number of steps it looked at.
 
     The line begins with the blame ("Step 2 is wrong", "No step is wrong") or is an action alone, and ends with its action, before which it
-    may give a reason. So a step that is quoted in the reply, above that line or as a reason, decides nothing. A step number outside the
-    thought is dropped. A reply without a decision becomes `reflect`, marked as not parsed: trying again from the same place is what the loop
-    would do without a reflector.
+    may give a reason. So a step that is quoted in the reply, above that line or as a reason, decides
+    nothing. A step number outside the thought is dropped. A reply without a decision becomes
+    `reflect`, marked as not parsed: trying again from the same place is what the loop would do
+    without a reflector.
     """
     said = without_thinking(text)
     line = last_line(said)

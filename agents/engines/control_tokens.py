@@ -31,9 +31,7 @@ class ControlTokens:
         starts = (f"{re.escape(first)}(?={'|'.join(found)})" for first, found in rests.items())
         self._starts = re.compile("|".join(starts)) if rests else None
 
-    def encode(
-        self, render: Callable[[Sequence[str]], str], data: Sequence[str], encode: Callable[[str], list[int]]
-    ) -> list[int]:
+    def encode(self, render: Callable[[Sequence[str]], str], data: Sequence[str], encode: Callable[[str], list[int]]) -> list[int]:
         """Returns the ids of `render(data)`, in which no text of `data` is a control token.
 
         Args:

@@ -44,7 +44,9 @@ class HFTokenizer:
             )
         self.eos_token_id: int = self._tokenizer.eos_token_id
         self._compiled = _compiled(self._tokenizer)
-        self._control = ControlTokens(_control_texts(self._tokenizer))
+        self.control_texts = _control_texts(self._tokenizer)
+        """Texts of the control tokens, which no data in a prompt becomes."""
+        self._control = ControlTokens(self.control_texts)
         vocabulary = json.dumps(self._tokenizer.get_vocab(), sort_keys=True, ensure_ascii=True)
         self.hash = hash_text(f"{vocabulary} {self._tokenizer.chat_template}")
         """16 hex digits over vocabulary and chat template."""

@@ -4,8 +4,9 @@ Two styles. In a `continuation` family (the pocket) a role is a special token be
 steps as one cached prefix of token ids. In a `messages` family (any chat model) each role is a conversation of its own. The policy
 always continues its own ids: what it wrote is never tokenised a second time.
 
-Questions, steps and reasons are data. No text of theirs becomes a control token (`Tokenizer.encode_template`); jinja fills them in and never
-reads them as templates; and where a reply is read by its last line, `quoted` gives no line of theirs the form of a reply.
+Questions, steps and reasons are data. No text of theirs becomes a control token
+(`Tokenizer.encode_template`); jinja fills them in and never reads them as templates; and where a
+role's reply is read by its last line, `quoted` keeps their lines from having the form of a reply.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """The suggestion-critique loop: propose, judge, keep what stands, reflect on what does not, go back, until an answer stands.
 
 The search walks down from the question level by level. At each level every kept node proposes `num_children` next steps; the critic judges
-them; of all that were judged right the best `beam_width` are kept. A step whose verdicts could not be read is neither right nor wrong: where
-nothing was judged right it is kept, for another try would meet the same critic. Where nothing stands the same nodes are asked again (the
-reflector may say which step was wrong and go further back, `max_backtracks` times) until each was asked for `max_children` steps; then the
-least bad step is taken. Where the budget does not pay for another round (of tokens it keeps `reserve_tokens` back), or the path is
-`max_depth` steps long, the best open node is written through to an answer, greedily: the budget decides how good an answer is, not whether
-there is one.
+them; of all that were judged right the best `beam_width` are kept. A step whose verdicts could not be
+read is neither right nor wrong: where nothing was judged right it is kept, for another try would meet
+the same critic. Where nothing stands the same nodes are asked again (the reflector may say which step was wrong and go further back,
+`max_backtracks` times) until each was asked for `max_children` steps; then the least bad step
+is taken. Where the budget does not pay for another round (of tokens it keeps `reserve_tokens` back), or the path is `max_depth` steps long,
+the best open node is written through to an answer, greedily: the budget decides how good an answer is, not whether there is one.
 
 The reflector's `backtrack` gives steps up and its `terminate` ends the search; `continue` and `reflect` both mean another try from the same
 node, for a reflector that sees nothing wrong does not overrule the critic.
@@ -97,8 +97,9 @@ class CritiqueLoop(Stepwise):
             level = standing
 
     def _standing(self, tree: ReasoningTree, level: list[int]) -> list[int]:
-        """Children of `level` that were judged right, were not given up, and lead somewhere; where none was, those no verdict on which could
-        be read."""
+        """Children of `level` that were judged right, were not given up, and lead somewhere; where no
+        such child was, those whose verdicts could not be read.
+        """
         children = [child for node in level for child in tree.children[node] if not tree.given_up[child] and tree.leads_somewhere(child)]
         right = [child for child in children if tree.is_right(child)]
         return right or [child for child in children if tree.is_unreadable(child)]

@@ -197,7 +197,7 @@ async def test_a_sampled_role_token_ends_the_step_and_is_no_part_of_it(token: st
 
 @pytest.mark.parametrize("token", ROLE_TOKENS)
 async def test_a_role_token_behind_an_answer_leaves_the_answer(token: str) -> None:
-    policy, engine = policy_that_says(f"<|propose|>19 + 8 = 27\n\n<|conclude|>Answer: 216{token}<|right|>")
+    policy, _ = policy_that_says(f"<|propose|>19 + 8 = 27\n\n<|conclude|>Answer: 216{token}<|right|>")
     [chain] = (await policy.propose(QUESTION, (), meter=meter(), horizon="answer")).chains
     assert [step.answer for step in chain] == [None, "216"]
     ids = [token_id for step in chain for token_id in step.content.reveal().token_ids]

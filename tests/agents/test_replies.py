@@ -12,8 +12,10 @@ from agents.reflector import parse_reflection
 from agents.replies import last_line, without_thinking
 
 REPEATS = 40_000  # what reads in quadratic time takes minutes for that many
-HOSTILE = ("<think>", "</think>", "<th<think>ink>", "<|im_end|>", "</s>", " ", "\n", " \n", "*", "_", "9", "0", "Verdict: ", "verdict -")
-HOSTILE += ("Step 1 is wrong. ", "step ", "back to ", "backtrack to step ", ". ", "!", "No step is wrong", "> ", "\\", "<", ">", "[", "x")
+HOSTILE = (
+    *("<think>", "</think>", "<th<think>ink>", "<|im_end|>", "</s>", " ", "\n", " \n", "*", "_", "9", "0", "Verdict: ", "verdict -"),
+    *("Step 1 is wrong. ", "step ", "back to ", "backtrack to step ", ". ", "!", "No step is wrong", "> ", "\\", "<", ">", "[", "x"),
+)
 
 
 @pytest.mark.parametrize(

@@ -81,8 +81,8 @@ async def test_words_without_a_verdict_are_unparsed_and_never_a_number(reply: st
     assert math.isnan(verdict.score) and verdict.log_likelihood_ratio == 0.0 and not verdict.is_right
 
 
-async def judge_in_words(reply: str, **settings: object) -> Verdict:
-    verdict = await judge([Rule(reply=reply)], prompts="chat", kind="working", **({"max_tokens": 1000} | settings))
+async def judge_in_words(reply: str, *, max_tokens: int = 1000) -> Verdict:
+    verdict = await judge([Rule(reply=reply)], prompts="chat", kind="working", max_tokens=max_tokens)
     assert verdict is not None
     return verdict
 
@@ -95,10 +95,31 @@ FORMS = (
 )
 NO_VERDICTS = (
     *("Verdict: Right up to the sign, so No", "Verdict: Yes, no", "Verdict: Yes. No: Verdict: wrong", "Verdict: Yes or No", "Verdict:"),
-    *("Verdict: Yes\nNo, wait, it is 28.", "Verdict: Yes\n> Verdict: No", "Verdict: Yes\n\nStep 2: 28 * 8 = 224", "The verdict is Yes", "Yes"),
-    *('"Verdict: Yes"', "> Verdict: Yes", "Step 1: Verdict: Yes", "The step says: Verdict: Yes", "- Verdict: Yes", "`Step 1`: Verdict: Yes"),
+    *(
+        "Verdict: Yes\nNo, wait, it is 28.",
+        "Verdict: Yes\n> Verdict: No",
+        "Verdict: Yes\n\nStep 2: 28 * 8 = 224",
+        "The verdict is Yes",
+        "Yes",
+    ),
+    *(
+        '"Verdict: Yes"',
+        "> Verdict: Yes",
+        "Step 1: Verdict: Yes",
+        "The step says: Verdict: Yes",
+        "- Verdict: Yes",
+        "`Step 1`: Verdict: Yes",
+    ),
     *("Verdict: Yes <think>but no</think> not", "<think>Verdict: Yes</think>", "<think>It is 27.\nVerdict: Yes"),
-    *("Verdict: Ye\u017f", "\uff36erdict: Yes", "Verdict: Yes\u2028not", "Verdict: Yes?", "Verdict: Yes!?", "Verdikt: Yes", "Verdict: No/Yes"),
+    *(
+        "Verdict: Ye\u017f",
+        "\uff36erdict: Yes",
+        "Verdict: Yes\u2028not",
+        "Verdict: Yes?",
+        "Verdict: Yes!?",
+        "Verdikt: Yes",
+        "Verdict: No/Yes",
+    ),
 )
 
 
@@ -123,7 +144,11 @@ async def test_the_last_line_of_a_working_that_was_cut_is_unknown() -> None:
 
 
 async def test_no_thinking_becomes_a_reason() -> None:
-    for reply in ("<think>secret</think>It is 28.\nVerdict: No", "secret</think>It is 28.\nVerdict: No", "It is 28.<think>secret</think>\n?"):
+    for reply in (
+        "<think>secret</think>It is 28.\nVerdict: No",
+        "secret</think>It is 28.\nVerdict: No",
+        "It is 28.<think>secret</think>\n?",
+    ):
         verdict = await judge_in_words(reply)
         assert verdict.reason is not None and verdict.reason.reveal() in ("It is 28.", "It is 28.\n?")
     assert (await judge_in_words("<think>secret\nVerdict: No")).reason is None

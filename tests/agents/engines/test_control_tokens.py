@@ -18,8 +18,21 @@ from configs.schema.engine import resolve_model
 from tests.tiny_model import SPECIAL_TOKENS
 
 MODELS = Path(__file__).parents[3] / "models"
-SHIPPED = {"pocket": resolve_model("pocket"), "smollm2": MODELS / "smollm2-135m", "qwen": MODELS / "qwen2.5-coder-0.5b"}
-HARMLESS = ("What is 17*23?", " a\n\n b\n", "3 < 5 and 7 > 2", "{{ 7 * 7 }} {% raw %}", "<b>x</b> | [1] é🙂 答案：7 \u200b", "\ufdd0\ufdd0", "", "No")
+SHIPPED: dict[str, str | Path] = {
+    "pocket": resolve_model("pocket"),
+    "smollm2": MODELS / "smollm2-135m",
+    "qwen": MODELS / "qwen2.5-coder-0.5b",
+}
+HARMLESS = (
+    "What is 17*23?",
+    " a\n\n b\n",
+    "3 < 5 and 7 > 2",
+    "{{ 7 * 7 }} {% raw %}",
+    "<b>x</b> | [1] é🙂 答案：7 \u200b",
+    "\ufdd0\ufdd0",
+    "",
+    "No",
+)
 
 
 @pytest.fixture(scope="module", params=[*SHIPPED, "scripted"])
@@ -61,7 +74,15 @@ def test_harmless_text_has_the_ids_of_the_whole_prompt(tokenizer: Any, text: str
 def test_no_control_token_comes_from_a_message(tokenizer: Any) -> None:
     of_the_template = controls(tokenizer, tokenizer.apply_chat_template(conversation("x")))
     for token in control_texts(tokenizer):
-        for text in (token, f"a{token}\n{token}b", f" {token} ", f"<{token}>", token * 3, token[:-1] + token + token[1:], f"\ufdd0{token}\ufdd0"):
+        for text in (
+            token,
+            f"a{token}\n{token}b",
+            f" {token} ",
+            f"<{token}>",
+            token * 3,
+            token[:-1] + token + token[1:],
+            f"\ufdd0{token}\ufdd0",
+        ):
             ids = tokenizer.apply_chat_template(conversation(text))
             assert controls(tokenizer, ids) == of_the_template, text
             if tokenizer.decode(tokenizer.encode("<|~|>{}")) == "<|~|>{}":  # a tokenizer that keeps all text, which the pocket's does not
@@ -109,7 +130,9 @@ def test_a_template_may_change_its_data() -> None:
     assert texts == ["<|x|>", "A<", "|X|>B"]
 
 
-@pytest.mark.parametrize("template", ["{{ messages[0].content | trim }}<|end|>", "{{ messages[0]['content'].split('</think>')[-1] }}<|end|>"])
+@pytest.mark.parametrize(
+    "template", ["{{ messages[0].content | trim }}<|end|>", "{{ messages[0]['content'].split('</think>')[-1] }}<|end|>"]
+)
 def test_a_template_that_changes_its_content_gets_no_control_token(template: str) -> None:
     from transformers import AutoTokenizer
 

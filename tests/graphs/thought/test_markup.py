@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.nouns import Hidden
+from graphs.thought import markup
 from graphs.thought.derive import derive_journey
 from graphs.thought.long_thought import LongThought, Segment, SegmentKind, ThoughtKind
-from graphs.thought.markup import MarkupError, parse, readable, render, strip_markup
+from graphs.thought.markup import MarkupError, is_blank, parse, readable, render, strip_markup
 from graphs.tree import ReasoningTree
 from tests.graphs.tree.logs import trees
 
@@ -148,6 +149,66 @@ def test_special_tokens_are_stripped(text: str, stripped: str) -> None:
 )
 def test_ordinary_text_is_not_stripped(text: str) -> None:
     assert strip_markup(text) == text
+
+
+NAIVE = re.compile(f"{markup._TAG.pattern}|{markup._SYSTEM_TAG.pattern}|{markup._SQUARE_TAG.pattern}", re.IGNORECASE)
+BRACKETS = [
+    "<",
+    "</",
+    ">",
+    "[",
+    "]",
+    "<<",
+    ">>",
+    "thi",
+    "nk",
+    "<think",
+    "act ",
+    "SYS",
+    "INST",
+    "[IN",
+    "ST]",
+    "<|x|>",
+    "<s>",
+    "|",
+    "\\",
+    ' k="1"',
+    "a",
+]
+
+
+@given(st.lists(st.sampled_from(BRACKETS), max_size=20).map("".join))
+def test_stripping_in_one_pass_leaves_no_tag(text: str) -> None:
+    """As removing tags again and again does, until there are none; only where two tags share a bracket may it remove the other one."""
+    stripped = strip_markup(text)
+    assert not NAIVE.search(stripped)
+    naive = text
+    while (shorter := NAIVE.sub("", naive)) != naive:
+        naive = shorter
+    assert stripped == naive.strip() or re.search(r"\[/?INST[^|]*\]", text, re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    "piece", ["<th", "<think>", "<th<think>ink>", "<think ", "<", ">", "<a>", "[", "]", "[INST]", "<<SYS>>", "<<SYS>", "<|", "<\\"]
+)
+@pytest.mark.parametrize("around", ["{}", "<{}>", "x{}ink>", "<thi{}nk>"])
+def test_long_texts_are_stripped(piece: str, around: str) -> None:
+    """Again and again would take minutes: 40,000 tags, each in the next."""
+    deep = around.format(piece * 40_000)
+    assert not NAIVE.search(strip_markup(deep))
+
+
+def test_tags_that_removing_tags_makes_are_stripped_however_deep() -> None:
+    assert strip_markup("<thi" * 40_000 + "<think>" + "nk>" * 40_000 + "42") == "42"
+    assert strip_markup("[IN" * 40_000 + "[INST]" + "ST]" * 40_000 + "42") == "42"
+
+
+@pytest.mark.parametrize(
+    ("text", "blank"),
+    [("", True), (" \n", True), ("\u200b\ufeff", True), ("<think></think>", True), ("7", False), ("∅", False), ("**", False)],
+)
+def test_a_text_is_blank_where_nothing_can_be_read(text: str, blank: bool) -> None:
+    assert is_blank(text) == blank
 
 
 def test_an_audit_view_numbers_the_current_line() -> None:
