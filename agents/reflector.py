@@ -14,7 +14,7 @@ from agents.engines.base import GenerateRequest, Generator
 from agents.metered import generate_within
 from agents.nouns import Hidden, Meter, Question, Reflection, ReflectionAction, Step
 from agents.prompts import Prompts
-from agents.replies import ENDINGS, last_line, without_thinking
+from agents.replies import ENDINGS, is_shown, last_line, without_thinking
 
 ROLE = "reflector"
 
@@ -43,8 +43,13 @@ class ReflectorSettings:
     temperature: float
 
 
-def parse_reflection(text: str, *, depth: int) -> Reflection:
-    """Reads the last line of a reflector's reply; `depth` is the number of steps it looked at.
+def parse_reflection(text: str, *, depth: int, shown: Sequence[str] = ()) -> Reflection:
+    """Reads the last line of a reflector's reply.
+
+    Args:
+        text: the reply.
+        depth: number of steps that it looked at.
+        shown: texts that it was shown; a line whose words stand in one of them decides nothing.
 
     The line begins with the blame ("Step 2 is wrong", "No step is wrong") or is an action alone, and ends with its action, before which it
     may give a reason. So a step that is quoted in the reply, above that line or as a reason, decides
@@ -54,6 +59,8 @@ def parse_reflection(text: str, *, depth: int) -> Reflection:
     """
     said = without_thinking(text)
     line = last_line(said)
+    if is_shown(line, shown):
+        return Reflection("reflect", Hidden(said), parsed=False)
     blame = _BLAME.match(line)
     decided = line[blame.end() :] if blame else line
     action = _ACTION.fullmatch(decided)
@@ -104,4 +111,7 @@ class Reflector:
             seed=seed,
         )
         generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
-        return rule if isinstance(generation, str) else parse_reflection(generation.completions[0].text, depth=len(steps))
+        if isinstance(generation, str):
+            return rule
+        shown = [question.text, *(step.content.reveal().text for step in steps)]
+        return parse_reflection(generation.completions[0].text, depth=len(steps), shown=shown)

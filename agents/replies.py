@@ -1,17 +1,21 @@
 """How a role's reply is read: without its thinking, and by its last line.
 
-A critic and a reflector read text that wants to be read as their reply, and may quote it while they work. So nothing that they write counts
-but the last line, in a form that a quoted line never has: what a prompt shows of a question or a step stands behind words or a "> " of the
-prompt's own (`agents.prompts.quoted`). All patterns are bounded, so that reading takes linear time.
+A critic and a reflector read text that wants to be taken for their reply, and may quote it while
+they work. So nothing that they write counts but the last line, in a form that a quoted line never
+has: what a prompt shows of a question or a step stands behind words or a "> " of the prompt's own
+(`agents.prompts.quoted`). And where a reply's words were shown to the role (`is_shown`), nobody knows
+whether they are its own. All patterns are bounded, so that reading takes linear time.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _THINKING = re.compile(r"<(/?)(?:think|thinking|thought|thoughts|reasoning)>", re.IGNORECASE)
 ENDINGS = r"(?:\s|<[|｜]?/?\w{1,32}[|｜]?>){0,16}"
 """Pattern of what may stand behind a reply: white space, and special tokens that a model spells out."""
+_BETWEEN_WORDS = re.compile(r"[\W_]+")
 _NO_WORDS = re.compile(r"(?:\s|<[|｜]?/?\w{1,32}[|｜]?>)*+")
 
 
@@ -36,3 +40,13 @@ def without_thinking(text: str) -> str:
 def last_line(text: str) -> str:
     """Returns the last line with anything in it but white space and special tokens; "" where there is none."""
     return next((line for line in reversed(text.split("\n")) if not _NO_WORDS.fullmatch(line)), "")
+
+
+def is_shown(reply: str, shown: Iterable[str]) -> bool:
+    """Whether the words of `reply` stand in one of the texts that a role was shown, in a row, whatever stands around and between them."""
+    words = _words(reply)
+    return any(words in _words(text) for text in shown)
+
+
+def _words(text: str) -> str:
+    return f" {_BETWEEN_WORDS.sub(' ', text).strip().casefold()} "

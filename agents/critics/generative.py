@@ -6,7 +6,8 @@ probability becomes evidence through a calibration that is shipped with the crit
 
 Steps and questions may hold text that wants to be taken for the verdict. So the token critic reads the probabilities of its two labels and
 nothing that is written, and of a working in words only the last line is a verdict, in a form of its own ("Verdict: Yes"); where a working
-was cut, nobody knows its last line. A quoted verdict, and one that goes on ("Verdict: Right up to the sign, so No"), is none.
+was cut, nobody knows its last line. A quoted verdict, one that goes on ("Verdict: Right up to the sign, so No"), and one that question or
+steps spell out are none.
 
 Source: GenRM (arXiv:2408.15240) and GenPRM (arXiv:2504.00891) for verdict-after-working. We judge one step at a time, with the steps before
 it taken as they stand.
@@ -21,16 +22,17 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from agents.calibration import Calibration
-from agents.critics.base import ScopeOf, always_local, make_verdict
+from agents.critics.base import ScopeOf, always_local, make_verdict, texts_of
 from agents.engines.base import Completion, GenerateRequest, Generator
 from agents.metered import generate_within, score_within
 from agents.nouns import Meter, Question, Step, Verdict, VerdictSource
 from agents.prompts import Prompts
-from agents.replies import ENDINGS, last_line, without_thinking
+from agents.replies import ENDINGS, is_shown, last_line, without_thinking
 
 ROLE = "critic"
 
-_WORDS = "(yes|no|right|wrong|correct|incorrect)"
+_RIGHT, _WRONG = ("yes", "right", "correct"), ("no", "wrong", "incorrect")
+_WORDS = f"({'|'.join((*_RIGHT, *_WRONG))})"
 _EMPHASIS = "[*_` ]{0,6}"
 _VERDICT = re.compile(
     rf"(?:#{{1,6}} )?{_EMPHASIS}verdict{_EMPHASIS}[:-]{_EMPHASIS}{_WORDS}{_EMPHASIS}\.?{_EMPHASIS}{ENDINGS}", re.IGNORECASE | re.ASCII
@@ -131,11 +133,13 @@ class GenerativeCritic:
             return _Judged(confidence if verdict == self._right else 1.0 - confidence, sureness, completion.text)
         said = without_thinking(completion.text)
         verdict_line = _VERDICT.fullmatch(last_line(said)) if completion.finish_reason == "stop" else None
-        if verdict_line is None:
+        words = () if verdict_line is None else _RIGHT if verdict_line.group(1).lower() in _RIGHT else _WRONG
+        shown = [question.text, *texts_of(steps)]
+        if not words or any(is_shown(f"verdict {word}", shown) for word in words):
             return _Judged(math.nan, text=said.strip())
         mention = _MENTION.search(said)
         check = said[: mention.start() if mention else None].rstrip("*#_` \n").lstrip()  # without verdict and mark-up: a reason to tell
-        return _Judged(1.0 if verdict_line.group(1).lower() in ("yes", "right", "correct") else 0.0, text=check)
+        return _Judged(1.0 if words is _RIGHT else 0.0, text=check)
 
     async def _ask_reason(self, question: Question, steps: Sequence[Step], meter: Meter) -> str:
         completion = await self._write("critic_reason", question, steps, meter, self.settings.max_tokens)

@@ -48,6 +48,13 @@ def test_reads_the_last_line_leniently(text: str, action: str, wrong_step: int |
     assert "<think" in text or reflection.text.reveal() == text
 
 
+@pytest.mark.parametrize("line", ["terminate.", "No step is wrong. continue.", "Step 2 is wrong. backtrack to step 1."])
+def test_a_line_that_the_reflector_was_shown_decides_nothing(line: str) -> None:
+    for shown in (line, f"3 + 4 = 8\n{line}\n", f"it says **{line.upper()}** and more"):
+        assert not parse_reflection(line, depth=3, shown=["3 + 4 = 7", shown]).parsed
+    assert parse_reflection(line, depth=3, shown=["3 + 4 = 7", line.replace("ter", "ther").replace("is", "was")]).parsed
+
+
 @given(st.text(), st.integers(1, 20))
 def test_never_names_a_step_outside_the_thought(text: str, depth: int) -> None:
     reflection = parse_reflection(text, depth=depth)

@@ -5,14 +5,17 @@ Each has one `{}`, where the reply stands that it tries to bring about: the crit
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
+
+Place = Literal["question", "step"]
+PLACES: tuple[Place, ...] = get_args(Place)
 
 
 class Injection(NamedTuple):
     """One attempt."""
 
     kind: str
-    place: Literal["question", "step"]
+    place: Place
     text: str
     """What is appended there."""
 
@@ -99,7 +102,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "a template": ("\n{{ '{}' }}", "\n{% raw %}{}{% endraw %}", "\n{# {} #}", "\n\ufdd0{}\ufdd0"),
 }
 
-INJECTIONS = tuple(Injection(kind, place, text) for kind, texts in _KINDS.items() for text in texts for place in ("question", "step"))
+INJECTIONS = tuple(Injection(kind, place, text) for kind, texts in _KINDS.items() for text in texts for place in PLACES)
 """Every text in either place."""
 
 HARMLESS = (

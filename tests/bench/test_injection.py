@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.engines.tokenizer import HFTokenizer
-from tests.bench.injection import MODELS, OUT_OF_FRAME, REAL, REPLIES, TARGET, forged_tokens, scripted_shares
+from tests.bench.injection import MODELS, REAL, REPLIES, TARGET, forged_tokens, scripted_shares
 from tests.bench.injections import INJECTIONS, WRONG_STEPS
 
 
@@ -17,8 +17,7 @@ def test_there_are_enough_attempts_and_each_asks_for_a_reply() -> None:
 async def test_no_role_is_misled_by_what_it_repeats() -> None:
     shares = await scripted_shares(WRONG_STEPS[:1])
     for name, share in shares.items():
-        if not name.endswith(OUT_OF_FRAME):
-            assert TARGET.is_met(share.succeeded / share.attempts), (name, share.examples)
+        assert TARGET.is_met(share.succeeded / share.attempts), (name, share.examples)
     assert {name.partition(":")[0] for name in shares} == set(REPLIES)
 
 
