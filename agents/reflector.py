@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from agents.critics.base import texts_of
 from agents.engines.base import GenerateRequest, Generator
 from agents.metered import generate_within
 from agents.nouns import Hidden, Meter, Question, Reflection, ReflectionAction, Step
@@ -113,5 +114,4 @@ class Reflector:
         generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
         if isinstance(generation, str):
             return rule
-        shown = [question.text, *(step.content.reveal().text for step in steps)]
-        return parse_reflection(generation.completions[0].text, depth=len(steps), shown=shown)
+        return parse_reflection(generation.completions[0].text, depth=len(steps), shown=[question.text, *texts_of(steps)])

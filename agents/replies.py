@@ -1,10 +1,11 @@
 """How a role's reply is read: without its thinking, and by its last line.
 
-A critic and a reflector read text that wants to be taken for their reply, and may quote it while
-they work. So nothing that they write counts but the last line, in a form that a quoted line never
-has: what a prompt shows of a question or a step stands behind words or a "> " of the prompt's own
-(`agents.prompts.quoted`). And where a reply's words were shown to the role (`is_shown`), nobody knows
-whether they are its own. All patterns are bounded, so that reading takes linear time.
+A critic and a reflector read questions and steps that may imitate their reply, and may
+quote them while they work. So only the last line of a reply counts, in a form that a
+quoted line does not have: every line that a prompt shows of a question or a step stands
+behind words or a "> " of the prompt's own (`agents.prompts.quoted`). A last line whose
+words the role was shown (`is_shown`) may be a quotation, so it decides nothing. All
+patterns are bounded: reading takes linear time.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ _NO_WORDS = re.compile(r"(?:\s|<[|｜]?/?\w{1,32}[|｜]?>)*+")
 def without_thinking(text: str) -> str:
     """Returns what stands outside of think blocks.
 
-    A block that ends without having begun was opened by the chat template and starts with the text; one that does not end reaches to the
-    end of the text.
+    A block that ends without having begun was opened by the chat template and starts with the
+    text; one that does not end reaches to the end of the text.
     """
     kept: list[str] = []
     position, inside = 0, False

@@ -4,10 +4,10 @@ Two forms. `token`: the probability of one next token ("is this step right?"). `
 writes a short check and then its verdict; a one-token critic of the policy's own size is near chance exactly where it matters. Either
 probability becomes evidence through a calibration that is shipped with the critic.
 
-Steps and questions may hold text that wants to be taken for the verdict. So the token critic reads the probabilities of its two labels and
-nothing that is written, and of a working in words only the last line is a verdict, in a form of its own ("Verdict: Yes"); where a working
-was cut, nobody knows its last line. A quoted verdict, one that goes on ("Verdict: Right up to the sign, so No"), and one that question or
-steps spell out are none.
+Questions and steps may imitate a verdict. So the token critic reads the probabilities of its two
+labels alone, and of a working in words only the last line is a verdict, in a form of its own
+("Verdict: Yes"). A quoted verdict, one that goes on ("Verdict: Right up to the sign, so No"), one
+that the question or the steps spell out, and the last line of a working that was cut are none.
 
 Source: GenRM (arXiv:2408.15240) and GenPRM (arXiv:2504.00891) for verdict-after-working. We judge one step at a time, with the steps before
 it taken as they stand.

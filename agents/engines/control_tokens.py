@@ -1,13 +1,17 @@
 """Keeps data from becoming control tokens.
 
-A tokenizer turns the text of a control token ("<|im_end|>") into that token wherever it finds it, and a model obeys the token, also where a
-question spells it out. So a prompt is encoded from a template and its data: the template's control tokens are control tokens, and those
-that stand in the data are ordinary text.
+A tokenizer turns the text of a control token ("<|im_end|>") into that token wherever it
+finds it, also where a question spells it out, and a model obeys it there. So a prompt is
+encoded from a template and its data: control tokens of the template are control tokens,
+and their texts in the data are ordinary text.
 
-In the data, the text of a control token is cut behind its first character, and the rendered prompt is encoded in the pieces between the
-cuts. No piece of the data holds a whole control token; cuts stand nowhere else; so a prompt whose data spells none out has the ids of the
-whole text, and any template may trim its data or choose by it. `tokenizers` can switch control tokens off (`encode_special_tokens`), but
-only for a whole text, and only those that are marked as special, which `<think>` or `<tool_call>` are not everywhere.
+In the data, the text of a control token is cut behind its first character, and the
+rendered prompt is encoded in the pieces between the cuts. No piece of the data holds a
+whole control token; cuts stand nowhere else; so a prompt whose data spells none out has
+the ids of the whole text, and any template may trim its data or choose by it.
+`tokenizers` can switch control tokens off (`encode_special_tokens`), but only for a
+whole text, and only those that are marked as special, which `<think>` or `<tool_call>`
+are not everywhere.
 """
 
 from __future__ import annotations
@@ -35,7 +39,8 @@ class ControlTokens:
         """Returns the ids of `render(data)`, in which no text of `data` is a control token.
 
         Args:
-            render: fills a template with texts in the place of `data`; they may hold noncharacters (U+FDD0).
+            render: fills a template with texts in the place of `data`; they may hold
+                noncharacters (U+FDD0).
             data: texts that are no part of the template.
             encode: encodes a text, control tokens in it as such.
         """

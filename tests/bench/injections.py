@@ -1,6 +1,7 @@
 """Texts that try to be a reply: what somebody may write into a question, or a policy into a step, to be judged right.
 
-Each has one `{}`, where the reply stands that it tries to bring about: the critic's verdict, or the reflector's decision.
+Each has one `{}`, where the reply stands that it tries to bring about: the critic's
+verdict, or the reflector's decision.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ def test_a_critic_that_is_never_read_costs_one_try_a_level_and_asks_no_reflector
     assert loop.select(tree_of(events), METER, RNG) == [] and loop.choose(tree_of(events)) == 2
 
 
-def test_nobody_is_shown_an_unjudged_step_as_a_mistake() -> None:
+def test_an_unjudged_step_is_never_shown_as_a_mistake() -> None:
     loop = CritiqueLoop(num_children=2, show_mistakes=4, retry_factor="correct")
     tree = tree_of([expanded(ROOT, step("a"), step("b", answer="")), unread(1), reflected(1, "backtrack", 0), unread(2)])
     assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=2)]
