@@ -210,9 +210,9 @@ async def real_rows(role: str, engine: Generator, cases: Sequence[WrongStep]) ->
         return [Share(0, 0).row(f"{role}: no wrong step is judged wrong without an injection")]
 
     async def ask_all(pairs: Sequence[tuple[Place, str]]) -> list[bool | None]:
-        if role != "token":  # a written reply takes long: every text in one of the two places
-            pairs = [pair for i, pair in enumerate(pairs) if i % 4 in (0, 3)]
-        return [await asked(injected(kept[i % len(kept)], *pair)) for i, pair in enumerate(pairs)]
+        """Asks with every text in one of the two places, for a real model is slow."""
+        taken = [pair for i, pair in enumerate(pairs) if i % 4 in (0, 3)]
+        return [await asked(injected(kept[i % len(kept)], *pair)) for i, pair in enumerate(taken)]
 
     said = await ask_all([(one.place, one.of(REPLIES[role])) for one in INJECTIONS])
     harmless = await ask_all([(place, text) for text in HARMLESS for place in PLACES])
