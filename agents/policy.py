@@ -129,7 +129,7 @@ class Policy:
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             stop=(self.prompts.family.separator,) if horizon == "step" else (),
-            stop_token_ids=() if through_doubt else self._doubts,
+            stop_token_ids=(*(() if through_doubt else self._doubts), *self.prompts.role_tokens),
             seed=seed,
             adapter=adapter,
         )
@@ -193,7 +193,12 @@ class Policy:
         return is_stopped and goes_on(completion.text, separator=self.prompts.family.separator)
 
     def _chain(self, completion: Completion, asked: _Asked) -> tuple[Step, ...]:
-        """Cuts a completion into steps, up to the one with the answer; empty when the model ended without a word."""
+        """Cuts a completion into steps, up to the one with the answer; empty when the model ended without a word.
+
+        A role token ends the sequence and is dropped.
+        """
+        if completion.stop_reason in self.prompts.role_tokens:
+            completion = replace(completion, token_ids=completion.token_ids[:-1], logprobs=completion.logprobs[:-1], stop_reason=None)
         opening = asked.opening
         token_ids = (*opening, *completion.token_ids)
         logprobs = (*[math.nan] * len(opening), *completion.logprobs)

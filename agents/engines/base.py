@@ -10,7 +10,7 @@ opened it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -35,8 +35,15 @@ class Tokenizer(Protocol):
         """Returns the text of `token_ids`."""
         ...
 
+    def encode_template(self, render: Callable[[Sequence[str]], str], data: Sequence[str]) -> list[int]:
+        """Returns the token ids of `render(data)`, in which no text of `data` is a control token (see `agents.engines.control_tokens`).
+
+        Where `data` spells no control token out, these are the ids of the text.
+        """
+        ...
+
     def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
-        """Returns the prompt ids of a conversation, ready for the assistant's turn.
+        """Returns the prompt ids of a conversation, ready for the assistant's turn; no message holds a control token.
 
         Raises:
             EngineUnavailableError: the model folder has no chat template.

@@ -358,3 +358,31 @@ async def test_a_mark_before_the_cut_is_an_answer() -> None:
 async def test_the_pocket_marks_its_answer_with_or_without_a_gold() -> None:
     policy, _ = policy_that_says("<|propose|>19 + 8 = 27")
     assert (await chain_of(policy, QUESTION))[-1].answer == ""
+
+
+ROLE_TOKENS = ("<|critic|>", "<|verify|>", "<|reflector|>", "<|right|>", "<|wrong|>", "<|user|>", "<|assistant|>")
+
+
+@pytest.mark.parametrize("token", ROLE_TOKENS)
+async def test_a_sampled_role_token_ends_the_step_and_is_no_part_of_it(token: str) -> None:
+    policy, engine = policy_that_says(f"<|propose|>19 + 8 = 28{token}<|right|>\n\n<|conclude|>Answer: 224")
+    step = await one_step(policy)
+    content = step.content.reveal()
+    assert engine.tokenizer.decode(content.token_ids, skip_special_tokens=False) == "<|propose|>19 + 8 = 28"
+    assert len(content.logprobs) == len(content.token_ids)
+    assert (step.answer, step.finish_reason) == ("", "stop"), "the sequence has ended, so nothing is continued behind it"
+
+
+@pytest.mark.parametrize("token", ROLE_TOKENS)
+async def test_a_role_token_behind_an_answer_leaves_the_answer(token: str) -> None:
+    policy, _ = policy_that_says(f"<|propose|>19 + 8 = 27\n\n<|conclude|>Answer: 216{token}<|right|>")
+    [chain] = (await policy.propose(QUESTION, (), meter=meter(), horizon="answer")).chains
+    assert [step.answer for step in chain] == [None, "216"]
+    ids = [token_id for step in chain for token_id in step.content.reveal().token_ids]
+    assert not set(ids) & set(policy.prompts.role_tokens)
+
+
+async def test_nothing_but_a_role_token_is_no_step() -> None:
+    policy, _ = policy_that_says("<|critic|><|right|>", "<|right|>")
+    assert (await policy.propose(QUESTION, (), meter=meter())).failure == "unparsed"
+    assert (await policy.propose(QUESTION, (), meter=meter(), factor="propose")).failure == "unparsed"
