@@ -245,7 +245,8 @@ async def summarize(state: State, runtime: Runtime[Context]) -> Go:
     summary = admit_summary(
         summary,
         [segment.text for segment in thought.segments],
-        public=(thinking.question.text, answer or ""),
+        question=thinking.question.text,
+        answer=answer,
         neutral=neutral_summary(len(steps) + 1, wrong_turns=wrong_turns),
     )
     return Command(update={"summary": summary.text, "summary_source": summary.source}, goto="check")

@@ -433,8 +433,6 @@ def test_the_graph_in_somebodys_loop_reads_no_file_in_it_and_closes_its_engines_
 import asyncio, sys, threading
 from agents.nouns import EngineError
 from graphs import Context, graph
-from graphs.ask import audit_view, describe
-from graphs.nodes import CHAT_MODEL, CHAT_SERVER, OUT_OF_DOMAIN
 from graphs.resources import find_resources
 
 read, watching = [], False
