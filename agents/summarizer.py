@@ -100,7 +100,7 @@ class Summarizer:
         if self.settings.kind == "model" and self.engine is not None and self.prompts is not None:
             message = self.prompts.family.render("summarizer", question=question.text, thought="\n".join(texts), answer=answer)
             prompt = tuple(self.prompts.tokenizer.apply_chat_template([{"role": "user", "content": message}]))
-            request = GenerateRequest(prompt=prompt, max_tokens=self.settings.max_tokens, temperature=0.0, seed=seed)
+            request = GenerateRequest(prompt=prompt, max_tokens=self.settings.max_tokens, temperature=0.0, seed=seed, logprobs=False)
             generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
             if not isinstance(generation, str) and generation.completions[0].text.strip():
                 return Summary(generation.completions[0].text.strip()[:limit], "model")
