@@ -1,8 +1,10 @@
-"""What an error may show of a server's reply: its beginning, without keys, thoughts and control characters.
+"""What an error may show of a server's reply: its beginning, without keys, thoughts and
+control characters.
 
-The text of a completion is a hidden thought, and so are its token ids. So JSON, whole or cut off, is shown by its structure (keys and
-types), and of its values only what error messages are made of. Anything else (the HTML page of a proxy) is shown as it is, at most
-`MOST_CHARACTERS` of it.
+The text of a completion is a hidden thought, and so are its token ids. So JSON, whole
+or cut off, is shown by its structure (keys and types), and of its values only what
+error messages are made of. Anything else (the HTML page of a proxy) is shown as it is,
+at most `MOST_CHARACTERS` of it.
 """
 
 from __future__ import annotations
@@ -21,10 +23,27 @@ _UNSURE = 512  # characters at their end, which may hold half of a key
 _MASKED = 1024  # characters that are searched for keys, in time quadratic in their number
 _MOST_KEY_CHARACTERS = 32
 
-_ERROR_KEYS = frozenset({"code", "detail", "error", "message", "msg", "object", "param", "reason", "status", "title", "type"})
+_ERROR_KEYS = frozenset(
+    {
+        "code",
+        "detail",
+        "error",
+        "message",
+        "msg",
+        "object",
+        "param",
+        "reason",
+        "status",
+        "title",
+        "type",
+    }
+)
 _OF_A_COMPLETION = re.compile(r"""["'](?:choices|completion|content|generated_text|logprobs|response|text|token_ids|tokens)["']\s*:""")
 _JSON_BEGINS = re.compile(r"""[{\[]\s*["'{\[\]}]""")
-_LEXEME = re.compile(r""""(?:[^"\\]|\\.)*(?:"|\\?$)|'(?:[^'\\]|\\.)*(?:'|\\?$)|[{}\[\],:]|[^\s{}\[\],:"']+""", re.DOTALL)
+_LEXEME = re.compile(
+    r""""(?:[^"\\]|\\.)*(?:"|\\?$)|'(?:[^'\\]|\\.)*(?:'|\\?$)|[{}\[\],:]|[^\s{}\[\],:"']+""",
+    re.DOTALL,
+)
 _KEY = re.compile(rf"[A-Za-z_][\w.-]{{0,{_MOST_KEY_CHARACTERS - 1}}}")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 _REPEATED = re.compile(r"\b(int|float|str|null)(?:, \1\b)+")
@@ -43,7 +62,8 @@ _SECRETS = (
 
 
 def excerpt(body: bytes, *, secrets: Sequence[str] = ()) -> str:
-    """Returns the beginning of a reply's body as an error may show it, "nothing" for an empty one.
+    """Returns the beginning of a reply's body as an error may show it, "nothing" for an
+    empty one.
 
     Args:
         body: as it came.
@@ -62,7 +82,8 @@ def excerpt(body: bytes, *, secrets: Sequence[str] = ()) -> str:
 
 
 def mask(text: str, *, secrets: Sequence[str] = ()) -> str:
-    """Returns a short text on one line with `***` in place of `secrets` and of what looks like a key."""
+    """Returns a short text on one line with `***` in place of `secrets` and of what
+    looks like a key."""
     text = _plain(text)
     for secret in secrets:
         for spelled in {secret, quote(secret, safe="")} - {""}:
@@ -73,7 +94,8 @@ def mask(text: str, *, secrets: Sequence[str] = ()) -> str:
 
 
 def _outline(text: str, *, messages: bool) -> Iterator[str]:
-    """Yields the lexemes of JSON with a type in place of each value. `messages`: leaves the strings that say what went wrong."""
+    """Yields the lexemes of JSON with a type in place of each value. `messages`: leaves
+    the strings that say what went wrong."""
     lexemes = _LEXEME.findall(text)
     key = ""
     for lexeme, following in zip(lexemes, [*lexemes, ""][1:], strict=True):
@@ -85,11 +107,11 @@ def _outline(text: str, *, messages: bool) -> Iterator[str]:
                 key = inside
                 yield f'"{inside}"' if _KEY.fullmatch(inside) else '"..."'
             else:
-                yield f'"{_plain(_unescaped(inside))}"' if messages and key.lower() in _ERROR_KEYS else "str"
+                yield (f'"{_plain(_unescaped(inside))}"' if messages and key.lower() in _ERROR_KEYS else "str")
         elif number := _NUMBER.fullmatch(lexeme):
             yield "float" if number[1] or number[2] else "int"
         else:
-            yield lexeme if lexeme in ("true", "false", "null", "NaN", "Infinity", "-Infinity") else "..."
+            yield (lexeme if lexeme in ("true", "false", "null", "NaN", "Infinity", "-Infinity") else "...")
 
 
 def _unescaped(text: str) -> str:
@@ -101,6 +123,7 @@ def _unescaped(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Returns a text on one line, without characters that a terminal would act on or not show."""
+    """Returns a text on one line, without characters that a terminal would act on or
+    not show."""
     shown = "".join(" " if char.isspace() else char for char in text if char.isspace() or unicodedata.category(char)[0] != "C")
     return " ".join(shown.split())

@@ -1,10 +1,14 @@
-"""HTTP to one or more copies of a server: the least busy copy gets the request, a failed one is passed over, and failures are retried.
+"""HTTP to one or more copies of a server: the least busy copy gets the request, a
+failed one is passed over, and failures are retried.
 
-Retried, until `retry_s` seconds have passed since the first failure: HTTP 408, 425, 429 and 5xx, timeouts, and lost connections; a request
-that fails goes to another live copy at once, and after all of them have failed waits with exponential backoff and jitter, as long as a
-Retry-After asks for. A malformed reply may come from a proxy whose server is starting, so it is retried, too, but only
-`_MOST_MALFORMED` times in a row: what is wrong with a server's replies is seldom mended by waiting. Everything else is an error at the
-first try, because a second would give the same answer. One warning per `_WARN_EVERY_S` reports that requests are being retried.
+Retried, until `retry_s` seconds have passed since the first failure: HTTP 408, 425, 429
+and 5xx, timeouts, and lost connections; a request that fails goes to another live copy
+at once, and after all of them have failed waits with exponential backoff and jitter, as
+long as a Retry-After asks for. A malformed reply may come from a proxy whose server is
+starting, so it is retried, too, but only `_MOST_MALFORMED` times in a row: what is
+wrong with a server's replies is seldom mended by waiting. Everything else is an error
+at the first try, because a second would give the same answer. One warning per
+`_WARN_EVERY_S` reports that requests are being retried.
 """
 
 from __future__ import annotations
@@ -32,8 +36,9 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Failure = Literal["unreachable", "busy", "failing", "silent", "malformed"]
-"""Why another attempt may succeed. unreachable: the connection failed, or a proxy's server is gone. busy: HTTP 408, 425, 429, 503.
-failing: another 5xx. silent: no reply within the timeout. malformed: a reply that cannot be read."""
+"""Why another attempt may succeed. unreachable: the connection failed, or a proxy's
+server is gone. busy: HTTP 408, 425, 429, 503. failing: another 5xx. silent: no reply
+within the timeout. malformed: a reply that cannot be read."""
 
 _BUSY = (408, 425, 429, 503)
 _GATEWAY = (502, 504)  # a proxy whose server is gone
@@ -57,10 +62,11 @@ _WAY_OUT: Mapping[Failure, str] = {
 
 
 class AllReplicasDeadError(Exception):
-    """No copy of the server can be reached any more; the text says what the last of them did."""
+    """No copy of the server can be reached any more; the text says what the last of
+    them did."""
 
 
-class TooLongError(Exception):
+class TooLongError(EngineError):
     """The server refuses a request as too long.
 
     `context_length`: the context that its refusal names, in tokens; 0: none.
@@ -73,7 +79,8 @@ class TooLongError(Exception):
 
 
 class TryAgainError(Exception):
-    """A failure that another attempt may mend. `wait_s`: how long the server asks to be left alone, in seconds."""
+    """A failure that another attempt may mend. `wait_s`: how long the server asks to be
+    left alone, in seconds."""
 
     def __init__(self, message: str, failure: Failure, wait_s: float = 0.0) -> None:
         super().__init__(message)
@@ -96,7 +103,8 @@ class Replica:
     """The address as errors show it, without a password."""
     in_flight: int = 0
     rests_until: float = 0.0
-    """Time of the clock, in seconds, until which it gets requests only if all others failed, too."""
+    """Time of the clock, in seconds, until which it gets requests only if all others
+    failed, too."""
     is_dead: bool = False
     """Whether it could not be reached when it was last tried."""
 
@@ -132,8 +140,10 @@ class Replicas:
             addresses: of the copies, with or without /v1.
             api_key: sent with every request; never shown.
             timeout_s: for one attempt, in seconds.
-            retry_s: how long a failed request is tried again, in seconds since its first failure.
-            clock: seconds; with `sleep` and `rng` (of the jitter) an argument for tests.
+            retry_s: how long a failed request is tried again, in seconds since its
+                first failure.
+            clock: seconds; with `sleep` and `rng` (of the jitter) an argument for
+                tests.
 
         Raises:
             ValueError: an address is none, or the key cannot be sent.
@@ -156,8 +166,16 @@ class Replicas:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
-    async def post(self, path: str, body: Mapping[str, Any], read: Callable[[Reply], T], *, most_bytes: int = MOST_BYTES) -> T:
-        """Sends a request to the least busy replica, retries it where that may help, and returns what `read` finds in the reply.
+    async def post(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        read: Callable[[Reply], T],
+        *,
+        most_bytes: int = MOST_BYTES,
+    ) -> T:
+        """Sends a request to the least busy replica, retries it where that may help,
+        and returns what `read` finds in the reply.
 
         Raises:
             AllReplicasDeadError: no server could be reached for `retry_s`.
@@ -188,8 +206,16 @@ class Replicas:
             await self._pause(series, self._first_awake(now) if problem.wait_s else 0.0, left)
             untried = list(self.all)
 
-    async def ask(self, replica: Replica, method: str, path: str, read: Callable[[Reply], T], body: Mapping[str, Any] | None = None) -> T:
-        """Sends one request to one replica, retries it while that is busy, and returns what `read` finds in the reply.
+    async def ask(
+        self,
+        replica: Replica,
+        method: str,
+        path: str,
+        read: Callable[[Reply], T],
+        body: Mapping[str, Any] | None = None,
+    ) -> T:
+        """Sends one request to one replica, retries it while that is busy, and returns
+        what `read` finds in the reply.
 
         For opening: a wrong address is to be reported at once.
 
@@ -217,11 +243,13 @@ class Replicas:
         *,
         most_bytes: int = MOST_BYTES,
     ) -> T:
-        """Sends one request to one replica, once, and returns what `read` finds in the reply.
+        """Sends one request to one replica, once, and returns what `read` finds in the
+        reply.
 
         Raises:
             TryAgainError: another attempt may succeed.
-            TooLongError: HTTP 400, 413 or 422 for a request that is longer than the server's context.
+            TooLongError: HTTP 400, 413 or 422 for a request that is longer than the
+                server's context.
             EngineUnavailableError: HTTP 401, 403, 404, 405 or a redirection.
             EngineError: another status.
         """
@@ -239,7 +267,10 @@ class Replicas:
         except AbortedError:
             pass
         if not problem:
-            raise TryAgainError(f"{shown} aborted the request, as a server does that is being stopped", "unreachable")
+            raise TryAgainError(
+                f"{shown} aborted the request, as a server does that is being stopped",
+                "unreachable",
+            )
         kind = reply.content_type if re.fullmatch(r"[\w/+.-]{1,60}", reply.content_type) else "an odd content type"
         what = f"HTTP {reply.status}, {kind}: {reply.excerpt(self._secrets)}"
         raise TryAgainError(f"{shown} sent no valid reply: {problem} ({what})", "malformed")
@@ -251,7 +282,8 @@ class Replicas:
     async def _exchange(self, url: str, shown: str, method: str, body: Mapping[str, Any] | None, most_bytes: int) -> Reply | TryAgainError:
         """Returns the reply, or the failure.
 
-        The failure is returned, not raised: errors of aiohttp hold headers and parts of the body, and none of them may hang on ours.
+        The failure is returned, not raised: errors of aiohttp hold headers and parts of
+        the body, and none of them may hang on ours.
         """
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if data is not None else {}
@@ -260,7 +292,10 @@ class Replicas:
                 is_error = not 200 <= response.status < 300
                 content = await _read_at_most(response, _MOST_ERROR_BYTES if is_error else most_bytes)
                 if content is None and not is_error:
-                    return TryAgainError(f"{shown} sent more than the {most_bytes} bytes that the request can be answered in", "malformed")
+                    return TryAgainError(
+                        f"{shown} sent more than the {most_bytes} bytes that the request can be answered in",
+                        "malformed",
+                    )
                 return Reply(
                     response.status,
                     response.content_type,
@@ -272,7 +307,10 @@ class Replicas:
         except TimeoutError:
             return TryAgainError(f"{shown} gave no reply in {self._timeout_s:g} s", "silent")
         except aiohttp.ClientConnectorError as error:
-            return TryAgainError(f"{shown} cannot be reached ({mask(error.strerror or type(error).__name__)})", "unreachable")
+            return TryAgainError(
+                f"{shown} cannot be reached ({mask(error.strerror or type(error).__name__)})",
+                "unreachable",
+            )
         except aiohttp.ClientPayloadError as error:
             if isinstance(error.__cause__, HttpProcessingError) and error.__cause__.code == 400 and "encoding" in repr(error.__cause__):
                 return TryAgainError(f"{shown} sent a reply that cannot be decoded", "malformed")
@@ -301,7 +339,8 @@ class Replicas:
         raise EngineError(f"{shown} refuses the request ({text}); the server must take what vLLM's /v1/completions takes")
 
     def _urgency(self, replica: Replica, now: float) -> tuple[float, int]:
-        """Returns the smaller the sooner a replica gets a request: none that rests before one that does not."""
+        """Returns the smaller the sooner a replica gets a request: none that rests
+        before one that does not."""
         return max(replica.rests_until - now, 0.0), replica.in_flight
 
     def _let_rest(self, replica: Replica, problem: TryAgainError, now: float, series: _Series) -> None:
@@ -310,7 +349,8 @@ class Replicas:
         replica.rests_until = now + max(problem.wait_s, _REST_S if replica.is_dead else series.backoff_s)
 
     def _left(self, series: _Series, problem: TryAgainError, now: float) -> float:
-        """Counts a failed attempt, and returns for how many seconds its request may be tried again.
+        """Counts a failed attempt, and returns for how many seconds its request may be
+        tried again.
 
         Raises:
             AllReplicasDeadError, EngineError: it may not.
@@ -329,7 +369,8 @@ class Replicas:
         raise TryAgainError(f"{problem}{tried}", problem.failure).final
 
     async def _pause(self, series: _Series, asked_s: float, left_s: float) -> None:
-        """Waits before the next attempts: the backoff, or as long as the server asks for, but never beyond the end of the retries."""
+        """Waits before the next attempts: the backoff, or as long as the server asks
+        for, but never beyond the end of the retries."""
         wait_s = max(series.backoff_s * self._rng.uniform(0.5, 1.0), asked_s)
         series.backoff_s = min(2 * series.backoff_s, _LONGEST_BACKOFF_S)
         await self._sleep(min(wait_s, left_s))
@@ -345,7 +386,8 @@ class Replicas:
 
 
 async def _read_at_most(response: aiohttp.ClientResponse, most_bytes: int) -> bytes | None:
-    """Returns the body; of an error its beginning; None where it is longer than it may be."""
+    """Returns the body; of an error its beginning; None where it is longer than it may
+    be."""
     chunks, size = [], 0
     async for chunk in response.content.iter_any():
         chunks.append(chunk)
@@ -369,7 +411,8 @@ def _replica(address: str) -> Replica:
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float:
-    """Returns how long a reply asks to be left alone, in seconds: its Retry-After, as seconds or as a date by the server's own clock."""
+    """Returns how long a reply asks to be left alone, in seconds: its Retry-After, as
+    seconds or as a date by the server's own clock."""
     value = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value):
         return float(value)

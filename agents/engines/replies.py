@@ -1,8 +1,10 @@
 """What a server may answer, checked field by field before anything of it is used.
 
-A reader takes a whole `Reply` and returns what it holds, or raises `MalformedError` with a reason that quotes no content: numbers, names of
-fields and types, never text. Read by hand rather than by a schema library: every rule that matters here is about the request (as many
-choices as asked for, at most max_tokens, ids of the vocabulary), and 2,000 tokens are checked in well under a millisecond.
+A reader takes a whole `Reply` and returns what it holds, or raises `MalformedError`
+with a reason that quotes no content: numbers, names of fields and types, never text.
+Read by hand rather than by a schema library: every rule that matters here is about the
+request (as many choices as asked for, at most max_tokens, ids of the vocabulary), and
+2,000 tokens are checked in well under a millisecond.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from agents.nouns import FinishReason, Hidden, Usage
 MOST_BYTES = 4 << 20
 """Longest reply of a route that returns no tokens."""
 
-_BYTES_PER_TOKEN = 512  # of a completion: its id, text, log-probability and offset, each in JSON, about 100 in practice
+_BYTES_PER_TOKEN = 512  # id, text, log-probability and offset in JSON; about 100 in practice
 _BYTES_PER_PROMPT_TOKEN = 16  # a server repeats the prompt's ids with each choice
 _BYTES_PER_SCORE = 128
 _ROUNDED_UP = 1e-3  # nats above 0 that rounding may give to a log-probability
@@ -28,7 +30,10 @@ _LEAST = -1e9  # nats
 _MOST_TOKENS = 1 << 31
 _MOST_NAME_CHARACTERS = 500
 _LOOKED_AT = 8192  # bytes of a refusal that are searched for its reason
-_TOO_LONG = re.compile(r"(?i)context[ _-]?(?:length|window|size)|max(?:imum)?[ _](?:model[ _]len|(?:input[ _])?tokens)|prompt is too long")
+_TOO_LONG = re.compile(
+    r"(?i)context[ _-]?(?:length|window|size)|max(?:imum)?[ _](?:model|input|prompt|sequence)[ _](?:len|tokens)"
+    r"|(?:prompt|input|request|sequence) (?:is too long|exceeds)|max_new_tokens\W{1,3}must be <="
+)
 _CONTEXT = re.compile(r"(?i)(?:context[ _-]?(?:length|window|size)|model[ _]len(?:gth)?)\W{0,3}(?:is|of|:|=|only)?\W{0,3}(\d{1,9})\b")
 
 
@@ -37,7 +42,8 @@ class MalformedError(Exception):
 
 
 class AbortedError(Exception):
-    """The server ended a completion by its own will, as one that is being stopped does: what it holds until then is no sample."""
+    """The server ended a completion by its own will, as one that is being stopped does:
+    what it holds until then is no sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +61,14 @@ class Reply:
     """Where a redirection points to."""
 
     def excerpt(self, secrets: Sequence[str] = ()) -> str:
-        """Returns the beginning of the body as an error may show it; `secrets` are masked."""
+        """Returns the beginning of the body as an error may show it; `secrets` are
+        masked."""
         return excerpt(self.body.reveal(), secrets=secrets)
 
     @property
     def named_context(self) -> int | None:
-        """Context length, in tokens, that a refusal calls too small; 0: no number is named; None: it is no such refusal."""
+        """Context length, in tokens, that a refusal calls too small; 0: no number is
+        named; None: it is no such refusal."""
         if self.status not in (400, 413, 422):
             return None
         text = self.body.reveal()[:_LOOKED_AT].decode("utf-8", errors="replace")
@@ -107,7 +115,8 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Completions:
-    """What a completion request is answered with: `n` choices in the order of their indices, and what they cost."""
+    """What a completion request is answered with: `n` choices in the order of their
+    indices, and what they cost."""
 
     choices: tuple[Choice, ...]
     usage: Usage
@@ -200,7 +209,10 @@ def _choice(fields: Mapping[str, Any], expected: Expected) -> Choice:
         if len(logprobs) != len(token_ids):
             raise MalformedError(f"it holds {len(token_ids)} token ids and {len(logprobs)} log-probabilities")
         if expected.candidates:
-            first = _mapping(next(iter(_sequence(found.get("top_logprobs"), "top_logprobs")), None), "top_logprobs[0]")
+            first = _mapping(
+                next(iter(_sequence(found.get("top_logprobs"), "top_logprobs")), None),
+                "top_logprobs[0]",
+            )
             scores = _logprobs([first.get(f"token_id:{token}") for token in expected.candidates], "top_logprobs[0]")
     return Choice(token_ids, logprobs, finish_reason, stop_reason, scores)
 
@@ -236,7 +248,8 @@ def _logprobs(values: Sequence[Any], name: str) -> tuple[float, ...]:
 
 
 def _usage(value: Any, expected: Expected, generated: int) -> Usage:
-    """Returns what a reply cost, counted on the tokens themselves; the server's own count must agree, and knows what was cached."""
+    """Returns what a reply cost, counted on the tokens themselves; the server's own
+    count must agree, and knows what was cached."""
     usage = _mapping(value, "usage")
     prompt = _whole(usage.get("prompt_tokens"), "usage.prompt_tokens")
     if prompt not in (expected.prompt_tokens, expected.n * expected.prompt_tokens):
@@ -257,7 +270,12 @@ def _object(reply: Reply) -> Mapping[str, Any]:
         raise MalformedError("it is empty")
     if reply.content_type != "application/json" and not reply.content_type.endswith("+json"):
         raise MalformedError("its content type is not application/json")
-    if reply.charset is not None and reply.charset.lower() not in ("utf-8", "utf8", "us-ascii", "ascii"):
+    if reply.charset is not None and reply.charset.lower() not in (
+        "utf-8",
+        "utf8",
+        "us-ascii",
+        "ascii",
+    ):
         raise MalformedError("its charset is not UTF-8")
     try:
         answer = json.loads(body.decode("utf-8"), parse_constant=_no_number)
@@ -300,7 +318,8 @@ def _whole(value: Any, name: str, *, least: int = 0, most: int = _MOST_TOKENS) -
 
 
 def _name(value: Any, what: str) -> str:
-    """Returns the name of a model or folder: one line that a terminal can show and a path can hold."""
+    """Returns the name of a model or folder: one line that a terminal can show and a
+    path can hold."""
     if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= _MOST_NAME_CHARACTERS:
         raise MalformedError(f"{what} is {_kind(value)}, not a name of 1 to {_MOST_NAME_CHARACTERS} printable characters")
     return value

@@ -60,7 +60,10 @@ async def asked_of(hostile: web.Response) -> AsyncIterator[tuple[str, list[Trace
     async with server.listening() as base_url:
         engine = server.engine = await OpenAIEngine.open(base_url=base_url, retry_s=0.0, clock=clock, sleep=clock.sleep)
         config = compose(["engine=openai", "search=greedy", "critic=none"])
-        resources, key = build_resources(config, {"policy": engine}, sink=traces.append), uuid4().hex
+        resources, key = (
+            build_resources(config, {"policy": engine}, sink=traces.append),
+            uuid4().hex,
+        )
         register(key, resources)
         try:
             yield key, traces
@@ -84,7 +87,9 @@ async def asked_of(hostile: web.Response) -> AsyncIterator[tuple[str, list[Trace
         {"status": 500},
     ],
 )
-async def test_a_fault_of_the_server_ends_the_run_and_is_nobodys_question(hostile: dict[str, Any]) -> None:
+async def test_a_fault_of_the_server_ends_the_run_and_is_nobodys_question(
+    hostile: dict[str, Any],
+) -> None:
     async with asked_of(web.Response(**hostile)) as (key, traces):
         with pytest.raises(EngineError):
             await run_questions(ASKED, key, concurrency=1)
@@ -136,7 +141,15 @@ async def test_only_what_a_question_can_cause_is_booked_to_it(error: Exception, 
     [
         (("search=best_of_n",), False),
         (("search=best_of_n", "search.selection=weighted_vote"), False),
-        (("search=best_of_n", "search.selection=weighted_vote", "search.logprob_weight=1", "critic=none"), True),
+        (
+            (
+                "search=best_of_n",
+                "search.selection=weighted_vote",
+                "search.logprob_weight=1",
+                "critic=none",
+            ),
+            True,
+        ),
         (("search=best_of_n", "search.selection=best", "critic=logprob"), True),
         (("search=best_of_n", "policy.logprobs=always"), True),
         (("search=greedy",), False),
@@ -162,7 +175,11 @@ async def test_logprobs_are_asked_for_where_they_are_read(words: tuple[str, ...]
 async def test_logprobs_change_nothing_that_is_sampled() -> None:
     found = []
     for words in ((), ("policy.logprobs=always",)):
-        async with resources_for("search=best_of_n", "search.num_samples=8", *words) as (key, traces, _):
+        async with resources_for("search=best_of_n", "search.num_samples=8", *words) as (
+            key,
+            traces,
+            _,
+        ):
             await run_questions(ASKED, key, concurrency=1)
         trees = [ReasoningTree.replay(trace.question, trace.events) for trace in traces]
         found.append([[step.content.reveal().token_ids for step in tree.steps if step is not None] for tree in trees])

@@ -79,9 +79,18 @@ def completion(body: dict[str, Any], *, tokens: int | None = None) -> dict[str, 
     length = tokens or body["max_tokens"]
     top = {f"token_id:{token}": -1.0 / (1 + body["temperature"]) for token in body.get("logprob_token_ids", [])}
     logprobs = None if body.get("logprobs") is None else {"token_logprobs": [-1.0] * length, "top_logprobs": [top] * length}
-    choice = {"text": "", "token_ids": [5] * length, "logprobs": logprobs, "finish_reason": "length", "stop_reason": None}
+    choice = {
+        "text": "",
+        "token_ids": [5] * length,
+        "logprobs": logprobs,
+        "finish_reason": "length",
+        "stop_reason": None,
+    }
     choices = [choice | {"index": index} for index in range(body.get("n", 1))]
-    return {"choices": choices, "usage": {"prompt_tokens": len(body["prompt"]), "completion_tokens": length * len(choices)}}
+    return {
+        "choices": choices,
+        "usage": {"prompt_tokens": len(body["prompt"]), "completion_tokens": length * len(choices)},
+    }
 
 
 class Clock:

@@ -1,4 +1,5 @@
-"""Replies that no model server should send: name to what is sent. One table for every entry, so that a new fault is one line."""
+"""Replies that no model server should send: name to what is sent. One table for every
+entry, so that a new fault is one line."""
 
 from __future__ import annotations
 
@@ -18,7 +19,14 @@ KEY = "sk-hostile-0123456789abcdefgh"
 Change = Callable[[dict[str, Any]], Any]
 
 
-def http(body: bytes, *, status: str = "200 OK", kind: str = "application/json", headers: str = "", length: int | None = None) -> bytes:
+def http(
+    body: bytes,
+    *,
+    status: str = "200 OK",
+    kind: str = "application/json",
+    headers: str = "",
+    length: int | None = None,
+) -> bytes:
     """Returns an HTTP response."""
     lines = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body) if length is None else length}\r\n{headers}"
     return f"{lines}Connection: close\r\n\r\n".encode() + body
@@ -33,7 +41,8 @@ def good(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def changed(change: Change) -> RawReply:
-    """Returns a server whose completions went through `change`, which works on the reply or returns another one."""
+    """Returns a server whose completions went through `change`, which works on the
+    reply or returns another one."""
 
     def reply(path: str, request: dict[str, Any]) -> bytes:
         answer = copy.deepcopy(good(request))
@@ -64,7 +73,8 @@ def set_in(path: str, value: Any) -> RawReply:
 
 
 def spelled(old: str, new: str) -> RawReply:
-    """Returns a server whose JSON has one text in place of another: what json.dumps would not write."""
+    """Returns a server whose JSON has one text in place of another: what json.dumps
+    would not write."""
 
     def reply(path: str, request: dict[str, Any]) -> bytes:
         text = json.dumps(good(request))
@@ -120,15 +130,24 @@ ANY_ROUTE: dict[str, RawReply] = {
     "a negative length": raw(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n{}"),
     "204": constant(b"", status="204 No Content"),
     "a redirection": constant(b"", status="307 Temporary Redirect", headers=f"Location: http://127.0.0.1:9/?key={KEY}\r\n"),
-    "status 400": constant(json.dumps({"error": {"message": f"bad key {KEY}"}, "choices": [{"text": SECRET}]}).encode(), status="400 Bad"),
+    "status 400": constant(
+        json.dumps({"error": {"message": f"bad key {KEY}"}, "choices": [{"text": SECRET}]}).encode(),
+        status="400 Bad",
+    ),
     "status 401": constant(f"Bearer {KEY} is wrong".encode(), status="401 Unauthorized"),
     "status 402": constant(b"pay", status="402 Payment Required"),
     "status 403": constant(b"no", status="403 Forbidden"),
     "status 404": constant(b"where?", status="404 Not Found"),
     "status 418": constant(b"teapot", status="418 I'm a teapot"),
-    "status 422": constant(json.dumps({"detail": [{"msg": "bad", "input": {"text": SECRET}}]}).encode(), status="422 Unprocessable"),
+    "status 422": constant(
+        json.dumps({"detail": [{"msg": "bad", "input": {"text": SECRET}}]}).encode(),
+        status="422 Unprocessable",
+    ),
     "status 429": constant(b"slow down", status="429 Too Many"),
-    "status 500": constant(json.dumps({"object": "error", "message": "list index out of range"}).encode(), status="500 Oh"),
+    "status 500": constant(
+        json.dumps({"object": "error", "message": "list index out of range"}).encode(),
+        status="500 Oh",
+    ),
     "status 503": constant(b"", status="503 Busy", headers="Retry-After: 99999999999999999999\r\n"),
     "status 504": constant(b"<html>", status="504 Gone", headers="Retry-After: Mon, 99 Foo 2026 25:61:61 GMT\r\n"),
     "status 599": constant(b"", status="599 Odd"),
@@ -219,7 +238,8 @@ COMPLETIONS: dict[str, RawReply] = {
     "cached tokens are a float": set_in("usage.prompt_tokens_details", {"cached_tokens": 1.0}),
     "cached tokens are no object": set_in("usage.prompt_tokens_details", 1),
 }
-"""Wrong replies to a request for two samples of at most four tokens, with log-probabilities, after a prompt of two."""
+"""Wrong replies to a request for two samples of at most four tokens, with
+log-probabilities, after a prompt of two."""
 
 SCORES: dict[str, RawReply] = {
     "scores are null": set_in("choices.0.logprobs.top_logprobs", None),
@@ -262,7 +282,8 @@ MODELS: dict[str, RawReply] = {
 
 
 def _resized(answer: dict[str, Any], length: int) -> dict[str, Any]:
-    """Returns a reply whose choices hold `length` tokens each, and are consistent otherwise."""
+    """Returns a reply whose choices hold `length` tokens each, and are consistent
+    otherwise."""
     for choice in answer["choices"]:
         top = choice["logprobs"]["top_logprobs"][:1]
         choice["token_ids"] = [5] * length

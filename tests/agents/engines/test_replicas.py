@@ -83,7 +83,13 @@ async def test_retries_end_when_their_time_is_over(tiny_model_folder: Path, stat
     [
         ({"Retry-After": "7"}, 7.0),
         ({"Retry-After": "1.5"}, 1.5),
-        ({"Retry-After": "Fri, 31 Jul 2026 10:00:40 GMT", "Date": "Fri, 31 Jul 2026 10:00:00 GMT"}, 40.0),
+        (
+            {
+                "Retry-After": "Fri, 31 Jul 2026 10:00:40 GMT",
+                "Date": "Fri, 31 Jul 2026 10:00:00 GMT",
+            },
+            40.0,
+        ),
         ({"Retry-After": "999999999"}, 50.0),
         ({"Retry-After": "Fri, 31 Dec 9999 10:00:40 GMT"}, 50.0),
     ],
@@ -99,7 +105,18 @@ async def test_retry_after_is_honoured_up_to_the_time_left(tiny_model_folder: Pa
 
 
 @pytest.mark.parametrize(
-    "value", ["", "soon", "-5", "nan", "inf", "1e3", "9" * 5000, "Fri, 31 Jul 1066 10:00:40 GMT", "Mon, 99 Foo 2026 25:61:61 GMT"]
+    "value",
+    [
+        "",
+        "soon",
+        "-5",
+        "nan",
+        "inf",
+        "1e3",
+        "9" * 5000,
+        "Fri, 31 Jul 1066 10:00:40 GMT",
+        "Mon, 99 Foo 2026 25:61:61 GMT",
+    ],
 )
 async def test_a_retry_after_that_names_no_time_is_the_backoff(tiny_model_folder: Path, value: str) -> None:
     server, clock = FalseServer(tiny_model_folder), Clock()
@@ -125,7 +142,9 @@ async def test_a_malformed_reply_is_retried_a_few_times_only(tiny_model_folder: 
         await engine.close()
 
 
-async def test_a_server_that_does_not_answer_in_time_is_asked_again(tiny_model_folder: Path) -> None:
+async def test_a_server_that_does_not_answer_in_time_is_asked_again(
+    tiny_model_folder: Path,
+) -> None:
     server, clock, ask = FalseServer(tiny_model_folder), Clock(), asyncio.Event()
 
     async def silent_once(body: dict[str, Any]) -> web.Response:

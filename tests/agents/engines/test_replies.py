@@ -17,7 +17,19 @@ from agents.engines.openai import OpenAIEngine
 from agents.engines.redaction import MOST_CHARACTERS, excerpt
 from agents.nouns import BadReplyError, ContextLengthError, EngineError, EngineUnavailableError
 from tests.agents.engines.false_server import Clock, RawReply, completion, raw_server
-from tests.agents.engines.hostile import ANY_ROUTE, COMPLETIONS, KEY, MODELS, SCORES, SECRET, constant, good, http, set_in, spelled
+from tests.agents.engines.hostile import (
+    ANY_ROUTE,
+    COMPLETIONS,
+    KEY,
+    MODELS,
+    SCORES,
+    SECRET,
+    constant,
+    good,
+    http,
+    set_in,
+    spelled,
+)
 
 REQUEST = GenerateRequest((5, 6), n=2, max_tokens=4)
 SHOWN = 600  # characters of an error: an excerpt, an address, and the rest of the sentence
@@ -25,7 +37,12 @@ SHOWN = 600  # characters of an error: an excerpt, an address, and the rest of t
 
 @asynccontextmanager
 async def engine_on(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, hostile: RawReply, *, from_request: int = 3, path: str = "/v1/completions"
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    hostile: RawReply,
+    *,
+    from_request: int = 3,
+    path: str = "/v1/completions",
 ) -> AsyncIterator[OpenAIEngine]:
     """An engine on a server that is good until the `from_request`th request to `path`, and hostile from then on."""
     requests = 0
@@ -37,12 +54,18 @@ async def engine_on(
             return hostile(asked, request)
         if asked == "/v1/models":
             return http(json.dumps({"data": [{"id": "tiny", "root": str(folder), "max_model_len": 512}]}).encode())
-        return http(json.dumps(good(request)).encode())
+        return http(json.dumps(good(request) if asked == "/v1/completions" else {"success": True}).encode())
 
     monkeypatch.setenv("HOSTILE_KEY", KEY)
     clock = Clock()
     async with raw_server(reply) as base_url:
-        engine = await OpenAIEngine.open(base_url=base_url, api_key_env="HOSTILE_KEY", retry_s=20.0, clock=clock, sleep=clock.sleep)
+        engine = await OpenAIEngine.open(
+            base_url=base_url,
+            api_key_env="HOSTILE_KEY",
+            retry_s=20.0,
+            clock=clock,
+            sleep=clock.sleep,
+        )
         try:
             yield engine
         finally:
@@ -93,14 +116,23 @@ async def test_a_server_that_opens_hostile_is_unavailable(
     check_shown(caught.value)
 
 
+@pytest.mark.parametrize("path", ["/pause?mode=wait", "/collective_rpc", "/reset_prefix_cache", "/resume"])
 @pytest.mark.parametrize("name", list(ANY_ROUTE))
 async def test_hostile_admin_routes_end_in_an_engine_error(
-    name: str, tiny_model_folder: Path, other_tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    path: str,
+    tiny_model_folder: Path,
+    other_tiny_model_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with engine_on(tiny_model_folder, monkeypatch, ANY_ROUTE[name], from_request=1, path="/reset_prefix_cache") as engine:
-        with pytest.raises(EngineError) as caught:
+    """Of the other routes the status is the whole answer; whether weights were loaded is then asked of the one that answers."""
+    async with engine_on(tiny_model_folder, monkeypatch, ANY_ROUTE[name], from_request=1, path=path) as engine:
+        try:
             await engine.publish(other_tiny_model_folder)
-        check_shown(caught.value)
+        except EngineError as error:
+            check_shown(error)
+        else:
+            assert path != "/reset_prefix_cache" and engine.version == 1
 
 
 async def test_good_replies_are_read(tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,9 +158,27 @@ async def test_good_replies_are_read(tiny_model_folder: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("status", "text", "named"),
     [
-        ("400 Bad Request", "This model's maximum context length is 3 tokens. However, you requested 6 tokens.", 3),
-        ("400 Bad Request", "The decoder prompt (length 6) is longer than the maximum model length of 3.", 3),
-        ("400 Bad Request", '{"error": {"code": "context_length_exceeded", "message": "too long"}}', 0),
+        (
+            "400 Bad Request",
+            "This model's maximum context length is 3 tokens. However, you requested 6 tokens.",
+            3,
+        ),
+        (
+            "400 Bad Request",
+            "The decoder prompt (length 6) is longer than the maximum model length of 3.",
+            3,
+        ),
+        (
+            "400 Bad Request",
+            '{"error": {"code": "context_length_exceeded", "message": "too long"}}',
+            0,
+        ),
+        (
+            "422 Unprocessable Entity",
+            '{"error": "`inputs` tokens + `max_new_tokens` must be <= 3"}',
+            0,
+        ),
+        ("400 Bad Request", "Input is too long for requested model.", 0),
         ("422 Unprocessable Entity", "the request exceeds the available context size", 0),
         ("413 Content Too Large", "<html>nginx</html>", 0),
     ],
@@ -140,21 +190,37 @@ async def test_a_request_too_long_for_the_server_is_no_engine_error(
         with pytest.raises(ContextLengthError) as caught:
             await engine.generate(REQUEST)
         assert not isinstance(caught.value, EngineError)
-        assert (caught.value.prompt_tokens, caught.value.max_tokens, caught.value.context_length) == (2, 4, named)
+        assert (
+            caught.value.prompt_tokens,
+            caught.value.max_tokens,
+            caught.value.context_length,
+        ) == (2, 4, named)
 
 
-async def test_a_server_that_contradicts_its_own_context_is_at_fault(tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refusal = constant(b"This model's maximum context length is 4096 tokens.", status="400 Bad Request")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "This model's maximum context length is 4096 tokens.",
+        "Unsupported parameter: 'max_tokens' is not supported with this model; use 'max_completion_tokens'",
+        "list index out of range",
+    ],
+)
+async def test_a_refusal_for_another_reason_is_an_engine_error(text: str, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = constant(text.encode(), status="400 Bad Request")
     async with engine_on(tiny_model_folder, monkeypatch, refusal) as engine:
         with pytest.raises(EngineError):
             await engine.generate(REQUEST)
 
 
 @pytest.mark.parametrize(
-    ("status", "type_of_error"), [(401, EngineUnavailableError), (403, EngineUnavailableError), (404, EngineUnavailableError)]
+    ("status", "type_of_error"),
+    [(401, EngineUnavailableError), (403, EngineUnavailableError), (404, EngineUnavailableError)],
 )
 async def test_a_wrong_configuration_is_unavailable(
-    status: int, type_of_error: type[EngineError], tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+    status: int,
+    type_of_error: type[EngineError],
+    tiny_model_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with engine_on(tiny_model_folder, monkeypatch, constant(b"no", status=f"{status} No")) as engine:
         with pytest.raises(type_of_error, match=r"engine\.(api_key_env|base_url)"):
@@ -200,7 +266,10 @@ def test_the_excerpt_shows_what_helps() -> None:
         "sk-\x00hostile-0123456789abcdefgh",
     ],
 )
-@pytest.mark.parametrize("form", ["plain {}", "<p>{}</p>", '{{"error": {{"message": "wrong key {}"}}}}', '{{"detail": "{}"}}'])
+@pytest.mark.parametrize(
+    "form",
+    ["plain {}", "<p>{}</p>", '{{"error": {{"message": "wrong key {}"}}}}', '{{"detail": "{}"}}'],
+)
 def test_the_excerpt_masks_whatever_looks_like_a_key(spelled_key: str, form: str) -> None:
     shown = excerpt(form.format(spelled_key).encode(), secrets=[KEY])
     kept = (
@@ -211,7 +280,17 @@ def test_the_excerpt_masks_whatever_looks_like_a_key(spelled_key: str, form: str
 
 
 @pytest.mark.parametrize(
-    "body", [b"[" * 10**6, b'"' * 10**6, b"\\" * 10**6, b"a" * 10**6, b"a1" * 10**6, b"{'" * 10**6, b"\xff" * 10**6, b"a:=" * 10**6]
+    "body",
+    [
+        b"[" * 10**6,
+        b'"' * 10**6,
+        b"\\" * 10**6,
+        b"a" * 10**6,
+        b"a1" * 10**6,
+        b"{'" * 10**6,
+        b"\xff" * 10**6,
+        b"a:=" * 10**6,
+    ],
 )
 def test_an_excerpt_of_anything_is_short(body: bytes) -> None:
     assert len(excerpt(body)) <= MOST_CHARACTERS
