@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ import pytest
 from agents.engines import GenerateRequest
 from agents.engines.openai import OpenAIEngine
 from agents.engines.redaction import MOST_CHARACTERS, excerpt
-from agents.nouns import BadReplyError, ContextLengthError, EngineError, EngineUnavailableError
+from agents.engines.replies import AbortedError, Expected, MalformedError, Reply, read_completions
+from agents.nouns import BadReplyError, ContextLengthError, EngineError, EngineUnavailableError, Hidden, Usage
 from tests.agents.engines.false_server import Clock, RawReply, completion, raw_server
 from tests.agents.engines.hostile import (
     ANY_ROUTE,
@@ -239,6 +240,47 @@ async def test_logprobs_that_were_not_asked_for_are_nan(tiny_model_folder: Path,
         assert asked == [None]
         assert all(math.isnan(logprob) for found in generation.completions for logprob in found.logprobs)
         assert [len(found.logprobs) for found in generation.completions] == [4, 4]
+
+
+JUNK: tuple[Any, ...] = (
+    *(None, True, False, 0, 1, -1, 2**63, 10**400, 0.0, -0.5, 1e308, -1e308, float("nan"), float("inf"), float("-inf")),
+    *("", "0", "stop", "abort", SECRET, "\ud800", [], [[]], [None], [0], [-1.0], ["a"], {}, {"a": 1}, {"0": None}),
+)
+
+
+def paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yields the place of every value inside plain data."""
+    yield at
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from paths(item, (*at, key))
+
+
+def test_any_junk_in_any_place_is_malformed_or_harmless() -> None:
+    request = {"max_tokens": 3, "n": 2, "temperature": 1.0, "prompt": [5, 6], "logprobs": 1, "logprob_token_ids": [7]}
+    expected = Expected(prompt_tokens=2, vocabulary_size=100, n=2, max_tokens=3, candidates=(7,))
+    read = 0
+    for place in paths(good(request)):
+        for junk in JUNK:
+            answer: Any = {"": good(request)}
+            found = answer
+            for key in ("", *place)[:-1]:
+                found = found[key]
+            found[("", *place)[-1]] = junk
+            reply = Reply(200, "application/json", "utf-8", Hidden(json.dumps(answer[""]).encode()))
+            try:
+                completions = read_completions(reply, expected)
+            except (MalformedError, AbortedError) as error:
+                assert SECRET not in str(error)
+                continue
+            read += 1
+            assert completions.usage == Usage(4, completions.usage.cached_prompt_tokens, 6, 1)
+            assert len(completions.choices) == 2
+            for choice in completions.choices:
+                assert len(choice.token_ids) == len(choice.logprobs) == 3 and len(choice.scores) == 1
+                assert all(type(token) is int and 0 <= token < 100 for token in choice.token_ids)
+                assert all(type(number) is float and -1e9 <= number <= 0 for number in (*choice.logprobs, *choice.scores))
+    assert read > 0
 
 
 def test_the_excerpt_shows_what_helps() -> None:
