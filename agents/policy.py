@@ -41,6 +41,8 @@ class PolicySettings:
     top_p: float
     max_step_tokens: int
     max_answer_tokens: int
+    logprobs: bool = True
+    """Whether steps hold log-probabilities; otherwise they are NaN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ class Policy:
             stop_token_ids=(*(() if through_doubt else self._doubts), *self.prompts.role_tokens),
             seed=seed,
             adapter=adapter,
+            logprobs=settings.logprobs,
         )
         generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
         if isinstance(generation, str):

@@ -110,6 +110,7 @@ class Reflector:
             max_tokens=self.settings.max_tokens,
             temperature=self.settings.temperature,
             seed=seed,
+            logprobs=False,
         )
         generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
         if isinstance(generation, str):

@@ -48,6 +48,8 @@ class HFTokenizer:
         """Texts of the control tokens, which no data in a prompt becomes."""
         self._control = ControlTokens(self.control_texts)
         vocabulary = json.dumps(self._tokenizer.get_vocab(), sort_keys=True, ensure_ascii=True)
+        self.vocabulary_size: int = max(self._tokenizer.get_vocab().values()) + 1
+        """Token ids are below it; a model may have room for a few more."""
         self.hash = hash_text(f"{vocabulary} {self._tokenizer.chat_template}")
         """16 hex digits over vocabulary and chat template."""
 
