@@ -9,6 +9,7 @@ from agents.nouns.errors import (
     EngineError,
     EngineUnavailableError,
     LongthoughtError,
+    LostThoughtError,
     RunConflictError,
 )
 from agents.nouns.factor import ThoughtFactor
@@ -33,6 +34,7 @@ __all__ = [
     "FinishReason",
     "Hidden",
     "LongthoughtError",
+    "LostThoughtError",
     "Meter",
     "Question",
     "Reflection",

@@ -8,7 +8,7 @@ always continues its own ids: what it wrote is never tokenised a second time.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +27,7 @@ class Mistake:
     """A wrong step that the policy is shown before it tries again."""
 
     step: Step
-    reason: str = ""
+    reason: str = field(default="", repr=False)
     """What its judge said of it; empty when nobody said anything."""
 
 
