@@ -139,7 +139,7 @@ def _kind(annotation: Any) -> Literal["integer", "number"] | None:
 def _cut(wanted: BudgetConfig, own: BudgetConfig) -> BudgetConfig:
     """Returns a budget with each cap at most the server's own; null is no cap."""
     caps = {name: (getattr(wanted, name), getattr(own, name)) for name in BudgetConfig.model_fields}
-    return BudgetConfig(**{name: min((cap for cap in both if cap is not None), default=None) for name, both in caps.items()})
+    return own.model_copy(update={name: min((cap for cap in both if cap is not None), default=None) for name, both in caps.items()})
 
 
 def _within(wanted: BudgetConfig, own: BudgetConfig, asked: str) -> BudgetConfig:

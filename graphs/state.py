@@ -105,7 +105,7 @@ def read_input(state: InputState, *, is_local: bool) -> tuple[Question, int]:
     if not isinstance(task, str) or task not in TASK_KINDS:
         raise ValueError(f"task ({ascii(task)[:80]}) must be one of {', '.join(TASK_KINDS)}; leave it out for a question of your own")
     if isinstance(sample, bool) or not isinstance(sample, int) or not 0 <= sample <= MOST_SAMPLE:
-        raise ValueError(f"sample ({ascii(sample)[:80]}) must be an integer from 0 to {MOST_SAMPLE}; leave it out for the first attempt")
+        raise ValueError(f"sample must be an integer from 0 to {MOST_SAMPLE}; leave it out for the first attempt")
     thought_id = state.get("thought_id")
     if not (thought_id is None or isinstance(thought_id, str)):
         raise ValueError(f"thought_id must be a text and is {type(thought_id).__name__}; the graph makes it itself, so leave it out")
