@@ -56,8 +56,10 @@ class ReasonerGraph(StateGraph[State, Context, InputState, OutputState]):
 
     def compile(self, *args: Any, **options: Any) -> CompiledReasoner:
         """Returns the compiled graph; the arguments are those of `StateGraph.compile`."""
-        compiled = super().compile(*args, **options)
-        return CompiledReasoner(**{name: value for name, value in vars(compiled).items() if name != "__orig_class__"})
+        compiled = vars(super().compile(*args, **options))
+        made = CompiledReasoner(**{name: value for name, value in compiled.items() if name != "__orig_class__"})
+        vars(made).update(compiled)  # what LangGraph sets behind the constructor
+        return made
 
 
 def _control_around() -> RunControl | None:
