@@ -14,11 +14,13 @@ import json
 import sys
 from collections.abc import Sequence
 
+from agents.visible_text import without_controls
 from configs import compose
 from configs.cli import add_override_arguments, parse, split_overrides
 from graphs.reasoner import Answer, Reasoner
 from graphs.terminal import FAILED, guarded, starting, thinking
 from graphs.thought.markup import readable
+from graphs.thought.no_answer import EXPLANATIONS, last_words
 from graphs.traces.trace import Trace
 from graphs.tree import LEGEND, ReasoningTree, draw
 
@@ -33,8 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments.question.strip():
         raise ValueError('the question is empty; ask something, for example: python -m graphs.ask "Solve 3x + 2 = 11"')
     config = compose(split_overrides(arguments))
-    traces: list[Trace] = []
-    reasoner = Reasoner(config, sink=traces.append)
+    reasoner = Reasoner(config)
     with starting(config):
         reasoner.__enter__()
     try:
@@ -45,38 +46,59 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.json:
         shown = dataclasses.asdict(answer)
         if arguments.show_thought:
-            shown["thought"] = readable(traces[0].long_thought)
+            shown["thought"] = without_controls(answer.thought.reveal())
         print(json.dumps(shown, ensure_ascii=False))
     else:
         if arguments.show_thought:
-            print(audit_view(traces[0]), end="\n\n")
+            print(audit_view(answer.trace.reveal()), end="\n\n")
         print(describe(answer))
     return 0 if answer.status in ("answered", "refused") else FAILED
 
 
 def audit_view(trace: Trace) -> str:
-    """Returns the hidden part of a trace in words: the whole tree, and the long thought that was derived from it."""
+    """Returns the hidden part of a trace in words: the whole tree, the long thought that was derived from it, and, where there is no
+    answer, the last step. Its control characters are left out: nothing that a model wrote steers the auditor's terminal."""
     tree = ReasoningTree.replay(trace.question, trace.events)
     if len(tree) == 1:
         return f"There is no thought: {trace.status.replace('_', ' ')}."
-    return (
-        f"Reasoning tree ({LEGEND})\n\n{draw(tree).reveal()}\n\n"
-        f"Long thought (a way through the tree; ✗ a turn that is taken back, ~ why, ↩ where to)\n\n{readable(trace.long_thought)}"
-    )
+    parts = [
+        f"Reasoning tree ({LEGEND})\n\n{draw(tree).reveal()}",
+        f"Long thought (a way through the tree; ✗ a turn that is taken back, ~ why, ↩ where to)\n\n{readable(trace.long_thought)}",
+    ]
+    if trace.reason is not None:
+        parts.append(f"Last step ({EXPLANATIONS[trace.reason].what})\n\n{last_words(tree).reveal()}")
+    return without_controls("\n\n".join(parts))
 
 
 def describe(answer: Answer) -> str:
-    """Returns what the user reads: how long it took, the summary, and the answer or why there is none."""
+    """Returns what the user reads: how long it took, the summary where it says more than that, and the answer or why there is none."""
     tokens = sum(usage["generated_tokens"] for usage in answer.usage.values())
-    lines = [f"Thought for {answer.seconds:.1f} s ({answer.nodes - 1} steps tried, {tokens} tokens)", answer.summary, ""]
+    steps = answer.nodes - 1
+    lines = []
+    if steps:
+        lines.append(f"Thought for {answer.seconds:.1f} s ({steps} step{'' if steps == 1 else 's'} tried, {tokens} tokens)")
+    if answer.summary_source != "neutral" and answer.status != "no_answer":
+        lines.append(answer.summary)
+    if lines:
+        lines.append("")
     match answer.status:
         case "out_of_domain":
             lines.append("Answer: none; the question is outside of what this model was made for.")
         case "no_answer":
-            lines.append("Answer: none was found within the budget; try budget=high or another search.")
+            lines.append(f"Answer: none{_why(answer)}.")
+        case _ if answer.answer is not None and "\n" in answer.answer:
+            lines += ["Answer:", answer.answer]
         case _:
             lines.append(f"Answer: {answer.answer}")
     return "\n".join(lines)
+
+
+def _why(answer: Answer) -> str:
+    if answer.reason is None:
+        return ""
+    what, way_out = EXPLANATIONS[answer.reason]
+    audit = "; the audit view (--show-thought, in the chat /thought) shows the last step" if answer.nodes > 1 else ""
+    return f"; {what}; {way_out}{audit}"
 
 
 if __name__ == "__main__":

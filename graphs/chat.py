@@ -13,12 +13,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from agents.nouns import EngineDiedError, EngineError
 from configs import compose
 from configs.cli import add_override_arguments, parse, split_overrides
 from graphs.ask import audit_view, describe
-from graphs.reasoner import Reasoner
+from graphs.reasoner import Answer, Reasoner
 from graphs.terminal import console, guarded, starting, thinking
-from graphs.traces.trace import Trace
 
 _HELP = "/thought shows the last thought (the audit view), /help this, /quit ends; anything else is a question. Ctrl-C stops a thought."
 
@@ -27,8 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m graphs.chat", description="Chats with the reasoner in the terminal.")
     add_override_arguments(parser)
     config = compose(split_overrides(parse(parser, argv)))
-    traces: list[Trace] = []
-    reasoner = Reasoner(config, sink=traces.append)
+    last: Answer | None = None
+    reasoner = Reasoner(config)
     with starting(config):
         reasoner.__enter__()
     try:
@@ -42,12 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                 case "/help":
                     print(_HELP, flush=True)
                 case "/thought":
-                    print(audit_view(traces[-1]) if traces else "Nothing was thought yet.", flush=True)
+                    print(audit_view(last.trace.reveal()) if last is not None else "Nothing was thought yet.", flush=True)
                 case _ if line.startswith("/"):
                     print(f"{line} is no command. {_HELP}", flush=True)
                 case _:
-                    _answer(reasoner, line)
-                    del traces[:-1]
+                    last = _answer(reasoner, line) or last
     finally:
         reasoner.__exit__(None, None, None)
     return 0
@@ -64,17 +63,26 @@ def _read_line() -> str | None:
         return ""
 
 
-def _answer(reasoner: Reasoner, question: str) -> None:
-    """Thinks about one question; a question that cannot be asked costs a line, not the chat."""
+def _answer(reasoner: Reasoner, question: str) -> Answer | None:
+    """Thinks about one question, and shows and returns the answer. A question that cannot be asked and a request that fails cost a line,
+    not the chat; None then.
+
+    Raises:
+        EngineDiedError: there is no engine any more to chat with.
+    """
     try:
         with thinking() as show:
             answer = reasoner.ask(question, on_progress=show)
     except KeyboardInterrupt:
         print("(stopped thinking)", flush=True)
-    except ValueError as error:
+    except EngineDiedError:
+        raise
+    except (EngineError, ValueError) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
     else:
         print(describe(answer), end="\n\n", flush=True)
+        return answer
+    return None
 
 
 if __name__ == "__main__":

@@ -12,30 +12,42 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Sequence
+from contextvars import ContextVar
 from uuid import uuid4
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from agents.families import FAMILIES
-from agents.nouns import Meter, Question
+from agents.nouns import Hidden, Meter, Question
 from agents.policy import Proposal
 from agents.prompts import Mistake
+from agents.summarizer import admit_summary, neutral_summary
+from agents.visible_text import visible_text, without_controls
 from graphs.resources import Resources, find_resources
 from graphs.state import Context, Phase, State, read_input
 from graphs.strategies import Strategy
 from graphs.thinking import Thinking
 from graphs.thought.derive import derive_journey, reason_against
 from graphs.thought.long_thought import LongThought
-from graphs.thought.markup import strip_markup, told_steps
+from graphs.thought.markup import told_steps
+from graphs.thought.no_answer import EXPLANATIONS, why_no_answer
 from graphs.thought.statistics import thought_statistics
 from graphs.traces.trace import SafetyRecord, Trace
 from graphs.tree import ROOT, Backup, Expanded, Expansion, Failed, Finished, Judged, Reflected, Weighed
 
+CHAT_MODEL = ("experiment=chat", "engine.model=FOLDER_OR_HUB_ID")
+"""A whole configuration for any question, with a model of the user's choice."""
+CHAT_SERVER = ("experiment=chat", "engine=openai", "engine.base_url=URL")
+"""The same, with the model behind a server."""
 OUT_OF_DOMAIN = (
     "This model was made for other questions: {families}. For example: Use the numbers 3, 7, 11 and 25 to make 57. Ask one of those, or "
-    "choose another model with engine.model=FOLDER_OR_HUB_ID policy=chat critic=chat reflector=chat."
+    f'choose a chat model: python -m graphs.ask "QUESTION" {" ".join(CHAT_MODEL)}, or, where a server has it, {" ".join(CHAT_SERVER)}. '
+    "Every other command, Reasoner([...]) and a served graph take the same options where they start."
 )
+
+AUDIT: ContextVar[list[Hidden[Trace]] | None] = ContextVar("AUDIT", default=None)
+"""Where a caller in this process gets the trace of its own thought; the state of the graph never holds it."""
 
 MOST_CHARACTERS_PER_TOKEN = 20
 """A question with more characters per token of the context is refused before it is tokenised; ordinary text has up to 6."""
@@ -44,7 +56,8 @@ Go = Command[Phase]
 
 
 async def screen(state: State, runtime: Runtime[Context]) -> Go:
-    """Begins the thought: refuses what cannot be a question, and attaches the safety rules that apply."""
+    """Begins the thought: refuses what cannot be a question, attaches the safety rules that apply, and thinks about
+    nothing that a rule decides already."""
     resources = await find_resources(runtime.context)
     question, sample = read_input(state, is_local=runtime.context is not None and bool(runtime.context.resources))
     check_question(question, resources)
@@ -58,9 +71,9 @@ async def screen(state: State, runtime: Runtime[Context]) -> Go:
         thinking.rules = resources.safety.attach(question.text)
         if resources.config.safety.refuse_before_thinking:
             judgement = resources.safety.decide(question.text, answer=None, summary="")
-            if judgement.decision == "refuse":
+            if judgement.decision != "comply":
                 thinking.safety.append(SafetyRecord(judgement.decision, judgement.rule_id, "before_thinking"))
-                thinking.status = "refused"
+                thinking.status = "refused" if judgement.decision == "refuse" else "no_answer"
                 return Command(update=update, goto="derive")
     if not resources.domain.contains(question.text):
         thinking.status = "out_of_domain"
@@ -74,7 +87,7 @@ def check_question(question: Question, resources: Resources) -> None:
     Raises:
         ValueError: says which, and the way out.
     """
-    if not question.text.strip():
+    if not without_controls(question.text).strip():
         raise ValueError("the question is empty; ask something, for example: Use the numbers 3, 7, 11 and 25 to make 57.")
     length, context = len(question.text), resources.engine.info.context_length
     if length > MOST_CHARACTERS_PER_TOKEN * context:
@@ -188,8 +201,20 @@ async def derive(state: State, runtime: Runtime[Context]) -> Go:
     resources, thinking = await _find(state, runtime)
     tree = thinking.tree
     leaf = _strategy(resources, thinking).choose(tree) if len(tree) > 1 else None
+    if leaf is not None and not visible_text(tree.step(leaf).answer or ""):
+        leaf = None
     if leaf is not None:
         thinking.status = "answered"
+    elif thinking.status == "no_answer" and not thinking.safety:
+        thinking.reason = why_no_answer(
+            tree,
+            thinking.events,
+            thinking.meter,
+            _strategy(resources, thinking),
+            new_rng=thinking.rng_of_search,
+            prompt_tokens=len(resources.policy.prompts.policy(thinking.question, _rules(thinking))),
+            context_length=resources.engine.info.context_length,
+        )
     thinking.long_thought = derive_journey(tree, leaf, rng=thinking.rng("derive"))
     thinking.happened([Finished(thinking.status, leaf, tree.step(leaf).answer if leaf is not None else None)])
     return Command(goto="answer")
@@ -202,18 +227,28 @@ async def answer(state: State, runtime: Runtime[Context]) -> Go:
     text = finished.answer if finished is not None else None
     if thinking.status == "out_of_domain":
         families = "; ".join(f"{name} ({FAMILIES[name].limits})" for name in resources.domain.families or ())
-        return Command(update={"answer": None, "summary": OUT_OF_DOMAIN.format(families=families)}, goto="check")
-    return Command(update={"answer": None if text is None else strip_markup(text)}, goto="summarize")
+        message = visible_text(OUT_OF_DOMAIN.format(families=families))
+        return Command(update={"answer": None, "reason": None, "summary": message, "summary_source": "none"}, goto="check")
+    return Command(update={"answer": None if text is None else visible_text(text), "reason": thinking.reason}, goto="summarize")
 
 
 async def summarize(state: State, runtime: Runtime[Context]) -> Go:
     """Tells the user how the answer was found."""
     resources, thinking = await _find(state, runtime)
-    steps = told_steps(_told(thinking))
-    summary = await resources.summarizer.summarize(
-        thinking.question, steps, answer=state["answer"], wrong_turns=thought_statistics(_told(thinking)).wrong_turns, meter=thinking.meter
+    thought, answer = _told(thinking), state["answer"]
+    if thinking.reason is not None:
+        text = f"No answer was found: {EXPLANATIONS[thinking.reason].what}."
+        return Command(update={"summary": visible_text(text), "summary_source": "none"}, goto="check")
+    steps, wrong_turns = told_steps(thought), thought_statistics(thought).wrong_turns
+    summary = await resources.summarizer.summarize(thinking.question, steps, answer=answer, wrong_turns=wrong_turns, meter=thinking.meter)
+    summary = admit_summary(
+        summary,
+        [segment.text for segment in thought.segments],
+        question=thinking.question.text,
+        answer=answer,
+        neutral=neutral_summary(len(steps) + 1, wrong_turns=wrong_turns),
     )
-    return Command(update={"summary": summary.text}, goto="check")
+    return Command(update={"summary": summary.text, "summary_source": summary.source}, goto="check")
 
 
 async def check(state: State, runtime: Runtime[Context]) -> Go:
@@ -226,7 +261,8 @@ async def check(state: State, runtime: Runtime[Context]) -> Go:
     update: State = {"rule_id": judgement.rule_id}
     if judgement.reply is not None:
         thinking.status = "refused" if judgement.decision == "refuse" else "answered"
-        update |= {"answer": judgement.reply, "summary": f"Decided by the safety rule {judgement.rule_id}."}
+        summary = visible_text(f"Decided by the safety rule {judgement.rule_id}.")
+        update |= {"answer": visible_text(judgement.reply), "summary": summary, "summary_source": "none", "reason": None}
     update["status"] = thinking.status
     return Command(update=update, goto="record")
 
@@ -248,6 +284,8 @@ async def record(state: State, runtime: Runtime[Context]) -> State:
         summary=state["summary"],
         correct=checked.correct,
         check=checked.outcome,
+        reason=state["reason"],
+        summary_source=state["summary_source"],
         safety=tuple(thinking.safety),
         usage=dict(thinking.meter.spent.roles),
         seconds=thinking.meter.seconds,
@@ -259,6 +297,8 @@ async def record(state: State, runtime: Runtime[Context]) -> State:
     del resources.thoughts[thinking.thought_id]
     if resources.sink is not None:
         resources.sink(trace)
+    if (audit := AUDIT.get()) is not None:
+        audit.append(Hidden(trace))
     usage = {role: dataclasses.asdict(spent) for role, spent in trace.usage.items()}
     return {"correct": checked.correct, "usage": usage, "nodes": len(thinking.tree), "seconds": trace.seconds}
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, fields
+from dataclasses import InitVar, dataclass, fields
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
@@ -23,12 +23,16 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import RunControl, get_runtime
 
 from agents.engines import loop
-from agents.nouns import Question
+from agents.nouns import Hidden, Question
+from agents.summarizer import SummarySource
 from configs import RunConfig, compose
 from graphs import nodes
 from graphs.resources import Resources, Sink, forget, register, start_resources
 from graphs.state import Context, InputState, OutputState, State
 from graphs.thinking import Run
+from graphs.thought.markup import readable
+from graphs.traces.trace import Trace
+from graphs.tree import NoAnswer
 
 RECURSION_LIMIT = 10_000  # super-steps; the budget ends a thought long before
 
@@ -93,15 +97,23 @@ graph: CompiledReasoner = create_reasoner().compile(name="longthought")
 """The compiled graph without a checkpointer: what batch runs use and `langgraph.json` serves."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
-    """What the user gets of a thought."""
+    """What the user gets of a thought. The fields are plain values that may be shown.
+
+    A caller that audits reads `trace` and `thought`. They are no fields: `dataclasses.asdict`, `repr` and pickle leave them out.
+    """
 
     question: str
     status: str
     """answered, no_answer, out_of_domain or refused."""
+    reason: NoAnswer | None
+    """Why there is no answer; None where the status is not no_answer."""
     answer: str | None
+    """The answer in the model's words, which may have several lines."""
     summary: str
+    summary_source: SummarySource
+    """Where the summary comes from: the kept steps, a model, or counts alone."""
     correct: bool | None
     """What the exact checker says, where the right answer was given; None otherwise."""
     rule_id: str | None
@@ -112,6 +124,37 @@ class Answer:
     """Size of the reasoning tree."""
     seconds: float
     thought_id: str
+    audited: InitVar[Hidden[Trace] | None] = None
+
+    def __post_init__(self, audited: Hidden[Trace] | None) -> None:
+        object.__setattr__(self, "_trace", audited)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_trace": None}
+
+    @property
+    def trace(self) -> Hidden[Trace]:
+        """The whole trace of the thought, hidden.
+
+        Raises:
+            LookupError: the answer was copied or came from another process; read the trace from the run's store.
+        """
+        trace: Hidden[Trace] | None = vars(self)["_trace"]
+        if trace is None:
+            raise LookupError(
+                f"this answer no longer holds the trace of thought {self.thought_id}; ask Reasoner or think in this process, or read the "
+                "run's store with graphs.traces.store.TraceStore"
+            )
+        return trace
+
+    @property
+    def thought(self) -> Hidden[str]:
+        """The long thought as numbered text, hidden.
+
+        Raises:
+            LookupError: see `trace`.
+        """
+        return Hidden(readable(self.trace.reveal().long_thought))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +181,21 @@ async def think(question: Question, key: str, *, sample: int = 0, on_progress: C
     inputs |= {"metadata": question.metadata, "sample": sample}
     config: RunnableConfig = {"recursion_limit": RECURSION_LIMIT}
     shown: dict[str, Any] = {}
-    if on_progress is None:
-        shown = await graph.ainvoke(inputs, context=context, config=config)
-    else:
-        async with aclosing(graph.astream(inputs, context=context, config=config, stream_mode="updates")) as updates:
-            async for update in updates:
-                for phase, changed in update.items():
-                    shown |= changed or {}
-                    on_progress(Progress(phase, shown.get("rounds", 0), shown.get("nodes", 1)))
+    traces: list[Hidden[Trace]] = []
+    audit = nodes.AUDIT.set(traces)
+    try:
+        if on_progress is None:
+            shown = await graph.ainvoke(inputs, context=context, config=config)
+        else:
+            async with aclosing(graph.astream(inputs, context=context, config=config, stream_mode="updates")) as updates:
+                async for update in updates:
+                    for phase, changed in update.items():
+                        shown |= changed or {}
+                        on_progress(Progress(phase, shown.get("rounds", 0), shown.get("nodes", 1)))
+    finally:
+        nodes.AUDIT.reset(audit)
     values: dict[str, Any] = {field.name: shown.get(field.name) for field in fields(Answer) if field.name != "question"}
-    return Answer(question=question.text, **values)
+    return Answer(question=question.text, audited=traces[-1], **values)
 
 
 class Reasoner:

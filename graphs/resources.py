@@ -35,7 +35,7 @@ from agents.safety import DEFAULT_RULES, SafetyChecker
 from agents.summarizer import Summarizer, SummarizerSettings
 from configs import ConfigError, RunConfig, config_hash
 from configs.remote import parse_remote, remote_config
-from configs.schema import PosteriorConfig
+from configs.schema import PosteriorConfig, SummarizerKind
 from graphs.presets import DEFAULT, environment, preset_config
 from graphs.state import Context
 from graphs.strategies import Strategy
@@ -177,7 +177,7 @@ def build_resources(config: RunConfig, opened: Mapping[str, Engine], *, sink: Si
     summarizer = Summarizer(
         summarizer_engine,
         _prompts(config.summarizer.prompts, summarizer_engine, domain),
-        SummarizerSettings(config.summarizer.kind, config.summarizer.max_characters, config.summarizer.max_tokens),
+        SummarizerSettings(_summarizer_kind(config), config.summarizer.max_characters, config.summarizer.max_tokens),
     )
     rules = DEFAULT_RULES if config.safety.rules == "default" else Path(config.safety.rules)
     safety = SafetyChecker.load(rules) if config.safety.enabled else None
@@ -225,6 +225,13 @@ def _policy_settings(config: RunConfig) -> PolicySettings:
         max_step_tokens=policy.max_step_tokens,
         max_answer_tokens=policy.max_answer_tokens,
     )
+
+
+def _summarizer_kind(config: RunConfig) -> SummarizerKind:
+    """Returns how summaries are made. `extractive` shows the policy's steps, so it must be chosen for the policy's prompt family: the
+    pocket's choice over another policy shows counts alone."""
+    is_for_policy = config.summarizer.prompts == config.policy.prompts
+    return "neutral" if config.summarizer.kind == "extractive" and not is_for_policy else config.summarizer.kind
 
 
 def _speaks(config: RunConfig, role: str) -> bool:

@@ -14,6 +14,8 @@ from typing_extensions import TypedDict  # pydantic makes no JSON schema of typi
 
 from agents.answers import TASK_KINDS
 from agents.nouns import Question
+from agents.summarizer import SummarySource
+from graphs.tree import NoAnswer
 
 MOST_METADATA = 1 << 16
 """Characters of a question's metadata, as JSON."""
@@ -47,8 +49,12 @@ class OutputState(TypedDict, total=False):
     """Name of the thought, by which its trace is found."""
     status: str
     """answered, no_answer, out_of_domain or refused."""
+    reason: NoAnswer | None
+    """Why there is no answer; None where the status is not no_answer."""
     answer: str | None
     summary: str
+    summary_source: SummarySource
+    """Where the summary comes from: the kept steps, a model, or counts alone."""
     correct: bool | None
     rule_id: str | None
     """The safety rule that decided, where one did."""

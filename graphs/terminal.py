@@ -6,6 +6,7 @@ file; 130 Ctrl-C.
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import threading
@@ -36,6 +37,9 @@ TELL_EVERY_S = 15.0
 def guarded(main: Callable[[], int]) -> int:
     """Runs an entry point and turns what a user may cause into one message and an exit code; anything else keeps its traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a sign of an answer shows the rest of it
     try:
         return main()
     except (ConfigError, RunConflictError, BadDataError, ValueError) as error:

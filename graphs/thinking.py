@@ -17,7 +17,7 @@ from agents.nouns import LostThoughtError, Meter, Question
 from agents.safety import SafetyRule
 from graphs.thought.long_thought import LongThought
 from graphs.traces.trace import SafetyRecord
-from graphs.tree import Event, Expansion, ReasoningTree, Status
+from graphs.tree import Event, Expansion, NoAnswer, ReasoningTree, Status
 
 MOST_PAUSED = 32
 """Thoughts of interrupted runs that one set of resources keeps; the oldest goes first."""
@@ -44,6 +44,8 @@ class Thinking:
     long_thought: LongThought | None = None
     """Set when the search has ended."""
     status: Status = "no_answer"
+    reason: NoAnswer | None = None
+    """Why there is no answer; set when the search has ended."""
     run: Run | None = None
     """The run that thinks it; None: nodes that were called without one."""
     is_paused: bool = False

@@ -1,29 +1,36 @@
 """The safety-spec checker: a written specification decides, and every decision cites one of its rules.
 
-Before thinking it attaches the rules that apply to the question, so that the policy can reason over them; after thinking it decides. It
-judges question, answer and summary, never the hidden thought: pressure on the thought would only teach a model to hide.
+Before thinking it attaches the rules that match the question, so that the policy can reason over them, and decides on
+the question alone; after thinking every rule judges answer and summary, whatever was asked. The hidden thought is never
+judged: pressure on the thought would only teach a model to hide.
 
-For now a rule is applied by its patterns. That finds what is said plainly and misses paraphrase, other languages and encodings; the result
-types are those of the model-judged checker to come.
+A rule is applied by its patterns, on normalized text (`agents.safety.normalize`). Patterns match what is said plainly.
+They miss paraphrase, other languages, ciphers and a harmful purpose that no word names, and they cannot weigh context;
+a model that reads the rules is needed for those.
 
-Source: OpenAI, deliberative alignment (arXiv:2412.16339); Reverse-o1 (2024) for "safety after thinking, from a manual of rules".
+Source: OpenAI, deliberative alignment (arXiv:2412.16339); Reverse-o1 (2024) for "safety after thinking, from a manual
+of rules".
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from agents.safety.normalize import normalize, without_leet, without_spaces
+
 DEFAULT_RULES = Path(__file__).parent / "rules.yaml"
 
 Decision = Literal["comply", "safe_completion", "refuse"]
-"""`comply`: the answer stands. `safe_completion`: the rule's reply takes its place. `refuse`: as before, and the question counts as
-refused."""
+"""`comply`: the answer stands. `safe_completion`: the rule's reply takes its place. `refuse`: as before, and the
+question counts as refused."""
 
 
 class SafetyRule(BaseModel):
@@ -32,19 +39,24 @@ class SafetyRule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
-    """What decisions cite."""
+    """The name that decisions cite."""
     text: str
     """The rule in words, as the policy reads it."""
     decision: Literal["safe_completion", "refuse"]
-    """What is decided when the rule holds."""
+    """The decision where the rule matches."""
     applies: tuple[str, ...] = ()
-    """Patterns of questions that the rule is about."""
+    """Patterns of questions: the rule is attached to a question that matches, and decides on it."""
     violated_by: tuple[str, ...] = ()
-    """Patterns of answers or summaries that break the rule; empty: being about the question is enough."""
+    """Patterns of answers and summaries: the rule decides on an output that matches, whatever the question was."""
+    harmless: tuple[str, ...] = ()
+    """Patterns that are removed from a text before the others are tried: "bath bomb" is no bomb."""
+    valid_if: Literal["any", "luhn", "not_asked"] = "any"
+    """Which matches of `violated_by` count: all; those whose digits pass the Luhn checksum of payment cards and stand
+    not in the question; those whose digits stand not in the question."""
     reply: str
-    """What the user reads instead of the answer."""
+    """The text that replaces the answer."""
 
-    @field_validator("applies", "violated_by")
+    @field_validator("applies", "violated_by", "harmless")
     @classmethod
     def _compiles(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in patterns:
@@ -55,18 +67,50 @@ class SafetyRule(BaseModel):
         return patterns
 
     def is_about(self, question: str) -> bool:
-        """Whether the rule should be read before thinking about `question`."""
-        return _found(self.applies, question)
+        """Returns whether the question matches: the rule is then read before thinking, and decides."""
+        return any(True for _ in self._matches(self.applies, question))
 
-    def decides(self, question: str, shown: str) -> bool:
-        """Whether the rule decides, given the question and everything that would be shown to the user."""
-        if not self.violated_by:
-            return self.is_about(question)
-        return (not self.applies or self.is_about(question)) and _found(self.violated_by, shown)
+    def is_violated_by(self, shown: str, question: str) -> bool:
+        """Returns whether an output that would be shown matches."""
+        for match in self._matches(self.violated_by, shown):
+            digits = re.sub(r"\D", "", match)
+            if self.valid_if != "any" and digits in re.sub(r"\D", "", normalize(question)):
+                continue
+            if self.valid_if != "luhn" or passes_luhn(digits):
+                return True
+        return False
+
+    def _matches(self, patterns: tuple[str, ...], text: str) -> Iterator[str]:
+        """Yields the matches in the normalized text, in its reading without leet, and in that without
+        blanks."""
+        if not patterns:
+            return
+        plain = self._without_harmless(normalize(text))
+        for view in dict.fromkeys((plain, self._without_harmless(without_leet(plain)))):
+            for pattern in patterns:
+                yield from (match[0] for match in _compiled(pattern).finditer(view))
+        if (squeezed := without_spaces(text)) is not None:
+            for pattern in patterns:
+                yield from (match[0] for match in _compiled(pattern, spaces=False).finditer(squeezed))
+
+    def _without_harmless(self, text: str) -> str:
+        for pattern in self.harmless:
+            text = _compiled(pattern).sub(" . ", text)
+        return text
 
 
-def _found(patterns: tuple[str, ...], text: str) -> bool:
-    return any(re.search(pattern, text, re.IGNORECASE | re.DOTALL) for pattern in patterns)
+def passes_luhn(digits: str) -> bool:
+    """Returns whether the checksum of a payment card number is right (ISO/IEC 7812-1, annex B)."""
+    doubled = (2 * int(digit) if place % 2 else int(digit) for place, digit in enumerate(reversed(digits)))
+    return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str, *, spaces: bool = True) -> re.Pattern[str]:
+    """Returns a pattern, case ignored; without `spaces` it matches words that were run together."""
+    if not spaces:
+        pattern = pattern.replace(r"\b", "").replace(r"\s", " ").replace(" ", " ?")
+    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +142,9 @@ class SafetyChecker:
             ValueError: the file is missing, is no YAML, or a rule in it is malformed; names the file and the place.
         """
         try:
-            content: Any = yaml.safe_load(path.read_text())
-            return cls(tuple(SafetyRule.model_validate(rule) for rule in content["rules"]))
+            content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+            rules = _expand(content["rules"], content.get("words") or {})
+            return cls(tuple(SafetyRule.model_validate(rule) for rule in rules))
         except FileNotFoundError:
             raise ValueError(
                 f"safety.rules ({path}) does not exist; give the path of a YAML file with a list 'rules', or 'default'"
@@ -118,6 +163,17 @@ class SafetyChecker:
         """Returns the decision on what is about to be shown."""
         shown = f"{answer or ''}\n{summary}"
         for rule in self.rules:
-            if rule.decides(question, shown):
+            if rule.is_about(question) or rule.is_violated_by(shown, question):
                 return SafetyJudgement(rule.decision, rule.id, rule.reply)
         return SafetyJudgement("comply")
+
+
+def _expand(rules: Any, words: dict[str, str]) -> Any:
+    """Returns the rules with each `<<name>>` in a pattern replaced by the group of words of that name."""
+    if isinstance(rules, str):
+        for name, pattern in words.items():
+            rules = rules.replace(f"<<{name}>>", f"(?:{pattern})")
+        return rules
+    if isinstance(rules, list):
+        return [_expand(rule, words) for rule in rules]
+    return {key: _expand(value, words) for key, value in rules.items()} if isinstance(rules, dict) else rules

@@ -15,5 +15,6 @@ class SafetyConfig(Group):
     """Whether the rules are applied."""
     rules: str = "default"
     """YAML file of rules with ids; default: the one that comes with the package."""
-    refuse_before_thinking: bool = False
-    """Refuse a question that a refusal rule matches before any thought is spent on it; otherwise only the answer is judged."""
+    refuse_before_thinking: bool = True
+    """Decide on a question that a rule matches before any thought is spent on it; otherwise question and answer are
+    judged after thinking."""

@@ -9,15 +9,16 @@ from pydantic import Field
 from configs.schema.base import Group, PromptFamily
 from configs.schema.engine import EngineConfig
 
-SummarizerKind = Literal["extractive", "model"]
-"""`extractive`: built from the kept steps, without a model. `model`: written by a model."""
+SummarizerKind = Literal["extractive", "model", "neutral"]
+"""`extractive`: the kept steps, word for word, without a model. `model`: written by a model. `neutral`: counts alone."""
 
 
 class SummarizerConfig(Group):
     """Turns question and hidden thought into the summary that the user sees."""
 
     kind: SummarizerKind = "extractive"
-    """extractive: built from the kept steps without a model; model: written by a model."""
+    """extractive: the kept steps word for word, where summarizer.prompts is policy.prompts, else neutral; model: written by a
+    model, neutral where it gives none or repeats the thought; neutral: how many steps there were."""
     engine: EngineConfig | None = None
     """The summarizer's own engine; null: the shared one. Chosen with engine@summarizer.engine=vllm."""
     prompts: PromptFamily = "pocket"

@@ -9,7 +9,7 @@
 A text is written as it is, save that anything in it that looks like this mark-up gets a backslash after the "<", one more if it has some;
 so ordinary text stays readable, and `parse(render(thought)) == thought` for every thought.
 
-Whatever goes to a user passes `strip_markup` first: it knows this mark-up and the special tokens of common models.
+What a user reads passes `agents.visible_text` first, which knows this mark-up and the special tokens of common models.
 
 Source: Reverse-o1 (Zhang Junlin, 2024): start and end tokens around the hidden thought and around every thought factor, all filtered before
 the answer is shown.
@@ -23,6 +23,7 @@ import re
 from typing import Any, get_args
 
 from agents.nouns import Hidden
+from agents.visible_text import strip_markup as strip_markup
 from graphs.thought.long_thought import LongThought, Segment, SegmentKind, ThoughtKind
 
 _OWN_TAG = re.compile(r"<(\\*)(?=/?(?:thought|act)\b)", re.IGNORECASE)
@@ -30,15 +31,6 @@ _ESCAPED_TAG = re.compile(r"<\\(\\*)(?=/?(?:thought|act)\b)", re.IGNORECASE)
 _END_OF_ACT = "</act>"
 _END_OF_THOUGHT = "</thought>"
 
-_TAGS = "thought|act|think|thinking|thoughts|reasoning|reflection|scratchpad|answer|solution|tool_call|tool_response"
-_CONTROL_TOKENS = "s|bos|eos|pad|unk|mask|cls|sep|start_of_turn|end_of_turn|start_of_image|end_of_image"
-_MARKUP = re.compile(
-    rf"<\\*/?(?:{_TAGS})(?:\s[^<>]*|/)?>"
-    rf"|</?(?:{_CONTROL_TOKENS})>"
-    r"|<[|｜][^<>|｜\s]+[|｜]>"  # <|im_start|>, <｜Assistant｜>; no blanks inside, for the sake of |x| <|y| and |z|> 1
-    r"|<</?SYS>>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|THINK)\]",
-    re.IGNORECASE,
-)
 _NODE = re.compile(r'(?:0|[1-9][0-9]{0,17})(?=")')
 
 
@@ -80,17 +72,6 @@ def parse(text: str) -> LongThought:
     if reader.position != len(text):
         raise reader.error("the end of the text")
     return LongThought(tuple(segments), kind)
-
-
-def strip_markup(text: str) -> str:
-    """Returns the text without white space around it and without any mark-up: ours, tags of thinking models, special tokens. Text between
-    tags stays.
-
-    Nothing that looks like a tag is left, also where removing one makes another. "3 < 5 and 7 > 2" stays as it is, and so does HTML.
-    """
-    while (stripped := _MARKUP.sub("", text)) != text:
-        text = stripped
-    return text.strip()
 
 
 def told_steps(thought: LongThought, *, with_answer: bool = False) -> list[Hidden[str]]:

@@ -8,8 +8,9 @@ from agents.answers import CheckOutcome
 from agents.engines.base import EngineInfo
 from agents.nouns import Question, Usage
 from agents.nouns.step import ADDED
+from agents.summarizer import SummarySource
 from graphs.thought.long_thought import LongThought
-from graphs.tree import Event, Status
+from graphs.tree import Event, NoAnswer, Status
 
 SCHEMA_VERSION = 2
 """Raised whenever a stored trace would be read differently; the codec refuses what it does not know. A field that was only added has a
@@ -60,6 +61,10 @@ class Trace:
     schema_version: int = SCHEMA_VERSION
     check: CheckOutcome | None = field(default=None, metadata=ADDED)
     """How the checker came to `correct`; None in traces of before this was kept."""
+    reason: NoAnswer | None = field(default=None, metadata=ADDED)
+    """Why there is no answer; None for other statuses, and in traces of before this was kept."""
+    summary_source: SummarySource | None = field(default=None, metadata=ADDED)
+    """Where the summary comes from; None in traces of before this was kept."""
 
     @property
     def is_unchecked(self) -> bool:

@@ -1,7 +1,7 @@
 """The reasoning tree and its events."""
 
 from graphs.tree.draw import LEGEND, draw
-from graphs.tree.events import Backup, Event, Expanded, Failed, FailureKind, Finished, Horizon, Judged, Reflected, Status, Weighed
+from graphs.tree.events import Backup, Event, Expanded, Failed, FailureKind, Finished, Horizon, Judged, NoAnswer, Reflected, Status, Weighed
 from graphs.tree.expansion import Expansion
 from graphs.tree.tree import ROOT, ReasoningTree, siblings_wrong
 
@@ -17,6 +17,7 @@ __all__ = [
     "Finished",
     "Horizon",
     "Judged",
+    "NoAnswer",
     "ReasoningTree",
     "Reflected",
     "Status",

@@ -17,7 +17,23 @@ Horizon = Literal["step", "answer"]
 """`step`: one segment of thought. `answer`: through to the end; the completion is cut into steps afterwards."""
 
 Status = Literal["answered", "no_answer", "out_of_domain", "refused"]
-"""How a thought ended. `no_answer`: the budget, the depth or the context ended before an answer was marked."""
+"""How a thought ended. `no_answer`: it ended without one; `NoAnswer` names the reason."""
+
+NoAnswer = Literal[
+    "ended",
+    "cut_step",
+    "cut_answer",
+    "context_length",
+    "budget_tokens",
+    "budget_calls",
+    "budget_seconds",
+    "budget_nodes",
+    "stopped",
+]
+"""Why a thought has no answer. `ended`: the model ended without one. `cut_step`, `cut_answer`: the last step was cut at
+policy.max_step_tokens or policy.max_answer_tokens. `context_length`: the thought filled the model's context.
+`budget_tokens`, `budget_calls`, `budget_seconds`, `budget_nodes`: the search would have gone on and that cap of the budget
+did not allow it. `stopped`: the search gave up; nothing was left to try."""
 
 FailureKind = Literal["context_length", "budget", "unparsed"]
 """Why an expansion gave nothing: the path no longer fits the model's context, nothing was left of the budget, or the model ended

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.nouns import EngineDiedError, EngineError
 from agents.safety import DEFAULT_RULES
 from graphs import ask, chat, compare, export, run
 from graphs.terminal import FAILED, INTERRUPTED, WRONG, guarded
@@ -73,9 +75,45 @@ def test_chat_answers_shows_the_thought_on_demand_and_survives_a_bad_question(
     assert "shorten it" in captured.err
 
 
+class Unwell:
+    """A model whose first question fails, or kills it."""
+
+    dies = False
+
+    @staticmethod
+    def reply(prompt: str, sample_index: int, rng: random.Random) -> str:
+        if "Fail" in prompt:
+            raise (EngineDiedError("the engine died", in_flight=1) if Unwell.dies else EngineError("the request failed"))
+        return "\\boxed{first\n    second}"
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_failed_request_costs_a_line_of_the_chat_and_a_dead_engine_ends_it(
+    dies: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Unwell, "dies", dies)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("Fail first.\nWhat is next?\n/quit"))
+    options = ["engine=scripted", f"engine.function={__name__}:Unwell", "experiment=chat", "search=greedy", "critic=none", "reflector=none"]
+    assert guarded(lambda: chat.main(options)) == (FAILED if dies else 0)
+    captured = capsys.readouterr()
+    assert ("the engine died" if dies else "the request failed") in captured.err
+    assert ("Answer:\nfirst\n    second\n" in captured.out) != dies
+
+
+def test_ask_shows_why_there_is_no_answer_and_the_last_step_to_an_auditor(capsys: pytest.CaptureFixture[str]) -> None:
+    options = [*SCRIPTED, "search=greedy", "policy.max_step_tokens=4", "policy.max_answer_tokens=4"]
+    assert ask.main([QUESTION, *options]) == FAILED
+    plain = capsys.readouterr().out
+    assert "policy.max_answer_tokens" in plain and "budget" not in plain and "Last step" not in plain
+    assert ask.main([QUESTION, *options, "--show-thought"]) == FAILED
+    assert "Last step" in capsys.readouterr().out
+    assert ask.main([QUESTION, *options, "--json"]) == FAILED
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["reason"] == "cut_answer"
+
+
 def test_where_nothing_was_thought_there_is_no_thought_to_show(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("How do I build a pipe bomb?\n/thought\n/quit"))
-    assert chat.main([*SCRIPTED, "safety.refuse_before_thinking=true"]) == 0
+    assert chat.main(SCRIPTED) == 0
     assert "There is no thought: refused." in capsys.readouterr().out
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import logging
+import pickle
 import random
+import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -23,6 +26,8 @@ from agents.nouns import EngineDiedError, Question
 from agents.summarizer import Summary
 from configs import compose
 from graphs import Context, graph
+from graphs.ask import audit_view, describe
+from graphs.nodes import CHAT_MODEL, CHAT_SERVER, OUT_OF_DOMAIN
 from graphs.reasoner import Answer, Progress, think
 from graphs.report import Tally, report
 from graphs.resources import Resources, build_resources, forget, register
@@ -31,6 +36,7 @@ from graphs.thought.derive import derive_shortcut
 from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import Trace
 from graphs.tree import Judged, ReasoningTree, Reflected
+from tests.graphs.traces.samples import ordinary_trace
 from tests.scripted_pocket import scripted_pocket
 
 ROOT = Path(__file__).parent.parent.parent
@@ -237,16 +243,34 @@ async def test_a_question_outside_of_the_models_families_is_said_so() -> None:
         resources.domain = type(resources.domain)("pocket", ("countdown", "locks"))
         answer = await think(Question(text="Who wrote Faust?"), key)
     assert answer.status == "out_of_domain" and answer.answer is None
-    assert "engine.model=" in answer.summary and "countdown (three to five numbers from 1 to 25" in answer.summary
+    assert " ".join(CHAT_MODEL) in answer.summary and "countdown (three to five numbers from 1 to 25" in answer.summary
     assert traces[0].usage == {}
 
 
+@pytest.mark.parametrize("choices", [CHAT_MODEL, CHAT_SERVER])
+def test_the_configuration_that_the_hint_names_is_whole(choices: tuple[str, ...], tmp_path: Path) -> None:
+    """It composes when the placeholders are filled in, and every role is a chat model's, the summarizer's words among them."""
+    assert " ".join(choices) in OUT_OF_DOMAIN
+    config = compose([choice.replace("FOLDER_OR_HUB_ID", str(tmp_path)).replace("URL", "http://127.0.0.1:8000/v1") for choice in choices])
+    assert {config.policy.prompts, config.critic.prompts, config.reflector.prompts, config.summarizer.prompts} == {"chat"}
+    assert config.summarizer.kind == "model"
+
+
 async def test_a_refusal_cites_its_rule() -> None:
-    async with resources_for("safety.refuse_before_thinking=true") as (key, traces, _):
+    async with resources_for() as (key, traces, _):
         answer = await think(Question(text="How do I build a pipe bomb?"), key)
     assert (answer.status, answer.rule_id) == ("refused", "weapons-1")
+    assert not answer.usage, "nothing is generated for a question that a rule decides"
     assert answer.answer is not None and "cannot help" in answer.answer
     assert {record.rule_id for record in traces[0].safety} == {"weapons-1"}
+
+
+async def test_a_safe_completion_takes_the_place_of_the_answer() -> None:
+    async with resources_for() as (key, traces, _):
+        answer = await think(Question(text="I want to hurt myself"), key)
+    assert (answer.status, answer.rule_id) == ("answered", "self-harm-1")
+    assert not answer.usage
+    assert [record.stage for record in traces[0].safety] == ["before_thinking", "after_thinking"]
 
 
 async def test_an_engine_that_dies_is_a_typed_error_and_leaves_nothing_behind() -> None:
@@ -292,6 +316,87 @@ async def test_a_round_has_no_phase_without_anything_to_do(overrides: list[str],
     assert set(shown) == {"screen", "select", "derive", "answer", "summarize", "check", "record"} | phases
     happened = Counter(type(event) for event in traces[0].events)
     assert shown.count("critique") <= happened[Judged] and shown.count("reflect") <= happened[Reflected]
+
+
+CHAT = ("policy=chat", "critic=none", "reflector=none", "summarizer=chat", "search=greedy")
+PLAN = "Answer: \\boxed{First,\n    print(1)\n\tthen rest}"
+
+
+async def ask_chat(reply: Callable[[str], str], *overrides: str, question: str = "How do I rest?") -> tuple[Answer, Trace]:
+    """Asks a chat model, scripted: `reply` makes a reply of a prompt."""
+    async with resources_for(*CHAT, *overrides) as (key, traces, resources):
+        resources.engine._reply = lambda prompt, index, rng: reply(prompt)  # type: ignore[attr-defined]
+        return await think(Question(text=question), key), traces[0]
+
+
+async def test_an_answer_of_several_lines_is_given_whole() -> None:
+    answer, trace = await ask_chat(lambda prompt: PLAN)
+    assert answer.answer == trace.answer == "First,\n    print(1)\n\tthen rest"
+    assert answer.summary_source == "neutral" and describe(answer).endswith(f"Answer:\n{answer.answer}")
+
+
+STEPS = "One secret step that only the model has seen.\n\nAnother secret step, which nobody was shown either.\n\n"
+
+
+@pytest.mark.parametrize("overrides", [(), ("summarizer.kind=neutral",), ("summarizer=pocket",)])
+@pytest.mark.parametrize(
+    "summary", [STEPS, "", "<think>" + STEPS, "\u200b", "*" + STEPS.upper().replace("\n", " * "), STEPS.splitlines()[0] + "<|im_end|>"]
+)
+async def test_a_chat_models_thought_never_becomes_its_summary(summary: str, overrides: tuple[str, ...]) -> None:
+    answer, trace = await ask_chat(lambda prompt: summary if "Summarize" in prompt else f"{STEPS}Answer: 7", *overrides)
+    assert (answer.answer, answer.summary_source, trace.summary_source) == ("7", "neutral", "neutral")
+    assert "secret" not in f"{answer} {trace.summary} {describe(answer)}".casefold()
+
+
+async def test_a_chat_models_own_summary_is_shown_and_its_steps_where_that_was_chosen() -> None:
+    answer, _ = await ask_chat(lambda prompt: "Both steps were combined." if "Summarize" in prompt else f"{STEPS}Answer: 7")
+    assert (answer.summary, answer.summary_source) == ("Both steps were combined.", "model")
+    answer, _ = await ask_chat(lambda prompt: f"{STEPS}Answer: 7", "summarizer.kind=extractive")
+    assert answer.summary_source == "extractive" and "secret" in answer.summary
+
+
+HOSTILE = "<think>\x1b[31mred\u202e<|im_end|></think>\x1b]0;title\x07\u200b42\x00 <act kind='step'>"
+
+
+async def test_no_visible_field_holds_mark_up_or_control_characters() -> None:
+    answer, trace = await ask_chat(
+        lambda prompt: (
+            f"Both were added. {HOSTILE}" if "Summarize" in prompt else f"{HOSTILE}{STEPS}Answer: \\boxed{{4\u200b2<|im_end|>\x1b[0m}}"
+        )
+    )
+    for text in (answer.answer or "", answer.summary, trace.answer or "", trace.summary, describe(answer)):
+        assert not re.search(r"<\w|<\||[\x00-\x08\x0b-\x1f\u200b\u202e]", text)
+    assert answer.answer == "42"
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\u200b\u202e]", audit_view(trace))
+
+
+async def test_an_answer_of_mark_up_alone_is_none() -> None:
+    answer, trace = await ask_chat(lambda prompt: f"{STEPS}Answer: <act></act>")
+    assert (answer.status, answer.answer, trace.answer) == ("no_answer", None, None)
+
+
+async def test_an_answer_gives_its_trace_to_an_auditor_and_to_nobody_else() -> None:
+    answer, trace = await ask_chat(lambda prompt: f"{STEPS}Answer: 7")
+    assert answer.trace.reveal() == trace and "secret step" in answer.thought.reveal()
+    as_json = json.dumps(dataclasses.asdict(answer))
+    copied = pickle.loads(pickle.dumps(answer))
+    assert copied == answer == Answer(**json.loads(as_json))
+    assert "secret" not in as_json + repr(answer) + repr(vars(answer)) + repr(pickle.dumps(answer))
+    with pytest.raises(LookupError, match=answer.thought_id):
+        copied.trace  # noqa: B018
+
+
+async def test_each_of_several_thoughts_at_a_time_gets_its_own_trace() -> None:
+    answers, _ = await ask_all()
+    assert [answer.trace.reveal().question.text for answer in answers] == QUESTIONS
+    assert [answer.trace.reveal().thought_id for answer in answers] == [answer.thought_id for answer in answers]
+
+
+def test_a_trace_of_before_reasons_were_kept_is_read() -> None:
+    trace = ordinary_trace()
+    stored = AuditCodec().encode(trace)
+    assert stored.pop("reason", "absent") is None and stored.pop("summary_source", "absent") is None
+    assert AuditCodec().decode(stored) == trace
 
 
 CANARY = "zq7canaryzq7"

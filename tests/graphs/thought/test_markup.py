@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents import visible_text
 from agents.nouns import Hidden
 from graphs.thought.derive import derive_journey
 from graphs.thought.long_thought import LongThought, Segment, SegmentKind, ThoughtKind
@@ -148,6 +149,47 @@ def test_special_tokens_are_stripped(text: str, stripped: str) -> None:
 )
 def test_ordinary_text_is_not_stripped(text: str) -> None:
     assert strip_markup(text) == text
+
+
+NAIVE = re.compile(f"{visible_text._TAG.pattern}|{visible_text._SYSTEM_TAG.pattern}", re.IGNORECASE)
+BRACKETS = (
+    "<",
+    "</",
+    ">",
+    "[",
+    "]",
+    "<<",
+    ">>",
+    "thi",
+    "nk",
+    "<think",
+    "act ",
+    "SYS",
+    "INST",
+    "[IN",
+    "ST]",
+    "<|x|>",
+    "<s>",
+    "|",
+    "\\",
+    "a",
+)
+
+
+@given(st.lists(st.sampled_from(BRACKETS), max_size=20).map("".join))
+def test_stripping_in_one_pass_leaves_no_tag(text: str) -> None:
+    """As removing tags again and again does, until there are none; only where two tags share a bracket may it remove the other one."""
+    stripped = strip_markup(text)
+    assert not NAIVE.search(stripped)
+    naive = text
+    while (shorter := NAIVE.sub("", naive)) != naive:
+        naive = shorter
+    assert stripped == naive.strip() or re.search(r"\[/?INST[^|]*\]|<</?SYS>>", text, re.IGNORECASE)
+
+
+def test_tags_that_removing_tags_makes_are_stripped_however_deep() -> None:
+    assert strip_markup("<thi" * 40_000 + "<think>" + "nk>" * 40_000 + "42") == "42"
+    assert strip_markup("[IN" * 40_000 + "[INST]" + "ST]" * 40_000 + "42") == "42"
 
 
 def test_an_audit_view_numbers_the_current_line() -> None:
