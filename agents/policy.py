@@ -39,6 +39,8 @@ class PolicySettings:
     top_p: float
     max_step_tokens: int
     max_answer_tokens: int
+    logprobs: bool = True
+    """Whether steps hold log-probabilities; otherwise they are NaN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ class Policy:
             stop_token_ids=() if through_doubt else self._doubts,
             seed=seed,
             adapter=adapter,
+            logprobs=settings.logprobs,
         )
         generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
         start = _Start(opening)

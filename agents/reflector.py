@@ -81,6 +81,7 @@ class Reflector:
             max_tokens=self.settings.max_tokens,
             temperature=self.settings.temperature,
             seed=seed,
+            logprobs=False,
         )
         generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
         return rule if isinstance(generation, str) else parse_reflection(generation.completions[0].text, depth=len(steps))

@@ -149,7 +149,7 @@ class Summarizer:
         thought = "\n".join(step.reveal() for step in steps)
         message = self.prompts.family.render("summarizer", question=question.text, thought=thought, answer=answer)
         prompt = tuple(self.prompts.tokenizer.apply_chat_template([{"role": "user", "content": message}]))
-        request = GenerateRequest(prompt=prompt, max_tokens=self.settings.max_tokens, temperature=0.0, seed=seed)
+        request = GenerateRequest(prompt=prompt, max_tokens=self.settings.max_tokens, temperature=0.0, seed=seed, logprobs=False)
         try:
             generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
         except EngineDiedError:

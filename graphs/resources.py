@@ -224,6 +224,7 @@ def _policy_settings(config: RunConfig) -> PolicySettings:
         top_p=policy.top_p,
         max_step_tokens=policy.max_step_tokens,
         max_answer_tokens=policy.max_answer_tokens,
+        logprobs=config.records_logprobs,
     )
 
 

@@ -26,7 +26,7 @@ from uuid import uuid4
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from agents.engines import loop
-from agents.nouns import EngineError, LongthoughtError, Question
+from agents.nouns import ContextLengthError, EngineError, Question
 from configs import ConfigError, RunConfig, compose, config_hash, from_yaml, sweep, to_yaml
 from configs.cli import add_override_arguments, parse, split_overrides
 from graphs.collecting import patient_collector
@@ -58,11 +58,13 @@ async def run_questions(
 ) -> Outcome:
     """Asks all questions, at most `concurrency` at a time, with the resources registered as `key`; there is no barrier between questions.
 
-    A question that cannot be asked (too long, say) is counted with its reason and the others go on; an engine that fails ends the run, for
-    the others would fail as well.
+    A question that cannot be asked is counted with its reason, and the others go on: ContextLengthError (it is too long for the model, or
+    for the server, which may hold less than it reported) and ValueError (it is empty, say). Everything else ends the run: an engine or a
+    disk that fails would fail for the others as well, and a run that has ended can be resumed.
 
     Raises:
         EngineError: an engine failed; every answer until then has reached the sink.
+        LongthoughtError: something else that no question is to blame for.
     """
     outcome = Outcome()
     waiting = iter(questions)
@@ -71,9 +73,7 @@ async def run_questions(
         for question in waiting:
             try:
                 answer = await think(question, key, sample=sample)
-            except EngineError:
-                raise
-            except (LongthoughtError, ValueError) as error:
+            except (ContextLengthError, ValueError) as error:
                 outcome.failed[f"{question.hash}/{sample}"] = str(error)
                 continue
             outcome.answered += 1

@@ -87,6 +87,9 @@ class GenerateRequest:
     """The same request sent alone twice with one seed gives identical ids. Greedy requests need none."""
     adapter: str | None = None
     """LoRA adapter to write with, one of `EngineInfo.adapters`; None: the model as it is."""
+    logprobs: bool = True
+    """Whether the completions' log-probabilities are needed; without them each is NaN, which spares the engine the work. No part of what
+    is sampled."""
     priority: int = field(default=0, compare=False)
     """Where requests wait, smaller numbers go first, and equal ones in the order of their arrival. No part of what is asked. An
     engine that batches nothing (transformers) may keep to the order of arrival."""
@@ -127,7 +130,7 @@ class Completion:
     @property
     def logprobs(self) -> tuple[float, ...]:
         """Log-probability of each token under the distribution that it was drawn from, in nats: after temperature and
-        top_p; of a greedy one at temperature 1."""
+        top_p; of a greedy one at temperature 1. All NaN where the request did without."""
         return self.content.reveal().logprobs
 
 

@@ -41,6 +41,8 @@ class HFTokenizer:
         self.eos_token_id: int = self._tokenizer.eos_token_id
         self._compiled = _compiled(self._tokenizer)
         vocabulary = json.dumps(self._tokenizer.get_vocab(), sort_keys=True, ensure_ascii=True)
+        self.vocabulary_size: int = max(self._tokenizer.get_vocab().values()) + 1
+        """Token ids are below it; a model may have room for a few more."""
         self.hash = hash_text(f"{vocabulary} {self._tokenizer.chat_template}")
         """16 hex digits over vocabulary and chat template."""
 

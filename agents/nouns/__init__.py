@@ -3,6 +3,7 @@
 from agents.nouns.budget import Budget, Meter, Reservation
 from agents.nouns.errors import (
     BadDataError,
+    BadReplyError,
     BadTraceError,
     ContextLengthError,
     EngineDiedError,
@@ -24,6 +25,7 @@ __all__ = [
     "ROLES",
     "Author",
     "BadDataError",
+    "BadReplyError",
     "BadTraceError",
     "Budget",
     "Content",

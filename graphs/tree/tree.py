@@ -7,12 +7,13 @@ applied the same events are equal in every column.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.nouns import Question, Reflection, Step, Verdict
+from agents.nouns import BadDataError, Question, Reflection, Step, Verdict
 from graphs.tree.events import Backup, Event, Expanded, Failed, Finished, Judged, Reflected, Weighed
 
 ROOT = 0
@@ -82,6 +83,7 @@ class ReasoningTree:
         self._samples = np.zeros(_FIRST_CAPACITY, np.int32)
         self._tokens = np.zeros(_FIRST_CAPACITY, np.int32)
         self._logprob = np.zeros(_FIRST_CAPACITY)
+        self._has_logprobs = True
         self._llr = np.zeros(_FIRST_CAPACITY)
         self._of_value = np.zeros(_FIRST_CAPACITY, bool)
         self._judged = np.zeros(_FIRST_CAPACITY, np.int32)
@@ -126,6 +128,16 @@ class ReasoningTree:
 
     @property
     def logprob(self) -> NDArray[np.float64]:
+        """See the class.
+
+        Raises:
+            BadDataError: the steps were sampled without log-probabilities.
+        """
+        if not self._has_logprobs:
+            raise BadDataError(
+                "the thought was sampled without log-probabilities, which its search does not read; ask its question again with "
+                "policy.logprobs=always"
+            )
         return self._logprob[: self._size]
 
     @property
@@ -354,6 +366,7 @@ class ReasoningTree:
             content = step.content.reveal()
             self._tokens[node] = len(content.token_ids) - content.forced
             self._logprob[node] = content.logprob
+            self._has_logprobs = self._has_logprobs and not math.isnan(content.logprob)
             self._final[node] = step.is_final
             self._answered[node] = bool(step.answer)
             self._closed[node] = step.is_final or step.finish_reason == "length"

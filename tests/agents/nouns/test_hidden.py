@@ -209,6 +209,8 @@ def test_the_score_of_a_step_leaves_out_what_was_forced() -> None:
 MAY_REVEAL = {
     "agents/nouns/hidden.py": "compares two values",
     "agents/engines/base.py": "the properties of a completion",
+    "agents/engines/replicas.py": "sends the API key",
+    "agents/engines/replies.py": "reads what a server sent",
     "agents/critics/": "judge what a step says",
     "agents/prompts/prompt_family.py": "prompts hold the thought so far",
     "agents/summarizer.py": "reads the thought to sum it up",
