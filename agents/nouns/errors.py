@@ -58,6 +58,20 @@ class ContextLengthError(LongthoughtError):
         self.context_length = context_length
 
 
+class LostThoughtError(LongthoughtError):
+    """A checkpoint of the graph names a thought that is not in this process.
+
+    `thought_id`: its name, as the state holds it.
+    """
+
+    def __init__(self, thought_id: object) -> None:
+        super().__init__(
+            f"thought {ascii(thought_id)[:80]} is not in the memory of this process: a thought ends with its process, and "
+            "with a run that failed or was cancelled, and a paused one makes room for later ones; ask the question again"
+        )
+        self.thought_id = thought_id
+
+
 class BadTraceError(LongthoughtError):
     """A stored trace cannot be read back."""
 

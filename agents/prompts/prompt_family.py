@@ -12,7 +12,7 @@ role's reply is read by its last line, `quoted` keeps their lines from having th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -34,7 +34,7 @@ class Mistake:
     """A wrong step that the policy is shown before it tries again."""
 
     step: Step
-    reason: str = ""
+    reason: str = field(default="", repr=False)
     """What its judge said of it; empty when nobody said anything."""
 
 
