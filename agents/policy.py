@@ -201,7 +201,8 @@ class Policy:
         A role token ends the sequence and is dropped.
         """
         if completion.stop_reason in self.prompts.role_tokens:
-            completion = replace(completion, token_ids=completion.token_ids[:-1], logprobs=completion.logprobs[:-1], stop_reason=None)
+            ids, logs = completion.token_ids[:-1], completion.logprobs[:-1]
+            completion = Completion(completion.text, ids, logs, completion.finish_reason)
         opening = asked.opening
         token_ids = (*opening, *completion.token_ids)
         logprobs = (*[math.nan] * len(opening), *completion.logprobs)
@@ -298,11 +299,12 @@ def _thinks_behind(path: Sequence[Step], opened: bool) -> bool:
 
 
 def _joined(first: Completion, more: Completion) -> Completion:
-    return replace(
-        more,
-        text=first.text + more.text,
-        token_ids=first.token_ids + more.token_ids,
-        logprobs=first.logprobs + more.logprobs,
+    return Completion(
+        first.text + more.text,
+        first.token_ids + more.token_ids,
+        first.logprobs + more.logprobs,
+        more.finish_reason,
+        more.stop_reason,
     )
 
 
