@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 
-from agents.answers.spelling import LONGEST_ANSWER
+from agents.answers.canonical import LONGEST_ANSWER
 
 _MARK = re.compile(r"answer|boxed|####", re.IGNORECASE)  # one of them is in every mark, and none in most steps
 _ANSWER = re.compile(r"\banswer[ \t]{0,4}[*_]{0,3}[ \t]{0,4}:(?P<value>[^\r\n]*)", re.IGNORECASE)
