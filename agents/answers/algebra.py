@@ -25,7 +25,7 @@ from agents.answers.compare import Mathematics, exact_algebra
 from agents.answers.expression import Node, UnreadableError, parse, symbols
 from agents.answers.numbers import Number, same_number
 from agents.answers.rational import exact, folded
-from agents.answers.values import Equation, Expression
+from agents.answers.typed_values import Equation, Expression
 
 _LOW, _HIGH = 60, 400
 """Decimal digits of the two computations."""

@@ -26,7 +26,7 @@ from agents.answers.phrases import read_phrase
 from agents.answers.rational import exact
 from agents.answers.reading import read_value
 from agents.answers.spelling import LONGEST_ANSWER, spell
-from agents.answers.values import (
+from agents.answers.typed_values import (
     Choice,
     Code,
     Equation,
@@ -117,9 +117,8 @@ def same_value(gold: Value, answer: Value, algebra: Algebra, *, percent: bool = 
                 return _same_items(gold, answer, algebra, ordered=False)
             is_list = "" in kinds and kinds <= {"", "()", "[]"} and len(gold.items) > 2
             return _same_items(gold, answer, algebra, ordered=True) if is_list else False
-        regions = [as_region(side) for side in (gold, answer)]
-        found = [one for one in regions if one is not None]
-        return _same_region(*found, algebra) if len(found) == 2 else False
+        left, right = as_region(gold), as_region(answer)
+        return False if left is None or right is None else _same_region(left, right, algebra)
     return _same_single(gold, answer, algebra)
 
 

@@ -300,7 +300,7 @@ def _is_proper_fraction(factor: Node) -> bool:
     if factor[0] != "div" or any(part[0] != "num" for part in factor[1:]):
         return False
     top, bottom = factor[1][1], factor[2][1]
-    return top.denominator == bottom.denominator == 1 and 0 < top < bottom
+    return bool(top.denominator == bottom.denominator == 1 and 0 < top < bottom)
 
 
 def _joined(kind: str, parts: list[Node]) -> Node:

@@ -13,8 +13,7 @@ import re
 from agents.answers.dates import read_date, read_time
 from agents.answers.numbers import read_quantity
 from agents.answers.spelling import spell
-from agents.answers.units import read_unit
-from agents.answers.values import (
+from agents.answers.typed_values import (
     Choice,
     Code,
     Equation,
@@ -29,6 +28,7 @@ from agents.answers.values import (
     Words,
     as_region,
 )
+from agents.answers.units import read_unit
 
 LONGEST_GROUP = 64
 """Items; a longer group is compared as text."""
