@@ -58,7 +58,7 @@ def marked_answer(pieces: Sequence[str], *, is_cut: bool = False) -> MarkedAnswe
     Args:
         is_cut: whether the last piece was cut off: a value that reaches its end is unfinished then.
     """
-    if not any(HINT.search(piece) or not piece.isascii() for piece in pieces):  # most texts
+    if not any(HINT.search(piece.lower()) or not piece.isascii() for piece in pieces):  # most texts
         return None
     cleaned = [clean(piece) for piece in pieces]
     visible = hide_think_blocks(SEPARATOR.join(cleaned))
