@@ -1,7 +1,7 @@
 """The words by which texts name their answer, as sources of regular expressions.
 
 English in full, other languages with their label ("Réponse :") and their plain sentence ("La réponse
-est 12."). Matched without regard to case, on text whose full-width characters were made narrow.
+est 12."). They are matched on lower-case text whose full-width characters were made narrow.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 _LETTERED = (
-    "answers?|ans|r[ée]ponses?|(?:end)?antwort|respuestas?|rispost[ae]|respostas?|antwoord"
+    r"answers?|ans(?=\s?:)|r[ée]ponses?|antwort|endantwort|respuestas?|rispost[ae]|respostas?|antwoord"
     "|ответы?|відповідь|odpowied[zź]|odpověď|sva(?:r|ret)|vastaus|cevap|yanıt|απάντηση|תשובה"
     "|الإجابة|الجواب|الاجابة|جواب|پاسخ|răspuns(?:ul)?|válasz|jawaban|trả lời|đáp án|đáp số"
 )
@@ -19,7 +19,9 @@ UNSPACED_WORDS = frozenset(_UNSPACED.split("|"))
 WORD = rf"(?:(?<![^\W_])(?:{_LETTERED})(?![^\W_])|{_UNSPACED})"
 """What an answer is called."""
 
-HINT = re.compile(rf"boxed|####|{_LETTERED}|{_UNSPACED}", re.IGNORECASE)
+WORDS = re.compile(rf"{_LETTERED}|{_UNSPACED}")
+"""Finds candidates for `WORD`; each branch begins with a letter, so that the search is fast."""
+HINT = re.compile(rf"boxed|####|{_LETTERED}|{_UNSPACED}")
 """One of these is in every mark, and none in most steps."""
 
 SAME = (

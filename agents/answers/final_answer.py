@@ -18,7 +18,11 @@ from agents.answers.think_blocks import clean, hide_think_blocks
 
 SEPARATOR = "\n\n"
 _FENCE = re.compile(r"^ {0,3}(```+|~~~+)", re.MULTILINE)
-_ITEM = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)]|[a-zA-Z][.)])\s")
+_ITEM = re.compile(
+    r"\s*(?:#{1,6}\s+)?(?:[*_]{2})?"
+    r"(?:[-*+•]\s|\d{1,3}[.)]\s|[a-z][.)]\s|(?:step|day|week|part|phase|schritt|tag|étape|jour|paso|día)\s\d)",
+    re.IGNORECASE,
+)
 _CHARACTERS_OF_CODE = re.compile(r"[^\n]")
 
 
@@ -54,7 +58,7 @@ def marked_answer(pieces: Sequence[str], *, is_cut: bool = False) -> MarkedAnswe
     Args:
         is_cut: whether the last piece was cut off: a value that reaches its end is unfinished then.
     """
-    if not any(HINT.search(piece) or not piece.isascii() for piece in pieces):  # most texts
+    if not any(HINT.search(piece.lower()) or not piece.isascii() for piece in pieces):  # most texts
         return None
     cleaned = [clean(piece) for piece in pieces]
     visible = hide_think_blocks(SEPARATOR.join(cleaned))
@@ -109,16 +113,20 @@ def _last_block(text: str) -> str | None:
     fenced = [number for number, block in enumerate(blocks) if _FENCE.search(block)]
     if fenced:
         begin = fenced[-1]
-    while begin > 0 and _belongs_to_list(blocks[begin]) and _belongs_to_list(blocks[begin - 1]):
+    while begin > 0 and _is_in_list(blocks, begin) and _is_in_list(blocks, begin - 1):
         begin -= 1
-    if begin > 0 and (fenced or _belongs_to_list(blocks[begin])) and _leads_on(blocks[begin - 1]):
+    if begin > 0 and (fenced or _is_in_list(blocks, begin)) and _leads_on(blocks[begin - 1]):
         begin -= 1
     return SEPARATOR.join(blocks[begin:]).strip() or None
 
 
-def _belongs_to_list(block: str) -> bool:
-    """Returns whether a block is an item of a list, or goes on with one."""
-    return _ITEM.match(block) is not None or block.startswith((" ", "\t"))
+def _is_in_list(blocks: list[str], number: int) -> bool:
+    """Returns whether a block is an item of a list, is indented below one, or follows the title of one."""
+    block = blocks[number]
+    if _ITEM.match(block) or block.startswith((" ", "\t")):
+        return True
+    title = blocks[number - 1] if number > 0 else ""
+    return _ITEM.match(title) is not None and "\n" not in title and (title.startswith("#") or title.endswith((":", "*", "_")))
 
 
 def _leads_on(block: str) -> bool:

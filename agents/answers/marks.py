@@ -27,6 +27,7 @@ from agents.answers.answer_words import (
     THEREFORE,
     UNSPACED_WORDS,
     WORD,
+    WORDS,
 )
 from agents.answers.marked_values import (
     MEASURE,
@@ -50,11 +51,9 @@ _DECORATION = r"(?:[*_`\"'”’}#=]|</\w{1,8}>|[^\S\n]){0,8}"
 _LABEL = re.compile(
     rf"(?P<word>{WORD}){AFTER_WORD}{_DECORATION}"
     rf"(?:(?P<separator>:|=>?|-+>|[→⇒–—]|-(?=\s))|(?=[^\S\n]*(?:\n|$)))",
-    re.IGNORECASE,
 )
 _SENTENCE = re.compile(
     rf"(?P<word>{WORD}){AFTER_WORD}[\s*_]{{0,4}}{IS}[^\S\n]{{0,4}}[,:*_]{{0,4}}[^\S\n]{{0,4}}{THEREFORE}{{0,2}}",
-    re.IGNORECASE,
 )
 _HASHES = re.compile(r"(?<!#)####(?!#)")
 _TAG = re.compile(r"[<\[](?P<slash>/?)(?:final[_ ]?)?answer[>\]]", re.IGNORECASE)
@@ -114,7 +113,7 @@ def find_mark(text: str, *, is_cut: bool = False) -> Mark | None:
         text: cleaned text without think blocks.
         is_cut: whether the text stops in the middle: a value that reaches its end is unfinished then.
     """
-    if HINT.search(plain := _narrow(text)) is None:
+    if HINT.search(plain := lowered(text)) is None:
         return None
     reader = _Reader(text, plain, is_cut)
     for find in (reader.explicit, reader.sentences):
@@ -128,19 +127,31 @@ def find_mark(text: str, *, is_cut: bool = False) -> Mark | None:
 
 def is_heading(line: str) -> bool:
     """Returns whether a line announces an answer that is to follow below: "**Final Answer**"."""
-    plain = _narrow(line[-_WINDOW:])
-    if HINT.search(plain) is None:
-        return False
-    for match in _LABEL.finditer(plain):
+    line = line[-_WINDOW:]
+    plain = lowered(line)
+    for match in _matches(_LABEL, plain):
         if not plain[match.end() :].strip(TRIM + "#=}"):
             clause = _clause(plain[max(0, match.start() - _BEFORE) : match.start()])
-            return _LABEL_START.fullmatch(clause) is not None and not _is_code(match, clause)
-    return any(not plain[match.end() :].strip(TRIM) for match in _SENTENCE.finditer(plain))
+            return _LABEL_START.fullmatch(clause) is not None and not _is_code(match, clause, line)
+    return any(not plain[match.end() :].strip(TRIM) for match in _matches(_SENTENCE, plain))
 
 
-def _narrow(text: str) -> str:
-    """Returns the text with narrow characters in place of full-width ones, place by place."""
-    return text if text.isascii() else text.translate(_NARROW)
+def lowered(text: str) -> str:
+    """Returns the text in lower case and narrow characters, place by place."""
+    if text.isascii():
+        return text.lower()
+    narrow = text.translate(_NARROW)
+    lower = narrow.lower()
+    if len(lower) == len(text):
+        return lower
+    return "".join(small if len(small := character.lower()) == 1 else character for character in narrow)
+
+
+def _matches(pattern: re.Pattern[str], plain: str) -> Iterator[re.Match[str]]:
+    """Yields the matches of a pattern that begins with a word for "answer"."""
+    for word in WORDS.finditer(plain):
+        if (match := pattern.match(plain, word.start())) is not None:
+            yield match
 
 
 def _clause(before: str) -> str:
@@ -148,9 +159,9 @@ def _clause(before: str) -> str:
     return _STYLING.sub("", _CLAUSE_END.split(before)[-1])
 
 
-def _is_code(match: re.Match[str], clause: str) -> bool:
+def _is_code(match: re.Match[str], clause: str, text: str) -> bool:
     """Returns whether a label is a variable ("answer = 5 + 7") or a line of prose that ends there."""
-    return match["separator"] in (None, "=") and match["word"][0].islower() and not clause.strip()
+    return match["separator"] in (None, "=") and text[match.start()].islower() and not clause.strip()
 
 
 class _Reader:
@@ -158,7 +169,7 @@ class _Reader:
 
     def __init__(self, text: str, plain: str, is_cut: bool) -> None:
         self.text = text
-        self.plain = plain  # full-width characters made narrow, place by place
+        self.plain = plain  # `lowered`
         self.is_cut = is_cut
 
     def explicit(self) -> Iterator[Mark | Unfinished]:
@@ -166,7 +177,7 @@ class _Reader:
         found: list[tuple[int, Callable[[], Mark | Unfinished | None]]] = [
             *self._boxes(),
             *self._tags(),
-            *((match.start(), partial(self._label, match)) for match in _LABEL.finditer(self.plain)),
+            *((match.start(), partial(self._label, match)) for match in _matches(_LABEL, self.plain)),
             *((match.start(), partial(self._hashes, match)) for match in _HASHES.finditer(self.plain)),
         ]
         for _, read in sorted(found, key=lambda place: place[0], reverse=True):
@@ -175,14 +186,14 @@ class _Reader:
 
     def sentences(self) -> Iterator[Mark | Unfinished]:
         """Yields the answers of plain sentences, the last one first."""
-        for match in reversed(list(_SENTENCE.finditer(self.plain))):
+        for match in reversed(list(_matches(_SENTENCE, self.plain))):
             if (mark := self._sentence(match)) is not None:
                 yield mark
 
     def _boxes(self) -> Iterator[tuple[int, Callable[[], Mark | Unfinished | None]]]:
         """Yields each box; braces nest, a backslash escapes. One pass."""
         opened: list[tuple[int, int] | None] = []  # begin of mark and content; None: another brace
-        for token in _BOX_TOKEN.finditer(self.plain):
+        for token in _BOX_TOKEN.finditer(self.text):
             if token[0] == "}":
                 if opened and (box := opened.pop()) is not None:
                     yield box[0], partial(self._span, box[1], token.start(), token.end())
@@ -228,7 +239,7 @@ class _Reader:
         at_start = _LABEL_START.fullmatch(clause) is not None
         if not at_start and (match["separator"] != ":" or ASIDE.search(clause)):
             return None
-        if _is_code(match, clause):
+        if _is_code(match, clause, self.text):
             return None
         begin = match.end()
         if line.count("**") % 2 and (closed := _CLOSING_BOLD.match(self.plain, begin)) is not None:
@@ -252,7 +263,7 @@ class _Reader:
         clause = _clause(self._line_before(match.start()))
         if ASIDE.search(clause):
             return None
-        if match[0].rstrip().endswith("=") and match["word"][0].islower() and not clause.strip():  # code
+        if match[0].rstrip().endswith("=") and self.text[match.start()].islower() and not clause.strip():  # code
             return None
         if "would" in match[0].lower() and re.search(r"\b(?:if|were|had)\b", clause, re.IGNORECASE):
             return None
