@@ -176,6 +176,8 @@ def collect(
                 raise ValueError(f"repeats the question of line {earlier}")
         except UnicodeDecodeError:
             problems.append(LineProblem(number, "is not UTF-8 text"))
+        except UnicodeEncodeError:
+            problems.append(LineProblem(number, "holds a lone surrogate, which is no text"))
         except ValidationError as error:  # of the question; its text alone can be at fault
             problems.append(LineProblem(number, "; ".join(found["msg"] for found in error.errors())))
         except ValueError as error:

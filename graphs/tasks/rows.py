@@ -188,16 +188,11 @@ def fields_in(row: Iterable[str]) -> str:
 
 
 def proposal(option: str, fields: Iterable[str], names: tuple[str, ...]) -> str:
-    """Returns the words that set `option` to the field that is most likely meant.
-
-    That is the first with one of the usual `names`, in whatever case, or the only field, if it is a word.
-    """
+    """Returns the words that set `option` to the first field with one of the usual `names`, in whatever case."""
     by_name = {str(field).strip().casefold(): str(field) for field in fields}
     found = next((by_name[name] for name in names if name in by_name), None)
-    if found is None and len(by_name) == 1:
-        found = next((name for name in by_name.values() if re.fullmatch(_PLAIN, name)), None)
     if found is None:
-        return f"set {option} to one of them"
+        return f"set {option} to the one that is meant"
     return f"set {option}={found}" if re.fullmatch(_PLAIN, found) else f"set '{option}=\"{found}\"'"
 
 

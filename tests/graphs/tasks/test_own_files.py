@@ -121,7 +121,7 @@ def test_a_field_that_may_hold_the_golds_is_proposed_and_not_read(load: Load, na
         (["Question", "x"], {}, r"task\.question_field=Question"),
         (["my question"], {}, r"no field 'question'; its fields are 'my question'"),
         (["question", "a"], {"answer_field": "gold"}, r"no field 'gold'; its fields are 'question', 'a'.*task\.answer_field=a\b"),
-        (["question", "one", "two"], {"answer_field": "gold"}, r"set task\.answer_field to one of them"),
+        (["question", "one", "two"], {"answer_field": "gold"}, r"set task\.answer_field to the one that is meant"),
         (["Body", "b"], {"question_field": "Body,Question"}, r"no field 'Question'"),
         ([f"f{number}" for number in range(40)], {}, r"'f9' and 30 more"),
     ],
