@@ -59,6 +59,9 @@ class _Judged(NamedTuple):
     text: str = ""
     """The working, without the verdict."""
 
+    def __repr__(self) -> str:
+        return f"_Judged(probability={self.probability}, sureness={self.sureness}, text=<hidden>)"
+
 
 class GenerativeCritic:
     """Judges steps with one engine."""

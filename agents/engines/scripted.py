@@ -24,7 +24,7 @@ from agents.engines.gate import Gate
 from agents.engines.scripted_tokenizer import DEFAULT_SPECIAL_TOKENS, ScriptedTokenizer
 from agents.engines.stopping import find_ending
 from agents.engines.weights import hash_text, hash_weights, tensor_shapes
-from agents.nouns import EngineError, Hidden, Usage
+from agents.nouns import EngineError, Usage
 
 Reply = Callable[[str, int, random.Random], str]
 """(prompt text with special tokens spelled out, sample index, random numbers of that sample) -> what the model says."""
@@ -35,14 +35,7 @@ _BLOCK_TOKENS = 16  # grain of the simulated prefix cache
 
 
 class ScriptError(EngineError):
-    """A script ran out, or a prompt is not the one that its rule was written for.
-
-    `prompt_tail`: how the prompt ends, hidden like the thought in it; the author of a script reveals it.
-    """
-
-    def __init__(self, message: str, *, prompt_tail: Hidden[str] | None = None) -> None:
-        super().__init__(message if prompt_tail is None else f"{message}; ScriptError.prompt_tail.reveal() is how its prompt ends")
-        self.prompt_tail = prompt_tail
+    """A script ran out, or a prompt is not the one that its rule was written for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,14 +208,14 @@ class ScriptedEngine:
         return list(reply)
 
     def _next_rule(self, prompt_text: str, wanted: str) -> Rule:
-        number, tail = self._rules_used, Hidden(prompt_text[-200:])
+        number, tail = self._rules_used, prompt_text[-200:]
         if number >= len(self._rules):
-            raise ScriptError(f"the script of {len(self._rules)} rules ran out; the next request wants {wanted}", prompt_tail=tail)
+            raise ScriptError(f"the script of {len(self._rules)} rules ran out; the next request wants {wanted}, its prompt ends {tail!r}")
         rule = self._rules[number]
         if rule.match is not None and rule.match not in prompt_text:
-            raise ScriptError(f"rule {number} of the script waits for {rule.match!r} in the prompt", prompt_tail=tail)
+            raise ScriptError(f"rule {number} of the script waits for {rule.match!r} in the prompt, which ends {tail!r}")
         if getattr(rule, wanted) is None:
-            raise ScriptError(f"rule {number} of the script has no {wanted}, which the request wants", prompt_tail=tail)
+            raise ScriptError(f"rule {number} of the script has no {wanted}, which the request wants; its prompt ends {tail!r}")
         self._rules_used += 1
         return rule
 

@@ -333,6 +333,33 @@ def test_the_owner_sets_the_configuration_and_the_presets_where_the_server_start
     assert printed == ["answered scripted beam 2000", "answered scripted greedy 1024", "answered scripted posterior 1024"]
 
 
+SERVED = """
+import asyncio, importlib.util, json, sys
+from pathlib import Path
+
+path, _, name = json.loads(Path("langgraph.json").read_text())["graphs"]["longthought"].partition(":")
+spec = importlib.util.spec_from_file_location("served", path)
+module = sys.modules["served"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+graph = getattr(module, name).with_config({"tags": ["served"]}).copy()
+
+async def main():
+    for context in (None, {}, {"overrides": []}, {"overrides": ["search=greedy"]}):
+        answer = await graph.ainvoke({"question": "Compute (19 + 8) * 8."}, context=context)
+        assert answer["status"] == "answered", answer
+    try:
+        await graph.ainvoke({"question": "Compute (19 + 8) * 8."}, context={"overrides": ["engine=openai"]})
+    except ValueError as error:
+        print(error)
+
+asyncio.run(main())
+"""
+
+
+def test_the_graph_that_langgraph_json_names_is_loaded_by_its_path_and_served() -> None:
+    assert "engine" in run_python(SERVED, LONGTHOUGHT_CONFIG=" ".join(POCKET))
+
+
 @pytest.mark.parametrize("text", ["[1]", "small: 7", "'a b': []", "small: [7]", "small: 'a \"'", "{"])
 def test_a_file_of_presets_that_is_none_is_named(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "presets.yaml").write_text(text)
