@@ -290,11 +290,12 @@ def _thinks_behind(path: Sequence[Step], opened: bool) -> bool:
 
 
 def _joined(first: Completion, more: Completion) -> Completion:
-    return replace(
-        more,
-        text=first.text + more.text,
-        token_ids=first.token_ids + more.token_ids,
-        logprobs=first.logprobs + more.logprobs,
+    return Completion(
+        first.text + more.text,
+        first.token_ids + more.token_ids,
+        first.logprobs + more.logprobs,
+        more.finish_reason,
+        more.stop_reason,
     )
 
 
