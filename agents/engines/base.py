@@ -114,12 +114,22 @@ class Completion:
 
     def __init__(
         self,
-        text: str,
-        token_ids: tuple[int, ...],
-        logprobs: tuple[float, ...],
-        finish_reason: FinishReason,
+        text: str | None = None,
+        token_ids: tuple[int, ...] | None = None,
+        logprobs: tuple[float, ...] | None = None,
+        finish_reason: FinishReason = "stop",
         stop_reason: str | int | None = None,
+        *,
+        content: Hidden[Content] | None = None,
     ) -> None:
+        """Text, token ids and logprobs are given, or taken from `content`, as `dataclasses.replace` does."""
+        old = content.reveal() if content is not None else None
+        if old is not None:
+            text = old.text if text is None else text
+            token_ids = old.token_ids if token_ids is None else token_ids
+            logprobs = old.logprobs if logprobs is None else logprobs
+        if text is None or token_ids is None or logprobs is None:
+            raise TypeError("a completion needs text, token_ids and logprobs")
         object.__setattr__(self, "content", Hidden(Content(text, token_ids, logprobs)))
         object.__setattr__(self, "finish_reason", finish_reason)
         object.__setattr__(self, "stop_reason", stop_reason)

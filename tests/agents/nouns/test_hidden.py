@@ -187,6 +187,7 @@ def test_hidden_values_are_equal_when_what_is_inside_is(first: str, second: str)
 def test_a_completion_is_read_by_its_properties_and_equal_to_one_that_says_the_same() -> None:
     assert (COMPLETION.text, COMPLETION.token_ids, COMPLETION.logprobs) == (CANARY, (1, 2), (-0.5, -0.5))
     assert COMPLETION == Completion(CANARY, (1, 2), (-0.5, -0.5), "stop") != Completion("other", (1, 2), (-0.5, -0.5), "stop")
+    assert dataclasses.replace(COMPLETION, text="other") == Completion("other", (1, 2), (-0.5, -0.5), "stop")
     assert len({COMPLETION, Completion(CANARY, (1, 2), (-0.5, -0.5), "stop")}) == 1
 
 
