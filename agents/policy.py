@@ -6,19 +6,21 @@ a path of steps goes in, chains of steps come out.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from agents.answers import extract_answer
-from agents.engines.base import Completion, GenerateRequest, Generation, Generator
+from agents.answers import ends_in_think_block, final_answer, marked_answer
+from agents.engines.base import Completion, GenerateRequest, Generator
 from agents.metered import Refusal, generate_within
 from agents.nouns import Author, Content, Hidden, Meter, Question, Sampling, Step, ThoughtFactor
 from agents.prompts import Mistake, Prompts
-from agents.segmentation import cut_steps
+from agents.segmentation import cut_steps, goes_on
 
 ROLE = "policy"
+_THINK = "<think>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +41,36 @@ class PolicySettings:
     top_p: float
     max_step_tokens: int
     max_answer_tokens: int
+    logprobs: bool = True
+    """Whether steps hold log-probabilities; otherwise they are NaN."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
-    """What stands before a completion and belongs to its first step."""
+class _Asked:
+    """What was asked for: all that a chain of steps depends on besides the completion."""
 
+    question: Question
+    path: Sequence[Step]
+    horizon: Literal["step", "answer"]
     opening: tuple[int, ...]
-    """Forced by the thought factor."""
-    blank: tuple[int, ...] = ()
-    """An empty line that the policy wrote itself, and its logprobs."""
-    blank_logprobs: tuple[float, ...] = ()
+    """Forced by the thought factor; belongs to the first step."""
+    factor: str | None
+    takes_open_answer: bool
+    """See `Prompts.takes_open_answer`."""
+    opens_think_block: bool
+    """Whether the chat template opened a think block, and so the path begins in one."""
+    thinks: bool
+    """Whether a think block is open behind the path."""
+    author: Author
+    sampling: Sampling
+
+
+class _Piece(NamedTuple):
+    """A step of a completion."""
+
+    cut: slice
+    """Its token ids, among those of the opening and the completion."""
+    text: str
 
 
 class Policy:
@@ -110,69 +131,181 @@ class Policy:
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             stop=(self.prompts.family.separator,) if horizon == "step" else (),
-            stop_token_ids=() if through_doubt else self._doubts,
+            stop_token_ids=(*(() if through_doubt else self._doubts), *self.prompts.role_tokens),
             seed=seed,
             adapter=adapter,
+            logprobs=settings.logprobs,
         )
         generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
-        start = _Start(opening)
-        if not isinstance(generation, str) and horizon == "step" and (blank := self._blank_line(generation)):
-            start = _Start(opening, blank.token_ids, blank.logprobs)
-            request = replace(request, prompt=(*prompt, *blank.token_ids))
-            generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
         if isinstance(generation, str):
             return Proposal((), generation)
-        author = Author(ROLE, self.engine.info.model, generation.version, adapter)
-        chains = tuple(
-            chain for completion in generation.completions if (chain := self._chain(completion, start, factor, author, sampling))
+        completions, refusal = list(generation.completions), None
+        if horizon == "step":
+            refusal = await self._write_on(completions, request, meter)
+        asked = _Asked(
+            question=question,
+            path=path,
+            horizon=horizon,
+            opening=opening,
+            factor=factor,
+            takes_open_answer=self.prompts.takes_open_answer(question),
+            opens_think_block=(opened := self.prompts.opens_think_block(question, rules)),
+            thinks=_thinks_behind(path, opened),
+            author=Author(ROLE, self.engine.info.model, generation.version, adapter),
+            sampling=sampling,
         )
-        return Proposal(chains, None if chains else "unparsed")
+        chains = tuple(chain for completion in completions if (chain := self._chain(completion, asked)))
+        return Proposal(chains, None if chains else refusal or "unparsed")
 
-    def _chain(self, completion: Completion, start: _Start, factor: str | None, author: Author, sampling: Sampling) -> tuple[Step, ...]:
-        """Cuts a completion into steps; empty when the model ended without a word."""
-        token_ids = (*start.opening, *start.blank, *completion.token_ids)
-        logprobs = (*[math.nan] * len(start.opening), *start.blank_logprobs, *completion.logprobs)
+    def read_answer(self, question: Question, completion: Completion) -> str | None:
+        """Returns the answer that a whole completion of `question` marks, as a search reads it."""
+        text = self.engine.tokenizer.decode(completion.token_ids)
+        opened = [_THINK] if self.prompts.opens_think_block(question) else []
+        found = marked_answer([*opened, text], is_cut=completion.finish_reason == "length")
+        return None if found is None else found.value
+
+    async def _write_on(self, completions: list[Completion], request: GenerateRequest, meter: Meter) -> Refusal | None:
+        """Completes, in place, steps that the engine took a blank line inside of them for the end of; returns why it could not.
+
+        Each further block may have as many tokens as a step. Completions that say the same go on in one request.
+        """
+        most_tokens = max(self.settings.max_answer_tokens, request.max_tokens)
+        refusal: Refusal | None = None
+        last = dict(enumerate(completions))
+        while True:
+            waiting: dict[tuple[int, ...], list[int]] = {}
+            for number in last:
+                if self._goes_on(completions[number], most_tokens):
+                    waiting.setdefault(completions[number].token_ids, []).append(number)
+            if not waiting:
+                return refusal
+            requests = [replace(request, prompt=(*request.prompt, *ids), n=len(group)) for ids, group in waiting.items()]
+            answers = await asyncio.gather(*(generate_within(self.engine, one, meter=meter, role=ROLE) for one in requests))
+            previous, last = last, {}
+            for group, answer in zip(waiting.values(), answers, strict=True):
+                if isinstance(answer, str):
+                    refusal = answer
+                    continue
+                for number, more in zip(group, answer.completions, strict=False):  # a short budget grants fewer
+                    completions[number] = _joined(completions[number], more)
+                    if more.text.strip() or previous[number].text.strip():  # two empty lines in a row lead nowhere
+                        last[number] = more
+
+    def _goes_on(self, completion: Completion, most_tokens: int) -> bool:
+        is_stopped = isinstance(completion.stop_reason, str) and len(completion.token_ids) < most_tokens
+        return is_stopped and goes_on(completion.text, separator=self.prompts.family.separator)
+
+    def _chain(self, completion: Completion, asked: _Asked) -> tuple[Step, ...]:
+        """Cuts a completion into steps, up to the one with the answer; empty when the model ended without a word.
+
+        A role token ends the sequence and is dropped.
+        """
+        if completion.stop_reason in self.prompts.role_tokens:
+            ids, logs = completion.token_ids[:-1], completion.logprobs[:-1]
+            completion = Completion(completion.text, ids, logs, completion.finish_reason)
+        opening = asked.opening
+        token_ids = (*opening, *completion.token_ids)
+        logprobs = (*[math.nan] * len(opening), *completion.logprobs)
         in_doubt = completion.stop_reason in self._doubts
+        pieces = self._cut(completion, asked, token_ids, in_doubt=in_doubt)
+        is_whole = bool(pieces) and pieces[-1].cut.stop == len(token_ids)
+        at_end = is_whole and completion.finish_reason == "stop" and completion.stop_reason is None  # of the sequence
+        answer = "" if is_whole and (in_doubt or at_end) else None
+        if at_end and asked.takes_open_answer:
+            answer = self._open_answer(token_ids, asked)
+        elif asked.horizon == "answer" or not asked.takes_open_answer:
+            is_cut = is_whole and completion.finish_reason == "length"
+            pieces, marked = self._up_to_answer(pieces, asked, token_ids, is_cut=is_cut, in_doubt=in_doubt)
+            answer = answer if marked is None else marked
+        return tuple(
+            Step(
+                content=Hidden(
+                    Content(
+                        text=text,
+                        token_ids=token_ids[cut],
+                        logprobs=logprobs[cut],
+                        forced=len(opening) if number == 0 else 0,
+                    )
+                ),
+                finish_reason=completion.finish_reason if cut.stop == len(token_ids) else "stop",
+                author=asked.author,
+                sampling=asked.sampling,
+                factor=asked.factor if number == 0 and asked.factor is not None else self._factor_of(token_ids[cut]),
+                answer=answer if number == len(pieces) - 1 else None,
+            )
+            for number, (cut, text) in enumerate(pieces)
+        )
+
+    def _cut(self, completion: Completion, asked: _Asked, token_ids: tuple[int, ...], *, in_doubt: bool) -> list[_Piece]:
+        """Cuts a completion into steps, as far as they have words; only the end of a thought may be a step without."""
+        tokenizer = self.engine.tokenizer
         spoken = len(token_ids)
         if in_doubt:
             spoken = spoken - 1 if len(completion.token_ids) > 1 else 0
-        cuts = cut_steps(token_ids[:spoken], self.engine.tokenizer, separator=self.prompts.family.separator)
+        cuts = cut_steps(token_ids[:spoken], tokenizer, separator=self.prompts.family.separator)
         if in_doubt:
             cuts.append(slice(spoken, len(token_ids)))
-        chain: list[Step] = []
-        for index, cut in enumerate(cuts):
-            forced = len(start.opening) if index == 0 else 0
-            ids = token_ids[cut]
-            text = (completion.text if ids == completion.token_ids else self.engine.tokenizer.decode(ids)).strip()
-            last = index == len(cuts) - 1
-            answer = extract_answer(text)
-            at_end = completion.finish_reason == "stop" and completion.stop_reason is None  # of the sequence
-            ended = last and (in_doubt or at_end)
-            if not text and not (ended and (chain or in_doubt)):
-                return tuple(chain)
-            chain.append(
-                Step(
-                    content=Hidden(Content(text=text, token_ids=ids, logprobs=logprobs[cut], forced=forced)),
-                    finish_reason=completion.finish_reason if last else "stop",
-                    author=author,
-                    sampling=sampling,
-                    factor=factor if index == 0 and factor is not None else self._factor_of(ids),
-                    answer=answer if answer is not None else "" if ended else None,
-                )
-            )
-            if answer is not None:
-                break
-        return tuple(chain)
+        pieces: list[_Piece] = []
+        for cut in cuts:
+            is_said = token_ids[cut] == completion.token_ids
+            text = (completion.text if is_said else tokenizer.decode(token_ids[cut])).strip()
+            if not text:
+                is_end = cut.stop == len(token_ids) and completion.finish_reason == "stop" and not isinstance(completion.stop_reason, str)
+                ends_something = len(pieces) > 0 or in_doubt or (asked.takes_open_answer and len(asked.path) > 0)
+                if not (is_end and ends_something):
+                    break
+            pieces.append(_Piece(cut, text))
+        return pieces
 
-    def _blank_line(self, generation: Generation) -> Completion | None:
-        """Returns the first completion where all are an empty line: some models begin so, and the engine takes it for a step's end."""
-        if all(isinstance(one.stop_reason, str) and not one.text.strip() for one in generation.completions):
-            return generation.completions[0]
-        return None
+    def _up_to_answer(
+        self, pieces: list[_Piece], asked: _Asked, token_ids: tuple[int, ...], *, is_cut: bool, in_doubt: bool
+    ) -> tuple[list[_Piece], str | None]:
+        """Returns the steps up to the one with the marked answer, and the answer.
+
+        Where an answer is marked again or replaced, all that was written since the first mark is one step: a step that marks an answer
+        ends the thought, so none is followed by another.
+        """
+        found = marked_answer([_THINK if asked.thinks else "", *(piece.text for piece in pieces)], is_cut=is_cut)
+        last = len(pieces) - 1 - in_doubt
+        if found is not None:
+            last = found.piece - 1
+            pieces = pieces[: last + 1]
+        thinks = asked.thinks
+        for first, piece in enumerate(pieces[:last]):
+            if marked_answer([_THINK if thinks else "", piece.text]) is not None:
+                cut = slice(piece.cut.start, pieces[last].cut.stop)
+                text = self.engine.tokenizer.decode(token_ids[cut]).strip()
+                pieces = [*pieces[:first], _Piece(cut, text), *pieces[last + 1 :]]
+                break
+            thinks = ends_in_think_block(piece.text, opened=thinks)
+        return pieces, None if found is None else found.value
+
+    def _open_answer(self, token_ids: Sequence[int], asked: _Asked) -> str:
+        """Returns the answer of a thought that the model ended; "" for none. Decodes all of it, so that code keeps its blanks."""
+        before = [token for step in asked.path for token in step.content.reveal().token_ids]
+        text = self.engine.tokenizer.decode([*before, *token_ids])
+        return final_answer((_THINK if asked.opens_think_block else "") + text, marked=False) or ""
 
     def _factor_of(self, token_ids: tuple[int, ...]) -> str | None:
         """Returns the factor that the model chose itself, seen by the opening that it wrote."""
         return next((name for name, mark in self._marks if token_ids[: len(mark)] == mark), None)
+
+
+def _thinks_behind(path: Sequence[Step], opened: bool) -> bool:
+    """Returns whether a think block is open behind the path; `opened`: one is open before it."""
+    for step in path:
+        opened = ends_in_think_block(step.content.reveal().text, opened=opened)
+    return opened
+
+
+def _joined(first: Completion, more: Completion) -> Completion:
+    return Completion(
+        first.text + more.text,
+        first.token_ids + more.token_ids,
+        first.logprobs + more.logprobs,
+        more.finish_reason,
+        more.stop_reason,
+    )
 
 
 def _single_token(engine: Generator, text: str) -> int:

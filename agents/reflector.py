@@ -10,16 +10,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from agents.critics.base import texts_of
 from agents.engines.base import GenerateRequest, Generator
 from agents.metered import generate_within
 from agents.nouns import Hidden, Meter, Question, Reflection, ReflectionAction, Step
 from agents.prompts import Prompts
+from agents.replies import ENDINGS, is_shown, last_line, without_thinking
 
 ROLE = "reflector"
 
-_WRONG_STEP = re.compile(r"step\s+(\d+)\s+is\s+wrong", re.IGNORECASE)
-_BACKTRACK = re.compile(r"back(?:track)?\s+to\s+step\s+(\d+)", re.IGNORECASE)
-_ACTION = re.compile(r"\b(continue|reflect|backtrack|terminate)\b", re.IGNORECASE)
+_GAP = r"[\s.,;:!*_-]{0,8}"
+_NUMBER = r"0{0,8}([0-9]{1,6})(?![0-9])"  # int() refuses thousands of digits
+_IS_WRONG = r"\s{1,4}(?:is|was)\s{1,4}(?:the\s{1,4}first\s{1,4})?(?:wrong|incorrect)\b"
+_BLAME = re.compile(
+    rf"[\s*_-]{{0,8}}(?:step\s{{1,4}}{_NUMBER}{_IS_WRONG}(?:\s{{1,4}}(?:one|step)\b)?"
+    rf"|(?:the\s{{1,4}})?first\s{{1,4}}(?:wrong|incorrect)\s{{1,4}}(?:step|one)\s{{1,4}}is\s{{1,4}}(?:step\s{{1,4}})?{_NUMBER}"
+    rf"|(no)\s{{1,4}}step{_IS_WRONG})",
+    re.IGNORECASE,
+)
+_BACK = rf"back(?:track)?(?:\s{{1,4}}to\s{{1,4}}(?:step\s{{1,4}})?{_NUMBER})?"
+_END = rf"[\s.!*_]{{0,8}}{ENDINGS}"
+_ACTION = re.compile(rf"{_GAP}(?:(continue|reflect|terminate)|{_BACK}){_END}", re.IGNORECASE)
+_ACTION_BEHIND_REASON = re.compile(rf"[.;:,!]\s{{0,4}}(?:(reflect)|{_BACK}){_END}\Z", re.IGNORECASE)
+_MOST_OF_AN_ACTION = 400  # characters; `_END` bounds them
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +44,41 @@ class ReflectorSettings:
     temperature: float
 
 
-def parse_reflection(text: str, *, depth: int) -> Reflection:
-    """Reads a reflector's words leniently; `depth` is the number of steps it looked at.
+def parse_reflection(text: str, *, depth: int, shown: Sequence[str] = ()) -> Reflection:
+    """Reads the last line of a reflector's reply.
 
-    A step number outside the thought is dropped. Words without an action become `reflect`, marked as not parsed: trying again from the
-    same place is what the loop would do without a reflector.
+    Args:
+        text: the reply.
+        depth: number of steps that it looked at.
+        shown: texts that it was shown; a line whose words stand in one of them decides nothing.
+
+    The line begins with the blame ("Step 2 is wrong", "No step is wrong") or is an action alone, and ends with its action, before which it
+    may give a reason. So a step that is quoted in the reply, above that line or as a reason, decides
+    nothing. A step number outside the thought is dropped. A reply without a decision becomes
+    `reflect`, marked as not parsed: trying again from the same place is what the loop would do
+    without a reflector.
     """
-    wrong = _WRONG_STEP.search(text)
-    wrong_step = int(wrong.group(1)) if wrong and 1 <= int(wrong.group(1)) <= depth else None
-    back = _BACKTRACK.search(text)
-    target = int(back.group(1)) if back and 0 <= int(back.group(1)) < depth else None
-    if target is not None:
-        return Reflection("backtrack", Hidden(text), wrong_step, target)
-    action = _ACTION.search(text)
-    if action is None or action.group(1).lower() == "backtrack":
-        if wrong_step is not None:  # it names the mistake and no target: go back to before the mistake
-            return Reflection("backtrack", Hidden(text), wrong_step, wrong_step - 1)
-        return Reflection("reflect", Hidden(text), None, None, parsed=False)
-    kind: ReflectionAction = action.group(1).lower()  # type: ignore[assignment]  # the pattern admits nothing else
-    return Reflection(kind, Hidden(text), wrong_step)
+    said = without_thinking(text)
+    line = last_line(said)
+    if is_shown(line, shown):
+        return Reflection("reflect", Hidden(said), parsed=False)
+    blame = _BLAME.match(line)
+    decided = line[blame.end() :] if blame else line
+    action = _ACTION.fullmatch(decided)
+    if blame and not action:
+        action = _ACTION_BEHIND_REASON.search(decided[-_MOST_OF_AN_ACTION:])
+    number = blame and (blame[1] or blame[2])
+    wrong_step = int(number) if number and 1 <= int(number) <= depth else None
+    if action and action[2] and int(action[2]) < depth:
+        return Reflection("backtrack", Hidden(said), wrong_step, int(action[2]))
+    if action and action[1]:
+        kind: ReflectionAction = action[1].lower()  # type: ignore[assignment]  # the pattern admits nothing else
+        return Reflection(kind, Hidden(said), wrong_step)
+    if wrong_step is not None:  # it names the mistake and no target: go back to before the mistake
+        return Reflection("backtrack", Hidden(said), wrong_step, wrong_step - 1)
+    if blame and blame[3] and not action:
+        return Reflection("continue", Hidden(said))
+    return Reflection("reflect", Hidden(said), parsed=False)
 
 
 class Reflector:
@@ -81,6 +110,9 @@ class Reflector:
             max_tokens=self.settings.max_tokens,
             temperature=self.settings.temperature,
             seed=seed,
+            logprobs=False,
         )
         generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
-        return rule if isinstance(generation, str) else parse_reflection(generation.completions[0].text, depth=len(steps))
+        if isinstance(generation, str):
+            return rule
+        return parse_reflection(generation.completions[0].text, depth=len(steps), shown=[question.text, *texts_of(steps)])

@@ -20,13 +20,13 @@ from agents.engines.base import GenerateRequest, Generator
 from agents.metered import generate_within
 from agents.nouns import EngineDiedError, EngineError, Hidden, Meter, Question
 from agents.prompts import Prompts
-from agents.visible_text import repeats_thought, visible_text
+from agents.visible_text import repeats, visible_text
 
 ROLE = "summarizer"
 
 SummarySource = Literal["extractive", "model", "neutral", "none"]
 """`extractive`: the kept steps themselves. `model`: a model's words. `neutral`: numbers alone, by choice, or because
-the model's summary was blank, failed, unbudgeted or repeated the thought. `none`: there is no answer to sum up."""
+the model's summary was blank, failed, unbudgeted or a repetition. `none`: there is no answer to sum up."""
 
 _log = logging.getLogger(__name__)
 
@@ -54,20 +54,23 @@ def neutral_summary(steps: int, *, wrong_turns: int) -> str:
     return f"The answer was found in {steps} step{'' if steps == 1 else 's'}{taken_back}."
 
 
-def admit_summary(summary: Summary, thought: Iterable[Hidden[str]], *, public: Iterable[str], neutral: str) -> Summary:
-    """Returns the summary as the user may read it; the neutral sentence where it is blank or repeats the thought.
+def admit_summary(summary: Summary, thought: Iterable[Hidden[str]], *, question: str, answer: str | None, neutral: str) -> Summary:
+    """Returns the summary as the user may read it; the neutral sentence where it is blank, or repeats the thought or the answer.
 
     An extractive summary is the kept steps by choice, so it is not compared with them.
 
     Args:
         thought: texts of the whole thought.
-        public: texts that the user has read (question, answer), which a summary may repeat.
+        question: what of the thought repeats question or answer is nothing hidden.
+        answer: a summary that mostly repeats it says nothing that the user does not read beside it.
         neutral: what takes the place of a summary that is not admitted.
     """
     text = visible_text(summary.text)
     if not text:
         return Summary(neutral, "neutral")
-    if summary.source == "model" and repeats_thought(text, (part.reveal() for part in thought), public=public):
+    if summary.source == "model" and (
+        repeats(text, (part.reveal() for part in thought), public=(question, answer or "")) or repeats(text, (answer or "",))
+    ):
         return Summary(neutral, "neutral")
     return Summary(text, summary.source)
 
@@ -146,7 +149,7 @@ class Summarizer:
         thought = "\n".join(step.reveal() for step in steps)
         message = self.prompts.family.render("summarizer", question=question.text, thought=thought, answer=answer)
         prompt = tuple(self.prompts.tokenizer.apply_chat_template([{"role": "user", "content": message}]))
-        request = GenerateRequest(prompt=prompt, max_tokens=self.settings.max_tokens, temperature=0.0, seed=seed)
+        request = GenerateRequest(prompt=prompt, max_tokens=self.settings.max_tokens, temperature=0.0, seed=seed, logprobs=False)
         try:
             generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
         except EngineDiedError:

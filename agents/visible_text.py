@@ -2,7 +2,7 @@
 
 `visible_text` removes what a user must not or cannot see: blocks of thinking (also where only one of their tags is
 left), the mark-up of thoughts, special tokens of common models, and characters that show nothing or steer a terminal.
-Line breaks, tabs and the indentation of code stay. `repeats_thought` compares a summary with the hidden steps.
+Line breaks, tabs and the indentation of code stay. `repeats` compares a summary with the hidden steps.
 
 Everything here is linear in the length of the text.
 
@@ -56,6 +56,7 @@ _JOINER = re.compile(
 _STRAY_SELECTOR = re.compile(r"(?<![0-9#*\xa9-\ufdff\ufe10-\U0010ffff])[\ufe00-\ufe0f]")
 
 _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_UNSPACED_SIGN = re.compile(rf"[{_UNSPACED}]")
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 
 
@@ -160,19 +161,19 @@ def _hides(tag: re.Match[str]) -> bool | None:
 
 
 WORDS_IN_A_ROW: Final = 5
-"""Words that must follow each other as in the thought to count as repeated; twice as many signs where a script puts no blanks."""
+"""Words that must follow each other as in a text to count as repeated; twice as many signs where a script puts no blanks."""
 MOST_REPEATED: Final = 0.3
-"""Share of a summary's word sequences that may be those of the thought."""
+"""Share of a summary's word sequences that may be repeated. Summaries in a model's own words had up to 0.28, copies from 0.52."""
 LONGEST_QUOTE: Final = 20
-"""Words in a row that may be those of the thought."""
+"""Words in a row that make a quote, however long the summary around them is."""
 
 
-def repeats_thought(summary: str, hidden: Iterable[str], *, public: Iterable[str] = ()) -> bool:
-    """Whether a summary says the thought again instead of summing it up.
+def repeats(summary: str, texts: Iterable[str], *, public: Iterable[str] = ()) -> bool:
+    """Whether a summary says the texts again instead of summing them up.
 
-    It does where more than `MOST_REPEATED` of its sequences of `WORDS_IN_A_ROW` words occur in the hidden texts, or `LONGEST_QUOTE` words
-    in a row do. Case, punctuation and line breaks make no difference. Sequences of the public texts (question, answer) are not counted:
-    the user has read them. A shorter summary is one sequence.
+    It does where more than `MOST_REPEATED` of its sequences of `WORDS_IN_A_ROW` words occur in them, or `LONGEST_QUOTE`
+    words in a row do. Case, punctuation and line breaks make no difference. Sequences of the public texts are not
+    counted: the user has read them. A summary of fewer words is one sequence.
     """
     words = _words(summary)
     unspaced = sum(_UNSPACED_SIGN.fullmatch(word) is not None for word in words)
@@ -180,21 +181,18 @@ def repeats_thought(summary: str, hidden: Iterable[str], *, public: Iterable[str
     length = min(WORDS_IN_A_ROW * scale, len(words))
     if length == 0:
         return False
-    secret = set(_sequences([word for text in hidden for word in _words(text)], length))
+    theirs = set(_sequences([word for text in texts for word in _words(text)], length))
     known = {sequence for text in public for sequence in _sequences(_words(text), length)}
     counted = repeated = row = longest = 0
     for sequence in _sequences(words, length):
         if sequence in known:
             continue
         counted += 1
-        row = row + 1 if sequence in secret else 0
+        row = row + 1 if sequence in theirs else 0
         repeated += row > 0
         longest = max(longest, row)
     quote = longest + length - 1 if longest else 0
     return repeated > MOST_REPEATED * counted or quote >= LONGEST_QUOTE * scale
-
-
-_UNSPACED_SIGN = re.compile(rf"[{_UNSPACED}]")
 
 
 def _words(text: str) -> list[str]:

@@ -27,6 +27,7 @@ from configs import diagnosis, messages
 from configs.errors import ConfigError
 from configs.options import MISSING
 from configs.schema import RunConfig
+from configs.schema.engine import RETIRED_OPTIONS
 from configs.store import ROOT, hydra_context
 
 
@@ -70,7 +71,7 @@ def to_yaml(config: RunConfig) -> str:
 
 
 def from_yaml(text: str) -> RunConfig:
-    """Returns the configuration that `to_yaml` wrote.
+    """Returns the configuration that `to_yaml` wrote; options that no longer exist and influenced no result are left out.
 
     Raises:
         ConfigError: the text is no YAML mapping, or does not follow the schema.
@@ -81,7 +82,15 @@ def from_yaml(text: str) -> RunConfig:
         raise ConfigError(f"the configuration is not valid YAML: {error}") from None
     if not isinstance(mapping, dict):
         raise ConfigError(f"the configuration must be a YAML mapping of groups and is {type(mapping).__name__}; restore the file")
-    return from_mapping(mapping)
+    return from_mapping({name: _without_retired(value) for name, value in mapping.items()})
+
+
+def _without_retired(group: Any) -> Any:
+    """Returns a stored group of options without those that its engines no longer have."""
+    if not isinstance(group, dict):
+        return group
+    retired = RETIRED_OPTIONS.get(str(group.get("kind")), ())
+    return {name: _without_retired(value) for name, value in group.items() if name not in retired}
 
 
 def sweep(overrides: Sequence[str]) -> list[list[str]]:

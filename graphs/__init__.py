@@ -4,7 +4,8 @@ from graphs._house import check_house
 
 check_house()  # before any import that an intruder could break
 
+from graphs.presets import register_preset  # noqa: E402
 from graphs.reasoner import Answer, Reasoner, create_reasoner, graph  # noqa: E402
 from graphs.state import Context  # noqa: E402
 
-__all__ = ["Answer", "Context", "Reasoner", "create_reasoner", "graph"]
+__all__ = ["Answer", "Context", "Reasoner", "create_reasoner", "graph", "register_preset"]

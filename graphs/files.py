@@ -30,12 +30,13 @@ _REMEDIES = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
     errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
-    errno.EACCES: "give yourself the permission to write there",
-    errno.EPERM: "give yourself the permission to write there",
+    errno.EACCES: "change its owner or permissions",
+    errno.EPERM: "change its owner or permissions",
     errno.EIO: "check the disk and the limit on the size of files (ulimit -f)",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
-_FOREIGN_ERRNO = re.compile(r"\(os error (\d+)\)")  # how libraries in Rust write an errno (safetensors)
+_FOREIGN_ERROR = re.compile(r"\(os error (\d+)\)|inline_container")
+"""How safetensors words an errno, and where torch's writer of files fails, which names none."""
 
 
 @contextmanager
@@ -43,17 +44,20 @@ def storing(path: Path, *, is_folder: bool = False, elsewhere: str = ELSEWHERE) 
     """Turns what the operating system refuses inside the `with` into a `StorageError` about `path`.
 
     Raises:
-        StorageError: an OSError was raised, or an error of a library that names its errno.
+        StorageError: an OSError was raised (of a file, not of a network), or what safetensors and torch raise instead.
     """
     try:
         yield
+    except (ConnectionError, TimeoutError):
+        raise
     except OSError as error:
         raise storage_error(path, error, is_folder=is_folder, elsewhere=elsewhere) from error
     except Exception as error:
-        number = _FOREIGN_ERRNO.search(str(error))
-        if number is None:
+        found = _FOREIGN_ERROR.search(str(error))
+        if found is None:
             raise
-        own = OSError(int(number[1]), os.strerror(int(number[1])))
+        number = int(found[1] or errno.ENOSPC)
+        own = OSError(number, os.strerror(number))
         raise storage_error(path, own, is_folder=is_folder, elsewhere=elsewhere) from error
 
 
@@ -63,6 +67,8 @@ def storage_error(path: Path, error: OSError, *, is_folder: bool = False, elsewh
         place, reason = obstacle
         return StorageError(place, reason, f"remove it, or {elsewhere}")
     reason = error.strerror or str(error) or type(error).__name__
+    if isinstance(error.filename, str) and path.parent not in Path(error.filename).parents and Path(error.filename) not in path.parents:
+        reason += f" ({error.filename})"  # another file: a temporary folder, say
     remedy = _REMEDIES.get(error.errno or 0)
     return StorageError(path, reason, elsewhere if remedy is None else f"{remedy}, or {elsewhere}")
 

@@ -12,8 +12,8 @@ Log losses are in nats per question: - log of the belief in the right answer, or
 What is told is the loss on the very questions that the numbers were fitted on, which flatters; `python -m graphs.calibration` measures it
 on others.
 
-Runs must be of search=best_of_n or posterior, whose samples are drawn as a posterior search draws them, and not over test questions. But a
-best-of-N's samples go through the policy's doubts, so where such a run is among them `give_up_rate` is 0.
+Runs must be of search=best_of_n (with policy.logprobs=always) or posterior, whose samples are drawn as a posterior search draws them, and
+not over test questions. But a best-of-N's samples go through the policy's doubts, so where such a run is among them `give_up_rate` is 0.
 """
 
 from __future__ import annotations

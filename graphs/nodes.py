@@ -25,7 +25,7 @@ from agents.prompts import Mistake
 from agents.summarizer import admit_summary, neutral_summary
 from agents.visible_text import visible_text, without_controls
 from graphs.resources import Resources, find_resources
-from graphs.state import Context, Phase, State
+from graphs.state import Context, Phase, State, read_input
 from graphs.strategies import Strategy
 from graphs.thinking import Thinking
 from graphs.thought.derive import derive_journey, reason_against
@@ -59,14 +59,13 @@ async def screen(state: State, runtime: Runtime[Context]) -> Go:
     """Begins the thought: refuses what cannot be a question, attaches the safety rules that apply, and thinks about
     nothing that a rule decides already."""
     resources = await find_resources(runtime.context)
-    question = Question(
-        text=state["question"], gold=state.get("gold"), task=state.get("task", "user"), metadata=state.get("metadata") or {}
-    )
+    question, sample = read_input(state, is_local=runtime.context is not None and bool(runtime.context.resources))
     check_question(question, resources)
+    if resources.thoughts.is_live(given := state.get("thought_id")):
+        raise ValueError(f"thought {given} is in progress; the graph makes the thought_id of a question itself, so leave it out")
     meter = Meter(resources.config.budget.to_budget())
-    thought_id = state.get("thought_id") or uuid4().hex
-    thinking = Thinking(question, state.get("sample", 0), resources.config.run.seed, meter, thought_id)
-    resources.thoughts[thinking.thought_id] = thinking
+    thinking = Thinking(question, sample, resources.config.run.seed, meter, uuid4().hex)
+    resources.thoughts.begin(thinking, runtime.control)
     update: State = {"thought_id": thinking.thought_id, "rounds": 0}
     if resources.safety is not None:
         thinking.rules = resources.safety.attach(question.text)
@@ -245,7 +244,8 @@ async def summarize(state: State, runtime: Runtime[Context]) -> Go:
     summary = admit_summary(
         summary,
         [segment.text for segment in thought.segments],
-        public=(thinking.question.text, answer or ""),
+        question=thinking.question.text,
+        answer=answer,
         neutral=neutral_summary(len(steps) + 1, wrong_turns=wrong_turns),
     )
     return Command(update={"summary": summary.text, "summary_source": summary.source}, goto="check")
@@ -348,4 +348,4 @@ def _strategy(resources: Resources, thinking: Thinking) -> Strategy:
 
 async def _find(state: State, runtime: Runtime[Context]) -> tuple[Resources, Thinking]:
     resources = await find_resources(runtime.context)
-    return resources, resources.thoughts[state["thought_id"]]
+    return resources, resources.thoughts.find(state.get("thought_id"), runtime.control)

@@ -4,12 +4,14 @@
     with Reasoner(["search=critique_loop"]) as reasoner:
         print(reasoner.ask("Use the numbers 3, 7, 11 and 25 to make 57.").answer)
 
-or, inside an event loop, `await graph.ainvoke({"question": ...}, context=Context(overrides=("search=greedy",)))`.
+or, inside an event loop, `await graph.ainvoke({"question": ...}, context=Context(overrides=("effort=low",)))`, whose overrides are
+those of a remote caller; `register_preset` and `graphs.resources.register` give such a context any configuration.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import InitVar, dataclass, fields
 from types import TracebackType
 from typing import Any, Self
@@ -18,14 +20,16 @@ from uuid import uuid4
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import RunControl, get_runtime
 
 from agents.engines import loop
 from agents.nouns import Hidden, Question
 from agents.summarizer import SummarySource
 from configs import RunConfig, compose
 from graphs import nodes
-from graphs.resources import Resources, Sink, find_resources, forget, register, start_resources
+from graphs.resources import Resources, Sink, forget, register, start_resources
 from graphs.state import Context, InputState, OutputState, State
+from graphs.thinking import Run
 from graphs.thought.markup import readable
 from graphs.traces.trace import Trace
 from graphs.tree import NoAnswer
@@ -33,11 +37,47 @@ from graphs.tree import NoAnswer
 RECURSION_LIMIT = 10_000  # super-steps; the budget ends a thought long before
 
 
-def create_reasoner() -> StateGraph[State, Context, InputState, OutputState]:
+class CompiledReasoner(CompiledStateGraph[State, Context, InputState, OutputState]):
+    """The compiled graph. However a run of it ends, it leaves no thought behind; an interrupted one can go on."""
+
+    async def astream(
+        self, input: Any, config: RunnableConfig | None = None, *, control: RunControl | None = None, **options: Any
+    ) -> AsyncGenerator[Any]:
+        """Streams a run, as LangGraph does; `ainvoke` and `astream_events` go through here, too."""
+        run = Run(control or _control_around())
+        interrupted = False
+        try:
+            async with aclosing(super().astream(input, config, control=run, **options)) as parts:  # type: ignore[type-var]
+                async for part in parts:
+                    yield part
+            interrupted = True
+        finally:
+            run.end(interrupted=interrupted)
+
+
+class ReasonerGraph(StateGraph[State, Context, InputState, OutputState]):
+    """The graph before it is compiled."""
+
+    def compile(self, *args: Any, **options: Any) -> CompiledReasoner:
+        """Returns the compiled graph; the arguments are those of `StateGraph.compile`."""
+        compiled = vars(super().compile(*args, **options))
+        made = CompiledReasoner(**{name: value for name, value in compiled.items() if name != "__orig_class__"})
+        vars(made).update(compiled)  # what LangGraph sets behind the constructor
+        return made
+
+
+def _control_around() -> RunControl | None:
+    """Returns the control of the run whose node runs this graph; None outside of any."""
+    try:
+        around = get_runtime()
+    except RuntimeError:
+        return None
+    return around.control if around is not None else None
+
+
+def create_reasoner() -> ReasonerGraph:
     """Returns the graph, uncompiled, so that it can be extended, given a checkpointer, or become a part of another graph."""
-    builder: StateGraph[State, Context, InputState, OutputState] = StateGraph(
-        State, context_schema=Context, input_schema=InputState, output_schema=OutputState
-    )
+    builder = ReasonerGraph(State, context_schema=Context, input_schema=InputState, output_schema=OutputState)
     builder.add_node("screen", nodes.screen, destinations=("select", "derive"))
     builder.add_node("select", nodes.select, destinations=("suggest", "derive"))
     builder.add_node("suggest", nodes.suggest, destinations=("critique", "reflect", "select"))
@@ -53,7 +93,7 @@ def create_reasoner() -> StateGraph[State, Context, InputState, OutputState]:
     return builder
 
 
-graph: CompiledStateGraph[State, Context, InputState, OutputState] = create_reasoner().compile(name="longthought")
+graph: CompiledReasoner = create_reasoner().compile(name="longthought")
 """The compiled graph without a checkpointer: what batch runs use and `langgraph.json` serves."""
 
 
@@ -136,26 +176,24 @@ async def think(question: Question, key: str, *, sample: int = 0, on_progress: C
         ValueError: the question is empty, or too long for the model.
         EngineError: an engine failed.
     """
-    thought_id = uuid4().hex
     context = Context(resources=key)
-    inputs: State = {"question": question.text, "gold": question.gold, "task": question.task, "metadata": question.metadata}
-    inputs |= {"sample": sample, "thought_id": thought_id}
+    inputs: InputState = {"question": question.text, "gold": question.gold, "task": question.task}
+    inputs |= {"metadata": question.metadata, "sample": sample}
     config: RunnableConfig = {"recursion_limit": RECURSION_LIMIT}
     shown: dict[str, Any] = {}
-    resources = await find_resources(context)
     traces: list[Hidden[Trace]] = []
     audit = nodes.AUDIT.set(traces)
     try:
         if on_progress is None:
             shown = await graph.ainvoke(inputs, context=context, config=config)
         else:
-            async for update in graph.astream(inputs, context=context, config=config, stream_mode="updates"):
-                for phase, changed in update.items():
-                    shown |= changed or {}
-                    on_progress(Progress(phase, shown.get("rounds", 0), shown.get("nodes", 1)))
+            async with aclosing(graph.astream(inputs, context=context, config=config, stream_mode="updates")) as updates:
+                async for update in updates:
+                    for phase, changed in update.items():
+                        shown |= changed or {}
+                        on_progress(Progress(phase, shown.get("rounds", 0), shown.get("nodes", 1)))
     finally:
         nodes.AUDIT.reset(audit)
-        resources.thoughts.pop(thought_id, None)  # a thought that was cancelled or failed leaves nothing behind
     values: dict[str, Any] = {field.name: shown.get(field.name) for field in fields(Answer) if field.name != "question"}
     return Answer(question=question.text, audited=traces[-1], **values)
 

@@ -1,13 +1,16 @@
 """What a thought needs from the world, built from a `RunConfig`: engines, roles, strategy, and where traces go.
 
 Resources are opened explicitly (`async with open_resources(config) as resources`) or lazily by the graph's context. An engine belongs to
-the event loop that opened it, so lazily built resources are kept per loop, and closed when it ends.
+the event loop that opened it, so lazily built resources are kept per loop, and closed when it ends. They are views on shared engines:
+what a context may choose (configs.remote) never opens another one, and the latest `MOST_VIEWS` views are kept.
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib.metadata
+import json
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,7 +24,7 @@ from agents.calibration import Calibration
 from agents.critics import Critic, CriticSettings, GenerativeCritic, LengthCritic, LogprobCritic, OracleCritic, RandomCritic
 from agents.domain import Domain
 from agents.engines.base import Classifier, Engine, Generator
-from agents.engines.build import start_engines
+from agents.engines.build import open_engine, start_engines
 from agents.engines.weights import find_folder, hash_text
 from agents.heads import PolicyHead, ValueHead
 from agents.nouns import EngineUnavailableError, Question, VerdictScope
@@ -30,12 +33,14 @@ from agents.prompts import PromptFamily, Prompts
 from agents.reflector import Reflector, ReflectorSettings
 from agents.safety import DEFAULT_RULES, SafetyChecker
 from agents.summarizer import Summarizer, SummarizerSettings
-from configs import RunConfig, compose, config_hash
+from configs import ConfigError, RunConfig, config_hash
+from configs.remote import parse_remote, remote_config
 from configs.schema import PosteriorConfig, SummarizerKind
+from graphs.presets import DEFAULT, environment, preset_config
 from graphs.state import Context
 from graphs.strategies import Strategy
 from graphs.strategies.build import build_strategy, load_answer_model
-from graphs.thinking import Thinking
+from graphs.thinking import Thoughts
 from graphs.traces.trace import Trace
 
 Sink = Callable[[Trace], None]
@@ -62,7 +67,7 @@ class Resources:
     sink: Sink | None = None
     run: str = "adhoc"
     """Name of the run, as traces carry it."""
-    thoughts: dict[str, Thinking] = field(default_factory=dict)
+    thoughts: Thoughts = field(default_factory=Thoughts)
     """Thoughts in progress, by id."""
     strategies: dict[str, Strategy] = field(default_factory=dict)
     """Search strategies by task, made when a task's first question comes."""
@@ -135,6 +140,11 @@ def engines_wanted(config: RunConfig) -> dict[str, tuple[str, dict[str, Any]]]:
     if config.reads_heads and config.heads.engine is not None:
         wanted["heads"] = f"{config.heads.engine.kind}_heads", config.heads.options()
     return wanted
+
+
+def engine_key(kind: str, options: Mapping[str, Any]) -> str:
+    """Returns one text for engines that may be one."""
+    return json.dumps([kind, dict(options)], sort_keys=True, default=repr)
 
 
 def build_resources(config: RunConfig, opened: Mapping[str, Engine], *, sink: Sink | None = None, run: str = "adhoc") -> Resources:
@@ -214,6 +224,7 @@ def _policy_settings(config: RunConfig) -> PolicySettings:
         top_p=policy.top_p,
         max_step_tokens=policy.max_step_tokens,
         max_answer_tokens=policy.max_answer_tokens,
+        logprobs=config.records_logprobs,
     )
 
 
@@ -302,20 +313,72 @@ def _versions() -> dict[str, str]:
     return found
 
 
+MOST_VIEWS = 16
+"""Lazily built resources that one event loop keeps beyond those in use; the least recently used go first."""
+
+
 @dataclass(slots=True)
 class _Lazy:
-    """What one event loop has opened by overrides, and what closes it when the loop ends."""
+    """What one event loop has built for contexts, and what closes it when the loop ends."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    opened: dict[tuple[str, ...], tuple[Resources, AsyncIterator[None]]] = field(default_factory=dict)
+    opened: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """Closes the engines."""
+    engines: dict[str, Engine] = field(default_factory=dict)
+    """By `engine_key`: one for each that a preset asks for, however many views share it."""
+    checkers: dict[str, AnswerChecker] = field(default_factory=dict)
+    """By task, shared by all views."""
+    views: OrderedDict[tuple[str, ...], Resources] = field(default_factory=OrderedDict)
+    """By the words of context and environment, the latest used last. A view owns nothing that has to be closed."""
+    keeper: AsyncIterator[None] | None = None
 
+    async def find(self, words: tuple[str, ...]) -> Resources:
+        """Returns the view for a context's words; builds it, and opens the engines that are not open yet."""
+        key = (*environment(), *words)
+        if key not in self.views:
+            choices = parse_remote(words)
+            async with self.lock:
+                if key not in self.views:
+                    self.views[key] = await self._build(choices)
+                    self._evict(key)
+        self.views.move_to_end(key)
+        return self.views[key]
 
-async def _close_with_the_loop(resources: Resources) -> AsyncIterator[None]:
-    """Yields once. A loop closes its unfinished generators when it ends (`asyncio.run` does), and this one the resources."""
-    try:
-        yield
-    finally:
-        await resources.close()
+    def _evict(self, newest: tuple[str, ...]) -> None:
+        """Forgets the least recently used views that nobody thinks with, where there are more than `MOST_VIEWS`."""
+        idle = [key for key, view in self.views.items() if key != newest and not view.thoughts.in_progress]
+        for key in idle[: max(0, len(self.views) - MOST_VIEWS)]:
+            del self.views[key]
+
+    async def _build(self, choices: Mapping[str, str]) -> Resources:
+        def configure() -> RunConfig:
+            others = {key: value for key, value in choices.items() if key != "preset"}
+            return remote_config(preset_config(choices.get("preset", DEFAULT)), others)
+
+        config = await asyncio.to_thread(configure)
+        opened = {role: await self._engine(kind, options) for role, (kind, options) in engines_wanted(config).items()}
+        view = await asyncio.to_thread(build_resources, config, opened)
+        view.checkers = self.checkers
+        return view
+
+    async def _engine(self, kind: str, options: Mapping[str, Any]) -> Engine:
+        key = engine_key(kind, options)
+        if key not in self.engines:
+            if self.keeper is None:
+                self.keeper = self._close_with_the_loop()
+                await anext(self.keeper)
+            self.engines[key] = await open_engine(kind, options)
+            self.opened.push_async_callback(self.engines[key].close)
+        return self.engines[key]
+
+    async def _close_with_the_loop(self) -> AsyncIterator[None]:
+        """Yields once. A loop closes its unfinished generators when it ends (`asyncio.run` does), and this one the engines."""
+        try:
+            yield
+        finally:
+            async with self.opened:
+                for checker in self.checkers.values():
+                    await checker.close()
 
 
 _registered: dict[str, Resources] = {}
@@ -323,7 +386,7 @@ _lazy: WeakKeyDictionary[asyncio.AbstractEventLoop, _Lazy] = WeakKeyDictionary()
 
 
 def register(key: str, resources: Resources) -> None:
-    """Makes open resources known under `key`, for `Context(resources=key)`."""
+    """Makes open resources known under `key`, for `Context(resources=key)`: who knows the key may use them."""
     _registered[key] = resources
 
 
@@ -333,21 +396,23 @@ def forget(key: str) -> None:
 
 
 async def find_resources(context: Context | None) -> Resources:
-    """Returns the resources that a context names, and opens them the first time that this event loop asks for them.
+    """Returns the resources that a context names, and builds them the first time that this event loop asks for them.
 
     Raises:
         KeyError: `context.resources` was never registered.
+        ConfigError: `context.overrides` name what a remote caller may not set, or there is a key beside them.
+        EngineUnavailableError: an engine cannot be opened.
     """
     context = context or Context()
     if context.resources:
-        if context.resources not in _registered:
-            raise KeyError(f"no resources are registered as {context.resources!r}; call graphs.resources.register first")
+        if context.overrides:
+            raise ConfigError(
+                "Context.overrides and Context.resources exclude each other; registered resources have their own configuration"
+            )
+        if not isinstance(context.resources, str) or context.resources not in _registered:
+            raise KeyError(f"no resources are registered as {ascii(context.resources)[:80]}; call graphs.resources.register first")
         return _registered[context.resources]
+    if not (isinstance(context.overrides, tuple) and all(isinstance(word, str) for word in context.overrides)):
+        parse_remote(context.overrides)  # names what is wrong with them
     lazy = _lazy.setdefault(asyncio.get_running_loop(), _Lazy())
-    async with lazy.lock:
-        if context.overrides not in lazy.opened:
-            resources = await start_resources(await asyncio.to_thread(compose, list(context.overrides)))
-            keeper = _close_with_the_loop(resources)
-            await anext(keeper)
-            lazy.opened[context.overrides] = resources, keeper
-        return lazy.opened[context.overrides][0]
+    return await lazy.find(context.overrides)

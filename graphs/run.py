@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ from uuid import uuid4
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from agents.engines import loop
-from agents.nouns import EngineError, LongthoughtError, Question, StorageError
+from agents.nouns import ContextLengthError, EngineError, Question, StorageError
 from configs import ConfigError, RunConfig, compose, config_hash, from_yaml, sweep, to_yaml
 from configs.cli import add_override_arguments, parse, split_overrides
 from graphs.collecting import patient_collector
@@ -60,11 +61,13 @@ async def run_questions(
 ) -> Outcome:
     """Asks all questions, at most `concurrency` at a time, with the resources registered as `key`; there is no barrier between questions.
 
-    A question that cannot be asked (too long, say) is counted with its reason and the others go on; an engine or a store that fails ends
-    the run, for the others would fail as well.
+    A question that cannot be asked is counted with its reason, and the others go on: ContextLengthError (it is too long for the model, or
+    for the server, which may hold less than it reported) and ValueError (it is empty, say). Everything else ends the run: an engine or a
+    disk that fails would fail for the others as well, and a run that has ended can be resumed.
 
     Raises:
         EngineError, StorageError: an engine or the sink failed; every answer until then has reached the sink.
+        LongthoughtError: something else that no question is to blame for.
     """
     outcome = Outcome()
     waiting = iter(questions)
@@ -73,9 +76,7 @@ async def run_questions(
         for question in waiting:
             try:
                 answer = await think(question, key, sample=sample)
-            except (EngineError, StorageError):
-                raise
-            except (LongthoughtError, ValueError) as error:
+            except (ContextLengthError, ValueError) as error:
                 outcome.failed[f"{question.hash}/{sample}"] = str(error)
                 continue
             outcome.answered += 1
@@ -136,6 +137,8 @@ def _kept_metrics(folder: Path, store: TraceStore, missing: Sequence[Question]) 
     """
     if missing or not (folder / METRICS).is_file():
         store.require_thoughts()
+    done = f"run {store.run} is finished, and its thoughts were deleted on {store.thoughts_deleted_on}; nothing is asked again"
+    console.print(done, markup=False, soft_wrap=True)
     metrics: dict[str, Any] = read_json(folder / METRICS)
     return metrics
 
@@ -147,8 +150,8 @@ def _resumable(config: RunConfig, folder: Path) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, EngineError, StorageError):
         again = resuming(folder) if config.comparison is None else "the same command"
-        kept = "every finished question is stored" if (folder / FILE_NAME).is_file() else "nothing is stored"
-        console.print(f"{kept}; go on with {again}", markup=False, soft_wrap=True)
+        kept = "every finished question is stored; " if os.path.isfile(folder / FILE_NAME) else ""  # False, too, where it may not be seen
+        console.print(f"{kept}go on with {again}", markup=False, soft_wrap=True)
         raise
 
 

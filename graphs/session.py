@@ -6,7 +6,6 @@ that cannot is opened anew.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -15,7 +14,7 @@ from agents.engines import loop
 from agents.engines.base import Engine, Forgetful
 from agents.engines.build import open_engine
 from configs import RunConfig
-from graphs.resources import Resources, Sink, build_resources, engines_wanted
+from graphs.resources import Resources, Sink, build_resources, engine_key, engines_wanted
 from graphs.tasks import load_task
 from graphs.tasks.base import TaskData
 from graphs.terminal import starting
@@ -51,7 +50,7 @@ class Session:
         Raises:
             EngineUnavailableError, ValueError: see `graphs.resources.start_resources`.
         """
-        wanted = {role: (_key(kind, options), kind, options) for role, (kind, options) in engines_wanted(config).items()}
+        wanted = {role: (engine_key(kind, options), kind, options) for role, (kind, options) in engines_wanted(config).items()}
         if not loop.run(self._are_fresh({key for key, _, _ in wanted.values()})):
             with starting(config):
                 loop.run(self._reopen({key: (kind, options) for key, kind, options in wanted.values()}))
@@ -77,8 +76,3 @@ class Session:
         while self._engines:
             _, engine = self._engines.popitem()
             await engine.close()
-
-
-def _key(kind: str, options: Mapping[str, Any]) -> str:
-    """Returns one text for engines that may be one."""
-    return json.dumps([kind, dict(options)], sort_keys=True, default=repr)

@@ -6,13 +6,21 @@ LangGraph streams and checkpoints every channel, so none of them ever holds a hi
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from typing_extensions import TypedDict  # pydantic makes no JSON schema of typing's before Python 3.12
 
+from agents.answers import TASK_KINDS
+from agents.nouns import Question
 from agents.summarizer import SummarySource
 from graphs.tree import NoAnswer
+
+MOST_METADATA = 1 << 16
+"""Characters of a question's metadata, as JSON."""
+MOST_SAMPLE = 2**31 - 1
+"""Largest number of a sample."""
 
 Phase = Literal["screen", "select", "suggest", "critique", "reflect", "derive", "answer", "summarize", "check", "record"]
 """The nodes of the graph, in the order in which a thought first comes to them."""
@@ -23,13 +31,15 @@ class InputState(TypedDict, total=False):
 
     question: str
     gold: str | None
-    """The right answer, where it is known: compared with, never shown to a model."""
+    """The right answer, where it is known: compared with, never shown to a model. Local callers only."""
     task: str
+    """One of agents.answers.TASK_KINDS; "user" where it is not given."""
     metadata: dict[str, Any]
+    """What the trace shall remember of the question: JSON, at most 64 KiB."""
     sample: int
     """Which attempt at the question this is, from 0; it is part of the seed."""
     thought_id: str
-    """Name of the thought; made up where it is not given."""
+    """Made by the graph, a new one for every question: another is replaced, that of a thought in progress refused."""
 
 
 class OutputState(TypedDict, total=False):
@@ -70,9 +80,51 @@ class Context:
     """
 
     overrides: tuple[str, ...] = ()
-    """Configuration as on the command line: ("search=best_of_n", "search.num_samples=8"); the shipped defaults where empty."""
+    """What a caller chooses of the server's configuration: ("preset=careful", "effort=low", "search.num_samples=8"). They count
+    as remote, in this process, too: an allow-list, see `configs.remote`. Empty: the server's own configuration."""
     resources: str = ""
-    """Key of resources that were opened and registered beforehand; wins over `overrides`."""
+    """Key of resources that were opened and registered beforehand, in this process; excludes `overrides`."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "overrides", tuple(self.overrides))  # a context that comes as JSON holds a list
+        if isinstance(self.overrides, list):  # a context that comes as JSON holds a list
+            object.__setattr__(self, "overrides", tuple(self.overrides))
+
+
+def read_input(state: InputState, *, is_local: bool) -> tuple[Question, int]:
+    """Returns the question that a caller gives, and the number of the sample.
+
+    Args:
+        state: the channels as they are: anything that JSON can hold may be in them.
+        is_local: whether the caller is in this process, and so may give the right answer.
+
+    Raises:
+        ValueError: names the channel, the rule and the way out.
+    """
+    text, gold, task = state.get("question"), state.get("gold"), state.get("task", "user")
+    metadata, sample = state.get("metadata") or {}, state.get("sample", 0)
+    if not isinstance(text, str):
+        raise ValueError(f"question must be a text and is {type(text).__name__}; ask something in words")
+    if not (gold is None or isinstance(gold, str)):
+        raise ValueError(f"gold must be a text or null and is {type(gold).__name__}; write the right answer as text, or leave it out")
+    if gold is not None and not is_local:
+        raise ValueError("gold is for local callers, whose runs are scored; leave it out, or use Reasoner")
+    if not isinstance(task, str) or task not in TASK_KINDS:
+        raise ValueError(f"task ({ascii(task)[:80]}) must be one of {', '.join(TASK_KINDS)}; leave it out for a question of your own")
+    if isinstance(sample, bool) or not isinstance(sample, int) or not 0 <= sample <= MOST_SAMPLE:
+        raise ValueError(f"sample must be an integer from 0 to {MOST_SAMPLE}; leave it out for the first attempt")
+    thought_id = state.get("thought_id")
+    if not (thought_id is None or isinstance(thought_id, str)):
+        raise ValueError(f"thought_id must be a text and is {type(thought_id).__name__}; the graph makes it itself, so leave it out")
+    _check_metadata(metadata)
+    return Question(text=text, gold=gold, task=task, metadata=metadata), sample
+
+
+def _check_metadata(metadata: object) -> None:
+    if not (isinstance(metadata, dict) and all(isinstance(key, str) for key in metadata)):
+        raise ValueError("metadata must be a mapping with texts for keys; leave it out, or give a JSON object")
+    try:
+        size = len(json.dumps(metadata, ensure_ascii=False, allow_nan=False).encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"metadata must be plain JSON ({type(error).__name__}); leave out what is no text, number or list") from None
+    if size > MOST_METADATA:
+        raise ValueError(f"metadata has {size} bytes as JSON, and at most {MOST_METADATA} are kept with a trace; shorten it")

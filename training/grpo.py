@@ -37,7 +37,7 @@ from agents.engines.transformers import no_progress_bar
 from agents.nouns import Question
 from agents.policy import Policy
 from configs.schema.training import GrpoTrainingConfig, WheelTrainingConfig
-from graphs.files import write_text
+from graphs.files import storing, write_text
 from graphs.tasks import assert_trainable
 from training.advantages import Advantages, group_advantages, importance_weights, token_advantages
 from training.model_folder import load_model, load_tokenizer, save_model
@@ -138,6 +138,7 @@ def reinforce(
 
     Raises:
         ValueError: a question belongs to a held-out split or has no gold answer, or the engine takes no weights or reports raw logprobs.
+        StorageError: a checkpoint or the result cannot be written.
     """
     assert_trainable(questions)
     require_publisher(policy.engine)
@@ -152,7 +153,8 @@ def reinforce(
         last = None if checkpoints is None else last_checkpoint(checkpoints)
         if last is not None:
             source.steps = [GrpoStep(**step) for step in json.loads((last / _STEPS).read_text())]
-        trainer.train(resume_from_checkpoint=None if last is None else str(last))
+        with storing(checkpoints or folder, is_folder=True):
+            trainer.train(resume_from_checkpoint=None if last is None else str(last))
         save_model(trainer.model, base, folder)
     if checkpoints is not None:
         shutil.rmtree(checkpoints, ignore_errors=True)

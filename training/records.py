@@ -192,5 +192,4 @@ class _Builder:
 
     def _mistake(self, tree: ReasoningTree, node: int) -> tuple[int, ...]:
         """Returns what is said about a wrong step and the way back, in the words that the policy is shown during search."""
-        text = self.prompts.family.render("mistake", step=int(tree.depth[node]), reason=reason_against(tree, node))
-        return tuple(self.prompts.tokenizer.encode(text))
+        return self.prompts.mistake(int(tree.depth[node]), reason_against(tree, node))

@@ -10,11 +10,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from agents.answers import extract_answer
-from agents.engines.base import Completion, GenerateRequest, Tokenizer
+from agents.engines.base import Completion, GenerateRequest
 from agents.nouns import Question
 from agents.policy import Policy
-from agents.segmentation import cut_steps
 
 Check = Callable[[Question, str | None], Awaitable[bool | None]]
 """Says whether an answer is right; None where it cannot be known. `graphs.resources.Resources.is_correct` is one."""
@@ -28,7 +26,7 @@ class Rollout:
     """Token ids before it."""
     completion: Completion
     answer: str | None
-    """The first answer that a step marks, as in search; None without one."""
+    """The answer that the completion marks, as in search; None without one."""
     correct: bool | None
     """What the exact checker says; None where it does not know."""
 
@@ -65,19 +63,10 @@ async def roll_out(
         )
         async with room:
             generation = await engine.generate(request)
-        answers = [first_answer(found, engine.tokenizer, policy.prompts.family.separator) for found in generation.completions]
+        answers = [policy.read_answer(question, found) for found in generation.completions]
         right = await asyncio.gather(*(check(question, answer) for answer in answers))
         if on_done is not None:
             on_done()
         return [Rollout(prompt, *found) for found in zip(generation.completions, answers, right, strict=True)]
 
     return await asyncio.gather(*(ask(number, question) for number, question in enumerate(questions)))
-
-
-def first_answer(completion: Completion, tokenizer: Tokenizer, separator: str = "\n\n") -> str | None:
-    """Returns the answer that a completion marks first, step by step as in search; None without one."""
-    for cut in cut_steps(completion.token_ids, tokenizer, separator=separator):
-        answer = extract_answer(tokenizer.decode(list(completion.token_ids[cut])).strip())
-        if answer is not None:
-            return answer
-    return None

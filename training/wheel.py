@@ -158,11 +158,13 @@ class Wheel:
         training = self.training
         assert not isinstance(training, GrpoTrainingConfig)
         traces = [*store] if not training.from_runs else []
+        damaged = 0
         for run in training.from_runs:
             with TraceStore.read(run) as other:
                 traces += [*other]
+                damaged += len(other.damaged)
         context = resources.engine.info.context_length
-        return make_records(
+        records = make_records(
             traces,
             resources.policy.prompts,
             kind=training.sft.thought,
@@ -171,6 +173,9 @@ class Wheel:
             openings={factor.name: factor.opening for factor in self.config.policy.factors},
             seed=training.seed,
         )
+        if damaged:
+            records.left_out["damaged"] = damaged
+        return records
 
     def _reinforce(self, resources: Resources, questions: Sequence[Question], base: Path) -> dict[str, Any]:
         from training.grpo import reinforce

@@ -7,9 +7,9 @@ names of the variables, so the same check gives the same result. Where one expre
 takes a root or a logarithm of a negative variable, a point is left out while others
 remain: a user of `\\sqrt{x^3} = x\\sqrt{x}` means positive x.
 
-What cannot be read because of a LaTeX command (`\\sum`) is asked of math-verify, and
-only if both sides have the same letters: it compares decimals to six places, and folds
-letters of different case.
+What cannot be read because of a LaTeX command (`\\vec`) is asked of math-verify, and only if
+both sides have the same letters and commands: it compares decimals to six places, folds
+letters of different case, and reads 18 in "not equal to 18".
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from typing import Any
 import mpmath  # type: ignore[import-untyped]
 
 from agents.answers.compare import Mathematics, exact_algebra
-from agents.answers.expression import Node, UnreadableError, exact, parse, symbols
+from agents.answers.expression import Node, UnreadableError, parse, symbols
 from agents.answers.numbers import Number, same_number
-from agents.answers.values import Equation, Expression
+from agents.answers.rational import exact, folded
+from agents.answers.typed_values import Equation, Expression
 
 _LOW, _HIGH = 60, 400
 """Decimal digits of the two computations."""
@@ -48,24 +49,27 @@ def equal_mathematics(gold: Mathematics, answer: Mathematics) -> bool:
         return False
     try:
         if isinstance(gold, Equation) and isinstance(answer, Equation):
-            return _proportional(*(("add", parse(one.left.latex), ("neg", parse(one.right.latex))) for one in (gold, answer)))
+            return _proportional(_zero_side(gold), _zero_side(answer))
         one, other = _tree(gold), _tree(answer)
         large = [exact(tree, bits=_EXACT_BITS) for tree in (one, other)]
         if None not in large and not any(isinstance(side, Number) for side in (gold, answer)):
             return large[0] == large[1]
     except UnreadableError as error:
         return error.is_command and _ask_math_verify(_latex(gold), _latex(answer))
+    for number, tree in ((gold, other), (answer, one)):
+        if isinstance(number, Number) and symbols(tree):
+            return False
     for decimal, tree in ((gold, other), (answer, one)):
-        if isinstance(decimal, Number) and decimal.places is not None and not symbols(tree):
+        if isinstance(decimal, Number) and decimal.places is not None:
             return equal_trees(one, other) or _is_decimal_of(decimal, tree)
     return equal_trees(one, other)
 
 
 def equal_trees(one: Node, other: Node) -> bool:
     """Returns whether two trees have equal values wherever both have one."""
-    if one == other:
+    if folded(one) == folded(other):
         return True
-    agreed = _agreements(one, other, lambda a, b: a - b)
+    agreed = _agreements(one, other)
     return bool(agreed) and all(agreed)
 
 
@@ -145,7 +149,8 @@ def _power(base: Any, exponent: Any, domain: list[bool], degree: Any = None) -> 
     if abs(exponent) * (abs(mp.mag(base)) + 2) > _LARGEST:
         raise NoValueError("a large power")
     if not mp.isint(exponent):
-        if degree is not None and mp.isint(degree) and int(degree) % 2 and mp.im(base) == 0 and mp.re(base) < 0:
+        is_odd = degree is not None and mp.isint(degree) and int(degree) % 2
+        if is_odd and mp.im(base) == 0 and mp.re(base) < 0:
             return -((-base) ** exponent)  # the real cube root
         domain.append(not _is_positive(base))
     return _sized(base**exponent)
@@ -161,7 +166,7 @@ def _sized(value: Any) -> Any:
     return value
 
 
-def _agreements(one: Node, other: Node, difference: Any) -> list[bool]:
+def _agreements(one: Node, other: Node) -> list[bool]:
     """Returns whether the difference vanishes, for each point of the common domain where
     both have values."""
     names = sorted(symbols(one) | symbols(other))
@@ -174,8 +179,7 @@ def _agreements(one: Node, other: Node, difference: Any) -> list[bool]:
             found = [_values(tree, point, domain) for tree in (one, other)]
         except (NoValueError, ArithmeticError, ValueError):
             continue
-        (low_one, high_one), (low_other, high_other) = found
-        (outside if any(domain) else inside).append(_vanishes(low_one, low_other, high_one, high_other, difference))
+        (outside if any(domain) else inside).append(_vanishes(*found))
     return inside if len(inside) > 1 else inside + outside
 
 
@@ -187,15 +191,21 @@ def _values(tree: Node, point: dict[str, Fraction], domain: list[bool]) -> tuple
         return low, +evaluate(tree, point, domain)
 
 
-def _vanishes(low_one: Any, low_other: Any, high_one: Any, high_other: Any, difference: Any) -> bool:
+def _vanishes(one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
+    """Returns whether two values, each in low and in high precision, are the same."""
     with mpmath.workdps(_HIGH):
-        high = abs(difference(high_one, high_other))
-        size = max(abs(high_one), abs(high_other))
+        high = abs(one[1] - other[1])
+        size = max(abs(one[1]), abs(other[1]))
         if not high or high <= size * mpmath.mpf(10) ** (15 - _HIGH):
             return True
         with mpmath.workdps(_LOW):
-            low = abs(difference(low_one, low_other))
+            low = abs(one[0] - other[0])
         return bool(high <= low * mpmath.mpf(10) ** (20 + _LOW - _HIGH))
+
+
+def _zero_side(equation: Equation) -> Node:
+    """Returns the tree that an equation sets to zero."""
+    return ("add", parse(equation.left.latex), ("neg", parse(equation.right.latex)))
 
 
 def _proportional(one: Node, other: Node) -> bool:
@@ -217,7 +227,8 @@ def _proportional(one: Node, other: Node) -> bool:
                 factors.append(a / b)
         if len(factors) < 3:
             return False
-        return all(abs(factor - factors[0]) <= abs(factors[0]) * mpmath.mpf(10) ** (60 - _HIGH) for factor in factors)
+        tolerance = abs(factors[0]) * mpmath.mpf(10) ** (60 - _HIGH)
+        return all(abs(factor - factors[0]) <= tolerance for factor in factors)
 
 
 def _coordinate(name: str, number: int) -> Fraction:
@@ -256,13 +267,16 @@ def _latex(value: Mathematics) -> str:
 
 
 def _ask_math_verify(gold: str, answer: str) -> bool:
-    """Returns math-verify's judgement where both sides have the same letters, False elsewhere."""
-    letters = [sorted(set(re.findall(r"[^\W\d_]", re.sub(r"\\[A-Za-z]+", "", text)))) for text in (gold, answer)]
-    if letters[0] != letters[1]:
+    """Returns math-verify's judgement where both sides have the same letters and commands, False elsewhere."""
+    commands, others = (set(re.findall(r"\\[A-Za-z]+", text)) for text in (gold, answer))
+    bare = [re.sub(r"\\[A-Za-z]+", "", text) for text in (gold, answer)]
+    letters, other_letters = (set(re.findall(r"[^\W\d_]", text)) for text in bare)
+    if commands != others or letters != other_letters:
         return False
     from math_verify import parse as parse_latex
     from math_verify import verify
 
     # In a box math-verify reads the whole expression, instead of looking for the last number in it.
-    parsed = [parse_latex("\\boxed{" + text.replace("%", "\\%") + "}", parsing_timeout=None) for text in (gold, answer)]
+    boxes = ["\\boxed{" + text.replace("%", "\\%") + "}" for text in (gold, answer)]
+    parsed = [parse_latex(box, parsing_timeout=None) for box in boxes]
     return bool(verify(*parsed, timeout_seconds=None))

@@ -28,8 +28,10 @@ from typing import Literal
 from agents.answers.dates import Date, Time, write_date, write_time
 from agents.answers.numbers import Number, read_quantity, write_number
 from agents.answers.phrases import read_phrase
-from agents.answers.spelling import LONGEST_ANSWER, spell, unwrap
-from agents.answers.values import InBase, read_plain, tidy
+from agents.answers.reading import read_plain, tidy
+from agents.answers.spelling import LONGEST_ANSWER as LONGEST_ANSWER
+from agents.answers.spelling import spell, unwrap
+from agents.answers.typed_values import InBase
 
 AnswerKind = Literal["number", "math", "text"]
 
@@ -44,7 +46,7 @@ def canonical_form(answer: str, kind: AnswerKind) -> str:
     form = " ".join(answer.split())
     if len(form) > LONGEST_ANSWER:
         return form
-    for _ in range(LONGEST_ANSWER):  # each pass peels a layer ("$\\boxed{5}$"); two or three reach the fixed point
+    for _ in range(LONGEST_ANSWER):  # each pass peels a layer ("$\\boxed{5}$")
         previous = form
         form = _pass(form, kind)
         if form == previous or len(form) > LONGEST_ANSWER:
@@ -73,7 +75,9 @@ def read_number(answer: str, kind: AnswerKind = "number") -> Fraction | None:
 def _pass(form: str, kind: AnswerKind) -> str:
     if kind != "math":
         number = read_number(form, kind)
-        return write_number(number) if number is not None else unwrap(form) if kind == "text" else tidy(spell(form))
+        if number is not None:
+            return write_number(number)
+        return unwrap(form) if kind == "text" else tidy(spell(form))
     spelled = spell(form)
     named = _NAME.match(spelled)
     match read_plain(spelled[named.end() :] if named else spelled):

@@ -34,7 +34,7 @@ class CheckResult:
 
 @runtime_checkable
 class AnswerChecker(Protocol):
-    """Compares an answer (what `extract_answer` gave, without its mark) with what is known of the question.
+    """Compares an answer (what `final_answer` gave, without its mark) with what is known of the question.
 
     Laws: the gold answer itself is correct; an empty answer is `no_answer`; `check` never raises for any text, and the same check gives the
     same result. Checks may run concurrently, and from any event loop.

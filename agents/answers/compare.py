@@ -19,11 +19,14 @@ from dataclasses import replace
 from fractions import Fraction
 
 from agents.answers.canonical import AnswerKind, canonical_form
-from agents.answers.expression import UnreadableError, exact, parse
+from agents.answers.dates import Date, Time
+from agents.answers.expression import UnreadableError, parse
 from agents.answers.numbers import Number, read_quantity, same_number
 from agents.answers.phrases import read_phrase
+from agents.answers.rational import exact
+from agents.answers.reading import read_value
 from agents.answers.spelling import LONGEST_ANSWER, spell
-from agents.answers.values import (
+from agents.answers.typed_values import (
     Choice,
     Code,
     Equation,
@@ -36,7 +39,6 @@ from agents.answers.values import (
     Value,
     Words,
     as_region,
-    read_value,
 )
 
 Mathematics = Expression | Equation | Number
@@ -64,16 +66,17 @@ def equal_answers(
         percent: the question asks for a percentage.
         algebra: decides between expressions; `exact_algebra` if not given.
     """
-    if kind == "text" or max(len(gold), len(answer)) > LONGEST_ANSWER or gold.split() == answer.split():
+    is_long = max(len(gold), len(answer)) > LONGEST_ANSWER
+    if kind == "text" or is_long or gold.split() == answer.split():
         return canonical_form(gold, kind) == canonical_form(answer, kind)
     decide = algebra or exact_algebra
     expected, given = (_read(text, kind) for text in (gold, answer))
     result = same_value(expected, given, decide, percent=percent)
-    number = expected.value if isinstance(expected, Named) else expected
-    if result is not True and isinstance(number, Number) and not isinstance(given, Number | Named):
+    if result is not True and isinstance(expected, Number) and _may_be_phrase(given, kind):
         phrase = read_phrase(spell(answer))
-        if phrase is not None:
-            return same_value(number, _bare(phrase) if kind == "number" else phrase, decide, percent=percent)
+        if phrase is not None and expected.unit in (None, phrase.unit):
+            phrase = _bare(phrase) if kind == "number" else phrase
+            return same_value(expected, phrase, decide, percent=percent)
     return result
 
 
@@ -93,7 +96,8 @@ def same_value(gold: Value, answer: Value, algebra: Algebra, *, percent: bool = 
     if isinstance(gold, Named) and isinstance(answer, Named):
         if gold.name != answer.name:
             equations = [_equation(side) for side in (gold, answer)]
-            return False if None in equations else algebra(*(one for one in equations if one is not None))
+            known = [one for one in equations if one is not None]
+            return algebra(*known) if len(known) == 2 else False
         return same_value(gold.value, answer.value, algebra, percent=percent)
     if isinstance(gold, Named) or isinstance(answer, Named):
         named, other = (gold, answer) if isinstance(gold, Named) else (answer, gold)
@@ -113,9 +117,17 @@ def same_value(gold: Value, answer: Value, algebra: Algebra, *, percent: bool = 
                 return _same_items(gold, answer, algebra, ordered=False)
             is_list = "" in kinds and kinds <= {"", "()", "[]"} and len(gold.items) > 2
             return _same_items(gold, answer, algebra, ordered=True) if is_list else False
-        regions = [as_region(side) for side in (gold, answer)]
-        return False if None in regions else _same_region(*(one for one in regions if one is not None), algebra)
+        left, right = as_region(gold), as_region(answer)
+        return False if left is None or right is None else _same_region(left, right, algebra)
     return _same_single(gold, answer, algebra)
+
+
+def _may_be_phrase(value: Value, kind: AnswerKind) -> bool:
+    """Whether what was read may be a phrase about a number; a date is one only where
+    numbers are expected."""
+    if isinstance(value, Number | Named):
+        return False
+    return kind == "number" or not isinstance(value, Date | Time | InBase | Code)
 
 
 def _equation(named: Named) -> Equation | None:
@@ -142,15 +154,20 @@ def _same_single(gold: Value, answer: Value, algebra: Algebra) -> bool | None:
     """Compares values that are neither groups nor named."""
     for one, other in ((gold, answer), (answer, gold)):
         if isinstance(one, InBase) and isinstance(other, Number):
-            return other.unit is None and not other.is_percent and one.digits.isdigit() and Fraction(one.digits) == other.value
+            is_plain = other.unit is None and not other.is_percent and one.digits.isdigit()
+            return is_plain and Fraction(one.digits) == other.value
         if isinstance(one, Choice):
-            letter = other.letter if isinstance(other, Choice) else other.text if isinstance(other, Code) else None
-            return letter is not None and letter.upper() == one.letter and (letter.isupper() or letter in "abcdefgh")
+            letter = other.text if isinstance(other, Code) else None
+            letter = other.letter if isinstance(other, Choice) else letter
+            is_letter = letter is not None and (letter.isupper() or letter in "abcdefgh")
+            return is_letter and letter is not None and letter.upper() == one.letter
         if isinstance(one, Group) and one.brackets == "{}" and len(one.items) == 1:
             return same_value(one.items[0], other, algebra)
         if isinstance(one, Code) and isinstance(other, Number) and other.unit is not None:  # "5m"
             quantity = read_quantity(re.sub(r"(?<=[0-9])(?=[A-Za-z])", " ", one.text))
             return quantity is not None and _same_quantity(quantity, other, percent=False)
+        if isinstance(one, Code) and isinstance(other, Number) and one.text != "e":
+            return False
     if isinstance(gold, Code | Words) and isinstance(answer, Code | Words):
         return type(gold) is type(answer) and gold.text == answer.text
     one_side, other_side = _mathematics(gold), _mathematics(answer)
@@ -168,7 +185,9 @@ def exact_algebra(gold: Mathematics, answer: Mathematics) -> bool | None:
     numbers = [rational(one) for one in (gold, answer)]
     if None not in numbers:
         return same_number(*(number for number in numbers if number is not None))
-    return True if isinstance(gold, Expression) and isinstance(answer, Expression) and gold.latex == answer.latex else None
+    if isinstance(gold, Expression) and isinstance(answer, Expression):
+        return gold.latex == answer.latex or None
+    return None
 
 
 def rational(value: Mathematics) -> Number | None:
@@ -215,8 +234,9 @@ def _mathematics(value: Value) -> Mathematics | None:
 def _same_items(gold: Group, answer: Group, algebra: Algebra, *, ordered: bool) -> bool | None:
     if len(gold.items) != len(answer.items):
         return False
-    if ordered or any(isinstance(item, Words) for item in gold.items):
-        return _all(same_value(*pair, algebra) for pair in zip(gold.items, answer.items, strict=True))
+    if ordered or any(_has_order(item) for item in gold.items):
+        pairs = zip(gold.items, answer.items, strict=True)
+        return _all(same_value(one, other, algebra) for one, other in pairs)
     left = list(answer.items)
     is_sure = True
     for item in gold.items:
@@ -228,6 +248,14 @@ def _same_items(gold: Group, answer: Group, algebra: Algebra, *, ordered: bool) 
         else:
             return False
     return True if is_sure else None
+
+
+def _has_order(item: Value) -> bool:
+    """Whether an item of a bare list is a word or a code; numbers, mathematics and choices
+    (A, C) have no order."""
+    if isinstance(item, Code):
+        return re.fullmatch("[A-H]", item.text) is None
+    return isinstance(item, Words)
 
 
 def _same_region(gold: Region, answer: Region, algebra: Algebra) -> bool | None:

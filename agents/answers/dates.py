@@ -56,7 +56,8 @@ def read_date(text: str) -> Date | None:
         if (match := pattern.fullmatch(text)) is not None:
             part = match.groupdict()
             name = part["month"].casefold()
-            month = int(name) if name.isdigit() else 1 + [known[:3] for known in _MONTHS].index(name[:3])
+            short = [month[:3] for month in _MONTHS]
+            month = int(name) if name.isdigit() else 1 + short.index(name[:3])
             return _date(part.get("year"), month, part.get("day"))
     if (match := _NUMERIC.fullmatch(text)) is None:
         return None

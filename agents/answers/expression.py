@@ -1,14 +1,13 @@
-"""Reads LaTeX and ASCII mathematics into a tree, and computes it exactly where it is rational.
+"""Reads LaTeX and ASCII mathematics into a tree.
 
 The tree is a nested tuple: ("num", Fraction), ("sym", name), (operation, argument, ...); sums and
 products have any number of arguments, so that depth is nesting. Reading never guesses:
 what the grammar does not know raises `UnreadableError`, and so does nesting deeper than
-`DEEPEST`. `exact` gives up, with None, on numbers of more than `LARGEST_BITS` bits.
+`DEEPEST`.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from fractions import Fraction
 from typing import Any
@@ -16,21 +15,21 @@ from typing import Any
 Node = tuple[Any, ...]
 
 DEEPEST = 40
-LARGEST_BITS = 20_000
 
 _FUNCTION_NAMES = "sin cos tan cot sec csc arcsin arccos arctan asin acos atan sinh cosh tanh ln lg log exp sqrt"
 FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 _GREEK_NAMES = (
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta kappa lambda mu nu xi rho sigma tau phi varphi"
-    " chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega ell"
+    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta kappa lambda mu nu xi"
+    " rho sigma tau phi varphi chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega ell"
 )
 _GREEK = frozenset(_GREEK_NAMES.split())
 _CONSTANTS = {"pi": "pi", "infty": "infinity"}
 _OPERATORS = {"cdot": "*", "times": "*", "div": "/", "ast": "*"}
 _CLOSED_BY = {"(": ")", "[": "]", "{": "}"}
 _TOKEN = re.compile(
-    r" *(?P<token>\\[A-Za-z]+|\\[{}|]|[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3}(?![0-9A-Za-z]))?"
-    r"|\.[0-9]+|(?:arc|a)?(?:sin|cos|tan)h?(?![a-z])|sqrt|cot(?![a-z])|sec(?![a-z])|csc(?![a-z])|log|ln|exp|pi(?![a-z])"
+    r" *(?P<token>\\[A-Za-z]+|\\[{}|]"
+    r"|[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3}(?![0-9A-Za-z]))?|\.[0-9]+"
+    r"|(?:arc|a)?(?:sin|cos|tan)h?(?![a-z])|(?:cot|sec|csc|pi)(?![a-z])|sqrt|log|ln|exp"
     r"|[A-Za-z](?:_(?:\{[A-Za-z0-9]+\}|[A-Za-z0-9]))?|\*\*|[-+*/^()\[\]{}|!°%_])"
 )
 _INTEGER = re.compile(r"[0-9]+")
@@ -58,113 +57,11 @@ def parse(text: str) -> Node:
     return node
 
 
-def exact(node: Node, *, bits: int = LARGEST_BITS) -> Fraction | None:
-    """Returns the rational value of a tree, None where it has none or one of more than
-    `bits` bits."""
-    kind = node[0]
-    if kind == "num":
-        number: Fraction = node[1]
-        return number
-    if kind not in (
-        "add",
-        "mul",
-        "inv",
-        "div",
-        "pow",
-        "neg",
-        "fact",
-        "root",
-        "binom",
-        "abs",
-        "floor",
-        "ceil",
-    ):
-        return None
-    values: list[Fraction] = []
-    for child in node[1:]:
-        value = exact(child, bits=bits)
-        if value is None:
-            return None
-        values.append(value)
-    if kind not in ("add", "mul"):
-        return _compute(kind, bits, *values)
-    total: Fraction | None = values[0]
-    for value in values[1:]:
-        total = None if total is None else _compute(kind, bits, total, value)
-    return total
-
-
 def symbols(node: Node) -> set[str]:
     """Returns the names of a tree's variables."""
     if node[0] == "sym":
         return {node[1]}
     return {name for child in node[1:] if isinstance(child, tuple) for name in symbols(child)}
-
-
-def _compute(kind: str, bits: int, a: Fraction, b: Fraction = Fraction(0)) -> Fraction | None:
-    if max(_bits(a), _bits(b)) > bits:
-        return None
-    match kind:
-        case "add":
-            return a + b
-        case "mul":
-            return a * b
-        case "div":
-            return a / b if b else None
-        case "inv":
-            return 1 / a if a else None
-        case "neg":
-            return -a
-        case "abs":
-            return abs(a)
-        case "floor":
-            return Fraction(math.floor(a))
-        case "ceil":
-            return Fraction(math.ceil(a))
-        case "pow":
-            return _power(a, b, bits)
-        case "root":
-            return None if b.denominator != 1 or b <= 0 else _power(a, 1 / b, bits)
-        case "fact":
-            return Fraction(math.factorial(int(a))) if a.denominator == 1 and 0 <= 16 * a <= bits else None
-    if a.denominator == b.denominator == 1 and 0 <= b <= a and 16 * a <= bits:  # binom
-        return Fraction(math.comb(int(a), int(b)))
-    return None
-
-
-def _power(base: Fraction, exponent: Fraction, bits: int) -> Fraction | None:
-    """Returns base ** exponent where that is rational and small enough; 0 ** 0 and 0 ** -1
-    have no value."""
-    if not base:
-        return Fraction(0) if exponent > 0 else None
-    if base == 1 or not exponent:
-        return Fraction(1)
-    if abs(exponent.numerator) * _bits(base) > bits or exponent.denominator > LARGEST_BITS:
-        return None
-    if exponent.denominator != 1:
-        if base < 0:
-            return None  # the principal root is complex
-        top, bottom = (_root(number, exponent.denominator) for number in (base.numerator, base.denominator))
-        if top is None or bottom is None:
-            return None
-        base = Fraction(top, bottom)
-    return base**exponent.numerator
-
-
-def _root(number: int, degree: int) -> int | None:
-    """Returns the exact integer root, None where there is none; by bisection on whole numbers."""
-    low, high = 0, 1 << (number.bit_length() // degree + 1)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if middle**degree <= number:
-            low = middle
-        else:
-            high = middle - 1
-    return low if low**degree == number else None
-
-
-def _bits(value: Fraction) -> int:
-    return max(value.numerator.bit_length(), value.denominator.bit_length())
 
 
 class _Parser:
@@ -212,7 +109,9 @@ class _Parser:
     def product(self) -> Node:
         factors = [self.signed()]
         while True:
-            operator = _OPERATORS.get(self.token[1:], "") if self.token.startswith("\\") else self.token
+            operator = self.token
+            if operator.startswith("\\"):
+                operator = _OPERATORS.get(operator[1:], "")
             if operator in ("*", "/"):
                 self.take()
                 factor = self.signed()
@@ -222,18 +121,13 @@ class _Parser:
                 if _is_number(before) and _is_number(self.token):
                     raise UnreadableError("two numbers side by side")
                 factor = self.power()
-                if _INTEGER.fullmatch(before) and factors[-1][0] == "num" and self.at_fraction(factor):
+                is_integer = _INTEGER.fullmatch(before) and factors[-1][0] == "num"
+                if is_integer and _is_proper_fraction(factor):
                     factors[-1] = ("add", factors[-1], factor)
                 else:
                     factors.append(factor)
             else:
                 return _joined("mul", factors)
-
-    def at_fraction(self, factor: Node) -> bool:
-        """Whether a factor is a plain proper fraction, which makes a mixed number with an
-        integer before it."""
-        is_plain = factor[0] == "div" and all(part[0] == "num" and part[1].denominator == 1 for part in factor[1:])
-        return is_plain and 0 < factor[1][1] < factor[2][1]
 
     def signed(self) -> Node:
         if self.token in ("+", "-"):
@@ -250,7 +144,8 @@ class _Parser:
         if token == "|":
             return self.bars == 0
         if token.startswith("\\"):
-            return token not in ("\\}", "\\|", "\\rfloor", "\\rceil") and token[1:] not in _OPERATORS
+            closing = ("\\}", "\\|", "\\rfloor", "\\rceil")
+            return token not in closing and token[1:] not in _OPERATORS
         return token in ("(", "[", "{") or token[:1].isalnum() or token[:1] == "."
 
     def power(self) -> Node:
@@ -375,7 +270,7 @@ class _Parser:
             self.take()
             exponent = self.argument(sign=True)
         inner = self.group(self.token) if self.token in ("(", "{") else self.bare_argument()
-        if exponent is not None and exact(exponent) == -1 and name in ("sin", "cos", "tan"):
+        if exponent == ("neg", ("num", Fraction(1))) and name in ("sin", "cos", "tan"):
             return ("fn", "a" + name, inner)
         name = "log" if name == "lg" else name.replace("arc", "a")
         node: Node = ("fn", name, inner)
@@ -390,12 +285,22 @@ class _Parser:
         if sign:
             self.take()
         factors = [self.power()]
-        while self.begins_factor() and self.token not in ("(", "[", "|") and self.token.lstrip("\\") not in FUNCTIONS:
+        while self.begins_factor() and self.token not in ("(", "[", "|"):
+            if self.token.lstrip("\\") in FUNCTIONS:
+                break
             if _is_number(self.tokens[self.at - 1]) and _is_number(self.token):
                 raise UnreadableError("two numbers side by side")
             factors.append(self.power())
         node = _joined("mul", factors)
         return _negative(node) if sign else node
+
+
+def _is_proper_fraction(factor: Node) -> bool:
+    """Whether a factor makes a mixed number with the integer before it."""
+    if factor[0] != "div" or any(part[0] != "num" for part in factor[1:]):
+        return False
+    top, bottom = factor[1][1], factor[2][1]
+    return bool(top.denominator == bottom.denominator == 1 and 0 < top < bottom)
 
 
 def _joined(kind: str, parts: list[Node]) -> Node:

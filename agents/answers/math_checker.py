@@ -37,7 +37,9 @@ class MathChecker:
             return CheckResult("timed_out", f"the algebra was {error}")
         except CallFailedError as error:
             return CheckResult("failed", f"the algebra failed: {error}")
-        return CheckResult("correct", "equal to the gold answer") if equal else CheckResult("wrong", "not equal to the gold answer")
+        if equal:
+            return CheckResult("correct", "equal to the gold answer")
+        return CheckResult("wrong", "not equal to the gold answer")
 
     async def close(self) -> None:
         """Ends the child processes. Idempotent."""

@@ -29,9 +29,10 @@ _LITERAL = re.compile(
 )
 _UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 _WORDS = {word: number for number, word in enumerate(_UNITS.split())}
-_TENS = {word: 10 * n for n, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)}
+_TENS_NAMES = "twenty thirty forty fifty sixty seventy eighty ninety"
+_TENS = {word: 10 * number for number, word in enumerate(_TENS_NAMES.split(), 2)}
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-SCALE = re.compile(rf" (?:(hundred) )?({'|'.join(('hundred', *_SCALES))})(?![A-Za-z])", re.IGNORECASE)
+SCALE = re.compile(rf" (?:(hundred) )?(hundred|{'|'.join(_SCALES)})(?![A-Za-z])", re.IGNORECASE)
 _PERCENT = re.compile(r" ?%| (?:percent|per cent)(?![A-Za-z])", re.IGNORECASE)
 _ASIDE = re.compile(r"(?P<outer>.*\S) ?\((?P<aside>[^()]+)\)")
 _NOISE_DIGITS, _SHORT_DIGITS, _ROUNDED_DIGITS = 15, 12, 8
@@ -70,7 +71,8 @@ def read_literal(text: str, start: int = 0) -> tuple[Number, int] | None:
             top, bottom = (Fraction(re.sub("[ ,]", "", part[name])) for name in ("top", "bottom"))
             number = Number(Fraction(part["whole"] or 0) + top / bottom)
         elif part["over"] is not None:
-            number = Number(Fraction(part["count"] or 0) + Fraction(int(part["over"]), int(part["under"])))
+            ratio = Fraction(int(part["over"]), int(part["under"]))
+            number = Number(int(part["count"] or 0) + ratio)
         elif part["mantissa"] is None:
             number = Number(Fraction(10) ** int(part["p1"] or part["p2"]))
         else:
@@ -85,7 +87,9 @@ def read_quantity(text: str) -> Number | None:
     states anything else."""
     if (aside := _ASIDE.fullmatch(text)) is not None:  # "18 (eighteen)"
         outer, inner = read_quantity(aside["outer"]), read_quantity(aside["aside"])
-        return outer if outer is not None and inner is not None and outer.value == inner.value else None
+        if outer is None or inner is None or outer.value != inner.value:
+            return None
+        return outer
     rest, sign, currency = text, 1, None
     for _ in range(3):  # "-$5", "$-5", "US$ 5"
         if rest[:1] in "+-" and rest:
@@ -107,7 +111,8 @@ def read_quantity(text: str) -> Number | None:
     if (match := _PERCENT.match(rest)) is not None:
         if read_unit(rest[match.end() :]) is None and rest[match.end() :].strip():
             return None
-        return Number(value / 100, None, True, None if places is None else places + 2, number.digits)
+        places = None if places is None else places + 2
+        return Number(value / 100, None, True, places, number.digits)
     unit = currency
     if rest.strip():
         unit = read_unit(rest)
@@ -129,7 +134,8 @@ def read_number_words(text: str) -> int | None:
     last, smallest = "", 10**15
     words = re.split(r"[ -]+", text.strip().casefold())
     for index, word in enumerate(words):
-        if word in _WORDS and last in ("", "ten", "hundred", "scale", "and") and (_WORDS[word] or len(words) == 1):
+        is_unit = word in _WORDS and (_WORDS[word] or len(words) == 1)
+        if is_unit and last in ("", "ten", "hundred", "scale", "and"):
             if last == "ten" and not 1 <= _WORDS[word] <= 9:
                 return None
             group, last = group + _WORDS[word], "unit"
@@ -139,7 +145,7 @@ def read_number_words(text: str) -> int | None:
             group, last = 1, "unit"
         elif word == "hundred" and last == "unit" and 0 < group < 10:
             group, last = 100 * group, "hundred"
-        elif word in _SCALES and group and last in ("unit", "ten", "hundred") and _SCALES[word] < smallest:
+        elif group and last in ("unit", "ten", "hundred") and _SCALES.get(word, smallest) < smallest:
             smallest = _SCALES[word]
             total, group, last = total + group * smallest, 0, "scale"
         elif word == "and" and last in ("hundred", "scale") and index + 1 < len(words):
@@ -163,7 +169,9 @@ def same_number(one: Number, other: Number) -> bool:
         if decimal.places is None:
             continue
         short = exact.places is None or exact.digits <= _SHORT_DIGITS
-        if decimal.digits >= _NOISE_DIGITS and short and abs(decimal.value - exact.value) <= abs(exact.value) / 10**14:
+        noise = abs(exact.value) / 10**14
+        is_float = decimal.digits >= _NOISE_DIGITS and short
+        if is_float and abs(decimal.value - exact.value) <= noise:
             return True
         if exact.places is None and decimal.digits >= _ROUNDED_DIGITS:
             unit = Fraction(1, 10**decimal.places)
@@ -175,16 +183,18 @@ def same_number(one: Number, other: Number) -> bool:
 
 def scale_of(match: re.Match[str]) -> int:
     """Returns the factor that a match of `SCALE` multiplies by."""
-    return (100 if match[1] else 1) * (100 if match[2].casefold() == "hundred" else _SCALES[match[2].casefold()])
+    return (100 if match[1] else 1) * _SCALES.get(match[2].casefold(), 100)
 
 
 def write_number(value: Fraction) -> str:
     """Returns "3", "-1.25" or, where no decimal of 20 places is exact, "1/3"."""
     for places in range(21):
         if 10**places % value.denominator == 0:
-            digits = str(abs(value.numerator) * (10**places // value.denominator)).rjust(places + 1, "0")
+            digits = str(abs(value.numerator) * (10**places // value.denominator))
+            digits = digits.rjust(places + 1, "0")
             cut = len(digits) - places
-            return ("-" if value < 0 else "") + digits[:cut] + ("." + digits[cut:] if places else "")
+            sign = "-" if value < 0 else ""
+            return sign + digits[:cut] + ("." + digits[cut:] if places else "")
     return f"{value.numerator}/{value.denominator}"
 
 

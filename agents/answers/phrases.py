@@ -20,18 +20,27 @@ from agents.answers.units import read_currency, read_unit
 _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
 _RATIO = r"(?:[0-9]+ )?[0-9]+ ?/ ?[0-9]+"
 _IN_PHRASE = re.compile(
-    rf"(?<![\w.,+*/^!-])(?<![-+*/=] )(?P<sign>[-+] ?)?(?P<currency>[$€£¥₹₩] ?)?(?P<sign2>[-+] ?)?(?P<number>{_RATIO}|{_DIGITS})"
+    r"(?<![\w.,+*/^!-])(?<![-+*/=] )"
+    r"(?P<sign>[-+] ?)?(?P<currency>[$€£¥₹₩] ?)?(?P<sign2>[-+] ?)?"
+    rf"(?P<number>{_RATIO}|{_DIGITS})"
     r"(?![\w^!]|[.,][0-9]| ?[-+*/=] ?[\w(])"
 )
 _PHRASE = re.compile(r"[\w\s.,'’\"%:;()\[\]/+$€£¥₹₩?!-]*")  # no algebra, no LaTeX
 _REFUSED = re.compile(
-    r"\b(?:not|never|no|or|and|than|between|minus|plus|times|half|third|quarter|twice|dozen|hundred|thousand|million|billion|trillion"
+    r"\b(?:not|never|no|or|and|than|between|minus|plus|times|half|third|quarter|twice|dozen"
+    r"|hundred|thousand|million|billion|trillion"
+    r"|negative|squared|cubed|root|factorial|log|ln|sin|cos|tan|base|mod|modulo"
     r"|at least|at most|up to|almost|nearly"
     r"|(?<!['’/])[b-z])\b|n['’]t\b",
     re.IGNORECASE,
 )
 _ASIDE = re.compile(r"\(([^()]+)\)")
 _NUMBER_WORD = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)?")
+_ALGEBRA = re.compile(
+    r"\b(?:not|never)\b|n['’]t\b|(?<![A-Za-z'’])(?![aI]\b|(?<=[0-9] )x [0-9])[A-Za-z](?![A-Za-z])",
+    re.IGNORECASE,
+)
+"""Left of an equals sign: what makes the right side another thing's value ("2x = 36")."""
 _PRONOUNS = ("one", "zero")  # "the one that she sold"
 
 
@@ -39,7 +48,7 @@ def read_phrase(text: str) -> Number | None:
     """Returns the number of a spelled text that states one and no other; what stands after
     an equals sign first."""
     left, equals, right = text.rpartition("=")
-    if equals and not left.endswith(("<", ">", "!")):
+    if equals and not left.endswith(("<", ">", "!")) and not _ALGEBRA.search(left):
         after = read_quantity(right.strip()) or _only_number(right)
         if after is not None:
             return after
@@ -60,7 +69,8 @@ def _only_number(text: str) -> Number | None:
     while (word := SCALE.match(text, end)) is not None:
         scale, end = scale * scale_of(word), word.end()
     rest = text[: match.start()] + " " + text[end:]
-    if any(read_number_words(aside) is not None for aside in _ASIDE.findall(rest)):  # "18 (nineteen)"
+    asides = _ASIDE.findall(rest)
+    if any(read_number_words(aside) is not None for aside in asides):  # "18 (nineteen)"
         return None
     if any(sign.isdigit() for sign in rest) or _REFUSED.search(rest):  # "A1 costs 5", "18 or more"
         return None

@@ -56,12 +56,13 @@ _SYMBOLS = str.maketrans(
             strict=True)),
     }
 )  # fmt: skip
-_IGNORED = re.compile("[\ufe00-\ufe0f\u20e3\u0300\u034f]")
-_DECORATION = re.compile(r"^[✅✔✓☑🎉👍✨💯🎯⭐🏆🙂😀😊➡👉 ]+|[✅✔✓☑🎉👍✨💯🎯⭐🏆🙂😀😊 ]+$")
+_IGNORED = re.compile("[\ufe00-\ufe0f\u20e3\u034f]")
+_MARKS = "✅✔✓☑🎉👍✨💯🎯⭐🏆🙂😀😊➡👉 "
+_DECORATION = re.compile(rf"^[{_MARKS}]+|[{_MARKS}]+$")
 _IDEOGRAPH = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _BESIDE_IDEOGRAPH = re.compile(rf"(?<=[{_IDEOGRAPH}])(?=[\w$-])(?![{_IDEOGRAPH}])|(?<=[0-9])(?=[{_IDEOGRAPH}])")
 _LABEL = re.compile(
-    r"^(?:(?:the|so|thus|therefore|hence|my|final|correct),? )*(?:answer|solution|result|答案|答)\*{0,2}"
+    r"^\*{0,2}(?:最终)?(?:(?:the|so|thus|therefore|hence|my|final|correct),? )*(?:answer|solution|result|答案|答)\*{0,2}"
     r"(?: ?[:=]\*{0,2} ?| is:? | 是 ?)(?=\S)",
     re.IGNORECASE,
 )
@@ -120,6 +121,7 @@ def spell(text: str) -> str:
 
 def _spell_characters(text: str) -> str:
     if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
         text = _RAISED.sub(lambda run: "^{" + run[0].translate(_SUPERSCRIPTS) + "}", text)
         text = _LOWERED.sub(lambda run: "_{" + run[0].translate(_SUBSCRIPTS) + "}", text)
         text = _ROOT.sub(lambda run: f"\\sqrt{{{run[1]}}}" if run[1] else "\\sqrt", text)
@@ -147,7 +149,8 @@ def _fold(character: str) -> str:
 def _is_whole(inner: str, left: str, right: str) -> bool:
     """Whether the wrapper around `inner` is one pair, and not the outer halves of two."""
     if right != "}":
-        return left not in inner.replace("\\$", "") and right not in inner
+        bare = inner.replace("\\$", "")
+        return left not in bare and right not in bare
     depth = 0
     for brace in re.findall(r"(?<!\\)[{}]", inner):
         depth += 1 if brace == "{" else -1

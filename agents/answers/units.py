@@ -56,20 +56,24 @@ _SYNONYMS = {
     "km/hour": "kph kmh",
     "unit": "unit units",
 }  # fmt: skip
-_UNITS = {name: unit for unit, names in _SYNONYMS.items() for name in names.split()} | {"£": "pound"}
+_UNITS = {name: unit for unit, names in _SYNONYMS.items() for name in names.split()}
+_UNITS["£"] = "pound"
 _CURRENCY = re.compile(r"(?:US)?\$|[€£¥₹₩₽]|(?:USD|EUR|GBP|JPY|CNY|RMB|INR|KRW|RUB|Rs\.?)(?= |[0-9])")
 _POWERS = {"square": "^2", "sq": "^2", "cubic": "^3", "squared": "^2", "cubed": "^3"}
 _FACTOR = re.compile(
-    r"(?:(square|sq|cubic)\.? )?([A-Za-z°Ω$€£¥¢₹₩₽元圆块]+)\.?(?: ?\^ ?\{?([23])\}?| (squared|cubed))?",
+    r"(?:(square|sq|cubic)\.? )?([A-Za-z°Ω$€£¥¢₹₩₽元圆块]+)\.?"
+    r"(?: ?\^ ?\{?([23])\}?| (squared|cubed))?",
     re.IGNORECASE,
 )
 _DEGREES = re.compile(r"^(?:degrees? |° ?)(celsius|fahrenheit)", re.IGNORECASE)
-_WORD = re.compile(r"[^\W\d_]{2,}(?:['’-][^\W\d_]+)*|[\u2190-\u2bff\U0001f000-\U0001faff\u3400-\u9fff]+|a")
+_PICTURES = "\u2190-\u2bff\U0001f000-\U0001faff\u3400-\u9fff"
+_WORD = re.compile(rf"[^\W\d_]{{2,}}(?:['’-][^\W\d_]+)*|[{_PICTURES}]+|a")
 NOT_A_UNIT = re.compile(
-    r"\b(?:not|never|no|or|and|than|between|minus|plus|times|twice|squared|cubed|factorial|base|mod|modulo|negative"
-    r"|half|halves|thirds?|quarters?|fourths?|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|hundredths?|thousandths?"
-    r"|dozens?|hundreds?|thousands?|millions?|billions?|trillions?|scores?|pairs?|more|less|fewer|least|most|about|if|but"
-    r"|sin|cos|tan|cot|sec|csc|log|ln|sqrt|pi|inf|infinity|to|(?<!['’])[b-z])\b|n['’]t\b",
+    r"\b(?:not|never|no|or|and|than|between|minus|plus|times|twice|squared|cubed|factorial"
+    r"|base|mod|modulo|negative|half|halves|thirds?|quarters?|fourths?|fifths?|sixths?"
+    r"|sevenths?|eighths?|ninths?|tenths?|hundredths?|thousandths?|dozens?|hundreds?"
+    r"|thousands?|millions?|billions?|trillions?|scores?|pairs?|more|less|fewer|least|most"
+    r"|about|if|but|sin|cos|tan|cot|sec|csc|log|ln|sqrt|pi|inf|infinity|to|(?<!['’])[b-z])\b|n['’]t\b",
     re.IGNORECASE,
 )
 """Words behind a number that change it, or name several."""
@@ -99,24 +103,31 @@ def read_unit(rest: str, *, known: bool = False) -> str | None:
         return None
     if not all(_WORD.fullmatch(word) for word in words):
         return None
-    return " ".join(_singular(word.casefold()) for word in words)
+    return " ".join(_singular(word) for word in words)
 
 
 def _factor(text: str, spaced: bool) -> str | None:
     """Returns one factor of a unit ("square feet" is "foot^2"); a bare letter is a unit
     only behind a blank."""
     match = _FACTOR.fullmatch(text)
-    if match is None or (not spaced and len(match[2]) == 1 and match[2].isascii() and match[2].isalpha()):
+    if match is None:
         return None
     name = match[2]
+    if not spaced and len(name) == 1 and name.isascii() and name.isalpha():
+        return None
     if match[2] == "in" and not spaced:
         return None
     unit = _UNITS.get(name) or (_UNITS.get(name.casefold()) if len(name) > 2 else None)
     if unit is None:
         return None
-    power = _POWERS[(match[1] or match[4]).casefold()] if match[1] or match[4] else f"^{match[3]}" if match[3] else ""
-    return unit + power
+    if word := match[1] or match[4]:
+        return unit + _POWERS[word.casefold()]
+    return unit + (f"^{match[3]}" if match[3] else "")
 
 
 def _singular(word: str) -> str:
+    """Returns a word without its plural's s and its case, which only abbreviations keep ("MB", "Mb")."""
+    if len(word) < 3:
+        return word
+    word = word.casefold()
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word

@@ -4,6 +4,11 @@ Two forms. `token`: the probability of one next token ("is this step right?"). `
 writes a short check and then its verdict; a one-token critic of the policy's own size is near chance exactly where it matters. Either
 probability becomes evidence through a calibration that is shipped with the critic.
 
+Questions and steps may imitate a verdict. So the token critic reads the probabilities of its two
+labels alone, and of a working in words only the last line is a verdict, in a form of its own
+("Verdict: Yes"). A quoted verdict, one that goes on ("Verdict: Right up to the sign, so No"), one
+that the question or the steps spell out, and the last line of a working that was cut are none.
+
 Source: GenRM (arXiv:2408.15240) and GenPRM (arXiv:2504.00891) for verdict-after-working. We judge one step at a time, with the steps before
 it taken as they stand.
 """
@@ -17,15 +22,22 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from agents.calibration import Calibration
-from agents.critics.base import ScopeOf, always_local, make_verdict
+from agents.critics.base import ScopeOf, always_local, make_verdict, texts_of
 from agents.engines.base import Completion, GenerateRequest, Generator
 from agents.metered import generate_within, score_within
 from agents.nouns import Meter, Question, Step, Verdict, VerdictSource
 from agents.prompts import Prompts
+from agents.replies import ENDINGS, is_shown, last_line, without_thinking
 
 ROLE = "critic"
 
-_VERDICT = re.compile(r"verdict\s*[:\-]?\s*\W*(yes|no|right|wrong|correct|incorrect)\b", re.IGNORECASE)
+_RIGHT, _WRONG = ("yes", "right", "correct"), ("no", "wrong", "incorrect")
+_WORDS = f"({'|'.join((*_RIGHT, *_WRONG))})"
+_EMPHASIS = "[*_` ]{0,6}"
+_VERDICT = re.compile(
+    rf"(?:#{{1,6}} )?{_EMPHASIS}verdict{_EMPHASIS}[:-]{_EMPHASIS}{_WORDS}{_EMPHASIS}\.?{_EMPHASIS}{ENDINGS}", re.IGNORECASE | re.ASCII
+)
+_MENTION = re.compile(rf"verdict\s{{0,4}}[:\-]?\W{{0,8}}{_WORDS}\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,9 @@ class _Judged(NamedTuple):
     """Probability of the working that it wrote, where the verdict is one token; else 1."""
     text: str = ""
     """The working, without the verdict."""
+
+    def __repr__(self) -> str:
+        return f"_Judged(probability={self.probability}, sureness={self.sureness}, text=<hidden>)"
 
 
 class GenerativeCritic:
@@ -119,15 +134,19 @@ class GenerativeCritic:
             confidence = max(probability, 0.5)  # the likeliest token of all is likelier than the other verdict
             sureness = min(math.exp(sum(completion.logprobs[:-1])), 1.0)
             return _Judged(confidence if verdict == self._right else 1.0 - confidence, sureness, completion.text)
-        found = list(_VERDICT.finditer(completion.text))
-        if not found:
-            return _Judged(math.nan, text=completion.text)
-        check = completion.text[: found[0].start()].rstrip("*#_ \n")  # without the verdict and its mark-up, a reason that can be told
-        return _Judged(1.0 if found[-1].group(1).lower() in ("yes", "right", "correct") else 0.0, text=check)
+        said = without_thinking(completion.text)
+        verdict_line = _VERDICT.fullmatch(last_line(said)) if completion.finish_reason == "stop" else None
+        words = () if verdict_line is None else _RIGHT if verdict_line.group(1).lower() in _RIGHT else _WRONG
+        shown = [question.text, *texts_of(steps)]
+        if not words or any(is_shown(f"verdict {word}", shown) for word in words):
+            return _Judged(math.nan, text=said.strip())
+        mention = _MENTION.search(said)
+        check = said[: mention.start() if mention else None].rstrip("*#_` \n").lstrip()  # without verdict and mark-up: a reason to tell
+        return _Judged(1.0 if words is _RIGHT else 0.0, text=check)
 
     async def _ask_reason(self, question: Question, steps: Sequence[Step], meter: Meter) -> str:
         completion = await self._write("critic_reason", question, steps, meter, self.settings.max_tokens)
-        return "" if completion is None else completion.text.strip()
+        return "" if completion is None else without_thinking(completion.text).strip()
 
     async def _write(self, template: str, question: Question, steps: Sequence[Step], meter: Meter, max_tokens: int) -> Completion | None:
         """Lets the critic write greedily; None when budget or context leave no room."""

@@ -10,12 +10,12 @@ opened it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
-from agents.nouns import ContextLengthError, FinishReason, Usage
+from agents.nouns import Content, ContextLengthError, FinishReason, Hidden, Usage
 from agents.nouns.step import ADDED
 
 MAX_CANDIDATES = 128
@@ -35,8 +35,15 @@ class Tokenizer(Protocol):
         """Returns the text of `token_ids`."""
         ...
 
+    def encode_template(self, render: Callable[[Sequence[str]], str], data: Sequence[str]) -> list[int]:
+        """Returns the token ids of `render(data)`, in which no text of `data` is a control token (see `agents.engines.control_tokens`).
+
+        Where `data` spells no control token out, these are the ids of the text.
+        """
+        ...
+
     def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
-        """Returns the prompt ids of a conversation, ready for the assistant's turn.
+        """Returns the prompt ids of a conversation, ready for the assistant's turn; no message holds a control token.
 
         Raises:
             EngineUnavailableError: the model folder has no chat template.
@@ -72,8 +79,8 @@ class EngineInfo:
 class GenerateRequest:
     """Asks for `n` completions of one prompt."""
 
-    prompt: tuple[int, ...]
-    """Token ids."""
+    prompt: tuple[int, ...] = field(repr=False)
+    """Token ids; no part of the repr, since they spell the thought so far."""
     n: int = 1
     max_tokens: int = 64
     temperature: float = 1.0
@@ -87,25 +94,51 @@ class GenerateRequest:
     """The same request sent alone twice with one seed gives identical ids. Greedy requests need none."""
     adapter: str | None = None
     """LoRA adapter to write with, one of `EngineInfo.adapters`; None: the model as it is."""
+    logprobs: bool = True
+    """Whether the completions' log-probabilities are needed; without them each is NaN, which spares the engine the work. No part of what
+    is sampled."""
     priority: int = field(default=0, compare=False)
     """Where requests wait, smaller numbers go first, and equal ones in the order of their arrival. No part of what is asked. An
     engine that batches nothing (transformers) may keep to the order of arrival."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Completion:
-    """One sample."""
+    """One sample. What it says is hidden like a step: repr, logs and tracebacks do not show it, json and pickle refuse."""
 
-    text: str
-    """Decoded text without special tokens."""
-    token_ids: tuple[int, ...]
-    """Every generated token, the one that ended it included."""
-    logprobs: tuple[float, ...]
-    """Log-probability of each token under the distribution that it was drawn from, in nats: after temperature and top_p; of a greedy
-    one at temperature 1."""
+    content: Hidden[Content]
+    """Text, token ids and log-probabilities; read them by the properties of the same names."""
     finish_reason: FinishReason
-    stop_reason: str | int | None = None
+    stop_reason: str | int | None
     """The stop string or stop token id that ended it; None at end of sequence and at "length"."""
+
+    def __init__(
+        self,
+        text: str,
+        token_ids: tuple[int, ...],
+        logprobs: tuple[float, ...],
+        finish_reason: FinishReason,
+        stop_reason: str | int | None = None,
+    ) -> None:
+        object.__setattr__(self, "content", Hidden(Content(text, token_ids, logprobs)))
+        object.__setattr__(self, "finish_reason", finish_reason)
+        object.__setattr__(self, "stop_reason", stop_reason)
+
+    @property
+    def text(self) -> str:
+        """Decoded text without special tokens."""
+        return self.content.reveal().text
+
+    @property
+    def token_ids(self) -> tuple[int, ...]:
+        """Every generated token, the one that ended it included."""
+        return self.content.reveal().token_ids
+
+    @property
+    def logprobs(self) -> tuple[float, ...]:
+        """Log-probability of each token under the distribution that it was drawn from, in nats: after temperature and
+        top_p; of a greedy one at temperature 1. All NaN where the request did without."""
+        return self.content.reveal().logprobs
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,10 @@ has to be vLLM or speak as it does; `open` asks one token of it and says what is
 Requests beyond `max_in_flight` wait here, by their `priority`. It is not sent on, since vLLM refuses it unless it was started with
 `--scheduling-policy priority`: the server takes those that it was sent in order of arrival.
 
+A reply is used only after its fields were checked (agents.engines.replies): a malformed one is a
+BadReplyError that shows its beginning, without keys and completions (agents.engines.redaction).
+Failures of the server are retried for `retry_s` seconds (agents.engines.replicas).
+
 Adapters are models of the server (`--enable-lora --lora-modules NAME=FOLDER`). On CPU set `--max-loras` one above their number, or requests
 without an adapter are computed with one (see agents.engines.vllm).
 
@@ -23,11 +27,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from agents.engines.adapters import refuse_publication
 from agents.engines.base import (
@@ -41,7 +47,18 @@ from agents.engines.base import (
     spread_seed,
 )
 from agents.engines.gate import Gate
-from agents.engines.replicas import AllReplicasDeadError, Replica, Replicas, TryAgainError
+from agents.engines.replicas import AllReplicasDeadError, Replica, Replicas, TooLongError, TryAgainError
+from agents.engines.replies import (
+    Choice,
+    Completions,
+    Expected,
+    ModelCard,
+    Reply,
+    read_completions,
+    read_models,
+    read_nothing,
+    read_success,
+)
 from agents.engines.stopping import served_completion
 from agents.engines.tokenizer import HFTokenizer, eos_token_ids
 from agents.engines.weights import (
@@ -53,10 +70,14 @@ from agents.engines.weights import (
     read_config,
     tensor_shapes,
 )
-from agents.nouns import EngineError, EngineUnavailableError, Usage
+from agents.nouns import ContextLengthError, EngineError, EngineUnavailableError, Hidden
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+_MOST_LISTED = 10  # models that an error names
+_ANY_VOCABULARY = 1 << 31  # of a server that was not seen to serve the model yet
 # Everything that a server might otherwise take from the model's generation_config.json.
 _NO_OTHER_SAMPLING = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
 _AS_TOKEN_IDS = {"return_token_ids": True, "return_tokens_as_token_ids": True}
@@ -71,10 +92,11 @@ class OpenAIEngine:
         info: EngineInfo,
         tokenizer: HFTokenizer,
         *,
-        vocabulary_size: int | None,
+        vocabulary_size: int,
         max_in_flight: int,
         folder: Path | None,
     ) -> None:
+        """`vocabulary_size`: token ids, sent and received, are below it."""
         self.info = info
         self.tokenizer = tokenizer
         self.version = 0
@@ -96,8 +118,10 @@ class OpenAIEngine:
         api_key_env: str | None = None,
         max_in_flight: int = 256,
         timeout_s: float = 600.0,
-        max_retries: int = 4,
+        retry_s: float = 300.0,
+        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        rng: random.Random | None = None,
     ) -> OpenAIEngine:
         """Connects to a running server.
 
@@ -110,34 +134,37 @@ class OpenAIEngine:
             api_key_env: name of the environment variable that holds the api key; None: no key is sent.
             max_in_flight: requests in flight, all copies together; the others wait here.
             timeout_s: for one request, in seconds.
-            max_retries: further attempts after connection errors, HTTP 429 and 503.
-            sleep: waits between attempts; a test passes its own clock.
+            retry_s: how long a failed request is tried again, in seconds since its first failure.
+            clock: seconds, for `retry_s`; with `sleep` and `rng`, which draws the jitter, an argument for tests.
 
         Raises:
             EngineUnavailableError: a copy cannot be reached, serves something else, or cannot do what is needed.
+            ValueError: an address is none, or the api key cannot be sent.
         """
         addresses = [base_url] if isinstance(base_url, str) else list(base_url)
         if not addresses:
             raise ValueError("engine.base_url names no server; set it to an address such as http://127.0.0.1:8000/v1")
-        api_key = os.environ.get(api_key_env) if api_key_env else None
-        if api_key_env and not api_key:
+        api_key = Hidden(os.environ.get(api_key_env, "")) if api_key_env else None
+        if api_key == Hidden(""):
             raise EngineUnavailableError(f"engine.api_key_env names the environment variable {api_key_env}, which is not set; export it")
-        replicas = Replicas(addresses, api_key=api_key, timeout_s=timeout_s, max_retries=max_retries, sleep=sleep)
+        replicas = Replicas(addresses, api_key=api_key, timeout_s=timeout_s, retry_s=retry_s, clock=clock, sleep=sleep, rng=rng)
         try:
             listed = [await _list_models(replicas, replica) for replica in replicas.all]
             cards = [_card(replica, models, model) for replica, models in zip(replicas.all, listed, strict=True)]
-            model = str(cards[0]["id"])
+            model = cards[0].name
             for replica, models, card in zip(replicas.all, listed, cards, strict=True):
-                if card["id"] != model:
-                    raise EngineUnavailableError(f"{replica.root} serves {card['id']!r}, {addresses[0]} serves {model!r}; set engine.model")
+                if card.name != model:
+                    raise EngineUnavailableError(
+                        f"{replica.name} serves {card.name!r}, {replicas.all[0].name} serves {model!r}; set engine.model"
+                    )
                 for name in adapters:
                     _card(replica, models, name)
-            root = str(cards[0].get("root") or model)
-            length = context_length or cards[0].get("max_model_len")
+            root = cards[0].root or model
+            length = context_length or cards[0].context_length
             if length is None:
-                raise EngineUnavailableError(f"{addresses[0]} does not say how long its context is; set engine.context_length")
+                raise EngineUnavailableError(f"{replicas.all[0].name} does not say how long its context is; set engine.context_length")
             own_tokenizer = await asyncio.to_thread(HFTokenizer, tokenizer or root)
-            modes = [await _probe(replicas, replica, model, own_tokenizer.eos_token_id) for replica in replicas.all]
+            modes = [await _probe(replicas, replica, model, own_tokenizer) for replica in replicas.all]
 
             def build() -> OpenAIEngine:
                 folder = _folder_of(root)
@@ -146,12 +173,12 @@ class OpenAIEngine:
                     model=model,
                     model_hash=hash_weights(folder) if folder is not None else hash_text(f"{model} {root}"),
                     tokenizer_hash=own_tokenizer.hash,
-                    context_length=int(length),
+                    context_length=length,
                     parameters=count_parameters(folder) if folder is not None else 0,
                     logprobs_mode="processed" if all(modes) else "raw",
-                    adapters={name: hash_text(f"{name} {_card(replicas.all[0], listed[0], name).get('root')}") for name in adapters},
+                    adapters={name: hash_text(f"{name} {_card(replicas.all[0], listed[0], name).root}") for name in adapters},
                 )
-                vocabulary_size = read_config(folder).get("vocab_size") if folder is not None else None
+                vocabulary_size = (read_config(folder).get("vocab_size") if folder is not None else None) or own_tokenizer.vocabulary_size
                 return cls(replicas, info, own_tokenizer, vocabulary_size=vocabulary_size, max_in_flight=max_in_flight, folder=folder)
 
             return await asyncio.to_thread(build)
@@ -207,104 +234,126 @@ class OpenAIEngine:
             "stop_token_ids": list(request.stop_token_ids),
             "include_stop_str_in_output": True,
             "seed": None if request.seed is None else spread_seed(request.seed),
-            "logprobs": 0,
+            "logprobs": 0 if request.logprobs else None,
         }
+        expected = Expected(
+            prompt_tokens=len(request.prompt),
+            vocabulary_size=self._vocabulary_size,
+            n=request.n,
+            max_tokens=request.max_tokens,
+            logprobs=request.logprobs,
+            stop=request.stop,
+        )
         version = self.version
-        answer = await self._send(request.prompt, body, model=request.adapter)
-        completions = tuple(self._read(choice) for choice in sorted(answer["choices"], key=lambda choice: int(choice["index"])))
-        if len(completions) != request.n:
-            raise EngineError(f"the server of {self.info.model} sent {len(completions)} completions for n={request.n}")
-        return Generation(completions, _usage(answer, request.n), version)
+        found = await self._send(request.prompt, body, expected, model=request.adapter)
+        return Generation(tuple(self._completion(choice) for choice in found.choices), found.usage, version)
 
-    def _read(self, choice: Mapping[str, Any]) -> Completion:
-        """Returns one choice of an answer as a completion."""
-        token_ids = tuple(choice["token_ids"])
-        logprobs = tuple(choice["logprobs"]["token_logprobs"])
-        finish_reason, stop_reason = choice["finish_reason"], choice.get("stop_reason")
-        if finish_reason not in ("stop", "length") or len(logprobs) != len(token_ids):
-            raise EngineError(f"the server sent {len(token_ids)} tokens, {len(logprobs)} logprobs and the finish reason {finish_reason!r}")
-        return served_completion(token_ids, logprobs, finish_reason, stop_reason, tokenizer=self.tokenizer, eos_token_ids=self._eos)
+    def _completion(self, choice: Choice) -> Completion:
+        return served_completion(
+            choice.token_ids,
+            choice.logprobs,
+            choice.finish_reason,
+            choice.stop_reason,
+            tokenizer=self.tokenizer,
+            eos_token_ids=self._eos,
+        )
 
     async def _score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
         distinct = list(dict.fromkeys(candidates))
         body = {"max_tokens": 1, "temperature": 0.0, "logprobs": len(distinct), "logprob_token_ids": distinct}
-        answer = await self._send(prompt, body)
-        found = answer["choices"][0]["logprobs"]["top_logprobs"][0]
-        return NextTokenScores(tuple(min(0.0, found[f"token_id:{token}"]) for token in candidates), _usage(answer))
+        expected = Expected(prompt_tokens=len(prompt), vocabulary_size=self._vocabulary_size, candidates=tuple(candidates))
+        found = await self._send(prompt, body, expected)
+        return NextTokenScores(found.choices[0].scores, found.usage)
 
-    async def _send(self, prompt: Sequence[int], body: Mapping[str, Any], *, model: str | None = None) -> Any:
+    async def _send(self, prompt: Sequence[int], body: Mapping[str, Any], expected: Expected, *, model: str | None = None) -> Completions:
         """Sends a request for the model, or for an adapter of it."""
         request = {"model": model or self.info.model, "prompt": list(prompt), **_NO_OTHER_SAMPLING, **_AS_TOKEN_IDS, **body}
         try:
-            return await self._replicas.post("/v1/completions", request)
+            return await self._replicas.post(
+                "/v1/completions", request, lambda reply: read_completions(reply, expected), most_bytes=expected.most_bytes
+            )
         except AllReplicasDeadError as error:
             raise self._gate.shut(f"died: {error}") from error
+        except TooLongError as error:
+            refused = error
+        size = len(prompt) + expected.max_tokens
+        if refused.context_length >= size:
+            raise EngineError(
+                f"{refused.server} refuses {size} tokens as too long for its context of {refused.context_length}; see the server's log"
+            )
+        raise ContextLengthError(
+            prompt_tokens=len(prompt),
+            max_tokens=expected.max_tokens,
+            context_length=refused.context_length,
+            server=refused.server,
+        )
 
     async def _publish_to(self, replica: Replica, folder: Path) -> None:
-        async def post(path: str, body: Mapping[str, Any] | None = None) -> Any:
-            return await self._replicas.call(replica, "POST", path, body)
+        async def post(path: str, read: Callable[[Reply], T], body: Mapping[str, Any] | None = None) -> T:
+            return await self._replicas.call(replica, "POST", path, read, body)
 
         try:
-            await post("/pause?mode=wait")
+            await post("/pause?mode=wait", read_nothing)
         except (EngineUnavailableError, TryAgainError) as error:
             raise EngineUnavailableError(
-                f"{replica.root} takes no new weights ({error}); start it with VLLM_SERVER_DEV_MODE=1, reachable from this machine alone"
+                f"{replica.name} takes no new weights ({error}); start it with VLLM_SERVER_DEV_MODE=1, reachable from this machine alone"
             ) from error
         try:
-            await post("/collective_rpc", {"method": "reload_weights", "kwargs": {"weights_path": str(folder)}})
-            with suppress(EngineError, ValueError, TryAgainError):  # a server without our extension; only CPU builds need it
-                await post("/collective_rpc", {"method": "repack_output_heads"})
-            if not (await post("/reset_prefix_cache"))["success"]:
+            await post("/collective_rpc", read_nothing, {"method": "reload_weights", "kwargs": {"weights_path": str(folder)}})
+            with suppress(EngineError, TryAgainError):  # a server without our extension; only CPU builds need it
+                await post("/collective_rpc", read_nothing, {"method": "repack_output_heads"})
+            if not await post("/reset_prefix_cache", read_success):
                 raise EngineError("its prefix cache cannot be reset while others send requests")
-        except (EngineError, ValueError, TryAgainError) as error:
-            raise self._gate.shut(f"died while {replica.root} loaded {folder} ({error})") from error
+        except (EngineError, TryAgainError, TooLongError) as error:
+            raise self._gate.shut(f"died while {replica.name} loaded {folder} ({error})") from error
         finally:
             with suppress(EngineError, TryAgainError):  # a server that cannot resume fails the next request
-                await post("/resume")
+                await post("/resume", read_nothing)
 
 
-async def _list_models(replicas: Replicas, replica: Replica) -> list[Mapping[str, Any]]:
+async def _list_models(replicas: Replicas, replica: Replica) -> tuple[ModelCard, ...]:
     """Returns what a server says of each of its models."""
     try:
-        return list((await replicas.call(replica, "GET", "/v1/models"))["data"])
-    except (TryAgainError, KeyError, TypeError, ValueError) as error:
+        return await replicas.ask(replica, "GET", "/v1/models", read_models)
+    except (TryAgainError, TooLongError) as error:
         raise EngineUnavailableError(
-            f"no model server answers at {replica.root} ({error}); start one with `python -m agents.engines.server MODEL`, "
+            f"no model server answers at {replica.name} ({error}); start one with `python -m agents.engines.server MODEL`, "
             "or set engine.base_url"
         ) from error
 
 
-def _card(replica: Replica, models: Sequence[Mapping[str, Any]], name: str | None) -> Mapping[str, Any]:
+def _card(replica: Replica, models: Sequence[ModelCard], name: str | None) -> ModelCard:
     """Returns what a server says of the model called `name`, or of its first one."""
     for card in models:
-        if name is None or card["id"] == name:
+        if name is None or card.name == name:
             return card
-    known = [card["id"] for card in models]
-    raise EngineUnavailableError(f"{replica.root} does not serve {name!r}, only {known}; set engine.model or engine.adapters to one")
+    known = [card.name for card in models[:_MOST_LISTED]] + ["..."] * (len(models) > _MOST_LISTED)
+    raise EngineUnavailableError(f"{replica.name} does not serve {name!r}, only {known}; set engine.model or engine.adapters to one")
 
 
-async def _probe(replicas: Replicas, replica: Replica, model: str, token: int) -> bool:
+async def _probe(replicas: Replicas, replica: Replica, model: str, tokenizer: HFTokenizer) -> bool:
     """Asks a server for one token, and returns whether its log-probabilities are those after temperature.
 
     Raises:
         EngineUnavailableError: it cannot do what this engine needs.
     """
-    found = []
+    token = tokenizer.eos_token_id
+    found: list[float] = []
+    expected = Expected(prompt_tokens=2, vocabulary_size=_ANY_VOCABULARY, candidates=(token,))
     for temperature in (0.0, 2.0):
         body = {"model": model, "prompt": [token, token], "max_tokens": 1, "temperature": temperature, "seed": 0, "logprobs": 1}
         body |= {"logprob_token_ids": [token], **_NO_OTHER_SAMPLING, **_AS_TOKEN_IDS}
         try:
-            choice = (await replicas.call(replica, "POST", "/v1/completions", body))["choices"][0]
-            assert len(choice["token_ids"]) == 1
-            found.append(float(choice["logprobs"]["top_logprobs"][0][f"token_id:{token}"]))
-        except (KeyError, TypeError, ValueError, AssertionError, TryAgainError) as error:
+            answer = await replicas.ask(replica, "POST", "/v1/completions", lambda reply: read_completions(reply, expected), body)
+        except (TryAgainError, TooLongError) as error:
             raise EngineUnavailableError(
-                f"{replica.root} cannot be used: its /v1/completions must take a list of token ids as prompt, and support "
-                f"return_token_ids, return_tokens_as_token_ids and logprob_token_ids, as vLLM 0.32 does ({type(error).__name__}: {error})"
+                f"{replica.name} cannot be used: its /v1/completions must take a list of token ids as prompt, and support "
+                f"return_token_ids, return_tokens_as_token_ids and logprob_token_ids, as vLLM 0.32 does ({error})"
             ) from error
+        found += answer.choices[0].scores
     is_processed = found[0] != found[1]
     if not is_processed:
-        logger.warning("%s reports raw logprobs, wrong at temperatures other than 1; use --logprobs-mode processed_logprobs", replica.root)
+        logger.warning("%s reports raw logprobs, wrong at temperatures other than 1; use --logprobs-mode processed_logprobs", replica.name)
     return is_processed
 
 
@@ -314,9 +363,3 @@ def _folder_of(root: str) -> Path | None:
         return find_folder(root)
     except EngineUnavailableError:
         return None
-
-
-def _usage(answer: Mapping[str, Any], n: int = 1) -> Usage:
-    usage = answer["usage"]
-    details = usage.get("prompt_tokens_details") or {}
-    return Usage(n * usage["prompt_tokens"], n * (details.get("cached_tokens") or 0), usage["completion_tokens"], 1)

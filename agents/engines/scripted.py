@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import math
 import random
 import zlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -224,7 +225,7 @@ class ScriptedEngine:
         previous = request.prompt[-1]
         for token in (*self.tokenizer.encode(reply), self.tokenizer.eos_token_id):
             token_ids.append(token)
-            logprobs.append(self._logprob(previous, token))
+            logprobs.append(self._logprob(previous, token) if request.logprobs else math.nan)
             previous = token
             text = self.tokenizer.decode(token_ids) if request.stop else ""
             if ending := find_ending(token_ids, text, request, (self.tokenizer.eos_token_id,)):

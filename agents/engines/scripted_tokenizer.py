@@ -8,7 +8,9 @@ two texts joined need not be the ids of the joined text.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from agents.engines.control_tokens import ControlTokens
 
 _PIECE = re.compile(r" ?[^\W\d_]+| ?\d+|\s| ?.", re.DOTALL)
 _CHUNK_BYTES = 3
@@ -28,6 +30,7 @@ class ScriptedTokenizer:
         self._special_ids = {token: _FIRST_SPECIAL + i for i, token in enumerate(self.special_tokens)}
         longest_first = sorted(self.special_tokens, key=len, reverse=True)
         self._special = re.compile("(" + "|".join(re.escape(token) for token in longest_first) + ")")
+        self._control = ControlTokens(self.special_tokens)
         self.eos_token_id = self._special_ids[END]
         self.vocabulary_size = _FIRST_SPECIAL + len(self.special_tokens)
 
@@ -56,7 +59,15 @@ class ScriptedTokenizer:
                 raw += (token - _OFFSETS[size]).to_bytes(size, "big")
         return raw.decode(errors="replace")
 
+    def encode_template(self, render: Callable[[Sequence[str]], str], data: Sequence[str]) -> list[int]:
+        """Returns the token ids of `render(data)`, in which no text of `data` is a control token."""
+        return self._control.encode(render, data, self.encode)
+
     def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
-        """Returns `<|role|>content<|end|>` for each message, and then `<|assistant|>`."""
-        turns = [f"<|{message['role']}|>{message['content']}{END}" for message in messages]
-        return self.encode("".join(turns) + "<|assistant|>")
+        """Returns `<|role|>content<|end|>` for each message, and then `<|assistant|>`; no content holds a control token."""
+
+        def render(contents: Sequence[str]) -> str:
+            turns = [f"<|{message['role']}|>{content}{END}" for message, content in zip(messages, contents, strict=True)]
+            return "".join(turns) + "<|assistant|>"
+
+        return self.encode_template(render, [message["content"] for message in messages])

@@ -7,12 +7,16 @@ to the compiled one directly, wherever the wrapper does what it does for everybo
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from agents.engines.control_tokens import ControlTokens
 from agents.engines.weights import hash_text
 from agents.nouns import EngineUnavailableError
+
+_MARK = re.compile(r"[<\[].*\w.*[>\]]", re.DOTALL)
 
 
 class HFTokenizer:
@@ -40,7 +44,12 @@ class HFTokenizer:
             )
         self.eos_token_id: int = self._tokenizer.eos_token_id
         self._compiled = _compiled(self._tokenizer)
+        self.control_texts = _control_texts(self._tokenizer)
+        """Texts of the control tokens, which no data in a prompt becomes."""
+        self._control = ControlTokens(self.control_texts)
         vocabulary = json.dumps(self._tokenizer.get_vocab(), sort_keys=True, ensure_ascii=True)
+        self.vocabulary_size: int = max(self._tokenizer.get_vocab().values()) + 1
+        """Token ids are below it; a model may have room for a few more."""
         self.hash = hash_text(f"{vocabulary} {self._tokenizer.chat_template}")
         """16 hex digits over vocabulary and chat template."""
 
@@ -58,6 +67,10 @@ class HFTokenizer:
             ids = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
         return ids
 
+    def encode_template(self, render: Callable[[Sequence[str]], str], data: Sequence[str]) -> list[int]:
+        """Returns the token ids of `render(data)`, in which no text of `data` is a control token."""
+        return self._control.encode(render, data, self.encode)
+
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
         """Returns the text of `token_ids`, blanks as they are."""
         text: str
@@ -68,7 +81,7 @@ class HFTokenizer:
         return text
 
     def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
-        """Returns the prompt ids of a conversation, ready for the assistant's turn.
+        """Returns the prompt ids of a conversation, ready for the assistant's turn; no message holds a control token.
 
         Raises:
             EngineUnavailableError: there is no chat template, or it refuses the conversation (some know no system role).
@@ -80,12 +93,22 @@ class HFTokenizer:
             )
         from jinja2 import TemplateError
 
+        def render(contents: Sequence[str]) -> str:
+            turns = [{**message, "content": content} for message, content in zip(messages, contents, strict=True)]
+            text: str = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            return text
+
         try:
-            ids: list[int] = self._tokenizer.apply_chat_template(messages, tokenize=True, add_generation_prompt=True, return_dict=False)
+            return self.encode_template(render, [message["content"] for message in messages])
         except TemplateError as error:
             roles = [message["role"] for message in messages]
             raise EngineUnavailableError(f"the chat template of {self.source!r} refuses a conversation of {roles}: {error}") from error
-        return ids
+
+
+def _control_texts(tokenizer: Any) -> set[str]:
+    """Returns the texts of all control tokens: special ones, and those between brackets, which often are not marked as special."""
+    added = tokenizer.added_tokens_decoder.values()
+    return {token.content for token in added if token.special or _MARK.fullmatch(token.content)} | set(tokenizer.all_special_tokens)
 
 
 def _compiled(tokenizer: Any) -> Any:

@@ -208,7 +208,7 @@ class TransformersEngine:
             going_on: list[int] = []
             for row, sample in enumerate(running):
                 sample.token_ids.append(tokens[row])
-                sample.logprobs.append(logprobs[row])
+                sample.logprobs.append(logprobs[row] if request.logprobs else math.nan)
                 text = self.tokenizer.decode(sample.token_ids) if request.stop else ""
                 sample.ending = find_ending(sample.token_ids, text, request, self._eos)
                 if sample.ending is None:

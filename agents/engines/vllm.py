@@ -10,6 +10,7 @@ agents/engines/vllm_process.py.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -195,7 +196,7 @@ class VLLMEngine(FrontEnd):
             stop_token_ids=[*request.stop_token_ids, *(token for stop in request.stop for token in self._tokens_of(stop))],
             include_stop_str_in_output=True,
             seed=None if request.seed is None else spread_seed(request.seed),
-            logprobs=0,
+            logprobs=0 if request.logprobs else None,
             detokenize=bool(read_along),
             # Two outputs per sample: with its first token and at its end. With FINAL_ONLY the number of cached tokens would be that of
             # the sample that ended last, which finds the prompt in the cache because the first sample has just put it there.
@@ -228,8 +229,10 @@ class VLLMEngine(FrontEnd):
     def _join(self, pieces: Sequence[Any], request: GenerateRequest) -> Completion:
         """Returns the completion that vLLM sent in pieces."""
         token_ids = tuple(token for piece in pieces for token in piece.token_ids)
-        steps = (pair for piece in pieces for pair in zip(piece.token_ids, piece.logprobs, strict=True))
-        logprobs = tuple(step[token].logprob for token, step in steps)
+        logprobs: tuple[float, ...] = (math.nan,) * len(token_ids)
+        if request.logprobs:
+            steps = (pair for piece in pieces for pair in zip(piece.token_ids, piece.logprobs, strict=True))
+            logprobs = tuple(step[token].logprob for token, step in steps)
         finish_reason, stop_reason = pieces[-1].finish_reason, pieces[-1].stop_reason
         if finish_reason not in ("stop", "length"):
             raise EngineError(f"vLLM ended a completion for the reason {finish_reason!r}")

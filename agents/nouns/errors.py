@@ -17,6 +17,13 @@ class EngineUnavailableError(EngineError):
     """An engine cannot be built or reached: a missing extra, no such model folder, no server at that address."""
 
 
+class BadReplyError(EngineError):
+    """A model server's reply is no valid answer to the request: not JSON, not the schema, or not what was asked for.
+
+    The text shows the beginning of the reply's body without keys and completions.
+    """
+
+
 class EngineDiedError(EngineError):
     """An engine stopped working while requests were in flight.
 
@@ -28,20 +35,41 @@ class EngineDiedError(EngineError):
         self.in_flight = in_flight
 
 
-class ContextLengthError(EngineError):
+class ContextLengthError(LongthoughtError):
     """A request does not fit: prompt tokens plus max_tokens exceed the model's context.
 
-    Engines raise it instead of clipping silently. `prompt_tokens`, `max_tokens` and `context_length` are in tokens.
+    It is a fault of the request, not of the engine, so it is no EngineError: other requests still succeed. Engines raise it instead of
+    clipping silently. `prompt_tokens`, `max_tokens` and `context_length` are in tokens.
     """
 
-    def __init__(self, *, prompt_tokens: int, max_tokens: int, context_length: int) -> None:
+    def __init__(self, *, prompt_tokens: int, max_tokens: int, context_length: int, server: str | None = None) -> None:
+        """`server`: address of the server that refused the request although it fits into engine.context_length; its own context is then
+        `context_length` where its refusal names a number, else unknown and 0."""
+        request = f"the prompt ({prompt_tokens} tokens) plus max_tokens ({max_tokens})"
+        limit = f"{context_length} tokens" if context_length else "fewer tokens"
         super().__init__(
-            f"the prompt ({prompt_tokens} tokens) plus max_tokens ({max_tokens}) exceeds the model's context of {context_length} tokens; "
+            f"{request} exceeds the model's context of {context_length} tokens; "
             "lower policy.max_step_tokens or budget.max_depth, or choose a model with a longer context"
+            if server is None
+            else f"{request} is too long for {server}, whose context holds {limit}; set engine.context_length to its context"
         )
         self.prompt_tokens = prompt_tokens
         self.max_tokens = max_tokens
         self.context_length = context_length
+
+
+class LostThoughtError(LongthoughtError):
+    """A checkpoint of the graph names a thought that is not in this process.
+
+    `thought_id`: its name, as the state holds it.
+    """
+
+    def __init__(self, thought_id: object) -> None:
+        super().__init__(
+            f"thought {ascii(thought_id)[:80]} is not in the memory of this process: a thought ends with its process, and "
+            "with a run that failed or was cancelled, and a paused one makes room for later ones; ask the question again"
+        )
+        self.thought_id = thought_id
 
 
 class BadTraceError(LongthoughtError):

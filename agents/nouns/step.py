@@ -38,13 +38,14 @@ class Content:
     token_ids: tuple[int, ...]
     """Token ids are the truth: a continuation is sent as ids, and text is never tokenised a second time."""
     logprobs: tuple[float, ...]
-    """Log-probability of each token under the sampling distribution, in nats; NaN for the `forced` leading tokens."""
+    """Log-probability of each token under the sampling distribution, in nats; NaN for the `forced` leading tokens, and for all of them
+    where the search reads none and did not ask for any (`policy.logprobs`)."""
     forced: int = 0
     """How many leading tokens were put there by the controller (the opening of a thought factor): never trained on."""
 
     @property
     def logprob(self) -> float:
-        """Sum of the sampled tokens' log-probabilities, in nats: the policy's own opinion of the step."""
+        """Sum of the sampled tokens' log-probabilities, in nats: the policy's own opinion of the step; NaN where none were asked for."""
         return sum(self.logprobs[self.forced :])
 
 

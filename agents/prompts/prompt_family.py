@@ -3,23 +3,30 @@
 Two styles. In a `continuation` family (the pocket) a role is a special token behind the thought, so all roles share question and
 steps as one cached prefix of token ids. In a `messages` family (any chat model) each role is a conversation of its own. The policy
 always continues its own ids: what it wrote is never tokenised a second time.
+
+Questions, steps and reasons are data. No text of theirs becomes a control token
+(`Tokenizer.encode_template`); jinja fills them in and never reads them as templates; and where a
+role's reply is read by its last line, `quoted` keeps their lines from having the form of a reply.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from agents.answers import opens_think_block
 from agents.engines.base import Tokenizer
 from agents.nouns import Question, Step
 
 PROMPTS = Path(__file__).parent
+_TOKENS_OF_A_TAG = 16
+_POLICY_WRITES = ("policy", "mistake")  # templates of what stands in the policy's own thought
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +34,13 @@ class Mistake:
     """A wrong step that the policy is shown before it tries again."""
 
     step: Step
-    reason: str = ""
+    reason: str = field(default="", repr=False)
     """What its judge said of it; empty when nobody said anything."""
+
+
+def quoted(text: str) -> str:
+    """Returns `text` with "> " before every line but the first, which stands behind the prompt's own words ("Step 1: ")."""
+    return "\n> ".join(text.splitlines())
 
 
 class PromptFamily:
@@ -48,7 +60,13 @@ class PromptFamily:
         self.separator: str = settings["separator"]
         """What ends a step."""
         environment = Environment(loader=FileSystemLoader(folder), undefined=StrictUndefined, autoescape=False)
+        environment.filters["quoted"] = quoted
         self._templates = {path.stem: environment.get_template(path.name) for path in folder.glob("*.jinja")}
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """Names of the family's templates."""
+        return tuple(self._templates)
 
     def has(self, template: str) -> bool:
         """Whether the family has words for a role: the pocket's gives no reasons and no summaries."""
@@ -71,12 +89,21 @@ class Prompts:
         self.tokenizer = tokenizer
         self.wording = wording
         self._policy_ids = lru_cache(maxsize=4096)(self._make_policy_ids)
+        self._opens_think_block = lru_cache(maxsize=4096)(self._ends_with_think_tag)
         self._constant_ids = lru_cache(maxsize=64)(self._make_constant_ids)
         self._suffix_ids = lru_cache(maxsize=64)(self._make_suffix_ids)
 
     def policy(self, question: Question, rules: tuple[tuple[str, str], ...] = ()) -> tuple[int, ...]:
         """Returns the ids before the first step. `rules`: (id, text) of the safety rules that apply to the question."""
-        return self._policy_ids(question.text, rules)
+        return self._policy_ids(question.text, rules, self.takes_open_answer(question))
+
+    def takes_open_answer(self, question: Question) -> bool:
+        """Whether the answer is what the model writes last, marked or not; an answer that is scored must be marked."""
+        return self.family.style == "messages" and not question.is_scored
+
+    def opens_think_block(self, question: Question, rules: tuple[tuple[str, str], ...] = ()) -> bool:
+        """Whether the chat template begins the model's turn with `<think>`."""
+        return self._opens_think_block(self.policy(question, rules))
 
     def context(
         self,
@@ -93,9 +120,27 @@ class Prompts:
             ids += step.content.reveal().token_ids
         for mistake in mistakes:
             ids += self.as_open_step(mistake.step.content.reveal().token_ids)
-            ids += self.tokenizer.encode(self.family.render("mistake", step=len(steps) + 1, reason=mistake.reason))
+            ids += self.mistake(len(steps) + 1, mistake.reason)
         opening_ids = self._constant_ids(opening) if opening else ()
         return (*ids, *opening_ids), opening_ids
+
+    def mistake(self, step: int, reason: str) -> tuple[int, ...]:
+        """Returns the ids of what the policy is shown behind a wrong step, the `step`-th of its thought."""
+        return tuple(self.tokenizer.encode_template(lambda data: self.family.render("mistake", step=step, reason=data[0]), [reason]))
+
+    @cached_property
+    def role_tokens(self) -> tuple[int, ...]:
+        """Control tokens that the policy never writes: those that ask another role, give a verdict, or begin a turn.
+
+        A policy that sampled one would go on as its own critic. Empty in a messages family, where roles see each other's text alone.
+        """
+        if self.family.style == "messages":
+            return ()
+        texts = [self.family.render(template) for template in self.family.templates if template not in _POLICY_WRITES]
+        ids = [token for text in (*texts, self.family.right, self.family.wrong) for token in self.tokenizer.encode(text)]
+        ids += self.tokenizer.apply_chat_template([{"role": "user", "content": ""}])
+        control = {token for token in ids if token != self.tokenizer.eos_token_id and not self.tokenizer.decode([token])}
+        return tuple(sorted(control))
 
     def as_open_step(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         """Returns the ids of a step behind which the thought goes on: where it ended the sequence, it ends with the separator instead.
@@ -123,7 +168,10 @@ class Prompts:
     def _make_suffix_ids(self, template: str) -> tuple[int, ...]:
         return self._make_constant_ids(self.family.render(template))
 
-    def _make_policy_ids(self, text: str, rules: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
+    def _ends_with_think_tag(self, token_ids: tuple[int, ...]) -> bool:
+        return opens_think_block(self.tokenizer.decode(token_ids[-_TOKENS_OF_A_TAG:], skip_special_tokens=False))
+
+    def _make_policy_ids(self, text: str, rules: tuple[tuple[str, str], ...], is_open: bool) -> tuple[int, ...]:
         as_dicts = [{"id": rule_id, "text": rule} for rule_id, rule in rules]
-        message = self.family.render("policy", question=self.wording(text), rules=as_dicts)
+        message = self.family.render("policy", question=self.wording(text), rules=as_dicts, is_open=is_open)
         return tuple(self.tokenizer.apply_chat_template([{"role": "user", "content": message}]))

@@ -15,6 +15,9 @@ from pydantic import Field, model_validator
 import agents
 from configs.schema.base import OPERATIONAL, Group, check_different
 
+RETIRED_OPTIONS = {"openai": ("max_retries",)}
+"""Options, by the engine's kind, that configurations of stored runs may hold and that mean nothing any more."""
+
 POCKET = "pocket"
 """Name of the embedded model."""
 
@@ -128,9 +131,9 @@ class OpenaiEngineConfig(_Engine):
     max_in_flight: Annotated[int, OPERATIONAL] = Field(256, ge=1)
     """Requests in flight over all replicas."""
     timeout_s: Annotated[float, OPERATIONAL] = Field(600.0, gt=0)
-    """Longest wait for one request, in seconds."""
-    max_retries: Annotated[int, OPERATIONAL] = Field(4, ge=0)
-    """Further attempts after a connection error, HTTP 429 or 503."""
+    """Longest wait for one attempt at a request, in seconds."""
+    retry_s: Annotated[float, OPERATIONAL] = Field(300.0, ge=0)
+    """How long a request is tried again after its first failure, in seconds: HTTP 408, 425, 429 and 5xx, timeouts and lost connections."""
 
     @property
     def adapter_names(self) -> tuple[str, ...]:

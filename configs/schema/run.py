@@ -91,6 +91,11 @@ class RunConfig(Group):
         """Whether anybody reads heads."""
         return self.critic.kind == "value_head" or self.takes_priors_from_head
 
+    @property
+    def records_logprobs(self) -> bool:
+        """Whether the policy's steps hold the log-probabilities of their tokens."""
+        return self.policy.logprobs == "always" or self.search.reads_logprobs or self.critic.kind == "logprob"
+
     def engine_of(self, role: EngineRole) -> EngineConfig:
         """Returns the engine that a role speaks through: its own one, or the shared one. Equal configurations mean one engine."""
         own: EngineConfig | None = getattr(self, role).engine

@@ -23,7 +23,7 @@ CONTROLS = ("random", "length", "logprob")
 ORACLE = "oracle"
 
 _GREEDY = "search=greedy critic=none"
-_POOL = "search=best_of_n search.num_samples={n}"
+_POOL = "search=best_of_n search.num_samples={n} policy.logprobs=always"
 _LOGPROB_BEAM = "search=beam search.num_samples={n} search.beam_width={width} search.logprob_weight=1 critic=none"
 
 

@@ -88,7 +88,7 @@ class ComputeOptimal(Strategy):
     def difficulty(self, tree: ReasoningTree) -> float:
         """Returns the difficulty that the probe shows; 1 where it came to no answer, by agreement where nobody judged."""
         ends = tree.ends[: self.probe_samples]
-        answered = [end for end in ends if tree.final[end] and tree.step(end).answer]
+        answered = [end for end in ends if tree.answered[end]]
         if not answered:
             return 1.0
         if self.estimate == "critic" and any(tree.judged[node] for end in answered for node in tree.path(end)):

@@ -1,8 +1,10 @@
 """The suggestion-critique loop: propose, judge, keep what stands, reflect on what does not, go back, until an answer stands.
 
 The search walks down from the question level by level. At each level every kept node proposes `num_children` next steps; the critic judges
-them; of all that were judged right the best `beam_width` are kept. Where nothing stands the same nodes are asked again (the reflector may
-say which step was wrong and go further back, `max_backtracks` times) until each was asked for `max_children` steps; then the least bad step
+them; of all that were judged right the best `beam_width` are kept. A step whose verdicts could not be
+read is neither right nor wrong: where nothing was judged right it is kept, for another try would meet
+the same critic. Where nothing stands the same nodes are asked again (the reflector may say which step was wrong and go further back,
+`max_backtracks` times) until each was asked for `max_children` steps; then the least bad step
 is taken. Where the budget does not pay for another round (of tokens it keeps `reserve_tokens` back), or the path is `max_depth` steps long,
 the best open node is written through to an answer, greedily: the budget decides how good an answer is, not whether there is one.
 
@@ -64,7 +66,7 @@ class CritiqueLoop(Stepwise):
             return []
         for node in new_nodes:
             parent = int(tree.parent[node])
-            if tree.is_wrong(node) and not self._standing_children(tree, parent):
+            if tree.is_wrong(node) and not self._standing(tree, [parent]):
                 rival = least_bad.setdefault(parent, node)
                 if tree.log_likelihood_ratio[node] > tree.log_likelihood_ratio[rival]:
                     least_bad[parent] = node
@@ -85,7 +87,7 @@ class CritiqueLoop(Stepwise):
         """Returns the deepest level that is kept, and those of its nodes' children that stand (empty, or a final among them)."""
         level = [ROOT]
         while True:
-            standing = [child for node in level for child in self._standing_children(tree, node)]
+            standing = self._standing(tree, level)
             if not standing and not any(self._may_expand(tree, node) for node in level):
                 standing = self._least_bad(tree, level)
             standing.sort(key=lambda child: -tree.path_score(child, logprob_weight=self.logprob_weight))
@@ -94,9 +96,13 @@ class CritiqueLoop(Stepwise):
                 return level, standing
             level = standing
 
-    def _standing_children(self, tree: ReasoningTree, node: int) -> list[int]:
-        """Children that were judged right, were not given up, and lead somewhere."""
-        return [child for child in tree.children[node] if tree.is_right(child) and not tree.given_up[child] and tree.leads_somewhere(child)]
+    def _standing(self, tree: ReasoningTree, level: list[int]) -> list[int]:
+        """Children of `level` that were judged right, were not given up, and lead somewhere; where no
+        such child was, those whose verdicts could not be read.
+        """
+        children = [child for node in level for child in tree.children[node] if not tree.given_up[child] and tree.leads_somewhere(child)]
+        right = [child for child in children if tree.is_right(child)]
+        return right or [child for child in children if tree.is_unreadable(child)]
 
     def _least_bad(self, tree: ReasoningTree, level: list[int]) -> list[int]:
         """The finished step below `level` that the critic minds least; one that was given up only where there is no other."""

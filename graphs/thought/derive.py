@@ -107,8 +107,7 @@ def derive_journey(
 
 def known_wrong(tree: ReasoningTree) -> frozenset[int]:
     """Returns the nodes that verdicts speak against or that the reflector gave up. The question is never wrong."""
-    against = (tree.judged > 0) & (tree.log_likelihood_ratio <= 0.0)
-    return frozenset(int(node) for node in np.flatnonzero(against | tree.given_up) if node != ROOT)
+    return frozenset(int(node) for node in np.flatnonzero(tree.wrong() | tree.given_up) if node != ROOT)
 
 
 def reason_against(tree: ReasoningTree, node: int) -> str:
@@ -139,7 +138,7 @@ def best_open_node(tree: ReasoningTree) -> int:
 def _path(tree: ReasoningTree, leaf: int | None) -> list[int]:
     if leaf is None:
         return tree.path(best_open_node(tree))
-    if not 0 < leaf < len(tree) or not tree.step(leaf).answer:
+    if not 0 < leaf < len(tree) or not tree.answered[leaf]:
         raise ValueError(f"node {leaf} marks no answer; pass one of tree.finals(), or None for a thought without an answer")
     return tree.path(leaf)
 

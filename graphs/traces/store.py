@@ -316,23 +316,30 @@ class TraceStore:
         for rowid, question_hash, sample in self._rows(
             "SELECT rowid, question_hash, sample FROM traces NOT INDEXED ORDER BY question_hash, sample"
         ):
-            try:
-                rows = self._rows(f"SELECT {self._columns} FROM traces WHERE rowid = ?", rowid)
-            except BadTraceError as error:
-                self._note_damage(TraceKey(question_hash, sample), f"left out: {error}")
-                continue
-            if not rows and self._rows(_FIND, question_hash, sample):  # else a writer has removed it meanwhile
-                self._note_damage(TraceKey(question_hash, sample), "left out: its row has lost its number")
-            for *row, checksum in rows:
-                if (reason := self._damage_of(row, checksum)) is None:
-                    yield row
-                else:
-                    self._note_damage(TraceKey(question_hash, sample), f"left out: {reason}")
+            key = TraceKey(question_hash, sample)
+            row = self._row_or_damage(rowid, key)
+            if isinstance(row, str):
+                self._note_damage(key, f"left out: {row}")
+            elif row is not None:
+                yield row
         if len(self.damaged) > known:
             _log.warning(
                 "%s: %d of %d traces are damaged and left out; graphs.run asks their questions again when run %r is resumed",
                 *(self.path, len(self.damaged), len(self), self.run),
             )
+
+    def _row_or_damage(self, rowid: int, key: TraceKey) -> list[Any] | str | None:
+        """Returns a row, or what is wrong with it; None where a writer has removed it meanwhile."""
+        try:
+            rows = self._rows(f"SELECT {self._columns} FROM traces WHERE rowid = ?", rowid)
+        except BadTraceError as error:
+            return str(error)
+        if not rows:
+            return "its row has lost its number" if self._rows(_FIND, *key) else None
+        *row, checksum = rows[0]
+        if tuple(row[1:3]) != key:
+            return "its row has the number of another one"
+        return self._damage_of(row, checksum) or row
 
     def _remove_damaged(self) -> None:
         """Removes the damaged rows, and gives those of versions without checksums one.

@@ -7,12 +7,14 @@ applied the same events are equal in every column.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.nouns import Question, Reflection, Step, Verdict
+from agents.nouns import BadDataError, Question, Reflection, Step, Verdict
+from agents.visible_text import visible_text
 from graphs.tree.events import Backup, Event, Expanded, Failed, Finished, Judged, Reflected, Weighed
 
 ROOT = 0
@@ -82,6 +84,7 @@ class ReasoningTree:
         self._samples = np.zeros(_FIRST_CAPACITY, np.int32)
         self._tokens = np.zeros(_FIRST_CAPACITY, np.int32)
         self._logprob = np.zeros(_FIRST_CAPACITY)
+        self._has_logprobs = True
         self._llr = np.zeros(_FIRST_CAPACITY)
         self._of_value = np.zeros(_FIRST_CAPACITY, bool)
         self._judged = np.zeros(_FIRST_CAPACITY, np.int32)
@@ -126,6 +129,16 @@ class ReasoningTree:
 
     @property
     def logprob(self) -> NDArray[np.float64]:
+        """See the class.
+
+        Raises:
+            BadDataError: the steps were sampled without log-probabilities.
+        """
+        if not self._has_logprobs:
+            raise BadDataError(
+                "the thought was sampled without log-probabilities, which its search does not read; ask its question again with "
+                "policy.logprobs=always"
+            )
         return self._logprob[: self._size]
 
     @property
@@ -220,14 +233,17 @@ class ReasoningTree:
         return bool(self._judged[node] > 0 and self._llr[node] > 0.0)
 
     def is_wrong(self, node: int) -> bool:
-        """Whether `node` was judged and the verdicts do not speak for it; an unparsed verdict alone counts as no support."""
-        return bool(self._judged[node] + self._unparsed[node] > 0 and not self.is_right(node))
+        """Whether `node` was judged and the verdicts do not speak for it. False while unjudged, also where no verdict could be read."""
+        return bool(self._judged[node] > 0 and self._llr[node] <= 0.0)
 
     def wrong(self) -> NDArray[np.bool_]:
         """Returns `is_wrong` of every node, [N]."""
-        is_right = (self.judged > 0) & (self.log_likelihood_ratio > 0.0)
-        wrong: NDArray[np.bool_] = (self.judged + self.unparsed > 0) & ~is_right
+        wrong: NDArray[np.bool_] = (self.judged > 0) & (self.log_likelihood_ratio <= 0.0)
         return wrong
+
+    def is_unreadable(self, node: int) -> bool:
+        """Whether `node` is unjudged because none of the verdicts on it could be read: neither right nor wrong, and no evidence."""
+        return bool(self._judged[node] == 0 and self._unparsed[node] > 0)
 
     def leads_somewhere(self, node: int) -> bool:
         """Whether a step can be continued, was continued, or ends the thought with an answer; not one that was cut off, or just stops."""
@@ -273,8 +289,8 @@ class ReasoningTree:
                                 self.greedy_child.setdefault(node, child)
                             node = child
                         self.ends.append(node)
-                        if chain and chain[-1].answer:
-                            self.votes[chain[-1].answer] = self.votes.get(chain[-1].answer, 0) + 1
+                        if chain and (answer := chain[-1].answer) and self._answered[node]:
+                            self.votes[answer] = self.votes.get(answer, 0) + 1
                 case Failed():
                     self._check(event.node)
                     self.failures[event.node] = self.failures.get(event.node, 0) + 1
@@ -354,8 +370,9 @@ class ReasoningTree:
             content = step.content.reveal()
             self._tokens[node] = len(content.token_ids) - content.forced
             self._logprob[node] = content.logprob
+            self._has_logprobs = self._has_logprobs and not math.isnan(content.logprob)
             self._final[node] = step.is_final
-            self._answered[node] = bool(step.answer)
+            self._answered[node] = step.answer is not None and bool(visible_text(step.answer))
             self._closed[node] = step.is_final or step.finish_reason == "length"
         self._size += 1
         return node

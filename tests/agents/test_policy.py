@@ -7,7 +7,9 @@ import math
 
 import pytest
 
+from agents.engines.base import GenerateRequest
 from agents.engines.scripted import Rule, ScriptedEngine
+from agents.engines.scripted_tokenizer import ScriptedTokenizer
 from agents.nouns import Budget, Meter, Question, Step, ThoughtFactor
 from agents.policy import Policy, PolicySettings
 from agents.prompts import Mistake, PromptFamily, Prompts
@@ -17,6 +19,8 @@ from tests.settings import settings_of
 
 QUESTION = Question(text="Compute (19 + 8) * 8.")
 FACTORS = (ThoughtFactor(name="propose", opening="<|propose|>"), ThoughtFactor(name="conclude", opening="<|conclude|>"))
+SCORED = Question(text="What is 3 + 4?", gold="7")
+OPEN = Question(text="What is 3 + 4?")
 STEP_ENDS = "\n\n"
 
 
@@ -24,6 +28,21 @@ def policy_that_says(*replies: str | list[str], **settings: object) -> tuple[Pol
     engine = ScriptedEngine(script=[Rule(reply=reply) for reply in replies], special_tokens=SPECIAL)
     options = settings_of(PolicySettings, PolicyConfig(factors=FACTORS), **settings)
     return Policy(engine, Prompts(PromptFamily("pocket"), engine.tokenizer), options), engine
+
+
+class Thinker(ScriptedTokenizer):
+    """The tokenizer of a model whose chat template begins to think."""
+
+    def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
+        return [*super().apply_chat_template(messages), *self.encode("<think>\n")]
+
+
+def chat_policy_that_says(*replies: str | list[str], thinks: bool = False, **settings: object) -> tuple[Policy, ScriptedEngine]:
+    engine = ScriptedEngine(script=[Rule(reply=reply) for reply in replies])
+    if thinks:
+        engine.tokenizer = Thinker()
+    options = settings_of(PolicySettings, PolicyConfig(max_step_tokens=96), **settings)
+    return Policy(engine, Prompts(PromptFamily("chat"), engine.tokenizer), options), engine
 
 
 def meter(**caps: int) -> Meter:
@@ -180,3 +199,190 @@ async def test_an_empty_line_before_the_first_word_belongs_to_the_step() -> None
     assert content.text == "19 + 8 = 27"
     assert engine.tokenizer.decode(content.token_ids) == "\n\n19 + 8 = 27" + STEP_ENDS
     assert len(content.logprobs) == len(content.token_ids) and content.forced == 0
+
+
+async def chain_of(policy: Policy, question: Question = SCORED, path: tuple[Step, ...] = (), **caps: int) -> tuple[Step, ...]:
+    """Writes through to the answer."""
+    return (await policy.propose(question, path, meter=meter(**caps), horizon="answer")).chains[0]
+
+
+async def steps_of(policy: Policy, question: Question = SCORED) -> list[Step]:
+    """Writes one step at a time to the end."""
+    path: list[Step] = []
+    while not path or not (path[-1].is_final or path[-1].finish_reason == "length"):
+        path.append((await policy.propose(question, path, meter=meter())).chains[0][0])
+    return path
+
+
+def text_of(step: Step) -> str:
+    return step.content.reveal().text
+
+
+async def test_the_last_mark_of_a_completion_counts_and_what_led_to_it_is_one_step() -> None:
+    policy, _ = chat_policy_that_says("3 + 4 = 8\n\nSo \\boxed{8}.\n\nWait, 3 + 4 = 7.\n\n**Final Answer**\n\n\\boxed{7}\n\nDone.")
+    first, last = await chain_of(policy)
+    assert (text_of(first), first.answer, last.answer, last.finish_reason) == ("3 + 4 = 8", None, "7", "stop")
+    assert text_of(last).startswith("So \\boxed{8}.") and text_of(last).endswith("\\boxed{7}")
+
+
+async def test_a_whole_completion_is_read_alike_by_search_and_by_rewards() -> None:
+    for reply in (
+        "Answer: 8\n\nNo.\n\nAnswer: 7",
+        "Suppose the answer is 5.\n\nNo.",
+        "3\n\n### Answer\n\n7\n\nDone",
+        "\\boxed{3}\n\nSo \\boxed{",
+    ):
+        policy, engine = chat_policy_that_says(reply, reply)
+        chain = await chain_of(policy)
+        generation = await engine.generate(GenerateRequest(policy.prompts.policy(SCORED), max_tokens=256))
+        assert (chain[-1].answer or None) == policy.read_answer(SCORED, generation.completions[0])
+
+
+@pytest.mark.parametrize(
+    "remark", ["Suppose the answer is 5.", "Is the answer 8?", "If the answer is 8 then 3 + 4 = 8.", "So the answer is 8? Wait."]
+)
+async def test_a_passing_remark_ends_no_thought(remark: str) -> None:
+    policy, _ = chat_policy_that_says(f"{remark}\n\n", "Answer: 7")
+    assert [step.answer for step in await steps_of(policy)] == [None, "7"]
+    policy, _ = chat_policy_that_says(f"{remark}\n\nAnswer: 7")
+    assert [step.answer for step in await chain_of(policy)] == [None, "7"]
+
+
+THOUGHT = ["3 + 4 = 8, so the answer is 8.\n\n", "Answer: 8\n\n", "No.</think>\n\n", "Answer: 7"]
+
+
+@pytest.mark.parametrize("thinks", [True, False])
+async def test_a_think_block_ends_no_thought_whoever_opened_it(thinks: bool) -> None:
+    replies = list(THOUGHT) if thinks else ["<think>\n" + THOUGHT[0], *THOUGHT[1:]]
+    policy, _ = chat_policy_that_says(*replies, thinks=thinks)
+    assert [step.answer for step in await steps_of(policy)] == [None, None, None, "7"]
+    policy, _ = chat_policy_that_says("".join(replies), thinks=thinks)
+    assert [step.answer for step in await chain_of(policy)] == [None, None, None, "7"]
+
+
+@pytest.mark.parametrize("question", [SCORED, OPEN])
+@pytest.mark.parametrize("thinks", [True, False])
+async def test_an_unclosed_think_block_has_no_answer(thinks: bool, question: Question) -> None:
+    reply = "3 + 4 = 7.\n\nAnswer: 7" if thinks else "<think>3 + 4 = 7.\n\nAnswer: 7"
+    policy, _ = chat_policy_that_says(reply, thinks=thinks)
+    assert (await chain_of(policy, question))[-1].answer == ""
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        ["**Final Answer**\n\n", "7"],
+        ["**Final Answer**\n\n", "\\[\n7\n\n", "\\]"],
+        ["### Answer\n\n", "7\n\n"],
+        ["<answer>\n\n", "7\n\n", "</answer>"],
+    ],
+)
+async def test_a_step_goes_on_from_a_heading_to_its_answer(blocks: list[str]) -> None:
+    stepwise, engine = chat_policy_that_says("3 + 4 = 7\n\n", *blocks)
+    steps = await steps_of(stepwise)
+    assert [step.answer for step in steps] == [None, "7"] and engine.rules_left == 0
+    whole, _ = chat_policy_that_says("3 + 4 = 7\n\n" + "".join(blocks))
+    chain = await chain_of(whole)
+    assert [step.content.reveal().token_ids for step in chain] == [step.content.reveal().token_ids for step in steps]
+    assert all(len(step.content.reveal().logprobs) == len(step.content.reveal().token_ids) for step in steps)
+
+
+async def test_samples_that_say_the_same_go_on_in_one_request_and_others_alone() -> None:
+    policy, engine = chat_policy_that_says(["**Answer**\n\n", "So 7.\n\n", "**Answer**\n\n", "### Answer\n\n"], ["7", "8"], "9")
+    proposal = await policy.propose(SCORED, (), meter=(spent := meter()), n=4)
+    assert [chain[0].answer for chain in proposal.chains] == ["7", None, "8", "9"]
+    written = sum(len(chain[0].content.reveal().token_ids) for chain in proposal.chains)
+    assert spent.spent.roles["policy"].calls == 3 and engine.rules_left == 0
+    assert spent.spent.roles["policy"].generated_tokens == written
+
+
+async def test_a_step_that_may_not_go_on_stays_as_it_is() -> None:
+    policy, _ = chat_policy_that_says("**Answer**\n\n", "never")
+    proposal = await policy.propose(SCORED, (), meter=meter(max_calls=1))
+    assert [(step.answer, step.finish_reason) for step in proposal.chains[0]] == [(None, "stop")]
+
+
+async def test_empty_lines_do_not_go_on_for_ever() -> None:
+    policy, engine = chat_policy_that_says("```\nx\n\n", "\n\n", "\n\n", "never")
+    await policy.propose(SCORED, (), meter=meter())
+    assert engine.rules_left == 1
+
+
+async def test_an_open_answer_is_what_the_model_writes_last() -> None:
+    plan = "Here is a plan:\n\n1. Wake up\n\n2. Eat"
+    stepwise, _ = chat_policy_that_says("Let me think.\n\n", "Here is a plan:\n\n", "1. Wake up\n\n", "2. Eat")
+    steps = await steps_of(stepwise, OPEN)
+    assert [step.answer for step in steps] == [None, None, None, plan]
+    whole, _ = chat_policy_that_says(f"Let me think.\n\n{plan}")
+    assert [step.answer for step in await chain_of(whole, OPEN)] == [None, None, None, plan]
+
+
+async def test_an_open_answer_keeps_its_code() -> None:
+    code = "```python\ndef f():\n    x = 1\n\n    return x\n```"
+    stepwise, _ = chat_policy_that_says("Here:\n\n", "```python\ndef f():\n    x = 1\n\n", "    return x\n```")
+    assert (await steps_of(stepwise, OPEN))[-1].answer == f"Here:\n\n{code}"
+
+
+async def test_a_mark_within_an_open_answer_does_not_end_it_but_counts() -> None:
+    policy, _ = chat_policy_that_says("**Answer:** Paris\n\n", "It lies on the Seine.")
+    assert [step.answer for step in await steps_of(policy, OPEN)] == [None, "Paris"]
+
+
+async def test_an_end_right_behind_the_last_words_is_the_end_of_an_open_answer() -> None:
+    policy, _ = chat_policy_that_says("It is Paris.\n\n", "")
+    assert [step.answer for step in await steps_of(policy, OPEN)] == [None, "It is Paris."]
+
+
+@pytest.mark.parametrize("horizon", ["step", "answer"])
+async def test_what_is_cut_off_is_no_open_answer(horizon: str) -> None:
+    policy, _ = chat_policy_that_says("It is Paris, which lies", max_step_tokens=4, max_answer_tokens=4)
+    ((step,),) = (await policy.propose(OPEN, (), meter=meter(), horizon=horizon)).chains  # type: ignore[arg-type]
+    assert (step.answer, step.finish_reason) == (None, "length")
+
+
+async def test_a_mark_that_a_cut_may_have_shortened_is_no_answer() -> None:
+    room = len(ScriptedTokenizer().encode("Answer: 7"))
+    policy, _ = chat_policy_that_says("Answer: 7 apples", max_answer_tokens=room)
+    (step,) = await chain_of(policy)
+    assert (step.answer, step.finish_reason) == (None, "length")
+
+
+async def test_a_mark_before_the_cut_is_an_answer() -> None:
+    policy, _ = chat_policy_that_says(
+        "Answer: 7\n\nThis is because", max_answer_tokens=len(ScriptedTokenizer().encode("Answer: 7\n\nThis"))
+    )
+    (step,) = await chain_of(policy)
+    assert (step.answer, step.finish_reason) == ("7", "stop")
+
+
+async def test_the_pocket_marks_its_answer_with_or_without_a_gold() -> None:
+    policy, _ = policy_that_says("<|propose|>19 + 8 = 27")
+    assert (await chain_of(policy, QUESTION))[-1].answer == ""
+
+
+ROLE_TOKENS = ("<|critic|>", "<|verify|>", "<|reflector|>", "<|right|>", "<|wrong|>", "<|user|>", "<|assistant|>")
+
+
+@pytest.mark.parametrize("token", ROLE_TOKENS)
+async def test_a_sampled_role_token_ends_the_step_and_is_no_part_of_it(token: str) -> None:
+    policy, engine = policy_that_says(f"<|propose|>19 + 8 = 28{token}<|right|>\n\n<|conclude|>Answer: 224")
+    step = await one_step(policy)
+    content = step.content.reveal()
+    assert engine.tokenizer.decode(content.token_ids, skip_special_tokens=False) == "<|propose|>19 + 8 = 28"
+    assert len(content.logprobs) == len(content.token_ids)
+    assert (step.answer, step.finish_reason) == ("", "stop"), "the sequence has ended, so nothing is continued behind it"
+
+
+@pytest.mark.parametrize("token", ROLE_TOKENS)
+async def test_a_role_token_behind_an_answer_leaves_the_answer(token: str) -> None:
+    policy, _ = policy_that_says(f"<|propose|>19 + 8 = 27\n\n<|conclude|>Answer: 216{token}<|right|>")
+    [chain] = (await policy.propose(QUESTION, (), meter=meter(), horizon="answer")).chains
+    assert [step.answer for step in chain] == [None, "216"]
+    ids = [token_id for step in chain for token_id in step.content.reveal().token_ids]
+    assert not set(ids) & set(policy.prompts.role_tokens)
+
+
+async def test_nothing_but_a_role_token_is_no_step() -> None:
+    policy, _ = policy_that_says("<|critic|><|right|>", "<|right|>")
+    assert (await policy.propose(QUESTION, (), meter=meter())).failure == "unparsed"
+    assert (await policy.propose(QUESTION, (), meter=meter(), factor="propose")).failure == "unparsed"

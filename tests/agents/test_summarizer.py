@@ -38,6 +38,7 @@ def test_a_family_without_words_for_summaries_is_refused_at_once() -> None:
 
 
 STEPS = ["19 apples and 8 apples are 27 apples.", "8 baskets of 27 apples hold 216 apples, which I should check."]
+ANSWER = "There are 216 apples in all the baskets together."
 NEUTRAL = neutral_summary(len(STEPS) + 1, wrong_turns=1)
 
 
@@ -48,9 +49,9 @@ async def summarized(reply: str, *, budget: Budget | None = None, steps: list[st
     summarizer = Summarizer(engine, Prompts(PromptFamily("chat"), engine.tokenizer), settings)
     hidden = [Hidden(step) for step in steps]
     question = Question(text="How many apples?")
-    summary = await summarizer.summarize(question, hidden, answer="216", wrong_turns=1, meter=Meter(budget or Budget()))
+    summary = await summarizer.summarize(question, hidden, answer=ANSWER, wrong_turns=1, meter=Meter(budget or Budget()))
     await engine.close()
-    return admit_summary(summary, hidden, public=(question.text, "216"), neutral=NEUTRAL)
+    return admit_summary(summary, hidden, question=question.text, answer=ANSWER, neutral=NEUTRAL)
 
 
 async def test_a_model_tells_it_in_its_own_words() -> None:
@@ -60,9 +61,18 @@ async def test_a_model_tells_it_in_its_own_words() -> None:
 
 @pytest.mark.parametrize(
     "reply",
-    ["", " \n\n ", "<think>all of it", "\u200b\x1b[31m", "\n".join(STEPS), "Notes: " + STEPS[1].upper(), "<think></think>" + STEPS[0]],
+    [
+        "",
+        " \n\n ",
+        "<think>all of it",
+        "\u200b\x1b[31m",
+        "\n".join(STEPS),
+        "Notes: " + STEPS[1].upper(),
+        "<think></think>" + STEPS[0],
+        f"So: {ANSWER}",
+    ],
 )
-async def test_a_summary_that_is_blank_or_the_thought_is_the_neutral_sentence(reply: str) -> None:
+async def test_a_summary_that_is_blank_or_a_repetition_is_the_neutral_sentence(reply: str) -> None:
     assert await summarized(reply) == Summary(NEUTRAL, "neutral")
 
 
@@ -77,7 +87,7 @@ async def test_a_failed_request_costs_the_summary_and_a_dead_engine_is_an_error(
     hidden = [Hidden(step) for step in STEPS]
     for engine, dies in ((ScriptedEngine(script=[Rule(reply="never", match="not in the prompt")]), False), (_dying(), True)):
         summarizer = Summarizer(engine, Prompts(PromptFamily("chat"), engine.tokenizer), settings)
-        asked = summarizer.summarize(Question(text="How many?"), hidden, answer="216", wrong_turns=1, meter=Meter(Budget()))
+        asked = summarizer.summarize(Question(text="How many?"), hidden, answer=ANSWER, wrong_turns=1, meter=Meter(Budget()))
         if dies:
             with pytest.raises(EngineDiedError):
                 await asked
@@ -91,7 +101,7 @@ def _dying() -> ScriptedEngine:
 
 def test_an_extractive_summary_is_the_steps_by_choice() -> None:
     text = extract_summary(STEPS, wrong_turns=0, max_characters=600)
-    shown = admit_summary(Summary(text, "extractive"), [Hidden(step) for step in STEPS], public=(), neutral=NEUTRAL)
+    shown = admit_summary(Summary(text, "extractive"), [Hidden(step) for step in STEPS], question="", answer=ANSWER, neutral=NEUTRAL)
     assert shown == Summary(text, "extractive")
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agents.visible_text import LONGEST_QUOTE, repeats_thought, strip_markup, visible_text, without_controls
+from agents.visible_text import LONGEST_QUOTE, repeats, strip_markup, visible_text, without_controls
 
 HOSTILE = (
     *("<think>", "</think>", "<Think foo='1'>", "<thinking>", "</ THINK>", "<thi", "nk>", "<think", "<\\think>", "</think", "<seed:think>"),
@@ -192,7 +192,7 @@ THOUGHT = (
     ],
 )
 def test_a_summary_that_says_the_thought_again_is_found(summary: str) -> None:
-    assert repeats_thought(summary, [THOUGHT[:100], THOUGHT[100:]] if summary == THOUGHT else THOUGHT.split("\n"))
+    assert repeats(summary, [THOUGHT[:100], THOUGHT[100:]] if summary == THOUGHT else THOUGHT.split("\n"))
 
 
 @pytest.mark.parametrize(
@@ -204,19 +204,19 @@ def test_a_summary_that_says_the_thought_again_is_found(summary: str) -> None:
     ],
 )
 def test_a_summary_in_other_words_is_none(summary: str) -> None:
-    assert not repeats_thought(summary, [THOUGHT])
+    assert not repeats(summary, [THOUGHT])
 
 
 def test_what_the_user_has_read_may_be_repeated() -> None:
     question = "What is the speed of a train that travels sixty kilometres in forty-five minutes?"
     summary = "The speed of a train that travels sixty kilometres in forty-five minutes was asked for."
-    assert repeats_thought(summary, [question]) and not repeats_thought(summary, [question], public=[question])
+    assert repeats(summary, [question]) and not repeats(summary, [question], public=[question])
 
 
 def test_scripts_without_blanks_are_compared_sign_by_sign() -> None:
     thought = "首先把四十五分钟换算成四分之三小时，然后用六十公里除以四分之三，得到每小时八十公里。"
-    assert repeats_thought("首先把四十五分钟换算成四分之三小时，然后用六十公里除以四分之三", [thought])
-    assert not repeats_thought("先换算时间单位，再用距离除以时间，求出速度。", [thought])
+    assert repeats("首先把四十五分钟换算成四分之三小时，然后用六十公里除以四分之三", [thought])
+    assert not repeats("先换算时间单位，再用距离除以时间，求出速度。", [thought])
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=LONGEST_QUOTE, max_size=60, unique=True), st.data())
@@ -224,4 +224,4 @@ def test_a_long_quote_in_a_long_summary_is_found(numbers: list[int], data: st.Da
     start = data.draw(st.integers(0, len(numbers) - LONGEST_QUOTE))
     quote = " ".join(map(str, numbers[start : start + LONGEST_QUOTE]))
     own = " ".join(f"own{index}" for index in range(500))
-    assert repeats_thought(f"{own} {quote} {own}", [" ".join(map(str, numbers))])
+    assert repeats(f"{own} {quote} {own}", [" ".join(map(str, numbers))])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -198,6 +199,22 @@ def test_every_configuration_survives_yaml_and_plain_data(mapping: dict[str, Any
     assert from_yaml(to_yaml(config)) == config
     assert from_mapping(config.model_dump(mode="json")) == config
     assert RunConfig.model_validate(config.model_dump()) == config
+
+
+@pytest.mark.parametrize("place", ["engine", "policy.engine"])
+def test_a_stored_run_with_a_retired_option_is_readable(place: str) -> None:
+    config = compose(["engine=openai", "engine@policy.engine=openai"])
+    mapping: dict[str, Any] = yaml.safe_load(to_yaml(config))
+    engine = mapping
+    for name in place.split("."):
+        engine = engine[name]
+    del engine["retry_s"]
+    engine["max_retries"] = 4
+    assert from_yaml(yaml.safe_dump(mapping)) == config
+    with pytest.raises(ConfigError, match="max_retries"):
+        compose(["engine=openai", "engine.max_retries=4"])
+    with pytest.raises(ConfigError, match="max_retries"):
+        from_yaml("engine: {kind: vllm, max_retries: 4}")
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "a: [1\n", "engine: {kind: vlm}\n"])

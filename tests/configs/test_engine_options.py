@@ -16,7 +16,7 @@ from configs.options import defaults
 from configs.schema import OpenaiEngineConfig, ScriptedEngineConfig, ScriptRule, TransformersEngineConfig, VllmEngineConfig
 from configs.schema.base import Group
 
-NOT_OPTIONS = {"sleep", "score"}
+NOT_OPTIONS = {"sleep", "clock", "rng", "score"}
 """What only Python callers pass: functions."""
 
 SCHEMA_ONLY = {"kind", "model", "special_tokens", "script", "adapters"}

@@ -62,6 +62,7 @@ def test_everything_else_influences_results() -> None:
         "engine.kv_cache_gib",
         "engine.log_level",
         "engine.max_num_seqs",
+        "policy.logprobs",
         "run.concurrency",
         "run.name",
         "run.output_dir",

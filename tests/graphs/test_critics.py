@@ -121,3 +121,13 @@ def test_flips_are_the_oracles_alone() -> None:
         compose(["critic.flip_rate=0.25"])
     with pytest.raises(ConfigError, match=r"critic\.flip_rate \(0\.7\) must be a number, at least 0, at most 0\.5"):
         compose(["critic=oracle", "critic.flip_rate=0.7"])
+
+
+@pytest.mark.parametrize("answer", ["Answer:", "Answer: ", "Answer: \u200b", "Answer: </s>", "Answer: <answer> </answer>", ""])
+@pytest.mark.parametrize("search", ["search=greedy", "search=critique_loop", "search=best_of_n"])
+async def test_a_blank_answer_is_no_answer(answer: str, search: str) -> None:
+    async with resources_for(search, "critic=random", "reflector=none") as (key, traces, resources):
+        resources.engine._reply = lambda prompt, index, rng: f"<|conclude|>{answer}<|end|>"  # type: ignore[attr-defined]
+        asked = await think(Question(text=QUESTIONS[2], gold="216", task="pocket"), key)
+    assert (asked.status, asked.answer) == ("no_answer", None)
+    assert traces[0].status == "no_answer" and traces[0].correct is False

@@ -172,12 +172,23 @@ def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
     assert link.is_symlink() and target.read_text() == "new"
 
 
-def test_errors_of_libraries_that_name_an_errno_are_storage_errors(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Error while serializing: I/O error: No space left on device (os error 28)",  # safetensors
+        "[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534",  # torch
+    ],
+)
+def test_what_libraries_raise_on_a_full_disk_is_a_storage_error(tmp_path: Path, message: str) -> None:
     with pytest.raises(StorageError) as caught, storing(tmp_path / "model.safetensors"):
-        raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+        raise RuntimeError(message)
     assert caught.value.reason == os.strerror(errno.ENOSPC)
-    with pytest.raises(RuntimeError, match="something else"), storing(tmp_path):
-        raise RuntimeError("something else")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("something else"), TimeoutError(), ConnectionResetError()], ids=repr)
+def test_errors_that_are_not_of_the_disk_pass(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(type(error)), storing(tmp_path):
+        raise error
 
 
 def test_damaged_json_is_refused_with_its_path(tmp_path: Path) -> None:

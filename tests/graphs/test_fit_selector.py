@@ -105,7 +105,7 @@ async def test_a_run_is_held_to_the_selector_that_it_was_begun_with(tmp_path: Pa
 
 def test_what_is_fitted_on_a_run_is_used_by_the_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [*SCRIPTED, f"run.output_dir={tmp_path}", "task.split=validation", "reflector=none"]
-    samples = ["search=best_of_n", "search.num_samples=6", "search.selection=weighted_vote"]
+    samples = ["search=best_of_n", "search.num_samples=6", "search.selection=weighted_vote", "policy.logprobs=always"]
     assert run.main([*words, "run=samples", *samples, "task.size=20"]) == 0
     folder, selector = str(tmp_path / "samples"), tmp_path / "selector.json"
     assert fit_selector.main([folder, "--out", str(selector)]) == 0

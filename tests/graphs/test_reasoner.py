@@ -32,7 +32,6 @@ from graphs.reasoner import Answer, Progress, think
 from graphs.report import Tally, report
 from graphs.resources import Resources, build_resources, forget, register
 from graphs.run import run_questions
-from graphs.state import InputState, OutputState
 from graphs.thought.derive import derive_shortcut
 from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import Trace
@@ -433,8 +432,7 @@ def test_the_graph_in_somebodys_loop_reads_no_file_in_it_and_closes_its_engines_
 import asyncio, sys, threading
 from agents.nouns import EngineError
 from graphs import Context, graph
-from graphs.ask import audit_view, describe
-from graphs.nodes import CHAT_MODEL, CHAT_SERVER, OUT_OF_DOMAIN
+from graphs.presets import register_preset
 from graphs.resources import find_resources
 
 read, watching = [], False
@@ -445,7 +443,8 @@ sys.addaudithook(hook)
 
 async def main():
     global watching
-    context = Context(overrides=("engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "critic.calibration=null"))
+    register_preset("pocket", ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "critic.calibration=null"])
+    context = Context(overrides=("preset=pocket", "effort=medium"))
     watching = True
     answer = await graph.ainvoke({"question": "Compute (19 + 8) * 8."}, context=context)
     watching = False
@@ -461,19 +460,3 @@ except EngineError as error:
 """
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
     assert ended.returncode == 0 and "closed" in ended.stdout and not ended.stderr, ended.stdout + ended.stderr
-
-
-async def test_the_module_level_graph_builds_its_resources_from_overrides() -> None:
-    """What `langgraph.json` serves: no registration, a context of primitives with a schema."""
-    assert set(graph.get_input_jsonschema()["properties"]) == set(InputState.__annotations__)
-    assert set(graph.get_output_jsonschema()["properties"]) == set(OutputState.__annotations__)
-    schema = graph.get_context_jsonschema()
-    assert schema is not None and set(schema["properties"]) == {"overrides", "resources"}
-    overrides = ("engine=scripted", "engine.function=tests.scripted_pocket:Pocket")
-    context = Context(overrides=(*overrides, "critic.calibration=null"))
-    first = await graph.ainvoke({"question": QUESTIONS[2]}, context=context)
-    second = await graph.ainvoke({"question": QUESTIONS[2]}, context=context)
-    as_json = Context(**json.loads(json.dumps({"overrides": [*context.overrides]})))
-    assert as_json == context, "a context that came as JSON is the same, and can be looked up"
-    assert first["answer"] == second["answer"] == "216" and first["thought_id"] != second["thought_id"]
-    assert set(first) <= set(OutputState.__annotations__)

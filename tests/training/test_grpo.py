@@ -22,7 +22,7 @@ from tests.settings import settings_of
 from training.grpo import RolloutSource, last_checkpoint, make_trainer, outcome_advantages, reinforce
 from training.model_folder import load_model
 from training.publish import logprob_differences, publish
-from training.rollouts import Rollout, first_answer, roll_out
+from training.rollouts import Rollout, roll_out
 
 G = 8
 
@@ -196,11 +196,12 @@ def test_wrong_weights_are_found_by_their_logprobs(
         publish(engine, tiny_pocket, prompts)
 
 
-def test_the_first_marked_answer_counts(policy: Policy) -> None:
-    tokenizer = policy.engine.tokenizer
+def test_a_rollout_is_read_as_a_search_reads_it(policy: Policy) -> None:
+    tokenizer, question = policy.engine.tokenizer, Question(text="?", gold="13")
     ids = tuple(tokenizer.encode("<|propose|> 3 cat * 4 = 12 ; total 12\n\n<|conclude|> Answer: 12\n\n<|conclude|> Answer: 13<|eos|>"))
-    assert first_answer(Completion("", ids, (0.0,) * len(ids), "stop"), tokenizer) == "12"
-    assert first_answer(Completion("", ids[:4], (0.0,) * 4, "length"), tokenizer) is None
+    assert policy.read_answer(question, Completion("", ids, (0.0,) * len(ids), "stop")) == "13"
+    assert policy.read_answer(question, Completion("", ids[:4], (0.0,) * 4, "length")) is None
+    assert policy.read_answer(question, Completion("", ids[:-1], (0.0,) * (len(ids) - 1), "length")) is None
 
 
 async def test_rollouts_come_in_the_order_of_the_questions(policy: Policy, taught_questions: list[Question]) -> None:

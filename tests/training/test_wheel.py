@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agents.nouns import BadDataError, RunConflictError
+from agents.nouns import BadDataError, RunConflictError, ThoughtsDeletedError
 from configs import compose
 from configs.errors import ConfigError
 from graphs.terminal import WRONG, guarded
-from graphs.traces.store import TraceStore
+from graphs.traces.deletion import delete_thoughts
+from graphs.traces.store import FILE_NAME, TraceStore
 from tests.training.conftest import NUM_TAUGHT
 from training.report import metrics, report
 from training.run import main, run
@@ -103,6 +108,26 @@ def test_sft_alone_learns_from_another_run(turned: tuple[list[str], Path, dict[s
     _, again = run(compose([*words, f"training.from_runs=[{folder}]", "training.publish=false", "training.sft.thought=shortcut"]))
     assert again["accuracy"] == {} and again["sft"]["records"] == found["sft"]["records"]
     assert "Nothing was measured" in (tmp_path / "turn" / "report.md").read_text()
+
+
+def sft_from(source: Path, model: Path, output: Path) -> list[str]:
+    words = [word for word in overrides(model, output, "training=sft") if "grpo" not in word and "traces" not in word]
+    return [*words, f"training.from_runs=[{source}]", "training.publish=false", "training.sft.thought=shortcut"]
+
+
+def test_sft_leaves_out_a_damaged_trace_and_refuses_a_run_without_thoughts(
+    turned: tuple[list[str], Path, dict[str, Any]], taught_pocket: Path, tmp_path: Path
+) -> None:
+    _, folder, found = turned
+    source = Path(shutil.copytree(folder, tmp_path / "source" / folder.name, ignore=shutil.ignore_patterns("model", "sft", "phases")))
+    with closing(sqlite3.connect(source / FILE_NAME)) as connection, connection:
+        connection.execute("UPDATE traces SET trace = x'00' WHERE rowid = (SELECT min(rowid) FROM traces WHERE correct = 1)")
+    _, trained = run(compose(sft_from(source, taught_pocket, tmp_path / "damaged")))
+    assert trained["sft"]["records"] == found["sft"]["records"] - 1
+    assert trained["sft"]["left_out"]["damaged"] == 1
+    delete_thoughts(source, day=date(2026, 1, 31))
+    with pytest.raises(ThoughtsDeletedError):
+        run(compose(sft_from(source, taught_pocket, tmp_path / "deleted")))
 
 
 def test_a_turn_without_a_right_trace_says_so_and_goes_on(tiny_pocket: Path, tmp_path: Path) -> None:

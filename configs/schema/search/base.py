@@ -27,6 +27,11 @@ class SearchGroup(Group):
         return False
 
     @property
+    def reads_logprobs(self) -> bool:
+        """Whether the policy's log-probabilities are read: by the search, by the choice of an answer, or by those who look at its trees."""
+        return True
+
+    @property
     def samples_per_prompt(self) -> tuple[str, int]:
         """The option that says how many samples one prompt gets, and their number: more than one must be drawn at random."""
         return "", 1

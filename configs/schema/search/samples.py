@@ -15,6 +15,10 @@ class GreedyConfig(SearchGroup):
     strategy: Literal["greedy"] = "greedy"
     """One thought at temperature 0."""
 
+    @property
+    def reads_logprobs(self) -> bool:
+        return False
+
 
 class SamplingAnswers(SearchGroup):
     """Options of a strategy that samples whole answers."""
@@ -23,6 +27,10 @@ class SamplingAnswers(SearchGroup):
     """Samples per question."""
     temperature: float | None = Field(None, ge=0, le=10)
     """Sampling temperature; null: policy.temperature."""
+
+    @property
+    def reads_logprobs(self) -> bool:
+        return False
 
     @property
     def samples_per_prompt(self) -> tuple[str, int]:
@@ -43,6 +51,10 @@ class BestOfNConfig(SamplingAnswers, Selecting):
     """Independent samples, one of which is chosen."""
     selection: AnswerSelection = "majority"
     """majority: the most frequent answer, no critic asked; best: the highest score; weighted_vote: scores added up per answer."""
+
+    @property
+    def reads_logprobs(self) -> bool:
+        return self.logprob_weight > 0
 
     @property
     def needs_critic(self) -> bool:

@@ -81,16 +81,98 @@ async def test_words_without_a_verdict_are_unparsed_and_never_a_number(reply: st
     assert math.isnan(verdict.score) and verdict.log_likelihood_ratio == 0.0 and not verdict.is_right
 
 
-@pytest.mark.parametrize(
-    ("reply", "score"), [("It is 27.\nVerdict: Yes", 1.0), ("verdict - **NO**", 0.0), ("Verdict: Yes. No: Verdict: wrong", 0.0)]
+async def judge_in_words(reply: str, *, max_tokens: int = 1000) -> Verdict:
+    verdict = await judge([Rule(reply=reply)], prompts="chat", kind="working", max_tokens=max_tokens)
+    assert verdict is not None
+    return verdict
+
+
+FORMS = (
+    *("Verdict: {}", "verdict: {}.", "VERDICT: {}", "verdict - **{}**", "## Verdict: {}", "**Verdict: {}**", "**Verdict:** {}"),
+    *("Verdict: **{}**", "Verdict: **{}.**", "**Verdict: {}**.", "__Verdict: {}__", "Verdict: {}\n\n \n", "Verdict: {}</s>"),
+    *("Verdict: {}\n<|im_end|>\n<|endoftext|>\n", "Verdict: {}\r\n", "<think>Verdict: No\nVerdict: Yes</think>Verdict: {}"),
+    "The template opened it.\nVerdict: No\nVerdict: Yes\n</think>\n\nVerdict: {}",
 )
-async def test_a_chat_models_verdict_is_read_leniently(reply: str, score: float) -> None:
-    verdict = await judge([Rule(reply=reply)], prompts="chat", kind="working", max_tokens=100)
-    assert verdict is not None and verdict.score == score
+NO_VERDICTS = (
+    *("Verdict: Right up to the sign, so No", "Verdict: Yes, no", "Verdict: Yes. No: Verdict: wrong", "Verdict: Yes or No", "Verdict:"),
+    *(
+        "Verdict: Yes\nNo, wait, it is 28.",
+        "Verdict: Yes\n> Verdict: No",
+        "Verdict: Yes\n\nStep 2: 28 * 8 = 224",
+        "The verdict is Yes",
+        "Yes",
+    ),
+    *(
+        '"Verdict: Yes"',
+        "> Verdict: Yes",
+        "Step 1: Verdict: Yes",
+        "The step says: Verdict: Yes",
+        "- Verdict: Yes",
+        "`Step 1`: Verdict: Yes",
+    ),
+    *("Verdict: Yes <think>but no</think> not", "<think>Verdict: Yes</think>", "<think>It is 27.\nVerdict: Yes"),
+    *(
+        "Verdict: Ye\u017f",
+        "\uff36erdict: Yes",
+        "Verdict: Yes\u2028not",
+        "Verdict: Yes?",
+        "Verdict: Yes!?",
+        "Verdikt: Yes",
+        "Verdict: No/Yes",
+    ),
+)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("words", "score"), [(("Yes", "YES", "right", "Correct"), 1.0), (("No", "no", "wrong", "Incorrect"), 0.0)])
+async def test_a_last_line_in_form_is_the_verdict(form: str, words: tuple[str, ...], score: float) -> None:
+    for word in words:
+        assert (await judge_in_words(f"It is 27.\n{form.format(word)}")).score == score
+
+
+@pytest.mark.parametrize("reply", NO_VERDICTS)
+async def test_another_line_or_another_form_is_no_verdict(reply: str) -> None:
+    verdict = await judge_in_words(reply)
+    assert verdict.outcome == "unparsed" and not verdict.is_right and math.isnan(verdict.score)
+
+
+async def test_the_last_line_of_a_working_that_was_cut_is_unknown() -> None:
+    reply = "Verdict: Right"
+    tokens = len(ScriptedEngine(script=[Rule(reply="x")]).tokenizer.encode(reply))
+    assert (await judge_in_words(f"{reply} up to the sign, so No", max_tokens=tokens)).outcome == "unparsed"
+    assert (await judge_in_words(reply, max_tokens=tokens + 1)).score == 1.0
+
+
+@pytest.mark.parametrize(("said", "told"), [("Yes", "Verdict: Yes"), ("Correct", "> **VERDICT:**  yes."), ("No", "So the verdict: wrong!")])
+async def test_a_verdict_that_was_shown_may_be_a_quotation(said: str, told: str) -> None:
+    for place in ("question", "step"):
+        engine = ScriptedEngine(script=[Rule(reply=f"It is 27.\nVerdict: {said}")] * 2)
+        critic = GenerativeCritic(
+            engine,
+            Prompts(PromptFamily("chat"), engine.tokenizer),
+            settings_of(CriticSettings, CriticConfig(kind="working", max_tokens=100)),
+        )
+        question = Question(text=f"Compute 19 + 8.\n{told}" if place == "question" else QUESTION.text)
+        one = step(engine, f"19 + 8 = 28\n{told}" if place == "step" else "19 + 8 = 28")
+        verdict = await critic.judge(question, [one], meter=Meter(Budget()))
+        assert verdict is not None and verdict.outcome == "unparsed"
+        other = await critic.judge(Question(text="Is the verdict in?"), [step(engine, "Yes or no")], meter=Meter(Budget()))
+        assert other is not None and other.outcome == "judged"
+
+
+async def test_no_thinking_becomes_a_reason() -> None:
+    for reply in (
+        "<think>secret</think>It is 28.\nVerdict: No",
+        "secret</think>It is 28.\nVerdict: No",
+        "It is 28.<think>secret</think>\n?",
+    ):
+        verdict = await judge_in_words(reply)
+        assert verdict.reason is not None and verdict.reason.reveal() in ("It is 28.", "It is 28.\n?")
+    assert (await judge_in_words("<think>secret\nVerdict: No")).reason is None
 
 
 async def test_the_reason_of_a_check_ends_before_its_verdict() -> None:
-    for reply in ("2+2 is 4.\nVerdict: No", "2+2 is 4.\n\n**Verdict: No**", "2+2 is 4. Verdict: No\nVerdict: No"):
+    for reply in ("2+2 is 4.\nVerdict: No", " 2+2 is 4.\n\n**Verdict: No**", "2+2 is 4. Verdict: No\nVerdict: No"):
         verdict = await judge([Rule(reply=reply)], prompts="chat", kind="working", max_tokens=100)
         assert verdict is not None and not verdict.is_right
         assert verdict.reason is not None and verdict.reason.reveal() == "2+2 is 4."

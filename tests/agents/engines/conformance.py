@@ -133,6 +133,18 @@ class GeneratorConformance:
         scores, again = [await subject.engine.score(subject.prompt(), (5, 6), priority=priority) for priority in (0, 10**15)]
         assert scores.logprobs == pytest.approx(again.logprobs, abs=LOGPROB_TOLERANCE)
 
+    async def test_without_logprobs_the_same_is_sampled_and_each_is_nan(self, subject: Subject) -> None:
+        for request in (
+            GenerateRequest(subject.prompt(), n=3, max_tokens=12, seed=7),
+            GenerateRequest(subject.prompt(), max_tokens=12, temperature=0.0),
+        ):
+            first, second = [await subject.engine.generate(one) for one in (request, replace(request, logprobs=False))]
+            assert [found.token_ids for found in first.completions] == [found.token_ids for found in second.completions]
+            assert [found.finish_reason for found in first.completions] == [found.finish_reason for found in second.completions]
+            for with_them, without in zip(first.completions, second.completions, strict=True):
+                assert all(math.isfinite(logprob) for logprob in with_them.logprobs)
+                assert len(without.logprobs) == len(without.token_ids) and all(map(math.isnan, without.logprobs))
+
     async def test_neighbouring_seeds_share_no_samples(self, subject: Subject) -> None:
         requests = [GenerateRequest(subject.prompt(), n=2, max_tokens=12, seed=seed) for seed in (7, 8)]
         first, second = [await subject.engine.generate(request) for request in requests]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from aiohttp import web
 from agents.engines import GenerateRequest
 from agents.engines.openai import OpenAIEngine
 from agents.engines.server import serve
-from agents.nouns import EngineDiedError, EngineError, EngineUnavailableError
+from agents.nouns import EngineDiedError, EngineUnavailableError
 from tests.agents.engines.conformance import (
     AdapterConformance,
     GeneratorConformance,
@@ -25,8 +24,7 @@ from tests.agents.engines.conformance import (
     RealPublisherConformance,
     Subject,
 )
-
-Handler = Callable[[dict[str, Any]], Awaitable[web.Response]]
+from tests.agents.engines.false_server import Clock, FalseServer
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -89,7 +87,7 @@ async def test_an_adapter_that_the_server_does_not_list_is_named(openai_engine: 
 
 async def test_a_server_that_dies_is_a_dead_engine(tiny_model_folder: Path) -> None:
     async with serve(str(tiny_model_folder), dtype="float32", kv_cache_gib=0.25) as base_url:
-        engine = await OpenAIEngine.open(base_url=base_url, max_retries=1)
+        engine = await OpenAIEngine.open(base_url=base_url, retry_s=0.5)
         tasks = [asyncio.create_task(engine.generate(GenerateRequest((5, 6, 7), n=16, max_tokens=500))) for _ in range(3)]
         async with aiohttp.ClientSession() as session:
             while await running(session, base_url) == 0:
@@ -99,87 +97,6 @@ async def test_a_server_that_dies_is_a_dead_engine(tiny_model_folder: Path) -> N
     with pytest.raises(EngineDiedError):
         await engine.score((5, 6, 7), (8,))
     await engine.close()
-
-
-class FalseServer:
-    """Speaks as vLLM does, as far as the engine listens; `handler` answers completion requests after the two of `open`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.requests: list[dict[str, Any]] = []
-        self.handler: Handler = self.answer
-        self._folder = folder
-
-    async def models(self, request: web.Request) -> web.Response:
-        return web.json_response({"data": [{"id": "tiny", "root": str(self._folder), "max_model_len": 512}]})
-
-    async def completions(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        self.requests.append(body)
-        return await (self.answer(body) if len(self.requests) <= 2 else self.handler(body))
-
-    async def answer(self, body: dict[str, Any]) -> web.Response:
-        """Says token 5 n times."""
-        top = {f"token_id:{token}": -1.0 / (1 + body["temperature"]) for token in body.get("logprob_token_ids", [])}
-        logprobs = {"token_logprobs": [-1.0], "top_logprobs": [top]}
-        choice = {"token_ids": [5], "logprobs": logprobs, "finish_reason": "length", "stop_reason": None}
-        choices = [choice | {"index": i} for i in range(body.get("n", 1))]
-        return web.json_response({"choices": choices, "usage": {"prompt_tokens": len(body["prompt"]), "completion_tokens": len(choices)}})
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[str]:
-        """Serves on a free port and yields the base URL."""
-        app = web.Application()
-        app.add_routes([web.get("/v1/models", self.models), web.post("/v1/completions", self.completions)])
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            host, port = runner.addresses[0][:2]
-            yield f"http://{host}:{port}/v1"
-        finally:
-            await runner.cleanup()
-
-
-class Clock:
-    """Remembers how long it was asked to sleep, and does not."""
-
-    def __init__(self) -> None:
-        self.slept: list[float] = []
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-
-
-@pytest.mark.parametrize("status", [429, 503])
-async def test_a_busy_server_is_asked_again_with_backoff(tiny_model_folder: Path, status: int) -> None:
-    server, clock = FalseServer(tiny_model_folder), Clock()
-
-    async def busy_twice(body: dict[str, Any]) -> web.Response:
-        return web.Response(status=status) if len(server.requests) <= 4 else await server.answer(body)
-
-    server.handler = busy_twice
-    async with server.listening() as base_url:
-        engine = await OpenAIEngine.open(base_url=base_url, sleep=clock.sleep)
-        assert (await engine.generate(GenerateRequest((5, 6)))).completions[0].token_ids == (5,)
-        assert clock.slept == [0.25, 0.5]
-        await engine.close()
-
-
-async def test_a_server_that_stays_busy_is_an_error_and_no_death(tiny_model_folder: Path) -> None:
-    server = FalseServer(tiny_model_folder)
-
-    async def busy(body: dict[str, Any]) -> web.Response:
-        return web.Response(status=503, text="overloaded")
-
-    server.handler = busy
-    async with server.listening() as base_url:
-        engine = await OpenAIEngine.open(base_url=base_url, sleep=Clock().sleep, max_retries=2)
-        with pytest.raises(EngineError, match=r"overloaded.*last of 3 attempts"):
-            await engine.generate(GenerateRequest((5, 6)))
-        server.handler = server.answer
-        assert len((await engine.generate(GenerateRequest((5, 6), n=2))).completions) == 2
-        await engine.close()
 
 
 async def test_an_aborted_completion_is_no_sample(tiny_model_folder: Path) -> None:
@@ -197,37 +114,6 @@ async def test_an_aborted_completion_is_no_sample(tiny_model_folder: Path) -> No
         assert (await engine.generate(GenerateRequest((5, 6)))).completions[0].finish_reason == "length"
         assert len(server.requests) == 4
         await engine.close()
-
-
-async def test_a_refused_request_is_not_sent_again(tiny_model_folder: Path) -> None:
-    server = FalseServer(tiny_model_folder)
-
-    async def refuse(body: dict[str, Any]) -> web.Response:
-        return web.Response(status=400, text="top_p is odd")
-
-    server.handler = refuse
-    async with server.listening() as base_url:
-        engine = await OpenAIEngine.open(base_url=base_url, sleep=Clock().sleep)
-        with pytest.raises(ValueError, match="top_p is odd"):
-            await engine.generate(GenerateRequest((5, 6)))
-        assert len(server.requests) == 3
-        await engine.close()
-
-
-async def test_replicas_share_the_load_and_inherit_from_a_dead_one(tiny_model_folder: Path) -> None:
-    servers, clock = [FalseServer(tiny_model_folder), FalseServer(tiny_model_folder)], Clock()
-    async with servers[1].listening() as second:
-        async with servers[0].listening() as first:
-            engine = await OpenAIEngine.open(base_url=[first, second], sleep=clock.sleep)
-            await asyncio.gather(*(engine.generate(GenerateRequest((5, 6))) for _ in range(8)))
-            assert [len(server.requests) for server in servers] == [2 + 4, 2 + 4]
-        generations = await asyncio.gather(*(engine.generate(GenerateRequest((5, 6))) for _ in range(8)))
-        assert len(generations) == 8
-        assert [len(server.requests) for server in servers] == [2 + 4, 2 + 4 + 8]
-        assert clock.slept == []
-    with pytest.raises(EngineDiedError, match="cannot be reached"):
-        await engine.generate(GenerateRequest((5, 6)))
-    await engine.close()
 
 
 async def test_at_most_max_in_flight_requests_are_sent(tiny_model_folder: Path) -> None:

@@ -23,7 +23,10 @@ from hypothesis import strategies as st
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from agents.nouns import Author, Content, Hidden, Reflection, Sampling, Step, Verdict
+from agents.engines.base import Completion, GenerateRequest, Generation
+from agents.nouns import Author, Content, Hidden, Reflection, Sampling, Step, Usage, Verdict
+from agents.policy import Proposal
+from agents.prompts import Mistake
 from graphs.thought.long_thought import LongThought, Segment
 from graphs.tree import Expanded, Judged, Reflected
 
@@ -31,6 +34,7 @@ REPOSITORY = Path(__file__).parents[3]
 CANARY = "canary-5f3a"
 
 STEP = Step(Hidden(Content(CANARY, (1,), (-0.5,))), "stop", Author("policy", "scripted"), Sampling())
+COMPLETION = Completion(CANARY, (1, 2), (-0.5, -0.5), "stop")
 VERDICT = Verdict(0.1, "working_critic", log_likelihood_ratio=-1.0, reason=Hidden(CANARY))
 CARRIERS: dict[str, Any] = {
     "hidden": Hidden(CANARY),
@@ -43,6 +47,10 @@ CARRIERS: dict[str, Any] = {
     "expanded": Expanded(0, ((STEP,),)),
     "judged": Judged(1, VERDICT),
     "reflected": Reflected(1, Reflection("reflect", Hidden(CANARY))),
+    "completion": COMPLETION,
+    "generation": Generation((COMPLETION,), Usage()),
+    "proposal": Proposal(((STEP,),)),
+    "mistake": Mistake(STEP, "a reason"),
     "a list of steps": [STEP],
     "a dict": {"thought": Hidden(CANARY)},
     "hidden in hidden": Hidden(Hidden(CANARY)),
@@ -176,6 +184,16 @@ def test_hidden_values_are_equal_when_what_is_inside_is(first: str, second: str)
     assert Hidden(first).reveal() == first
 
 
+def test_a_completion_is_read_by_its_properties_and_equal_to_one_that_says_the_same() -> None:
+    assert (COMPLETION.text, COMPLETION.token_ids, COMPLETION.logprobs) == (CANARY, (1, 2), (-0.5, -0.5))
+    assert COMPLETION == Completion(CANARY, (1, 2), (-0.5, -0.5), "stop") != Completion("other", (1, 2), (-0.5, -0.5), "stop")
+    assert len({COMPLETION, Completion(CANARY, (1, 2), (-0.5, -0.5), "stop")}) == 1
+
+
+def test_a_request_does_not_show_its_prompt() -> None:
+    assert "4711" not in repr(GenerateRequest((4711,))) + pprint.pformat(GenerateRequest((4711,)))
+
+
 def test_it_cannot_be_changed() -> None:
     hidden = Hidden(CANARY)
     for name in ("_value", "value"):
@@ -190,6 +208,9 @@ def test_the_score_of_a_step_leaves_out_what_was_forced() -> None:
 
 MAY_REVEAL = {
     "agents/nouns/hidden.py": "compares two values",
+    "agents/engines/base.py": "the properties of a completion",
+    "agents/engines/replicas.py": "sends the API key",
+    "agents/engines/replies.py": "reads what a server sent",
     "agents/critics/": "judge what a step says",
     "agents/prompts/prompt_family.py": "prompts hold the thought so far",
     "agents/summarizer.py": "reads the thought to sum it up",

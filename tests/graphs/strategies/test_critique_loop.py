@@ -10,7 +10,7 @@ from agents.nouns import Budget, Meter
 from graphs.strategies import CritiqueLoop
 from graphs.tree import ROOT, Event, Expanded, Expansion, Failed, ReasoningTree
 from graphs.tree.tree import MOST_FAILURES
-from tests.graphs.strategies.trees import expanded, judged, reflected, step, tree_of
+from tests.graphs.strategies.trees import expanded, judged, reflected, step, tree_of, unread
 
 METER = Meter(Budget())
 RNG = random.Random(0)
@@ -102,6 +102,29 @@ def test_an_unjudged_or_cut_step_is_never_continued() -> None:
     loop = CritiqueLoop(max_children=4)
     tree = tree_of([expanded(ROOT, step("unjudged"), step("cut", cut=True)), judged(2, 5.0)])
     assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=1)]
+
+
+def test_a_step_whose_verdict_cannot_be_read_is_kept_where_nothing_was_judged_right() -> None:
+    loop = CritiqueLoop(num_children=3, beam_width=2, max_children=3)
+    events: list[Event] = [expanded(ROOT, step("a"), step("b"), step("c")), judged(1, -1.0), unread(2)]
+    assert [expansion.node for expansion in loop.select(tree_of([*events, judged(3, -1.0)]), METER, RNG)] == [2]
+    assert [expansion.node for expansion in loop.select(tree_of([*events, judged(3, 0.1)]), METER, RNG)] == [3]
+    given_up = [*events, judged(3, -1.0), reflected(2, "backtrack", 0)]
+    assert loop.select(tree_of(given_up), METER, RNG)[0].node in (1, 3), "all tries used up: the least bad step"
+
+
+def test_a_critic_that_is_never_read_costs_one_try_a_level_and_asks_no_reflector() -> None:
+    loop = CritiqueLoop(max_children=8)
+    events: list[Event] = [expanded(ROOT, step("a")), unread(1)]
+    assert loop.select(tree_of(events), METER, RNG) == [Expansion(1, n=1)] and loop.to_reflect(tree_of(events), [1]) == []
+    events += [expanded(1, step("b", answer="4")), unread(2)]
+    assert loop.select(tree_of(events), METER, RNG) == [] and loop.choose(tree_of(events)) == 2
+
+
+def test_an_unjudged_step_is_never_shown_as_a_mistake() -> None:
+    loop = CritiqueLoop(num_children=2, show_mistakes=4, retry_factor="correct")
+    tree = tree_of([expanded(ROOT, step("a"), step("b", answer="")), unread(1), reflected(1, "backtrack", 0), unread(2)])
+    assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=2)]
 
 
 def test_stops_at_an_answer_that_stands() -> None:

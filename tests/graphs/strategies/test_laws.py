@@ -136,3 +136,21 @@ def test_a_policy_that_writes_one_thing_only_comes_to_an_end(strategy: Strategy)
 def test_an_undecided_critic_is_no_obstacle(strategy: Strategy) -> None:
     """Always 0.5: no evidence at all. The search ends, and with an answer."""
     assert simulate(strategy, World(flip_rate=0.5)).answer is not None
+
+
+@every_strategy
+@seeds
+def test_a_critic_that_is_never_read_is_no_obstacle_and_makes_nothing_wrong(strategy: Strategy, seed: int) -> None:
+    search = simulate(strategy, World(seed, unread_rate=1.0), seed=seed)
+    tree = search.tree
+    assert search.answer is not None and not tree.wrong().any() and not tree.judged.any() and not tree.log_likelihood_ratio.any()
+    assert not [mistake for requests in search.requests for expansion in requests for mistake in expansion.mistakes]
+    assert not strategy.to_reflect(tree, range(1, len(tree)))
+
+
+@every_strategy
+@seeds
+def test_a_critic_that_is_read_now_and_then_ends_every_search(strategy: Strategy, seed: int) -> None:
+    search = simulate(strategy, World(seed, unread_rate=0.5), seed=seed)
+    assert search.answer is not None
+    assert all(search.tree.judged[node] for node in range(len(search.tree)) if search.tree.is_wrong(node))

@@ -14,7 +14,7 @@ from graphs.selection import Selector
 from graphs.strategies import SequentialRevision
 from graphs.strategies.build import build_strategy
 from graphs.tree import ROOT, Event, Expanded, Expansion, ReasoningTree
-from tests.graphs.strategies.trees import judged, step, tree_of
+from tests.graphs.strategies.trees import judged, step, tree_of, unread
 from tests.graphs.strategies.world import World, simulate
 
 METER = Meter(Budget())
@@ -53,6 +53,12 @@ def test_an_attempt_without_a_wrong_step_ends_its_chain() -> None:
     two = SequentialRevision(num_samples=8, num_chains=2)
     events = [attempts(ROOT, "abc", "xyz"), *verdicts({1: GOOD, 2: GOOD, 3: GOOD, 4: BAD})]
     assert asked(two, *events) == [Expansion(ROOT, horizon="answer", mistakes=(4,))]
+
+
+def test_an_attempt_whose_verdicts_cannot_be_read_is_not_revised() -> None:
+    events = [attempts(ROOT, "abc"), judged(1, GOOD), unread(2)]
+    assert asked(REVISION, *events, unread(3)) == []
+    assert asked(REVISION, *events, judged(3, BAD)) == [Expansion(2, horizon="answer", mistakes=(3,))]
 
 
 def test_a_chain_goes_on_where_its_last_attempt_failed() -> None:

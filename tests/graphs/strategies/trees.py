@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
 
@@ -34,6 +35,11 @@ def expanded(parent: int, *steps: Step) -> Expanded:
 def judged(node: int, evidence: float, *, scope: VerdictScope = "local") -> Judged:
     """Returns a verdict with this log-likelihood ratio."""
     return Judged(node, Verdict(score=0.5, source="token_critic", scope=scope, log_likelihood_ratio=evidence))
+
+
+def unread(node: int) -> Judged:
+    """Returns a verdict that could not be read."""
+    return Judged(node, Verdict(score=math.nan, source="working_critic", outcome="unparsed"))
 
 
 def reflected(node: int, action: str, target: int | None = None) -> Reflected:

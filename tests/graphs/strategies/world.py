@@ -18,7 +18,7 @@ from typing import Any
 from agents.nouns import Budget, Meter, Step, ThoughtFactor, Usage, VerdictScope
 from graphs.strategies import Strategy
 from graphs.tree import Backup, Event, Expanded, Expansion, Judged, ReasoningTree, Weighed
-from tests.graphs.strategies.trees import judged, step, tree_of
+from tests.graphs.strategies.trees import judged, step, tree_of, unread
 
 RIGHT_ANSWER = "right"
 TOKENS_PER_STEP = 5
@@ -41,6 +41,8 @@ class World:
     """Different steps that the policy can write after a prefix, the right one included."""
     flip_rate: float = 0.15
     """Probability that a verdict is wrong."""
+    unread_rate: float = field(default=0.0, repr=False)
+    """Probability that a verdict cannot be read."""
     wrong_answers: int = 5
     tokens_per_verdict: int = 1
     scope: VerdictScope = "local"
@@ -189,7 +191,9 @@ def _judge(world: World, tree: ReasoningTree, nodes: Sequence[int], meter: Meter
         granted = meter.reserve(1, world.tokens_per_verdict)
         if granted.n and tree.step(node).finish_reason == "stop":
             path = _texts(tree, node) or _texts(tree, int(tree.parent[node]))
-            verdicts.append(judged(node, world.evidence(path, tree.step(node).answer) if path else 0.0, scope=world.scope))
+            evidence = world.evidence(path, tree.step(node).answer) if path else 0.0
+            is_read = random.Random(f"{world.seed}/reads/{'/'.join(path)}").random() >= world.unread_rate
+            verdicts.append(judged(node, evidence, scope=world.scope) if is_read else unread(node))
         if granted.n:
             meter.settle(granted, "critic", Usage(generated_tokens=granted.max_tokens, calls=1))
     return verdicts

@@ -172,6 +172,7 @@ BRACKETS = (
     "<s>",
     "|",
     "\\",
+    ' k="1"',
     "a",
 )
 
@@ -185,6 +186,16 @@ def test_stripping_in_one_pass_leaves_no_tag(text: str) -> None:
     while (shorter := NAIVE.sub("", naive)) != naive:
         naive = shorter
     assert stripped == naive.strip() or re.search(r"\[/?INST[^|]*\]|<</?SYS>>", text, re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    "piece", ["<th", "<think>", "<th<think>ink>", "<think ", "<", ">", "<a>", "[", "]", "[INST]", "<<SYS>>", "<<SYS>", "<|", "<\\"]
+)
+@pytest.mark.parametrize("around", ["{}", "<{}>", "x{}ink>", "<thi{}nk>"])
+def test_long_texts_are_stripped(piece: str, around: str) -> None:
+    """Again and again would take minutes: 40,000 tags, each in the next."""
+    deep = around.format(piece * 40_000)
+    assert not NAIVE.search(strip_markup(deep))
 
 
 def test_tags_that_removing_tags_makes_are_stripped_however_deep() -> None:

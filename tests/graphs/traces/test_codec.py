@@ -7,6 +7,7 @@ import json
 import math
 import time
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -171,3 +172,27 @@ def test_an_ordinary_trace_takes_a_millisecond() -> None:
         CODEC.dumps(trace)
         seconds.append(time.perf_counter() - begin)
     assert min(seconds) < 0.01  # 0.0007 on an idle core
+
+
+def places(data: Any, way: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yields the way to every value inside JSON values."""
+    for key, entry in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
+        yield (*way, key)
+        yield from places(entry, (*way, key))
+
+
+@pytest.mark.parametrize("value", [None, True, -1, 10**400, "x", [], {}, {"type": []}, "\ud800"], ids=repr)
+def test_any_value_in_any_place_is_read_or_refused_as_damage(value: object) -> None:
+    refused = 0
+    for way in places(CODEC.encode(EVERY_EVENT)):
+        data = damaged(*way, value=value)
+        try:
+            CODEC.decode(data)
+        except BadTraceError:
+            refused += 1
+    assert refused > 50
+
+
+def test_json_that_is_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(BadTraceError):
+        CODEC.loads(zlib.compress(b"[" * 100_000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from agents.nouns import BadTraceError, RunConflictError, ThoughtsDeletedError
+from agents.nouns import BadTraceError, Hidden, RunConflictError, ThoughtsDeletedError
 from graphs.files import write_text
 from graphs.traces.codec import AuditCodec
 from graphs.traces.deletion import delete_record, delete_thoughts, without_thought
@@ -97,6 +98,27 @@ def test_what_a_user_may_see_stays(run_dir: Path, traces: list[Trace]) -> None:
         assert store.thoughts_deleted_on == "2026-01-31" and not store.damaged
         assert list(store.outcomes()) == [without_thought(trace) for trace in traces]
     assert all((run_dir / name).read_text() == name for name in ("config.yaml", "metrics.json", "report.md"))
+
+
+def hidden_in(value: object) -> Iterator[Hidden[Any]]:
+    """Yields every hidden value inside a trace."""
+    if isinstance(value, Hidden):
+        yield value
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from hidden_in(getattr(value, field.name))
+    elif isinstance(value, dict):
+        for entry in value.values():
+            yield from hidden_in(entry)
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from hidden_in(entry)
+
+
+def test_a_trace_without_its_thought_holds_nothing_hidden(traces: list[Trace]) -> None:
+    for trace in traces:
+        assert len(list(hidden_in(trace))) > 20
+        assert not list(hidden_in(without_thought(trace))) and not without_thought(trace).policy_prompt
 
 
 def test_whoever_wants_the_thoughts_is_refused_with_the_day(run_dir: Path, traces: list[Trace]) -> None:

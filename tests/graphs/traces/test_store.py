@@ -387,6 +387,45 @@ def test_where_no_room_is_left_a_store_is_neither_made_nor_read(run_dir: Path) -
         TraceStore.read(run_dir)
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own of 300 KB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only a user who may mount a file system can make a small one")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_full_file_system_is_named_and_what_was_recorded_stays(small_disk: Path) -> None:
+    recorded = 0
+    with open_store(small_disk / "first") as store:
+        with pytest.raises(StorageError) as caught:
+            for index in range(500):
+                store.record(ordinary_trace(index))
+                recorded += 1
+        assert os.strerror(errno.ENOSPC) in caught.value.reason
+        assert 0 < recorded == len(list(store))
+    with TraceStore.read(small_disk / "first") as reader:
+        assert len(reader) == recorded
+
+
+def test_a_log_on_a_read_only_file_system_is_read(small_disk: Path) -> None:
+    run_dir = small_disk / "first"
+    with open_store(run_dir) as store:
+        store.record(trace_of(0))
+        copy = {file.name: file.read_bytes() for file in run_dir.iterdir()}
+    for name, content in copy.items():  # as a killed writer leaves it: the trace is in the log alone
+        (run_dir / name).write_bytes(content)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with TraceStore.read(run_dir) as reader:
+        assert list(reader) == [trace_of(0)]
+    with pytest.raises(StorageError):
+        open_store(run_dir)
+
+
 def test_a_store_that_is_removed_under_its_writer_is_a_storage_error(store: TraceStore, run_dir: Path) -> None:
     store.record(trace_of(0))
     shutil.rmtree(run_dir)

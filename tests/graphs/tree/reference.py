@@ -64,7 +64,7 @@ class Node:
 
     @property
     def is_wrong(self) -> bool:
-        return bool(self.verdicts) and not self.is_right
+        return self.judged > 0 and not self.is_right
 
     @property
     def path_score(self) -> float:

@@ -183,9 +183,19 @@ def test_a_backtrack_gives_up_the_child_of_its_target(target_step: int | None, g
     assert tree.backtracks == backtracks
 
 
-def test_an_unparsed_verdict_alone_is_no_support() -> None:
+def test_an_unparsed_verdict_leaves_a_step_unjudged() -> None:
     tree = ReasoningTree.replay(QUESTION, [Expanded(0, ((make_step("a"),),)), Judged(1, UNPARSED)])
-    assert tree.is_wrong(1) and not tree.is_right(1) and tree.log_likelihood_ratio[1] == 0.0
+    assert not tree.is_wrong(1) and not tree.is_right(1) and tree.log_likelihood_ratio[1] == 0.0
+    assert tree.is_unreadable(1) and not siblings_wrong(tree, ROOT) and not tree.wrong().any()
+    for evidence, wrong in ((-1.0, True), (0.0, True), (1.0, False)):
+        judged = ReasoningTree.replay(QUESTION, [Expanded(0, ((make_step("a"),),)), Judged(1, UNPARSED), Judged(1, verdict(evidence))])
+        assert judged.is_wrong(1) == wrong != judged.is_right(1) and not judged.is_unreadable(1)
+
+
+@pytest.mark.parametrize("answer", ["", " ", "\n\t", "\u200b", "\ufeff \u00a0", "<|im_end|>", "<answer> </answer>", "</s>"])
+def test_an_answer_in_which_nothing_can_be_read_is_none(answer: str) -> None:
+    tree = ReasoningTree.replay(QUESTION, [Expanded(0, ((make_step("a", answer=answer),),))])
+    assert tree.final[1] and not tree.answered[1] and not tree.finals() and not tree.votes and not tree.leads_somewhere(1)
 
 
 def test_verdicts_add_up() -> None:

@@ -1,113 +1,48 @@
-"""What an answer of kind `math` states, as a typed value. Reading is total, exact and bounded.
+"""Reads the typed value that an answer of kind `math` states. Reading is total, exact and bounded.
 
-`read_value` tries the types in a fixed order: what has an exact form of its own (a date, a
-time, a number in a base, a code, a number with a unit) comes before groups, words and algebra, so
-that "555-1234" is no difference and "2024-01-05" is not 2018. What no other type reads is an
-`Expression`. `agents.answers.compare` decides which values are equal.
+Types are tried in a fixed order: what has an exact form of its own (a date, a time, a number
+in a base, a code, a number with a unit) comes before groups, words and algebra, so that
+"555-1234" is no difference and "2024-01-05" is not 2018. What no other type reads is an
+`Expression`.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-from agents.answers.dates import Date, Time, read_date, read_time
-from agents.answers.numbers import Number, read_quantity
+from agents.answers.dates import read_date, read_time
+from agents.answers.numbers import read_quantity
 from agents.answers.spelling import spell
+from agents.answers.typed_values import (
+    Choice,
+    Code,
+    Equation,
+    Expression,
+    Group,
+    InBase,
+    Interval,
+    Named,
+    Plain,
+    Region,
+    Value,
+    Words,
+    as_region,
+)
 from agents.answers.units import read_unit
-
-Bracket = str
-
-
-@dataclass(frozen=True, slots=True)
-class InBase:
-    """Digits with their base: `2516_8`. Compared as written, never converted."""
-
-    digits: str
-    base: int
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """Signs whose order and case count: a phone number, a version, "B7", "ab"."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Plain words, compared without case: "Paris", "true"."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A letter that was written as a choice: "(C)"."""
-
-    letter: str
-
-
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """Mathematics, in tidied LaTeX, with the unit behind it."""
-
-    latex: str
-    unit: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Equation:
-    """Two sides; "x = 5" is `Named` instead."""
-
-    left: Expression
-    right: Expression
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A value with the name it was given: "x = 5", "f(x) = 2x"."""
-
-    name: str
-    value: Value
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Several values. `brackets` is "()", "[]", "{}", "" (a bare list) or "matrix RxC";
-    "{}" and "" have no order."""
-
-    brackets: Bracket
-    items: tuple[Value, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """One piece of the number line; None is an infinite end, which is open."""
-
-    low: Value | None
-    high: Value | None
-    has_low: bool
-    has_high: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A union of intervals: an interval, or a solved inequality in `variable`."""
-
-    pieces: tuple[Interval, ...]
-    variable: str | None = None
-
-
-Value = Number | Date | Time | InBase | Code | Words | Choice | Expression | Equation | Named | Group | Region
 
 LONGEST_GROUP = 64
 """Items; a longer group is compared as text."""
 
 _BLANKS = re.compile(r" (?=[-+*/^=<>()\[\]{}|_\\])|(?<=[-+*/^=<>()\[\]{}|_]) ")
 _COMMA = re.compile(r" ?, ?(?!(?<=[0-9],)[0-9]{3}(?![0-9]))")
-_BASE = re.compile(r"\(?(?P<digits>[0-9A-F]+)\)?(?: ?_ ?\{? ?(?P<base>[0-9]{1,2}) ?\}?| (?:\(?base|in base) (?P<word>[0-9]{1,2})\)?)")
-_PHONE = re.compile(r"(?P<country>\+[0-9]{1,3}[- ]?)?\((?P<area>[0-9]{2,5})\)[- ]?(?P<rest>[0-9]{2,4}[- ][0-9]{3,4})")
+_BASE = re.compile(
+    r"\(?(?P<digits>[0-9A-F]+)\)?"
+    r"(?: ?_ ?\{? ?(?P<base>[0-9]{1,2}) ?\}?| (?:\(?base|in base) (?P<word>[0-9]{1,2})\)?)"
+)
+_PHONE = re.compile(
+    r"(?P<country>\+[0-9]{1,3}[- ]?)?\((?P<area>[0-9]{2,5})\)[- ]?"
+    r"(?P<rest>[0-9]{2,4}[- ][0-9]{3,4})"
+)
 _CODE = re.compile(
     r"\+?[0-9]+(?:(?=[0-9. ]*-)[-. ][0-9]+(?:[-. ][0-9]+)*|(?:\.[0-9]+){2,})"
     r"|0[0-9]+|[0-9]+:[0-9]+(?::[0-9]+)*|#[0-9A-Za-z]+|v[0-9]+(?:\.[0-9]+)+"
@@ -118,15 +53,21 @@ _SUBSCRIPT = re.compile(r"_(?:\{([A-Za-z0-9]+)\}|([A-Za-z0-9]))")
 _CHOICE = re.compile(r"\(([A-Za-z])\)")
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _WORDS = re.compile(r"[^\\^_={}<>|]+")
+_ALGEBRA = re.compile(r"[-+*/] ?[0-9(]|[0-9)] ?[-+*/]|sqrt|[a-z]\(")
 _SHORT_WORDS = {"no", "on", "off", "up", "ok", "us", "uk", "eu"}
-_SYMBOL = r"(?:[A-Za-z](?:_\{?[A-Za-z0-9]+\}?)?'?|\\(?:alpha|beta|gamma|theta|lambda|mu|phi|omega|sigma|rho|delta))"
+_GREEK = "alpha|beta|gamma|theta|lambda|mu|phi|omega|sigma|rho|delta"
+_SYMBOL = rf"(?:[A-Za-z](?:_\{{?[A-Za-z0-9]+\}}?)?'?|\\(?:{_GREEK}))"
 _NAMED = re.compile(rf"(?P<name>{_SYMBOL}(?: ?\( ?[A-Za-z] ?\))?) ?= ?(?P<value>[^=]+)")
+_NAMED_LAST = re.compile(rf"(?P<value>[^=]*[0-9][^=]*?) ?= ?(?P<name>{_SYMBOL})")
 _NAMED_TUPLE = re.compile(rf"(?P<name>\( ?{_SYMBOL}(?: ?, ?{_SYMBOL})+ ?\)) ?= ?(?P<value>\(.+\))")
 _MEMBER = re.compile(rf"(?P<name>{_SYMBOL}) ?\\in(?![A-Za-z]) ?(?P<value>.+)")
 _RELATION = re.compile(r"\\(?:le|ge|ne)(?![A-Za-z])|[<>]")
 _FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le", "\\ne": "\\ne"}
 _SEPARATOR = re.compile(r"[,;]| (?:and|or) ")
-_MATRIX = re.compile(r"\\begin ?\{ ?(?P<name>[pbv]?matrix|array) ?\}(?:\{[lcr|]*\})?(?P<body>.*)\\end ?\{ ?(?P=name) ?\}")
+_MATRIX = re.compile(
+    r"\\begin ?\{ ?(?P<name>[pbv]?matrix|array) ?\}(?:\{[lcr|]*\})?"
+    r"(?P<body>.*)\\end ?\{ ?(?P=name) ?\}"
+)
 _INFINITY = re.compile(r"(?P<sign>[-+]?) ?(?:\\infty|infinity|inf|oo)", re.IGNORECASE)
 _REAL_LINE = re.compile(r"\\mathbb ?\{? ?R ?\}?|all real numbers|all reals", re.IGNORECASE)
 _PLUS_MINUS = re.compile(r"\\(pm|mp)(?![A-Za-z])")
@@ -143,7 +84,7 @@ def read_value(text: str) -> Value:
     return _read(spell(text), 3)
 
 
-def read_plain(spelled: str) -> Number | Date | Time | InBase | Code | None:
+def read_plain(spelled: str) -> Plain | None:
     """Returns the value of a spelled text that has an exact form of its own, None for every
     other text."""
     if (found := read_date(spelled)) is not None:
@@ -152,9 +93,11 @@ def read_plain(spelled: str) -> Number | Date | Time | InBase | Code | None:
         return time
     if (match := _BASE.fullmatch(spelled)) is not None:
         base = int(match["base"] or match["word"])
-        if 2 <= base <= 36 and (match["digits"].isdigit() or base > 10):
+        if 2 <= base <= 36 and all(int(digit, 16) < base for digit in match["digits"]):
             return InBase(match["digits"], base)
-    spelled = _PHONE.sub(r"\g<country>\g<area>-\g<rest>", spelled) if _PHONE.fullmatch(spelled) else _RATIO.sub(":", spelled)
+    spelled = _RATIO.sub(":", spelled)
+    if (phone := _PHONE.fullmatch(spelled)) is not None:
+        spelled = f"{phone['country'] or ''}{phone['area']}-{phone['rest']}"
     if _CODE.fullmatch(spelled):
         return Code(spelled.replace(" ", "-"))
     return read_quantity(spelled)
@@ -203,19 +146,21 @@ def _read_symbols(text: str) -> Words | Code | None:
     """Reads words, and signs in a row ("H2O", "H_2O", "ab"), which algebra would multiply."""
     compact = _SUBSCRIPT.sub(r"\1\2", text)
     if _ALNUM.fullmatch(compact):
-        if not any(sign.isdigit() for sign in compact) and (len(compact) > 2 or compact.casefold() in _SHORT_WORDS):
+        is_word = len(compact) > 2 or compact.casefold() in _SHORT_WORDS
+        if is_word and not any(sign.isdigit() for sign in compact):
             return Words(compact.casefold())
         return Code(compact)
-    if _WORD.search(text) and _WORDS.fullmatch(text) and not re.search(r"[-+*/] ?[0-9(]|[0-9)] ?[-+*/]|sqrt|[a-z]\(", text):
+    if _WORD.search(text) and _WORDS.fullmatch(text) and not _ALGEBRA.search(text):
         return Words(" ".join(re.sub(r"^(?:the|a|an) ", "", text.casefold()).split()))
     return None
 
 
 def _read_named(text: str, depth: int) -> Value | None:
-    match = _NAMED.fullmatch(text) or _NAMED_TUPLE.fullmatch(text)
+    match = _NAMED.fullmatch(text) or _NAMED_TUPLE.fullmatch(text) or _NAMED_LAST.fullmatch(text)
     if match is not None and not _RELATION.search(text):
         value = _read(match["value"].strip(), depth)
-        if isinstance(value, Group) and value.brackets == "" and any(isinstance(item, Named) for item in value.items):
+        items = value.items if isinstance(value, Group) and value.brackets == "" else ()
+        if any(isinstance(item, Named) for item in items):
             return None  # "x = 1, y = 2"
         return Named(tidy(match["name"]), value)
     match = _MEMBER.fullmatch(text)
@@ -236,7 +181,8 @@ def _read_region(text: str, depth: int) -> Value | None:
             regions = [_read_relation(part, depth) for part in parts]
             if None in regions:
                 return None
-            return _join([region for region in regions if region is not None], intersect=word != " or ")
+            known = [region for region in regions if region is not None]
+            return _join(known, intersect=word != " or ")
     if _RELATION.search(text):
         return _read_relation(text, depth)
     parts = re.split(r"\\cup(?![A-Za-z])| U ", text)
@@ -244,11 +190,16 @@ def _read_region(text: str, depth: int) -> Value | None:
         return None
     if len(parts) > 1:
         pieces = [as_region(_read(part.strip(), depth)) for part in parts]
-        return None if None in pieces else Region(tuple(piece for region in pieces if region is not None for piece in region.pieces))
+        found = [region for region in pieces if region is not None]
+        return _union(found) if len(found) == len(pieces) else None
     if text[:1] in ("(", "[") and text[-1:] in (")", "]") and text[:1] + text[-1:] in ("(]", "[)"):
         ends = split_top(text[1:-1])
         return _interval(text[0], ends, text[-1], depth) if len(ends) == 2 else None
     return None
+
+
+def _union(regions: list[Region], variable: str | None = None) -> Region:
+    return Region(tuple(piece for region in regions for piece in region.pieces), variable)
 
 
 def _join(regions: list[Region], *, intersect: bool) -> Region | None:
@@ -256,7 +207,7 @@ def _join(regions: list[Region], *, intersect: bool) -> Region | None:
     if len(names) > 1:
         return None
     if not intersect:
-        return Region(tuple(piece for region in regions for piece in region.pieces), names.pop())
+        return _union(regions, names.pop())
     if len(regions) != 2 or any(len(region.pieces) != 1 for region in regions):
         return None
     one, other = (region.pieces[0] for region in regions)
@@ -292,7 +243,8 @@ def _read_relation(text: str, depth: int) -> Region | None:
         return None if piece is None else Region(piece.pieces, name)
     bound = _read(parts[1], depth)
     if signs[0] == "\\ne":
-        return Region((Interval(None, bound, False, False), Interval(bound, None, False, False)), name)
+        below, above = Interval(None, bound, False, False), Interval(bound, None, False, False)
+        return Region((below, above), name)
     closed = signs[0] in ("\\le", "\\ge")
     if signs[0] in ("<", "\\le"):
         return Region((Interval(None, bound, False, closed),), name)
@@ -302,7 +254,8 @@ def _read_relation(text: str, depth: int) -> Region | None:
 def _interval(opening: str, ends: list[str], closing: str, depth: int) -> Region | None:
     low, high = ends
     infinite = [_INFINITY.fullmatch(end.strip()) for end in ends]
-    if (infinite[0] is not None and infinite[0]["sign"] != "-") or (infinite[1] is not None and infinite[1]["sign"] == "-"):
+    signs = [None if match is None else match["sign"] for match in infinite]
+    if signs[0] in ("", "+") or signs[1] == "-":
         return None
     return Region((
         Interval(
@@ -314,50 +267,44 @@ def _interval(opening: str, ends: list[str], closing: str, depth: int) -> Region
     ))  # fmt: skip
 
 
-def as_region(value: Value) -> Region | None:
-    """Returns the interval that a region, or a pair in () or [], can be read as."""
-    if isinstance(value, Region):
-        return value
-    if isinstance(value, Group) and value.brackets in ("()", "[]") and len(value.items) == 2:
-        closed = value.brackets == "[]"
-        return Region((Interval(*value.items, closed, closed),))
-    return None
-
-
 def _read_matrix(text: str, depth: int) -> Group | None:
-    match = _MATRIX.fullmatch(text[1:-1].strip() if text[:1] in ("(", "[") and _is_enclosed(text) else text)
+    is_bracketed = text[:1] in ("(", "[") and _is_enclosed(text)
+    match = _MATRIX.fullmatch(text[1:-1].strip() if is_bracketed else text)
     if match is None:
         return None
     rows = [row.split("&") for row in re.split(r"\\\\", match["body"].strip().removesuffix("\\\\"))]
     if len({len(row) for row in rows}) != 1 or len(rows) * len(rows[0]) > LONGEST_GROUP:
         return None
-    kind = f"{match['name'][0] if match['name'] == 'vmatrix' else ''}matrix {len(rows)}x{len(rows[0])}"
+    name = "determinant" if match["name"] == "vmatrix" else "matrix"
+    kind = f"{name} {len(rows)}x{len(rows[0])}"
     return Group(kind, tuple(_read(cell.strip(), 0) for row in rows for cell in row))
 
 
 def _read_plus_minus(text: str, depth: int) -> Value | None:
     """Reads "a \\pm b" as the two values that it abbreviates."""
-    if not _PLUS_MINUS.search(text) or len(split_top(text)) > 1 or text.startswith(("(", "[", "{", "\\{")):
+    is_group = text.startswith(("(", "[", "{", "\\{"))
+    if not _PLUS_MINUS.search(text) or len(split_top(text)) > 1 or is_group:
         return None
-    both = [_PLUS_MINUS.sub(lambda sign, up=up: "+" if (sign[1] == "pm") == up else "-", text) for up in (True, False)]  # type: ignore[misc]
-    return Group("", tuple(_read(spell(one), depth) for one in both))
+    upper = text.replace("\\pm", "+").replace("\\mp", "-")
+    lower = text.replace("\\pm", "-").replace("\\mp", "+")
+    return Group("", (_read(spell(upper), depth), _read(spell(lower), depth)))
 
 
 def _read_group(text: str, depth: int) -> Value | None:
     if text == "\\emptyset":
         return Group("{}", ())
-    text = re.sub(r"\\([{}])", r"\1", text) if text.startswith("\\{") and text.endswith("\\}") else text
+    if text.startswith("\\{") and text.endswith("\\}"):
+        text = re.sub(r"\\([{}])", r"\1", text)
     opening, closing = text[:1], text[-1:]
-    if opening not in tuple(_OPEN) or closing not in tuple(_CLOSE) or len(text) < 2 or not _is_enclosed(text):
-        return None
-    if _OPEN.index(opening) != _CLOSE.index(closing):
+    if len(text) < 2 or opening + closing not in ("()", "[]", "{}") or not _is_enclosed(text):
         return None
     parts = split_top(text[1:-1])
-    if opening in "([" and len(parts) == 2 and any(_INFINITY.fullmatch(part.strip()) for part in parts):
+    is_infinite = any(_INFINITY.fullmatch(part.strip()) for part in parts)
+    if opening in "([" and len(parts) == 2 and is_infinite:
         return _interval(opening, parts, closing, depth)
-    if len(parts) < 2 and opening != "{":
+    if len(parts) < 2 and opening == "(":
         return None
-    if parts in ([""], [" "]):
+    if parts in ([""], [" "]) and opening == "{":
         return Group("{}", ())
     if not all(part.strip() for part in parts) or len(parts) > LONGEST_GROUP:
         return None
@@ -374,8 +321,9 @@ def _read_list(text: str, depth: int) -> Group | None:
     if not all(parts):
         return None
     items = _items(parts, depth)
-    if all(isinstance(item, Named) for item in items) and len({item.name for item in items if isinstance(item, Named)}) == 1:
-        return Group("", tuple(item.value for item in items if isinstance(item, Named)))
+    named = [item for item in items if isinstance(item, Named)]
+    if len(named) == len(items) and len({item.name for item in named}) == 1:
+        return Group("", tuple(item.value for item in named))
     return Group("", items)
 
 

@@ -1,0 +1,94 @@
+"""The words by which texts name their answer, as sources of regular expressions.
+
+English in full, other languages with their label ("Réponse :") and their plain sentence ("La réponse
+est 12."). They are matched on lower-case text whose full-width characters were made narrow.
+"""
+
+from __future__ import annotations
+
+import re
+
+_LETTERED = (
+    r"answers?|ans(?=\s?:)|r[ée]ponses?|antwort|endantwort|respuestas?|rispost[ae]|respostas?|antwoord"
+    "|ответы?|відповідь|odpowied[zź]|odpověď|sva(?:r|ret)|vastaus|cevap|yanıt|απάντηση|תשובה"
+    "|الإجابة|الجواب|الاجابة|جواب|پاسخ|răspuns(?:ul)?|válasz|jawaban|trả lời|đáp án|đáp số"
+)
+_UNSPACED = "答案|解答|回答|答え|答|정답|답변|답|उत्तर|คำตอบ"
+UNSPACED_WORDS = frozenset(_UNSPACED.split("|"))
+"""Words of languages that put no blank around them."""
+WORD = rf"(?:(?<![^\W_])(?:{_LETTERED})(?![^\W_])|{_UNSPACED})"
+"""What an answer is called."""
+
+WORDS = re.compile(rf"{_LETTERED}|{_UNSPACED}")
+"""Finds candidates for `WORD`; each branch begins with a letter, so that the search is fast."""
+HINT = re.compile(rf"boxed|####|{_LETTERED}|{_UNSPACED}")
+"""One of these is in every mark, and none in most steps."""
+
+SAME = (
+    r"(?:final|correct|right|short|exact|numerical|numeric|overall|complete|full|direct|best"
+    r"|simplified|actual|ultimate|required|desired|resulting|finale|finala|endgültige|окончательный"
+    r"|правильный|correcte|correcta|corretta|correta|richtige|最终|最終|최종|正确|正確な|正解の)"
+)
+"""Adjectives that leave it the answer; "wrong", "possible" and "first" do not."""
+
+ARTICLE = r"(?:the|my|our|your|die|das|la|le|il|el|a|o|ma|mi|de|het)"
+
+AFTER_WORD = (
+    r"(?:[ ]?(?:finale?|correcte?|correcta|corretta|correta))?"
+    r"(?:\s?[#]?\d{1,2}(?=\s?[:*]))?"
+    r"(?:\s?\([^()\n]{1,40}\))?"
+    r"(?:\s(?:to|for|of|à|a|auf)\s[^:.?!\n=]{1,80}?)?"
+)
+"""What may stand between the word and its colon or verb: "to the question", "(in dollars)"."""
+
+IS = (
+    r"(?:(?<![^\W_])(?:is|are|equals|becomes|(?:would|will|should|must|has to) be|comes (?:out )?to"
+    r"|turns out to be|works out to(?: be)?|est|ist|lautet|beträgt|es|è|é|är|er|jest|равен|это"
+    r"|adalah|là)(?![^\W_])|=|是|為|为|は|은|는)"
+)
+"""The verb of the sentence "the answer is 12"."""
+
+THEREFORE = (
+    r"(?:(?:therefore|thus|hence|then|so|simply|just|indeed|clearly|also|actually|really|definitely"
+    r"|exactly|precisely|obviously|equal to|given by|donc|also|daher|somit|folglich|entonces"
+    r"|por lo tanto|quindi|dunque|portanto|dus)(?![^\W_])[\s,:*_]*)"
+)
+
+NO_VALUE = re.compile(
+    r"(?:(?:the|a|an|one|it|this|that|my|your|our|their|his|her|both|either|neither)\s+\w"
+    r"|(?:not|never|no longer|wrong|incorrect|correct|right|unclear|unknown|uncertain|now|in|to|still"
+    r"|yet|only|approximately|approx|about|roughly|around|nearly|almost|close|between|greater|less"
+    r"|more|fewer|at least|at most|up to|somewhere|likely|probably|possibly|perhaps|maybe|found"
+    r"|obtained|given|based|calculated|computed|derived|determined|as follows|follows|here|below"
+    r"|above|simple|simply|straightforward|easy|clear|obvious|yours|what|why|how|whether|if|because"
+    r"|that|dependent|depends)\b"
+    r"|不|否|нет|не\b)",
+    re.IGNORECASE,
+)
+"""How a sentence goes on that talks about the answer and does not state it exactly."""
+
+_HEDGES = (
+    r"if|whether|unless|until|when|maybe|perhaps|possibly|what|how|why|assum(?:e|ed|ing)|\w*n['’]t|not|cannot"
+    r"|guess(?:ed|ing)?|check|verify|^\W*say|says|said|saying|thought|thinks|claim(?:s|ed)?|believed?"
+    r"|believes|wonder|doubt|si|wenn|falls|ob|als|если|jika|nếu"
+)
+ASIDE = re.compile(
+    rf"(?:^|[^\w])(?:{_HEDGES})[\s,]+(?:(?:think|believe|mean|say|true|sure|certain)[\s,]+)?(?:that[\s,]+)?"
+    rf"(?:{ARTICLE}\s+)?(?:{SAME}\s+)*$"
+    # Somebody's answer, or one of several.
+    r"|(?:['’]s?|\b(?:his|her|their|your|an|any|no|every|each|another|other|this|that|wrong|incorrect"
+    r"|false|possible|potential|alternative|candidate|sample|example|previous|earlier|old|initial"
+    r"|first|tentative|preliminary|approximate|estimated|student|user|model))\s+$"
+    r"|\b(?:suppose|supposing|imagine|pretend|hypothetically|let['’]s say|supposons|angenommen"
+    r"|supongamos|supponiamo|suponha)\b"
+    r"|如果|假设|假設|假如|若|설령|만약|もし|仮に",
+    re.IGNORECASE,
+)
+"""The beginning of a sentence that mentions an answer in passing; it ends where the word begins."""
+
+CLOSING = re.compile(
+    r"\W*(?:let me know|i hope (?:this|that)|hope (?:this|that)|feel free|if you (?:have|need)"
+    r"|please (?:let|feel)|is there anything|good luck|happy to)\b",
+    re.IGNORECASE,
+)
+"""How a closing courtesy begins, which is no part of an answer."""

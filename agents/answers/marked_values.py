@@ -1,0 +1,133 @@
+"""The value behind a mark: where it ends on its line, and whether it looks like one.
+
+A value is the first sentence behind the mark, without emphasis, a closing full stop, or an explanation
+("12, because 5 + 7 = 12"). What is no number may be explained: "Yes, because it is prime" stays whole.
+"""
+
+from __future__ import annotations
+
+import re
+
+from agents.answers.spelling import LONGEST_ANSWER
+
+TRIM = "*_` \t\r\n\xa0\u3000"
+"""Emphasis and blanks."""
+
+_NUMBER = (
+    r"[-+−±~]?\s?[$€£¥₹]?\s?[-+−]?(?:\d[\d,]*)?(?:[./]?\d+)(?:e[-+]?\d+)?(?:\s\d+/\d+)?"
+    r"\s?[€£¥%°]?"
+)
+MEASURE = rf"{_NUMBER}(?:\s[^\W\d_]+){{0,3}}"
+"""A number with at most three words of a unit, as the source of an expression."""
+NUMBER_FIRST = re.compile(rf"[({{\[\"'*_]*(?:{_NUMBER}|\\|\$|[a-z]\s?=)", re.IGNORECASE)
+"""How numbers, formulas and "x = ..." begin."""
+
+_MEASURED = re.compile(MEASURE, re.IGNORECASE)
+_EXPLANATION = re.compile(
+    r"\s?[,;:(–—-]?\s+\(?(?:because|since|which|so|as|where|given|due|but|not|hence|thus|therefore"
+    r"|meaning|i\.e\.|i hope|is (?:the|my|our))\b|\s?[–—]\s(?=[^\W\d_]{2})|\s-\s(?=[^\W\d_]{2})"
+    r"|,\s(?:the|an?|who)\s|[，；,]\s?(?:因|所以|即|其中|这|這|故|なぜ)",
+    re.IGNORECASE,
+)
+_REMARK = re.compile(  # behind a number
+    r",\s(?:obviously|clearly|exactly|indeed|we|i|this|that|it|for|after|using|by|with|if|when|in|rounded"
+    r"|assuming|just|only|right|please|thanks)\b",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"(?<!\\)[.!?](?=[*_`\"'”’)\]]*(?:\s|$))|[。！？]")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:mr|mrs|ms|dr|st|prof|jr|sr|vs|mt|approx|etc|e\.g|i\.e)|\b\w\.\w)$",
+    re.IGNORECASE,
+)
+_INITIAL = re.compile(r"\b(?!Option|Choice)[A-Z][a-z]+\s[A-Z]$|(?:^|\W)[A-Z]\.\s?[A-Z]$")
+_INITIALS = re.compile(r"(?:\W|^)[A-Z]\.\s?[A-Z]\.")
+_STYLING_TAG = re.compile(
+    r"</?(?:b|strong|i|em|u|p|br|center|font|span|div|h[1-6])(?:\s[^<>\n]{0,80})?/?>",
+    re.IGNORECASE,
+)
+_BOLD_FIRST = re.compile(r"\s*\*\*([^*\n]+)\*\*(?=\s?[,;:(–—-])")
+_EMPHASIS = re.compile(r"(?<!\w)\*\*([^\s*](?:[^*]*[^\s*])?)\*\*(?!\w)")
+_PLACEHOLDER = re.compile(r"[.…_\s]+|(?:your |the )?(?:final )?answer|and", re.IGNORECASE)
+_PLACEHOLDER_IN_LINE = re.compile(r"[\s-]+|<[^<>]*>|\[[^\[\]]*\b(?:answer|number|value)\b[^\[\]]*\]|\{\w*\}", re.IGNORECASE)
+_CLOSERS = {"/": "*/", "<!--": "-->", "(": ")", "[": "]", "'": "'", "“": "”", "`": "`"}
+
+
+def up_to_closer(value: str, before: str, label: str) -> str:
+    """Returns a value up to what closes a quotation, bracket or comment that was opened before it.
+
+    Args:
+        before: the line up to the label.
+        label: what stands between.
+    """
+    bare = before.rstrip("* _")
+    closers = [closer for opener, closer in _CLOSERS.items() if bare.endswith(opener)]
+    closers += ['"'] if (before + label).count('"') % 2 else []
+    for closer in closers:
+        value = value.partition(closer)[0]
+    return _up_to_stray_brace(value) if before.count("{") > before.count("}") else value
+
+
+def line_value(line: str) -> str:
+    """Returns the value of a line without the prose behind it; "" where it asks or leads on."""
+    sentence, terminator, _ = first_sentence(_STYLING_TAG.sub("", line), is_prose=False)
+    value = sentence.strip()
+    if terminator in ("?", "？") or value.endswith((":", "：", "?", "？")):
+        return ""
+    value = tidy(without_explanation(value) if NUMBER_FIRST.match(value) or _BOLD_FIRST.match(value) else value)
+    return "" if _PLACEHOLDER_IN_LINE.fullmatch(value) else value
+
+
+def tidy(value: str) -> str:
+    """Returns the value without emphasis, outer blanks and a closing full stop; "" for no value."""
+    value = _EMPHASIS.sub(r"\1", value).strip(TRIM)
+    if len(value) > LONGEST_ANSWER or _PLACEHOLDER.fullmatch(value):
+        return ""
+    if value.endswith((".", "。", "．", ",", ";", "，", "；")) and not value.endswith(("\\,", "\\;", "..")):
+        value = value[:-1]
+    return value.strip(TRIM)
+
+
+def _up_to_stray_brace(value: str) -> str:
+    depth = 0
+    for brace in re.finditer(r"\\.|[{}]", value, re.DOTALL):
+        depth += (brace[0] == "{") - (brace[0] == "}")
+        if depth < 0:
+            return value[: brace.start()]
+    return value
+
+
+def first_sentence(text: str, *, is_prose: bool) -> tuple[str, str, str]:
+    """Returns the first sentence, the sign that ends it, and what follows.
+
+    What stands behind an explicit mark ends only where another sentence begins: "5! = 120" is one.
+    """
+    for sign in _SENTENCE_END.finditer(text):
+        head, rest = text[: sign.start()], text[sign.end() :].lstrip(TRIM + "\"'”’)]")
+        if sign[0] == "." and (_ABBREVIATION.search(head) or _INITIAL.search(head) or _INITIALS.match(text, max(0, len(head) - 2))):
+            continue
+        if not rest and sign[0] == "!" and not is_prose:  # 5!
+            continue
+        new_sentence = not rest or rest[0].isupper() or sign[0] not in ".!?"
+        if is_prose or new_sentence or (sign[0] == "." and _MEASURED.fullmatch(head.strip(TRIM))):
+            return head, sign[0], rest
+    return text, "", ""
+
+
+def without_explanation(value: str) -> str:
+    """Returns the value up to where prose begins to explain it."""
+    if (bold := _BOLD_FIRST.match(value)) is not None:
+        return bold[1]
+    cuts = [_EXPLANATION.search(value, 1)]
+    if NUMBER_FIRST.match(value.strip(TRIM)):
+        cuts.append(_REMARK.search(value, 1))
+    return value[: min((cut.start() for cut in cuts if cut is not None), default=len(value))]
+
+
+def looks_like_value(value: str, *, words: int = 10) -> bool:
+    """Returns whether a value begins as a number or formula does, or has few words."""
+    count = len(value.split())
+    if NUMBER_FIRST.match(value):
+        return count <= words or "\\" in value or (value.startswith("$") and value.endswith("$"))
+    if any(character.isdigit() or character == "\\" for character in value):
+        return count <= 4
+    return count <= 3

@@ -1,0 +1,86 @@
+"""The part of a model's text in which an answer can stand: no special tokens, no think blocks.
+
+A think block is `<think>...</think>` in any of the spellings that models use. A lone `</think>` closes
+a block that the chat template opened in the prompt. Tags quoted in backticks are words about tags.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_TAGS = "think|thinking|thoughts?|reasoning|scratchpad"
+_TAG = re.compile(
+    rf"(?:<\s?(?P<slash>/?)\s?(?:{_TAGS})(?:\s[^<>\n]{{0,100}})?>"
+    r"|\[(?P<slash_2>/?)THINK\]|◁(?P<slash_3>/?)think▷)",
+    re.IGNORECASE,
+)
+_SPECIAL = re.compile(
+    r"<[|｜][^<>|｜\s]{1,40}[|｜]>|</?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn)>"
+    r"|\[/?INST\]|<</?SYS>>"
+)
+_LINE_END = re.compile(r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_INVISIBLE = re.compile(
+    r"[\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+    # Joiners are letters' business in Persian, Hindi and emoji, and nobody's beside ASCII.
+    r"|(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])"
+)
+
+
+def clean(text: str) -> str:
+    """Returns the text with "\\n" as its only line end, without special tokens and invisible ones.
+
+    A special token ends a line: what follows `<|im_end|>` is no part of an answer before it.
+    """
+    text = _LINE_END.sub("\n", text)
+    if not text.isascii():
+        text = _INVISIBLE.sub("", text)
+    return _SPECIAL.sub("\n", text) if "<" in text or "[" in text else text
+
+
+def hide_think_blocks(text: str) -> str | None:
+    """Returns the text with line ends in place of every character of a think block.
+
+    The length stays the same. None: the text ends inside a think block.
+    """
+    hidden: list[str] = []
+    kept = 0  # up to here the text is in `hidden`, behind the first `lead` characters
+    lead = 0
+    opened: int | None = None
+    for place, end, closes in _tags(text):
+        if not closes:
+            opened = place if opened is None else opened
+            continue
+        if opened is None:  # the prompt opened it
+            hidden, lead = [], end
+        else:
+            hidden += [text[kept:opened], "\n" * (end - opened)]
+        kept, opened = end, None
+    if opened is not None:
+        return None
+    return "".join(["\n" * lead, *hidden, text[kept:]]) if kept else text
+
+
+def ends_in_think_block(text: str, *, opened: bool = False) -> bool:
+    """Returns whether a think block is open at the end of the text.
+
+    Args:
+        opened: whether one is open at its beginning.
+    """
+    for _, _, closes in _tags(text):
+        opened = not closes
+    return opened
+
+
+def _tags(text: str) -> Iterator[tuple[int, int, bool]]:
+    """Yields begin, end and whether it closes a block, of every tag."""
+    for tag in _TAG.finditer(text):
+        if text[tag.start() - 1 : tag.start()] == text[tag.end() : tag.end() + 1] == "`":
+            continue
+        yield tag.start(), tag.end(), bool(tag["slash"] or tag["slash_2"] or tag["slash_3"])
+
+
+def opens_think_block(prompt: str) -> bool:
+    """Returns whether a prompt ends with the tag that opens a think block."""
+    tags = list(_tags(prompt := prompt.rstrip()))
+    return bool(tags) and tags[-1][1] == len(prompt) and not tags[-1][2]
