@@ -48,8 +48,7 @@ class HFTokenizer:
         """Texts of the control tokens, which no data in a prompt becomes."""
         self._control = ControlTokens(self.control_texts)
         vocabulary = json.dumps(self._tokenizer.get_vocab(), sort_keys=True, ensure_ascii=True)
-        self.vocabulary_size: int = max(self._tokenizer.get_vocab().values()) + 1
-        """Token ids are below it; a model may have room for a few more."""
+        self._vocabulary_size: int = max(self._tokenizer.get_vocab().values()) + 1
         self.hash = hash_text(f"{vocabulary} {self._tokenizer.chat_template}")
         """16 hex digits over vocabulary and chat template."""
 
@@ -57,6 +56,11 @@ class HFTokenizer:
     def has_chat_template(self) -> bool:
         """Whether `apply_chat_template` works."""
         return self._tokenizer.chat_template is not None
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Token ids are below it; a model may have room for a few more."""
+        return self._vocabulary_size
 
     def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
         """Returns the token ids of `text`."""
