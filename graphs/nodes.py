@@ -27,7 +27,7 @@ from agents.visible_text import visible_text, without_controls
 from graphs.resources import Resources, find_resources
 from graphs.state import Context, Phase, State, read_input
 from graphs.strategies import Strategy
-from graphs.thinking import Thinking
+from graphs.thinking import Shown, Thinking
 from graphs.thought.derive import derive_journey, reason_against
 from graphs.thought.long_thought import LongThought
 from graphs.thought.markup import told_steps
@@ -206,7 +206,7 @@ async def derive(state: State, runtime: Runtime[Context]) -> Go:
     if leaf is not None:
         thinking.status = "answered"
     elif thinking.status == "no_answer" and not thinking.safety:
-        thinking.reason = why_no_answer(
+        thinking.shown.reason = why_no_answer(
             tree,
             thinking.events,
             thinking.meter,
@@ -221,56 +221,69 @@ async def derive(state: State, runtime: Runtime[Context]) -> Go:
 
 
 async def answer(state: State, runtime: Runtime[Context]) -> Go:
-    """Says the answer, or why there is none."""
+    """Takes the answer from the tree, or the message for a question outside of the model's families."""
     resources, thinking = await _find(state, runtime)
-    finished = thinking.tree.finished
-    text = finished.answer if finished is not None else None
+    shown, finished = thinking.shown, thinking.tree.finished
     if thinking.status == "out_of_domain":
         families = "; ".join(f"{name} ({FAMILIES[name].limits})" for name in resources.domain.families or ())
-        message = visible_text(OUT_OF_DOMAIN.format(families=families))
-        return Command(update={"answer": None, "reason": None, "summary": message, "summary_source": "none"}, goto="check")
-    return Command(update={"answer": None if text is None else visible_text(text), "reason": thinking.reason}, goto="summarize")
+        shown.summary = visible_text(OUT_OF_DOMAIN.format(families=families))
+        return Command(goto="check")
+    if finished is not None and finished.answer is not None:
+        shown.answer = visible_text(finished.answer)
+    return Command(goto="summarize")
 
 
 async def summarize(state: State, runtime: Runtime[Context]) -> Go:
-    """Tells the user how the answer was found."""
+    """Sums up how the answer was found."""
     resources, thinking = await _find(state, runtime)
-    thought, answer = _told(thinking), state["answer"]
-    if thinking.reason is not None:
-        text = f"No answer was found: {EXPLANATIONS[thinking.reason].what}."
-        return Command(update={"summary": visible_text(text), "summary_source": "none"}, goto="check")
+    thought, shown = _told(thinking), thinking.shown
+    if shown.reason is not None:
+        shown.summary = visible_text(f"No answer was found: {EXPLANATIONS[shown.reason].what}.")
+        return Command(goto="check")
     steps, wrong_turns = told_steps(thought), thought_statistics(thought).wrong_turns
-    summary = await resources.summarizer.summarize(thinking.question, steps, answer=answer, wrong_turns=wrong_turns, meter=thinking.meter)
+    summary = await resources.summarizer.summarize(
+        thinking.question, steps, answer=shown.answer, wrong_turns=wrong_turns, meter=thinking.meter
+    )
     summary = admit_summary(
         summary,
         [segment.text for segment in thought.segments],
         question=thinking.question.text,
-        answer=answer,
+        answer=shown.answer,
         neutral=neutral_summary(len(steps) + 1, wrong_turns=wrong_turns),
     )
-    return Command(update={"summary": summary.text, "summary_source": summary.source}, goto="check")
+    shown.summary, shown.summary_source = summary.text, summary.source
+    return Command(goto="check")
 
 
 async def check(state: State, runtime: Runtime[Context]) -> Go:
-    """Lets the safety checker decide on what is about to be shown, never on the thought."""
+    """Lets the safety rules judge what is about to be shown, never the thought, and only then shows it."""
     resources, thinking = await _find(state, runtime)
-    if resources.safety is None:
-        return Command(update={"status": thinking.status, "rule_id": None}, goto="record")
-    judgement = resources.safety.decide(thinking.question.text, answer=state["answer"], summary=state["summary"])
-    thinking.safety.append(SafetyRecord(judgement.decision, judgement.rule_id, "after_thinking"))
-    update: State = {"rule_id": judgement.rule_id}
-    if judgement.reply is not None:
-        thinking.status = "refused" if judgement.decision == "refuse" else "answered"
-        summary = visible_text(f"Decided by the safety rule {judgement.rule_id}.")
-        update |= {"answer": visible_text(judgement.reply), "summary": summary, "summary_source": "none", "reason": None}
-    update["status"] = thinking.status
+    shown, rule_id = thinking.shown, None
+    if resources.safety is not None:
+        judgement = resources.safety.decide(thinking.question.text, answer=shown.answer, summary=shown.summary)
+        thinking.safety.append(SafetyRecord(judgement.decision, judgement.rule_id, "after_thinking"))
+        rule_id = judgement.rule_id
+        if judgement.reply is not None:
+            thinking.status = "refused" if judgement.decision == "refuse" else "answered"
+            summary = visible_text(f"Decided by the safety rule {rule_id}.")
+            thinking.shown = shown = Shown(visible_text(judgement.reply), summary)
+    shown.is_checked = True
+    update: State = {"answer": shown.answer, "summary": shown.summary, "summary_source": shown.summary_source}
+    update |= {"reason": shown.reason, "status": thinking.status, "rule_id": rule_id}
     return Command(update=update, goto="record")
 
 
 async def record(state: State, runtime: Runtime[Context]) -> State:
-    """Checks the answer where the right one is known, and hands the trace to its store."""
+    """Checks the answer where the right one is known, and hands the trace to its store.
+
+    Raises:
+        RuntimeError: the thought was sent here before `check`.
+    """
     resources, thinking = await _find(state, runtime)
-    checked = await resources.check(thinking.question, state["answer"] if thinking.status == "answered" else None)
+    shown = thinking.shown
+    if not shown.is_checked:
+        raise RuntimeError("the thought has not passed the safety check; let the graph go from `check` to `record`")
+    checked = await resources.check(thinking.question, shown.answer if thinking.status == "answered" else None)
     trace = Trace(
         run=resources.run,
         sample=thinking.sample,
@@ -280,12 +293,12 @@ async def record(state: State, runtime: Runtime[Context]) -> State:
         events=tuple(thinking.events),
         long_thought=_told(thinking),
         status=thinking.status,
-        answer=state["answer"],
-        summary=state["summary"],
+        answer=shown.answer,
+        summary=shown.summary,
         correct=checked.correct,
         check=checked.outcome,
-        reason=state["reason"],
-        summary_source=state["summary_source"],
+        reason=shown.reason,
+        summary_source=shown.summary_source,
         safety=tuple(thinking.safety),
         usage=dict(thinking.meter.spent.roles),
         seconds=thinking.meter.seconds,

@@ -15,12 +15,27 @@ from langgraph.runtime import RunControl
 
 from agents.nouns import LostThoughtError, Meter, Question
 from agents.safety import SafetyRule
+from agents.summarizer import SummarySource
 from graphs.thought.long_thought import LongThought
 from graphs.traces.trace import SafetyRecord
 from graphs.tree import Event, Expansion, NoAnswer, ReasoningTree, Status
 
 MOST_PAUSED = 32
 """Thoughts of interrupted runs that one set of resources keeps; the oldest goes first."""
+
+
+@dataclass(slots=True)
+class Shown:
+    """What the user is to read. It waits here until the safety rules have judged it; the graph's channels, which
+    LangGraph streams, get it only then."""
+
+    answer: str | None = None
+    summary: str = ""
+    summary_source: SummarySource = "none"
+    reason: NoAnswer | None = None
+    """Why there is no answer; set when the search has ended."""
+    is_checked: bool = False
+    """Whether the safety rules have judged it."""
 
 
 @dataclass(slots=True)
@@ -44,8 +59,7 @@ class Thinking:
     long_thought: LongThought | None = None
     """Set when the search has ended."""
     status: Status = "no_answer"
-    reason: NoAnswer | None = None
-    """Why there is no answer; set when the search has ended."""
+    shown: Shown = field(default_factory=Shown)
     run: Run | None = None
     """The run that thinks it; None: nodes that were called without one."""
     is_paused: bool = False

@@ -32,6 +32,7 @@ from graphs.reasoner import Answer, Progress, think
 from graphs.report import Tally, report
 from graphs.resources import Resources, build_resources, forget, register
 from graphs.run import run_questions
+from graphs.state import State
 from graphs.thought.derive import derive_shortcut
 from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import Trace
@@ -316,6 +317,18 @@ async def test_a_round_has_no_phase_without_anything_to_do(overrides: list[str],
     assert set(shown) == {"screen", "select", "derive", "answer", "summarize", "check", "record"} | phases
     happened = Counter(type(event) for event in traces[0].events)
     assert shown.count("critique") <= happened[Judged] and shown.count("reflect") <= happened[Reflected]
+
+
+async def test_nothing_of_an_answer_is_streamed_before_a_rule_has_judged_it(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules: [{id: a-1, text: t, decision: refuse, violated_by: ['216'], reply: 'No.'}]")
+    async with resources_for(f"safety.rules={rules}") as (key, _, _):
+        inputs: State = {"question": QUESTIONS[2]}
+        stream = graph.astream(inputs, context=Context(resources=key), stream_mode="updates")
+        updates = [dict(update or {}) async for chunk in stream for update in chunk.values()]
+    shown = [(update["answer"], update["summary"]) for update in updates if "answer" in update]
+    assert shown == [("No.", "Decided by the safety rule a-1.")]
+    assert not any({"summary", "reason"} & update.keys() for update in updates if "answer" not in update)
 
 
 CHAT = ("policy=chat", "critic=none", "reflector=none", "summarizer=chat", "search=greedy")
