@@ -30,6 +30,7 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _SYSTEM_TAG = re.compile(r"<</?SYS>>", re.IGNORECASE)
+_HALF_SYSTEM_TAG = re.compile(r"<</?SYS>\Z", re.IGNORECASE)
 _LONGEST_SYSTEM_TAG = len("<</SYS>>")
 _HIDING_TOKEN = re.compile(r"(?P<end>/|end|stop|close)?.*(?:think|thought|reasoning)", re.IGNORECASE)
 _UNFINISHED_TAG = re.compile(r"(?P<quoted>`?)<\\*/?(?:\w{1,20}:)?think", re.IGNORECASE)
@@ -134,7 +135,10 @@ def _without_tags(text: str, *, with_thinking: bool) -> str:
         start = starts.pop()
         tag = _TAG.fullmatch("".join(kept[start:]))
         if tag is None:
-            starts.clear()  # no tag holds a bracket of its own kind
+            if _HALF_SYSTEM_TAG.search(tail) is not None:
+                starts.append(start)  # the next bracket may end the tag, and a tag around it goes on
+            else:
+                starts.clear()  # no tag holds a bracket of its own kind
             continue
         take_back(start)
         if hidden_from is not None:

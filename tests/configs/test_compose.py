@@ -193,9 +193,7 @@ def test_every_configuration_survives_yaml_and_plain_data(mapping: dict[str, Any
     try:
         config = from_mapping(mapping)
     except ConfigError as error:
-        two_do_not_fit = any(
-            words in str(error) for words in ("must", "needs", "makes", "twice", "is for", "reads heads")
-        )
+        two_do_not_fit = any(words in str(error) for words in ("must", "needs", "makes", "twice", "is for", "reads heads"))
         assert two_do_not_fit, error
         assume(False)
     assert from_yaml(to_yaml(config)) == config

@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agents.nouns import BadTraceError, Hidden, Question, Reflection, Verdict
+from agents.visible_text import visible_text
 from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import SCHEMA_VERSION, Trace
 from graphs.tree import Backup, Expanded, Failed, Finished, Judged, ReasoningTree, Reflected, Weighed
@@ -72,7 +73,7 @@ def test_floats_and_texts_are_exact(number: float, text: str, token: int) -> Non
     step = make_step(text, logprobs=(number,), answer=text)
     step = dataclasses.replace(step, content=Hidden(dataclasses.replace(step.content.reveal(), token_ids=(token,))))
     trace = make_trace(
-        [Expanded(0, ((step,),)), Finished("answered", 1, text)] if text else [Expanded(0, ((step,),)), Finished("no_answer")]
+        [Expanded(0, ((step,),)), Finished("answered", 1, text)] if visible_text(text) else [Expanded(0, ((step,),)), Finished("no_answer")]
     )
     back = CODEC.loads(CODEC.dumps(trace)).events[0]
     assert isinstance(back, Expanded)
