@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agents.nouns import BadTraceError, Hidden, Question, Reflection, Verdict
+from agents.visible_text import visible_text
 from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import SCHEMA_VERSION, Trace
 from graphs.tree import Backup, Expanded, Failed, Finished, Judged, ReasoningTree, Reflected, Weighed
@@ -68,12 +69,12 @@ def test_a_decoded_trace_replays_to_the_same_tree() -> None:
 
 @given(st.floats() | st.just(math.nan), st.text(st.characters()), st.integers())
 @example(math.nan, "\ud800", 0)
+@example(math.nan, "\u200b", 0)  # no answer, since a user sees nothing of it
 def test_floats_and_texts_are_exact(number: float, text: str, token: int) -> None:
     step = make_step(text, logprobs=(number,), answer=text)
     step = dataclasses.replace(step, content=Hidden(dataclasses.replace(step.content.reveal(), token_ids=(token,))))
-    trace = make_trace(
-        [Expanded(0, ((step,),)), Finished("answered", 1, text)] if text else [Expanded(0, ((step,),)), Finished("no_answer")]
-    )
+    finished = Finished("answered", 1, text) if visible_text(text) else Finished("no_answer")
+    trace = make_trace([Expanded(0, ((step,),)), finished])
     back = CODEC.loads(CODEC.dumps(trace)).events[0]
     assert isinstance(back, Expanded)
     content = back.chains[0][0].content.reveal()
