@@ -165,7 +165,9 @@ class Policy:
         return None if found is None else found.value
 
     async def _write_on(self, completions: list[Completion], request: GenerateRequest, meter: Meter) -> Refusal | None:
-        """Completes, in place, steps that the engine took a blank line inside of them for the end of; returns why it could not.
+        """Continues, in place, steps that the engine stopped at a blank line inside them.
+
+        Returns why it could not.
 
         Each further block may have as many tokens as a step. Completions that say the same go on in one request.
         """

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from agents.answers import without_think_blocks
 from agents.critics.base import texts_of
 from agents.engines.base import GenerateRequest, Generator
 from agents.metered import generate_within
 from agents.nouns import Hidden, Meter, Question, Reflection, ReflectionAction, Step
 from agents.prompts import Prompts
-from agents.replies import ENDINGS, is_shown, last_line, without_thinking
+from agents.replies import ENDINGS, is_shown, last_line
 
 ROLE = "reflector"
 
@@ -58,7 +59,7 @@ def parse_reflection(text: str, *, depth: int, shown: Sequence[str] = ()) -> Ref
     `reflect`, marked as not parsed: trying again from the same place is what the loop would do
     without a reflector.
     """
-    said = without_thinking(text)
+    said = without_think_blocks(text)
     line = last_line(said)
     if is_shown(line, shown):
         return Reflection("reflect", Hidden(said), parsed=False)

@@ -1,4 +1,4 @@
-"""How a role's reply is read: without its thinking, and by its last line.
+"""How a role's reply is read: by the last line of what stands outside of its think blocks.
 
 A critic and a reflector read questions and steps that may imitate their reply, and may
 quote them while they work. So only the last line of a reply counts, in a form that a
@@ -13,29 +13,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_THINKING = re.compile(r"<(/?)(?:think|thinking|thought|thoughts|reasoning)>", re.IGNORECASE)
 ENDINGS = r"(?:\s|<[|｜]?/?\w{1,32}[|｜]?>){0,16}"
 """Pattern of what may stand behind a reply: white space, and special tokens that a model spells out."""
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 _NO_WORDS = re.compile(r"(?:\s|<[|｜]?/?\w{1,32}[|｜]?>)*+")
-
-
-def without_thinking(text: str) -> str:
-    """Returns what stands outside of think blocks.
-
-    A block that ends without having begun was opened by the chat template and starts with the
-    text; one that does not end reaches to the end of the text.
-    """
-    kept: list[str] = []
-    position, inside = 0, False
-    for tag in _THINKING.finditer(text):
-        closes = bool(tag.group(1))
-        if closes and not inside:
-            kept.clear()
-        elif not closes and not inside:
-            kept.append(text[position : tag.start()])
-        position, inside = tag.end(), not closes
-    return "".join(kept) if inside else "".join([*kept, text[position:]])
 
 
 def last_line(text: str) -> str:

@@ -30,7 +30,6 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _SYSTEM_TAG = re.compile(r"<</?SYS>>", re.IGNORECASE)
-_HALF_SYSTEM_TAG = re.compile(r"<</?SYS>\Z", re.IGNORECASE)
 _LONGEST_SYSTEM_TAG = len("<</SYS>>")
 _HIDING_TOKEN = re.compile(r"(?P<end>/|end|stop|close)?.*(?:think|thought|reasoning)", re.IGNORECASE)
 _UNFINISHED_TAG = re.compile(r"(?P<quoted>`?)<\\*/?(?:\w{1,20}:)?think", re.IGNORECASE)
@@ -64,9 +63,9 @@ _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 def visible_text(text: str) -> str:
     """Returns what of `text` a user may see; "" when nothing of it.
 
-    Text between the tags of a block of thinking goes with them. Of a block that is not closed everything behind its tag
-    goes, and of one that only a closing tag shows, everything before. Other mark-up goes and what is inside it stays, and
-    so it is with a tag behind a backtick, which is a word about tags. Blank lines around the text go.
+    A block of thinking is removed with its content; one that is not closed reaches to the end of the
+    text, one that is only closed begins with the text. Of other mark-up, and of tags behind a backtick
+    (words about tags), only the tags are removed. Blank lines around the text are removed, too.
     """
     text = _without_tags(without_controls(text), with_thinking=True)
     unfinished = next((tag for tag in _UNFINISHED_TAG.finditer(text) if not tag["quoted"]), None)
@@ -78,8 +77,9 @@ def visible_text(text: str) -> str:
 
 
 def strip_markup(text: str) -> str:
-    """Returns the text without white space around it and without any mark-up: ours, tags of thinking models, special tokens. Text between
-    tags stays, that of a thought, too: for readers who may see it.
+    """Returns the text without mark-up (ours, tags of thinking models, special tokens), stripped.
+
+    Text between tags stays, also in a block of thinking: the result may hold hidden thought.
 
     Nothing that looks like a tag is left, also where removing one makes another. "3 < 5 and 7 > 2" stays as it is, and so does HTML.
     """
@@ -92,7 +92,7 @@ def without_controls(text: str) -> str:
     Escape sequences, bidirectional controls and zero-width characters go; of joiners and variation selectors those stay that emoji and
     joining scripts need. Every kind of line break becomes a newline, a lone surrogate U+FFFD.
     """
-    if text.isascii() and text.isprintable():
+    if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
         return text
     text = _LINE_BREAK.sub("\n", _ESCAPE.sub("", text))
     text = _JOINER.sub(lambda joiner: joiner[1] or "", _UNSEEN.sub("", text))
@@ -133,12 +133,12 @@ def _without_tags(text: str, *, with_thinking: bool) -> str:
         if not starts:
             continue
         start = starts.pop()
-        tag = _TAG.fullmatch("".join(kept[start:]))
+        enclosed = "".join(kept[start:])
+        tag = _TAG.fullmatch(enclosed)
         if tag is None:
-            if _HALF_SYSTEM_TAG.search(tail) is not None:
-                starts.append(start)  # the next bracket may end the tag, and a tag around it goes on
-            else:
-                starts.clear()  # no tag holds a bracket of its own kind
+            # No tag holds a bracket of its own kind, unless one around a system tag that is removed.
+            if not (enclosed.upper() in ("<SYS>", "</SYS>") and start > 0 and kept[start - 1] == "<"):
+                starts.clear()
             continue
         take_back(start)
         if hidden_from is not None:
@@ -173,11 +173,11 @@ LONGEST_QUOTE: Final = 20
 
 
 def repeats(summary: str, texts: Iterable[str], *, public: Iterable[str] = ()) -> bool:
-    """Whether a summary says the texts again instead of summing them up.
+    """Whether a summary repeats the texts instead of summarizing them.
 
-    It does where more than `MOST_REPEATED` of its sequences of `WORDS_IN_A_ROW` words occur in them, or `LONGEST_QUOTE`
-    words in a row do. Case, punctuation and line breaks make no difference. Sequences of the public texts are not
-    counted: the user has read them. A summary of fewer words is one sequence.
+    It does where more than `MOST_REPEATED` of its sequences of `WORDS_IN_A_ROW` words occur in them,
+    or `LONGEST_QUOTE` words in a row. Case, punctuation and line breaks make no difference. Sequences
+    of the public texts are not counted: the user has read them. A shorter summary is one sequence.
     """
     words = _words(summary)
     unspaced = sum(_UNSPACED_SIGN.fullmatch(word) is not None for word in words)

@@ -14,8 +14,8 @@ from pathlib import Path
 from agents.answers import AnswerChecker, canonical, checker_for
 from agents.families import Problem, recognise_question
 from agents.nouns import BadDataError, Question
+from agents.visible_text import strip_markup
 from configs import RunConfig, from_yaml
-from graphs.thought.markup import strip_markup
 from graphs.traces.store import TraceStore
 from graphs.traces.trace import Trace
 from graphs.tree import ReasoningTree

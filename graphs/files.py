@@ -36,7 +36,7 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 _FOREIGN_ERROR = re.compile(r"\(os error (\d+)\)|inline_container")
-"""How safetensors words an errno, and where torch's writer of files fails, which names none."""
+"""Disk errors that are no OSError: safetensors' name an errno in their text, torch's name none."""
 
 
 @contextmanager

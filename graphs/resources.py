@@ -345,7 +345,7 @@ class _Lazy:
         return self.views[key]
 
     def _evict(self, newest: tuple[str, ...]) -> None:
-        """Forgets the least recently used views that nobody thinks with, where there are more than `MOST_VIEWS`."""
+        """Drops the least recently used views beyond `MOST_VIEWS` that have no thought in progress."""
         idle = [key for key, view in self.views.items() if key != newest and not view.thoughts.in_progress]
         for key in idle[: max(0, len(self.views) - MOST_VIEWS)]:
             del self.views[key]
@@ -386,7 +386,10 @@ _lazy: WeakKeyDictionary[asyncio.AbstractEventLoop, _Lazy] = WeakKeyDictionary()
 
 
 def register(key: str, resources: Resources) -> None:
-    """Makes open resources known under `key`, for `Context(resources=key)`: who knows the key may use them."""
+    """Makes open resources known under `key`, for `Context(resources=key)`.
+
+    Every caller that knows the key can use them.
+    """
     _registered[key] = resources
 
 

@@ -145,7 +145,7 @@ def _kept_metrics(folder: Path, store: TraceStore, missing: Sequence[Question]) 
 
 @contextmanager
 def _resumable(config: RunConfig, folder: Path) -> Iterator[None]:
-    """Says how to go on where what stops the run may not stop it again: Ctrl-C, an engine, the disk."""
+    """Prints the command that resumes the run when Ctrl-C, an engine or the disk stops it."""
     try:
         yield
     except (KeyboardInterrupt, EngineError, StorageError):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from agents.critics.base import texts_of
 from agents.families import Problem
-from graphs.thought.markup import strip_markup
+from agents.visible_text import strip_markup
 from graphs.tree import ReasoningTree
 
 Bools = NDArray[np.bool_]

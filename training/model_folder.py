@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.engines.transformers import no_progress_bar
-from agents.engines.weights import find_folder, weight_files
+from agents.engines.weights import find_folder
 from agents.nouns import EngineUnavailableError
 from graphs.files import storing
 
@@ -80,11 +80,6 @@ def save_model(model: Any, base: Path, folder: Path) -> Path:
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     return folder
-
-
-def is_model_folder(folder: Path) -> bool:
-    """Whether a folder holds weights and config."""
-    return (folder / "config.json").is_file() and bool(weight_files(folder))
 
 
 def _keep_special_ids(base: Path, folder: Path) -> None:

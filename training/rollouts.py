@@ -1,7 +1,9 @@
 """What the policy alone writes: whole thoughts from the serving engine, each with its exact outcome reward.
 
-No graph, no critic: one generation from prompt to end of sequence. GRPO learns from groups of them, evaluation takes one greedy one per
-question; both read the answer in the same way, so that what is rewarded is what is measured.
+No graph, no critic: one generation from the prompt to the end of the sequence, or to a token that asks another role, behind
+which a search does not go on either. That token stays in the completion with its log-probability: the policy sampled it, so
+GRPO learns from it. GRPO takes groups of rollouts, evaluation one greedy rollout per question; both read the answer in the
+same way, so that what is rewarded is what is measured.
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ async def roll_out(
             n=n,
             max_tokens=max(1, min(max_tokens, engine.info.context_length - len(prompt))),
             temperature=temperature,
+            stop_token_ids=policy.prompts.role_tokens,
             seed=None if seed is None or temperature == 0 else seed * 1_000_003 + number,
         )
         async with room:

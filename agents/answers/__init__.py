@@ -8,7 +8,7 @@ from agents.answers.gym_checker import GymChecker
 from agents.answers.math_checker import MathChecker
 from agents.answers.pool import CallFailedError, CallTimedOutError, ProcessPool
 from agents.answers.registry import TASK_ANSWERS, TASK_KINDS, TaskAnswers, canonical, checker_for
-from agents.answers.think_blocks import ends_in_think_block, opens_think_block
+from agents.answers.think_blocks import ends_in_think_block, opens_think_block, without_think_blocks
 
 __all__ = [
     "TASK_ANSWERS",
@@ -34,4 +34,5 @@ __all__ = [
     "marked_answer",
     "opens_think_block",
     "read_number",
+    "without_think_blocks",
 ]

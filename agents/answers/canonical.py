@@ -29,8 +29,7 @@ from agents.answers.dates import Date, Time, write_date, write_time
 from agents.answers.numbers import Number, read_quantity, write_number
 from agents.answers.phrases import read_phrase
 from agents.answers.reading import read_plain, tidy
-from agents.answers.spelling import LONGEST_ANSWER as LONGEST_ANSWER
-from agents.answers.spelling import spell, unwrap
+from agents.answers.spelling import LONGEST_ANSWER, spell, unwrap
 from agents.answers.typed_values import InBase
 
 AnswerKind = Literal["number", "math", "text"]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from agents.visible_text import without_controls
+
 _TAGS = "think|thinking|thoughts?|reasoning|scratchpad"
 _TAG = re.compile(
     rf"(?:<\s?(?P<slash>/?)\s?(?:{_TAGS})(?:\s[^<>\n]{{0,100}})?>"
@@ -19,22 +21,15 @@ _SPECIAL = re.compile(
     r"<[|｜][^<>|｜\s]{1,40}[|｜]>|</?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn)>"
     r"|\[/?INST\]|<</?SYS>>"
 )
-_LINE_END = re.compile(r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-_INVISIBLE = re.compile(
-    r"[\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
-    # Joiners are letters' business in Persian, Hindi and emoji, and nobody's beside ASCII.
-    r"|(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])"
-)
 
 
 def clean(text: str) -> str:
-    """Returns the text with "\\n" as its only line end, without special tokens and invisible ones.
+    """Returns the text with "\\n" as its only line end, no special tokens, no invisible characters.
 
-    A special token ends a line: what follows `<|im_end|>` is no part of an answer before it.
+    Invisible are those that `without_controls` removes. A special token ends a line: what follows
+    `<|im_end|>` is no part of an answer before it.
     """
-    text = _LINE_END.sub("\n", text)
-    if not text.isascii():
-        text = _INVISIBLE.sub("", text)
+    text = without_controls(text)
     return _SPECIAL.sub("\n", text) if "<" in text or "[" in text else text
 
 
@@ -59,6 +54,19 @@ def hide_think_blocks(text: str) -> str | None:
     if opened is not None:
         return None
     return "".join(["\n" * lead, *hidden, text[kept:]]) if kept else text
+
+
+def without_think_blocks(text: str) -> str:
+    """Returns what stands outside of think blocks; one that does not end reaches to the end of the text."""
+    kept: list[str] = []
+    position, inside = 0, False
+    for begin, end, closes in _tags(text):
+        if closes and not inside:  # the prompt opened it
+            kept.clear()
+        elif not closes and not inside:
+            kept.append(text[position:begin])
+        position, inside = end, not closes
+    return "".join(kept) if inside else "".join([*kept, text[position:]])
 
 
 def ends_in_think_block(text: str, *, opened: bool = False) -> bool:

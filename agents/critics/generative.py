@@ -21,13 +21,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from agents.answers import without_think_blocks
 from agents.calibration import Calibration
 from agents.critics.base import ScopeOf, always_local, make_verdict, texts_of
 from agents.engines.base import Completion, GenerateRequest, Generator
 from agents.metered import generate_within, score_within
 from agents.nouns import Meter, Question, Step, Verdict, VerdictSource
 from agents.prompts import Prompts
-from agents.replies import ENDINGS, is_shown, last_line, without_thinking
+from agents.replies import ENDINGS, is_shown, last_line
 
 ROLE = "critic"
 
@@ -134,7 +135,7 @@ class GenerativeCritic:
             confidence = max(probability, 0.5)  # the likeliest token of all is likelier than the other verdict
             sureness = min(math.exp(sum(completion.logprobs[:-1])), 1.0)
             return _Judged(confidence if verdict == self._right else 1.0 - confidence, sureness, completion.text)
-        said = without_thinking(completion.text)
+        said = without_think_blocks(completion.text)
         verdict_line = _VERDICT.fullmatch(last_line(said)) if completion.finish_reason == "stop" else None
         words = () if verdict_line is None else _RIGHT if verdict_line.group(1).lower() in _RIGHT else _WRONG
         shown = [question.text, *texts_of(steps)]
@@ -146,7 +147,7 @@ class GenerativeCritic:
 
     async def _ask_reason(self, question: Question, steps: Sequence[Step], meter: Meter) -> str:
         completion = await self._write("critic_reason", question, steps, meter, self.settings.max_tokens)
-        return "" if completion is None else without_thinking(completion.text).strip()
+        return "" if completion is None else without_think_blocks(completion.text).strip()
 
     async def _write(self, template: str, question: Question, steps: Sequence[Step], meter: Meter, max_tokens: int) -> Completion | None:
         """Lets the critic write greedily; None when budget or context leave no room."""

@@ -35,7 +35,7 @@ class Mistake:
 
     step: Step
     reason: str = field(default="", repr=False)
-    """What its judge said of it; empty when nobody said anything."""
+    """The reason of the verdict on it; empty without one."""
 
 
 def quoted(text: str) -> str:
@@ -145,7 +145,7 @@ class Prompts:
     def as_open_step(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         """Returns the ids of a step behind which the thought goes on: where it ended the sequence, it ends with the separator instead.
 
-        So a wrong answer is told as a mistake, in the prompt of a retry and in training data.
+        A wrong answer is shown so as a mistake, in the prompt of a retry and in training data.
         """
         if token_ids[-1] != self.tokenizer.eos_token_id:
             return tuple(token_ids)

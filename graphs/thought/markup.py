@@ -23,7 +23,7 @@ import re
 from typing import Any, get_args
 
 from agents.nouns import Hidden
-from agents.visible_text import strip_markup as strip_markup
+from agents.visible_text import strip_markup
 from graphs.thought.long_thought import LongThought, Segment, SegmentKind, ThoughtKind
 
 _OWN_TAG = re.compile(r"<(\\*)(?=/?(?:thought|act)\b)", re.IGNORECASE)

@@ -111,7 +111,7 @@ def dpo_rows(traces: Iterable[Trace], selection: Selection, *, reveal: bool) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """An answer in a tree, and what is said for it."""
+    """An answer in a tree, and its rank among those of its question."""
 
     is_right: bool
     rank: tuple[bool, int]
@@ -158,12 +158,12 @@ def _user(question: Question) -> dict[str, str]:
 
 
 def _assistant(answer: str, thought: LongThought | None) -> dict[str, str]:
-    """Returns the assistant's turn; a thought that is no more than the answer is not told twice."""
-    told = "" if thought is None else _told(thought)
-    content = answer if told in ("", answer) else f"<think>\n{told}\n</think>\n\n{answer}"
+    """Returns the assistant's turn; a thought that is the answer alone is left out."""
+    text = "" if thought is None else _text_of(thought)
+    content = answer if text in ("", answer) else f"<think>\n{text}\n</think>\n\n{answer}"
     return {"role": "assistant", "content": content}
 
 
-def _told(thought: LongThought) -> str:
+def _text_of(thought: LongThought) -> str:
     texts = (strip_markup(segment.text.reveal()) for segment in thought.segments)
     return "\n\n".join(text for text in texts if text)

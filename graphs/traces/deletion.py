@@ -23,8 +23,9 @@ from agents.nouns import BadTraceError, RunConflictError
 from graphs.files import storing, unfinished_prefix
 from graphs.thought.long_thought import LongThought
 from graphs.traces.codec import AuditCodec
+from graphs.traces.columns import COLUMNS, row_of
 from graphs.traces.database import COMPANIONS, connect, lock_for_writing, translated
-from graphs.traces.store import COLUMNS, FILE_NAME, check_schema_version, row_of
+from graphs.traces.store import FILE_NAME, check_schema_version
 from graphs.traces.trace import Trace
 
 RECORD = ("config.yaml", "metrics.json", "report.md")

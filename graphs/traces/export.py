@@ -25,6 +25,7 @@ from agents.visible_text import visible_text
 from graphs.files import replacing
 from graphs.thought.markup import render
 from graphs.traces.codec import AuditCodec
+from graphs.traces.columns import VISIBLE
 from graphs.traces.conversations import (
     DPO_COLUMNS,
     SFT_COLUMNS,
@@ -33,7 +34,7 @@ from graphs.traces.conversations import (
     sft_rows,
 )
 from graphs.traces.row_files import Columns, Kind, write_jsonl, write_parquet
-from graphs.traces.store import VISIBLE, TraceStore
+from graphs.traces.store import TraceStore
 
 Format = Literal["trace", "sft", "dpo"]
 FORMATS: tuple[Format, ...] = get_args(Format)

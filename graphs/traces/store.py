@@ -30,7 +30,6 @@ import logging
 import os
 import sqlite3
 import threading
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -49,6 +48,7 @@ from configs import ConfigError, difference, from_yaml
 from configs.schema import RunOptions
 from graphs.files import ELSEWHERE, make_folder
 from graphs.traces.codec import AuditCodec
+from graphs.traces.columns import COLUMNS, VISIBLE, checksum_of, row_of
 from graphs.traces.database import connect, has_checksums, has_table, lock_for_writing, translated
 from graphs.traces.trace import SCHEMA_VERSION, Trace
 
@@ -56,11 +56,6 @@ FILE_NAME = "traces.sqlite"
 
 _log = logging.getLogger(__name__)
 _SHOWN = 5  # differences that an error names
-
-VISIBLE = ("run", "question_hash", "sample", "task", "question", "status", "answer", "correct", "summary", "usage", "seconds")
-"""Columns that a user may see."""
-COLUMNS = (*VISIBLE, "trace")
-"""All columns that a trace fills; `trace` is hidden."""
 
 
 class TraceKey(NamedTuple):
@@ -222,11 +217,11 @@ class TraceStore:
             added = [key for key in now if key not in kept]
             removed = [key for key in kept if key not in now]
             changed = [key for key in now if kept.get(key, now[key]) != now[key]]
-            lines = [f"  added: {_told(key, texts)}" for key in added[:_SHOWN]]
+            lines = [f"  added: {_named(key, texts)}" for key in added[:_SHOWN]]
             if removed:
                 texts |= dict(self._rows("SELECT question_hash, question FROM traces"))
-            lines += [f"  removed: {_told(key, texts)}" for key in removed[:_SHOWN]]
-            lines += [f"  with another gold: {_told(key, texts)}" for key in changed[:_SHOWN]]
+            lines += [f"  removed: {_named(key, texts)}" for key in removed[:_SHOWN]]
+            lines += [f"  with another gold: {_named(key, texts)}" for key in changed[:_SHOWN]]
             raise RunConflictError(
                 f"run {self.run!r} was begun with other questions ({len(added)} added, {len(removed)} removed, {len(changed)} with "
                 "another gold):\n" + "\n".join(lines) + "\n"
@@ -414,27 +409,6 @@ _FIND = "SELECT 1 FROM traces NOT INDEXED WHERE question_hash = ? AND sample = ?
 _INSERT = f"INSERT INTO traces ({', '.join(COLUMNS)}, checksum) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
 
 
-def row_of(trace: Trace, codec: AuditCodec) -> tuple[Any, ...]:
-    """Returns the row of a trace: `COLUMNS` and its checksum."""
-    usage = {role: [used.prompt_tokens, used.cached_prompt_tokens, used.generated_tokens, used.calls] for role, used in trace.usage.items()}
-    row = (
-        *(trace.run, trace.question.hash, int(trace.sample), trace.question.task, _utf8(trace.question.text), trace.status),
-        *(None if trace.answer is None else _utf8(trace.answer), None if trace.correct is None else int(trace.correct)),
-        *(_utf8(trace.summary), json.dumps(usage), float(trace.seconds), codec.dumps(trace)),
-    )
-    return (*row, checksum_of(row))
-
-
-def checksum_of(row: Sequence[Any]) -> int:
-    """Returns the CRC-32 of a row's columns, as SQLite gives them back.
-
-    Raises:
-        TypeError: the last column is not bytes.
-    """
-    *visible, blob = row
-    return zlib.crc32(blob, zlib.crc32(json.dumps(visible).encode()))
-
-
 def find_run(run: Path) -> Path:
     """Returns the directory of a run that is given by it, or by the name of one in the default folder of runs.
 
@@ -485,19 +459,11 @@ def _differences(stored: str, new: str) -> list[str]:
         return [f"it cannot be read by this version of longthought: {error}"]
 
 
-def _utf8(text: str) -> str:
-    """Returns the text with what UTF-8 cannot write replaced; the exact text is in the encoded trace."""
-    with contextlib.suppress(UnicodeEncodeError):
-        text.encode()
-        return text
-    return text.encode("utf-8", "replace").decode()
-
-
 def _gold_hash(question: Question) -> str:
     return "" if question.gold is None else hashlib.sha256(question.gold.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _told(question_hash: str, texts: Mapping[str, str]) -> str:
+def _named(question_hash: str, texts: Mapping[str, str]) -> str:
     """Returns a question's hash, and the beginning of its text where that is known."""
     text = " ".join(texts.get(question_hash, "").split())
     return f"{question_hash} {text[:60]!r}{' ...' if len(text) > 60 else ''}" if text else question_hash

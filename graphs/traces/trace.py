@@ -75,8 +75,8 @@ class Trace:
 def unusable(trace: Trace) -> str | None:
     """Returns why nothing is to be learned from a trace's answer; None where it is right or not scored.
 
-    One of no_answer, wrong_answer, unchecked, decided_by_rule: what the user was told is then not what the
-    thought came to.
+    One of no_answer, wrong_answer, unchecked, decided_by_rule: the user then read the rule's
+    reply in place of the thought's answer.
     """
     if trace.status != "answered":
         return "no_answer"

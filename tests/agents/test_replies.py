@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.answers import without_think_blocks
 from agents.reflector import parse_reflection
-from agents.replies import last_line, without_thinking
+from agents.replies import last_line
 
 REPEATS = 40_000  # what reads in quadratic time takes minutes for that many
 HOSTILE = (
@@ -27,11 +28,16 @@ HOSTILE = (
         ("a<think>b", "a"),
         ("a<THINKING>b</Thinking>c", "ac"),
         ("<think><think>b</think>c", "c"),
+        ("a[THINK]b[/THINK]c", "ac"),
+        ("a◁think▷b", "a"),
+        ("a<scratchpad>b</scratchpad>c", "ac"),
+        ("a <think x=1>b</think >c", "a c"),
+        ("The tag `<think>` is a word.", "The tag `<think>` is a word."),
         ("3 < 5 and 7 > 2", "3 < 5 and 7 > 2"),
     ],
 )
 def test_thinking_is_left_out(text: str, said: str) -> None:
-    assert without_thinking(text) == said
+    assert without_think_blocks(text) == said
 
 
 @given(st.lists(st.sampled_from(["<think>", "</think>", "secret", "said"])))
@@ -43,7 +49,7 @@ def test_what_stands_in_a_block_is_never_kept(pieces: list[str]) -> None:
         elif piece not in ("<think>", "</think>") and not inside:
             kept.append(piece)
         inside = piece == "<think>" or (inside and piece != "</think>")
-    assert without_thinking("".join(pieces)) == "".join(kept)
+    assert without_think_blocks("".join(pieces)) == "".join(kept)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +60,7 @@ def test_the_last_line_is_the_last_with_words(text: str, line: str) -> None:
     assert last_line(text) == line
 
 
-@pytest.mark.parametrize("read", [without_thinking, last_line, lambda text: parse_reflection(text, depth=9).parsed])
+@pytest.mark.parametrize("read", [without_think_blocks, last_line, lambda text: parse_reflection(text, depth=9).parsed])
 @pytest.mark.parametrize("piece", HOSTILE)
 @pytest.mark.parametrize("around", ["{}", "Step 1 is wrong{}", "Verdict: Yes{}", "{}terminate.", "<think>{}", "{}</think>"])
 def test_long_replies_are_read(read: Callable[[str], object], piece: str, around: str) -> None:

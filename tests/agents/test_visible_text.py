@@ -52,6 +52,7 @@ JOINERS = "\u200c\u200d"
 @given(TEXTS)
 @example("<<S<think>x</think>YS>>")
 @example("<thi<think>x</think>nk>secret")
+@example("<thi<<SYS>>nk>secret")
 @example("<s>\ufe0f")
 def test_nothing_hidden_or_unseen_is_left(text: str) -> None:
     shown = visible_text(text)

@@ -12,12 +12,14 @@ import torch
 from agents.answers import checker_for
 from agents.engines import loop
 from agents.engines.base import Completion
+from agents.engines.scripted import Rule, ScriptedEngine
 from agents.engines.transformers import TransformersEngine
 from agents.nouns import EngineError, Question
 from agents.policy import Policy, PolicySettings
 from agents.prompts import PromptFamily, Prompts
 from configs.schema import PolicyConfig
 from configs.schema.training import GrpoConfig, GrpoTrainingConfig
+from tests.scripted_pocket import SPECIAL
 from tests.settings import settings_of
 from training.grpo import RolloutSource, last_checkpoint, make_trainer, outcome_advantages, reinforce
 from training.model_folder import load_model
@@ -202,6 +204,17 @@ def test_a_rollout_is_read_as_a_search_reads_it(policy: Policy) -> None:
     assert policy.read_answer(question, Completion("", ids, (0.0,) * len(ids), "stop")) == "13"
     assert policy.read_answer(question, Completion("", ids[:4], (0.0,) * 4, "length")) is None
     assert policy.read_answer(question, Completion("", ids[:-1], (0.0,) * (len(ids) - 1), "length")) is None
+
+
+async def test_a_role_token_ends_a_rollout_and_stays_in_it() -> None:
+    said = "<|propose|> 12 + 1 = 13 ; total 13<|critic|>"
+    rule = Rule(reply=f"{said}<|right|>\n\n<|conclude|> Answer: 13")
+    engine = ScriptedEngine(script=[rule], special_tokens=SPECIAL)
+    policy = Policy(engine, Prompts(PromptFamily("pocket"), engine.tokenizer), settings_of(PolicySettings, PolicyConfig()))
+    [[found]] = await roll_out(policy, check, [Question(text="?", gold="13")], n=1, temperature=1.0, max_tokens=64)
+    ids = found.completion.token_ids
+    assert engine.tokenizer.decode(ids, skip_special_tokens=False) == said and len(found.completion.logprobs) == len(ids)
+    assert found.answer is None and found.correct is False and found.completion.finish_reason == "stop"
 
 
 async def test_rollouts_come_in_the_order_of_the_questions(policy: Policy, taught_questions: list[Question]) -> None:

@@ -28,7 +28,8 @@ class SearchGroup(Group):
 
     @property
     def reads_logprobs(self) -> bool:
-        """Whether the policy's log-probabilities are read: by the search, by the choice of an answer, or by those who look at its trees."""
+        """Whether the policy's log-probabilities are read by the search, by the choice of an answer, or
+        by commands that read its trees."""
         return True
 
     @property

@@ -214,7 +214,7 @@ MAY_REVEAL = {
     "agents/engines/replies.py": "reads what a server sent",
     "agents/critics/": "judge what a step says",
     "agents/prompts/prompt_family.py": "prompts hold the thought so far",
-    "agents/policy.py": "reads its own steps: whether a block is open, and the answer behind them",
+    "agents/policy.py": "continues its own ids and follows think blocks",
     "agents/summarizer.py": "reads the thought to sum it up",
     "graphs/nodes.py": "cuts and judges steps, hands them to the roles",
     "graphs/thought/derive.py": "derives the long thought",

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from agents import visible_text
 from agents.nouns import Hidden
+from agents.visible_text import strip_markup
 from graphs.thought.derive import derive_journey
 from graphs.thought.long_thought import LongThought, Segment, SegmentKind, ThoughtKind
-from graphs.thought.markup import MarkupError, parse, readable, render, strip_markup
+from graphs.thought.markup import MarkupError, parse, readable, render
 from graphs.tree import ReasoningTree
 from tests.graphs.tree.logs import trees
 

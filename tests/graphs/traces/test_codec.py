@@ -69,12 +69,12 @@ def test_a_decoded_trace_replays_to_the_same_tree() -> None:
 
 @given(st.floats() | st.just(math.nan), st.text(st.characters()), st.integers())
 @example(math.nan, "\ud800", 0)
+@example(math.nan, "\u200b", 0)  # no answer, since a user sees nothing of it
 def test_floats_and_texts_are_exact(number: float, text: str, token: int) -> None:
     step = make_step(text, logprobs=(number,), answer=text)
     step = dataclasses.replace(step, content=Hidden(dataclasses.replace(step.content.reveal(), token_ids=(token,))))
-    trace = make_trace(
-        [Expanded(0, ((step,),)), Finished("answered", 1, text)] if visible_text(text) else [Expanded(0, ((step,),)), Finished("no_answer")]
-    )
+    finished = Finished("answered", 1, text) if visible_text(text) else Finished("no_answer")
+    trace = make_trace([Expanded(0, ((step,),)), finished])
     back = CODEC.loads(CODEC.dumps(trace)).events[0]
     assert isinstance(back, Expanded)
     content = back.chains[0][0].content.reveal()
