@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from configs import compose
-from graphs import terminal
+from graphs import run, terminal
 from graphs.reasoner import Progress
 
 
@@ -42,4 +42,12 @@ def test_a_long_request_is_told_while_it_lasts(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(terminal, "TELL_EVERY_S", 0.001)
     with terminal.thinking() as show:
         show(Progress("select", rounds=0, nodes=1))
+        assert told.still.wait(timeout=60)
+
+
+def test_a_run_is_told_while_no_question_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told(sign="0/3 questions, still thinking")
+    monkeypatch.setattr(sys, "stderr", told)
+    monkeypatch.setattr(run, "TELL_EVERY_S", 0.001)
+    with run._Bar(3, [], scored=False, shown=True):
         assert told.still.wait(timeout=60)
