@@ -122,7 +122,7 @@ def run_folder(run: Path) -> Path:
         message = f"warning: the thoughts of run {folder} were deleted on {deleted_on}; what a user may see is left"
         console.print(message, style="yellow", markup=False, soft_wrap=True)
     elif not (folder / METRICS).is_file():
-        message = f"warning: run {folder} is not finished, and what is finished first is what is easiest; resume it with {resuming(folder)}"
+        message = f"warning: run {folder} is incomplete; early results are biased towards easy questions. Resume it with {resuming(folder)}"
         console.print(message, style="yellow", markup=False, soft_wrap=True)
     return folder
 
