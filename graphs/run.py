@@ -16,6 +16,7 @@ import asyncio
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -187,12 +188,19 @@ class _Bar:
         self._task: TaskID = self._progress.add_task("thinking", total=total, completed=self._done)
         self._total, self._shown = total, shown
         self._told = time.monotonic()
+        self._done_with = threading.Event()
+        self._teller = threading.Thread(target=self._tell_in_silence, daemon=True)
 
     def __enter__(self) -> _Bar:
         self._progress.__enter__()
+        if self._shown and not console.is_terminal:
+            self._teller.start()
         return self
 
     def __exit__(self, *error: Any) -> None:
+        self._done_with.set()
+        if self._teller.is_alive():
+            self._teller.join()
         self._progress.__exit__(*error)
 
     def advance(self, answer: Answer) -> None:
@@ -202,8 +210,17 @@ class _Bar:
         if not self._shown or console.is_terminal:
             return
         if self._done % max(1, self._total // 10) == 0 or time.monotonic() - self._told > TELL_EVERY_S:
-            self._told = time.monotonic()
-            print(f"{self._done}/{self._total} questions, {solved}, {self._tokens:,} tokens", file=sys.stderr, flush=True)
+            self._tell(f"{solved}, {self._tokens:,} tokens")
+
+    def _tell_in_silence(self) -> None:
+        """Tells every minute that the run goes on, where no question is finished for so long."""
+        while not self._done_with.wait(TELL_EVERY_S):
+            if time.monotonic() - self._told > 4 * TELL_EVERY_S:
+                self._tell("still thinking")
+
+    def _tell(self, what: str) -> None:
+        self._told = time.monotonic()
+        print(f"{self._done}/{self._total} questions, {what}", file=sys.stderr, flush=True)
 
     def _count(self, correct: bool | None, usage: Iterable[Mapping[str, Any]]) -> None:
         self._done += 1

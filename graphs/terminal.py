@@ -122,42 +122,59 @@ def run_folder(run: Path) -> Path:
         message = f"warning: the thoughts of run {folder} were deleted on {deleted_on}; what a user may see is left"
         console.print(message, style="yellow", markup=False, soft_wrap=True)
     elif not (folder / METRICS).is_file():
-        message = f"warning: run {folder} is not finished, and what is finished first is what is easiest; resume it with {resuming(folder)}"
+        message = f"warning: run {folder} is incomplete; early results are biased towards easy questions. Resume it with {resuming(folder)}"
         console.print(message, style="yellow", markup=False, soft_wrap=True)
     return folder
 
 
-_DOING = {
-    "screen": "reading",
-    "select": "choosing where to go on",
-    "suggest": "suggesting steps",
-    "critique": "judging steps",
-    "reflect": "reflecting",
-    "derive": "going over the thought",
-    "answer": "answering",
-    "summarize": "summarizing",
-    "check": "checking the rules",
+_DOING_AFTER = {
+    "screen": "choosing where to go on",
+    "select": "suggesting steps",
+    "suggest": "judging steps",
+    "critique": "reflecting",
+    "reflect": "choosing where to go on",
+    "derive": "answering",
+    "answer": "summarizing",
+    "summarize": "checking the rules",
+    "check": "storing the thought",
     "record": "done",
 }
+"""What most likely goes on after a phase has ended; `Progress.phase` names the phase that ended."""
 
 
 @contextmanager
 def thinking() -> Iterator[Callable[[Progress], None]]:
-    """Yields what shows where a thought is, never what it says: a status line in a terminal, elsewhere a line every few seconds."""
+    """Yields what shows where a thought is and since when, never what it says: a status line in a terminal, elsewhere
+    a line every few seconds, also where one request takes long."""
     status = console.status("thinking") if console.is_terminal else None
-    told = time.monotonic()
+    doing, done, began = "thinking", threading.Event(), time.monotonic()
+
+    def words() -> str:
+        return f"{doing}, {time.monotonic() - began:.0f} s"
 
     def show(progress: Progress) -> None:
-        nonlocal told
-        where = f"{_DOING.get(progress.phase, progress.phase)} (round {progress.rounds}, {progress.nodes - 1} steps)"
+        nonlocal doing
+        steps = progress.nodes - 1
+        where = _DOING_AFTER.get(progress.phase, progress.phase)
+        doing = f"{where} ({steps} step{'' if steps == 1 else 's'} tried)" if steps else where
         if status is not None:
-            status.update(where)
-        elif time.monotonic() - told > TELL_EVERY_S:
-            told = time.monotonic()
-            print(f"{where} ...", file=sys.stderr, flush=True)
+            status.update(words())
 
+    def tell() -> None:
+        while not done.wait(1.0 if status is not None else TELL_EVERY_S):
+            if status is not None:
+                status.update(words())
+            else:
+                print(f"{words()} ...", file=sys.stderr, flush=True)
+
+    teller = threading.Thread(target=tell, daemon=True)
     with status or nullcontext():
-        yield show
+        teller.start()
+        try:
+            yield show
+        finally:
+            done.set()
+            teller.join()
 
 
 @contextmanager

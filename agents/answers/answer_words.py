@@ -88,7 +88,38 @@ ASIDE = re.compile(
 
 CLOSING = re.compile(
     r"\W*(?:let me know|i hope (?:this|that)|hope (?:this|that)|feel free|if you (?:have|need)"
-    r"|please (?:let|feel)|is there anything|good luck|happy to)\b",
+    r"|please (?:let|feel)|is there anything|good luck|happy to"
+    r"|have (?:a (?:great|good|nice|safe|lovely|wonderful)|fun))\b|\W*enjoy\b[^\n]{0,60}!\W*$",
     re.IGNORECASE,
 )
 """How a closing courtesy begins, which is no part of an answer."""
+
+CONCLUSION = re.compile(
+    r"\W*(?:so|therefore|thus|hence|consequently|the (?:\w+ )?answer|also,|daher|somit|folglich|donc"
+    r"|por (?:lo )?tanto|quindi)\b|\W*(?:因此|所以|したがって)",
+    re.IGNORECASE,
+)
+"""How a block begins that draws a conclusion from what stands above it."""
+
+PRESENTING = re.compile(
+    r"(?:^|\W)(?:here(?:['’]s| is| are)|hier (?:ist|sind)|voici|aquí (?:está|tiene)|ecco)\b"
+    r"|以下|下面",
+    re.IGNORECASE,
+)
+"""What the line above a list says that presents it as the answer."""
+
+SIGN_OFF = re.compile(
+    r"\W*(?:(?:best|kind|warm) regards|regards|sincerely|yours|best(?: wishes)?,|cheers,|love,"
+    r"|(?:many )?thanks,|thank you,|warmly|respectfully|cordially|mit (?:freundlichen|besten)"
+    r"|(?:viele|liebe|beste|herzliche) grüße|cordialement|bien à vous|atentamente|saludos"
+    r"|cordiali saluti|此致|敬具)",
+    re.IGNORECASE,
+)
+"""How the last lines of a letter begin."""
+
+SALUTATION = re.compile(
+    r"\W*(?:subject:|betreff:|objet :|asunto:|dear\b|hi\b|hello\b|to whom|sehr geehrte|liebe[rs]?\b"
+    r"|hallo\b|guten tag|chère?\b|bonjour|estimad|querid|hola\b|gentil|尊敬|亲爱|拝啓)",
+    re.IGNORECASE,
+)
+"""How the first lines of a letter begin."""

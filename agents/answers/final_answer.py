@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from agents.answers.answer_words import CLOSING, HINT
+from agents.answers.answer_words import CLOSING, CONCLUSION, HINT, PRESENTING, SALUTATION, SIGN_OFF
 from agents.answers.marks import find_mark, is_heading
 from agents.answers.think_blocks import clean, hide_think_blocks
 
@@ -23,6 +23,8 @@ _ITEM = re.compile(
     r"(?:[-*+•]\s|\d{1,3}[.)]\s|[a-z][.)]\s|(?:step|day|week|part|phase|schritt|tag|étape|jour|paso|día)\s\d)",
     re.IGNORECASE,
 )
+_TITLE = re.compile(r"\s*(?:#{1,6} (?!\W*step\b)[^\n]+|(?:\*\*|__)(?!\W*step\b)[^*_\n]+(?:\*\*|__):?)\s*", re.IGNORECASE)
+_LONGEST_SIGN_OFF = 120
 _CHARACTERS_OF_CODE = re.compile(r"[^\n]")
 
 
@@ -40,7 +42,8 @@ def final_answer(text: str, *, marked: bool = True) -> str | None:
     Args:
         marked: True: only what is marked is an answer. False: without a mark the answer is the last
             block that is not empty: a paragraph; a list with the line that leads to it; a fenced block
-            with that line and with what is said about it below. Marks in code do not count then.
+            with that line and with what is said about it below. A letter, sections under titles, and a
+            list that is presented ("Here are ...:") are whole. Marks in code do not count then.
     """
     if marked:
         answer = marked_answer([text])
@@ -109,15 +112,47 @@ def _last_block(text: str) -> str | None:
         blocks.pop()
     if not blocks:
         return None
+    if (begin := _begin_of_document(blocks)) is not None:
+        return SEPARATOR.join(blocks[begin:]).strip() or None
     begin = len(blocks) - 1
     fenced = [number for number, block in enumerate(blocks) if _FENCE.search(block)]
     if fenced:
         begin = fenced[-1]
     while begin > 0 and _is_in_list(blocks, begin) and _is_in_list(blocks, begin - 1):
         begin -= 1
-    if begin > 0 and (fenced or _is_in_list(blocks, begin)) and _leads_on(blocks[begin - 1]):
+    while begin > 0 and (fenced or _is_in_list(blocks, begin)) and _leads_on(blocks[begin - 1]):
         begin -= 1
+        if begin - 1 not in fenced:
+            break
+        begin -= 1  # "First install it: ..., then run it: ..."
     return SEPARATOR.join(blocks[begin:]).strip() or None
+
+
+def _begin_of_document(blocks: list[str]) -> int | None:
+    """Returns the first block of a letter, of sections under titles, or of a presented list with a remark below; None
+    where the last block is none of these, or a conclusion."""
+    last = len(blocks) - 1
+    if last == 0:
+        return None
+    if any(SIGN_OFF.match(block) and len(block) < _LONGEST_SIGN_OFF for block in blocks[-2:]) and len(blocks[-1]) < _LONGEST_SIGN_OFF:
+        return next((number for number, block in enumerate(blocks) if SALUTATION.match(block)), 0)
+    if CONCLUSION.match(blocks[-1]):
+        return None
+    titles = [number for number, block in enumerate(blocks) if _is_title(block)]
+    if len(titles) > 1:
+        begin = titles[0]
+        return begin - 1 if begin > 0 and _leads_on(blocks[begin - 1]) else begin
+    begin = last - 1
+    while begin > 0 and _is_in_list(blocks, begin):
+        begin -= 1
+    if begin < last - 1 and not _is_in_list(blocks, last) and _leads_on(blocks[begin]) and PRESENTING.search(blocks[begin]):
+        return begin
+    return None
+
+
+def _is_title(block: str) -> bool:
+    """Returns whether a block is one line that is a title: "## Sunday", "**Day 1**"; no step, and no title of an answer."""
+    return _TITLE.fullmatch(block) is not None and not is_heading(block)
 
 
 def _is_in_list(blocks: list[str], number: int) -> bool:

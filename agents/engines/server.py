@@ -118,6 +118,7 @@ async def _main(model: str, port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     folder = Path(model)
+    print(f"starting vLLM's server for {model} (about half a minute on a CPU) ...", file=sys.stderr, flush=True)
     with suppress(asyncio.CancelledError):
         async with serve(str(folder.absolute()) if folder.is_dir() else model, port=port) as base_url:
             print(f"{model} is served at {base_url}; Ctrl-C stops it", flush=True)

@@ -42,7 +42,7 @@ EXPLANATIONS: Final[dict[NoAnswer, Explanation]] = {
         "the model ended without an answer", "ask in other words, or choose another model (engine.model=FOLDER_OR_HUB_ID)"
     ),
     "cut_step": Explanation("the last step was cut at policy.max_step_tokens", "raise it"),
-    "cut_answer": Explanation("the answer was cut at policy.max_answer_tokens", "raise it"),
+    "cut_answer": Explanation("the answer was cut at policy.max_answer_tokens", "raise it, or ask for a shorter answer"),
     "context_length": Explanation(
         "the thought filled the model's context", "ask a shorter question, or choose a model with a longer context (engine.model)"
     ),

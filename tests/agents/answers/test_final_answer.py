@@ -177,6 +177,29 @@ def test_an_open_answer_is_the_last_block(text: str, answer: str) -> None:
     assert final_answer(text, marked=False) == answer
 
 
+LETTER = "Subject: Leave\n\nDear Anna,\n\nI am ill.\n\nBest regards,\n\n[Your Name]"
+PLAN = "**Friday**\n\n- Arrive\n- Dinner\n\n**Saturday**\n\nVisit the zoo.\n\nTake snacks with you."
+TIPS = f"Here are three tips:\n\n{LIST}\n\nRemember to keep the room cool."
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (f"Sure!\n\n{LETTER}", LETTER),
+        (f"{LETTER}\n\nLet me know if I should change it.", LETTER),
+        (f"I plan.\n\n{PLAN}\n\nEnjoy your trip!", PLAN),
+        ("# Plan\n\n## Friday\n\nRest.\n\n## Saturday\n\nGo home.", "# Plan\n\n## Friday\n\nRest.\n\n## Saturday\n\nGo home."),
+        (f"Sure!\n\n{TIPS}", TIPS),
+        (f"Sure.\n\nFirst:\n\n{CODE}\n\nThen:\n\n{CODE}", f"First:\n\n{CODE}\n\nThen:\n\n{CODE}"),
+        (f"I think in steps:\n\n{LIST}\n\nIt is Rome.", "It is Rome."),
+        ("**Cost**\n\n12 * 3 = 36\n\n**Cakes**\n\n5 * 14 = 70\n\nSo he earns 106 euros.", "So he earns 106 euros."),
+        ("### Step 1: Add\n\n5 + 7\n\n### Step 2: Sum\n\n12\n\nIt is 12.", "It is 12."),
+    ],
+)
+def test_an_open_answer_is_a_whole_document(text: str, answer: str) -> None:
+    assert final_answer(text, marked=False) == answer
+
+
 @pytest.mark.parametrize("text", ["", " \n\n ", "<think>Paris", "<think>Paris</think>", "<|im_end|>"])
 def test_a_text_without_words_has_no_open_answer(text: str) -> None:
     assert final_answer(text, marked=False) is None
