@@ -32,3 +32,8 @@ def test_a_long_start_is_told_again_where_there_is_no_terminal(monkeypatch: pyte
     with terminal.starting(compose(["engine=scripted", "engine.function=tests.scripted_pocket:Pocket"])):
         assert told.still.wait(timeout=60)
     assert told.getvalue().startswith("starting the scripted engine ...")
+
+
+def test_a_closed_stdout_does_not_end_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert terminal.guarded(lambda: 0) == 0
