@@ -32,7 +32,7 @@ def add_override_arguments(parser: argparse.ArgumentParser, *, multirun: bool = 
 
     With `multirun`, the flag -m asks for one run per combination of comma lists (see `configs.sweep`).
     """
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="options, listed below")
+    parser.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="options, listed below")
     if multirun:
         parser.add_argument("-m", "--multirun", action="store_true", help="one run per combination: search=greedy,best_of_n run.seed=0,1")
     parser.formatter_class = _OptionsFormatter

@@ -71,7 +71,8 @@ def _written_out(main: Callable[[], int]) -> int:
     """
     try:
         code = main()
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is where the shell closed it: `>&-`
+            sys.stdout.flush()
     except OSError as error:
         if error.filename is not None or not _is_stdout_stuck():
             raise
@@ -122,7 +123,10 @@ def run_folder(run: Path) -> Path:
         message = f"warning: the thoughts of run {folder} were deleted on {deleted_on}; what a user may see is left"
         console.print(message, style="yellow", markup=False, soft_wrap=True)
     elif not (folder / METRICS).is_file():
-        message = f"warning: run {folder} is incomplete; early results are biased towards easy questions. Resume it with {resuming(folder)}"
+        message = (
+            f"warning: run {folder} is incomplete; early results are biased towards easy questions."
+            f" Resume it with python -m graphs.run {resuming(folder)}"
+        )
         console.print(message, style="yellow", markup=False, soft_wrap=True)
     return folder
 

@@ -48,6 +48,8 @@ _LONGEST_BACKOFF_S = 8.0
 _REST_S = 30.0  # how long a dead copy is passed over
 _MOST_MALFORMED = 3
 _WARN_EVERY_S = 60.0
+_KEEPALIVE_S = 2.0
+"""How long an idle connection is kept. Uvicorn closes them after 5 s; a request sent at that moment is lost."""
 _MOST_ERROR_BYTES = 1 << 16
 _MOST_LOCATION = 100  # characters
 _SHORTEST_SECRET = 4  # characters; masking a shorter one would garble every error
@@ -162,7 +164,7 @@ class Replicas:
         self._session = aiohttp.ClientSession(
             headers={} if api_key is None else {"Authorization": f"Bearer {api_key.reveal()}"},
             timeout=aiohttp.ClientTimeout(total=timeout_s),
-            connector=aiohttp.TCPConnector(limit=0),  # the engine has its own limit
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S),  # the engine has its own limit
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 

@@ -54,8 +54,12 @@ async def serve(
         ready_timeout_s: longest wait until it answers, in seconds.
 
     Raises:
-        EngineUnavailableError: it ended or was not ready in time; the text ends with the tail of its log.
+        EngineUnavailableError: another process listens on the port; or it ended or was not
+            ready in time, and the text ends with the tail of its log.
     """
+    if port is not None and not await asyncio.to_thread(_is_free, port):
+        # vLLM would share the port (SO_REUSEPORT), and requests would reach either server
+        raise EngineUnavailableError(f"port {port} of 127.0.0.1 is in use by another process; stop it, or choose another --port")
     port, folder = port or _free_port(), find_folder(model)
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model, "--host", "127.0.0.1", "--port", str(port)]
     command += ["--dtype", local_dtype(folder) if dtype == "auto" else dtype]
@@ -112,6 +116,12 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def _is_free(port: int) -> bool:
+    with socket.socket() as caller:
+        caller.settimeout(1.0)
+        return caller.connect_ex(("127.0.0.1", port)) != 0
+
+
 async def _main(model: str, port: int) -> None:
     task = asyncio.current_task()
     assert task is not None
@@ -126,8 +136,13 @@ async def _main(model: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Serve a model with vLLM on this machine, for engine=openai.")
+    parser = argparse.ArgumentParser(
+        prog="python -m agents.engines.server", description="Serve a model with vLLM on this machine, for engine=openai."
+    )
     parser.add_argument("model", help="folder or hub id")
-    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--port", type=int, default=8000, help="where it listens (default 8000)")
     options = parser.parse_args()
-    asyncio.run(_main(options.model, options.port))
+    try:
+        asyncio.run(_main(options.model, options.port))
+    except EngineUnavailableError as error:
+        sys.exit(f"error: {error}")

@@ -120,3 +120,13 @@ def test_help_fits_its_width() -> None:
 def test_words_of_a_command_line_compose(tmp_path: Path) -> None:
     arguments = parse(_parser(), ["q", "search=greedy", f"run.output_dir={tmp_path}"])
     assert compose(split_overrides(arguments)).run.output_dir == tmp_path
+
+
+def test_a_command_without_overrides_does_not_miss_them(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("question")
+    add_override_arguments(parser)
+    with pytest.raises(SystemExit):
+        parse(parser, [])
+    assert "question" in (told := capsys.readouterr().err.splitlines()[-1])
+    assert "key=value" not in told

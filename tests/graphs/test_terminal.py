@@ -51,3 +51,8 @@ def test_a_run_is_told_while_no_question_is_finished(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(run, "TELL_EVERY_S", 0.001)
     with run._Bar(3, [], scored=False, shown=True):
         assert told.still.wait(timeout=60)
+
+
+def test_a_closed_stdout_does_not_end_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert terminal.guarded(lambda: 0) == 0

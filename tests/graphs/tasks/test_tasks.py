@@ -131,7 +131,7 @@ def test_a_malformed_line_is_named_by_its_number_and_the_rest_is_kept(write: Wri
     assert [question.gold for question in data.questions] == ["5", None]
     assert [question.metadata["line"] for question in data.questions] == [1, 8]
     assert [str(problem) for problem in data.problems[:6]] == [
-        "line 2 is not JSON: Unterminated string starting at at column 14",
+        "line 2 is not JSON: Unterminated string starting at column 14",
         "line 4 is a JSON list, not an object",
         "line 5 has no field 'question'; its fields are 'answer'; set task.question_field to the one that is meant",
         "line 6 has a field 'question' that is an int, not text",
