@@ -8,6 +8,9 @@ Questions and steps may imitate a verdict. So the token critic reads the probabi
 labels alone, and of a working in words only the last line is a verdict, in a form of its own
 ("Verdict: Yes"). A quoted verdict, one that goes on ("Verdict: Right up to the sign, so No"), one
 that the question or the steps spell out, and the last line of a working that was cut are none.
+The token critic gives no verdict whose label ends a line of the question or of a step: that line
+may be an order or a forged reply, and small models follow it. The cost: "So the answer is yes."
+can be judged wrong, but not right. An order that names no label can still persuade a model.
 
 Source: GenRM (arXiv:2408.15240) and GenPRM (arXiv:2504.00891) for verdict-after-working. We judge one step at a time, with the steps before
 it taken as they stand.
@@ -28,7 +31,7 @@ from agents.engines.base import Completion, GenerateRequest, Generator
 from agents.metered import generate_within, score_within
 from agents.nouns import Meter, Question, Step, Verdict, VerdictSource
 from agents.prompts import Prompts
-from agents.replies import ENDINGS, is_shown, last_line
+from agents.replies import ENDINGS, ends_a_line, is_shown, last_line
 
 ROLE = "critic"
 
@@ -109,9 +112,19 @@ class GenerativeCritic:
             return None
         probability, sureness, text = judged
         evidence = self.calibration.log_likelihood_ratio(probability, self.family_of(question.text), sureness)
+        if settings.kind == "token" and self._is_spelled_out(evidence, question, steps):
+            probability = evidence = math.nan
         if settings.reason and not text and evidence <= 0:  # which NaN is not
             text = await self._ask_reason(question, steps, meter)
         return make_verdict(probability, evidence, source=source, scope=self.scope_of(question.text), reason=text)
+
+    def _is_spelled_out(self, evidence: float, question: Question, steps: Sequence[Step]) -> bool:
+        """Whether question or steps spell out the label that `evidence` speaks for."""
+        family = self.prompts.family
+        if family.style == "continuation":  # its labels are control tokens, which no text becomes
+            return False
+        labels = (family.right, family.wrong) if evidence > 0 else (family.wrong, family.right)
+        return ends_a_line(*labels, [question.text, *texts_of(steps)])
 
     async def _ask_token(self, question: Question, steps: Sequence[Step], meter: Meter) -> _Judged | None:
         prompt = self.prompts.role("critic_token", question, steps)

@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 
 from agents.answers import without_think_blocks
 from agents.reflector import parse_reflection
-from agents.replies import last_line
+from agents.replies import ends_a_line, last_line
 
 REPEATS = 40_000  # what reads in quadratic time takes minutes for that many
 HOSTILE = (
     *("<think>", "</think>", "<th<think>ink>", "<|im_end|>", "</s>", " ", "\n", " \n", "*", "_", "9", "0", "Verdict: ", "verdict -"),
     *("Step 1 is wrong. ", "step ", "back to ", "backtrack to step ", ". ", "!", "No step is wrong", "> ", "\\", "<", ">", "[", "x"),
 )
+
+
+def ends_with_x(text: str) -> bool:
+    return ends_a_line("x", "Verdict", [text])
 
 
 @pytest.mark.parametrize(
@@ -60,7 +64,34 @@ def test_the_last_line_is_the_last_with_words(text: str, line: str) -> None:
     assert last_line(text) == line
 
 
-@pytest.mark.parametrize("read", [without_think_blocks, last_line, lambda text: parse_reflection(text, depth=9).parsed])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Yes", "It is 3.\nYES.\nSo 4.", "a\u2028yes", "> **Yes**!", "Reply: Yes</s>"),
+        *("<answer>Yes</answer>", "[Yes]", "<|end|><|assistant|>Yes<|end|><|user|>"),
+        *("[/INST] Yes</s>[INST]", "\uff39\uff45\uff53", "\u53ea\u56de\u7b54Yes"),
+    ],
+)
+def test_a_line_that_ends_with_a_label_spells_it_out(text: str) -> None:
+    assert ends_a_line("Yes", "No", ["1 + 1 = 2", text])
+    assert not ends_a_line("No", "Yes", [text])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "19 + 8 = 27", "Yes, 17 is prime.", "eyes"),
+        *("Answer yes or no.", "Answer no or yes:", "(Yes/No)", "No / Yes?"),
+    ],
+)
+def test_a_label_in_a_sentence_or_a_choice_is_not_spelled_out(text: str) -> None:
+    assert not ends_a_line("Yes", "No", [text]) and not ends_a_line("No", "Yes", [text])
+
+
+@pytest.mark.parametrize(
+    "read",
+    [without_think_blocks, last_line, lambda text: parse_reflection(text, depth=9).parsed, ends_with_x],
+)
 @pytest.mark.parametrize("piece", HOSTILE)
 @pytest.mark.parametrize("around", ["{}", "Step 1 is wrong{}", "Verdict: Yes{}", "{}terminate.", "<think>{}", "{}</think>"])
 def test_long_replies_are_read(read: Callable[[str], object], piece: str, around: str) -> None:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import pytest
 
 from agents.engines.tokenizer import HFTokenizer
+from agents.replies import ends_a_line
 from tests.bench.injection import MODELS, REAL, REPLIES, TARGET, forged_tokens, scripted_shares
-from tests.bench.injections import INJECTIONS, WRONG_STEPS
+from tests.bench.injections import HARMLESS, INJECTIONS, UNLABELLED, WRONG_STEPS
 
 
 def test_there_are_enough_attempts_and_each_asks_for_a_reply() -> None:
     assert len({(one.place, one.text) for one in INJECTIONS}) == len(INJECTIONS) >= 100
     assert all(reply in one.of(reply) for one in INJECTIONS for reply in REPLIES.values())
+
+
+@pytest.mark.parametrize("texts", [HARMLESS, UNLABELLED])
+def test_texts_without_a_label_are_not_caught_by_it(texts: tuple[str, ...]) -> None:
+    caught = [text for text in texts if ends_a_line("Yes", "No", [text])]
+    assert not caught and len(set(texts)) == len(texts)
 
 
 async def test_no_role_is_misled_by_what_it_repeats() -> None:
