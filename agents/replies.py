@@ -13,7 +13,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_THINKING = re.compile(r"<(/?)(?:think|thinking|thought|thoughts|reasoning)>", re.IGNORECASE)
+from agents.answers.think_blocks import think_tags
+
 ENDINGS = r"(?:\s|<[|｜]?/?\w{1,32}[|｜]?>){0,16}"
 """Pattern of what may stand behind a reply: white space, and special tokens that a model spells out."""
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
@@ -28,13 +29,12 @@ def without_thinking(text: str) -> str:
     """
     kept: list[str] = []
     position, inside = 0, False
-    for tag in _THINKING.finditer(text):
-        closes = bool(tag.group(1))
+    for begin, end, closes in think_tags(text):
         if closes and not inside:
             kept.clear()
         elif not closes and not inside:
-            kept.append(text[position : tag.start()])
-        position, inside = tag.end(), not closes
+            kept.append(text[position:begin])
+        position, inside = end, not closes
     return "".join(kept) if inside else "".join([*kept, text[position:]])
 
 

@@ -27,6 +27,11 @@ HOSTILE = (
         ("a<think>b", "a"),
         ("a<THINKING>b</Thinking>c", "ac"),
         ("<think><think>b</think>c", "c"),
+        ("[THINK]b[/THINK]c", "c"),
+        ("a[THINK]b", "a"),
+        ("◁think▷b◁/think▷c", "c"),
+        ("<|begin_of_thought|>b<|end_of_thought|>c", "c"),
+        ("<think kind='x'>b</think >c", "c"),
         ("3 < 5 and 7 > 2", "3 < 5 and 7 > 2"),
     ],
 )
