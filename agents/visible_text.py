@@ -18,15 +18,15 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
-_HIDDEN_NAMES = r"(?:\w{1,20}:)?think[\w:-]*|thoughts?|reasoning|reflection|scratchpad"
+_HIDDEN_NAMES = r"[\w:-]{0,20}?(?:think|thought|reasoning)[\w:-]{0,20}|reflection|scratchpad"
 _PLAIN_NAMES = "act|answer|solution|tool_call|tool_response"
 _CONTROL_TOKENS = "s|bos|eos|pad|unk|mask|cls|sep|start_of_turn|end_of_turn|start_of_image|end_of_image"
 _TAG = re.compile(
-    rf"<\\*(?P<end>/?)(?:(?P<hidden>{_HIDDEN_NAMES})|{_PLAIN_NAMES})(?:\s[^<>]*|/)?>"
+    rf"<\s?\\*(?P<end>/?)\s?(?:(?P<hidden>{_HIDDEN_NAMES})|{_PLAIN_NAMES})(?:\s[^<>]*|/)?>"
     rf"|</?(?:{_CONTROL_TOKENS})>"
     r"|<[|｜](?P<token>[^<>|｜\s]+)[|｜]>"  # <|im_start|>; no blanks inside, for the sake of |x| <|y| and |z|> 1
-    r"|\[(?P<end_square>/?)(?:(?P<hidden_square>THINK)|INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"
-    r"|◁(?P<end_triangle>/?)(?P<hidden_triangle>think)▷",
+    r"|\[(?P<end_square>/?)(?:(?P<hidden_square>THINK(?:ING)?)|INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"
+    r"|◁(?P<end_triangle>/?)(?P<hidden_triangle>think(?:ing)?)▷",
     re.IGNORECASE,
 )
 _SYSTEM_TAG = re.compile(r"<</?SYS>>", re.IGNORECASE)
@@ -43,7 +43,7 @@ _ESCAPE = re.compile(
 )
 _LINE_BREAK = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _UNSEEN = re.compile(
-    r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+    r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u3164\uffa0\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
     r"\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _SURROGATE = re.compile(r"[\ud800-\udfff]")

@@ -30,7 +30,7 @@ _REFUSED = re.compile(
     r"\b(?:not|never|no|or|and|than|between|minus|plus|times|half|third|quarter|twice|dozen"
     r"|hundred|thousand|million|billion|trillion"
     r"|negative|squared|cubed|root|factorial|log|ln|sin|cos|tan|base|mod|modulo"
-    r"|at least|at most|up to|almost|nearly"
+    r"|wrong|incorrect|false|at least|at most|up to|almost|nearly"
     r"|(?<!['’/])[b-z])\b|n['’]t\b",
     re.IGNORECASE,
 )

@@ -36,9 +36,10 @@ LONGEST_GROUP = 64
 _BLANKS = re.compile(r" (?=[-+*/^=<>()\[\]{}|_\\])|(?<=[-+*/^=<>()\[\]{}|_]) ")
 _COMMA = re.compile(r" ?, ?(?!(?<=[0-9],)[0-9]{3}(?![0-9]))")
 _BASE = re.compile(
-    r"\(?(?P<digits>[0-9A-F]+)\)?"
+    r"\(?(?P<digits>[0-9A-F]+|(?=[0-9a-f]{2})[0-9a-f]+)\)?"
     r"(?: ?_ ?\{? ?(?P<base>[0-9]{1,2}) ?\}?| (?:\(?base|in base) (?P<word>[0-9]{1,2})\)?)"
 )
+_PREFIXED = re.compile(r"0[xX][0-9A-Fa-f]+|0[bB][01]+|0[oO][0-7]+")
 _PHONE = re.compile(
     r"(?P<country>\+[0-9]{1,3}[- ]?)?\((?P<area>[0-9]{2,5})\)[- ]?"
     r"(?P<rest>[0-9]{2,4}[- ][0-9]{3,4})"
@@ -49,6 +50,8 @@ _CODE = re.compile(
 )
 _RATIO = re.compile(r"(?<=[0-9]) ?: ?(?=[0-9])")
 _ALNUM = re.compile(r"[A-Za-z0-9]+")
+_GENOTYPE = re.compile(r"(?:([A-Za-z])(?i:\1)){2,}")
+"""Letters in pairs ("AaBb"), whose case is all that they say."""
 _SUBSCRIPT = re.compile(r"_(?:\{([A-Za-z0-9]+)\}|([A-Za-z0-9]))")
 _CHOICE = re.compile(r"\(([A-Za-z])\)")
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -94,7 +97,9 @@ def read_plain(spelled: str) -> Plain | None:
     if (match := _BASE.fullmatch(spelled)) is not None:
         base = int(match["base"] or match["word"])
         if 2 <= base <= 36 and all(int(digit, 16) < base for digit in match["digits"]):
-            return InBase(match["digits"], base)
+            return InBase(match["digits"].upper(), base)
+    if _PREFIXED.fullmatch(spelled):
+        return Code(spelled.lower())
     spelled = _RATIO.sub(":", spelled)
     if (phone := _PHONE.fullmatch(spelled)) is not None:
         spelled = f"{phone['country'] or ''}{phone['area']}-{phone['rest']}"
@@ -147,7 +152,7 @@ def _read_symbols(text: str) -> Words | Code | None:
     compact = _SUBSCRIPT.sub(r"\1\2", text)
     if _ALNUM.fullmatch(compact):
         is_word = len(compact) > 2 or compact.casefold() in _SHORT_WORDS
-        if is_word and not any(sign.isdigit() for sign in compact):
+        if is_word and compact.isalpha() and not _GENOTYPE.fullmatch(compact):
             return Words(compact.casefold())
         return Code(compact)
     if _WORD.search(text) and _WORDS.fullmatch(text) and not _ALGEBRA.search(text):

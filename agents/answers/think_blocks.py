@@ -11,15 +11,17 @@ from collections.abc import Iterator
 
 from agents.visible_text import without_controls
 
-_TAGS = "think|thinking|thoughts?|reasoning|scratchpad"
+_NAMES = r"[\w:-]{0,20}?(?:think|thought|reasoning)[\w:-]{0,20}|reflection|scratchpad"
+_TOKEN = r"[^<>|｜\s]{0,20}?(?:think|thought|reasoning)[^<>|｜\s]{0,20}"
 _TAG = re.compile(
-    rf"(?:<\s?(?P<slash>/?)\s?(?:{_TAGS})(?:\s[^<>\n]{{0,100}})?>"
-    r"|\[(?P<slash_2>/?)THINK\]|◁(?P<slash_3>/?)think▷)",
+    rf"(?:<\s?(?P<slash>[/\\]{{0,2}})\s?(?:{_NAMES})(?:\s[^<>]{{0,100}}|/)?>"
+    rf"|<[|｜](?P<slash_2>/|end|stop|close)?{_TOKEN}[|｜]>"
+    r"|\[(?P<slash_3>/?)THINK(?:ING)?\]|◁(?P<slash_4>/?)think(?:ing)?▷)",
     re.IGNORECASE,
 )
 _SPECIAL = re.compile(
-    r"<[|｜][^<>|｜\s]{1,40}[|｜]>|</?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn)>"
-    r"|\[/?INST\]|<</?SYS>>"
+    rf"<[|｜](?!(?i:{_TOKEN})[|｜])[^<>|｜\s]{{1,40}}[|｜]>|</?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn)>"
+    r"|\[/?INST\]|<</?SYS>>",
 )
 
 
@@ -42,7 +44,7 @@ def hide_think_blocks(text: str) -> str | None:
     kept = 0  # up to here the text is in `hidden`, behind the first `lead` characters
     lead = 0
     opened: int | None = None
-    for place, end, closes in _tags(text):
+    for place, end, closes in think_tags(text):
         if not closes:
             opened = place if opened is None else opened
             continue
@@ -60,7 +62,7 @@ def without_think_blocks(text: str) -> str:
     """Returns what stands outside of think blocks; one that does not end reaches to the end of the text."""
     kept: list[str] = []
     position, inside = 0, False
-    for begin, end, closes in _tags(text):
+    for begin, end, closes in think_tags(text):
         if closes and not inside:  # the prompt opened it
             kept.clear()
         elif not closes and not inside:
@@ -75,20 +77,20 @@ def ends_in_think_block(text: str, *, opened: bool = False) -> bool:
     Args:
         opened: whether one is open at its beginning.
     """
-    for _, _, closes in _tags(text):
+    for _, _, closes in think_tags(text):
         opened = not closes
     return opened
 
 
-def _tags(text: str) -> Iterator[tuple[int, int, bool]]:
+def think_tags(text: str) -> Iterator[tuple[int, int, bool]]:
     """Yields begin, end and whether it closes a block, of every tag."""
     for tag in _TAG.finditer(text):
         if text[tag.start() - 1 : tag.start()] == text[tag.end() : tag.end() + 1] == "`":
             continue
-        yield tag.start(), tag.end(), bool(tag["slash"] or tag["slash_2"] or tag["slash_3"])
+        yield tag.start(), tag.end(), any(tag.groups())
 
 
 def opens_think_block(prompt: str) -> bool:
     """Returns whether a prompt ends with the tag that opens a think block."""
-    tags = list(_tags(prompt := prompt.rstrip()))
+    tags = list(think_tags(prompt := prompt.rstrip()))
     return bool(tags) and tags[-1][1] == len(prompt) and not tags[-1][2]

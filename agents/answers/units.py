@@ -73,7 +73,7 @@ NOT_A_UNIT = re.compile(
     r"|base|mod|modulo|negative|half|halves|thirds?|quarters?|fourths?|fifths?|sixths?"
     r"|sevenths?|eighths?|ninths?|tenths?|hundredths?|thousandths?|dozens?|hundreds?"
     r"|thousands?|millions?|billions?|trillions?|scores?|pairs?|more|less|fewer|least|most"
-    r"|about|if|but|sin|cos|tan|cot|sec|csc|log|ln|sqrt|pi|inf|infinity|to|(?<!['’])[b-z])\b|n['’]t\b",
+    r"|about|if|but|is|are|was|were|wrong|incorrect|false|sin|cos|tan|cot|sec|csc|log|ln|sqrt|pi|inf|infinity|to|(?<!['’])[b-z])\b|n['’]t\b",
     re.IGNORECASE,
 )
 """Words behind a number that change it, or name several."""

@@ -105,10 +105,20 @@ def passes_luhn(digits: str) -> bool:
     return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0
 
 
+_ANY_WORDS = re.compile(r"\(\?: ?\[(a-z'*)\]\+ ?\)\{0,(\d)\}\??")
+"""A pattern of up to so many words of any letters."""
+_LETTERS_OF_A_WORD = 10
+
+
 @lru_cache(maxsize=1024)
 def _compiled(pattern: str, *, spaces: bool = True) -> re.Pattern[str]:
-    """Returns a pattern, case ignored; without `spaces` it matches words that were run together."""
+    """Returns a pattern, case ignored; without `spaces` it matches words that were run together.
+
+    Words of any letters become a bounded run of letters then: several unbounded ones in a row can share
+    a run-together text in as many ways as its length to the power of their number.
+    """
     if not spaces:
+        pattern = _ANY_WORDS.sub(lambda words: f"[{words[1]} ]{{0,{_LETTERS_OF_A_WORD * int(words[2])}}}?", pattern)
         pattern = pattern.replace(r"\b", "").replace(r"\s", " ").replace(" ", " ?")
     return re.compile(pattern, re.IGNORECASE | re.DOTALL)
 

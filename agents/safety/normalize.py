@@ -22,6 +22,14 @@ _LOOKALIKES = str.maketrans(
 )
 _LEET = str.maketrans("013457@$", "oieastas")
 _WORD_WITH_LEET = re.compile(r"(?<![\w$@])(?=[\w$@]*[a-z])(?=[\w$@]*[0-9$@])[\w$@]{2,40}(?![\w$@])", re.IGNORECASE)
+_INNER_MARK = re.compile(r"(?<=[a-z])!(?=[a-z])", re.IGNORECASE)
+_HYPHENATED = re.compile(r"(?<![\w-])[^\W\d_]{1,40}(?:-[^\W\d_]{1,40}){3,}(?![\w-])")
+"""A phrase of four words or more ("how-to-make-a"), which a blank could separate as well."""
+_LETTER_NAME = re.compile(
+    r"(?:LATIN LETTER SMALL CAPITAL|NEGATIVE (?:SQUARED|CIRCLED) LATIN CAPITAL LETTER"
+    r"|REGIONAL INDICATOR SYMBOL LETTER) ([A-Z])"
+)
+"""Names of letters in another dress that NFKC keeps."""
 _SPELLED = re.compile(rf"(?<!\w)[^\W\d_](?:(?P<by>[ .\-*/])[^\W\d_](?:(?P=by)[^\W\d_]){{1,{LONGEST_SPELLED // 2}}})(?!\w)")
 
 
@@ -33,6 +41,7 @@ def normalize(text: str) -> str:
     text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text))
     text = "".join(_plain(character) for character in text).translate(_LOOKALIKES)
     text = _SPELLED.sub(lambda match: match[0].replace(match["by"], ""), text)
+    text = _HYPHENATED.sub(lambda match: match[0].replace("-", " "), text)
     return re.sub(r"[\s_]+", " ", text).strip()
 
 
@@ -45,6 +54,7 @@ def without_spaces(text: str) -> str | None:
 
 def without_leet(text: str) -> str:
     """Returns a normalized text with the digits and signs inside words read as letters ("b0mb" is "bomb")."""
+    text = _INNER_MARK.sub("i", text)
     return _WORD_WITH_LEET.sub(lambda match: match[0].translate(_LEET), text)
 
 
@@ -59,4 +69,7 @@ def _plain(character: str) -> str:
             return "-"
         case "Zs" | "Zl" | "Zp" | "Cc":
             return " "
+        case "Ll" | "So" if not character.isascii():
+            letter = _LETTER_NAME.fullmatch(unicodedata.name(character, ""))
+            return character if letter is None else letter[1].lower()
     return character

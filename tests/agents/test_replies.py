@@ -37,6 +37,11 @@ def ends_with_x(text: str) -> bool:
         ("a<scratchpad>b</scratchpad>c", "ac"),
         ("a <think x=1>b</think >c", "a c"),
         ("The tag `<think>` is a word.", "The tag `<think>` is a word."),
+        ("[THINK]b[/THINK]c", "c"),
+        ("a[THINK]b", "a"),
+        ("◁think▷b◁/think▷c", "c"),
+        ("<|begin_of_thought|>b<|end_of_thought|>c", "c"),
+        ("<think kind='x'>b</think >c", "c"),
         ("3 < 5 and 7 > 2", "3 < 5 and 7 > 2"),
     ],
 )

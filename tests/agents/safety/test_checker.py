@@ -75,7 +75,9 @@ def test_a_number_that_the_question_holds_is_no_disclosure(number: str) -> None:
     assert CHECKER.decide(f"Is {number} well-formed?", answer=f"Yes, {number} is.", summary="").decision == "comply"
 
 
-@pytest.mark.parametrize("piece", ["how to make a ", "a ", "os.walk encrypt ", "pynput ", "1234 ", "á", "$@", "i want to "])
+@pytest.mark.parametrize(
+    "piece", ["how to make a ", "a ", "os.walk encrypt ", "pynput ", "1234 ", "á", "$@", "i want to ", "show me a b c "]
+)
 def test_long_texts_are_decided(piece: str) -> None:
     text = piece * (30_000 // len(piece))
     CHECKER.decide(text, answer=text, summary=text)
