@@ -66,6 +66,19 @@ def preset_config(name: str) -> RunConfig:
     return compose(presets[name])
 
 
+def check_environment() -> None:
+    """Composes every preset that the environment names.
+
+    Raises:
+        ConfigError: a preset is refused; names it.
+    """
+    for name, words in _presets().items():
+        try:
+            compose(words)
+        except ConfigError as error:
+            raise ConfigError(f"preset {name}: {error}") from None
+
+
 def environment() -> tuple[str, ...]:
     """Returns what the environment says of presets; part of the name under which resources are kept."""
     return os.environ.get(CONFIG_VARIABLE, ""), os.environ.get(PRESETS_VARIABLE, "")

@@ -25,7 +25,7 @@ from configs import ConfigError, RunConfig, compose
 from configs.remote import MOST_INTEGER, parse_remote, remote_config
 from graphs import Context, create_reasoner, graph
 from graphs import resources as resources_module
-from graphs.presets import preset_config, register_preset
+from graphs.presets import check_environment, preset_config, register_preset
 from graphs.resources import MOST_VIEWS, Resources, find_resources
 from graphs.state import MOST_METADATA, MOST_SAMPLE, InputState, OutputState, State, read_input
 from graphs.thinking import MOST_PAUSED
@@ -366,6 +366,19 @@ def test_a_file_of_presets_that_is_none_is_named(text: str, tmp_path: Path, monk
     monkeypatch.setenv("LONGTHOUGHT_PRESETS", str(tmp_path / "presets.yaml"))
     with pytest.raises(ConfigError, match="LONGTHOUGHT_PRESETS"):
         preset_config("small")
+
+
+@pytest.mark.parametrize("text", ["careful: [serach=beam]", "careful: [search=beam, search.beam_width=0]"])
+def test_a_wrong_word_of_the_owner_is_refused_where_the_server_starts(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "presets.yaml").write_text(text)
+    monkeypatch.setenv("LONGTHOUGHT_PRESETS", str(tmp_path / "presets.yaml"))
+    with pytest.raises(ConfigError, match="careful"):
+        check_environment()
+    monkeypatch.delenv("LONGTHOUGHT_PRESETS")
+    check_environment()
+    monkeypatch.setenv("LONGTHOUGHT_CONFIG", "serach=beam")
+    with pytest.raises(ConfigError, match="serach"):
+        check_environment()
 
 
 BAD_INPUTS: dict[str, dict[str, Any]] = {

@@ -257,7 +257,7 @@ def test_runs_are_compared_on_the_same_questions(
     (tmp_path / "runs" / "loop" / "metrics.json").unlink()
     assert compare.main(["greedy", "loop"]) == 0
     captured = capsys.readouterr()
-    assert "run runs/loop is not finished" in captured.err and "greedy is not finished" not in captured.err
+    assert "run runs/loop is incomplete" in captured.err and "runs/greedy is incomplete" not in captured.err
     assert captured.out.splitlines()[4].endswith("|  |  |"), "the first row is no difference to itself"
     assert guarded(lambda: compare.main([str(tmp_path / "nowhere")])) == WRONG
 
