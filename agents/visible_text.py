@@ -37,9 +37,10 @@ _BRACKET = re.compile(r"([<>\[\]◁▷])")
 _OPENER: Final = {">": "<", "]": "[", "▷": "◁"}
 
 _ESCAPE = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours, cursor movements
+    # Colours, cursor movements. None holds "<" here, or it would take a tag's bracket along.
+    r"(?:\x1b\[|\x9b)[0-;=-?]*[ -/]*[@-~]"
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\n\x07\x1b\x80-\x9f]*(?:\x07|\x1b\\|\x9c)"  # titles, links, the clipboard
-    r"|\x1b[ -/]*[0-~]"
+    r"|\x1b[ -/]*[0-;=-~]"
 )
 _LINE_BREAK = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _UNSEEN = re.compile(

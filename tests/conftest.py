@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from agents.engines.transformers import TransformersEngine
     from agents.engines.vllm import VLLMEngine
 
-# Laws are about values, not about the clock: a busy machine must not fail them.
-settings.register_profile("longthought", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("longthought")
+# Laws are about values, not about the clock: a busy machine must not fail them. The same commit draws the same examples;
+# HYPOTHESIS_PROFILE=explore draws new ones.
+settings.register_profile("longthought", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", settings.get_profile("longthought"), derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "longthought"))
 
 
 @pytest.fixture(scope="session")

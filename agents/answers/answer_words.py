@@ -101,6 +101,13 @@ CONCLUSION = re.compile(
 )
 """How a block begins that draws a conclusion from what stands above it."""
 
+REMARK = re.compile(
+    r"\W*(?:by (?:following|doing|using)|following (?:these|this)|remember\b|note that"
+    r"|(?:with )?(?:these|this|the above) (?:steps?|tips?|plan|list|guide|recipe|instructions|ideas?))\b",
+    re.IGNORECASE,
+)
+"""How a block begins that remarks on the list above it and is nothing without it."""
+
 PRESENTING = re.compile(
     r"(?:^|\W)(?:here(?:['’]s| is| are)|hier (?:ist|sind)|voici|aquí (?:está|tiene)|ecco)\b"
     r"|以下|下面",

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from agents.answers.answer_words import CLOSING, CONCLUSION, HINT, PRESENTING, SALUTATION, SIGN_OFF
+from agents.answers.answer_words import CLOSING, CONCLUSION, HINT, PRESENTING, REMARK, SALUTATION, SIGN_OFF
 from agents.answers.marks import find_mark, is_heading
 from agents.answers.think_blocks import clean, hide_think_blocks
 
@@ -138,6 +138,11 @@ def _begin_of_document(blocks: list[str]) -> int | None:
         return next((number for number, block in enumerate(blocks) if SALUTATION.match(block)), 0)
     if CONCLUSION.match(blocks[-1]):
         return None
+    if REMARK.match(blocks[-1]) and _is_in_list(blocks, last - 1):
+        begin = last - 1
+        while begin > 0 and _is_in_list(blocks, begin - 1):
+            begin -= 1
+        return begin - 1 if begin > 0 and _leads_on(blocks[begin - 1]) else begin
     titles = [number for number, block in enumerate(blocks) if _is_title(block)]
     if len(titles) > 1:
         begin = titles[0]

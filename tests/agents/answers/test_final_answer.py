@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agents.answers import final_answer, marked_answer
@@ -118,6 +118,9 @@ def test_an_answer_is_not_empty_and_keeps_no_think_tag(text: str) -> None:
 
 
 @given(_MODEL_TEXTS, _MODEL_TEXTS)
+@example("\x9b", "0")
+@example("\x1b", "0")
+@example("\x1b[", "0")
 def test_no_text_in_a_think_block_is_an_answer(thought: str, text: str) -> None:
     block = f"<think>{thought.replace('think', '')}</think>\n\n"
     for marked in (True, False):
@@ -249,3 +252,11 @@ def test_a_box_gives_back_what_was_put_in(content: str) -> None:
 )
 def test_a_hundred_thousand_characters_are_read_in_linear_time(piece: str, marked: bool) -> None:
     final_answer(piece * (100_000 // len(piece)), marked=marked)
+
+
+def test_an_open_answer_keeps_the_plan_below_which_a_remark_stands() -> None:
+    plan = "1. **Dig**:\n   - Choose a place.\n\n2. **Line**:\n   - Use concrete."
+    remark = "By following these steps, you can build a shelter."
+    text = f"To build one, follow these steps:\n\n{plan}\n\n{remark}"
+    assert final_answer(f"Let me think.\n\n{text}", marked=False) == text
+    assert final_answer(f"Let me think.\n\n{remark}", marked=False) == remark
