@@ -143,6 +143,7 @@ class SafetyChecker:
         if double:
             raise ValueError(f"safety.rules has two rules with the id {double[0]!r}; a decision must cite exactly one")
         self.rules = rules
+        self._attached = lru_cache(maxsize=256)(self._attach)  # a question is asked about before and after thinking
 
     @classmethod
     def load(cls, path: Path) -> SafetyChecker:
@@ -167,15 +168,19 @@ class SafetyChecker:
 
     def attach(self, question: str) -> tuple[SafetyRule, ...]:
         """Returns the rules that the policy should read before it thinks about `question`."""
-        return tuple(rule for rule in self.rules if rule.is_about(question))
+        return self._attached(question)
 
     def decide(self, question: str, *, answer: str | None, summary: str) -> SafetyJudgement:
         """Returns the decision on what is about to be shown."""
         shown = f"{answer or ''}\n{summary}"
+        about = {rule.id for rule in self._attached(question)}
         for rule in self.rules:
-            if rule.is_about(question) or rule.is_violated_by(shown, question):
+            if rule.id in about or rule.is_violated_by(shown, question):
                 return SafetyJudgement(rule.decision, rule.id, rule.reply)
         return SafetyJudgement("comply")
+
+    def _attach(self, question: str) -> tuple[SafetyRule, ...]:
+        return tuple(rule for rule in self.rules if rule.is_about(question))
 
 
 def _expand(rules: Any, words: dict[str, str]) -> Any:
