@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 
 from agents.answers.dates import read_date, read_time
-from agents.answers.numbers import read_quantity
+from agents.answers.expression import FUNCTIONS
+from agents.answers.numbers import Number, read_quantity
 from agents.answers.spelling import spell
 from agents.answers.typed_values import (
     Choice,
@@ -28,7 +29,7 @@ from agents.answers.typed_values import (
     Words,
     as_region,
 )
-from agents.answers.units import read_unit
+from agents.answers.units import COMPOUND_UNITS, read_unit
 
 LONGEST_GROUP = 64
 """Items; a longer group is compared as text."""
@@ -55,6 +56,10 @@ _GENOTYPE = re.compile(r"(?:([A-Za-z])(?i:\1)){2,}")
 _SUBSCRIPT = re.compile(r"_(?:\{([A-Za-z0-9]+)\}|([A-Za-z0-9]))")
 _CHOICE = re.compile(r"\(([A-Za-z])\)")
 _WORD = re.compile(r"[^\W\d_]{3,}")
+_TWO_WORDS = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}(?![A-Za-z])")
+_LINKS = frozenset("to in of by at on is it as an or no we he so go do me us if am vs".split())
+_FORMULA = re.compile(r"(?=.*[(+-])(?:[A-Z][a-z]?[0-9]*|\((?:[A-Z][a-z]?[0-9]*)+\)[0-9]+)+(?:[0-9]?[+-])?")
+"""A chemical formula with a group or a charge, which algebra would multiply out."""
 _WORDS = re.compile(r"[^\\^_={}<>|]+")
 _ALGEBRA = re.compile(r"[-+*/] ?[0-9(]|[0-9)] ?[-+*/]|sqrt|[a-z]\(")
 _SHORT_WORDS = {"no", "on", "off", "up", "ok", "us", "uk", "eu"}
@@ -66,13 +71,18 @@ _NAMED_TUPLE = re.compile(rf"(?P<name>\( ?{_SYMBOL}(?: ?, ?{_SYMBOL})+ ?\)) ?= ?
 _MEMBER = re.compile(rf"(?P<name>{_SYMBOL}) ?\\in(?![A-Za-z]) ?(?P<value>.+)")
 _RELATION = re.compile(r"\\(?:le|ge|ne)(?![A-Za-z])|[<>]")
 _FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le", "\\ne": "\\ne"}
-_SEPARATOR = re.compile(r"[,;]| (?:and|or) ")
+_SEPARATOR = re.compile(r"[,;](?: (?:and|or) )?| (?:and|or) ")
 _MATRIX = re.compile(
     r"\\begin ?\{ ?(?P<name>[pbv]?matrix|array) ?\}(?:\{[lcr|]*\})?"
     r"(?P<body>.*)\\end ?\{ ?(?P=name) ?\}"
 )
 _INFINITY = re.compile(r"(?P<sign>[-+]?) ?(?:\\infty|infinity|inf|oo)", re.IGNORECASE)
 _REAL_LINE = re.compile(r"\\mathbb ?\{? ?R ?\}?|all real numbers|all reals", re.IGNORECASE)
+_BUILDER = re.compile(
+    rf"\\?\{{ ?{_SYMBOL}(?: ?\\in ?\\mathbb ?\{{? ?R ?\}}?)? ?(?:[:|]|\\mid(?![A-Za-z])) ?"
+    r"(?P<rule>[^{}]+?) ?\\?\}"
+)
+"""A set of all numbers for which a solved inequality holds."""
 _PLUS_MINUS = re.compile(r"\\(pm|mp)(?![A-Za-z])")
 _OPEN, _CLOSE = "([{", ")]}"
 
@@ -118,6 +128,8 @@ def _read(text: str, depth: int) -> Value:
         return Choice(match[1].upper())
     if depth:
         for reader in (
+            _read_compound,
+            _read_approximated,
             _read_named,
             _read_region,
             _read_matrix,
@@ -155,7 +167,14 @@ def _read_symbols(text: str) -> Words | Code | None:
         if is_word and compact.isalpha() and not _GENOTYPE.fullmatch(compact):
             return Words(compact.casefold())
         return Code(compact)
-    if _WORD.search(text) and _WORDS.fullmatch(text) and not _ALGEBRA.search(text):
+    bare = re.sub(r"[\^{}]", "", compact)
+    if len(bare) > 1 and _FORMULA.fullmatch(bare) and not re.fullmatch(r"[A-Z]\([A-Z]\).*", bare):
+        return Code(bare)
+    words = _TWO_WORDS.findall(text)
+    is_prose = bool(_WORD.search(text)) or len(words) > 1 or not _LINKS.isdisjoint(words)
+    if is_prose and words and FUNCTIONS.issuperset(words) and re.search(r"[ (0-9]", text):
+        return None  # "sin x"
+    if is_prose and _WORDS.fullmatch(text) and not _ALGEBRA.search(text):
         return Words(" ".join(re.sub(r"^(?:the|a|an) ", "", text.casefold()).split()))
     return None
 
@@ -176,8 +195,35 @@ def _read_named(text: str, depth: int) -> Value | None:
     return value if region is None else Region(region.pieces, tidy(match["name"]))
 
 
+def _read_compound(text: str, depth: int) -> Group | None:
+    """Reads one quantity in several units: "5 ft 10 in", "2 hours and 30 minutes"."""
+    parts = re.split(r",? (?:and )?(?=[0-9])", text)
+    if not 2 <= len(parts) <= 4:
+        return None
+    items = tuple(number for part in parts if (number := read_quantity(part)) is not None)
+    units = [item.unit for item in items]
+    if len(items) != len(parts) or len(set(units)) != len(units):
+        return None
+    return Group("compound", items) if any(set(units) <= kind for kind in COMPOUND_UNITS) else None
+
+
+def _read_approximated(text: str, depth: int) -> Value | None:
+    """Reads "\\sqrt{2} \\approx 1.414" as its exact side, where the other is about equal to it."""
+    left, sign, right = text.partition("\\approx")
+    if not sign or re.fullmatch(_SYMBOL, left.strip()):
+        return None
+    exact, decimal = _read(left.strip(), depth), read_quantity(right.strip())
+    if decimal is None or not isinstance(exact, Number | Expression):
+        return None
+    if isinstance(exact, Number) and abs(exact.value - decimal.value) > abs(exact.value) / 50:
+        return None
+    return exact
+
+
 def _read_region(text: str, depth: int) -> Value | None:
     """Reads unions of intervals and solved inequalities, also joined by "or" and "and"."""
+    if (built := _BUILDER.fullmatch(text)) is not None:
+        return _read_region(built["rule"].strip(), depth)
     if _REAL_LINE.fullmatch(text):
         return Region((Interval(None, None, False, False),))
     for word in (" or ", " and ", ", "):
@@ -277,7 +323,7 @@ def _read_matrix(text: str, depth: int) -> Group | None:
     match = _MATRIX.fullmatch(text[1:-1].strip() if is_bracketed else text)
     if match is None:
         return None
-    rows = [row.split("&") for row in re.split(r"\\\\", match["body"].strip().removesuffix("\\\\"))]
+    rows = [row.split("&") for row in re.split(r"\\\\(?:\[[0-9.]+(?:ex|em|pt|mm|cm)\])?", match["body"].strip().removesuffix("\\\\"))]
     if len({len(row) for row in rows}) != 1 or len(rows) * len(rows[0]) > LONGEST_GROUP:
         return None
     name = "determinant" if match["name"] == "vmatrix" else "matrix"
@@ -296,7 +342,7 @@ def _read_plus_minus(text: str, depth: int) -> Value | None:
 
 
 def _read_group(text: str, depth: int) -> Value | None:
-    if text == "\\emptyset":
+    if text == "\\emptyset" or re.fullmatch("(?:the )?(?:empty|null) set", text, re.IGNORECASE):
         return Group("{}", ())
     if text.startswith("\\{") and text.endswith("\\}"):
         text = re.sub(r"\\([{}])", r"\1", text)
@@ -314,6 +360,10 @@ def _read_group(text: str, depth: int) -> Value | None:
     if not all(part.strip() for part in parts) or len(parts) > LONGEST_GROUP:
         return None
     items = _items(parts, depth)
+    rows = [item for item in items if isinstance(item, Group) and item.brackets == "[]"]
+    if opening == "[" and len(rows) == len(items) and len({len(row.items) for row in rows}) == 1:
+        cells = tuple(cell for row in rows for cell in row.items)  # "[[1, 2], [3, 4]]"
+        return Group(f"matrix {len(rows)}x{len(rows[0].items)}", cells)
     return Group(opening + closing, items)
 
 

@@ -66,8 +66,8 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Several values. `brackets` is "()", "[]", "{}", "" (a bare list) or "matrix RxC";
-    "{}" and "" have no order."""
+    """Several values. `brackets` is "()", "[]", "{}", "" (a bare list), "matrix RxC" or
+    "compound" (one quantity in several units); "{}" and "" have no order."""
 
     brackets: str
     items: tuple[Value, ...]
