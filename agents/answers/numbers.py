@@ -32,9 +32,7 @@ _WORDS = {word: number for number, word in enumerate(_UNITS.split())}
 _TENS_NAMES = "twenty thirty forty fifty sixty seventy eighty ninety"
 _TENS = {word: 10 * number for number, word in enumerate(_TENS_NAMES.split(), 2)}
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-SCALE = re.compile(
-    rf" (?:(hundred) )?(hundred|dozen|{'|'.join(_SCALES)})(?![A-Za-z])", re.IGNORECASE
-)
+SCALE = re.compile(rf" (?:(hundred) )?(hundred|dozens?|{'|'.join(_SCALES)})(?![A-Za-z])", re.IGNORECASE)
 _SHORT_SCALES = {"k": 10**3, "K": 10**3, "M": 10**6, "mn": 10**6, "bn": 10**9, "B": 10**9}
 _SHORT_SCALE = re.compile(r" ?(k|K|M|mn|bn|B)(?![A-Za-z/])")
 """Behind an amount of money only ("$3.5M"); elsewhere a letter is a unit or a name."""
@@ -43,7 +41,7 @@ _PARTS = {name: number for number, name in enumerate(_PARTS_NAMES.split(), 2)}
 _PARTS |= {"fourth": 4, "hundredth": 100, "thousandth": 1000, "halve": 2}
 _FRACTION_WORDS = re.compile(
     r"(?:(?P<whole>[0-9]{1,6}|[a-z -]{1,60}?) and )?(?:(?P<count>[a-z -]{1,60}?)[ -])?"
-    rf"(?P<part>{'|'.join(_PARTS)})s?(?![A-Za-z]| of )",
+    rf"(?P<part>{'|'.join(_PARTS)})s?(?![A-Za-z]| (?:of|past|to)(?![A-Za-z]))",
     re.IGNORECASE,
 )
 _SIGN_WORD = re.compile(r"^(?:minus|negative) (?=[0-9$])", re.IGNORECASE)
@@ -199,7 +197,7 @@ def same_number(one: Number, other: Number) -> bool:
 
 def scale_of(match: re.Match[str]) -> int:
     """Returns the factor that a match of `SCALE` multiplies by."""
-    small = {"hundred": 100, "dozen": 12}
+    small = {"hundred": 100, "dozen": 12, "dozens": 12}
     return (100 if match[1] else 1) * (small | _SCALES)[match[2].casefold()]
 
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 
+from agents.answers.expression import UnreadableError, parse
 from agents.answers.numbers import (
     SCALE,
     Number,
@@ -15,6 +16,7 @@ from agents.answers.numbers import (
     read_quantity,
     scale_of,
 )
+from agents.answers.rational import exact
 from agents.answers.units import read_currency, read_unit
 
 _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
@@ -64,12 +66,23 @@ def read_phrase(text: str) -> Number | None:
     left, equals, right = text.rpartition("=")
     if equals and not left.endswith(("<", ">", "!")) and not _ALGEBRA.search(left):
         after = read_quantity(right.strip()) or _only_number(right)
-        before = read_quantity(left.strip())
-        if before is not None and after is not None and before.value != after.value:
-            return None  # "6 = 5"
+        if after is not None and _contradicts(left, after):
+            return None
         if after is not None:
             return after
     return _only_number(text)
+
+
+def _contradicts(left: str, right: Number) -> bool:
+    """Whether the arithmetic left of an equals sign has another value ("1 + 1 = 3"); a
+    fraction may have been rounded."""
+    try:
+        value = exact(parse(re.sub("[$€£¥₹₩₽]", "", left)))
+    except UnreadableError:
+        return False
+    if value is None or value == right.value:
+        return False
+    return value.denominator == 1 or abs(value - right.value) >= 1
 
 
 def _only_number(text: str) -> Number | None:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 
 from agents.answers.dates import read_date, read_time
-from agents.answers.expression import FUNCTIONS
+from agents.answers.expression import FUNCTIONS, UnreadableError, parse
 from agents.answers.numbers import Number, read_quantity
+from agents.answers.rational import exact
 from agents.answers.spelling import spell
 from agents.answers.typed_values import (
     Choice,
@@ -57,7 +58,8 @@ _SUBSCRIPT = re.compile(r"_(?:\{([A-Za-z0-9]+)\}|([A-Za-z0-9]))")
 _CHOICE = re.compile(r"\(([A-Za-z])\)")
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _TWO_WORDS = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}(?![A-Za-z])")
-_LINKS = frozenset("to in of by at on is it as an or no we he so go do me us if am vs".split())
+_LINK_WORDS = "to in of by at on is it as an or no we he so go do me us if am vs"
+_LINKS = frozenset(_LINK_WORDS.split())
 _FORMULA = re.compile(r"(?=.*[(+-])(?:[A-Z][a-z]?[0-9]*|\((?:[A-Z][a-z]?[0-9]*)+\)[0-9]+)+(?:[0-9]?[+-])?")
 """A chemical formula with a group or a charge, which algebra would multiply out."""
 _WORDS = re.compile(r"[^\\^_={}<>|]+")
@@ -65,7 +67,7 @@ _ALGEBRA = re.compile(r"[-+*/] ?[0-9(]|[0-9)] ?[-+*/]|sqrt|[a-z]\(")
 _SHORT_WORDS = {"no", "on", "off", "up", "ok", "us", "uk", "eu"}
 _GREEK = "alpha|beta|gamma|theta|lambda|mu|phi|omega|sigma|rho|delta"
 _SYMBOL = rf"(?:[A-Za-z](?:_\{{?[A-Za-z0-9]+\}}?)?'?|\\(?:{_GREEK}))"
-_NAMED = re.compile(rf"(?P<name>{_SYMBOL}(?: ?\( ?[A-Za-z] ?\))?) ?= ?(?P<value>[^=]+)")
+_NAMED = re.compile(rf"(?P<name>{_SYMBOL}(?: ?\( ?[A-Za-z0-9]+ ?\))?) ?= ?(?P<value>[^=]+)")
 _NAMED_LAST = re.compile(rf"(?P<value>[^=]*[0-9][^=]*?) ?= ?(?P<name>{_SYMBOL})")
 _NAMED_TUPLE = re.compile(rf"(?P<name>\( ?{_SYMBOL}(?: ?, ?{_SYMBOL})+ ?\)) ?= ?(?P<value>\(.+\))")
 _MEMBER = re.compile(rf"(?P<name>{_SYMBOL}) ?\\in(?![A-Za-z]) ?(?P<value>.+)")
@@ -171,7 +173,8 @@ def _read_symbols(text: str) -> Words | Code | None:
     if len(bare) > 1 and _FORMULA.fullmatch(bare) and not re.fullmatch(r"[A-Z]\([A-Z]\).*", bare):
         return Code(bare)
     words = _TWO_WORDS.findall(text)
-    is_prose = bool(_WORD.search(text)) or len(words) > 1 or not _LINKS.isdisjoint(words)
+    is_prose = bool(_WORD.search(text)) or not _LINKS.isdisjoint(words)
+    is_prose = is_prose or (len(words) > 1 and re.fullmatch("[A-Za-z0-9 ]+", text) is not None)
     if is_prose and words and FUNCTIONS.issuperset(words) and re.search(r"[ (0-9]", text):
         return None  # "sin x"
     if is_prose and _WORDS.fullmatch(text) and not _ALGEBRA.search(text):
@@ -189,10 +192,22 @@ def _read_named(text: str, depth: int) -> Value | None:
         return Named(tidy(match["name"]), value)
     match = _MEMBER.fullmatch(text)
     if match is None:
-        return None
+        return _read_chain(text, depth)
     value = _read(match["value"].strip(), depth)
     region = as_region(value)
     return value if region is None else Region(region.pieces, tidy(match["name"]))
+
+
+def _read_chain(text: str, depth: int) -> Named | None:
+    """Reads "x = 4/2 = 2", whose right sides are one number."""
+    name, *sides = (part.strip() for part in text.split("="))
+    if not 2 <= len(sides) <= 4 or not re.fullmatch(_SYMBOL, name):
+        return None
+    try:
+        values = {exact(parse(tidy(side))) for side in sides}
+    except UnreadableError:
+        return None
+    return None if len(values) > 1 or None in values else Named(tidy(name), _read(sides[-1], depth))
 
 
 def _read_compound(text: str, depth: int) -> Group | None:
@@ -212,12 +227,12 @@ def _read_approximated(text: str, depth: int) -> Value | None:
     left, sign, right = text.partition("\\approx")
     if not sign or re.fullmatch(_SYMBOL, left.strip()):
         return None
-    exact, decimal = _read(left.strip(), depth), read_quantity(right.strip())
-    if decimal is None or not isinstance(exact, Number | Expression):
+    value, decimal = _read(left.strip(), depth), read_quantity(right.strip())
+    if decimal is None or not isinstance(value, Number | Expression):
         return None
-    if isinstance(exact, Number) and abs(exact.value - decimal.value) > abs(exact.value) / 50:
+    if isinstance(value, Number) and abs(value.value - decimal.value) > abs(value.value) / 50:
         return None
-    return exact
+    return value
 
 
 def _read_region(text: str, depth: int) -> Value | None:

@@ -71,7 +71,7 @@ _LABEL = re.compile(
     r"(?: ?[:=]\*{0,2} ?| is:? | 是 ?)(?=\S)",
     re.IGNORECASE,
 )
-_REPEATING = re.compile(r"([0-9]+\.[0-9]*?)([0-9])\2{2,} ?(?:\.{3}|\\[lc]?dots(?![A-Za-z]))")
+_REPEATING = re.compile(r"((?<![0-9])[0-9]+\.[0-9]*?)([0-9])\2{2,} ?(?:\.{3}|\\[lc]?dots(?![A-Za-z]))")
 """A decimal that ends in one digit, again and again: "0.333..."."""
 # Pandoc's rule: no blank inside the signs, no digit behind them. So "$5 and $6" holds no formula.
 _FORMULA = re.compile(r"(?<![\\$])\$(?![\s$])([^$]*[^$\s\\])\$(?![\d$])")

@@ -89,6 +89,7 @@ _UNITS = {
 _UNITS |= {name: unit for unit in ("eV", "Wh", "B", "bit", "mol", "cal") for one in _PREFIXED[unit].split() for name in (one, one + "s")}
 _UNITS |= {"mol": "mol", "eV": "eV", "Wh": "Wh", "Nm": "N m"}
 _UNITS |= {name: unit for unit, names in _SYNONYMS.items() for name in names.split()}
+_UNITS |= {short + "Ω": short + "ohm" for short in _PREFIXES}
 _UNITS |= {"£": "pound", "µs": "μs", "mcg": "μg"}
 COMPOUND_UNITS = (
     frozenset(("year", "month", "week", "day", "hour", "minute", "second")),
