@@ -174,7 +174,8 @@ def _same_single(gold: Value, answer: Value, algebra: Algebra) -> bool | None:
         if isinstance(one, Choice):
             letter = other.text if isinstance(other, Code) else None
             letter = other.letter if isinstance(other, Choice) else letter
-            is_letter = letter is not None and (letter.isupper() or letter in "abcdefgh")
+            texts = {one.text, other.text if isinstance(other, Choice) else None} - {None}
+            is_letter = letter is not None and len(texts) < 2 and (letter.isupper() or letter in "abcdefgh")
             return is_letter and letter is not None and letter.upper() == one.letter
         if isinstance(one, Group) and one.brackets == "{}" and len(one.items) == 1:
             return same_value(one.items[0], other, algebra)

@@ -54,8 +54,13 @@ _RATIO = re.compile(r"(?<=[0-9]) ?: ?(?=[0-9])")
 _ALNUM = re.compile(r"[A-Za-z0-9]+")
 _GENOTYPE = re.compile(r"(?:([A-Za-z])(?i:\1)){2,}")
 """Letters in pairs ("AaBb"), whose case is all that they say."""
-_SUBSCRIPT = re.compile(r"_(?:\{([A-Za-z0-9]+)\}|([A-Za-z0-9]))")
-_CHOICE = re.compile(r"\(([A-Za-z])\)")
+_SUBSCRIPT = re.compile(r"_(?:\{([0-9]+)\}|([0-9]))")
+_CHOICE = re.compile(r"\(([A-Za-z])\)|\[?([A-H])[)\]]|(?:option|choice) \(?([A-Za-z])\)?", re.IGNORECASE)
+_LETTERED = re.compile(r"\(?([A-H])[).:] (?P<text>[^\\]+)")
+_OTHER_CHOICE = re.compile(r"\b(?i:and|or|not|no|wrong|incorrect)\b|\b[B-H]\b|\bA[).:]")
+_INITIALS = re.compile(r"(?<![A-Za-z])(?:[A-Z]\. ?)+(?:[A-Z](?![A-Za-z])\.?)?")
+_PUNCTUATION = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])|(?<=[^\W\d_])\.(?= |$)|!+$")
+"""Signs beside letters that words are the same without."""
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _TWO_WORDS = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}(?![A-Za-z])")
 _LINK_WORDS = "to in of by at on is it as an or no we he so go do me us if am vs"
@@ -127,7 +132,10 @@ def _read(text: str, depth: int) -> Value:
     if (match := _INFINITY.fullmatch(text)) is not None:
         return Code("-\\infty" if match["sign"] == "-" else "\\infty")
     if (match := _CHOICE.fullmatch(text)) is not None:
-        return Choice(match[1].upper())
+        return Choice((match[1] or match[2] or match[3]).upper())
+    lettered = _LETTERED.fullmatch(text)
+    if lettered is not None and not _OTHER_CHOICE.search(lettered["text"]):
+        return Choice(lettered[1], lettered["text"].casefold())
     if depth:
         for reader in (
             _read_compound,
@@ -163,6 +171,9 @@ def _expression(text: str) -> Expression:
 
 def _read_symbols(text: str) -> Words | Code | None:
     """Reads words, and signs in a row ("H2O", "H_2O", "ab"), which algebra would multiply."""
+    text = _INITIALS.sub(lambda run: re.sub("[. ]", "", run[0]) + " ", text).strip()
+    if "://" in text or re.match(r"[/~][A-Za-z]", text):
+        return Code(text)
     compact = _SUBSCRIPT.sub(r"\1\2", text)
     if _ALNUM.fullmatch(compact):
         is_word = len(compact) > 2 or compact.casefold() in _SHORT_WORDS
@@ -178,7 +189,8 @@ def _read_symbols(text: str) -> Words | Code | None:
     if is_prose and words and FUNCTIONS.issuperset(words) and re.search(r"[ (0-9]", text):
         return None  # "sin x"
     if is_prose and _WORDS.fullmatch(text) and not _ALGEBRA.search(text):
-        return Words(" ".join(re.sub(r"^(?:the|a|an) ", "", text.casefold()).split()))
+        text = _PUNCTUATION.sub(" ", text).casefold()
+        return Words(re.sub(r"^(?:the|a|an) ", "", " ".join(text.split())))
     return None
 
 

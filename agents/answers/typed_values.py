@@ -35,9 +35,11 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A letter that was written as a choice: "(C)"."""
+    """A letter that was written as a choice: "(C)", "C. Paris"."""
 
     letter: str
+    text: str | None = None
+    """What is written behind it, without case."""
 
 
 @dataclass(frozen=True, slots=True)
