@@ -40,7 +40,7 @@ _REFUSED = re.compile(
     re.IGNORECASE,
 )
 _CHANGED_BEFORE = re.compile(
-    r"\b(?:below|under|above|over|beyond|past|within|close to|exceed(?:s|ed|ing)?|but|double|triple"
+    r"\b(?:before|below|under|above|over|beyond|past|within|close to|exceed(?:s|ed|ing)?|but|double|triple"
     r"|quadruple)(?: the)? $",
     re.IGNORECASE,
 )
@@ -140,6 +140,9 @@ def _only_words(text: str) -> Number | None:
             if value is None:
                 continue
             rest = text[: first.start()] + text[last.end() :]
+            behind = next((word[0] for word in words if word.start() >= last.end()), "")
+            if first[0][0].isupper() and behind[:1].isupper():  # "The Three Musketeers"
+                return None
             others = [word[0] for word in _NUMBER_WORD.finditer(rest)]
             if _REFUSED.search(rest) or (first[0].casefold() in _PRONOUNS and first is last):
                 return None

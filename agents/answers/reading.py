@@ -80,7 +80,7 @@ _RELATION = re.compile(r"\\(?:le|ge|ne)(?![A-Za-z])|[<>]")
 _FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le", "\\ne": "\\ne"}
 _SEPARATOR = re.compile(r"[,;](?: (?:and|or) )?| (?:and|or) ")
 _MATRIX = re.compile(
-    r"\\begin ?\{ ?(?P<name>[pbv]?matrix|array) ?\}(?:\{[lcr|]*\})?"
+    r"\\begin ?\{ ?(?P<name>(?:[pbv]|small)?matrix|array) ?\}(?:\{[lcr|]*\})?"
     r"(?P<body>.*)\\end ?\{ ?(?P=name) ?\}"
 )
 _INFINITY = re.compile(r"(?P<sign>[-+]?) ?(?:\\infty|infinity|inf|oo)", re.IGNORECASE)
@@ -90,6 +90,7 @@ _BUILDER = re.compile(
     r"(?P<rule>[^{}]+?) ?\\?\}"
 )
 """A set of all numbers for which a solved inequality holds."""
+_PUNCTURED = re.compile(r"\\mathbb ?\{? ?R ?\}? ?(?:\\setminus|\\backslash|-) ?\\?\{(?P<points>[^{}\\]+)\\?\}")
 _PLUS_MINUS = re.compile(r"\\(pm|mp)(?![A-Za-z])")
 _OPEN, _CLOSE = "([{", ")]}"
 
@@ -175,7 +176,7 @@ def _read_symbols(text: str) -> Words | Code | None:
     if "://" in text or re.match(r"[/~][A-Za-z]", text):
         return Code(text)
     compact = _SUBSCRIPT.sub(r"\1\2", text)
-    if _ALNUM.fullmatch(compact):
+    if _ALNUM.fullmatch(compact) and not (text != compact and text[:1].islower()):
         is_word = len(compact) > 2 or compact.casefold() in _SHORT_WORDS
         if is_word and compact.isalpha() and not _GENOTYPE.fullmatch(compact):
             return Words(compact.casefold())
@@ -251,6 +252,8 @@ def _read_region(text: str, depth: int) -> Value | None:
     """Reads unions of intervals and solved inequalities, also joined by "or" and "and"."""
     if (built := _BUILDER.fullmatch(text)) is not None:
         return _read_region(built["rule"].strip(), depth)
+    if (punctured := _PUNCTURED.fullmatch(text)) is not None:
+        return _read_punctured(split_top(punctured["points"]), depth)
     if _REAL_LINE.fullmatch(text):
         return Region((Interval(None, None, False, False),))
     for word in (" or ", " and ", ", "):
@@ -274,6 +277,20 @@ def _read_region(text: str, depth: int) -> Value | None:
         ends = split_top(text[1:-1])
         return _interval(text[0], ends, text[-1], depth) if len(ends) == 2 else None
     return None
+
+
+def _read_punctured(points: list[str], depth: int) -> Region | None:
+    """Reads the real numbers without some, as the intervals between them."""
+    try:
+        numbers = {exact(parse(tidy(point))): point for point in points}
+    except UnreadableError:
+        return None
+    ordered = [(number, point) for number, point in numbers.items() if number is not None]
+    ends = [_read(point.strip(), depth) for _, point in sorted(ordered)]
+    if len(ends) != len(numbers):
+        return None
+    pairs = zip([None, *ends], [*ends, None], strict=True)
+    return Region(tuple(Interval(low, high, False, False) for low, high in pairs))
 
 
 def _union(regions: list[Region], variable: str | None = None) -> Region:

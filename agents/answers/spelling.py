@@ -15,7 +15,7 @@ LONGEST_ANSWER = 1000
 than 4300 digits."""
 
 _WRAPPERS = (
-    *(("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"), ('"', '"')),
+    *(("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"), ('"', '"')),
     *(("\\boxed{", "}"), ("\\text{", "}")),
 )
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ", "0123456789+-()n")
@@ -79,7 +79,14 @@ _FORMULA = re.compile(r"(?<![\\$])\$(?![\s$])([^$]*[^$\s\\])\$(?![\d$])")
 _LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
-        (r"^\*([^*]+)\*$|[,;]$", r"\1"),
+        (r"^\*([^*]+)\*$|(?<!\\)[,;]$", r"\1"),
+        (r"</?(?:b|i|em|strong|br|p|span) ?/?>|&nbsp;", " "),
+        (r"<sup>([^<>]*)</sup>", r"^{\1}"),
+        (r"\\(?:begin|end) ?\{(?:align|equation|gather)(?:ed)?\*?\}|\\+$", ""),
+        (r"\\textdollar(?![A-Za-z]) ?", "$"),
+        (r"\\colon(?![A-Za-z]) ?", ":"),
+        (r"\\cr(?![A-Za-z])", r"\\\\"),
+        (r"\{([A-Za-z])\}(?=[_^])", r"\1"),
         (r"\\(?:left|right|displaystyle|big|Big|bigl|bigr)(?![A-Za-z])", ""),
         (r",\\! ?|\{,\}", ","),
         (r"\\!", ""),
@@ -124,7 +131,7 @@ def unwrap(text: str) -> str:
         inner = text[len(left) : len(text) - len(right)]
         if inner and text == left + inner + right and _is_whole(inner, left, right):
             text = inner.strip()
-    return text[:-1].rstrip() if text.endswith(".") and len(text) > 1 else text
+    return text[:-1].rstrip() if text.endswith(".") and len(text.rstrip(".")) == len(text) - 1 > 0 else text
 
 
 def spell(text: str) -> str:

@@ -108,7 +108,7 @@ _FACTOR = re.compile(
     r"(?: ?\^ ?\{?([23]|-[1-4])\}?| (squared|cubed))?",
     re.IGNORECASE,
 )
-_DEGREES = re.compile(r"^(?:degrees? |° ?)(celsius|fahrenheit)", re.IGNORECASE)
+_DEGREES = re.compile(r"^(?:degrees? |° ?)(c|f)(?:elsius|ahrenheit)?(?![A-Za-z])", re.IGNORECASE)
 _PICTURES = "\u2190-\u2bff\U0001f000-\U0001faff\u3400-\u9fff"
 _WORD = re.compile(rf"[^\W\d_]{{2,}}(?:['’-][^\W\d_]+)*|[{_PICTURES}]+|a")
 NOT_A_UNIT = re.compile(
@@ -116,7 +116,7 @@ NOT_A_UNIT = re.compile(
     r"|base|mod|modulo|negative|half|halves|thirds?|quarters?|fourths?|fifths?|sixths?"
     r"|sevenths?|eighths?|ninths?|tenths?|hundredths?|thousandths?|dozens?|hundreds?"
     r"|thousands?|millions?|billions?|trillions?|scores?|pairs?|more|less|fewer|least|most"
-    r"|doubled|tripled|halved|multiplied|divided|added|subtracted|increased|decreased|fold|inverse"
+    r"|bce?|doubled|tripled|halved|multiplied|divided|added|subtracted|increased|decreased|fold|inverse"
     r"|reciprocal|below|above|under|cannot|except|excluding|instead|unless|gross"
     r"|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty"
     r"|about|if|but|is|are|was|were|wrong|incorrect|false|sin|cos|tan|cot|sec|csc|log|ln|sqrt|pi|inf|infinity|to|(?<!['’])[b-z])\b|n['’]t\b",
@@ -139,7 +139,7 @@ def read_unit(rest: str, *, known: bool = False) -> str | None:
         known: only units of the table, no other words ("apples").
     """
     spaced, text = rest[:1] == " ", rest.strip().removesuffix(".")
-    text = _DEGREES.sub(r"\1", re.sub(r"\\mu ?", "μ", text))
+    text = _DEGREES.sub(lambda sign: "°" + sign[1].upper(), re.sub(r"\\mu ?", "μ", text))
     parts = re.split(r" ?/ ?| per ", re.sub(r"^per ", "/", text))
     names = [_product(part, spaced or index > 0) if part else "" for index, part in enumerate(parts)]
     if text and all(name is not None for name in names) and all(names[1:]):
