@@ -44,6 +44,11 @@ _FRACTION_WORDS = re.compile(
     rf"(?P<part>{'|'.join(_PARTS)})s?(?![A-Za-z]| (?:of|past|to)(?![A-Za-z]))",
     re.IGNORECASE,
 )
+_HAN_DIGITS = {sign: number for number, sign in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
+_HAN_SCALES = {"十": 10, "百": 100, "千": 10**3, "万": 10**4, "亿": 10**8}
+_HAN = re.compile(f"[{''.join([*_HAN_DIGITS, *_HAN_SCALES])}]{{1,20}}(?=$| |元)")
+_TITLE = re.compile("[A-Z][a-z-]* [A-Z]")
+"""How "Seven Samurai" begins, which is a name."""
 _SIGN_WORD = re.compile(r"^(?:minus|negative) (?=[0-9$])", re.IGNORECASE)
 _PERCENT = re.compile(r" ?%| (?:percent|per cent)(?![A-Za-z])", re.IGNORECASE)
 _ASIDE = re.compile(r"(?P<outer>.*\S) ?\((?P<aside>[^()]+)\)")
@@ -130,7 +135,7 @@ def read_quantity(text: str) -> Number | None:
     unit = currency
     if rest.strip():
         unit = read_unit(rest)
-        if unit is None:
+        if unit is None or (_TITLE.match(text) and read_unit(rest, known=True) is None):
             return None
         if currency is not None and unit != currency:
             unit = currency + unit if unit.startswith("/") else f"{currency} {unit}"
@@ -237,10 +242,28 @@ def _read_fraction_words(text: str) -> tuple[Number, int] | None:
     return Number(units + Fraction(parts, _PARTS[match["part"].casefold()])), match.end()
 
 
+def _read_han(text: str) -> tuple[Number, int] | None:
+    """Returns the number in Chinese numerals that `text` begins with, and where it ends."""
+    match = _HAN.match(text)
+    if match is None:
+        return None
+    if set(match[0]) <= set(_HAN_DIGITS):
+        return Number(Fraction("".join(str(_HAN_DIGITS[sign]) for sign in match[0]))), match.end()
+    total = section = digit = 0
+    for sign in match[0]:
+        if sign in _HAN_DIGITS:
+            digit = _HAN_DIGITS[sign]
+        elif (scale := _HAN_SCALES[sign]) < 10**4:
+            section, digit = section + (digit or 1) * scale, 0
+        else:
+            total, section, digit = (total + section + digit) * scale, 0, 0
+    return Number(Fraction(total + section + digit)), match.end()
+
+
 def _read_words(text: str) -> tuple[Number, int] | None:
     """Returns the longest number in words that `text` begins with, and where it ends."""
     words = list(re.finditer(r"(?:negative |minus )?[A-Za-z]+(?:-[A-Za-z]+)?(?= |$|\))", text))[:12]
-    best = None
+    best = _read_han(text)
     for word in words:
         phrase = text[: word.end()]
         sign = re.match("negative |minus ", phrase, re.IGNORECASE)

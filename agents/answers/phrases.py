@@ -32,7 +32,7 @@ _PARTS = "third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|
 _REFUSED = re.compile(
     r"\b(?:not|never|no|or|and|than|between|minus|plus|times|halves|half|twice|thrice|dozens?"
     r"|hundreds?|thousands?|millions?|billions?|trillions?|opposite|inverse|reciprocal|sqrt|pi"
-    r"|cannot|neither|except|excluding|instead|unless|ruled out|below zero"
+    r"|cannot|neither|except|excluding|instead|unless|ruled out|below zero|bce?"
     rf"|(?:{_PARTS})s?"
     r"|negative|squared|cubed|root|factorial|log|ln|sin|cos|tan|base|mod|modulo"
     r"|wrong|incorrect|false|at least|at most|up to|almost|nearly"

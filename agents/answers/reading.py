@@ -54,6 +54,10 @@ _RATIO = re.compile(r"(?<=[0-9]) ?: ?(?=[0-9])")
 _ALNUM = re.compile(r"[A-Za-z0-9]+")
 _GENOTYPE = re.compile(r"(?:([A-Za-z])(?i:\1)){2,}")
 """Letters in pairs ("AaBb"), whose case is all that they say."""
+_ORDINAL_NAMES = "fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
+_ORDINALS = {name: f"{number}th" for number, name in enumerate(_ORDINAL_NAMES.split(), 4)}
+_ORDINALS |= {"first": "1st", "second": "2nd", "third": "3rd"}
+_ORDINALS |= {sign: sign for sign in _ORDINALS.values()}
 _SUBSCRIPT = re.compile(r"_(?:\{([0-9]+)\}|([0-9]))")
 _CHOICE = re.compile(r"\(([A-Za-z])\)|\[?([A-H])[)\]]|(?:option|choice) \(?([A-Za-z])\)?", re.IGNORECASE)
 _LETTERED = re.compile(r"\(?([A-H])[).:] (?P<text>[^\\]+)")
@@ -172,6 +176,8 @@ def _expression(text: str) -> Expression:
 
 def _read_symbols(text: str) -> Words | Code | None:
     """Reads words, and signs in a row ("H2O", "H_2O", "ab"), which algebra would multiply."""
+    if (ordinal := _ORDINALS.get(text.casefold().removeprefix("the "))) is not None:
+        return Code(ordinal)
     text = _INITIALS.sub(lambda run: re.sub("[. ]", "", run[0]) + " ", text).strip()
     if "://" in text or re.match(r"[/~][A-Za-z]", text):
         return Code(text)

@@ -64,7 +64,7 @@ _SYMBOLS = str.maketrans(
 _IGNORED = re.compile("[\ufe00-\ufe0f\u20e3\u034f]")
 _MARKS = "✅✔✓☑🎉👍✨💯🎯⭐🏆🙂😀😊➡👉 "
 _DECORATION = re.compile(rf"^[{_MARKS}]+|[{_MARKS}]+$")
-_IDEOGRAPH = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_IDEOGRAPH = "\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _BESIDE_IDEOGRAPH = re.compile(rf"(?<=[{_IDEOGRAPH}])(?=[\w$-])(?![{_IDEOGRAPH}])|(?<=[0-9])(?=[{_IDEOGRAPH}])")
 _LABEL = re.compile(
     r"^\*{0,2}(?:最终)?(?:(?:the|so|thus|therefore|hence|my|final|correct),? )*(?:answer|solution|result|答案|答)\*{0,2}"
@@ -80,6 +80,7 @@ _LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r"^\*([^*]+)\*$|(?<!\\)[,;]$", r"\1"),
+        (r"(?<=[0-9])(?:['_]|\{\\,\})(?=[0-9]{3}(?![0-9]))", ","),
         (r"</?(?:b|i|em|strong|br|p|span) ?/?>|&nbsp;", " "),
         (r"<sup>([^<>]*)</sup>", r"^{\1}"),
         (r"\\(?:begin|end) ?\{(?:align|equation|gather)(?:ed)?\*?\}|\\+$", ""),
