@@ -8,7 +8,7 @@ takes a root or a logarithm of a negative variable, a point is left out while ot
 remain: a user of `\\sqrt{x^3} = x\\sqrt{x}` means positive x.
 
 What cannot be read because of a LaTeX command (`\\vec`) is asked of math-verify, and only if
-both sides have the same letters and commands: it compares decimals to six places, folds
+both sides have the same words, numbers and commands: it compares decimals to six places, folds
 letters of different case, and reads 18 in "not equal to 18".
 """
 
@@ -34,6 +34,8 @@ _EXACT_BITS = 2_000_000
 _LARGEST = 10**6
 """Bits of magnitude; a larger number has no value here."""
 _FUNCTIONS = {"log": "log10"}
+_ORDERED = {"\\times", "\\equiv", "\\pmod", "\\bmod", "\\mod", "\\partial"}
+"""Commands whose arguments math-verify exchanges or leaves out."""
 
 
 class NoValueError(Exception):
@@ -267,11 +269,11 @@ def _latex(value: Mathematics) -> str:
 
 
 def _ask_math_verify(gold: str, answer: str) -> bool:
-    """Returns math-verify's judgement where both sides have the same letters and commands, False elsewhere."""
+    """Returns math-verify's judgement where both sides have the same words, numbers and commands, False elsewhere."""
     commands, others = (set(re.findall(r"\\[A-Za-z]+", text)) for text in (gold, answer))
     bare = [re.sub(r"\\[A-Za-z]+", "", text) for text in (gold, answer)]
-    letters, other_letters = (set(re.findall(r"[^\W\d_]", text)) for text in bare)
-    if commands != others or letters != other_letters:
+    words, other_words = (sorted(re.findall(r"[^\W\d_]+|(?!1\b)[0-9]+", text)) for text in bare)
+    if commands != others or words != other_words or commands & _ORDERED:
         return False
     from math_verify import parse as parse_latex
     from math_verify import verify

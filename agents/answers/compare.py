@@ -41,6 +41,9 @@ from agents.answers.typed_values import (
     as_region,
 )
 
+_GROUPED = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3}){2,}")
+"""Thousands grouped by full stops, which could be a version, too."""
+
 Mathematics = Expression | Equation | Number
 Algebra = Callable[[Mathematics, Mathematics], bool | None]
 """Whether two pieces of mathematics are equal, None where it cannot know."""
@@ -115,11 +118,23 @@ def same_value(gold: Value, answer: Value, algebra: Algebra, *, percent: bool = 
             kinds = {gold.brackets, answer.brackets}
             if kinds == {"", "{}"}:
                 return _same_items(gold, answer, algebra, ordered=False)
+            if kinds == {"", "()"} and (pair := _coordinates(gold) or _coordinates(answer)):
+                other = answer if gold.brackets == "" else gold
+                return _same_items(pair, other, algebra, ordered=True)
             is_list = "" in kinds and kinds <= {"", "()", "[]"} and len(gold.items) > 2
             return _same_items(gold, answer, algebra, ordered=True) if is_list else False
         left, right = as_region(gold), as_region(answer)
         return False if left is None or right is None else _same_region(left, right, algebra)
     return _same_single(gold, answer, algebra)
+
+
+def _coordinates(group: Group) -> Group | None:
+    """Returns "x = 1, y = 2" as the tuple (1, 2); None where the names are not in order."""
+    named = [item for item in group.items if isinstance(item, Named)]
+    names = [item.name for item in named]
+    if len(names) != len(group.items) or len(set(names)) != len(names) or names != sorted(names):
+        return None
+    return Group("()", tuple(item.value for item in named))
 
 
 def _may_be_phrase(value: Value, kind: AnswerKind) -> bool:
@@ -159,13 +174,18 @@ def _same_single(gold: Value, answer: Value, algebra: Algebra) -> bool | None:
         if isinstance(one, Choice):
             letter = other.text if isinstance(other, Code) else None
             letter = other.letter if isinstance(other, Choice) else letter
-            is_letter = letter is not None and (letter.isupper() or letter in "abcdefgh")
+            texts = {one.text, other.text if isinstance(other, Choice) else None} - {None}
+            is_letter = letter is not None and len(texts) < 2 and (letter.isupper() or letter in "abcdefgh")
             return is_letter and letter is not None and letter.upper() == one.letter
         if isinstance(one, Group) and one.brackets == "{}" and len(one.items) == 1:
             return same_value(one.items[0], other, algebra)
         if isinstance(one, Code) and isinstance(other, Number) and other.unit is not None:  # "5m"
             quantity = read_quantity(re.sub(r"(?<=[0-9])(?=[A-Za-z])", " ", one.text))
             return quantity is not None and _same_quantity(quantity, other, percent=False)
+        if isinstance(one, InBase) and isinstance(other, Code):
+            return one.digits == other.text.upper()
+        if isinstance(one, Code) and isinstance(other, Number) and _GROUPED.fullmatch(one.text):
+            return Fraction(re.sub("[^0-9]", "", one.text)) == other.value
         if isinstance(one, Code) and isinstance(other, Number) and one.text != "e":
             return False
     if isinstance(gold, Code | Words) and isinstance(answer, Code | Words):

@@ -32,7 +32,24 @@ _WORDS = {word: number for number, word in enumerate(_UNITS.split())}
 _TENS_NAMES = "twenty thirty forty fifty sixty seventy eighty ninety"
 _TENS = {word: 10 * number for number, word in enumerate(_TENS_NAMES.split(), 2)}
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-SCALE = re.compile(rf" (?:(hundred) )?(hundred|{'|'.join(_SCALES)})(?![A-Za-z])", re.IGNORECASE)
+SCALE = re.compile(rf" (?:(hundred) )?(hundred|dozens?|{'|'.join(_SCALES)})(?![A-Za-z])", re.IGNORECASE)
+_SHORT_SCALES = {"k": 10**3, "K": 10**3, "M": 10**6, "mn": 10**6, "bn": 10**9, "B": 10**9}
+_SHORT_SCALE = re.compile(r" ?(k|K|M|mn|bn|B)(?![A-Za-z/])")
+"""Behind an amount of money only ("$3.5M"); elsewhere a letter is a unit or a name."""
+_PARTS_NAMES = "half third quarter fifth sixth seventh eighth ninth tenth"
+_PARTS = {name: number for number, name in enumerate(_PARTS_NAMES.split(), 2)}
+_PARTS |= {"fourth": 4, "hundredth": 100, "thousandth": 1000, "halve": 2}
+_FRACTION_WORDS = re.compile(
+    r"(?:(?P<whole>[0-9]{1,6}|[a-z -]{1,60}?) and )?(?:(?P<count>[a-z -]{1,60}?)[ -])?"
+    rf"(?P<part>{'|'.join(_PARTS)})s?(?![A-Za-z]| (?:of|past|to)(?![A-Za-z]))",
+    re.IGNORECASE,
+)
+_HAN_DIGITS = {sign: number for number, sign in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
+_HAN_SCALES = {"十": 10, "百": 100, "千": 10**3, "万": 10**4, "亿": 10**8}
+_HAN = re.compile(f"[{''.join([*_HAN_DIGITS, *_HAN_SCALES])}]{{1,20}}(?=$| |元)")
+_TITLE = re.compile("[A-Z][a-z-]* [A-Z]")
+"""How "Seven Samurai" begins, which is a name."""
+_SIGN_WORD = re.compile(r"^(?:minus|negative) (?=[0-9$])", re.IGNORECASE)
 _PERCENT = re.compile(r" ?%| (?:percent|per cent)(?![A-Za-z])", re.IGNORECASE)
 _ASIDE = re.compile(r"(?P<outer>.*\S) ?\((?P<aside>[^()]+)\)")
 _NOISE_DIGITS, _SHORT_DIGITS, _ROUNDED_DIGITS = 15, 12, 8
@@ -90,7 +107,7 @@ def read_quantity(text: str) -> Number | None:
         if outer is None or inner is None or outer.value != inner.value:
             return None
         return outer
-    rest, sign, currency = text, 1, None
+    rest, sign, currency = _SIGN_WORD.sub("-", text), 1, None
     for _ in range(3):  # "-$5", "$-5", "US$ 5"
         if rest[:1] in "+-" and rest:
             sign, rest = (-sign if rest[0] == "-" else sign), rest[1:].lstrip()
@@ -99,7 +116,7 @@ def read_quantity(text: str) -> Number | None:
         elif currency is None and (found := read_currency(rest)) is not None:
             currency, end = found
             rest = rest[end:].lstrip()
-    found_number = read_literal(rest) or _read_words(rest)
+    found_number = _read_fraction_words(rest) or read_literal(rest) or _read_words(rest)
     if found_number is None:
         return None
     number, end = found_number
@@ -107,6 +124,8 @@ def read_quantity(text: str) -> Number | None:
     scale = 1
     while (match := SCALE.match(rest)) is not None:
         scale, rest = scale * scale_of(match), rest[match.end() :]
+    if scale == 1 and currency is not None and (match := _SHORT_SCALE.match(rest)) is not None:
+        scale, rest = _SHORT_SCALES[match[1]], rest[match.end() :]
     value, places = sign * scale * number.value, number.places
     if (match := _PERCENT.match(rest)) is not None:
         if read_unit(rest[match.end() :]) is None and rest[match.end() :].strip():
@@ -116,7 +135,7 @@ def read_quantity(text: str) -> Number | None:
     unit = currency
     if rest.strip():
         unit = read_unit(rest)
-        if unit is None:
+        if unit is None or (_TITLE.match(text) and read_unit(rest, known=True) is None):
             return None
         if currency is not None and unit != currency:
             unit = currency + unit if unit.startswith("/") else f"{currency} {unit}"
@@ -183,7 +202,8 @@ def same_number(one: Number, other: Number) -> bool:
 
 def scale_of(match: re.Match[str]) -> int:
     """Returns the factor that a match of `SCALE` multiplies by."""
-    return (100 if match[1] else 1) * _SCALES.get(match[2].casefold(), 100)
+    small = {"hundred": 100, "dozen": 12, "dozens": 12}
+    return (100 if match[1] else 1) * (small | _SCALES)[match[2].casefold()]
 
 
 def write_number(value: Fraction) -> str:
@@ -206,10 +226,44 @@ def _decimal(mantissa: str, exponent: int) -> Number:
     return Number(value, places=places or None, digits=digits)
 
 
+def _read_fraction_words(text: str) -> tuple[Number, int] | None:
+    """Returns the fraction or mixed number in words that `text` begins with ("half",
+    "three-quarters", "two and a half"), and where it ends."""
+    match = _FRACTION_WORDS.match(text)
+    if match is None:
+        return None
+    whole, count = (match[name] or "" for name in ("whole", "count"))
+    if not count and (whole or match["part"].casefold() != "half"):
+        return None  # "third" is an ordinal number
+    parts = 1 if count.casefold() in ("", "a") else read_number_words(count)
+    units = 0 if not whole else int(whole) if whole.isdigit() else read_number_words(whole)
+    if parts is None or units is None:
+        return None
+    return Number(units + Fraction(parts, _PARTS[match["part"].casefold()])), match.end()
+
+
+def _read_han(text: str) -> tuple[Number, int] | None:
+    """Returns the number in Chinese numerals that `text` begins with, and where it ends."""
+    match = _HAN.match(text)
+    if match is None:
+        return None
+    if set(match[0]) <= set(_HAN_DIGITS):
+        return Number(Fraction("".join(str(_HAN_DIGITS[sign]) for sign in match[0]))), match.end()
+    total = section = digit = 0
+    for sign in match[0]:
+        if sign in _HAN_DIGITS:
+            digit = _HAN_DIGITS[sign]
+        elif (scale := _HAN_SCALES[sign]) < 10**4:
+            section, digit = section + (digit or 1) * scale, 0
+        else:
+            total, section, digit = (total + section + digit) * scale, 0, 0
+    return Number(Fraction(total + section + digit)), match.end()
+
+
 def _read_words(text: str) -> tuple[Number, int] | None:
     """Returns the longest number in words that `text` begins with, and where it ends."""
     words = list(re.finditer(r"(?:negative |minus )?[A-Za-z]+(?:-[A-Za-z]+)?(?= |$|\))", text))[:12]
-    best = None
+    best = _read_han(text)
     for word in words:
         phrase = text[: word.end()]
         sign = re.match("negative |minus ", phrase, re.IGNORECASE)

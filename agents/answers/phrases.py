@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 
+from agents.answers.expression import UnreadableError, parse
 from agents.answers.numbers import (
     SCALE,
     Number,
@@ -15,6 +16,7 @@ from agents.answers.numbers import (
     read_quantity,
     scale_of,
 )
+from agents.answers.rational import exact
 from agents.answers.units import read_currency, read_unit
 
 _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
@@ -26,14 +28,28 @@ _IN_PHRASE = re.compile(
     r"(?![\w^!]|[.,][0-9]| ?[-+*/=] ?[\w(])"
 )
 _PHRASE = re.compile(r"[\w\s.,'’\"%:;()\[\]/+$€£¥₹₩?!-]*")  # no algebra, no LaTeX
+_PARTS = "third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|thousandth"
 _REFUSED = re.compile(
-    r"\b(?:not|never|no|or|and|than|between|minus|plus|times|half|third|quarter|twice|dozen"
-    r"|hundred|thousand|million|billion|trillion"
+    r"\b(?:not|never|no|or|and|than|between|minus|plus|times|halves|half|twice|thrice|dozens?"
+    r"|hundreds?|thousands?|millions?|billions?|trillions?|opposite|inverse|reciprocal|sqrt|pi"
+    r"|cannot|neither|except|excluding|instead|unless|ruled out|below zero|bce?"
+    rf"|(?:{_PARTS})s?"
     r"|negative|squared|cubed|root|factorial|log|ln|sin|cos|tan|base|mod|modulo"
     r"|wrong|incorrect|false|at least|at most|up to|almost|nearly"
     r"|(?<!['’/])[b-z])\b|n['’]t\b",
     re.IGNORECASE,
 )
+_CHANGED_BEFORE = re.compile(
+    r"\b(?:before|below|under|above|over|beyond|past|within|close to|exceed(?:s|ed|ing)?|but|double|triple"
+    r"|quadruple)(?: the)? $",
+    re.IGNORECASE,
+)
+_CHANGED_BEHIND = re.compile(
+    r" (?:(?:times )?(?:doubled|tripled|halved|multiplied|divided|added|subtracted|increased"
+    r"|decreased)|[- ]?fold|less than|fewer than|more than)\b",
+    re.IGNORECASE,
+)
+"""Words directly beside a number that make it another one, or its bound."""
 _ASIDE = re.compile(r"\(([^()]+)\)")
 _NUMBER_WORD = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)?")
 _ALGEBRA = re.compile(
@@ -50,9 +66,23 @@ def read_phrase(text: str) -> Number | None:
     left, equals, right = text.rpartition("=")
     if equals and not left.endswith(("<", ">", "!")) and not _ALGEBRA.search(left):
         after = read_quantity(right.strip()) or _only_number(right)
+        if after is not None and _contradicts(left, after):
+            return None
         if after is not None:
             return after
     return _only_number(text)
+
+
+def _contradicts(left: str, right: Number) -> bool:
+    """Whether the arithmetic left of an equals sign has another value ("1 + 1 = 3"); a
+    fraction may have been rounded."""
+    try:
+        value = exact(parse(re.sub("[$€£¥₹₩₽]", "", left)))
+    except UnreadableError:
+        return False
+    if value is None or value == right.value:
+        return False
+    return value.denominator == 1 or abs(value - right.value) >= 1
 
 
 def _only_number(text: str) -> Number | None:
@@ -68,6 +98,11 @@ def _only_number(text: str) -> Number | None:
     number, end, scale = found[0], match.end(), 1
     while (word := SCALE.match(text, end)) is not None:
         scale, end = scale * scale_of(word), word.end()
+    if _CHANGED_BEFORE.search(text[: match.start()]) or _CHANGED_BEHIND.match(text, end):
+        return None
+    next_word = _NUMBER_WORD.match(text[end:].lstrip())
+    if next_word is not None and read_number_words(next_word[0]) is not None:  # "3 thousand five"
+        return None
     rest = text[: match.start()] + " " + text[end:]
     asides = _ASIDE.findall(rest)
     if any(read_number_words(aside) is not None for aside in asides):  # "18 (nineteen)"
@@ -105,6 +140,9 @@ def _only_words(text: str) -> Number | None:
             if value is None:
                 continue
             rest = text[: first.start()] + text[last.end() :]
+            behind = next((word[0] for word in words if word.start() >= last.end()), "")
+            if first[0][0].isupper() and behind[:1].isupper():  # "The Three Musketeers"
+                return None
             others = [word[0] for word in _NUMBER_WORD.finditer(rest)]
             if _REFUSED.search(rest) or (first[0].casefold() in _PRONOUNS and first is last):
                 return None

@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 
 from agents.answers.dates import read_date, read_time
-from agents.answers.numbers import read_quantity
+from agents.answers.expression import FUNCTIONS, UnreadableError, parse
+from agents.answers.numbers import Number, read_quantity
+from agents.answers.rational import exact
 from agents.answers.spelling import spell
 from agents.answers.typed_values import (
     Choice,
@@ -28,7 +30,7 @@ from agents.answers.typed_values import (
     Words,
     as_region,
 )
-from agents.answers.units import read_unit
+from agents.answers.units import COMPOUND_UNITS, read_unit
 
 LONGEST_GROUP = 64
 """Items; a longer group is compared as text."""
@@ -52,27 +54,47 @@ _RATIO = re.compile(r"(?<=[0-9]) ?: ?(?=[0-9])")
 _ALNUM = re.compile(r"[A-Za-z0-9]+")
 _GENOTYPE = re.compile(r"(?:([A-Za-z])(?i:\1)){2,}")
 """Letters in pairs ("AaBb"), whose case is all that they say."""
-_SUBSCRIPT = re.compile(r"_(?:\{([A-Za-z0-9]+)\}|([A-Za-z0-9]))")
-_CHOICE = re.compile(r"\(([A-Za-z])\)")
+_ORDINAL_NAMES = "fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
+_ORDINALS = {name: f"{number}th" for number, name in enumerate(_ORDINAL_NAMES.split(), 4)}
+_ORDINALS |= {"first": "1st", "second": "2nd", "third": "3rd"}
+_ORDINALS |= {sign: sign for sign in _ORDINALS.values()}
+_SUBSCRIPT = re.compile(r"_(?:\{([0-9]+)\}|([0-9]))")
+_CHOICE = re.compile(r"\(([A-Za-z])\)|\[?([A-H])[)\]]|(?:option|choice) \(?([A-Za-z])\)?", re.IGNORECASE)
+_LETTERED = re.compile(r"\(?([A-H])[).:] (?P<text>[^\\]+)")
+_OTHER_CHOICE = re.compile(r"\b(?i:and|or|not|no|wrong|incorrect)\b|\b[B-H]\b|\bA[).:]")
+_INITIALS = re.compile(r"(?<![A-Za-z])(?:[A-Z]\. ?)+(?:[A-Z](?![A-Za-z])\.?)?")
+_PUNCTUATION = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])|(?<=[^\W\d_])\.(?= |$)|!+$")
+"""Signs beside letters that words are the same without."""
 _WORD = re.compile(r"[^\W\d_]{3,}")
+_TWO_WORDS = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}(?![A-Za-z])")
+_LINK_WORDS = "to in of by at on is it as an or no we he so go do me us if am vs"
+_LINKS = frozenset(_LINK_WORDS.split())
+_FORMULA = re.compile(r"(?=.*[(+-])(?:[A-Z][a-z]?[0-9]*|\((?:[A-Z][a-z]?[0-9]*)+\)[0-9]+)+(?:[0-9]?[+-])?")
+"""A chemical formula with a group or a charge, which algebra would multiply out."""
 _WORDS = re.compile(r"[^\\^_={}<>|]+")
 _ALGEBRA = re.compile(r"[-+*/] ?[0-9(]|[0-9)] ?[-+*/]|sqrt|[a-z]\(")
 _SHORT_WORDS = {"no", "on", "off", "up", "ok", "us", "uk", "eu"}
 _GREEK = "alpha|beta|gamma|theta|lambda|mu|phi|omega|sigma|rho|delta"
 _SYMBOL = rf"(?:[A-Za-z](?:_\{{?[A-Za-z0-9]+\}}?)?'?|\\(?:{_GREEK}))"
-_NAMED = re.compile(rf"(?P<name>{_SYMBOL}(?: ?\( ?[A-Za-z] ?\))?) ?= ?(?P<value>[^=]+)")
+_NAMED = re.compile(rf"(?P<name>{_SYMBOL}(?: ?\( ?[A-Za-z0-9]+ ?\))?) ?= ?(?P<value>[^=]+)")
 _NAMED_LAST = re.compile(rf"(?P<value>[^=]*[0-9][^=]*?) ?= ?(?P<name>{_SYMBOL})")
 _NAMED_TUPLE = re.compile(rf"(?P<name>\( ?{_SYMBOL}(?: ?, ?{_SYMBOL})+ ?\)) ?= ?(?P<value>\(.+\))")
 _MEMBER = re.compile(rf"(?P<name>{_SYMBOL}) ?\\in(?![A-Za-z]) ?(?P<value>.+)")
 _RELATION = re.compile(r"\\(?:le|ge|ne)(?![A-Za-z])|[<>]")
 _FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le", "\\ne": "\\ne"}
-_SEPARATOR = re.compile(r"[,;]| (?:and|or) ")
+_SEPARATOR = re.compile(r"[,;](?: (?:and|or) )?| (?:and|or) ")
 _MATRIX = re.compile(
-    r"\\begin ?\{ ?(?P<name>[pbv]?matrix|array) ?\}(?:\{[lcr|]*\})?"
+    r"\\begin ?\{ ?(?P<name>(?:[pbv]|small)?matrix|array) ?\}(?:\{[lcr|]*\})?"
     r"(?P<body>.*)\\end ?\{ ?(?P=name) ?\}"
 )
 _INFINITY = re.compile(r"(?P<sign>[-+]?) ?(?:\\infty|infinity|inf|oo)", re.IGNORECASE)
 _REAL_LINE = re.compile(r"\\mathbb ?\{? ?R ?\}?|all real numbers|all reals", re.IGNORECASE)
+_BUILDER = re.compile(
+    rf"\\?\{{ ?{_SYMBOL}(?: ?\\in ?\\mathbb ?\{{? ?R ?\}}?)? ?(?:[:|]|\\mid(?![A-Za-z])) ?"
+    r"(?P<rule>[^{}]+?) ?\\?\}"
+)
+"""A set of all numbers for which a solved inequality holds."""
+_PUNCTURED = re.compile(r"\\mathbb ?\{? ?R ?\}? ?(?:\\setminus|\\backslash|-) ?\\?\{(?P<points>[^{}\\]+)\\?\}")
 _PLUS_MINUS = re.compile(r"\\(pm|mp)(?![A-Za-z])")
 _OPEN, _CLOSE = "([{", ")]}"
 
@@ -115,9 +137,14 @@ def _read(text: str, depth: int) -> Value:
     if (match := _INFINITY.fullmatch(text)) is not None:
         return Code("-\\infty" if match["sign"] == "-" else "\\infty")
     if (match := _CHOICE.fullmatch(text)) is not None:
-        return Choice(match[1].upper())
+        return Choice((match[1] or match[2] or match[3]).upper())
+    lettered = _LETTERED.fullmatch(text)
+    if lettered is not None and not _OTHER_CHOICE.search(lettered["text"]):
+        return Choice(lettered[1], lettered["text"].casefold())
     if depth:
         for reader in (
+            _read_compound,
+            _read_approximated,
             _read_named,
             _read_region,
             _read_matrix,
@@ -149,14 +176,28 @@ def _expression(text: str) -> Expression:
 
 def _read_symbols(text: str) -> Words | Code | None:
     """Reads words, and signs in a row ("H2O", "H_2O", "ab"), which algebra would multiply."""
+    if (ordinal := _ORDINALS.get(text.casefold().removeprefix("the "))) is not None:
+        return Code(ordinal)
+    text = _INITIALS.sub(lambda run: re.sub("[. ]", "", run[0]) + " ", text).strip()
+    if "://" in text or re.match(r"[/~][A-Za-z]", text):
+        return Code(text)
     compact = _SUBSCRIPT.sub(r"\1\2", text)
-    if _ALNUM.fullmatch(compact):
+    if _ALNUM.fullmatch(compact) and not (text != compact and text[:1].islower()):
         is_word = len(compact) > 2 or compact.casefold() in _SHORT_WORDS
         if is_word and compact.isalpha() and not _GENOTYPE.fullmatch(compact):
             return Words(compact.casefold())
         return Code(compact)
-    if _WORD.search(text) and _WORDS.fullmatch(text) and not _ALGEBRA.search(text):
-        return Words(" ".join(re.sub(r"^(?:the|a|an) ", "", text.casefold()).split()))
+    bare = re.sub(r"[\^{}]", "", compact)
+    if len(bare) > 1 and _FORMULA.fullmatch(bare) and not re.fullmatch(r"[A-Z]\([A-Z]\).*", bare):
+        return Code(bare)
+    words = _TWO_WORDS.findall(text)
+    is_prose = bool(_WORD.search(text)) or not _LINKS.isdisjoint(words)
+    is_prose = is_prose or (len(words) > 1 and re.fullmatch("[A-Za-z0-9 ]+", text) is not None)
+    if is_prose and words and FUNCTIONS.issuperset(words) and re.search(r"[ (0-9]", text):
+        return None  # "sin x"
+    if is_prose and _WORDS.fullmatch(text) and not _ALGEBRA.search(text):
+        text = _PUNCTUATION.sub(" ", text).casefold()
+        return Words(re.sub(r"^(?:the|a|an) ", "", " ".join(text.split())))
     return None
 
 
@@ -170,14 +211,55 @@ def _read_named(text: str, depth: int) -> Value | None:
         return Named(tidy(match["name"]), value)
     match = _MEMBER.fullmatch(text)
     if match is None:
-        return None
+        return _read_chain(text, depth)
     value = _read(match["value"].strip(), depth)
     region = as_region(value)
     return value if region is None else Region(region.pieces, tidy(match["name"]))
 
 
+def _read_chain(text: str, depth: int) -> Named | None:
+    """Reads "x = 4/2 = 2", whose right sides are one number."""
+    name, *sides = (part.strip() for part in text.split("="))
+    if not 2 <= len(sides) <= 4 or not re.fullmatch(_SYMBOL, name):
+        return None
+    try:
+        values = {exact(parse(tidy(side))) for side in sides}
+    except UnreadableError:
+        return None
+    return None if len(values) > 1 or None in values else Named(tidy(name), _read(sides[-1], depth))
+
+
+def _read_compound(text: str, depth: int) -> Group | None:
+    """Reads one quantity in several units: "5 ft 10 in", "2 hours and 30 minutes"."""
+    parts = re.split(r",? (?:and )?(?=[0-9])", text)
+    if not 2 <= len(parts) <= 4:
+        return None
+    items = tuple(number for part in parts if (number := read_quantity(part)) is not None)
+    units = [item.unit for item in items]
+    if len(items) != len(parts) or len(set(units)) != len(units):
+        return None
+    return Group("compound", items) if any(set(units) <= kind for kind in COMPOUND_UNITS) else None
+
+
+def _read_approximated(text: str, depth: int) -> Value | None:
+    """Reads "\\sqrt{2} \\approx 1.414" as its exact side, where the other is about equal to it."""
+    left, sign, right = text.partition("\\approx")
+    if not sign or re.fullmatch(_SYMBOL, left.strip()):
+        return None
+    value, decimal = _read(left.strip(), depth), read_quantity(right.strip())
+    if decimal is None or not isinstance(value, Number | Expression):
+        return None
+    if isinstance(value, Number) and abs(value.value - decimal.value) > abs(value.value) / 50:
+        return None
+    return value
+
+
 def _read_region(text: str, depth: int) -> Value | None:
     """Reads unions of intervals and solved inequalities, also joined by "or" and "and"."""
+    if (built := _BUILDER.fullmatch(text)) is not None:
+        return _read_region(built["rule"].strip(), depth)
+    if (punctured := _PUNCTURED.fullmatch(text)) is not None:
+        return _read_punctured(split_top(punctured["points"]), depth)
     if _REAL_LINE.fullmatch(text):
         return Region((Interval(None, None, False, False),))
     for word in (" or ", " and ", ", "):
@@ -201,6 +283,20 @@ def _read_region(text: str, depth: int) -> Value | None:
         ends = split_top(text[1:-1])
         return _interval(text[0], ends, text[-1], depth) if len(ends) == 2 else None
     return None
+
+
+def _read_punctured(points: list[str], depth: int) -> Region | None:
+    """Reads the real numbers without some, as the intervals between them."""
+    try:
+        numbers = {exact(parse(tidy(point))): point for point in points}
+    except UnreadableError:
+        return None
+    ordered = [(number, point) for number, point in numbers.items() if number is not None]
+    ends = [_read(point.strip(), depth) for _, point in sorted(ordered)]
+    if len(ends) != len(numbers):
+        return None
+    pairs = zip([None, *ends], [*ends, None], strict=True)
+    return Region(tuple(Interval(low, high, False, False) for low, high in pairs))
 
 
 def _union(regions: list[Region], variable: str | None = None) -> Region:
@@ -277,7 +373,7 @@ def _read_matrix(text: str, depth: int) -> Group | None:
     match = _MATRIX.fullmatch(text[1:-1].strip() if is_bracketed else text)
     if match is None:
         return None
-    rows = [row.split("&") for row in re.split(r"\\\\", match["body"].strip().removesuffix("\\\\"))]
+    rows = [row.split("&") for row in re.split(r"\\\\(?:\[[0-9.]+(?:ex|em|pt|mm|cm)\])?", match["body"].strip().removesuffix("\\\\"))]
     if len({len(row) for row in rows}) != 1 or len(rows) * len(rows[0]) > LONGEST_GROUP:
         return None
     name = "determinant" if match["name"] == "vmatrix" else "matrix"
@@ -296,7 +392,7 @@ def _read_plus_minus(text: str, depth: int) -> Value | None:
 
 
 def _read_group(text: str, depth: int) -> Value | None:
-    if text == "\\emptyset":
+    if text == "\\emptyset" or re.fullmatch("(?:the )?(?:empty|null) set", text, re.IGNORECASE):
         return Group("{}", ())
     if text.startswith("\\{") and text.endswith("\\}"):
         text = re.sub(r"\\([{}])", r"\1", text)
@@ -314,6 +410,10 @@ def _read_group(text: str, depth: int) -> Value | None:
     if not all(part.strip() for part in parts) or len(parts) > LONGEST_GROUP:
         return None
     items = _items(parts, depth)
+    rows = [item for item in items if isinstance(item, Group) and item.brackets == "[]"]
+    if opening == "[" and len(rows) == len(items) and len({len(row.items) for row in rows}) == 1:
+        cells = tuple(cell for row in rows for cell in row.items)  # "[[1, 2], [3, 4]]"
+        return Group(f"matrix {len(rows)}x{len(rows[0].items)}", cells)
     return Group(opening + closing, items)
 
 

@@ -15,14 +15,14 @@ LONGEST_ANSWER = 1000
 than 4300 digits."""
 
 _WRAPPERS = (
-    *(("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"), ('"', '"')),
+    *(("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"), ('"', '"')),
     *(("\\boxed{", "}"), ("\\text{", "}")),
 )
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ", "0123456789+-()n")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ]+")
 _LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
-_ROOT = re.compile(r"√ ?(\d+(?:\.\d+)?|[A-Za-z])|√ ?(?=[({])")
+_ROOT = re.compile(r"([√∛]) ?(?:(\d+(?:\.\d+)?|[A-Za-z])|(?=[({]))")
 _SYMBOLS = str.maketrans(
     {
         **dict.fromkeys("−﹣－‐‑–", "-"),
@@ -48,6 +48,11 @@ _SYMBOLS = str.maketrans(
         "∅": "\\emptyset ",
         "ℝ": "\\mathbb{R}",
         "º": "°",
+        "⁄": "/",
+        "∕": "/",
+        "٫": ".",
+        "٬": ",",
+        "≈": "\\approx ",
         "。": ".",
         "∣": "|",
         "、": ",",
@@ -59,25 +64,41 @@ _SYMBOLS = str.maketrans(
 _IGNORED = re.compile("[\ufe00-\ufe0f\u20e3\u034f]")
 _MARKS = "✅✔✓☑🎉👍✨💯🎯⭐🏆🙂😀😊➡👉 "
 _DECORATION = re.compile(rf"^[{_MARKS}]+|[{_MARKS}]+$")
-_IDEOGRAPH = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_IDEOGRAPH = "\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _BESIDE_IDEOGRAPH = re.compile(rf"(?<=[{_IDEOGRAPH}])(?=[\w$-])(?![{_IDEOGRAPH}])|(?<=[0-9])(?=[{_IDEOGRAPH}])")
 _LABEL = re.compile(
     r"^\*{0,2}(?:最终)?(?:(?:the|so|thus|therefore|hence|my|final|correct),? )*(?:answer|solution|result|答案|答)\*{0,2}"
     r"(?: ?[:=]\*{0,2} ?| is:? | 是 ?)(?=\S)",
     re.IGNORECASE,
 )
+_REPEATING = re.compile(r"((?<![0-9])[0-9]+\.[0-9]*?)([0-9])\2{2,} ?(?:\.{3}|\\[lc]?dots(?![A-Za-z]))")
+"""A decimal that ends in one digit, again and again: "0.333..."."""
 # Pandoc's rule: no blank inside the signs, no digit behind them. So "$5 and $6" holds no formula.
 _FORMULA = re.compile(r"(?<![\\$])\$(?![\s$])([^$]*[^$\s\\])\$(?![\d$])")
 
 _LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"^\*([^*]+)\*$|(?<!\\)[,;]$", r"\1"),
+        (r"(?<=[0-9])(?:['_]|\{\\,\})(?=[0-9]{3}(?![0-9]))", ","),
+        (r"</?(?:b|i|em|strong|br|p|span) ?/?>|&nbsp;", " "),
+        (r"<sup>([^<>]*)</sup>", r"^{\1}"),
+        (r"\\(?:begin|end) ?\{(?:align|equation|gather)(?:ed)?\*?\}|\\+$", ""),
+        (r"\\textdollar(?![A-Za-z]) ?", "$"),
+        (r"\\colon(?![A-Za-z]) ?", ":"),
+        (r"\\cr(?![A-Za-z])", r"\\\\"),
+        (r"\{([A-Za-z])\}(?=[_^])", r"\1"),
         (r"\\(?:left|right|displaystyle|big|Big|bigl|bigr)(?![A-Za-z])", ""),
         (r",\\! ?|\{,\}", ","),
         (r"\\!", ""),
         (r"(?<!\\)\\[,;: ]|~|\\q?quad(?![A-Za-z])", " "),
         (r"\\([$%#&])", r"\1"),
-        (r"\\[dt]frac(?![A-Za-z])", r"\\frac"),
+        (r"\\[dtc](frac|binom)(?![A-Za-z])", r"\\\1"),
+        (r"\{([^{}]+?) ?\\over(?![A-Za-z]) ?([^{}]+)\}", r"\\frac{\1}{\2}"),
+        (r"^([^{}]+?) ?\\over(?![A-Za-z]) ?([^{}]+)$", r"\\frac{\1}{\2}"),
+        (r"\{([^{}]+?) ?\\choose(?![A-Za-z]) ?([^{}]+)\}", r"\\binom{\1}{\2}"),
+        (r"^([^{}]+?) ?\\choose(?![A-Za-z]) ?([^{}]+)$", r"\\binom{\1}{\2}"),
+        (r"(?<=\.)([0-9]*)\\(?:bar|dot|overline) ?(?:\{ ?([0-9]+) ?\}|([0-9]))", r"\1\\overline{\2\3}"),
         (r"\\frac ?([0-9]) ?([0-9])(?![0-9])", r"\\frac{\1}{\2}"),
         (r"\\frac ?([0-9]) ?(?=\{)", r"\\frac{\1}"),
         (r"(\\frac ?\{[^{}]*\}) ?([0-9])(?![0-9])", r"\1{\2}"),
@@ -90,9 +111,14 @@ _LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\langle(?![A-Za-z]) ?", "("),
         (r" ?\\rangle(?![A-Za-z])", ")"),
         (r"\\varnothing(?![A-Za-z])", r"\\emptyset"),
+        (r"\\(vec|hat|bar|dot|tilde) ([A-Za-z])(?![A-Za-z])", r"\\\1{\2}"),
+        (r"\\rightarrow(?![A-Za-z])", r"\\to"),
+        (r"\\wedge(?![A-Za-z])", r"\\land"),
+        (r"\\vee(?![A-Za-z])", r"\\lor"),
+        (r"^\\(?:approx|sim)(?![A-Za-z]) ?", ""),
         (r"^'([^']+)'$", r"\1"),
         (r"\\[lr]vert(?![A-Za-z]) ?|\\vert(?![A-Za-z]) ?", "|"),
-        (r"\\(?:text|textrm|textit|mathrm|textbf|mathbf|mathit|mbox|operatorname) ?\{([^{}]*)\}", r" \1"),
+        (r"\\(?:text|textrm|textit|mathrm|textbf|mathbf|mathit|mbox|operatorname|ce|boxed) ?\{([^{}]*)\}", r" \1"),
         (r" ?\^ ?(?:\{ ?\\circ ?\}|\\circ(?![A-Za-z]))| ?\\degree(?![A-Za-z])| ?°", "°"),
     )
 )  # fmt: skip
@@ -106,13 +132,14 @@ def unwrap(text: str) -> str:
         inner = text[len(left) : len(text) - len(right)]
         if inner and text == left + inner + right and _is_whole(inner, left, right):
             text = inner.strip()
-    return text[:-1].rstrip() if text.endswith(".") and len(text) > 1 else text
+    return text[:-1].rstrip() if text.endswith(".") and len(text.rstrip(".")) == len(text) - 1 > 0 else text
 
 
 def spell(text: str) -> str:
     """Returns an answer in plain characters and one spelling of LaTeX; blanks stay where
     words need them."""
-    text = _LABEL.sub("", unwrap(_spell_characters(text)), count=1)
+    text = _REPEATING.sub(r"\1\\overline{\2}", _spell_characters(text))
+    text = _LABEL.sub("", unwrap(text), count=1)
     text = unwrap(_FORMULA.sub(r"\1", unwrap(text)))
     for pattern, replacement in _LATEX:
         text = pattern.sub(replacement, text)
@@ -124,10 +151,15 @@ def _spell_characters(text: str) -> str:
         text = unicodedata.normalize("NFC", text)
         text = _RAISED.sub(lambda run: "^{" + run[0].translate(_SUPERSCRIPTS) + "}", text)
         text = _LOWERED.sub(lambda run: "_{" + run[0].translate(_SUBSCRIPTS) + "}", text)
-        text = _ROOT.sub(lambda run: f"\\sqrt{{{run[1]}}}" if run[1] else "\\sqrt", text)
+        text = _ROOT.sub(_spell_root, text)
         text = "".join(map(_fold, text.translate(_SYMBOLS)))
         text = _BESIDE_IDEOGRAPH.sub(" ", _DECORATION.sub("", _IGNORED.sub("", text)))
     return " ".join(text.split())
+
+
+def _spell_root(root: re.Match[str]) -> str:
+    degree = "[3]" if root[1] == "∛" else ""
+    return f"\\sqrt{degree}" + (f"{{{root[2]}}}" if root[2] else "")
 
 
 def _fold(character: str) -> str:

@@ -35,9 +35,11 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A letter that was written as a choice: "(C)"."""
+    """A letter that was written as a choice: "(C)", "C. Paris"."""
 
     letter: str
+    text: str | None = None
+    """What is written behind it, without case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,8 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Several values. `brackets` is "()", "[]", "{}", "" (a bare list) or "matrix RxC";
-    "{}" and "" have no order."""
+    """Several values. `brackets` is "()", "[]", "{}", "" (a bare list), "matrix RxC" or
+    "compound" (one quantity in several units); "{}" and "" have no order."""
 
     brackets: str
     items: tuple[Value, ...]

@@ -56,16 +56,59 @@ _SYNONYMS = {
     "km/hour": "kph kmh",
     "unit": "unit units",
 }  # fmt: skip
-_UNITS = {name: unit for unit, names in _SYNONYMS.items() for name in names.split()}
-_UNITS["£"] = "pound"
+_PREFIXES = {"T": "tera", "G": "giga", "M": "mega", "k": "kilo", "c": "centi", "m": "milli", "μ": "micro", "n": "nano"}
+_PREFIXED = {
+    "m": "meter metre",
+    "g": "gram",
+    "s": "second",
+    "l": "liter litre",
+    "N": "newton",
+    "J": "joule",
+    "W": "watt",
+    "V": "volt",
+    "A": "ampere amp",
+    "Hz": "hertz",
+    "Pa": "pascal",
+    "ohm": "ohm Ohm",
+    "eV": "electronvolt",
+    "Wh": "watt-hour",
+    "B": "byte",
+    "bit": "bit",
+    "mol": "mole",
+    "cal": "calorie",
+}
+"""Units that stand behind a prefix: their symbol and their names in the singular."""
+_UNITS = {
+    prefix + name: short + unit
+    for short, long in _PREFIXES.items()
+    for unit, names in _PREFIXED.items()
+    for prefix, written in ((short, [unit]), (long, names.split()))
+    for one in written
+    for name in ((one, one + "s") if prefix == long else (one,))
+}
+_UNITS |= {name: unit for unit in ("eV", "Wh", "B", "bit", "mol", "cal") for one in _PREFIXED[unit].split() for name in (one, one + "s")}
+_UNITS |= {"mol": "mol", "eV": "eV", "Wh": "Wh", "Nm": "N m"}
+_UNITS |= {name: unit for unit, names in _SYNONYMS.items() for name in names.split()}
+_UNITS |= {short + "Ω": short + "ohm" for short in _PREFIXES}
+_UNITS |= {"£": "pound", "µs": "μs", "mcg": "μg"}
+COMPOUND_UNITS = (
+    frozenset(("year", "month", "week", "day", "hour", "minute", "second")),
+    frozenset(("mile", "yard", "foot", "inch")),
+    frozenset(("km", "m", "cm", "mm")),
+    frozenset(("pound", "ounce")),
+    frozenset(("kg", "g")),
+    frozenset(("dollar", "cent")),
+    frozenset(("degree", "minute", "second")),
+)
+"""Units that one quantity may be written in together."""
 _CURRENCY = re.compile(r"(?:US)?\$|[€£¥₹₩₽]|(?:USD|EUR|GBP|JPY|CNY|RMB|INR|KRW|RUB|Rs\.?)(?= |[0-9])")
 _POWERS = {"square": "^2", "sq": "^2", "cubic": "^3", "squared": "^2", "cubed": "^3"}
 _FACTOR = re.compile(
-    r"(?:(square|sq|cubic)\.? )?([A-Za-z°Ω$€£¥¢₹₩₽元圆块]+)\.?"
-    r"(?: ?\^ ?\{?([23])\}?| (squared|cubed))?",
+    r"(?:(square|sq|cubic)\.? )?([A-Za-zμ°Ω$€£¥¢₹₩₽元圆块]+)\.?"
+    r"(?: ?\^ ?\{?([23]|-[1-4])\}?| (squared|cubed))?",
     re.IGNORECASE,
 )
-_DEGREES = re.compile(r"^(?:degrees? |° ?)(celsius|fahrenheit)", re.IGNORECASE)
+_DEGREES = re.compile(r"^(?:degrees? |° ?)(c|f)(?:elsius|ahrenheit)?(?![A-Za-z])", re.IGNORECASE)
 _PICTURES = "\u2190-\u2bff\U0001f000-\U0001faff\u3400-\u9fff"
 _WORD = re.compile(rf"[^\W\d_]{{2,}}(?:['’-][^\W\d_]+)*|[{_PICTURES}]+|a")
 NOT_A_UNIT = re.compile(
@@ -73,6 +116,9 @@ NOT_A_UNIT = re.compile(
     r"|base|mod|modulo|negative|half|halves|thirds?|quarters?|fourths?|fifths?|sixths?"
     r"|sevenths?|eighths?|ninths?|tenths?|hundredths?|thousandths?|dozens?|hundreds?"
     r"|thousands?|millions?|billions?|trillions?|scores?|pairs?|more|less|fewer|least|most"
+    r"|bce?|doubled|tripled|halved|multiplied|divided|added|subtracted|increased|decreased|fold|inverse"
+    r"|reciprocal|below|above|under|cannot|except|excluding|instead|unless|gross"
+    r"|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty"
     r"|about|if|but|is|are|was|were|wrong|incorrect|false|sin|cos|tan|cot|sec|csc|log|ln|sqrt|pi|inf|infinity|to|(?<!['’])[b-z])\b|n['’]t\b",
     re.IGNORECASE,
 )
@@ -93,17 +139,40 @@ def read_unit(rest: str, *, known: bool = False) -> str | None:
         known: only units of the table, no other words ("apples").
     """
     spaced, text = rest[:1] == " ", rest.strip().removesuffix(".")
-    text = _DEGREES.sub(r"\1", text)
+    text = _DEGREES.sub(lambda sign: "°" + sign[1].upper(), re.sub(r"\\mu ?", "μ", text))
     parts = re.split(r" ?/ ?| per ", re.sub(r"^per ", "/", text))
-    names = [_factor(part, spaced or index > 0) if part else "" for index, part in enumerate(parts)]
+    names = [_product(part, spaced or index > 0) if part else "" for index, part in enumerate(parts)]
     if text and all(name is not None for name in names) and all(names[1:]):
-        return "/".join(name or "" for name in names)
+        return _written("/".join(name or "" for name in names))
     words = text.replace(",", "").split()
     if known or not spaced or not 1 <= len(words) <= 4 or words == ["a"] or NOT_A_UNIT.search(text):
         return None
     if not all(_WORD.fullmatch(word) for word in words):
         return None
     return " ".join(_singular(word) for word in words)
+
+
+def _product(text: str, spaced: bool) -> str | None:
+    """Returns a product of known units ("N m", "m s^-1"), None where a part is none."""
+    if (unit := _factor(text, spaced)) is not None:
+        return unit
+    parts = re.split(r" ?\\cdot ?|(?<!square)(?<!sq)(?<!cubic)(?<!sq\.) (?!squared|cubed|\^)", text)
+    names = [_factor(part, spaced) for part in parts[:4]]
+    if not 2 <= len(parts) <= 4 or None in names:
+        return None
+    return " ".join(name for name in names if name is not None)
+
+
+def _written(unit: str) -> str:
+    """Returns a unit with its factors in order and its negative powers as divisors."""
+    if "^-" not in unit:
+        top, *bottom = unit.split("/")
+        return "/".join([" ".join(sorted(top.split())), *bottom])
+    if "/" in unit:
+        return unit
+    above = sorted(name for name in unit.split() if "^-" not in name)
+    below = [name.replace("^-1", "").replace("^-", "^") for name in unit.split() if "^-" in name]
+    return "/".join([" ".join(above), *sorted(below)])
 
 
 def _factor(text: str, spaced: bool) -> str | None:
@@ -117,7 +186,9 @@ def _factor(text: str, spaced: bool) -> str | None:
         return None
     if match[2] == "in" and not spaced:
         return None
-    unit = _UNITS.get(name) or (_UNITS.get(name.casefold()) if len(name) > 2 else None)
+    unit = _UNITS.get(name)
+    if unit is None and ((name.istitle() and name[1:]) or (name.isupper() and name[2:])):
+        unit = _UNITS.get(name.casefold())
     if unit is None:
         return None
     if word := match[1] or match[4]:
@@ -129,5 +200,11 @@ def _singular(word: str) -> str:
     """Returns a word without its plural's s and its case, which only abbreviations keep ("MB", "Mb")."""
     if len(word) < 3:
         return word
+    if not (word.islower() or word.istitle() or word.isupper()):
+        return word
     word = word.casefold()
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("xes", "ches", "shes", "sses")):
+        return word[:-2]
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
