@@ -9,19 +9,22 @@ from __future__ import annotations
 import re
 
 _LETTERED = (
-    r"answers?|ans(?=\s?:)|r[ée]ponses?|antwort|endantwort|respuestas?|rispost[ae]|respostas?|antwoord"
+    r"answers?|ans(?=\.?\s?:|\s?[=-]\s)|result(?<=final result)|option(?<=correct option)|choice(?<=correct choice)"
+    r"|r[ée]ponses?|antwort|endantwort|respuestas?|rispost[ae]|respostas?|antwoord"
     "|ответы?|відповідь|odpowied[zź]|odpověď|sva(?:r|ret)|vastaus|cevap|yanıt|απάντηση|תשובה"
-    "|الإجابة|الجواب|الاجابة|جواب|پاسخ|răspuns(?:ul)?|válasz|jawaban|trả lời|đáp án|đáp số"
+    "|الإجابة|الجواب|الاجابة|جواب|پاسخ|răspuns(?:ul)?|válasz|jawaban(?:nya)?|trả lời|đáp án|đáp số"
+    "|উত্তর|సమాధానం|జవాబు|jibu"
 )
-_UNSPACED = "答案|解答|回答|答え|答|정답|답변|답|उत्तर|คำตอบ"
+_UNSPACED = "答案|解答|回答|答え|答|正解|选项|選項|故选|故選|故|정답|답변|답|उत्तर|คำตอบ"
 UNSPACED_WORDS = frozenset(_UNSPACED.split("|"))
 """Words of languages that put no blank around them."""
-WORD = rf"(?:(?<![^\W_])(?:{_LETTERED})(?![^\W_])|{_UNSPACED})"
+_BOUND = "(?<!不)正解|(?<=正确)选项|(?<=正確)選項|故[选選](?=:)|故(?=[选選])"
+WORD = rf"(?:(?:(?<![^\W_])|(?<=final))(?:{_LETTERED})(?![^\W_])|{_BOUND}|(?![正选選故])(?:{_UNSPACED}))"
 """What an answer is called."""
 
 WORDS = re.compile(rf"{_LETTERED}|{_UNSPACED}")
 """Finds candidates for `WORD`; each branch begins with a letter, so that the search is fast."""
-HINT = re.compile(rf"boxed|####|{_LETTERED}|{_UNSPACED}")
+HINT = re.compile(rf"boxed|####|_of_box|a(?<![^\W_]a)[*_]{{0,2}}:|{_LETTERED}|{_UNSPACED}")
 """One of these is in every mark, and none in most steps."""
 
 SAME = (
@@ -34,7 +37,8 @@ SAME = (
 ARTICLE = r"(?:the|my|our|your|die|das|la|le|il|el|a|o|ma|mi|de|het)"
 
 AFTER_WORD = (
-    r"(?:[ ]?(?:finale?|correcte?|correcta|corretta|correta))?"
+    r"(?:[ ]?(?:finale?|correcte?|correcta|corretta|correta|đúng|chính xác|cuối cùng|الصحيحة|الصحيح"
+    r"|النهائية|النهائي))?(?:(?<=ans)\.)?"
     r"(?:\s?[#]?\d{1,2}(?=\s?[:*]))?"
     r"(?:\s?\([^()\n]{1,40}\))?"
     r"(?:\s(?:to|for|of|à|a|auf)\s[^:.?!\n=]{1,80}?)?"
@@ -44,14 +48,16 @@ AFTER_WORD = (
 IS = (
     r"(?:(?<![^\W_])(?:is|are|equals|becomes|(?:would|will|should|must|has to) be|comes (?:out )?to"
     r"|turns out to be|works out to(?: be)?|est|ist|lautet|beträgt|es|è|é|är|er|jest|равен|это"
-    r"|adalah|là)(?![^\W_])|=|是|為|为|は|은|는)"
+    r"|adalah|là|هو|هي|ni)(?![^\W_])|=|(?:应该?|應該?|就|便|即)?[是为為]|(?<=[案故])[选選]|は|은|는|คือ"
+    r"|(?<=ответ )[—–]|(?<=(?:ist|tet) die antwort)(?=\s\W{0,4}(?:\d|[a-j]\b|\\|\$)))"
 )
 """The verb of the sentence "the answer is 12"."""
 
 THEREFORE = (
     r"(?:(?:therefore|thus|hence|then|so|simply|just|indeed|clearly|also|actually|really|definitely"
     r"|exactly|precisely|obviously|equal to|given by|donc|also|daher|somit|folglich|entonces"
-    r"|por lo tanto|quindi|dunque|portanto|dus)(?![^\W_])[\s,:*_]*)"
+    r"|por lo tanto|quindi|dunque|portanto|dus|(?:l[ae]|a|el|die|de)(?=\s\W{0,3}(?:[a-j]\b|opción|op[cç])))"
+    r"(?![^\W_])[\s,:*_]*)"
 )
 
 NO_VALUE = re.compile(

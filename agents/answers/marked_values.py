@@ -25,7 +25,7 @@ NUMBER_FIRST = re.compile(rf"[({{\[\"'*_]*(?:{_NUMBER}|\\|\$|[a-z]\s?=)", re.IGN
 _MEASURED = re.compile(MEASURE, re.IGNORECASE)
 _EXPLANATION = re.compile(
     r"\s?[,;:(–—-]?\s+\(?(?:because|since|which|so|as|where|given|due|but|not|hence|thus|therefore"
-    r"|meaning|i\.e\.|i hope|is (?:the|my|our))\b|\s?[–—]\s(?=[^\W\d_]{2})|\s-\s(?=[^\W\d_]{2})"
+    r"|meaning|i\.e\.|i hope|and (?:that|this|it)(?:['’]s| is)|is (?:the|my|our))\b|\s?[–—]\s(?=[^\W\d_]{2})|\s-\s(?=[^\W\d_]{2})"
     r"|,\s(?:the|an?|who)\s|[，；,]\s?(?:因|所以|即|其中|这|這|故|なぜ)",
     re.IGNORECASE,
 )
@@ -47,8 +47,12 @@ _STYLING_TAG = re.compile(
 )
 _BOLD_FIRST = re.compile(r"\s*\*\*([^*\n]+)\*\*(?=\s?[,;:(–—-])")
 _EMPHASIS = re.compile(r"(?<!\w)\*\*([^\s*](?:[^*]*[^\s*])?)\*\*(?!\w)")
-_PLACEHOLDER = re.compile(r"[.…_\s]+|(?:your |the )?(?:final )?answer|and", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"[.…_\s]+|\W*\\boxed\s*\{\s*\}\W*|(?:your |the )?(?:final )?answer|and", re.IGNORECASE)
 _PLACEHOLDER_IN_LINE = re.compile(r"[\s-]+|<[^<>]*>|\[[^\[\]]*\b(?:answer|number|value)\b[^\[\]]*\]|\{\w*\}", re.IGNORECASE)
+_CLOSING_TAGS = re.compile(r"(?:</\w{1,20}>[^\S\n]{0,4})+$")
+_FORMULA = re.compile(r"(\$\$?|\\\[|\\\()\s*(?:\\(?:text\w{0,6}|mathbf|mathrm)\s?\{)?(?:[a-z]+\s){0,3}$")
+"""Opens a formula right before a label, as in "$\\text{Answer: } 7$"."""
+_FORMULA_CLOSERS = {"$": "$", "$$": "$$", "\\[": "\\]", "\\(": "\\)"}
 _CLOSERS = {"/": "*/", "<!--": "-->", "(": ")", "[": "]", "'": "'", "“": "”", "`": "`"}
 
 
@@ -60,8 +64,12 @@ def up_to_closer(value: str, before: str, label: str) -> str:
         label: what stands between.
     """
     bare = before.rstrip("* _")
-    closers = [closer for opener, closer in _CLOSERS.items() if bare.endswith(opener)]
+    if (formula := _FORMULA.search(before)) is not None:
+        closers = [_FORMULA_CLOSERS[formula[1]]]
+    else:
+        closers = [closer for opener, closer in _CLOSERS.items() if bare.endswith(opener)]
     closers += ['"'] if (before + label).count('"') % 2 else []
+    closers += ["|"] if before.lstrip().startswith("|") else []  # a table
     for closer in closers:
         value = value.partition(closer)[0]
     return _up_to_stray_brace(value) if before.count("{") > before.count("}") else value
@@ -69,12 +77,17 @@ def up_to_closer(value: str, before: str, label: str) -> str:
 
 def line_value(line: str) -> str:
     """Returns the value of a line without the prose behind it; "" where it asks or leads on."""
-    sentence, terminator, _ = first_sentence(_STYLING_TAG.sub("", line), is_prose=False)
+    sentence, terminator, _ = first_sentence(without_tags(line), is_prose=False)
     value = sentence.strip()
     if terminator in ("?", "？") or value.endswith((":", "：", "?", "？")):
         return ""
     value = tidy(without_explanation(value) if NUMBER_FIRST.match(value) or _BOLD_FIRST.match(value) else value)
     return "" if _PLACEHOLDER_IN_LINE.fullmatch(value) else value
+
+
+def without_tags(line: str) -> str:
+    """Returns the line without tags that style it, and without what closes a tag at its end."""
+    return _CLOSING_TAGS.sub("", _STYLING_TAG.sub("", line)) if "<" in line else line
 
 
 def tidy(value: str) -> str:
@@ -121,6 +134,12 @@ def without_explanation(value: str) -> str:
     if NUMBER_FIRST.match(value.strip(TRIM)):
         cuts.append(_REMARK.search(value, 1))
     return value[: min((cut.start() for cut in cuts if cut is not None), default=len(value))]
+
+
+def is_open(value: str) -> bool:
+    """Returns whether a brace or formula in the value does not end."""
+    bare = re.sub(r"\\[{}]", "", value)
+    return bare.count("{") > bare.count("}") or value.count("\\(") > value.count("\\)") or value.count("\\[") > value.count("\\]")
 
 
 def looks_like_value(value: str, *, words: int = 10) -> bool:

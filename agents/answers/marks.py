@@ -35,10 +35,12 @@ from agents.answers.marked_values import (
     TRIM,
     first_sentence,
     line_value,
+    is_open,
     looks_like_value,
     tidy,
     up_to_closer,
     without_explanation,
+    without_tags,
 )
 from agents.answers.spelling import LONGEST_ANSWER
 
@@ -50,14 +52,14 @@ _BEFORE = 120
 _DECORATION = r"(?:[*_`\"'”’}#=]|</\w{1,8}>|[^\S\n]){0,8}"
 _LABEL = re.compile(
     rf"(?P<word>{WORD}){AFTER_WORD}{_DECORATION}"
-    rf"(?:(?P<separator>:|=>?|-+>|[→⇒–—]|-(?=\s))|(?=[^\S\n]*(?:\n|$)))",
+    rf"(?:(?P<separator>:|(?<=答案)】:?|=>?|-+>|[→⇒–—]|-(?=\s)|\|(?=[^|\n]*\|))|(?=[^\S\n]*(?:\n|$)))",
 )
 _SENTENCE = re.compile(
-    rf"(?P<word>{WORD}){AFTER_WORD}[\s*_]{{0,4}}{IS}[^\S\n]{{0,4}}[,:*_]{{0,4}}[^\S\n]{{0,4}}{THEREFORE}{{0,2}}",
+    rf"(?P<word>{WORD}){AFTER_WORD}[\s*_]{{0,4}}{IS}[^\S\n]{{0,4}}[,:、*_}}]{{0,4}}[^\S\n]{{0,4}}{THEREFORE}{{0,2}}",
 )
 _HASHES = re.compile(r"(?<!#)####(?!#)")
-_TAG = re.compile(r"[<\[](?P<slash>/?)(?:final[_ ]?)?answer[>\]]", re.IGNORECASE)
-_BOX_TOKEN = re.compile(r"\\boxed\s{0,4}\{|\\boxed\s{1,4}\w{1,20}|\\.|[{}]", re.DOTALL)
+_TAG = re.compile(r"[<\[]\s?(?P<slash>/?)\s?(?:final[_ ]?)?answer(?:\s\w{1,20}=\"[^\"<>]{0,80}\"|\s)?[>\]]", re.IGNORECASE)
+_BOX_TOKEN = re.compile(r"\\{1,4}boxed\s{0,4}\{|\\{1,4}boxed\s{1,4}\w{1,20}|\\.|[{}]", re.DOTALL)
 
 # What may stand before a label on its line, and in whose clause it stands.
 _STYLING = re.compile(
@@ -75,6 +77,7 @@ _CLAUSE_END = re.compile(r"[.!?;:。！？；|](?=\s|$|[^\x00-\x7f])|(?:#|//|--|
 
 # What may follow a mark.
 _HASH_VALUE = re.compile(rf"{MEASURE}\W{{0,3}}|[$\\-].*|[*]{{2}}[^*]+[*]{{2}}\W*", re.IGNORECASE)
+_OPTION = re.compile(r"\(?[A-J]\)?")
 _BULLET = re.compile(r"\s*[-*+•]\s")
 _NUMBERED = re.compile(
     r"(?:step\s)?\d{1,3}[.):]\s+(?!(?:this|that|because|since|i|note|explanation)\b)\S"
@@ -83,10 +86,26 @@ _NUMBERED = re.compile(
 )
 _RETRACTION = re.compile(r"\W*(?:but\s+)?(?:wait|hmm+|hold on|oops|no[,.\s]|等等)", re.IGNORECASE)
 _SECOND_THOUGHT = re.compile(r"\bbut\b.{0,80}\b(?:check|verify|sure|wait|wrong)\b", re.IGNORECASE)
-_UNDERLINES = re.compile(r"(?:[\s=*_~-]*\n)?[^\S\n]*(?:[*_]{1,3}(?=[^\s*_]))?")
+_JSON_VALUE = re.compile(
+    r"\s*(?:([\"'])(?P<text>(?:\\.|(?!\1)[^\\])*)\1|(?P<other>\[[^\[\]]*\]|[^\s,{}\[\]\"']+))\s*(?:[,}]|$)", re.DOTALL
+)
+_LAST_LINE_A = re.compile(rf"(?:^|\n)\**a\**:[\s*]{{0,4}}(?P<value>{MEASURE})\**\.?\**\s*\Z")
+_RETRACTED = re.compile(
+    r"(?:^|[.!?…\n])\W{0,5}(?:(?:but|oh|hmm+|no|oops|well|and)\W{1,4}){0,3}(?:wait|actually|correction|sorry|oops|hold on|i (?:made|was wrong|mis\w+)"
+    r"|(?:that|this)(?:['’]s| is| was) (?:wrong|incorrect|not right)|等等|不对|更正)",
+    re.IGNORECASE,
+)
+_CHECKED = re.compile(  # "Wait, let me check: 3 + 4 = 7. Yes."
+    r"\W{0,5}(?:but\s)?(?:wait|hmm+|hold on)\W(?:(?!wrong|mistake|incorrect|error|\bno\b|\bnot\b).){0,300}?"
+    r"[.!?…\n]\W{0,5}(?:yes|yep|confirmed|correct|(?:that|it|this)(?:['’]s| is) (?:right|correct))\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_UNDERLINES = re.compile(r"(?:[\s=*_~-]*\n)?[^\S\n]*(?:>\s)?(?:[*_]{1,3}(?=[^\s*_]))?")
 _AFTER_SEPARATOR = re.compile(r"(?:}|</\w{1,8}>|[^\S\n]){0,8}")
 _CLOSING_BOLD = re.compile(r"[^\S\n]?\*\*")
 _SAID_TO_BE = re.compile(r"(?:です|でした|である|となります|になります|だ|입니다|이에요|예요|이다)$")
+_ENVIRONMENT = re.compile(r"\\begin\{(\w{1,20}\*?)\}(?![^\n]{0,800}\\end\{\1\})")
+"""Begins a matrix or a set of equations that has several lines."""
 _DISPLAY = {"\\[": "\\]", "$$": "$$", "```": "\n```"}
 _NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20, 0xFE55: 0x3A}
 
@@ -102,10 +121,15 @@ class Mark:
     end: int
     """Where its value ends, in characters of the text."""
     value: str
+    begin: int | None = None
+    """Where its value begins, if only its line or sentence ends it."""
 
 
 def find_mark(text: str, *, is_cut: bool = False) -> Mark | None:
     """Returns the mark that counts: the last explicit one, else the last sentence.
+
+    Where a plain sentence takes an explicit mark back ("Wait, I made a mistake. The answer is 8."), the sentence
+    counts; so it does where the explicit mark leads to a working ("Answer: Let's think ... The answer is 8.").
 
     None: there is none, or the one that counts is unfinished (`\\boxed{` at the end of the text).
 
@@ -116,13 +140,13 @@ def find_mark(text: str, *, is_cut: bool = False) -> Mark | None:
     if HINT.search(plain := lowered(text)) is None:
         return None
     reader = _Reader(text, plain, is_cut)
-    for find in (reader.explicit, reader.sentences):
-        for mark in find():
-            if not isinstance(mark, Mark):
-                return None
-            inner = find_mark(mark.value)
-            return mark if inner is None else Mark(mark.end, inner.value)
-    return None
+    mark = next(reader.explicit(), None)
+    if mark is None or (isinstance(mark, Mark) and reader.may_be_replaced(mark)):
+        mark = reader.sentence_behind(mark) or mark
+    if not isinstance(mark, Mark):
+        return None
+    inner = find_mark(mark.value)
+    return mark if inner is None else Mark(mark.end, inner.value)
 
 
 def is_heading(line: str) -> bool:
@@ -164,6 +188,15 @@ def _is_code(match: re.Match[str], clause: str, text: str) -> bool:
     return match["separator"] in (None, "=") and text[match.start()].islower() and not clause.strip()
 
 
+def _value_end(mark: Mark) -> int:
+    return mark.end if mark.begin is None else mark.begin + len(mark.value)
+
+
+def _leads_to_working(mark: Mark) -> bool:
+    """Returns whether a value that only its line ends may be the first words of a working."""
+    return mark.begin is not None and len(mark.value.split()) > 3 and not mark.value.startswith(("$", "\\"))
+
+
 class _Reader:
     """Finds the marks of one text."""
 
@@ -185,10 +218,26 @@ class _Reader:
                 yield mark
 
     def sentences(self) -> Iterator[Mark | Unfinished]:
-        """Yields the answers of plain sentences, the last one first."""
+        """Yields the answers of plain sentences, the last one first; before them a last line "A: 12"."""
+        if (line := _LAST_LINE_A.search(self.plain)) is not None and (mark := self._mark(line.end("value"), line["value"])):
+            yield mark
         for match in reversed(list(_matches(_SENTENCE, self.plain))):
             if (mark := self._sentence(match)) is not None:
                 yield mark
+
+    def may_be_replaced(self, mark: Mark) -> bool:
+        """Returns whether an explicit mark leads to a working, or is taken back behind it."""
+        return _leads_to_working(mark) or _RETRACTED.search(self.text, _value_end(mark)) is not None
+
+    def sentence_behind(self, mark: Mark | None) -> Mark | Unfinished | None:
+        """Returns the last sentence with an answer, if it stands behind an explicit mark and what takes it back."""
+        sentence = next(self.sentences(), None)
+        if mark is None or sentence is None:
+            return sentence
+        begin, end = _value_end(mark), sentence.end if isinstance(sentence, Mark) else len(self.text)
+        if begin < end and (_leads_to_working(mark) or _RETRACTED.search(self.text, begin, end) is not None):
+            return sentence
+        return None
 
     def _boxes(self) -> Iterator[tuple[int, Callable[[], Mark | Unfinished | None]]]:
         """Yields each box; braces nest, a backslash escapes. One pass."""
@@ -197,11 +246,11 @@ class _Reader:
             if token[0] == "}":
                 if opened and (box := opened.pop()) is not None:
                     yield box[0], partial(self._span, box[1], token.start(), token.end())
-            elif token[0].startswith("\\boxed"):
+            elif "boxed" in token[0]:
                 if token[0].endswith("{"):
                     opened.append((token.start(), token.end()))
                 else:
-                    begin = token.start() + len("\\boxed")
+                    begin = self.text.index("boxed", token.start()) + len("boxed")
                     yield token.start(), partial(self._span, begin, token.end(), token.end())
             elif token[0] == "{":
                 opened.append(None)
@@ -229,7 +278,8 @@ class _Reader:
         end = self._line_end(match.end())
         line = self.text[match.end() : end].strip()
         value = line_value(line)
-        if not _HASH_VALUE.fullmatch(value) or _NUMBERED.match(line):  # a heading: "#### 2. Add"
+        is_option = _OPTION.fullmatch(value) is not None and not self.text[end : end + _WINDOW].strip()
+        if not (is_option or _HASH_VALUE.fullmatch(value)) or _NUMBERED.match(line):  # a heading: "#### 2. Add"
             return None
         return self._mark(end, value)
 
@@ -250,14 +300,17 @@ class _Reader:
             return self._display(begin)
         end = self._line_end(begin)
         raw = up_to_closer(self.text[begin:end], line, match[0])
-        if '"' in match[0]:  # JSON
-            raw = raw.removesuffix(",").strip().removeprefix('"').partition('"')[0]
+        if '"' in match[0] or "'" in match[0]:
+            if (json := _JSON_VALUE.match(self.text, begin, end)) is not None:
+                value = tidy(json["text"] or json["other"] or "")
+                return None if value == "null" else self._mark(end, value, begin)
+            raw = raw.partition('"')[0]
         if not raw.strip(TRIM):
             is_final = "final" in (clause + match[0]).lower() or "最" in clause
             return self._next_block(end, is_final=is_final) if at_start else None
         if not at_start and not NUMBER_FIRST.match(raw.strip(TRIM)):
             return None
-        return self._mark(end, line_value(raw))
+        return self._mark(end, line_value(raw), begin)
 
     def _sentence(self, match: re.Match[str]) -> Mark | Unfinished | None:
         clause = _clause(self._line_before(match.start()))
@@ -272,17 +325,18 @@ class _Reader:
             begin -= 1
         if not self.text[begin:end].strip(TRIM):
             return self._next_block(end, is_final=False)
-        raw = up_to_closer(self.text[begin:end], self._line_before(match.start()), match[0])
+        raw = up_to_closer(without_tags(self.text[begin:end]), self._line_before(match.start()), match[0])
         sentence, terminator, rest = first_sentence(raw, is_prose=True)
         after = rest or self.text[end : end + 40]
-        if terminator in ("?", "？") or _RETRACTION.match(after) or _SECOND_THOUGHT.search(sentence):
+        is_retracted = _RETRACTION.match(after) and not _CHECKED.match(self.text, begin + len(sentence) + 1)
+        if terminator in ("?", "？") or is_retracted or _SECOND_THOUGHT.search(sentence):
             return None
         value = tidy(without_explanation(sentence))
         if match["word"] in UNSPACED_WORDS:
-            value = _SAID_TO_BE.sub("", re.split("[，；]", value)[0]).strip()
+            value = tidy(_SAID_TO_BE.sub("", re.split("[，；]", value)[0]))
         if not value or NO_VALUE.match(value.lstrip(TRIM)) or not looks_like_value(value):
             return None
-        return self._mark(begin + len(sentence), value)
+        return self._mark(begin + len(sentence), value, begin)
 
     def _next_block(self, begin: int, *, is_final: bool) -> Mark | Unfinished | None:
         """Reads the value below a heading: a formula, a fenced block, or one line."""
@@ -301,26 +355,31 @@ class _Reader:
         return self._mark(end, value) if is_alone or looks_like_value(value, words=8) else None
 
     def _opens_display(self, begin: int) -> bool:
-        return self.plain.startswith(tuple(_DISPLAY), begin)
+        return self.plain.startswith(tuple(_DISPLAY), begin) or _ENVIRONMENT.match(self.text, begin) is not None
 
     def _display(self, begin: int) -> Mark | Unfinished | None:
-        """Reads a display formula or a fenced block."""
-        opener = next(opener for opener in _DISPLAY if self.plain.startswith(opener, begin))
+        """Reads a display formula, an environment (a matrix, whole), or a fenced block."""
+        if (environment := _ENVIRONMENT.match(self.text, begin)) is not None:
+            opener, closer = environment[0], f"\\end{{{environment[1]}}}"
+        else:
+            opener = next(opener for opener in _DISPLAY if self.plain.startswith(opener, begin))
+            closer = _DISPLAY[opener]
         inner = begin + len(opener)
-        end = self.plain.find(_DISPLAY[opener], inner, inner + _WINDOW)
+        end = self.text.find(closer, inner, inner + _WINDOW)
         if end < 0:
             return _UNFINISHED if len(self.text) <= inner + _WINDOW else None
         if opener == "```":  # and the language behind it
             inner = self._line_end(inner)
-        value = tidy(self.text[inner:end])
-        return Mark(end + len(_DISPLAY[opener]), value) if value else None
+        mark_end = end + len(closer)
+        value = tidy(self.text[inner:end] if environment is None else self.text[begin:mark_end])
+        return Mark(mark_end, value) if value else None
 
-    def _mark(self, end: int, value: str) -> Mark | Unfinished | None:
+    def _mark(self, end: int, value: str, begin: int | None = None) -> Mark | Unfinished | None:
         """Returns a value that only the end of its line or sentence ends."""
         if not value:
             return None
         reaches_end = len(self.text) <= end + 40 and not self.text[end:].strip(TRIM + ".")
-        return _UNFINISHED if self.is_cut and reaches_end else Mark(end, value)
+        return _UNFINISHED if reaches_end and (self.is_cut or is_open(value)) else Mark(end, value, begin)
 
     def _line_before(self, begin: int) -> str:
         before = self.plain[max(0, begin - _BEFORE) : begin]

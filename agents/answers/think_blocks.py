@@ -1,7 +1,7 @@
 """The part of a model's text in which an answer can stand: no special tokens, no think blocks.
 
 A think block is `<think>...</think>` in any of the spellings that models use. A lone `</think>` closes
-a block that the chat template opened in the prompt. Tags quoted in backticks are words about tags.
+a block that the chat template opened in the prompt. Of messages in channels only `final` is no thought. Tags quoted in backticks are words about tags.
 """
 
 from __future__ import annotations
@@ -12,17 +12,21 @@ from collections.abc import Iterator
 from agents.visible_text import without_controls
 
 _NAMES = r"[\w:-]{0,20}?(?:think|thought|reasoning)[\w:-]{0,20}|reflection|scratchpad"
-_TOKEN = r"[^<>|｜\s]{0,20}?(?:think|thought|reasoning)[^<>|｜\s]{0,20}"
+_TOKEN = r"[^<>|｜\s]{0,20}?(?:think|thought|reasoning)[^<>|｜\s]{0,20}?"
+_CHANNEL = r"<\|channel\|>\s?(?:analysis|commentary|(?P<final>final))\b[^<>]{0,80}(?:<\|constrain\|>[^<>]{0,40})?<\|message\|>"
 _TAG = re.compile(
     rf"(?:<\s?(?P<slash>[/\\]{{0,2}})\s?(?:{_NAMES})(?:\s[^<>]{{0,100}}|/)?>"
-    rf"|<[|｜](?P<slash_2>/|end|stop|close)?{_TOKEN}[|｜]>"
+    rf"|<[|｜](?P<slash_2>/|end|stop|close)?{_TOKEN}(?P<slash_5>[_-]end)?[|｜]>"
+    rf"|{_CHANNEL}|\A\s*(?-i:analysis(?=[A-Z]))|(?-i:(?P<final_2>assistantfinal))(?!l?[yi])"  # the second: decoded without special tokens
+    r"|<\|channel>\s?thought\b|(?P<slash_6><channel\|>)"
     r"|\[(?P<slash_3>/?)THINK(?:ING)?\]|◁(?P<slash_4>/?)think(?:ing)?▷)",
     re.IGNORECASE,
 )
 _SPECIAL = re.compile(
-    rf"<[|｜](?!(?i:{_TOKEN})[|｜])[^<>|｜\s]{{1,40}}[|｜]>|</?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn)>"
+    rf"(?P<channel>{_CHANNEL})|<[|｜](?!(?i:{_TOKEN})[|｜])[^<>|｜\s]{{1,40}}[|｜]>|</?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn)>"
     r"|\[/?INST\]|<</?SYS>>",
 )
+_BOXES = {"<|begin_of_box|>": "<answer>", "<|end_of_box|>": "</answer>"}
 
 
 def clean(text: str) -> str:
@@ -32,7 +36,9 @@ def clean(text: str) -> str:
     `<|im_end|>` is no part of an answer before it.
     """
     text = without_controls(text)
-    return _SPECIAL.sub("\n", text) if "<" in text or "[" in text else text
+    if "<" not in text and "[" not in text:
+        return text
+    return _SPECIAL.sub(lambda token: token["channel"] or _BOXES.get(token[0], "\n"), text)
 
 
 def hide_think_blocks(text: str) -> str | None:
