@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 _LETTERED = (
-    r"answers?|ans(?=\.?\s?:|\s?[=-]\s)|result(?<=final result)|option(?<=correct option)|choice(?<=correct choice)"
+    r"answers?|ans(?=\.?\s?:|\s?[=-]\s)|result(?<=final result)|(?:options?|choice)"
+    r"(?<=correct option|orrect options|correct choice)(?! (?:of|for|to)\b)"
     r"|r[ée]ponses?|antwort|endantwort|respuestas?|rispost[ae]|respostas?|antwoord"
     "|ответы?|відповідь|odpowied[zź]|odpověď|sva(?:r|ret)|vastaus|cevap|yanıt|απάντηση|תשובה"
     "|الإجابة|الجواب|الاجابة|جواب|پاسخ|răspuns(?:ul)?|válasz|jawaban(?:nya)?|trả lời|đáp án|đáp số"
@@ -18,7 +19,7 @@ _LETTERED = (
 _UNSPACED = "答案|解答|回答|答え|答|正解|选项|選項|故选|故選|故|정답|답변|답|उत्तर|คำตอบ"
 UNSPACED_WORDS = frozenset(_UNSPACED.split("|"))
 """Words of languages that put no blank around them."""
-_BOUND = "(?<!不)正解|(?<=正确)选项|(?<=正確)選項|故[选選](?=:)|故(?=[选選])"
+_BOUND = "(?<!不)正解|(?<=正确)选项|(?<=正確)選項|故[选選](?=:\\W{0,4}[a-z\\d])|故(?=[选選]\\W{0,4}[a-z\\d])"
 WORD = rf"(?:(?:(?<![^\W_])|(?<=final))(?:{_LETTERED})(?![^\W_])|{_BOUND}|(?![正选選故])(?:{_UNSPACED}))"
 """What an answer is called."""
 
@@ -61,7 +62,7 @@ THEREFORE = (
 )
 
 NO_VALUE = re.compile(
-    r"(?:(?:the|a|an|one|it|this|that|my|your|our|their|his|her|both|either|neither)\s+\w"
+    r"(?:(?:the|(?-i:a)|an|one|it|this|that|my|your|our|their|his|her|both|either|neither)\s+\w"
     r"|(?:not|never|no longer|wrong|incorrect|correct|right|unclear|unknown|uncertain|now|in|to|still"
     r"|yet|only|approximately|approx|about|roughly|around|nearly|almost|close|between|greater|less"
     r"|more|fewer|at least|at most|up to|somewhere|likely|probably|possibly|perhaps|maybe|found"
@@ -75,8 +76,8 @@ NO_VALUE = re.compile(
 
 _HEDGES = (
     r"if|whether|unless|until|when|maybe|perhaps|possibly|what|how|why|assum(?:e|ed|ing)|\w*n['’]t|not|cannot"
-    r"|guess(?:ed|ing)?|check|verify|^\W*say|says|said|saying|thought|thinks|claim(?:s|ed)?|believed?"
-    r"|believes|wonder|doubt|si|wenn|falls|ob|als|если|jika|nếu"
+    r"|guess(?:ed|ing)?|check|verify|^\W*say|says|said|saying|thought|thinks|claim(?:s|ed)?|believed"
+    r"|(?<!\bi )(?<!\bwe )believes?|wonder|doubt|si|wenn|falls|ob|als|если|jika|nếu"
 )
 ASIDE = re.compile(
     rf"(?:^|[^\w])(?:{_HEDGES})[\s,]+(?:(?:think|believe|mean|say|true|sure|certain)[\s,]+)?(?:that[\s,]+)?"

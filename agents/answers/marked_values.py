@@ -39,18 +39,23 @@ _ABBREVIATION = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|st|prof|jr|sr|vs|mt|approx|etc|e\.g|i\.e)|\b\w\.\w)$",
     re.IGNORECASE,
 )
+_UNIT = re.compile(r"\d\s?(?:sq|cu|in|ft|yd|mi|lbs?|oz|hrs?|min|sec)$", re.IGNORECASE)
+"""The abbreviation of a unit, whose full stop ends no sentence where a small letter follows."""
 _INITIAL = re.compile(r"\b(?!Option|Choice)[A-Z][a-z]+\s[A-Z]$|(?:^|\W)[A-Z]\.\s?[A-Z]$")
 _INITIALS = re.compile(r"(?:\W|^)[A-Z]\.\s?[A-Z]\.")
-_STYLING_TAG = re.compile(
-    r"</?(?:b|strong|i|em|u|p|br|center|font|span|div|h[1-6])(?:\s[^<>\n]{0,80})?/?>",
-    re.IGNORECASE,
+STYLING_TAG = (
+    r"</?(?:b|strong|i|em|u|p|br|center|font|span|div|h[1-6]|mark|code|pre|li|td|details|summary|blockquote)"
+    r"(?:\s[^<>\n]{0,80})?/?>"
 )
+"""A tag that styles text, as the source of an expression."""
+_STYLING_TAG = re.compile(STYLING_TAG, re.IGNORECASE)
+_STRUCK_OUT = re.compile(r"~~[^~\n]+~~")
 _BOLD_FIRST = re.compile(r"\s*\*\*([^*\n]+)\*\*(?=\s?[,;:(–—-])")
 _EMPHASIS = re.compile(r"(?<!\w)\*\*([^\s*](?:[^*]*[^\s*])?)\*\*(?!\w)")
 _PLACEHOLDER = re.compile(r"[.…_\s]+|\W*\\boxed\s*\{\s*\}\W*|(?:your |the )?(?:final )?answer|and", re.IGNORECASE)
 _PLACEHOLDER_IN_LINE = re.compile(r"[\s-]+|<[^<>]*>|\[[^\[\]]*\b(?:answer|number|value)\b[^\[\]]*\]|\{\w*\}", re.IGNORECASE)
 _CLOSING_TAGS = re.compile(r"(?:</\w{1,20}>[^\S\n]{0,4})+$")
-_FORMULA = re.compile(r"(\$\$?|\\\[|\\\()\s*(?:\\(?:text\w{0,6}|mathbf|mathrm)\s?\{)?(?:[a-z]+\s){0,3}$")
+_FORMULA = re.compile(r"(\$\$?(?=\\|$)|\\\[|\\\()\s*(?:\\(?:text\w{0,6}|mathbf|mathrm)\s?\{)?(?:[a-z]+\s){0,3}$")
 """Opens a formula right before a label, as in "$\\text{Answer: } 7$"."""
 _FORMULA_CLOSERS = {"$": "$", "$$": "$$", "\\[": "\\]", "\\(": "\\)"}
 _CLOSERS = {"/": "*/", "<!--": "-->", "(": ")", "[": "]", "'": "'", "“": "”", "`": "`"}
@@ -77,7 +82,7 @@ def up_to_closer(value: str, before: str, label: str) -> str:
 
 def line_value(line: str) -> str:
     """Returns the value of a line without the prose behind it; "" where it asks or leads on."""
-    sentence, terminator, _ = first_sentence(without_tags(line), is_prose=False)
+    sentence, terminator, _ = first_sentence(_STRUCK_OUT.sub("", without_tags(line)), is_prose=False)
     value = sentence.strip()
     if terminator in ("?", "？") or value.endswith((":", "：", "?", "？")):
         return ""
@@ -118,6 +123,8 @@ def first_sentence(text: str, *, is_prose: bool) -> tuple[str, str, str]:
         head, rest = text[: sign.start()], text[sign.end() :].lstrip(TRIM + "\"'”’)]")
         if sign[0] == "." and (_ABBREVIATION.search(head) or _INITIAL.search(head) or _INITIALS.match(text, max(0, len(head) - 2))):
             continue
+        if sign[0] == "." and rest[:1].islower() and _UNIT.search(head):
+            continue
         if not rest and sign[0] == "!" and not is_prose:  # 5!
             continue
         new_sentence = not rest or rest[0].isupper() or sign[0] not in ".!?"
@@ -144,7 +151,7 @@ def is_open(value: str) -> bool:
 
 def looks_like_value(value: str, *, words: int = 10) -> bool:
     """Returns whether a value begins as a number or formula does, or has few words."""
-    count = len(value.split())
+    count = len(value.lower().removesuffix(" of the above").split())
     if NUMBER_FIRST.match(value):
         return count <= words or "\\" in value or (value.startswith("$") and value.endswith("$"))
     if any(character.isdigit() or character == "\\" for character in value):

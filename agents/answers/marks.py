@@ -32,6 +32,7 @@ from agents.answers.answer_words import (
 from agents.answers.marked_values import (
     MEASURE,
     NUMBER_FIRST,
+    STYLING_TAG,
     TRIM,
     first_sentence,
     line_value,
@@ -52,7 +53,7 @@ _BEFORE = 120
 _DECORATION = r"(?:[*_`\"'”’}#=]|</\w{1,8}>|[^\S\n]){0,8}"
 _LABEL = re.compile(
     rf"(?P<word>{WORD}){AFTER_WORD}{_DECORATION}"
-    rf"(?:(?P<separator>:|(?<=答案)】:?|=>?|-+>|[→⇒–—]|-(?=\s)|\|(?=[^|\n]*\|))|(?=[^\S\n]*(?:\n|$)))",
+    rf"(?:(?P<separator>:(?:-(?=\s))?|(?<=答案)】:?|(?<=answer)\]:?|=>?|-+>|[→⇒➜➔⇨–—]|-(?=\s)|\|(?=[^|\n]*\|))|(?=[^\S\n]*(?:\n|$)))",
 )
 _SENTENCE = re.compile(
     rf"(?P<word>{WORD}){AFTER_WORD}[\s*_]{{0,4}}{IS}[^\S\n]{{0,4}}[,:、*_}}]{{0,4}}[^\S\n]{{0,4}}{THEREFORE}{{0,2}}",
@@ -63,8 +64,7 @@ _BOX_TOKEN = re.compile(r"\\{1,4}boxed\s{0,4}\{|\\{1,4}boxed\s{1,4}\w{1,20}|\\.|
 
 # What may stand before a label on its line, and in whose clause it stands.
 _STYLING = re.compile(
-    r"</?(?:b|strong|i|em|u|p|br|center|font|span|div|h[1-6])(?:\s[^<>\n]{0,80})?/?>"
-    r"|\\(?:text\w{0,6}|mathbf|mathrm)\s?\{(?=[^{}]{0,40}(?:}|$))",
+    STYLING_TAG + r"|\\(?:text\w{0,6}|mathbf|mathrm)\s?\{(?=[^{}]{0,40}(?:}|$))",
     re.IGNORECASE,
 )
 _LABEL_START = re.compile(
@@ -77,6 +77,7 @@ _CLAUSE_END = re.compile(r"[.!?;:。！？；|](?=\s|$|[^\x00-\x7f])|(?:#|//|--|
 
 # What may follow a mark.
 _HASH_VALUE = re.compile(rf"{MEASURE}\W{{0,3}}|[$\\-].*|[*]{{2}}[^*]+[*]{{2}}\W*", re.IGNORECASE)
+_TABLE_RULE = re.compile(r"\s{0,4}\|?\s{0,4}:?-")
 _OPTION = re.compile(r"\(?[A-J]\)?")
 _BULLET = re.compile(r"\s*[-*+•]\s")
 _NUMBERED = re.compile(
@@ -100,7 +101,7 @@ _CHECKED = re.compile(  # "Wait, let me check: 3 + 4 = 7. Yes."
     r"[.!?…\n]\W{0,5}(?:yes|yep|confirmed|correct|(?:that|it|this)(?:['’]s| is) (?:right|correct))\b",
     re.IGNORECASE | re.DOTALL,
 )
-_UNDERLINES = re.compile(r"(?:[\s=*_~-]*\n)?[^\S\n]*(?:>\s)?(?:[*_]{1,3}(?=[^\s*_]))?")
+_UNDERLINES = re.compile(r"(?:[\s>=*_~-]*\n)?[^\S\n]*(?:>\s)?(?:[*_]{1,3}(?=[^\s*_]))?")
 _AFTER_SEPARATOR = re.compile(r"(?:}|</\w{1,8}>|[^\S\n]){0,8}")
 _CLOSING_BOLD = re.compile(r"[^\S\n]?\*\*")
 _SAID_TO_BE = re.compile(r"(?:です|でした|である|となります|になります|だ|입니다|이에요|예요|이다)$")
@@ -184,8 +185,12 @@ def _clause(before: str) -> str:
 
 
 def _is_code(match: re.Match[str], clause: str, text: str) -> bool:
-    """Returns whether a label is a variable ("answer = 5 + 7") or a line of prose that ends there."""
-    return match["separator"] in (None, "=") and text[match.start()].islower() and not clause.strip()
+    """Returns whether a label is a variable ("answer = 5 + 7"), or a line of prose that ends there."""
+    return match["separator"] in (None, "=") and _is_variable(match, clause, text)
+
+
+def _is_variable(match: re.Match[str], clause: str, text: str) -> bool:
+    return text[match.start()].islower() and (not clause.strip() or clause.endswith("_"))
 
 
 def _value_end(mark: Mark) -> int:
@@ -266,7 +271,7 @@ class _Reader:
             elif opened is not None:
                 yield opened.start(), partial(self._span, opened.end(), tag.start(), tag.end())
                 opened = None
-        if opened is not None:
+        if opened is not None and opened[0].startswith("<"):  # "[Answer] 7" is a label
             yield opened.start(), lambda: _UNFINISHED
 
     def _span(self, begin: int, end: int, mark_end: int) -> Mark | None:
@@ -299,6 +304,8 @@ class _Reader:
         if self._opens_display(begin):
             return self._display(begin)
         end = self._line_end(begin)
+        if match["separator"] == "|" and (not line.lstrip().startswith("|") or _TABLE_RULE.match(self.text, end)):
+            return None
         raw = up_to_closer(self.text[begin:end], line, match[0])
         if '"' in match[0] or "'" in match[0]:
             if (json := _JSON_VALUE.match(self.text, begin, end)) is not None:
@@ -316,13 +323,15 @@ class _Reader:
         clause = _clause(self._line_before(match.start()))
         if ASIDE.search(clause):
             return None
-        if match[0].rstrip().endswith("=") and self.text[match.start()].islower() and not clause.strip():  # code
+        if match[0].rstrip().endswith("=") and _is_variable(match, clause, self.text):
             return None
         if "would" in match[0].lower() and re.search(r"\b(?:if|were|had)\b", clause, re.IGNORECASE):
             return None
         begin, end = match.end(), self._line_end(match.end())
         while self.plain[begin - 1] in "*_":
             begin -= 1
+        if self._opens_display(begin):
+            return self._display(begin)
         if not self.text[begin:end].strip(TRIM):
             return self._next_block(end, is_final=False)
         raw = up_to_closer(without_tags(self.text[begin:end]), self._line_before(match.start()), match[0])
