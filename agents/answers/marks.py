@@ -91,6 +91,12 @@ _JSON_VALUE = re.compile(
     r"\s*(?:([\"'])(?P<text>(?:\\.|(?!\1)[^\\])*)\1|(?P<other>\[[^\[\]]*\]|[^\s,{}\[\]\"']+))\s*(?:[,}]|$)", re.DOTALL
 )
 _LAST_LINE_A = re.compile(rf"(?:^|\n)\**a\**:[\s*]{{0,4}}(?P<value>{MEASURE})\**\.?\**\s*\Z")
+_WORKING = re.compile(
+    r"(?:let['’]s|let (?:us|me)|to (?:find|solve|determine|calculate|compute|answer|get)|first,? (?:we|i|let)"
+    r"|we (?:need|have|must|should|know|are)|okay,|sure[,!])\s",
+    re.IGNORECASE,
+)
+"""How a working begins, which is no value."""
 _RETRACTED = re.compile(
     r"(?:^|[.!?…\n])\W{0,5}(?:(?:but|oh|hmm+|no|oops|well|and)\W{1,4}){0,3}(?:wait|actually|correction|sorry|oops|hold on|i (?:made|was wrong|mis\w+)"
     r"|(?:that|this)(?:['’]s| is| was) (?:wrong|incorrect|not right)|等等|不对|更正)",
@@ -317,7 +323,8 @@ class _Reader:
             return self._next_block(end, is_final=is_final) if at_start else None
         if not at_start and not NUMBER_FIRST.match(raw.strip(TRIM)):
             return None
-        return self._mark(end, line_value(raw), begin)
+        value = line_value(raw)
+        return None if _WORKING.match(value) else self._mark(end, value, begin)
 
     def _sentence(self, match: re.Match[str]) -> Mark | Unfinished | None:
         clause = _clause(self._line_before(match.start()))

@@ -9,21 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from agents.visible_text import without_controls
+from agents.visible_text import CHANNEL, without_controls
 
 _NAMES = r"[\w:-]{0,20}?(?:think|thought|reasoning)[\w:-]{0,20}|reflection|scratchpad"
 _TOKEN = r"[^<>|｜\s]{0,20}?(?:think|thought|reasoning)[^<>|｜\s]{0,20}?"
-_CHANNEL = r"<\|channel\|>\s?(?:analysis|commentary|(?P<final>final))\b[^<>]{0,80}(?:<\|constrain\|>[^<>]{0,40})?<\|message\|>"
 _TAG = re.compile(
     rf"(?:<\s?(?P<slash>[/\\]{{0,2}})\s?(?:{_NAMES})(?:\s[^<>]{{0,100}}|/)?>"
     rf"|<[|｜](?P<slash_2>/|end|stop|close)?{_TOKEN}(?P<slash_5>[_-]end)?[|｜]>"
-    rf"|{_CHANNEL}|\A\s*(?-i:analysis(?=[A-Z]))|(?-i:(?P<final_2>assistantfinal))(?!l?[yi])"  # the second: decoded without special tokens
-    r"|<\|channel>\s?thought\b|(?P<slash_6><channel\|>)"
+    rf"|{CHANNEL}"
     r"|\[(?P<slash_3>/?)THINK(?:ING)?\]|◁(?P<slash_4>/?)think(?:ing)?▷)",
     re.IGNORECASE,
 )
 _SPECIAL = re.compile(
-    rf"(?P<channel>{_CHANNEL})|<[|｜](?!(?i:{_TOKEN})[|｜])[^<>|｜\s]{{1,40}}[|｜]>|</?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn)>"
+    rf"(?P<channel>{CHANNEL})|<[|｜](?!(?i:{_TOKEN})[|｜])[^<>|｜\s]{{1,40}}[|｜]>|</?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn)>"
     r"|\[/?INST\]|<</?SYS>>",
 )
 _BOXES = {"<|begin_of_box|>": "<answer>", "<|end_of_box|>": "</answer>"}
