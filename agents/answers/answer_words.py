@@ -31,7 +31,7 @@ HINT = re.compile(rf"boxed|####|_of_box|a(?<![^\W_]a)[*_]{{0,2}}:|{_LETTERED}|{_
 SAME = (
     r"(?:final|correct|right|short|exact|numerical|numeric|overall|complete|full|direct|best"
     r"|simplified|actual|ultimate|required|desired|resulting|finale|finala|endgültige|окончательный"
-    r"|правильный|correcte|correcta|corretta|correta|richtige|最终|最終|최종|正确|正確な|正解の)"
+    r"|правильный|correcte|correcta|corretta|correta|richtige|最终|最終|최종|正确|正確な|正解の|参考|标准|[本此该]题的?|所以|因此|综上)"
 )
 """Adjectives that leave it the answer; "wrong", "possible" and "first" do not."""
 
@@ -49,7 +49,7 @@ AFTER_WORD = (
 IS = (
     r"(?:(?<![^\W_])(?:is|are|equals|becomes|(?:would|will|should|must|has to) be|comes (?:out )?to"
     r"|turns out to be|works out to(?: be)?|est|ist|lautet|beträgt|es|è|é|är|er|jest|равен|это"
-    r"|adalah|là|هو|هي|ni)(?![^\W_])|=|(?:应该?|應該?|就|便|即)?[是为為]|(?<=[案故])[选選]|は|은|는|คือ"
+    r"|adalah|là|هو|هي|ni)(?![^\W_])|=|(?:应该?|應該?|就|便|即)?[是为為]|(?<=[案故])[选選][择擇]?|は|은|는|คือ"
     r"|(?<=ответ )[—–]|(?<=(?:ist|tet) die antwort)(?=\s\W{0,4}(?:\d|[a-j]\b|\\|\$)))"
 )
 """The verb of the sentence "the answer is 12"."""
@@ -62,14 +62,14 @@ THEREFORE = (
 )
 
 NO_VALUE = re.compile(
-    r"(?:(?:the|(?-i:a)|an|one|it|this|that|my|your|our|their|his|her|both|either|neither)\s+\w"
+    r"(?:(?:the|(?-i:a)|an|it|this|that|my|your|our|their|his|her|both|either|neither)\s+\w"
     r"|(?:not|never|no longer|wrong|incorrect|correct|right|unclear|unknown|uncertain|now|in|to|still"
     r"|yet|only|approximately|approx|about|roughly|around|nearly|almost|close|between|greater|less"
     r"|more|fewer|at least|at most|up to|somewhere|likely|probably|possibly|perhaps|maybe|found"
     r"|obtained|given|based|calculated|computed|derived|determined|as follows|follows|here|below"
     r"|above|simple|simply|straightforward|easy|clear|obvious|yours|what|why|how|whether|if|because"
     r"|that|dependent|depends)\b"
-    r"|不|否|нет|не\b)",
+    r"|one of\b|nicht\b|pas\b|niet\b|inte\b|ikke\b|不|否|нет|не\b)",
     re.IGNORECASE,
 )
 """How a sentence goes on that talks about the answer and does not state it exactly."""

@@ -35,8 +35,8 @@ from agents.answers.marked_values import (
     STYLING_TAG,
     TRIM,
     first_sentence,
-    line_value,
     is_open,
+    line_value,
     looks_like_value,
     tidy,
     up_to_closer,
@@ -78,6 +78,11 @@ _CLAUSE_END = re.compile(r"[.!?;:。！？；|](?=\s|$|[^\x00-\x7f])|(?:#|//|--|
 # What may follow a mark.
 _HASH_VALUE = re.compile(rf"{MEASURE}\W{{0,3}}|[$\\-].*|[*]{{2}}[^*]+[*]{{2}}\W*", re.IGNORECASE)
 _TABLE_RULE = re.compile(r"\s{0,4}\|?\s{0,4}:?-")
+_REMARK = re.compile(
+    r"rounded|positive|negative|prime|even|odd|exact|unique|valid|verified|confirmed|consistent|reasonable|plausible|sensible|simplified"
+    r"|finite|rational|irrational|real|complete|whole|integral|final|small|large|independent"
+)
+"""What a sentence says of a number that an earlier one gives."""
 _OPTION = re.compile(r"\(?[A-J]\)?")
 _BULLET = re.compile(r"\s*[-*+•]\s")
 _NUMBERED = re.compile(
@@ -86,10 +91,8 @@ _NUMBERED = re.compile(
     re.IGNORECASE,
 )
 _RETRACTION = re.compile(r"\W*(?:but\s+)?(?:wait|hmm+|hold on|oops|no[,.\s]|等等)", re.IGNORECASE)
-_SECOND_THOUGHT = re.compile(r"\bbut\b.{0,80}\b(?:check|verify|sure|wait|wrong)\b", re.IGNORECASE)
-_JSON_VALUE = re.compile(
-    r"\s*(?:([\"'])(?P<text>(?:\\.|(?!\1)[^\\])*)\1|(?P<other>\[[^\[\]]*\]|[^\s,{}\[\]\"']+))\s*(?:[,}]|$)", re.DOTALL
-)
+_SECOND_THOUGHT = re.compile(r"\W\s(?:no,? )?wait\b|\bbut\b.{0,80}\b(?:check|verify|sure|wait|wrong)\b", re.IGNORECASE)
+_JSON_VALUE = re.compile(r"\s*(?:([\"'])(?P<text>(?:\\.|(?!\1)[^\\])*)\1|(?P<other>\[[^\[\]]*\]|[^\s,{}\[\]\"']+))\s*(?:[,}]|$)", re.DOTALL)
 _LAST_LINE_A = re.compile(rf"(?:^|\n)\**a\**:[\s*]{{0,4}}(?P<value>{MEASURE})\**\.?\**\s*\Z")
 _WORKING = re.compile(
     r"(?:let['’]s|let (?:us|me)|to (?:find|solve|determine|calculate|compute|answer|get)|first,? (?:we|i|let)"
@@ -232,9 +235,12 @@ class _Reader:
         """Yields the answers of plain sentences, the last one first; before them a last line "A: 12"."""
         if (line := _LAST_LINE_A.search(self.plain)) is not None and (mark := self._mark(line.end("value"), line["value"])):
             yield mark
-        for match in reversed(list(_matches(_SENTENCE, self.plain))):
-            if (mark := self._sentence(match)) is not None:
-                yield mark
+        found = (self._sentence(match) for match in reversed(list(_matches(_SENTENCE, self.plain))))
+        last = next((mark for mark in found if mark is not None), None)
+        if isinstance(last, Mark) and _REMARK.fullmatch(last.value):  # "The answer is 7. The answer is prime."
+            yield from (mark for mark in found if isinstance(mark, Mark) and NUMBER_FIRST.match(mark.value))
+        if last is not None:
+            yield last
 
     def may_be_replaced(self, mark: Mark) -> bool:
         """Returns whether an explicit mark leads to a working, or is taken back behind it."""

@@ -22,7 +22,7 @@ _TAG = re.compile(
 )
 _SPECIAL = re.compile(
     rf"(?P<channel>{CHANNEL})|<[|｜](?!(?i:{_TOKEN})[|｜])[^<>|｜\s]{{1,40}}[|｜]>|</?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn)>"
-    r"|\[/?INST\]|<</?SYS>>",
+    r"|<turn\|>|<\|turn>|\[/?INST\]|<</?SYS>>",
 )
 _BOXES = {"<|begin_of_box|>": "<answer>", "<|end_of_box|>": "</answer>"}
 

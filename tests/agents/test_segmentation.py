@@ -104,7 +104,22 @@ def test_steps_end_where_decoding_everything_says_so(text: str) -> None:
     assert cut_steps(ids, TOKENIZER) == naive_cuts(ids, TOKENIZER)
 
 
-_BLOCKS = ("**Final Answer**", "Answer:", "7", "\\[", "\\]", "$$", "```", "<answer>", "</answer>", "<think>", "</think>", "| a |", "\n", "\n\n")
+_BLOCKS = (
+    "**Final Answer**",
+    "Answer:",
+    "7",
+    "\\[",
+    "\\]",
+    "$$",
+    "```",
+    "<answer>",
+    "</answer>",
+    "<think>",
+    "</think>",
+    "| a |",
+    "\n",
+    "\n\n",
+)
 
 
 @given(st.lists(st.sampled_from(_BLOCKS), max_size=30).map("".join))

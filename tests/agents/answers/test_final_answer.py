@@ -155,7 +155,7 @@ UNRELATED = (
     "<think>Answer: 9. Wait, the answer is 10.</think>",
     "\\[ x^{2} = 4 \\]",
     "Wait, actually that was a mistake.",
-    "Let me read the question: \"What is the answer?\"",
+    'Let me read the question: "What is the answer?"',
     "答案不是5。",
 )
 
