@@ -101,7 +101,8 @@ _WORKING = re.compile(
 )
 """How a working begins, which is no value."""
 _RETRACTED = re.compile(
-    r"(?:^|[.!?…\n])\W{0,5}(?:(?:but|oh|hmm+|no|oops|well|and)\W{1,4}){0,3}(?:wait|actually|correction|sorry|oops|hold on|i (?:made|was wrong|mis\w+)"
+    r"(?:^|[.!?…\n])\W{0,5}(?:(?:but|oh|hmm+|no|oops|well|and)\W{1,4}){0,3}"
+    r"(?:wait|actually|correction|sorry|oops|hold on|i (?:made|was wrong|mis\w+)"
     r"|(?:that|this)(?:['’]s| is| was) (?:wrong|incorrect|not right)|等等|不对|更正)",
     re.IGNORECASE,
 )

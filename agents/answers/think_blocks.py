@@ -1,7 +1,8 @@
 """The part of a model's text in which an answer can stand: no special tokens, no think blocks.
 
 A think block is `<think>...</think>` in any of the spellings that models use. A lone `</think>` closes
-a block that the chat template opened in the prompt. Of messages in channels only `final` is no thought. Tags quoted in backticks are words about tags.
+a block that the chat template opened in the prompt. Of messages in channels only `final` is no
+thought. Tags quoted in backticks are words about tags.
 """
 
 from __future__ import annotations

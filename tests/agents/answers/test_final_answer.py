@@ -251,6 +251,8 @@ def test_think_blocks_are_followed_over_pieces() -> None:
         ("<|user|>2 + 2?<|assistant|><think>\n\n</think>\n\n", False),
         ("<|user|>What does <think> do?<|assistant|>", False),
         ("<|user|>2 + 2?<|assistant|>", False),
+        ("<|turn>user\n2 + 2?<turn|>\n<|turn>model\n<|channel>thought\n", True),
+        ("<|turn>user\n2 + 2?<turn|>\n<|turn>model\n<|channel>thought\n<channel|>", False),
     ],
 )
 def test_a_prompt_opens_a_think_block_by_its_last_words_alone(prompt: str, opens: bool) -> None:
@@ -279,6 +281,20 @@ def test_a_box_gives_back_what_was_put_in(content: str) -> None:
     [
         *("\\boxed{", "Answer:", "#### 1", "answer is ", "answer  ", "{", "1,", "  ", "####", "Answer:\n", "**", "<answer>", "<think>"),
         *("</think>", "answer to ", "answer (", "if the answer is ", "```\n", "- a\n\n", "答案：", "\n", "\u200c", 'Answer "', "\\["),
+        *(
+            "a:\n",
+            "| answer ",
+            '"answer": ',
+            '"answer": "a\\',
+            "</a> ",
+            "~~a",
+            "\n",
+            "wait\n",
+            "\\begin{a}",
+            "answer \\begin{a}\n",
+            "[answer] ",
+        ),
+        *("<|channel|>", "<|channel|>analysis<|message|>", "assistantfinal", "the answer is prime. ", "the answer is 7. wait, a", "故选"),
     ],
 )
 def test_a_hundred_thousand_characters_are_read_in_linear_time(piece: str, marked: bool) -> None:
