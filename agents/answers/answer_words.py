@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 
 _LETTERED = (
-    r"answers?|ans(?=\.?\s?:|\s?[=-]\s)|result(?<=final result)|(?:options?|choice)"
-    r"(?<=correct option|orrect options|correct choice)(?! (?:of|for|to)\b)"
+    r"answers?|ans(?=\.?\s?:|\s?[=-]\s)|final result|correct (?:options?|choice)(?! (?:of|for|to)\b)"
     r"|r[ée]ponses?|antwort|endantwort|respuestas?|rispost[ae]|respostas?|antwoord"
     "|ответы?|відповідь|odpowied[zź]|odpověď|sva(?:r|ret)|vastaus|cevap|yanıt|απάντηση|תשובה"
     "|الإجابة|الجواب|الاجابة|جواب|پاسخ|răspuns(?:ul)?|válasz|jawaban(?:nya)?|trả lời|đáp án|đáp số"
@@ -25,7 +24,7 @@ WORD = rf"(?:(?:(?<![^\W_])|(?<=final))(?:{_LETTERED})(?![^\W_])|{_BOUND}|(?![�
 
 WORDS = re.compile(rf"{_LETTERED}|{_UNSPACED}")
 """Finds candidates for `WORD`; each branch begins with a letter, so that the search is fast."""
-HINT = re.compile(rf"boxed|####|_of_box|a(?<![^\W_]a)[*_]{{0,2}}:|{_LETTERED}|{_UNSPACED}")
+HINT = re.compile(rf"boxed|####|begin_of_box|a[*]{{0,2}}:|{_LETTERED}|{_UNSPACED}")
 """One of these is in every mark, and none in most steps."""
 
 SAME = (

@@ -51,6 +51,7 @@ STYLING_TAG = (
 _STYLING_TAG = re.compile(STYLING_TAG, re.IGNORECASE)
 _STRUCK_OUT = re.compile(r"~~[^~\n]+~~")
 _BOLD_FIRST = re.compile(r"\s*\*\*([^*\n]+)\*\*(?=\s?[,;:(–—-])")
+_OPTION_FIRST = re.compile(r"\(?[A-J]\)?(?:[,;]|\s(?:because|since|as)\b)")
 _EMPHASIS = re.compile(r"(?<!\w)\*\*([^\s*](?:[^*]*[^\s*])?)\*\*(?!\w)")
 _PLACEHOLDER = re.compile(r"[.…_\s]+|\W*\\boxed\s*\{\s*\}\W*|(?:your |the )?(?:final )?answer|and", re.IGNORECASE)
 _PLACEHOLDER_IN_LINE = re.compile(r"[\s-]+|<[^<>]*>|\[[^\[\]]*\b(?:answer|number|value)\b[^\[\]]*\]|\{\w*\}", re.IGNORECASE)
@@ -86,7 +87,8 @@ def line_value(line: str) -> str:
     value = sentence.strip()
     if terminator in ("?", "？") or value.endswith((":", "：", "?", "？")):
         return ""
-    value = tidy(without_explanation(value) if NUMBER_FIRST.match(value) or _BOLD_FIRST.match(value) else value)
+    is_explained = NUMBER_FIRST.match(value) or _BOLD_FIRST.match(value) or _OPTION_FIRST.match(value)
+    value = tidy(without_explanation(value) if is_explained else value)
     return "" if _PLACEHOLDER_IN_LINE.fullmatch(value) else value
 
 

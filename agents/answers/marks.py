@@ -111,6 +111,7 @@ _CHECKED = re.compile(  # "Wait, let me check: 3 + 4 = 7. Yes."
     r"[.!?…\n]\W{0,5}(?:yes|yep|confirmed|correct|(?:that|it|this)(?:['’]s| is) (?:right|correct))\b",
     re.IGNORECASE | re.DOTALL,
 )
+_QUOTED = re.compile(r"\b(?:said|says?|ask(?:s|ed)|claims?|claimed|wrote|replied|states?)\b\W{0,3}[\"“'](?:the|my|our)?\s*$")
 _UNDERLINES = re.compile(r"(?:[\s>=*_~-]*\n)?[^\S\n]*(?:>\s)?(?:[*_]{1,3}(?=[^\s*_]))?")
 _AFTER_SEPARATOR = re.compile(r"(?:}|</\w{1,8}>|[^\S\n]){0,8}")
 _CLOSING_BOLD = re.compile(r"[^\S\n]?\*\*")
@@ -334,8 +335,9 @@ class _Reader:
         return None if _WORKING.match(value) else self._mark(end, value, begin)
 
     def _sentence(self, match: re.Match[str]) -> Mark | Unfinished | None:
-        clause = _clause(self._line_before(match.start()))
-        if ASIDE.search(clause):
+        line = self._line_before(match.start())
+        clause = _clause(line)
+        if ASIDE.search(clause) or _QUOTED.search(line):
             return None
         if match[0].rstrip().endswith("=") and _is_variable(match, clause, self.text):
             return None
