@@ -48,7 +48,7 @@ AFTER_WORD = (
 IS = (
     r"(?:(?<![^\W_])(?:is|are|equals|becomes|(?:would|will|should|must|has to) be|comes (?:out )?to"
     r"|turns out to be|works out to(?: be)?|est|ist|lautet|beträgt|es|è|é|är|er|jest|равен|это"
-    r"|adalah|là|هو|هي|ni)(?![^\W_])|=|(?:应该?|應該?|就|便|即)?[是为為]|(?<=[案故])[选選][择擇]?|は|은|는|คือ"
+    r"|adalah|là|هو|هي|ni)(?![^\W_])|=(?!=)|(?:应该?|應該?|就|便|即)?[是为為]|(?<=[案故])[选選][择擇]?|は|은|는|คือ"
     r"|(?<=ответ )[—–]|(?<=(?:ist|tet) die antwort)(?=\s\W{0,4}(?:\d|[a-j]\b|\\|\$)))"
 )
 """The verb of the sentence "the answer is 12"."""
@@ -75,7 +75,7 @@ NO_VALUE = re.compile(
 
 _HEDGES = (
     r"if|whether|unless|until|when|maybe|perhaps|possibly|what|how|why|assum(?:e|ed|ing)|\w*n['’]t|not|cannot"
-    r"|guess(?:ed|ing)?|check|verify|^\W*say|says|said|saying|thought|thinks|claim(?:s|ed)?|believed"
+    r"|guess(?:ed|ing)?|check|verify|^\W*say|says|said|saying|(?<!second )thought|thinks|claim(?:s|ed)?|believed"
     r"|(?<!\bi )(?<!\bwe )believes?|wonder|doubt|si|wenn|falls|ob|als|если|jika|nếu"
 )
 ASIDE = re.compile(
@@ -91,6 +91,15 @@ ASIDE = re.compile(
     re.IGNORECASE,
 )
 """The beginning of a sentence that mentions an answer in passing; it ends where the word begins."""
+
+RETRACTION = (
+    r"wait|actually|correction|edit:|update:|sorry|oops|hold on|on second thought|(?:up)?on (?:re\w*|closer)|(?:my )?apologies|scratch that"
+    r"|i (?:apologi[sz]e|made|was wrong|mis\w+|forgot|overlooked|(?:need|have) to correct)|let me (?:re\w+|correct|fix)"
+    r"|(?:that|this)(?:['’]s| is| was) (?:wrong|incorrect|not right)"
+    r"|esper[ae]|perdón|me equivoqu|moment[,.!]|entschuldigung|das (?:ist|war) falsch|attend|désolé|je me suis tromp|aspett"
+    r"|подожд|извини|等等|等一下|不对|更正|抱歉|待って|すみません|잠깐"
+)
+"""How a sentence begins that takes back what stands before it."""
 
 CLOSING = re.compile(
     r"\W*(?:let me know|i hope (?:this|that)|hope (?:this|that)|feel free|if you (?:have|need)"

@@ -23,6 +23,7 @@ from agents.answers.answer_words import (
     HINT,
     IS,
     NO_VALUE,
+    RETRACTION,
     SAME,
     THEREFORE,
     UNSPACED_WORDS,
@@ -53,7 +54,7 @@ _BEFORE = 120
 _DECORATION = r"(?:[*_`\"'”’}#=]|</\w{1,8}>|[^\S\n]){0,8}"
 _LABEL = re.compile(
     rf"(?P<word>{WORD}){AFTER_WORD}{_DECORATION}"
-    rf"(?:(?P<separator>:(?:-(?=\s))?|(?<=答案)】:?|(?<=answer)\]:?|=>?|-+>|[→⇒➜➔⇨–—]|-(?=\s)|\|(?=[^|\n]*\|))|(?=[^\S\n]*(?:\n|$)))",
+    rf"(?:(?P<separator>:(?!=)(?:-(?=\s))?|(?<=答案)】:?|(?<=answer)\]:?|=(?!=)>?|-+>(?![a-z_])|[→⇒➜➔⇨–—]|-(?=\s)|\|(?=[^|\n]*\|))|(?=[^\S\n]*(?:\n|$)))",
 )
 _SENTENCE = re.compile(
     rf"(?P<word>{WORD}){AFTER_WORD}[\s*_]{{0,4}}{IS}[^\S\n]{{0,4}}[,:、*_}}]{{0,4}}[^\S\n]{{0,4}}{THEREFORE}{{0,2}}",
@@ -100,10 +101,11 @@ _WORKING = re.compile(
     re.IGNORECASE,
 )
 """How a working begins, which is no value."""
+_VARIABLE = re.compile(r"\s*|.*(?:_|\.|\b(?:const|let|var|int|float|double|auto|assert|if|while)\s+)")
+"""What stands before a name in code."""
+_TYPE = re.compile(r"(?:int|str|float|number|string|bool|list|dict)(?:\[[^\[\]]*\])?\s?=", re.IGNORECASE)
 _RETRACTED = re.compile(
-    r"(?:^|[.!?…\n])\W{0,5}(?:(?:but|oh|hmm+|no|oops|well|and)\W{1,4}){0,3}"
-    r"(?:wait|actually|correction|sorry|oops|hold on|i (?:made|was wrong|mis\w+)"
-    r"|(?:that|this)(?:['’]s| is| was) (?:wrong|incorrect|not right)|等等|不对|更正)",
+    rf"(?:^|[.!?…\n])\W{{0,5}}(?:(?:but|oh|hmm+|no|oops|well|and)\W{{1,4}}){{0,3}}(?:{RETRACTION})",
     re.IGNORECASE,
 )
 _CHECKED = re.compile(  # "Wait, let me check: 3 + 4 = 7. Yes."
@@ -201,7 +203,7 @@ def _is_code(match: re.Match[str], clause: str, text: str) -> bool:
 
 
 def _is_variable(match: re.Match[str], clause: str, text: str) -> bool:
-    return text[match.start()].islower() and (not clause.strip() or clause.endswith("_"))
+    return text[match.start()].islower() and _VARIABLE.fullmatch(clause) is not None
 
 
 def _value_end(mark: Mark) -> int:
@@ -332,7 +334,7 @@ class _Reader:
         if not at_start and not NUMBER_FIRST.match(raw.strip(TRIM)):
             return None
         value = line_value(raw)
-        return None if _WORKING.match(value) else self._mark(end, value, begin)
+        return None if _WORKING.match(value) or _TYPE.match(value) else self._mark(end, value, begin)
 
     def _sentence(self, match: re.Match[str]) -> Mark | Unfinished | None:
         line = self._line_before(match.start())
