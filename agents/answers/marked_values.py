@@ -52,6 +52,8 @@ _STYLING_TAG = re.compile(STYLING_TAG, re.IGNORECASE)
 _STRUCK_OUT = re.compile(r"~~[^~\n]+~~")
 _BOLD_FIRST = re.compile(r"\s*\*\*([^*\n]+)\*\*(?=\s?[,;:(–—-])")
 _OPTION_FIRST = re.compile(r"\(?[A-J]\)?(?:[,;]|\s(?:because|since|as)\b)")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_WORDS_OF_FORMULAS = frozenset(("and", "or", "sin", "cos", "tan", "log", "ln", "exp", "sqrt", "pi", "mod"))
 _EMPHASIS = re.compile(r"(?<!\w)\*\*([^\s*](?:[^*]*[^\s*])?)\*\*(?!\w)")
 _PLACEHOLDER = re.compile(r"[.…_\s]+|\W*\\boxed\s*\{\s*\}\W*|(?:your |the )?(?:final )?answer|and", re.IGNORECASE)
 _PLACEHOLDER_IN_LINE = re.compile(r"[\s-]+|<[^<>]*>|\[[^\[\]]*\b(?:answer|number|value)\b[^\[\]]*\]|\{\w*\}", re.IGNORECASE)
@@ -156,6 +158,8 @@ def looks_like_value(value: str, *, words: int = 10) -> bool:
     count = len(value.lower().removesuffix(" of the above").split())
     if NUMBER_FIRST.match(value):
         return count <= words or "\\" in value or (value.startswith("$") and value.endswith("$"))
+    if all(word in _WORDS_OF_FORMULAS for word in _WORD.findall(value.lower())):
+        return count <= words
     if any(character.isdigit() or character == "\\" for character in value):
         return count <= 4
     return count <= 3

@@ -114,6 +114,7 @@ _CHECKED = re.compile(  # "Wait, let me check: 3 + 4 = 7. Yes."
     re.IGNORECASE | re.DOTALL,
 )
 _QUOTED = re.compile(r"\b(?:said|says?|ask(?:s|ed)|claims?|claimed|wrote|replied|states?)\b\W{0,3}[\"“'](?:the|my|our)?\s*$")
+_OPENING_BRACKET, _CLOSING_BRACKET = re.compile(r"[(\[]"), re.compile(r"[)\]]")
 _UNDERLINES = re.compile(r"(?:[\s>=*_~-]*\n)?[^\S\n]*(?:>\s)?(?:[*_]{1,3}(?=[^\s*_]))?")
 _AFTER_SEPARATOR = re.compile(r"(?:}|</\w{1,8}>|[^\S\n]){0,8}")
 _CLOSING_BOLD = re.compile(r"[^\S\n]?\*\*")
@@ -361,6 +362,8 @@ class _Reader:
         value = tidy(without_explanation(sentence))
         if match["word"] in UNSPACED_WORDS:
             value = tidy(_SAID_TO_BE.sub("", re.split("[，；]", value)[0]))
+        if value.endswith((")", "]")) and len(_CLOSING_BRACKET.findall(value)) > len(_OPENING_BRACKET.findall(value)):
+            value = tidy(value[:-1])
         if not value or NO_VALUE.match(value.lstrip(TRIM)) or not looks_like_value(value):
             return None
         return self._mark(begin + len(sentence), value, begin)
@@ -373,7 +376,7 @@ class _Reader:
         end = self._line_end(begin)
         line = self.text[begin:end]
         value = line_value(line)
-        if not value or _NUMBERED.match(line):
+        if not value or _NUMBERED.match(line) or (line.startswith("|") and _TABLE_RULE.match(self.text, end)):
             return None
         following = self.text[end : end + _WINDOW]
         if _BULLET.match(line) and following[:2].strip():  # a list
@@ -382,6 +385,8 @@ class _Reader:
         return self._mark(end, value) if is_alone or looks_like_value(value, words=8) else None
 
     def _opens_display(self, begin: int) -> bool:
+        if self.plain.startswith("```", begin) and "```" in self.plain[begin + 3 : self._line_end(begin)]:
+            return False
         return self.plain.startswith(tuple(_DISPLAY), begin) or _ENVIRONMENT.match(self.text, begin) is not None
 
     def _display(self, begin: int) -> Mark | Unfinished | None:
