@@ -24,7 +24,7 @@ NUMBER_FIRST = re.compile(rf"[({{\[\"'*_]*(?:{_NUMBER}|\\|\$|[a-z]\s?=)", re.IGN
 
 _MEASURED = re.compile(MEASURE, re.IGNORECASE)
 _EXPLANATION = re.compile(
-    r"\s?[,;:(–—-]?\s+\(?(?:because|since|which|so|as|where|given|due|but|not|hence|thus|therefore"
+    r"\s?[,;:(–—-]?\s+\(?(?:because|since|which|so|as|where|given|due|see|but|not|hence|thus|therefore"
     r"|meaning|i\.e\.|i hope|and (?:that|this|it)(?:['’]s| is)|is (?:the|my|our))\b|\s?[–—]\s(?=[^\W\d_]{2})|\s-\s(?=[^\W\d_]{2})"
     r"|,\s(?:the|an?|who)\s|[，；,]\s?(?:因|所以|即|其中|这|這|故|なぜ)",
     re.IGNORECASE,
@@ -34,7 +34,7 @@ _REMARK = re.compile(  # behind a number
     r"|assuming|just|only|right|please|thanks)\b",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"(?<!\\)[.!?](?=[*_`\"'”’)\]]*(?:\s|$))|[。！？]")
+_SENTENCE_END = re.compile(r"(?<!\\)(?:(?<!\.\.)[.!?]|(?<=\.\.)\.(?=\s+\S))(?=[*_`\"'”’)\]]*(?:\s|$))|[。！？]")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|st|prof|jr|sr|vs|mt|approx|etc|e\.g|i\.e)|\b\w\.\w)$",
     re.IGNORECASE,
@@ -54,6 +54,8 @@ _BOLD_FIRST = re.compile(r"\s*\*\*([^*\n]+)\*\*(?=\s?[,;:(–—-])")
 _OPTION_FIRST = re.compile(r"\(?[A-J]\)?(?:[,;]|\s(?:because|since|as)\b)")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _WORDS_OF_FORMULAS = frozenset(("and", "or", "sin", "cos", "tan", "log", "ln", "exp", "sqrt", "pi", "mod"))
+_TRAILING_OFF = re.compile(r"(?<![.,\d])(\d+)(?:\.{2,3}|…)$")
+"""Dots behind a whole number; 0.333... keeps its own."""
 _EMPHASIS = re.compile(r"(?<!\w)\*\*([^\s*](?:[^*]*[^\s*])?)\*\*(?!\w)")
 _PLACEHOLDER = re.compile(r"[.…_\s]+|\W*\\boxed\s*\{\s*\}\W*|(?:your |the )?(?:final )?answer|and", re.IGNORECASE)
 _PLACEHOLDER_IN_LINE = re.compile(r"[\s-]+|<[^<>]*>|\[[^\[\]]*\b(?:answer|number|value)\b[^\[\]]*\]|\{\w*\}", re.IGNORECASE)
@@ -101,7 +103,7 @@ def without_tags(line: str) -> str:
 
 def tidy(value: str) -> str:
     """Returns the value without emphasis, outer blanks and a closing full stop; "" for no value."""
-    value = _EMPHASIS.sub(r"\1", value).strip(TRIM)
+    value = _TRAILING_OFF.sub(r"\1", _EMPHASIS.sub(r"\1", value).strip(TRIM))
     if len(value) > LONGEST_ANSWER or _PLACEHOLDER.fullmatch(value):
         return ""
     if value.endswith((".", "。", "．", ",", ";", "，", "；")) and not value.endswith(("\\,", "\\;", "..")):

@@ -57,7 +57,7 @@ _LABEL = re.compile(
     rf"(?:(?P<separator>:(?!=)(?:-(?=\s))?|(?<=答案)】:?|(?<=answer)\]:?|=(?!=)>?|-+>(?![a-z_])|[→⇒➜➔⇨–—]|-(?=\s)|\|(?=[^|\n]*\|))|(?=[^\S\n]*(?:\n|$)))",
 )
 _SENTENCE = re.compile(
-    rf"(?P<word>{WORD}){AFTER_WORD}[\s*_]{{0,4}}{IS}[^\S\n]{{0,4}}[,:、*_}}]{{0,4}}[^\S\n]{{0,4}}{THEREFORE}{{0,2}}",
+    rf"(?P<word>{WORD}){AFTER_WORD}[\s*_]{{0,4}}{IS}[^\S\n]{{0,4}}(?:\.{{2,4}}|[,:、…*_}}]{{0,4}})[^\S\n]{{0,4}}{THEREFORE}{{0,2}}",
 )
 _HASHES = re.compile(r"(?<!#)####(?!#)")
 _TAG = re.compile(r"[<\[]\s?(?P<slash>/?)\s?(?:final[_ ]?)?answer(?:\s\w{1,20}=\"[^\"<>]{0,80}\"|\s)?[>\]]", re.IGNORECASE)
@@ -84,6 +84,7 @@ _REMARK = re.compile(
     r"|finite|rational|irrational|real|complete|whole|integral|final|small|large|independent"
 )
 """What a sentence says of a number that an earlier one gives."""
+_CONTEXT = re.compile(r"\s(?:to|for|of)\s")
 _OPTION = re.compile(r"\(?[A-J]\)?")
 _BULLET = re.compile(r"\s*[-*+•]\s")
 _NUMBERED = re.compile(
@@ -311,7 +312,7 @@ class _Reader:
         at_start = _LABEL_START.fullmatch(clause) is not None
         if not at_start and (match["separator"] != ":" or ASIDE.search(clause)):
             return None
-        if _is_code(match, clause, self.text):
+        if _is_code(match, clause, self.text) or (match["separator"] == "=" and _CONTEXT.search(match[0])):
             return None
         begin = match.end()
         if line.count("**") % 2 and (closed := _CLOSING_BOLD.match(self.plain, begin)) is not None:
@@ -342,11 +343,11 @@ class _Reader:
         clause = _clause(line)
         if ASIDE.search(clause) or _QUOTED.search(line):
             return None
-        if match[0].rstrip().endswith("=") and _is_variable(match, clause, self.text):
+        begin, end = match.end(), self._line_end(match.end())
+        if match[0].rstrip().endswith("=") and (_is_variable(match, clause, self.text) or " is " in self.plain[begin:end]):
             return None
         if "would" in match[0].lower() and re.search(r"\b(?:if|were|had)\b", clause, re.IGNORECASE):
             return None
-        begin, end = match.end(), self._line_end(match.end())
         while self.plain[begin - 1] in "*_":
             begin -= 1
         if self._opens_display(begin):
