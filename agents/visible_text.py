@@ -34,7 +34,7 @@ HEADER = (
     r"|<\|channel>\s?thought\b|(?P<final_2><channel\|>)"
 )
 """The beginning of a message in a channel, as the source of an expression: of thinking, or (a group) of what users read."""
-BARE_HEADER = r"\A\s*(?-i:analysis(?=[A-Z]))|(?-i:(?P<final_3>assistantfinal))(?!l?[yi])"
+BARE_HEADER = r"\A\s*(?-i:(?:assistant)?analysis(?=[A-Z]))|(?-i:(?P<final_3>assistantfinal))(?!l?[yi])"
 """The same decoded without special tokens."""
 _HEADER = re.compile(rf"{HEADER}|{BARE_HEADER}", re.IGNORECASE)
 _SYSTEM_TAG = re.compile(r"<</?SYS>>", re.IGNORECASE)

@@ -89,7 +89,7 @@ def ends_in_think_block(text: str, *, opened: bool = False) -> bool:
 
 def think_tags(text: str) -> Iterator[tuple[int, int, bool]]:
     """Yields begin, end and whether it closes a block, of every tag."""
-    has_bare_headers = "assistantfinal" in text or text.lstrip().startswith("analysis")
+    has_bare_headers = "assistantfinal" in text or text.lstrip().startswith(("analysis", "assistantanalysis"))
     for tag in (_TAGS_AND_BARE_HEADERS if has_bare_headers else _TAGS).finditer(text):
         if text[tag.start() - 1 : tag.start()] == text[tag.end() : tag.end() + 1] == "`":
             continue
