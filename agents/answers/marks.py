@@ -52,9 +52,13 @@ _BEFORE = 120
 
 # Every mark of a kind begins with one of these; what is around and behind it decides.
 _DECORATION = r"(?:[*_`\"'”’}#=]|</\w{1,8}>|[^\S\n]){0,8}"
+_SEPARATOR = (
+    r":(?!=)(?:-(?=\s))?|(?<=答案)】:?|(?<=answer)\]:?|=(?!=)>?|-+>(?![a-z_])|[→⇒➜➔⇨–—]|-(?=\s)"
+    r"|\|(?=[^|\n]*\|)"  # of a table's cells
+)
 _LABEL = re.compile(
     rf"(?P<word>{WORD}){AFTER_WORD}{_DECORATION}"
-    rf"(?:(?P<separator>:(?!=)(?:-(?=\s))?|(?<=答案)】:?|(?<=answer)\]:?|=(?!=)>?|-+>(?![a-z_])|[→⇒➜➔⇨–—]|-(?=\s)|\|(?=[^|\n]*\|))|(?=[^\S\n]*(?:\n|$)))",
+    rf"(?:(?P<separator>{_SEPARATOR})|(?=[^\S\n]*(?:\n|$)))",
 )
 _SENTENCE = re.compile(
     rf"(?P<word>{WORD}){AFTER_WORD}[\s*_]{{0,4}}{IS}[^\S\n]{{0,4}}(?:\.{{2,4}}|[,:、…*_}}]{{0,4}})[^\S\n]{{0,4}}{THEREFORE}{{0,2}}",
@@ -239,8 +243,10 @@ class _Reader:
 
     def sentences(self) -> Iterator[Mark | Unfinished]:
         """Yields the answers of plain sentences, the last one first; before them a last line "A: 12"."""
-        if (line := _LAST_LINE_A.search(self.plain)) is not None and (mark := self._mark(line.end("value"), line["value"])):
-            yield mark
+        if (line := _LAST_LINE_A.search(self.plain)) is not None:
+            begin, end = line.span("value")
+            if (mark := self._mark(end, tidy(self.text[begin:end]))) is not None:
+                yield mark
         found = (self._sentence(match) for match in reversed(list(_matches(_SENTENCE, self.plain))))
         last = next((mark for mark in found if mark is not None), None)
         if isinstance(last, Mark) and _REMARK.fullmatch(last.value):  # "The answer is 7. The answer is prime."

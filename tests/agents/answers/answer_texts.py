@@ -773,11 +773,13 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("The user wants 3+4.\n\n<|channel|>final<|message|>Seven", None),
         ("<|channel|>commentary<|message|>I will add.<|end|><|start|>assistant<|channel|>final<|message|>\\boxed{7}<|end|>", "7"),
         (
-            "<|channel|>analysis<|message|>x<|end|><|start|>assistant<|channel|>final<|message|>The answer is 7.<|return|><|start|>user<|message|>Thanks<|end|>",
+            "<|channel|>analysis<|message|>x<|end|><|start|>assistant<|channel|>final<|messa"
+            "ge|>The answer is 7.<|return|><|start|>user<|message|>Thanks<|end|>",
             "7",
         ),
         (
-            "<|start|>assistant<|channel|>analysis<|message|>\\boxed{6}<|end|>\n<|start|>assistant<|channel|>final<|message|>So the result: \\(\\boxed{7}\\)",
+            "<|start|>assistant<|channel|>analysis<|message|>\\boxed{6}<|end|>\n<|start|>ass"
+            "istant<|channel|>final<|message|>So the result: \\(\\boxed{7}\\)",
             "7",
         ),
         ("assistantanalysisWe add.assistantfinal7", None),
