@@ -29,6 +29,14 @@ _TAG = re.compile(
     r"|◁(?P<end_triangle>/?)(?P<hidden_triangle>think(?:ing)?)▷",
     re.IGNORECASE,
 )
+HEADER = (
+    r"(?:<\|start\|>\w{1,20})?<\|channel\|>\s?(?:analysis|commentary|(?P<final>final))\b[^<>]{0,80}(?:<\|constrain\|>[^<>]{0,40})?<\|message\|>"
+    r"|<\|channel>\s?thought\b|(?P<final_2><channel\|>)"
+)
+"""The beginning of a message in a channel, as the source of an expression: of thinking, or (a group) of what users read."""
+BARE_HEADER = r"\A\s*(?-i:(?:assistant)?analysis(?=[A-Z]))|(?-i:(?P<final_3>assistantfinal))(?!l?[yi])"
+"""The same decoded without special tokens."""
+_HEADER = re.compile(rf"{HEADER}|{BARE_HEADER}", re.IGNORECASE)
 _SYSTEM_TAG = re.compile(r"<</?SYS>>", re.IGNORECASE)
 _LONGEST_SYSTEM_TAG = len("<</SYS>>")
 _HIDING_TOKEN = re.compile(r"(?P<end>/|end|stop|close)?.*(?:think|thought|reasoning)", re.IGNORECASE)
@@ -68,7 +76,8 @@ def visible_text(text: str) -> str:
     text, one that is only closed begins with the text. Of other mark-up, and of tags behind a backtick
     (words about tags), only the tags are removed. Blank lines around the text are removed, too.
     """
-    text = _without_tags(without_controls(text), with_thinking=True)
+    text = _HEADER.sub(lambda header: "</think>" if any(header.groups()) else "<think>", without_controls(text))
+    text = _without_tags(text, with_thinking=True)
     unfinished = next((tag for tag in _UNFINISHED_TAG.finditer(text) if not tag["quoted"]), None)
     text = _UNFINISHED_TAG.sub("`", text if unfinished is None else text[: unfinished.start()])
     lines = text.rstrip().split("\n")
@@ -158,7 +167,7 @@ def _hides(tag: re.Match[str]) -> bool | None:
     """Whether a tag begins (True) or ends (False) a block of thinking; None for other mark-up."""
     if (token := tag["token"]) is not None:
         hiding = _HIDING_TOKEN.match(token)
-        return None if hiding is None else not hiding["end"]
+        return None if hiding is None else not (hiding["end"] or token.lower().endswith(("_end", "-end")))
     for kind in ("", "_square", "_triangle"):
         if tag[f"hidden{kind}"]:
             return not tag[f"end{kind}"]

@@ -9,32 +9,36 @@ from __future__ import annotations
 import re
 
 _LETTERED = (
-    r"answers?|ans(?=\s?:)|r[ée]ponses?|antwort|endantwort|respuestas?|rispost[ae]|respostas?|antwoord"
+    r"answers?|ans(?=\.?\s?:|\s?[=-]\s)|final result|correct (?:options?|choice)(?! (?:of|for|to)\b)"
+    r"|r[ée]ponses?|antwort|endantwort|respuestas?|rispost[ae]|respostas?|antwoord"
     "|ответы?|відповідь|odpowied[zź]|odpověď|sva(?:r|ret)|vastaus|cevap|yanıt|απάντηση|תשובה"
-    "|الإجابة|الجواب|الاجابة|جواب|پاسخ|răspuns(?:ul)?|válasz|jawaban|trả lời|đáp án|đáp số"
+    "|الإجابة|الجواب|الاجابة|جواب|پاسخ|răspuns(?:ul)?|válasz|jawaban(?:nya)?|trả lời|đáp án|đáp số"
+    "|উত্তর|సమాధానం|జవాబు|jibu"
 )
-_UNSPACED = "答案|解答|回答|答え|答|정답|답변|답|उत्तर|คำตอบ"
+_UNSPACED = "答案|解答|回答|答え|答|正解|选项|選項|故选|故選|故|정답|답변|답|उत्तर|คำตอบ"
 UNSPACED_WORDS = frozenset(_UNSPACED.split("|"))
 """Words of languages that put no blank around them."""
-WORD = rf"(?:(?<![^\W_])(?:{_LETTERED})(?![^\W_])|{_UNSPACED})"
+_BOUND = "(?<!不)正解|(?<=正确)选项|(?<=正確)選項|故[选選](?=:\\W{0,4}[a-z\\d])|故(?=[选選]\\W{0,4}[a-z\\d])"
+WORD = rf"(?:(?:(?<![^\W_])|(?<=final))(?:{_LETTERED})(?![^\W_])|{_BOUND}|(?![正选選故])(?:{_UNSPACED}))"
 """What an answer is called."""
 
 WORDS = re.compile(rf"{_LETTERED}|{_UNSPACED}")
 """Finds candidates for `WORD`; each branch begins with a letter, so that the search is fast."""
-HINT = re.compile(rf"boxed|####|{_LETTERED}|{_UNSPACED}")
+HINT = re.compile(rf"boxed|####|begin_of_box|a[*]{{0,2}}:|{_LETTERED}|{_UNSPACED}")
 """One of these is in every mark, and none in most steps."""
 
 SAME = (
     r"(?:final|correct|right|short|exact|numerical|numeric|overall|complete|full|direct|best"
     r"|simplified|actual|ultimate|required|desired|resulting|finale|finala|endgültige|окончательный"
-    r"|правильный|correcte|correcta|corretta|correta|richtige|最终|最終|최종|正确|正確な|正解の)"
+    r"|правильный|correcte|correcta|corretta|correta|richtige|最终|最終|최종|正确|正確な|正解の|参考|标准|[本此该]题的?|所以|因此|综上)"
 )
 """Adjectives that leave it the answer; "wrong", "possible" and "first" do not."""
 
 ARTICLE = r"(?:the|my|our|your|die|das|la|le|il|el|a|o|ma|mi|de|het)"
 
 AFTER_WORD = (
-    r"(?:[ ]?(?:finale?|correcte?|correcta|corretta|correta))?"
+    r"(?:[ ]?(?:finale?|correcte?|correcta|corretta|correta|đúng|chính xác|cuối cùng|الصحيحة|الصحيح"
+    r"|النهائية|النهائي))?(?:(?<=ans)\.)?"
     r"(?:\s?[#]?\d{1,2}(?=\s?[:*]))?"
     r"(?:\s?\([^()\n]{1,40}\))?"
     r"(?:\s(?:to|for|of|à|a|auf)\s[^:.?!\n=]{1,80}?)?"
@@ -44,33 +48,35 @@ AFTER_WORD = (
 IS = (
     r"(?:(?<![^\W_])(?:is|are|equals|becomes|(?:would|will|should|must|has to) be|comes (?:out )?to"
     r"|turns out to be|works out to(?: be)?|est|ist|lautet|beträgt|es|è|é|är|er|jest|равен|это"
-    r"|adalah|là)(?![^\W_])|=|是|為|为|は|은|는)"
+    r"|adalah|là|هو|هي|ni)(?![^\W_])|=(?!=)|(?:应该?|應該?|就|便|即)?[是为為]|(?<=[案故])[选選][择擇]?|は|은|는|คือ"
+    r"|(?<=ответ )[—–]|(?<=(?:ist|tet) die antwort)(?=\s\W{0,4}(?:\d|[a-j]\b|\\|\$)))"
 )
 """The verb of the sentence "the answer is 12"."""
 
 THEREFORE = (
     r"(?:(?:therefore|thus|hence|then|so|simply|just|indeed|clearly|also|actually|really|definitely"
     r"|exactly|precisely|obviously|equal to|given by|donc|also|daher|somit|folglich|entonces"
-    r"|por lo tanto|quindi|dunque|portanto|dus)(?![^\W_])[\s,:*_]*)"
+    r"|por lo tanto|quindi|dunque|portanto|dus|(?:l[ae]|a|el|die|de)(?=\s\W{0,3}(?:[a-j]\b|opción|op[cç])))"
+    r"(?![^\W_])[\s,:*_]*)"
 )
 
 NO_VALUE = re.compile(
-    r"(?:(?:the|a|an|one|it|this|that|my|your|our|their|his|her|both|either|neither)\s+\w"
+    r"(?:(?:the|(?-i:a)|an|it|this|that|my|your|our|their|his|her|both|either|neither)\s+\w"
     r"|(?:not|never|no longer|wrong|incorrect|correct|right|unclear|unknown|uncertain|now|in|to|still"
     r"|yet|only|approximately|approx|about|roughly|around|nearly|almost|close|between|greater|less"
     r"|more|fewer|at least|at most|up to|somewhere|likely|probably|possibly|perhaps|maybe|found"
     r"|obtained|given|based|calculated|computed|derived|determined|as follows|follows|here|below"
     r"|above|simple|simply|straightforward|easy|clear|obvious|yours|what|why|how|whether|if|because"
     r"|that|dependent|depends)\b"
-    r"|不|否|нет|не\b)",
+    r"|one of\b|nicht\b|pas\b|niet\b|inte\b|ikke\b|不|否|нет|не\b)",
     re.IGNORECASE,
 )
 """How a sentence goes on that talks about the answer and does not state it exactly."""
 
 _HEDGES = (
     r"if|whether|unless|until|when|maybe|perhaps|possibly|what|how|why|assum(?:e|ed|ing)|\w*n['’]t|not|cannot"
-    r"|guess(?:ed|ing)?|check|verify|^\W*say|says|said|saying|thought|thinks|claim(?:s|ed)?|believed?"
-    r"|believes|wonder|doubt|si|wenn|falls|ob|als|если|jika|nếu"
+    r"|guess(?:ed|ing)?|check|verify|^\W*say|says|said|saying|(?<!second )thought|thinks|claim(?:s|ed)?|believed"
+    r"|(?<!\bi )(?<!\bwe )believes?|wonder|doubt|si|wenn|falls|ob|als|если|jika|nếu"
 )
 ASIDE = re.compile(
     rf"(?:^|[^\w])(?:{_HEDGES})[\s,]+(?:(?:think|believe|mean|say|true|sure|certain)[\s,]+)?(?:that[\s,]+)?"
@@ -85,6 +91,15 @@ ASIDE = re.compile(
     re.IGNORECASE,
 )
 """The beginning of a sentence that mentions an answer in passing; it ends where the word begins."""
+
+RETRACTION = (
+    r"wait|actually|correction|edit:|update:|sorry|oops|hold on|on second thought|(?:up)?on (?:re\w*|closer)|(?:my )?apologies|scratch that"
+    r"|i (?:apologi[sz]e|made|was wrong|mis\w+|forgot|overlooked|(?:need|have) to correct)|let me (?:re\w+|correct|fix)"
+    r"|(?:that|this)(?:['’]s| is| was) (?:wrong|incorrect|not right)"
+    r"|esper[ae]|perdón|me equivoqu|moment[,.!]|entschuldigung|das (?:ist|war) falsch|attend|désolé|je me suis tromp|aspett"
+    r"|подожд|извини|等等|等一下|不对|更正|抱歉|待って|すみません|잠깐"
+)
+"""How a sentence begins that takes back what stands before it."""
 
 CLOSING = re.compile(
     r"\W*(?:let me know|i hope (?:this|that)|hope (?:this|that)|feel free|if you (?:have|need)"

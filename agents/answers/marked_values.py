@@ -24,8 +24,8 @@ NUMBER_FIRST = re.compile(rf"[({{\[\"'*_]*(?:{_NUMBER}|\\|\$|[a-z]\s?=)", re.IGN
 
 _MEASURED = re.compile(MEASURE, re.IGNORECASE)
 _EXPLANATION = re.compile(
-    r"\s?[,;:(–—-]?\s+\(?(?:because|since|which|so|as|where|given|due|but|not|hence|thus|therefore"
-    r"|meaning|i\.e\.|i hope|is (?:the|my|our))\b|\s?[–—]\s(?=[^\W\d_]{2})|\s-\s(?=[^\W\d_]{2})"
+    r"\s?[,;:(–—-]?\s+\(?(?:because|since|which|so|as|where|given|due|see|but|not|hence|thus|therefore"
+    r"|meaning|i\.e\.|i hope|and (?:that|this|it)(?:['’]s| is)|is (?:the|my|our))\b|\s?[–—]\s(?=[^\W\d_]{2})|\s-\s(?=[^\W\d_]{2})"
     r"|,\s(?:the|an?|who)\s|[，；,]\s?(?:因|所以|即|其中|这|這|故|なぜ)",
     re.IGNORECASE,
 )
@@ -34,21 +34,35 @@ _REMARK = re.compile(  # behind a number
     r"|assuming|just|only|right|please|thanks)\b",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"(?<!\\)[.!?](?=[*_`\"'”’)\]]*(?:\s|$))|[。！？]")
+_SENTENCE_END = re.compile(r"(?<!\\)(?:(?<!\.\.)[.!?]|(?<=\.\.)\.(?=\s+\S))(?=[*_`\"'”’)\]]*(?:\s|$))|[。！？]")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|st|prof|jr|sr|vs|mt|approx|etc|e\.g|i\.e)|\b\w\.\w)$",
     re.IGNORECASE,
 )
+_UNIT = re.compile(r"\d\s?(?:sq|cu|in|ft|yd|mi|lbs?|oz|hrs?|min|sec)$", re.IGNORECASE)
+"""The abbreviation of a unit, whose full stop ends no sentence where a small letter follows."""
 _INITIAL = re.compile(r"\b(?!Option|Choice)[A-Z][a-z]+\s[A-Z]$|(?:^|\W)[A-Z]\.\s?[A-Z]$")
 _INITIALS = re.compile(r"(?:\W|^)[A-Z]\.\s?[A-Z]\.")
-_STYLING_TAG = re.compile(
-    r"</?(?:b|strong|i|em|u|p|br|center|font|span|div|h[1-6])(?:\s[^<>\n]{0,80})?/?>",
-    re.IGNORECASE,
+STYLING_TAG = (
+    r"</?(?:b|strong|i|em|u|p|br|center|font|span|div|h[1-6]|mark|code|pre|li|td|details|summary|blockquote)"
+    r"(?:\s[^<>\n]{0,80})?/?>"
 )
+"""A tag that styles text, as the source of an expression."""
+_STYLING_TAG = re.compile(STYLING_TAG, re.IGNORECASE)
+_STRUCK_OUT = re.compile(r"~~[^~\n]+~~")
 _BOLD_FIRST = re.compile(r"\s*\*\*([^*\n]+)\*\*(?=\s?[,;:(–—-])")
+_OPTION_FIRST = re.compile(r"\(?[A-J]\)?(?:[,;]|\s(?:because|since|as)\b)")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_WORDS_OF_FORMULAS = frozenset(("and", "or", "sin", "cos", "tan", "log", "ln", "exp", "sqrt", "pi", "mod"))
+_TRAILING_OFF = re.compile(r"(?<![.,\d])(\d+)(?:\.{2,3}|…)$")
+"""Dots behind a whole number; 0.333... keeps its own."""
 _EMPHASIS = re.compile(r"(?<!\w)\*\*([^\s*](?:[^*]*[^\s*])?)\*\*(?!\w)")
-_PLACEHOLDER = re.compile(r"[.…_\s]+|(?:your |the )?(?:final )?answer|and", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"[.…_\s]+|\W*\\boxed\s*\{\s*\}\W*|(?:your |the )?(?:final )?answer|and", re.IGNORECASE)
 _PLACEHOLDER_IN_LINE = re.compile(r"[\s-]+|<[^<>]*>|\[[^\[\]]*\b(?:answer|number|value)\b[^\[\]]*\]|\{\w*\}", re.IGNORECASE)
+_CLOSING_TAGS = re.compile(r"(?:</\w{1,20}>[^\S\n]{0,4})+$")
+_FORMULA = re.compile(r"(\$\$?(?=\\|$)|\\\[|\\\()\s*(?:\\(?:text\w{0,6}|mathbf|mathrm)\s?\{)?(?:[a-z]+\s){0,3}$")
+"""Opens a formula right before a label, as in "$\\text{Answer: } 7$"."""
+_FORMULA_CLOSERS = {"$": "$", "$$": "$$", "\\[": "\\]", "\\(": "\\)"}
 _CLOSERS = {"/": "*/", "<!--": "-->", "(": ")", "[": "]", "'": "'", "“": "”", "`": "`"}
 
 
@@ -60,8 +74,12 @@ def up_to_closer(value: str, before: str, label: str) -> str:
         label: what stands between.
     """
     bare = before.rstrip("* _")
-    closers = [closer for opener, closer in _CLOSERS.items() if bare.endswith(opener)]
+    if (formula := _FORMULA.search(before)) is not None:
+        closers = [_FORMULA_CLOSERS[formula[1]]]
+    else:
+        closers = [closer for opener, closer in _CLOSERS.items() if bare.endswith(opener)]
     closers += ['"'] if (before + label).count('"') % 2 else []
+    closers += ["|"] if before.lstrip().startswith("|") else []  # a table
     for closer in closers:
         value = value.partition(closer)[0]
     return _up_to_stray_brace(value) if before.count("{") > before.count("}") else value
@@ -69,17 +87,23 @@ def up_to_closer(value: str, before: str, label: str) -> str:
 
 def line_value(line: str) -> str:
     """Returns the value of a line without the prose behind it; "" where it asks or leads on."""
-    sentence, terminator, _ = first_sentence(_STYLING_TAG.sub("", line), is_prose=False)
+    sentence, terminator, _ = first_sentence(_STRUCK_OUT.sub("", without_tags(line)), is_prose=False)
     value = sentence.strip()
     if terminator in ("?", "？") or value.endswith((":", "：", "?", "？")):
         return ""
-    value = tidy(without_explanation(value) if NUMBER_FIRST.match(value) or _BOLD_FIRST.match(value) else value)
+    is_explained = NUMBER_FIRST.match(value) or _BOLD_FIRST.match(value) or _OPTION_FIRST.match(value)
+    value = tidy(without_explanation(value) if is_explained else value)
     return "" if _PLACEHOLDER_IN_LINE.fullmatch(value) else value
+
+
+def without_tags(line: str) -> str:
+    """Returns the line without tags that style it, and without what closes a tag at its end."""
+    return _CLOSING_TAGS.sub("", _STYLING_TAG.sub("", line)) if "<" in line else line
 
 
 def tidy(value: str) -> str:
     """Returns the value without emphasis, outer blanks and a closing full stop; "" for no value."""
-    value = _EMPHASIS.sub(r"\1", value).strip(TRIM)
+    value = _TRAILING_OFF.sub(r"\1", _EMPHASIS.sub(r"\1", value).strip(TRIM))
     if len(value) > LONGEST_ANSWER or _PLACEHOLDER.fullmatch(value):
         return ""
     if value.endswith((".", "。", "．", ",", ";", "，", "；")) and not value.endswith(("\\,", "\\;", "..")):
@@ -105,6 +129,8 @@ def first_sentence(text: str, *, is_prose: bool) -> tuple[str, str, str]:
         head, rest = text[: sign.start()], text[sign.end() :].lstrip(TRIM + "\"'”’)]")
         if sign[0] == "." and (_ABBREVIATION.search(head) or _INITIAL.search(head) or _INITIALS.match(text, max(0, len(head) - 2))):
             continue
+        if sign[0] == "." and rest[:1].islower() and _UNIT.search(head):
+            continue
         if not rest and sign[0] == "!" and not is_prose:  # 5!
             continue
         new_sentence = not rest or rest[0].isupper() or sign[0] not in ".!?"
@@ -123,11 +149,19 @@ def without_explanation(value: str) -> str:
     return value[: min((cut.start() for cut in cuts if cut is not None), default=len(value))]
 
 
+def is_open(value: str) -> bool:
+    """Returns whether a brace or formula in the value does not end."""
+    bare = re.sub(r"\\[{}]", "", value)
+    return bare.count("{") > bare.count("}") or value.count("\\(") > value.count("\\)") or value.count("\\[") > value.count("\\]")
+
+
 def looks_like_value(value: str, *, words: int = 10) -> bool:
     """Returns whether a value begins as a number or formula does, or has few words."""
-    count = len(value.split())
+    count = len(value.lower().removesuffix(" of the above").split())
     if NUMBER_FIRST.match(value):
         return count <= words or "\\" in value or (value.startswith("$") and value.endswith("$"))
+    if all(word in _WORDS_OF_FORMULAS for word in _WORD.findall(value.lower())):
+        return count <= words
     if any(character.isdigit() or character == "\\" for character in value):
         return count <= 4
     return count <= 3

@@ -23,6 +23,7 @@ from agents.answers.answer_words import (
     HINT,
     IS,
     NO_VALUE,
+    RETRACTION,
     SAME,
     THEREFORE,
     UNSPACED_WORDS,
@@ -32,13 +33,16 @@ from agents.answers.answer_words import (
 from agents.answers.marked_values import (
     MEASURE,
     NUMBER_FIRST,
+    STYLING_TAG,
     TRIM,
     first_sentence,
+    is_open,
     line_value,
     looks_like_value,
     tidy,
     up_to_closer,
     without_explanation,
+    without_tags,
 )
 from agents.answers.spelling import LONGEST_ANSWER
 
@@ -48,21 +52,24 @@ _BEFORE = 120
 
 # Every mark of a kind begins with one of these; what is around and behind it decides.
 _DECORATION = r"(?:[*_`\"'”’}#=]|</\w{1,8}>|[^\S\n]){0,8}"
+_SEPARATOR = (
+    r":(?!=)(?:-(?=\s))?|(?<=答案)】:?|(?<=answer)\]:?|=(?!=)>?|-+>(?![a-z_])|[→⇒➜➔⇨–—]|-(?=\s)"
+    r"|\|(?=[^|\n]*\|)"  # of a table's cells
+)
 _LABEL = re.compile(
     rf"(?P<word>{WORD}){AFTER_WORD}{_DECORATION}"
-    rf"(?:(?P<separator>:|=>?|-+>|[→⇒–—]|-(?=\s))|(?=[^\S\n]*(?:\n|$)))",
+    rf"(?:(?P<separator>{_SEPARATOR})|(?=[^\S\n]*(?:\n|$)))",
 )
 _SENTENCE = re.compile(
-    rf"(?P<word>{WORD}){AFTER_WORD}[\s*_]{{0,4}}{IS}[^\S\n]{{0,4}}[,:*_]{{0,4}}[^\S\n]{{0,4}}{THEREFORE}{{0,2}}",
+    rf"(?P<word>{WORD}){AFTER_WORD}[\s*_]{{0,4}}{IS}[^\S\n]{{0,4}}(?:\.{{2,4}}|[,:、…*_}}]{{0,4}})[^\S\n]{{0,4}}{THEREFORE}{{0,2}}",
 )
 _HASHES = re.compile(r"(?<!#)####(?!#)")
-_TAG = re.compile(r"[<\[](?P<slash>/?)(?:final[_ ]?)?answer[>\]]", re.IGNORECASE)
-_BOX_TOKEN = re.compile(r"\\boxed\s{0,4}\{|\\boxed\s{1,4}\w{1,20}|\\.|[{}]", re.DOTALL)
+_TAG = re.compile(r"[<\[]\s?(?P<slash>/?)\s?(?:final[_ ]?)?answer(?:\s\w{1,20}=\"[^\"<>]{0,80}\"|\s)?[>\]]", re.IGNORECASE)
+_BOX_TOKEN = re.compile(r"\\{1,4}boxed\s{0,4}\{|\\{1,4}boxed\s{1,4}\w{1,20}|\\.|[{}]", re.DOTALL)
 
 # What may stand before a label on its line, and in whose clause it stands.
 _STYLING = re.compile(
-    r"</?(?:b|strong|i|em|u|p|br|center|font|span|div|h[1-6])(?:\s[^<>\n]{0,80})?/?>"
-    r"|\\(?:text\w{0,6}|mathbf|mathrm)\s?\{(?=[^{}]{0,40}(?:}|$))",
+    STYLING_TAG + r"|\\(?:text\w{0,6}|mathbf|mathrm)\s?\{(?=[^{}]{0,40}(?:}|$))",
     re.IGNORECASE,
 )
 _LABEL_START = re.compile(
@@ -75,6 +82,14 @@ _CLAUSE_END = re.compile(r"[.!?;:。！？；|](?=\s|$|[^\x00-\x7f])|(?:#|//|--|
 
 # What may follow a mark.
 _HASH_VALUE = re.compile(rf"{MEASURE}\W{{0,3}}|[$\\-].*|[*]{{2}}[^*]+[*]{{2}}\W*", re.IGNORECASE)
+_TABLE_RULE = re.compile(r"\s{0,4}\|?\s{0,4}:?-")
+_REMARK = re.compile(
+    r"rounded|positive|negative|prime|even|odd|exact|unique|valid|verified|confirmed|consistent|reasonable|plausible|sensible|simplified"
+    r"|finite|rational|irrational|real|complete|whole|integral|final|small|large|independent"
+)
+"""What a sentence says of a number that an earlier one gives."""
+_CONTEXT = re.compile(r"\s(?:to|for|of)\s")
+_OPTION = re.compile(r"\(?[A-J]\)?")
 _BULLET = re.compile(r"\s*[-*+•]\s")
 _NUMBERED = re.compile(
     r"(?:step\s)?\d{1,3}[.):]\s+(?!(?:this|that|because|since|i|note|explanation)\b)\S"
@@ -82,11 +97,35 @@ _NUMBERED = re.compile(
     re.IGNORECASE,
 )
 _RETRACTION = re.compile(r"\W*(?:but\s+)?(?:wait|hmm+|hold on|oops|no[,.\s]|等等)", re.IGNORECASE)
-_SECOND_THOUGHT = re.compile(r"\bbut\b.{0,80}\b(?:check|verify|sure|wait|wrong)\b", re.IGNORECASE)
-_UNDERLINES = re.compile(r"(?:[\s=*_~-]*\n)?[^\S\n]*(?:[*_]{1,3}(?=[^\s*_]))?")
+_SECOND_THOUGHT = re.compile(r"\W\s(?:no,? )?wait\b|\bbut\b.{0,80}\b(?:check|verify|sure|wait|wrong)\b", re.IGNORECASE)
+_JSON_VALUE = re.compile(r"\s*(?:([\"'])(?P<text>(?:\\.|(?!\1)[^\\])*)\1|(?P<other>\[[^\[\]]*\]|[^\s,{}\[\]\"']+))\s*(?:[,}]|$)", re.DOTALL)
+_LAST_LINE_A = re.compile(rf"(?:^|\n)\**a\**:[\s*]{{0,4}}(?P<value>{MEASURE})\**\.?\**\s*\Z")
+_WORKING = re.compile(
+    r"(?:let['’]s|let (?:us|me)|to (?:find|solve|determine|calculate|compute|answer|get)|first,? (?:we|i|let)"
+    r"|we (?:need|have|must|should|know|are)|okay,|sure[,!])\s",
+    re.IGNORECASE,
+)
+"""How a working begins, which is no value."""
+_VARIABLE = re.compile(r"\s*|.*(?:_|\.|\b(?:const|let|var|int|float|double|auto|assert|if|while)\s+)")
+"""What stands before a name in code."""
+_TYPE = re.compile(r"(?:int|str|float|number|string|bool|list|dict)(?:\[[^\[\]]*\])?\s?=", re.IGNORECASE)
+_RETRACTED = re.compile(
+    rf"(?:^|[.!?…\n])\W{{0,5}}(?:(?:but|oh|hmm+|no|oops|well|and)\W{{1,4}}){{0,3}}(?:{RETRACTION})",
+    re.IGNORECASE,
+)
+_CHECKED = re.compile(  # "Wait, let me check: 3 + 4 = 7. Yes."
+    r"\W{0,5}(?:but\s)?(?:wait|hmm+|hold on)\W(?:(?!wrong|mistake|incorrect|error|\bno\b|\bnot\b).){0,300}?"
+    r"[.!?…\n]\W{0,5}(?:yes|yep|confirmed|correct|(?:that|it|this)(?:['’]s| is) (?:right|correct))\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_QUOTED = re.compile(r"\b(?:said|says?|ask(?:s|ed)|claims?|claimed|wrote|replied|states?)\b\W{0,3}[\"“'](?:the|my|our)?\s*$")
+_OPENING_BRACKET, _CLOSING_BRACKET = re.compile(r"[(\[]"), re.compile(r"[)\]]")
+_UNDERLINES = re.compile(r"(?:[\s>=*_~-]*\n)?[^\S\n]*(?:>\s)?(?:[*_]{1,3}(?=[^\s*_]))?")
 _AFTER_SEPARATOR = re.compile(r"(?:}|</\w{1,8}>|[^\S\n]){0,8}")
 _CLOSING_BOLD = re.compile(r"[^\S\n]?\*\*")
 _SAID_TO_BE = re.compile(r"(?:です|でした|である|となります|になります|だ|입니다|이에요|예요|이다)$")
+_ENVIRONMENT = re.compile(r"\\begin\{(\w{1,20}\*?)\}(?![^\n]{0,800}\\end\{\1\})")
+"""Begins a matrix or a set of equations that has several lines."""
 _DISPLAY = {"\\[": "\\]", "$$": "$$", "```": "\n```"}
 _NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20, 0xFE55: 0x3A}
 
@@ -102,10 +141,15 @@ class Mark:
     end: int
     """Where its value ends, in characters of the text."""
     value: str
+    begin: int | None = None
+    """Where its value begins, if only its line or sentence ends it."""
 
 
 def find_mark(text: str, *, is_cut: bool = False) -> Mark | None:
     """Returns the mark that counts: the last explicit one, else the last sentence.
+
+    Where a plain sentence takes an explicit mark back ("Wait, I made a mistake. The answer is 8."), the sentence
+    counts; so it does where the explicit mark leads to a working ("Answer: Let's think ... The answer is 8.").
 
     None: there is none, or the one that counts is unfinished (`\\boxed{` at the end of the text).
 
@@ -116,13 +160,13 @@ def find_mark(text: str, *, is_cut: bool = False) -> Mark | None:
     if HINT.search(plain := lowered(text)) is None:
         return None
     reader = _Reader(text, plain, is_cut)
-    for find in (reader.explicit, reader.sentences):
-        for mark in find():
-            if not isinstance(mark, Mark):
-                return None
-            inner = find_mark(mark.value)
-            return mark if inner is None else Mark(mark.end, inner.value)
-    return None
+    mark = next(reader.explicit(), None)
+    if mark is None or (isinstance(mark, Mark) and reader.may_be_replaced(mark)):
+        mark = reader.sentence_behind(mark) or mark
+    if not isinstance(mark, Mark):
+        return None
+    inner = find_mark(mark.value)
+    return mark if inner is None else Mark(mark.end, inner.value)
 
 
 def is_heading(line: str) -> bool:
@@ -160,8 +204,21 @@ def _clause(before: str) -> str:
 
 
 def _is_code(match: re.Match[str], clause: str, text: str) -> bool:
-    """Returns whether a label is a variable ("answer = 5 + 7") or a line of prose that ends there."""
-    return match["separator"] in (None, "=") and text[match.start()].islower() and not clause.strip()
+    """Returns whether a label is a variable ("answer = 5 + 7"), or a line of prose that ends there."""
+    return match["separator"] in (None, "=") and _is_variable(match, clause, text)
+
+
+def _is_variable(match: re.Match[str], clause: str, text: str) -> bool:
+    return text[match.start()].islower() and _VARIABLE.fullmatch(clause) is not None
+
+
+def _value_end(mark: Mark) -> int:
+    return mark.end if mark.begin is None else mark.begin + len(mark.value)
+
+
+def _leads_to_working(mark: Mark) -> bool:
+    """Returns whether a value that only its line ends may be the first words of a working."""
+    return mark.begin is not None and len(mark.value.split()) > 3 and not mark.value.startswith(("$", "\\"))
 
 
 class _Reader:
@@ -185,10 +242,31 @@ class _Reader:
                 yield mark
 
     def sentences(self) -> Iterator[Mark | Unfinished]:
-        """Yields the answers of plain sentences, the last one first."""
-        for match in reversed(list(_matches(_SENTENCE, self.plain))):
-            if (mark := self._sentence(match)) is not None:
+        """Yields the answers of plain sentences, the last one first; before them a last line "A: 12"."""
+        if (line := _LAST_LINE_A.search(self.plain)) is not None:
+            begin, end = line.span("value")
+            if (mark := self._mark(end, tidy(self.text[begin:end]))) is not None:
                 yield mark
+        found = (self._sentence(match) for match in reversed(list(_matches(_SENTENCE, self.plain))))
+        last = next((mark for mark in found if mark is not None), None)
+        if isinstance(last, Mark) and _REMARK.fullmatch(last.value):  # "The answer is 7. The answer is prime."
+            yield from (mark for mark in found if isinstance(mark, Mark) and NUMBER_FIRST.match(mark.value))
+        if last is not None:
+            yield last
+
+    def may_be_replaced(self, mark: Mark) -> bool:
+        """Returns whether an explicit mark leads to a working, or is taken back behind it."""
+        return _leads_to_working(mark) or _RETRACTED.search(self.text, _value_end(mark)) is not None
+
+    def sentence_behind(self, mark: Mark | None) -> Mark | Unfinished | None:
+        """Returns the last sentence with an answer, if it stands behind an explicit mark and what takes it back."""
+        sentence = next(self.sentences(), None)
+        if mark is None or sentence is None:
+            return sentence
+        begin, end = _value_end(mark), sentence.end if isinstance(sentence, Mark) else len(self.text)
+        if begin < end and (_leads_to_working(mark) or _RETRACTED.search(self.text, begin, end) is not None):
+            return sentence
+        return None
 
     def _boxes(self) -> Iterator[tuple[int, Callable[[], Mark | Unfinished | None]]]:
         """Yields each box; braces nest, a backslash escapes. One pass."""
@@ -197,11 +275,11 @@ class _Reader:
             if token[0] == "}":
                 if opened and (box := opened.pop()) is not None:
                     yield box[0], partial(self._span, box[1], token.start(), token.end())
-            elif token[0].startswith("\\boxed"):
+            elif "boxed" in token[0]:
                 if token[0].endswith("{"):
                     opened.append((token.start(), token.end()))
                 else:
-                    begin = token.start() + len("\\boxed")
+                    begin = self.text.index("boxed", token.start()) + len("boxed")
                     yield token.start(), partial(self._span, begin, token.end(), token.end())
             elif token[0] == "{":
                 opened.append(None)
@@ -217,7 +295,7 @@ class _Reader:
             elif opened is not None:
                 yield opened.start(), partial(self._span, opened.end(), tag.start(), tag.end())
                 opened = None
-        if opened is not None:
+        if opened is not None and opened[0].startswith("<"):  # "[Answer] 7" is a label
             yield opened.start(), lambda: _UNFINISHED
 
     def _span(self, begin: int, end: int, mark_end: int) -> Mark | None:
@@ -229,7 +307,8 @@ class _Reader:
         end = self._line_end(match.end())
         line = self.text[match.end() : end].strip()
         value = line_value(line)
-        if not _HASH_VALUE.fullmatch(value) or _NUMBERED.match(line):  # a heading: "#### 2. Add"
+        is_option = _OPTION.fullmatch(value) is not None and not self.text[end : end + _WINDOW].strip()
+        if not (is_option or _HASH_VALUE.fullmatch(value)) or _NUMBERED.match(line):  # a heading: "#### 2. Add"
             return None
         return self._mark(end, value)
 
@@ -239,7 +318,7 @@ class _Reader:
         at_start = _LABEL_START.fullmatch(clause) is not None
         if not at_start and (match["separator"] != ":" or ASIDE.search(clause)):
             return None
-        if _is_code(match, clause, self.text):
+        if _is_code(match, clause, self.text) or (match["separator"] == "=" and _CONTEXT.search(match[0])):
             return None
         begin = match.end()
         if line.count("**") % 2 and (closed := _CLOSING_BOLD.match(self.plain, begin)) is not None:
@@ -249,40 +328,52 @@ class _Reader:
         if self._opens_display(begin):
             return self._display(begin)
         end = self._line_end(begin)
+        if match["separator"] == "|" and (not line.lstrip().startswith("|") or _TABLE_RULE.match(self.text, end)):
+            return None
         raw = up_to_closer(self.text[begin:end], line, match[0])
-        if '"' in match[0]:  # JSON
-            raw = raw.removesuffix(",").strip().removeprefix('"').partition('"')[0]
+        if '"' in match[0] or "'" in match[0]:
+            if (json := _JSON_VALUE.match(self.text, begin, end)) is not None:
+                value = tidy(json["text"] or json["other"] or "")
+                return None if value == "null" else self._mark(end, value, begin)
+            raw = raw.partition('"')[0]
         if not raw.strip(TRIM):
             is_final = "final" in (clause + match[0]).lower() or "最" in clause
             return self._next_block(end, is_final=is_final) if at_start else None
         if not at_start and not NUMBER_FIRST.match(raw.strip(TRIM)):
             return None
-        return self._mark(end, line_value(raw))
+        value = line_value(raw)
+        return None if _WORKING.match(value) or _TYPE.match(value) else self._mark(end, value, begin)
 
     def _sentence(self, match: re.Match[str]) -> Mark | Unfinished | None:
-        clause = _clause(self._line_before(match.start()))
-        if ASIDE.search(clause):
+        line = self._line_before(match.start())
+        clause = _clause(line)
+        if ASIDE.search(clause) or _QUOTED.search(line):
             return None
-        if match[0].rstrip().endswith("=") and self.text[match.start()].islower() and not clause.strip():  # code
+        begin, end = match.end(), self._line_end(match.end())
+        if match[0].rstrip().endswith("=") and (_is_variable(match, clause, self.text) or " is " in self.plain[begin:end]):
             return None
         if "would" in match[0].lower() and re.search(r"\b(?:if|were|had)\b", clause, re.IGNORECASE):
             return None
-        begin, end = match.end(), self._line_end(match.end())
         while self.plain[begin - 1] in "*_":
             begin -= 1
+        if self._opens_display(begin):
+            return self._display(begin)
         if not self.text[begin:end].strip(TRIM):
             return self._next_block(end, is_final=False)
-        raw = up_to_closer(self.text[begin:end], self._line_before(match.start()), match[0])
+        raw = up_to_closer(without_tags(self.text[begin:end]), self._line_before(match.start()), match[0])
         sentence, terminator, rest = first_sentence(raw, is_prose=True)
         after = rest or self.text[end : end + 40]
-        if terminator in ("?", "？") or _RETRACTION.match(after) or _SECOND_THOUGHT.search(sentence):
+        is_retracted = _RETRACTION.match(after) and not _CHECKED.match(self.text, begin + len(sentence) + 1)
+        if terminator in ("?", "？") or is_retracted or _SECOND_THOUGHT.search(sentence):
             return None
         value = tidy(without_explanation(sentence))
         if match["word"] in UNSPACED_WORDS:
-            value = _SAID_TO_BE.sub("", re.split("[，；]", value)[0]).strip()
+            value = tidy(_SAID_TO_BE.sub("", re.split("[，；]", value)[0]))
+        if value.endswith((")", "]")) and len(_CLOSING_BRACKET.findall(value)) > len(_OPENING_BRACKET.findall(value)):
+            value = tidy(value[:-1])
         if not value or NO_VALUE.match(value.lstrip(TRIM)) or not looks_like_value(value):
             return None
-        return self._mark(begin + len(sentence), value)
+        return self._mark(begin + len(sentence), value, begin)
 
     def _next_block(self, begin: int, *, is_final: bool) -> Mark | Unfinished | None:
         """Reads the value below a heading: a formula, a fenced block, or one line."""
@@ -292,7 +383,7 @@ class _Reader:
         end = self._line_end(begin)
         line = self.text[begin:end]
         value = line_value(line)
-        if not value or _NUMBERED.match(line):
+        if not value or _NUMBERED.match(line) or (line.startswith("|") and _TABLE_RULE.match(self.text, end)):
             return None
         following = self.text[end : end + _WINDOW]
         if _BULLET.match(line) and following[:2].strip():  # a list
@@ -301,26 +392,33 @@ class _Reader:
         return self._mark(end, value) if is_alone or looks_like_value(value, words=8) else None
 
     def _opens_display(self, begin: int) -> bool:
-        return self.plain.startswith(tuple(_DISPLAY), begin)
+        if self.plain.startswith("```", begin) and "```" in self.plain[begin + 3 : self._line_end(begin)]:
+            return False
+        return self.plain.startswith(tuple(_DISPLAY), begin) or _ENVIRONMENT.match(self.text, begin) is not None
 
     def _display(self, begin: int) -> Mark | Unfinished | None:
-        """Reads a display formula or a fenced block."""
-        opener = next(opener for opener in _DISPLAY if self.plain.startswith(opener, begin))
+        """Reads a display formula, an environment (a matrix, whole), or a fenced block."""
+        if (environment := _ENVIRONMENT.match(self.text, begin)) is not None:
+            opener, closer = environment[0], f"\\end{{{environment[1]}}}"
+        else:
+            opener = next(opener for opener in _DISPLAY if self.plain.startswith(opener, begin))
+            closer = _DISPLAY[opener]
         inner = begin + len(opener)
-        end = self.plain.find(_DISPLAY[opener], inner, inner + _WINDOW)
+        end = self.text.find(closer, inner, inner + _WINDOW)
         if end < 0:
             return _UNFINISHED if len(self.text) <= inner + _WINDOW else None
         if opener == "```":  # and the language behind it
             inner = self._line_end(inner)
-        value = tidy(self.text[inner:end])
-        return Mark(end + len(_DISPLAY[opener]), value) if value else None
+        mark_end = end + len(closer)
+        value = tidy(self.text[inner:end] if environment is None else self.text[begin:mark_end])
+        return Mark(mark_end, value) if value else None
 
-    def _mark(self, end: int, value: str) -> Mark | Unfinished | None:
+    def _mark(self, end: int, value: str, begin: int | None = None) -> Mark | Unfinished | None:
         """Returns a value that only the end of its line or sentence ends."""
         if not value:
             return None
         reaches_end = len(self.text) <= end + 40 and not self.text[end:].strip(TRIM + ".")
-        return _UNFINISHED if self.is_cut and reaches_end else Mark(end, value)
+        return _UNFINISHED if reaches_end and (self.is_cut or is_open(value)) else Mark(end, value, begin)
 
     def _line_before(self, begin: int) -> str:
         before = self.plain[max(0, begin - _BEFORE) : begin]

@@ -1,7 +1,8 @@
 """The part of a model's text in which an answer can stand: no special tokens, no think blocks.
 
 A think block is `<think>...</think>` in any of the spellings that models use. A lone `</think>` closes
-a block that the chat template opened in the prompt. Tags quoted in backticks are words about tags.
+a block that the chat template opened in the prompt. Of messages in channels only `final` is no
+thought. Tags quoted in backticks are words about tags.
 """
 
 from __future__ import annotations
@@ -9,20 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from agents.visible_text import without_controls
+from agents.visible_text import BARE_HEADER, HEADER, without_controls
 
 _NAMES = r"[\w:-]{0,20}?(?:think|thought|reasoning)[\w:-]{0,20}|reflection|scratchpad"
-_TOKEN = r"[^<>|｜\s]{0,20}?(?:think|thought|reasoning)[^<>|｜\s]{0,20}"
-_TAG = re.compile(
-    rf"(?:<\s?(?P<slash>[/\\]{{0,2}})\s?(?:{_NAMES})(?:\s[^<>]{{0,100}}|/)?>"
-    rf"|<[|｜](?P<slash_2>/|end|stop|close)?{_TOKEN}[|｜]>"
-    r"|\[(?P<slash_3>/?)THINK(?:ING)?\]|◁(?P<slash_4>/?)think(?:ing)?▷)",
-    re.IGNORECASE,
+_TOKEN = r"[^<>|｜\s]{0,20}?(?:think|thought|reasoning)[^<>|｜\s]{0,20}?"
+_TAG = (
+    rf"<\s?(?P<slash>[/\\]{{0,2}})\s?(?:{_NAMES})(?:\s[^<>]{{0,100}}|/)?>"
+    rf"|<[|｜](?P<slash_2>/|end|stop|close)?{_TOKEN}(?P<slash_5>[_-]end)?[|｜]>|{HEADER}"
+    r"|\[(?P<slash_3>/?)THINK(?:ING)?\]|◁(?P<slash_4>/?)think(?:ing)?▷"
 )
+_TAGS = re.compile(_TAG, re.IGNORECASE)
+_TAGS_AND_BARE_HEADERS = re.compile(rf"{_TAG}|{BARE_HEADER}", re.IGNORECASE)  # slower
 _SPECIAL = re.compile(
-    rf"<[|｜](?!(?i:{_TOKEN})[|｜])[^<>|｜\s]{{1,40}}[|｜]>|</?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn)>"
-    r"|\[/?INST\]|<</?SYS>>",
+    rf"(?P<header>{HEADER})|<[|｜](?!(?i:{_TOKEN})[|｜])[^<>|｜\s]{{1,40}}[|｜]>|</?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn)>"
+    r"|<turn\|>|<\|turn>|\[/?INST\]|<</?SYS>>",
 )
+_BOXES = {"<|begin_of_box|>": "<answer>", "<|end_of_box|>": "</answer>"}
 
 
 def clean(text: str) -> str:
@@ -32,7 +35,9 @@ def clean(text: str) -> str:
     `<|im_end|>` is no part of an answer before it.
     """
     text = without_controls(text)
-    return _SPECIAL.sub("\n", text) if "<" in text or "[" in text else text
+    if "<" not in text and "[" not in text:
+        return text
+    return _SPECIAL.sub(lambda token: token["header"] or _BOXES.get(token[0], "\n"), text)
 
 
 def hide_think_blocks(text: str) -> str | None:
@@ -84,7 +89,8 @@ def ends_in_think_block(text: str, *, opened: bool = False) -> bool:
 
 def think_tags(text: str) -> Iterator[tuple[int, int, bool]]:
     """Yields begin, end and whether it closes a block, of every tag."""
-    for tag in _TAG.finditer(text):
+    has_bare_headers = "assistantfinal" in text or text.lstrip().startswith(("analysis", "assistantanalysis"))
+    for tag in (_TAGS_AND_BARE_HEADERS if has_bare_headers else _TAGS).finditer(text):
         if text[tag.start() - 1 : tag.start()] == text[tag.end() : tag.end() + 1] == "`":
             continue
         yield tag.start(), tag.end(), any(tag.groups())

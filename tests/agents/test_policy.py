@@ -260,6 +260,26 @@ async def test_a_think_block_ends_no_thought_whoever_opened_it(thinks: bool) -> 
     assert [step.answer for step in await chain_of(policy)] == [None, None, None, "7"]
 
 
+@pytest.mark.parametrize(
+    "replies",
+    [
+        ["analysisWe add.\n\n", "Answer: 8\n\n", "No.assistantfinalSo:\n\n", "Answer: 7"],
+        ["<|channel|>analysis<|message|>We add.\n\n", "Answer: 8\n\n", "No.<|channel|>final<|message|>So:\n\n", "Answer: 7"],
+        ["<|channel>thought\nWe add.\n\n", "Answer: 8\n\n", "No.<channel|>So:\n\n", "Answer: 7"],
+        ["[THINK]We add.\n\n", "Answer: 8\n\n", "No.[/THINK]So:\n\n", "Answer: 7"],
+        ["Answer: Let's think step by step.\n\n", "3 + 4 = 7\n\n", "That is it.\n\n", "Answer: 7"],
+    ],
+)
+async def test_thought_in_any_mark_up_ends_no_thought_and_is_read_alike(replies: list[str]) -> None:
+    policy, _ = chat_policy_that_says(*replies)
+    assert [step.answer for step in await steps_of(policy)] == [None, None, None, "7"]
+    policy, engine = chat_policy_that_says("".join(replies), "".join(replies), "".join(replies[:3]))
+    assert [step.answer for step in await chain_of(policy)] == [None, None, None, "7"]
+    request = GenerateRequest(policy.prompts.policy(SCORED), max_tokens=256)
+    for answer in ("7", None):
+        assert policy.read_answer(SCORED, (await engine.generate(request)).completions[0]) == answer
+
+
 @pytest.mark.parametrize("question", [SCORED, OPEN])
 @pytest.mark.parametrize("thinks", [True, False])
 async def test_an_unclosed_think_block_has_no_answer(thinks: bool, question: Question) -> None:

@@ -104,6 +104,30 @@ def test_steps_end_where_decoding_everything_says_so(text: str) -> None:
     assert cut_steps(ids, TOKENIZER) == naive_cuts(ids, TOKENIZER)
 
 
+_BLOCKS = (
+    "**Final Answer**",
+    "Answer:",
+    "7",
+    "\\[",
+    "\\]",
+    "$$",
+    "```",
+    "<answer>",
+    "</answer>",
+    "<think>",
+    "</think>",
+    "| a |",
+    "\n",
+    "\n\n",
+)
+
+
+@given(st.lists(st.sampled_from(_BLOCKS), max_size=30).map("".join))
+def test_steps_with_open_blocks_end_where_the_engine_would_go_on_no_more(text: str) -> None:
+    ids = TOKENIZER.encode(text)
+    assert cut_steps(ids, TOKENIZER) == naive_cuts(ids, TOKENIZER)
+
+
 SEPARATOR, *OTHERS = (POCKET.encode(text)[0] for text in ("\n\n", "<|propose|>", "Answer:", "=", "3", "<|eos|>"))
 
 

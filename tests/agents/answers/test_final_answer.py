@@ -144,6 +144,36 @@ def test_a_value_that_a_cut_may_have_shortened_is_none(text: str) -> None:
     assert marked_answer([text, "as we", "saw"], is_cut=True) == (0, "57")
 
 
+UNRELATED = (
+    "3 + 4 = 7",
+    "It costs $5, and $x$ is unknown.",
+    "Suppose the answer is 5.",
+    "Is the answer 6? No.",
+    "Some say the answer is 8, but that is wrong.",
+    "| a | b |\n|---|---|\n| 1 | 2 |",
+    "```python\nanswer = 5\n```",
+    "<think>Answer: 9. Wait, the answer is 10.</think>",
+    "\\[ x^{2} = 4 \\]",
+    "Wait, actually that was a mistake.",
+    'Let me read the question: "What is the answer?"',
+    "答案不是5。",
+)
+
+
+@given(
+    st.lists(st.sampled_from(UNRELATED), unique=True),
+    st.sampled_from(["\n", "\n\n"]),
+    st.sampled_from(
+        [
+            *("Answer: 7", "\\boxed{7}", "#### 7", "<answer>7</answer>", "**Final Answer**\n\n7", "The answer is 7.", "A: 7"),
+            *('{"answer": 7}', "### Answer\n\n\\[7\\]", "| Answer | 7 |", "答案：7", "$\\text{Answer: } 7$", "La respuesta es 7."),
+        ]
+    ),
+)
+def test_unrelated_text_before_a_mark_changes_nothing_in_any_order(before: list[str], separator: str, mark: str) -> None:
+    assert final_answer(separator.join([*before, mark])) == "7"
+
+
 def test_what_closes_a_value_protects_it_from_the_cut() -> None:
     assert marked_answer(["so \\boxed{57}"], is_cut=True) == (0, "57")
     assert marked_answer(["<answer>57</answer>"], is_cut=True) == (0, "57")
@@ -221,6 +251,8 @@ def test_think_blocks_are_followed_over_pieces() -> None:
         ("<|user|>2 + 2?<|assistant|><think>\n\n</think>\n\n", False),
         ("<|user|>What does <think> do?<|assistant|>", False),
         ("<|user|>2 + 2?<|assistant|>", False),
+        ("<|turn>user\n2 + 2?<turn|>\n<|turn>model\n<|channel>thought\n", True),
+        ("<|turn>user\n2 + 2?<turn|>\n<|turn>model\n<|channel>thought\n<channel|>", False),
     ],
 )
 def test_a_prompt_opens_a_think_block_by_its_last_words_alone(prompt: str, opens: bool) -> None:
@@ -249,6 +281,20 @@ def test_a_box_gives_back_what_was_put_in(content: str) -> None:
     [
         *("\\boxed{", "Answer:", "#### 1", "answer is ", "answer  ", "{", "1,", "  ", "####", "Answer:\n", "**", "<answer>", "<think>"),
         *("</think>", "answer to ", "answer (", "if the answer is ", "```\n", "- a\n\n", "答案：", "\n", "\u200c", 'Answer "', "\\["),
+        *(
+            "a:\n",
+            "| answer ",
+            '"answer": ',
+            '"answer": "a\\',
+            "</a> ",
+            "~~a",
+            "\n",
+            "wait\n",
+            "\\begin{a}",
+            "answer \\begin{a}\n",
+            "[answer] ",
+        ),
+        *("<|channel|>", "<|channel|>analysis<|message|>", "assistantfinal", "the answer is prime. ", "the answer is 7. wait, a", "故选"),
     ],
 )
 def test_a_hundred_thousand_characters_are_read_in_linear_time(piece: str, marked: bool) -> None:
