@@ -44,7 +44,7 @@ from agents.nouns import (
     ThoughtsDeletedError,
     Usage,
 )
-from configs import ConfigError, difference, from_yaml
+from configs import ConfigError, RunConfig, difference, from_yaml
 from configs.schema import RunOptions
 from graphs.files import ELSEWHERE, make_folder
 from graphs.traces.codec import AuditCodec
@@ -154,6 +154,21 @@ class TraceStore:
     def config_yaml(self) -> str:
         """The configuration that the run was begun with."""
         return str(self._rows("SELECT config FROM runs")[0][0])
+
+    @property
+    def config(self) -> RunConfig:
+        """The same as a value.
+
+        Raises:
+            BadTraceError: it is damaged, or of a version whose options were others.
+        """
+        try:
+            return from_yaml(self.config_yaml)
+        except ConfigError as error:
+            raise BadTraceError(
+                f"the configuration that {self.path} holds cannot be read by this version of longthought: {error}\n"
+                "read the run with the version that wrote it, put back a copy, or record the run again"
+            ) from None
 
     @property
     def thoughts_deleted_on(self) -> str | None:
