@@ -99,6 +99,8 @@ class Expected:
     logprobs: bool = True
     """Whether the request asked for log-probabilities; without them they are NaN."""
     stop: tuple[str, ...] = ()
+    prompt: Sequence[int] | None = None
+    """The prompt itself, for a server that repeats it; None: not compared."""
     candidates: tuple[int, ...] = ()
     """Tokens whose log-probabilities as the first one were asked for."""
 
@@ -208,6 +210,9 @@ def _choice(fields: Mapping[str, Any], expected: Expected) -> Choice:
         raise MalformedError(f"the finish reason is {_kind(finish_reason)}, neither stop nor length")
     if not isinstance(fields.get("text", ""), str):
         raise MalformedError(f"text is {_kind(fields['text'])}")
+    repeated = fields.get("prompt_token_ids")
+    if repeated is not None and expected.prompt is not None and repeated != list(expected.prompt):
+        raise MalformedError("prompt_token_ids is not the prompt of the request; a proxy may have mixed up replies")
     token_ids = _token_ids(fields.get("token_ids"), expected)
     _check_stop_reason(finish_reason, stop_reason, token_ids, expected)
     logprobs: tuple[float, ...] = (math.nan,) * len(token_ids)

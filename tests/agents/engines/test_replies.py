@@ -29,6 +29,7 @@ from tests.agents.engines.hostile import (
     good,
     http,
     set_in,
+    set_in_choice,
     spelled,
 )
 
@@ -147,6 +148,7 @@ async def test_good_replies_are_read(tiny_model_folder: Path, monkeypatch: pytes
         set_in("usage.prompt_tokens_details", {"cached_tokens": 2}),
         set_in("error", None),
         set_in("something_new", [None]),
+        set_in_choice("prompt_token_ids", [5, 6]),
     ):
         async with engine_on(tiny_model_folder, monkeypatch, reply) as engine:
             generation = await engine.generate(REQUEST)
