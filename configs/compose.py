@@ -78,7 +78,7 @@ def from_yaml(text: str) -> RunConfig:
     """
     try:
         mapping = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"the configuration is not valid YAML: {error}") from None
     if not isinstance(mapping, dict):
         raise ConfigError(f"the configuration must be a YAML mapping of groups and is {type(mapping).__name__}; restore the file")

@@ -51,7 +51,8 @@ def parse_remote(words: Sequence[str]) -> dict[str, str]:
         ConfigError: a word is anything else or its key stands twice, or there are more than `MOST_WORDS`.
     """
     if not isinstance(words, list | tuple) or len(words) > MOST_WORDS:
-        raise ConfigError(f"Context.overrides must be a list of at most {MOST_WORDS} texts such as effort=low")
+        what = f"{len(words)} of them" if isinstance(words, list | tuple) else type(words).__name__
+        raise ConfigError(f'Context.overrides must be a list of at most {MOST_WORDS} texts and is {what}; write ["effort=low"]')
     choices: dict[str, str] = {}
     for word in words:
         if not isinstance(word, str):
@@ -60,7 +61,9 @@ def parse_remote(words: Sequence[str]) -> dict[str, str]:
         if not _KEY.fullmatch(key):
             raise ConfigError(f"Context.overrides: {key[:60]!a} is not open to the callers of a served graph; {_WAY_OUT}")
         if not _VALUE.fullmatch(value):
-            raise ConfigError(f"Context.overrides: {key} must be a plain name or number without any other syntax; write {key}=VALUE")
+            raise ConfigError(
+                f"Context.overrides: {key} ({value[:60]!a}) must be a plain name or number of at most 64 characters; write {key}=VALUE"
+            )
         if key in choices:
             raise ConfigError(f"Context.overrides: {key} stands twice; leave one of the two out")
         choices[key] = value

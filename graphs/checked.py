@@ -15,7 +15,7 @@ from agents.answers import AnswerChecker, canonical, checker_for
 from agents.families import Problem, recognise_question
 from agents.nouns import BadDataError, Question
 from agents.visible_text import strip_markup
-from configs import RunConfig, from_yaml
+from configs import RunConfig
 from graphs.traces.store import TraceStore
 from graphs.traces.trace import Trace
 from graphs.tree import ReasoningTree
@@ -53,7 +53,7 @@ def config_of(folder: Path) -> RunConfig:
         FileNotFoundError: there is no run in the folder; `find_run` finds one by its name.
     """
     with TraceStore.read(folder) as store:
-        return from_yaml(store.config_yaml)
+        return store.config
 
 
 async def read_checked(folder: Path) -> tuple[RunConfig, list[CheckedThought], Counter[str]]:
@@ -67,7 +67,7 @@ async def read_checked(folder: Path) -> tuple[RunConfig, list[CheckedThought], C
     left_out: Counter[str] = Counter()
     checkers: dict[str, AnswerChecker] = {}
     with TraceStore.read(folder) as store:
-        config = from_yaml(store.config_yaml)
+        config = store.config
         try:
             for trace in store:
                 task = trace.question.task

@@ -131,19 +131,24 @@ def write_text(path: Path, text: str, *, elsewhere: str = ELSEWHERE) -> None:
         unfinished.write_text(text, encoding="utf-8")
 
 
-def read_json(path: Path) -> Any:
-    """Returns what a JSON file of a run holds.
+def read_json(path: Path, *keys: str) -> dict[str, Any]:
+    """Returns the object that a JSON file of a run holds; `keys`: what is in it at least.
 
     Raises:
-        BadDataError: it is no JSON: it was edited, or the disk has damaged it.
+        BadDataError: it holds something else: it was edited, or the disk has damaged it.
         StorageError: it cannot be read.
     """
     with storing(path):
         text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        return json.loads(text)
-    except ValueError as error:
+        found = json.loads(text)
+        if not isinstance(found, dict):
+            raise ValueError(f"it holds a {type(found).__name__}, not an object")
+        if missing := [key for key in keys if key not in found]:
+            raise ValueError(f"it holds no {', '.join(missing)}")
+    except (ValueError, RecursionError) as error:
         raise BadDataError(f"{path} is damaged ({error}); remove it and repeat the command that wrote it, or put back a copy") from None
+    return found
 
 
 @contextmanager

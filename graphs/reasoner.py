@@ -28,7 +28,7 @@ from agents.summarizer import SummarySource
 from configs import RunConfig, compose
 from graphs import nodes
 from graphs.resources import Resources, Sink, forget, register, start_resources
-from graphs.state import Context, InputState, OutputState, State
+from graphs.state import Context, InputState, OutputState, State, read_context
 from graphs.thinking import Run
 from graphs.thought.markup import readable
 from graphs.traces.trace import Trace
@@ -43,7 +43,13 @@ class CompiledReasoner(CompiledStateGraph[State, Context, InputState, OutputStat
     async def astream(
         self, input: Any, config: RunnableConfig | None = None, *, control: RunControl | None = None, **options: Any
     ) -> AsyncGenerator[Any]:
-        """Streams a run, as LangGraph does; `ainvoke` and `astream_events` go through here, too."""
+        """Streams a run, as LangGraph does; `ainvoke` and `astream_events` go through here, too.
+
+        Raises:
+            ConfigError: `context` is none.
+        """
+        if options.get("context") is not None:
+            options["context"] = read_context(options["context"])
         run = Run(control or _control_around())
         interrupted = False
         try:

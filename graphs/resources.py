@@ -37,7 +37,7 @@ from configs import ConfigError, RunConfig, config_hash
 from configs.remote import parse_remote, remote_config
 from configs.schema import PosteriorConfig, SummarizerKind
 from graphs.presets import DEFAULT, environment, preset_config
-from graphs.state import Context
+from graphs.state import Context, read_context
 from graphs.strategies import Strategy
 from graphs.strategies.build import build_strategy, load_answer_model
 from graphs.thinking import Thoughts
@@ -403,10 +403,10 @@ async def find_resources(context: Context | None) -> Resources:
 
     Raises:
         KeyError: `context.resources` was never registered.
-        ConfigError: `context.overrides` name what a remote caller may not set, or there is a key beside them.
+        ConfigError: it is no context, `overrides` name what a remote caller may not set, or there is a key beside them.
         EngineUnavailableError: an engine cannot be opened.
     """
-    context = context or Context()
+    context = read_context(context)
     if context.resources:
         if context.overrides:
             raise ConfigError(

@@ -30,7 +30,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from agents.engines import loop
 from agents.nouns import ContextLengthError, EngineError, Question, StorageError
-from configs import ConfigError, RunConfig, compose, config_hash, from_yaml, sweep, to_yaml
+from configs import ConfigError, RunConfig, compose, config_hash, sweep, to_yaml
 from configs.cli import add_override_arguments, parse, split_overrides
 from graphs.collecting import patient_collector
 from graphs.comparison import carry_out
@@ -140,8 +140,7 @@ def _kept_metrics(folder: Path, store: TraceStore, missing: Sequence[Question]) 
         store.require_thoughts()
     done = f"run {store.run} is finished, and its thoughts were deleted on {store.thoughts_deleted_on}; nothing is asked again"
     console.print(done, markup=False, soft_wrap=True)
-    metrics: dict[str, Any] = read_json(folder / METRICS)
-    return metrics
+    return read_json(folder / METRICS, "accuracy", "generated_tokens_per_question", "questions", "unchecked")
 
 
 @contextmanager
@@ -264,7 +263,7 @@ def _begun(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
     if not (folder / FILE_NAME).is_file():
         return config
     with TraceStore.read(folder) as store:
-        begun = from_yaml(store.config_yaml)
+        begun = store.config
     return begun.model_copy(update={"run": begun.run.model_copy(update={"name": run.name, "output_dir": run.output_dir})})
 
 

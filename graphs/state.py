@@ -7,18 +7,23 @@ LangGraph streams and checkpoints every channel, so none of them ever holds a hi
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from pydantic import ValidationError
 from typing_extensions import TypedDict  # pydantic makes no JSON schema of typing's before Python 3.12
 
 from agents.answers import TASK_KINDS
 from agents.nouns import Question
 from agents.summarizer import SummarySource
+from configs import ConfigError
 from graphs.tree import NoAnswer
 
 MOST_METADATA = 1 << 16
-"""Characters of a question's metadata, as JSON."""
+"""Bytes of a question's metadata, as JSON."""
+MOST_DEPTH = 64
+"""Levels of lists and objects in it: what writes and reads a trace takes a few hundred."""
 MOST_SAMPLE = 2**31 - 1
 """Largest number of a sample."""
 
@@ -90,6 +95,29 @@ class Context:
             object.__setattr__(self, "overrides", tuple(self.overrides))
 
 
+def read_context(context: object) -> Context:
+    """Returns what a caller gives as context. An object of JSON becomes a `Context`, and so does the context of a graph
+    around this one that has its fields.
+
+    Raises:
+        ConfigError: it is something else, or holds what no context has.
+    """
+    if context is None or isinstance(context, Context):
+        return context or Context()
+    names = [field.name for field in fields(Context)]
+    if all(hasattr(context, name) for name in names):
+        return Context(**{name: getattr(context, name) for name in names})
+    if not isinstance(context, Mapping):
+        what = type(context).__name__
+        raise ConfigError(f"the context must be an object with {' or '.join(names)} and is {what}; leave it out, or give one")
+    if unknown := [key for key in context if key not in names]:
+        raise ConfigError(
+            f"the context holds {ascii(unknown[0])[:60]}, and only {' and '.join(names)} can be set; write what a caller may choose into "
+            'overrides, such as {"overrides": ["effort=low"]}'
+        )
+    return Context(**context)
+
+
 def read_input(state: InputState, *, is_local: bool) -> tuple[Question, int]:
     """Returns the question that a caller gives, and the number of the sample.
 
@@ -101,7 +129,7 @@ def read_input(state: InputState, *, is_local: bool) -> tuple[Question, int]:
         ValueError: names the channel, the rule and the way out.
     """
     text, gold, task = state.get("question"), state.get("gold"), state.get("task", "user")
-    metadata, sample = state.get("metadata") or {}, state.get("sample", 0)
+    metadata, sample = state.get("metadata"), state.get("sample", 0)
     if not isinstance(text, str):
         raise ValueError(f"question must be a text and is {type(text).__name__}; ask something in words")
     if not (gold is None or isinstance(gold, str)):
@@ -115,8 +143,12 @@ def read_input(state: InputState, *, is_local: bool) -> tuple[Question, int]:
     thought_id = state.get("thought_id")
     if not (thought_id is None or isinstance(thought_id, str)):
         raise ValueError(f"thought_id must be a text and is {type(thought_id).__name__}; the graph makes it itself, so leave it out")
+    metadata = {} if metadata is None else metadata
     _check_metadata(metadata)
-    return Question(text=text, gold=gold, task=task, metadata=metadata), sample
+    try:
+        return Question(text=text, gold=gold, task=task, metadata=metadata), sample
+    except ValidationError as error:
+        raise ValueError(str(error.errors(include_input=False)[0]["ctx"]["error"])) from None
 
 
 def _check_metadata(metadata: object) -> None:
@@ -128,3 +160,12 @@ def _check_metadata(metadata: object) -> None:
         raise ValueError(f"metadata must be plain JSON ({type(error).__name__}); leave out what is no text, number or list") from None
     if size > MOST_METADATA:
         raise ValueError(f"metadata has {size} bytes as JSON, and at most {MOST_METADATA} are kept with a trace; shorten it")
+    level: list[Any] = [metadata]
+    for _ in range(MOST_DEPTH):
+        level = [item for value in level for item in _items(value) if isinstance(item, dict | list | tuple)]
+    if level:
+        raise ValueError(f"metadata is nested deeper than {MOST_DEPTH} levels, the most that are kept with a trace; flatten it")
+
+
+def _items(value: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value

@@ -25,8 +25,7 @@ class Phases:
         file = self.folder / f"{name}.json"
         if not file.is_file():
             return None
-        values: dict[str, Any] = read_json(file)
-        return values
+        return read_json(file)
 
     def once(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Returns the result of a phase; `work` is called only where it was not finished before. The result is plain values."""

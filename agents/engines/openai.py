@@ -238,6 +238,7 @@ class OpenAIEngine:
         }
         expected = Expected(
             prompt_tokens=len(request.prompt),
+            prompt=request.prompt,
             vocabulary_size=self._vocabulary_size,
             n=request.n,
             max_tokens=request.max_tokens,
@@ -261,7 +262,7 @@ class OpenAIEngine:
     async def _score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
         distinct = list(dict.fromkeys(candidates))
         body = {"max_tokens": 1, "temperature": 0.0, "logprobs": len(distinct), "logprob_token_ids": distinct}
-        expected = Expected(prompt_tokens=len(prompt), vocabulary_size=self._vocabulary_size, candidates=tuple(candidates))
+        expected = Expected(prompt_tokens=len(prompt), prompt=prompt, vocabulary_size=self._vocabulary_size, candidates=tuple(candidates))
         found = await self._send(prompt, body, expected)
         return NextTokenScores(found.choices[0].scores, found.usage)
 

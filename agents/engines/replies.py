@@ -31,10 +31,17 @@ _MOST_TOKENS = 1 << 31
 _MOST_NAME_CHARACTERS = 500
 _LOOKED_AT = 8192  # bytes of a refusal that are searched for its reason
 _TOO_LONG = re.compile(
-    r"(?i)context[ _-]?(?:length|window|size)|max(?:imum)?[ _](?:model|input|prompt|sequence)[ _](?:len|tokens)"
-    r"|(?:prompt|input|request|sequence) (?:is too long|exceeds)|max_new_tokens\W{1,3}must be <="
+    r"(?i)context[ _-]?(?:length|window|size|limit)"
+    r"|max(?:imum)?[ _](?:allowed |supported )?(?:model|input|prompt|sequence)[ _](?:len|tokens|size)|maximum (?:allowed |supported )length"
+    r"|\b(?:prompt|input|request|sequence)s?\b(?: (?:is|are) too (?:long|large)|.{0,40}\bexceeds?\b.{0,60}\b(?:length|tokens)\b)"
+    r"|max_new_tokens\W{1,3}must be <=|must have less than \d{1,9} tokens"
 )
-_CONTEXT = re.compile(r"(?i)(?:context[ _-]?(?:length|window|size)|model[ _]len(?:gth)?)\W{0,3}(?:is|of|:|=|only)?\W{0,3}(\d{1,9})\b")
+_OF_AN_ACCOUNT = re.compile(
+    r"(?i)\bper (?:second|minute|hour|day|week|month)\b|\b(?:quota|budget|credits?|billing|[tr]p[md])\b|rate[ _-]?limit"
+)
+"""A limit of the caller's account at the server: another question would meet it, too."""
+_NUMBER = r"(\d{1,3}(?:,\d{3})+|\d{1,9})\b"
+_CONTEXT = re.compile(r"(?i)(?:context[ _-]?(?:length|window|size)|model[ _]len(?:gth)?)\W{0,3}(?:is|of|:|=|only)?\W{0,3}" + _NUMBER)
 
 
 class MalformedError(Exception):
@@ -72,10 +79,12 @@ class Reply:
         if self.status not in (400, 413, 422):
             return None
         text = self.body.reveal()[:_LOOKED_AT].decode("utf-8", errors="replace")
+        if _OF_AN_ACCOUNT.search(text):
+            return None
         if not _TOO_LONG.search(text):
             return 0 if self.status == 413 else None
         number = _CONTEXT.search(text)
-        return int(number[1]) if number else 0
+        return int(number[1].replace(",", "")) if number else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,8 @@ class Expected:
     logprobs: bool = True
     """Whether the request asked for log-probabilities; without them they are NaN."""
     stop: tuple[str, ...] = ()
+    prompt: Sequence[int] | None = None
+    """The prompt itself, for a server that repeats it; None: not compared."""
     candidates: tuple[int, ...] = ()
     """Tokens whose log-probabilities as the first one were asked for."""
 
@@ -199,6 +210,9 @@ def _choice(fields: Mapping[str, Any], expected: Expected) -> Choice:
         raise MalformedError(f"the finish reason is {_kind(finish_reason)}, neither stop nor length")
     if not isinstance(fields.get("text", ""), str):
         raise MalformedError(f"text is {_kind(fields['text'])}")
+    repeated = fields.get("prompt_token_ids")
+    if repeated is not None and expected.prompt is not None and repeated != list(expected.prompt):
+        raise MalformedError("prompt_token_ids is not the prompt of the request; a proxy may have mixed up replies")
     token_ids = _token_ids(fields.get("token_ids"), expected)
     _check_stop_reason(finish_reason, stop_reason, token_ids, expected)
     logprobs: tuple[float, ...] = (math.nan,) * len(token_ids)

@@ -65,7 +65,7 @@ class Cell:
 def is_finished(cell: Cell, root: Path) -> bool:
     """Whether all questions of a cell were asked."""
     path = cell.folder(root) / "metrics.json"
-    return path.is_file() and bool(read_json(path)["questions"] == cell.size)
+    return path.is_file() and bool(read_json(path, "questions")["questions"] == cell.size)
 
 
 def filled_in(words: str, n: int) -> tuple[str, ...]:

@@ -66,6 +66,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         BadTraceError: the file is damaged, or no trace store.
     """
     if not read_only:
+        _refuse_lone_log(path)
         make_private_file(path)
     mode = "rw" if not read_only else "ro" if _is_shared(path) else "ro&immutable=1"
     uri = f"{path.absolute().as_uri()}?mode={mode}"
@@ -77,6 +78,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
             with translated(path):
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
+                _require_tables(connection)
                 connection.executescript(_TABLES)
                 if not has_checksums(connection):
                     connection.execute("ALTER TABLE traces ADD COLUMN checksum INTEGER")
@@ -84,6 +86,31 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def _require_tables(connection: sqlite3.Connection) -> None:
+    """Refuses a file that has lost one of the tables which every version fills; to make it anew would hide the loss.
+
+    Raises:
+        sqlite3.DatabaseError: names the table.
+    """
+    for name, other in (("runs", "traces"), ("traces", "runs")):
+        is_left = has_table(connection, other) and connection.execute(f"SELECT 1 FROM {other} LIMIT 1").fetchone() is not None
+        if is_left and not has_table(connection, name):
+            raise sqlite3.DatabaseError(f"no such table: {name}")
+
+
+def _refuse_lone_log(path: Path) -> None:
+    """Refuses to make a file beside the log of one that is gone: SQLite would delete the log, and with it what only the log holds.
+
+    Raises:
+        StorageError: there is such a log.
+    """
+    log = Path(f"{path}-wal")
+    with storing(path):
+        if log.is_file() and log.stat().st_size and not (path.exists() and path.stat().st_size):
+            what = f"it is gone or empty, and its log {log.name}, which may hold traces, is there"
+            raise StorageError(path, what, f"put it back, remove the log as well, or {ELSEWHERE}")
 
 
 def has_checksums(connection: sqlite3.Connection) -> bool:

@@ -44,12 +44,12 @@ from agents.nouns import (
     ThoughtsDeletedError,
     Usage,
 )
-from configs import ConfigError, difference, from_yaml
+from configs import ConfigError, RunConfig, difference, from_yaml
 from configs.schema import RunOptions
 from graphs.files import ELSEWHERE, make_folder
 from graphs.traces.codec import AuditCodec
 from graphs.traces.columns import COLUMNS, VISIBLE, checksum_of, row_of
-from graphs.traces.database import connect, has_checksums, has_table, lock_for_writing, translated
+from graphs.traces.database import connect, error_of, has_checksums, has_table, lock_for_writing, translated
 from graphs.traces.trace import SCHEMA_VERSION, Trace
 
 FILE_NAME = "traces.sqlite"
@@ -130,11 +130,9 @@ class TraceStore:
         connection = connect(path, read_only=True)
         try:
             with translated(path):
-                rows = connection.execute("SELECT run, config_hash, schema_version FROM runs").fetchall()
-                if len(rows) != 1:
-                    raise BadTraceError(f"{path} holds {len(rows)} runs where there should be one; choose another run")
-                check_schema_version(path, rows[0][2])
-                return cls(path, connection, rows[0][0], rows[0][1])
+                run, config_hash, _, schema_version = _the_run(connection, path)
+                check_schema_version(path, schema_version)
+                return cls(path, connection, run, config_hash)
         except BaseException:
             connection.close()
             raise
@@ -156,6 +154,21 @@ class TraceStore:
     def config_yaml(self) -> str:
         """The configuration that the run was begun with."""
         return str(self._rows("SELECT config FROM runs")[0][0])
+
+    @property
+    def config(self) -> RunConfig:
+        """The same as a value.
+
+        Raises:
+            BadTraceError: it is damaged, or of a version whose options were others.
+        """
+        try:
+            return from_yaml(self.config_yaml)
+        except ConfigError as error:
+            raise BadTraceError(
+                f"the configuration that {self.path} holds cannot be read by this version of longthought: {error}\n"
+                "read the run with the version that wrote it, put back a copy, or record the run again"
+            ) from None
 
     @property
     def thoughts_deleted_on(self) -> str | None:
@@ -232,7 +245,9 @@ class TraceStore:
         """Stores a trace; when it returns, no death of the process loses it. A trace is recorded once and never changed.
 
         Raises:
-            ValueError: the trace belongs to another run or configuration, or was recorded before, or the store was opened by `read`.
+            ValueError: the trace belongs to another run or configuration, or the store was opened by `read`.
+            RunConflictError: it was recorded before.
+            BadTraceError: the file's tables are others.
             StorageError: it cannot be written; what was recorded before stays.
         """
         if self._writer_lock is None:
@@ -247,10 +262,12 @@ class TraceStore:
         try:
             with self._writing():
                 self._connection.execute(_INSERT, row)
-        except sqlite3.IntegrityError:
-            raise ValueError(
-                f"sample {trace.sample} of question {trace.question.hash} was recorded before and is never overwritten; "
-                "leave out what `finished` names"
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorname not in ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE"):
+                raise error_of(self.path, error) from error
+            raise RunConflictError(
+                f"sample {trace.sample} of question {trace.question.hash} was recorded before in run {self.run!r}, which never overwrites; "
+                "leave out what `finished` names, and let one process write to a run"
             ) from None
 
     def get(self, question_hash: str, sample: int) -> Trace:
@@ -369,7 +386,7 @@ class TraceStore:
                 return "it holds the trace of another question"
             if not all(len(counts) == len(Usage.__dataclass_fields__) for counts in json.loads(row[9]).values()):
                 return "its usage is incomplete"
-        except (BadTraceError, AttributeError, TypeError, ValueError) as error:
+        except (BadTraceError, AttributeError, TypeError, ValueError, RecursionError) as error:
             return str(error)
         return None
 
@@ -427,12 +444,11 @@ def _run_name(path: Path) -> str:
 
 
 def _begin_or_resume(connection: sqlite3.Connection, path: Path, run: str, config_hash: str, config_yaml: str) -> None:
-    rows = connection.execute("SELECT run, config_hash, config, schema_version FROM runs").fetchall()
-    if not rows:
+    if not any(connection.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0] for table in ("runs", "traces")):
         with connection:
             connection.execute("INSERT INTO runs VALUES (?, ?, ?, ?)", (run, config_hash, config_yaml, SCHEMA_VERSION))
         return
-    stored_run, stored_hash, stored_yaml, schema_version = rows[0]
+    stored_run, stored_hash, stored_yaml, schema_version = _the_run(connection, path)
     check_schema_version(path, schema_version)
     if stored_run != run:
         raise RunConflictError(f"{path} is the store of run {stored_run!r}; name the folder so again, or choose another run name")
@@ -442,6 +458,18 @@ def _begin_or_resume(connection: sqlite3.Connection, path: Path, run: str, confi
             f"run {run!r} was begun with another configuration:\n{lines}\n"
             f"its own is the left one; repeat that (graphs.run does so where run={run} is all that it is given), or choose another run name"
         )
+
+
+def _the_run(connection: sqlite3.Connection, path: Path) -> tuple[str, str, str, int]:
+    """Returns the row of the run: its name, configuration hash, configuration and schema version.
+
+    Raises:
+        BadTraceError: there is none, or several.
+    """
+    rows: list[tuple[str, str, str, int]] = connection.execute("SELECT run, config_hash, config, schema_version FROM runs").fetchall()
+    if len(rows) != 1:
+        raise error_of(path, sqlite3.DatabaseError(f"it holds {len(rows)} runs where there should be one"))
+    return rows[0]
 
 
 def check_schema_version(path: Path, version: int) -> None:
@@ -454,7 +482,7 @@ def check_schema_version(path: Path, version: int) -> None:
 
 def _differences(stored: str, new: str) -> list[str]:
     try:
-        return difference(from_yaml(stored), from_yaml(new))
+        return difference(from_yaml(stored), from_yaml(new)) or ["no option differs and its hash does: the store is damaged"]
     except ConfigError as error:  # written by another version, whose options were others
         return [f"it cannot be read by this version of longthought: {error}"]
 

@@ -27,8 +27,9 @@ from graphs import Context, create_reasoner, graph
 from graphs import resources as resources_module
 from graphs.presets import check_environment, preset_config, register_preset
 from graphs.resources import MOST_VIEWS, Resources, find_resources
-from graphs.state import MOST_METADATA, MOST_SAMPLE, InputState, OutputState, State, read_input
+from graphs.state import MOST_DEPTH, MOST_METADATA, MOST_SAMPLE, InputState, OutputState, State, read_input
 from graphs.thinking import MOST_PAUSED
+from graphs.traces.codec import AuditCodec
 from tests.graphs.test_reasoner import QUESTIONS, ROOT, resources_for
 
 QUESTION = QUESTIONS[2]
@@ -212,6 +213,35 @@ async def test_overrides_that_are_no_list_of_texts_are_refused(overrides: Any) -
         await find_resources(Context(overrides=overrides))
 
 
+NO_CONTEXTS = [
+    ["effort=low"],
+    "effort=low",
+    7,
+    True,
+    {"overides": ["effort=low"]},
+    {"overrides": [], "thread_id": 1},
+    {1: 2},
+    {"\ud800": 1},
+]
+
+
+@pytest.mark.parametrize("context", NO_CONTEXTS, ids=ascii)
+async def test_a_context_that_is_none_is_refused(context: Any) -> None:
+    with pytest.raises(ConfigError, match=r"the context .*overrides") as caught:
+        await graph.ainvoke({"question": QUESTION}, context=context)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 300
+
+
+async def test_the_context_of_a_graph_around_may_have_other_fields_as_well(preset: str) -> None:
+    class Around(Context):
+        user: str = "me"
+
+    other = type("Other", (), {"overrides": [f"preset={preset}"], "resources": "", "user": "me"})()
+    view = await find_resources(chosen(preset))
+    assert await find_resources(Around(overrides=(f"preset={preset}",))) is view
+    assert await find_resources(other) is view
+
+
 async def test_overrides_and_a_key_exclude_each_other_and_an_unknown_key_is_an_error() -> None:
     async with resources_for() as (key, _, resources):
         assert await find_resources(Context(resources=key)) is resources
@@ -381,6 +411,14 @@ def test_a_wrong_word_of_the_owner_is_refused_where_the_server_starts(text: str,
         check_environment()
 
 
+def nested(depth: int) -> dict[str, Any]:
+    """Metadata with `depth` objects below the first."""
+    metadata: dict[str, Any] = {}
+    for _ in range(depth):
+        metadata = {"a": metadata}
+    return metadata
+
+
 BAD_INPUTS: dict[str, dict[str, Any]] = {
     "no question": {"sample": 0},
     "a number as question": {"question": 7},
@@ -401,6 +439,9 @@ BAD_INPUTS: dict[str, dict[str, Any]] = {
     "metadata without text keys": {"question": QUESTION, "metadata": {1: 2}},
     "metadata that is no number": {"question": QUESTION, "metadata": {"a": float("nan")}},
     "huge metadata": {"question": QUESTION, "metadata": {"a": "x" * MOST_METADATA}},
+    "metadata that is false": {"question": QUESTION, "metadata": 0},
+    "metadata too deep for a trace": {"question": QUESTION, "metadata": nested(MOST_DEPTH)},
+    "lists too deep for a trace": {"question": QUESTION, "metadata": json.loads('{"a":' + "[" * 500 + "]" * 500 + "}")},
     "half a pair in the metadata": {"question": QUESTION, "metadata": {"a": "\ud83d"}},
     "a thought_id that is no text": {"question": QUESTION, "thought_id": ["a"]},
 }
@@ -412,6 +453,13 @@ async def test_an_input_that_is_none_is_refused_before_thinking(values: dict[str
         with pytest.raises(ValueError, match="question" if values.get("question") != QUESTION else next(reversed(values))) as caught:
             await graph.ainvoke(values, context=Context(resources=key))  # type: ignore[arg-type]
         assert not traces and not resources.thoughts and len(str(caught.value)) < 400
+
+
+async def test_the_deepest_metadata_is_kept_with_the_trace() -> None:
+    metadata, codec = nested(MOST_DEPTH - 1), AuditCodec()
+    async with resources_for() as (key, traces, _):
+        await graph.ainvoke({"question": QUESTION, "metadata": metadata}, context=Context(resources=key))
+    assert codec.loads(codec.dumps(traces[0])).question.metadata == metadata
 
 
 async def test_metadata_that_holds_itself_is_refused() -> None:

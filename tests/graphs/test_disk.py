@@ -210,6 +210,25 @@ def test_what_is_left_of_a_run_without_thoughts(tmp_path: Path, first: Path, cap
     assert (first / "metrics.json").read_text() == metrics and (first / "report.md").read_text() == report
 
 
+@pytest.mark.parametrize("damage", ["[]", '{"accuracy": {}}'])
+def test_damaged_metrics_of_a_run_without_thoughts_are_named(
+    tmp_path: Path, first: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert forget.main([str(first), "--yes"]) == 0
+    (first / "metrics.json").write_text(damage)
+    capsys.readouterr()
+    assert str(first / "metrics.json") in failed(lambda: run.main(options(tmp_path)), capsys, WRONG)
+
+
+@pytest.mark.parametrize("damage", ["[]", "a: [", "[" * 9999, "a: 1", "\x00", "!!python/name:os.system"], ids=lambda text: ascii(text[:20]))
+def test_a_damaged_configuration_is_named_with_its_store(
+    tmp_path: Path, first: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(first, f"UPDATE runs SET config = CAST(x'{damage.encode().hex()}' AS TEXT)")
+    for main in (lambda: run.main(["run=first", f"run.output_dir={tmp_path}"]), lambda: calibration.main([str(first)])):
+        assert str(first / FILE_NAME) in failed(main, capsys, FAILED)
+
+
 def test_an_unfinished_run_without_thoughts_is_not_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert guarded(lambda: run.main(options(tmp_path, "engine.die_after=40", "run.concurrency=1"))) == FAILED
     with TraceStore.read(tmp_path / "first") as store:

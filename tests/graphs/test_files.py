@@ -193,10 +193,12 @@ def test_errors_that_are_not_of_the_disk_pass(tmp_path: Path, error: Exception) 
 
 def test_damaged_json_is_refused_with_its_path(tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
-    for content in (b"{", b"", b"\xff\xfe", b"[1,"):
+    for content in (b"{", b"", b"\xff\xfe", b"[1,", b"[]", b"null", b"7", b"[" * 99_999):
         path.write_bytes(content)
         with pytest.raises(BadDataError) as caught:
             read_json(path)
         assert str(path) in str(caught.value)
     path.write_text('{"questions": 3}')
-    assert read_json(path) == {"questions": 3}
+    assert read_json(path) == read_json(path, "questions") == {"questions": 3}
+    with pytest.raises(BadDataError, match="accuracy"):
+        read_json(path, "questions", "accuracy")

@@ -29,6 +29,7 @@ from tests.agents.engines.hostile import (
     good,
     http,
     set_in,
+    set_in_choice,
     spelled,
 )
 
@@ -147,6 +148,7 @@ async def test_good_replies_are_read(tiny_model_folder: Path, monkeypatch: pytes
         set_in("usage.prompt_tokens_details", {"cached_tokens": 2}),
         set_in("error", None),
         set_in("something_new", [None]),
+        set_in_choice("prompt_token_ids", [5, 6]),
     ):
         async with engine_on(tiny_model_folder, monkeypatch, reply) as engine:
             generation = await engine.generate(REQUEST)
@@ -182,6 +184,13 @@ async def test_good_replies_are_read(tiny_model_folder: Path, monkeypatch: pytes
         ("400 Bad Request", "Input is too long for requested model.", 0),
         ("422 Unprocessable Entity", "the request exceeds the available context size", 0),
         ("413 Content Too Large", "<html>nginx</html>", 0),
+        ("400 Bad Request", "This model's maximum context length is 3 tokens, and the input has 4,096 tokens.", 3),
+        ("400 Bad Request", "Input validation error: `inputs` must have less than 4 tokens. Given: 6", 0),
+        ("400 Bad Request", "Input length (6 tokens) exceeds the maximum allowed length (3 tokens). Use a shorter input.", 0),
+        ("400 Bad Request", "input length and `max_tokens` exceed context limit: 2 + 4 > 3", 0),
+        ("400 Bad Request", "Input tokens exceed the configured limit of 3 tokens. Your messages resulted in 6 tokens.", 0),
+        ("400 Bad Request", "The sequence length exceeds the max_seq_len of 3 tokens", 0),
+        ("400 Bad Request", "inputs are too long", 0),
     ],
 )
 async def test_a_request_too_long_for_the_server_is_no_engine_error(
@@ -204,6 +213,15 @@ async def test_a_request_too_long_for_the_server_is_no_engine_error(
         "This model's maximum context length is 4096 tokens.",
         "Unsupported parameter: 'max_tokens' is not supported with this model; use 'max_completion_tokens'",
         "list index out of range",
+        "This model's maximum context length is 4,096 tokens.",
+        "Your request exceeds your monthly quota of tokens",
+        "request exceeds the rate limit: 100000 tokens",
+        "request exceeds maximum allowed n",
+        "The request exceeds your credit balance",
+        "input exceeds 4 stop sequences",
+        "rate_limit: the maximum input tokens are 40000 per minute",
+        "Request too large on tokens per minute (TPM): Limit 5, Requested 6, please reduce the input tokens.",
+        "Budget has been exceeded! Current cost: 0.0001, Max budget: 1e-05",
     ],
 )
 async def test_a_refusal_for_another_reason_is_an_engine_error(text: str, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def test_finished_is_what_a_resumed_run_leaves_out(store: TraceStore, run_dir: P
 def test_a_trace_is_never_overwritten(store: TraceStore) -> None:
     trace = trace_of(0)
     store.record(trace)
-    with pytest.raises(ValueError, match=f"sample 0 of question {trace.question.hash} was recorded before"):
+    with pytest.raises(RunConflictError, match=f"sample 0 of question {trace.question.hash} was recorded before"):
         store.record(replace(trace, summary="Another one."))
     assert list(store) == [trace]
 
@@ -164,6 +164,7 @@ DAMAGES: dict[str, tuple[str, Callable[[bytes], object]]] = {
     "another trace": ("trace", lambda blob: AuditCodec().dumps(trace_of(99))),
     "broken usage": ("usage", lambda blob: "{"),
     "usage of another kind": ("usage", lambda blob: "[1]"),
+    "nested usage": ("usage", lambda blob: "[" * 99_999),
     "text that is not UTF-8": ("summary", lambda blob: b"\xff\xfe"),
 }
 
@@ -241,6 +242,62 @@ def test_a_store_without_checksums_is_read_and_gets_them_when_it_is_resumed(stor
     connection = sqlite3.connect(run_dir / FILE_NAME)
     assert connection.execute("SELECT count(checksum) FROM traces").fetchone() == (4,)
     connection.close()
+
+
+def change(run_dir: Path, *statements: str) -> None:
+    connection = sqlite3.connect(run_dir / FILE_NAME)
+    with connection:
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("DROP TABLE runs",),
+        ("DELETE FROM runs",),
+        ("INSERT INTO runs VALUES ('second', 'bad', '{}', 2)",),
+        ("DROP TABLE traces",),
+        ("ALTER TABLE traces RENAME TO others", "CREATE VIEW traces AS SELECT * FROM others"),
+    ],
+    ids=" ".join,
+)
+def test_what_a_file_has_lost_is_not_made_anew(store: TraceStore, run_dir: Path, statements: tuple[str, ...]) -> None:
+    """A run without its row would take any configuration for its own, one without its traces would be asked again in silence."""
+    store.record(trace_of(0))
+    store.close()
+    change(run_dir, *statements)
+    for config_hash in ("c0ffee", "bad"):
+        with pytest.raises(BadTraceError, match=r"runs|traces"):
+            open_store(run_dir, config_hash)
+
+
+def test_a_store_whose_making_was_killed_is_made_to_its_end(run_dir: Path) -> None:
+    open_store(run_dir).close()
+    change(run_dir, "DELETE FROM runs", "DROP TABLE traces", "DROP TABLE deletions")
+    with open_store(run_dir, "other") as store:
+        assert store.config_hash == "other" and len(store) == 0
+
+
+def test_a_log_without_its_file_is_kept(store: TraceStore, run_dir: Path) -> None:
+    store.record(trace_of(0))
+    path, log = run_dir / FILE_NAME, run_dir / f"{FILE_NAME}-wal"
+    kept = log.read_bytes()
+    assert kept
+    store.close()
+    for lose in (path.unlink, lambda: path.write_bytes(b"")):
+        log.write_bytes(kept)
+        lose()
+        with pytest.raises(StorageError, match="-wal") as caught:
+            open_store(run_dir)
+        assert caught.value.path == path and log.read_bytes() == kept
+
+
+def test_only_a_second_record_is_called_one(store: TraceStore, run_dir: Path) -> None:
+    change(run_dir, "CREATE TRIGGER full BEFORE INSERT ON traces BEGIN SELECT RAISE(ABORT, 'no more'); END")
+    with pytest.raises(BadTraceError, match="no more"):
+        store.record(trace_of(0))
 
 
 @pytest.mark.parametrize("place", ["header", "tables", "end"])
