@@ -9,13 +9,12 @@ questions before it.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from agents.nouns import EngineDiedError, EngineError
 from configs import compose
-from configs.cli import add_override_arguments, parse, split_overrides
+from configs.cli import Parser, add_override_arguments, parse, split_overrides
 from graphs.ask import audit_view, describe
 from graphs.reasoner import Answer, Reasoner
 from graphs.terminal import console, guarded, starting, thinking
@@ -24,7 +23,7 @@ _HELP = "/thought shows the last thought (the audit view), /help this, /quit end
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m graphs.chat", description="Chats with the reasoner in the terminal.")
+    parser = Parser(prog="python -m graphs.chat", description="Chats with the reasoner in the terminal.")
     add_override_arguments(parser)
     config = compose(split_overrides(parse(parser, argv)))
     last: Answer | None = None

@@ -110,7 +110,8 @@ class Answer:
     reason: NoAnswer | None
     """Why there is no answer; None where the status is not no_answer."""
     answer: str | None
-    """The answer in the model's words, which may have several lines."""
+    """The answer in the model's words, which may have several lines. Beside the status no_answer it is an unscored answer that was cut
+    off, as far as it goes (`reason` says by what), else None."""
     summary: str
     summary_source: SummarySource
     """Where the summary comes from: the kept steps, a model, or counts alone."""
@@ -219,6 +220,15 @@ class Reasoner:
             loop.run(self._resources.close())
 
     def ask(self, question: str | Question, *, sample: int = 0, on_progress: Callable[[Progress], None] | None = None) -> Answer:
-        """Thinks about one question and waits for the answer; see `think`. Ctrl-C cancels the thought and leaves the engines open."""
+        """Thinks about one question and waits for the answer; see `think`. Ctrl-C cancels the thought and leaves the engines open.
+
+        Raises:
+            TypeError: the question is neither text nor a Question.
+            ValueError, EngineError: see `think`.
+        """
+        if not isinstance(question, str | Question):
+            raise TypeError(
+                f"question ({type(question).__name__}) must be a text or a Question; pass the words, or agents.nouns.Question(text=...)"
+            )
         asked = Question(text=question) if isinstance(question, str) else question
         return loop.run(think(asked, self.key, sample=sample, on_progress=on_progress))

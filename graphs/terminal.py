@@ -47,18 +47,27 @@ def guarded(main: Callable[[], int]) -> int:
         return _written_out(main)
     except (ConfigError, RunConflictError, BadDataError, ValueError) as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        _print_notes(error)
         return WRONG
     except LongthoughtError as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        _print_notes(error)
         return FAILED
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         console.print("stopped.", markup=False)
+        _print_notes(error)
         return INTERRUPTED
     except (ConnectionError, TimeoutError):
         raise  # of a network; engines turn those that they know into EngineError
     except OSError as error:
         console.print(f"error: {_in_words(error)}", style="red", markup=False, soft_wrap=True)
         return WRONG if isinstance(error, FileNotFoundError) else FAILED
+
+
+def _print_notes(error: BaseException) -> None:
+    """Prints what was added to an error on its way, such as how to go on."""
+    for note in getattr(error, "__notes__", ()):
+        console.print(note, markup=False, soft_wrap=True)
 
 
 def _written_out(main: Callable[[], int]) -> int:

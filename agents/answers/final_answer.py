@@ -55,6 +55,20 @@ def final_answer(text: str, *, marked: bool = True) -> str | None:
     return mark.value if mark is not None else _last_block(visible)
 
 
+def whole_reply(text: str) -> str | None:
+    """Returns the answer of a reply that a user reads as it stands; None when nothing of it is visible.
+
+    It is an explicit mark, or what the only line of the reply says the answer is; else all that stands
+    outside of think blocks, so that no paragraph of a poem or an explanation is lost.
+    """
+    visible = hide_think_blocks(clean(text))
+    if visible is None:
+        return None
+    visible = visible.strip()
+    mark = find_mark(_without_code(visible), with_sentences="\n" not in visible)
+    return mark.value if mark is not None else visible or None
+
+
 def marked_answer(pieces: Sequence[str], *, is_cut: bool = False) -> MarkedAnswer | None:
     """Returns the marked answer of a text that is given in pieces, such as the steps of a thought.
 

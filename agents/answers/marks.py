@@ -104,7 +104,7 @@ class Mark:
     value: str
 
 
-def find_mark(text: str, *, is_cut: bool = False) -> Mark | None:
+def find_mark(text: str, *, is_cut: bool = False, with_sentences: bool = True) -> Mark | None:
     """Returns the mark that counts: the last explicit one, else the last sentence.
 
     None: there is none, or the one that counts is unfinished (`\\boxed{` at the end of the text).
@@ -112,11 +112,12 @@ def find_mark(text: str, *, is_cut: bool = False) -> Mark | None:
     Args:
         text: cleaned text without think blocks.
         is_cut: whether the text stops in the middle: a value that reaches its end is unfinished then.
+        with_sentences: whether a plain sentence counts where nothing is marked explicitly.
     """
     if HINT.search(plain := lowered(text)) is None:
         return None
     reader = _Reader(text, plain, is_cut)
-    for find in (reader.explicit, reader.sentences):
+    for find in (reader.explicit, reader.sentences)[: 1 + with_sentences]:
         for mark in find():
             if not isinstance(mark, Mark):
                 return None

@@ -288,7 +288,7 @@ def test_a_run_is_exported_for_trl(tmp_path: Path, capsys: pytest.CaptureFixture
     assert export.main([str(tmp_path / "own"), str(tmp_path / "sft.jsonl"), "--format", "sft"]) == 0
     rows = [json.loads(line) for line in (tmp_path / "sft.jsonl").open()]
     assert sorted((row["prompt"][0]["content"], row["correct"]) for row in rows) == [("Compute 2 + 3.", None), ("Compute 4 + 4.", True)]
-    assert "left out 1 traces: 1 wrong answer" in capsys.readouterr().out
+    assert "left out 1 trace: 1 with a wrong answer" in capsys.readouterr().out
     assert export.main([str(tmp_path / "own"), str(tmp_path / "all.jsonl"), "--format", "sft", "--keep-wrong"]) == 0
     assert len((tmp_path / "all.jsonl").read_text().splitlines()) == 3
     assert guarded(lambda: export.main([str(tmp_path / "own"), str(tmp_path / "x.jsonl"), "--keep-wrong"])) == WRONG
