@@ -52,8 +52,8 @@ class Parser(argparse.ArgumentParser):
         if self.epilog == _OPTIONS and key.partition(".")[0].partition("@")[0] in (*groups(), *PRESETS):
             yield f"options are written without dashes: {key}=VALUE"
             return
-        flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
-        yield from (f"did you mean {flag}?" for flag in get_close_matches(f"--{key}", flags, n=1))
+        flags = [flag[2:] for action in self._actions for flag in action.option_strings if flag.startswith("--")]
+        yield from (f"did you mean --{flag}?" for flag in get_close_matches(key, flags, n=1))
 
 
 class _OptionsFormatter(argparse.HelpFormatter):

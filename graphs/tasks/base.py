@@ -191,7 +191,7 @@ def collect(
     if unwanted:
         raise BadDataError(f"{source} has no question of the wanted task.split ({unwanted} of others); choose another")
     if not problems:
-        raise BadDataError(f"{source} holds no question; {expected} is expected")
+        raise BadDataError(f"{source} is empty of questions; {expected} is expected")
     shown = "; ".join(str(problem) for problem in problems[:3])
     more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
     raise BadDataError(f"{source} holds no readable question: {shown}{more}")

@@ -19,13 +19,19 @@ import pytest
 
 from agents.nouns import EngineDiedError, EngineError
 from agents.safety import DEFAULT_RULES
-from graphs import ask, chat, compare, export, run
+from graphs import Reasoner, ask, chat, compare, export, run
 from graphs.terminal import FAILED, INTERRUPTED, WRONG, guarded
 from graphs.traces.store import FILE_NAME, TraceStore
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPTED = ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "critic.calibration=null"]
 QUESTION = "Compute (19 + 8) * 8."
+
+
+@pytest.mark.parametrize("question", [None, 7, b"Compute 2 + 3.", ["Compute 2 + 3."]])
+def test_what_is_no_question_is_a_type_error(question: Any) -> None:
+    with pytest.raises(TypeError, match=type(question).__name__):
+        Reasoner(SCRIPTED).ask(question)
 
 
 def test_ask_prints_summary_and_answer_and_no_thought(capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,6 +160,33 @@ def test_a_run_under_the_same_name_with_other_options_is_refused(tmp_path: Path,
     assert "search.max_children" in capsys.readouterr().err
     with TraceStore.read(tmp_path / "first") as store:
         assert len(store) == 2
+
+
+def test_a_name_alone_that_is_new_is_announced_with_the_names_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(run_options(tmp_path, "task.limit=2")) == 0
+    capsys.readouterr()
+    (config,) = run._configurations(["run=frist", f"run.output_dir={tmp_path}"], multirun=False)
+    assert config.run.name == "frist"
+    first_line = capsys.readouterr().err.splitlines()[0]
+    assert str(tmp_path / "frist") in first_line and "run=first" in first_line
+    list(run._configurations([*run_options(tmp_path)[:-1], "run=frist"], multirun=False))
+    assert capsys.readouterr().err == "", "with options of its own it is meant to be new"
+
+
+def test_options_beside_the_name_of_a_run_are_compared_with_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_on_file(tmp_path, "q.csv", "question\nCompute 2 + 3.\n", "task=csv")
+    capsys.readouterr()
+    for words in (["engine=openai"], ["experiment=chat", "engine=openai"]):
+        assert guarded(lambda: run.main(["run=own", f"run.output_dir={tmp_path}", *words])) == WRONG  # noqa: B023
+        error = capsys.readouterr().err
+        assert 'engine.kind: "scripted" -> "openai"' in error and 'task.name: "csv"' in error
+
+
+def test_a_report_names_the_model_that_the_engine_named(tmp_path: Path) -> None:
+    assert run.main(run_options(tmp_path, "task.limit=1")) == 0
+    with TraceStore.read(tmp_path / "first") as store:
+        (trace,) = store
+    assert f"`{trace.engine.model}`" in (tmp_path / "first" / "report.md").read_text()
 
 
 def test_a_run_whose_rules_or_calibration_were_rewritten_is_not_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
