@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from configs.cli import Parser
-from graphs.terminal import console, guarded, run_folder
+from graphs.terminal import console, counted, guarded, run_folder
 from graphs.traces.export import FORMATS, export
 from graphs.traces.store import TraceStore
 
@@ -51,18 +51,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             reveal=arguments.reveal,
             keep_wrong=arguments.keep_wrong,
         )
-    print(f"{_counted(found.rows, _UNITS[arguments.format])} in {arguments.file}")
+    print(f"{counted(found.rows, _UNITS[arguments.format])} in {arguments.file}")
     if found.left_out:
-        left_out = _counted(sum(found.left_out.values()), _LEFT_OUT[arguments.format])
+        left_out = counted(sum(found.left_out.values()), _LEFT_OUT[arguments.format])
         reasons = (f"{count} {_REASONS.get(reason, reason.replace('_', ' '))}" for reason, count in sorted(found.left_out.items()))
         print(f"left out {left_out}: {', '.join(reasons)}")
     for note in found.notes:
         console.print(f"warning: {note}", style="yellow", markup=False, soft_wrap=True)
     return 0
-
-
-def _counted(count: int, units: str) -> str:
-    return f"{count} {units.removesuffix('s') if count == 1 else units}"
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 
 from agents.nouns import UsageByRole
 from graphs.intervals import Proportion
+from graphs.terminal import counted
 from graphs.thought.statistics import tree_statistics
 from graphs.traces.trace import Trace
 from graphs.tree import ReasoningTree
@@ -104,7 +105,7 @@ def report(metrics: dict[str, Any], *, run: str, model: str | None, config_yaml:
     """Returns the Markdown report of a run. `model`: its name, None where no engine has named one."""
     statuses = ", ".join(f"{count} {status}" for status, count in sorted(metrics["statuses"].items()))
     title = "Model not known" if model is None else f"Model `{model}`"
-    lines = [f"# Run {run}", "", f"{title}; {metrics['questions']} questions: {statuses or 'none'}.", ""]
+    lines = [f"# Run {run}", "", f"{title}; {counted(metrics['questions'], 'questions')}: {statuses or 'none'}.", ""]
     if metrics["accuracy"] or metrics["not_scored"]:
         lines += ["## Accuracy", ""]
     if metrics["accuracy"]:

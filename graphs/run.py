@@ -39,7 +39,7 @@ from graphs.reasoner import Answer, think
 from graphs.report import Tally, report, unscored
 from graphs.resources import forget, register
 from graphs.session import Session
-from graphs.terminal import FAILED, METRICS, TELL_EVERY_S, console, guarded, resuming
+from graphs.terminal import FAILED, METRICS, TELL_EVERY_S, console, counted, guarded, resuming
 from graphs.traces.store import FILE_NAME, TraceStore
 
 
@@ -120,7 +120,11 @@ def run(config: RunConfig, session: Session | None = None) -> tuple[Path, dict[s
             with storing(folder / METRICS):
                 (folder / METRICS).unlink(missing_ok=True)
         done = f"{len(data.questions) - len(missing)} of {len(data.questions)} questions are finished already"
-        what = f"run {name}: {done}" if finished else f"new run {folder}: {len(data.questions)} questions, search={config.search.strategy}"
+        what = (
+            f"run {name}: {done}"
+            if finished
+            else f"new run {folder}: {counted(len(data.questions), 'questions')}, search={config.search.strategy}"
+        )
         console.print(what, markup=False, soft_wrap=True)
         seconds, outcome = _ask(config, missing, store, name, session) if missing else (None, Outcome())
         tally = Tally().add_all(store)
@@ -306,7 +310,7 @@ def _tell(folder: Path, metrics: Mapping[str, Any], outcome: Outcome) -> int:
     if metrics.get("not_scored"):  # metrics of older versions have none
         print(f"not scored: {unscored(metrics)}")
     tokens = metrics["generated_tokens_per_question"]
-    print(f"{metrics['questions']} questions, {tokens:.1f} generated tokens each; see {folder}/report.md")
+    print(f"{counted(metrics['questions'], 'questions')}, {tokens:.1f} generated tokens each; see {folder}/report.md")
     if unchecked := sum(metrics["unchecked"].values()):
         console.print(f"{unchecked} answers could not be checked and are in no accuracy", style="yellow", markup=False)
     if outcome.failed:

@@ -112,6 +112,11 @@ def _in_words(error: OSError) -> str:
     return f"cannot use {error.filename}: {error.strerror}; check its path, its permissions and the space on its disk"
 
 
+def counted(count: int, units: str) -> str:
+    """Returns a number with what it counts: "1 question", "2 questions"."""
+    return f"{count} {units.removesuffix('s') if count == 1 else units}"
+
+
 def resuming(folder: Path) -> str:
     """Returns the options with which graphs.run resumes the run of a folder."""
     elsewhere = f" run.output_dir={folder.parent}" if folder.parent != RunOptions().output_dir else ""
