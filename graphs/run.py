@@ -32,6 +32,7 @@ from agents.nouns import ContextLengthError, EngineError, Question, StorageError
 from configs import ConfigError, RunConfig, compose, config_hash, from_yaml, sweep, to_yaml
 from configs.cli import Parser, add_override_arguments, parse, split_overrides
 from configs.messages import closest
+from configs.schema import OPERATIONAL, RunOptions
 from graphs.collecting import patient_collector
 from graphs.comparison import carry_out
 from graphs.files import read_json, storing, write_text
@@ -41,6 +42,9 @@ from graphs.resources import forget, register
 from graphs.session import Session
 from graphs.terminal import FAILED, METRICS, TELL_EVERY_S, console, counted, guarded, resuming
 from graphs.traces.store import FILE_NAME, TraceStore
+
+_OPERATIONAL = [name for name, option in RunOptions.model_fields.items() if OPERATIONAL in option.metadata]
+"""Options of a run that influence no result."""
 
 
 @dataclass(slots=True)
@@ -286,12 +290,17 @@ def _begun(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
             store.hold_to_config(config_hash(config), to_yaml(config))
             return config
         begun = from_yaml(store.config_yaml)
-    return begun.model_copy(update={"run": begun.run.model_copy(update={"name": run.name, "output_dir": run.output_dir})})
+    given = {name: getattr(run, name) for name in _OPERATIONAL if name in ("name", "output_dir") or f"run.{name}" in _keys(overrides)}
+    return begun.model_copy(update={"run": begun.run.model_copy(update=given)})
 
 
 def _names_alone(overrides: Sequence[str]) -> bool:
-    """Whether overrides say nothing but which run is meant."""
-    return {override.partition("=")[0] for override in overrides} <= {"run", "run.name", "run.output_dir"}
+    """Whether overrides say nothing but which run is meant, and how it is carried out."""
+    return _keys(overrides) <= {"run", *(f"run.{name}" for name in _OPERATIONAL)}
+
+
+def _keys(overrides: Sequence[str]) -> set[str]:
+    return {override.partition("=")[0] for override in overrides}
 
 
 def _no_such_run(folder: Path) -> str:

@@ -34,6 +34,17 @@ def test_what_is_no_question_is_a_type_error(question: Any) -> None:
         Reasoner(SCRIPTED).ask(question)
 
 
+def test_a_reasoner_that_is_not_open_says_so() -> None:
+    reasoner = Reasoner(SCRIPTED)
+    with reasoner:
+        pass
+    for asked in (reasoner, Reasoner(SCRIPTED)):
+        with pytest.raises(RuntimeError, match="not open"):
+            asked.ask(QUESTION)
+    with pytest.raises(TypeError, match="list of options"):
+        Reasoner("effort=low")
+
+
 def test_ask_prints_summary_and_answer_and_no_thought(capsys: pytest.CaptureFixture[str]) -> None:
     assert ask.main([QUESTION, *SCRIPTED]) == 0
     out = capsys.readouterr().out
@@ -140,7 +151,10 @@ def test_run_writes_traces_metrics_and_a_report_and_resumes(tmp_path: Path, caps
     assert "new run" in capsys.readouterr().err
     assert run.main(run_options(tmp_path, "task.limit=6")) == 0
     assert "6 of 6 questions are finished already" in capsys.readouterr().err
-    assert run.main([f"run.output_dir={tmp_path}", "run=first"]) == 0, "the name alone goes on with what it was begun with"
+    words = [f"run.output_dir={tmp_path}", "run=first", "run.concurrency=3"]
+    assert run.main(words) == 0, "the name alone goes on with what it was begun with"
+    (config,) = run._configurations(words, multirun=False)
+    assert (config.run.concurrency, config.run.show_progress, config.engine.kind) == (3, True, "scripted")
     assert "6 of 6 questions are finished already" in capsys.readouterr().err
     with TraceStore.read(tmp_path / "first") as store:
         assert len(store) == 6
