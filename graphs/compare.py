@@ -38,7 +38,8 @@ def read(folder: Path, group: str | None = None) -> dict[str, Trace]:
     with TraceStore.read(folder) as store:
         traces = {trace.question.hash: trace for trace in store.outcomes() if trace.correct is not None and _is_of(trace, group)}
     if not traces:
-        raise BadDataError(f"{folder} holds no scored question{f' of {group}' if group else ''}")
+        of_group = f" of {group}" if group else ""
+        raise BadDataError(f"{folder} holds no scored question{of_group}; compare runs whose questions came with right answers")
     return traces
 
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
 from rich.console import Console
 
 from agents.nouns import BadDataError, LongthoughtError, RunConflictError, StorageError
@@ -46,7 +47,7 @@ def guarded(main: Callable[[], int]) -> int:
     try:
         return _written_out(main)
     except (ConfigError, RunConflictError, BadDataError, ValueError) as error:
-        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        console.print(f"error: {words_of(error)}", style="red", markup=False, soft_wrap=True)
         _print_notes(error)
         return WRONG
     except LongthoughtError as error:
@@ -62,6 +63,13 @@ def guarded(main: Callable[[], int]) -> int:
     except OSError as error:
         console.print(f"error: {_in_words(error)}", style="red", markup=False, soft_wrap=True)
         return WRONG if isinstance(error, FileNotFoundError) else FAILED
+
+
+def words_of(error: Exception) -> str:
+    """Returns the words of an error for a user: of those that pydantic raises the reasons alone."""
+    if isinstance(error, ValidationError):
+        return "; ".join(found["msg"].removeprefix("Value error, ") for found in error.errors(include_url=False, include_input=False))
+    return str(error)
 
 
 def _print_notes(error: BaseException) -> None:

@@ -74,6 +74,7 @@ def test_ask_takes_a_question_with_an_equals_sign_for_a_question(capsys: pytest.
         ([QUESTION, "search=best_of_n", "search.selection=best", "critic=none"], "critic.kind"),
         ([QUESTION, "safety.rules=/nowhere/rules.yaml"], "safety.rules"),
         (["why? " * 20_000, *SCRIPTED], "100000 characters"),
+        (["caf\udce9?", *SCRIPTED], "error: the question holds a lone surrogate"),
     ],
 )
 def test_a_wrong_call_is_one_message_and_exit_code_2(argv: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
