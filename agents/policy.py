@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from agents.answers import ends_in_think_block, final_answer, marked_answer
+from agents.answers import ends_in_think_block, final_answer, marked_answer, whole_reply, without_think_blocks
 from agents.engines.base import Completion, GenerateRequest, Generator
 from agents.metered import Refusal, generate_within
 from agents.nouns import Author, Content, Hidden, Meter, Question, Sampling, Step, ThoughtFactor
@@ -57,6 +57,8 @@ class _Asked:
     factor: str | None
     takes_open_answer: bool
     """See `Prompts.takes_open_answer`."""
+    is_reply: bool
+    """Whether the completion is the reply to an open question: its answer is the whole of it."""
     opens_think_block: bool
     """Whether the chat template opened a think block, and so the path begins in one."""
     thinks: bool
@@ -103,10 +105,13 @@ class Policy:
         mistakes: Sequence[Mistake] = (),
         rules: tuple[tuple[str, str], ...] = (),
         seed: int | None = None,
+        as_reply: bool = False,
     ) -> Proposal:
         """Returns up to `n` continuations of `path`; fewer, or shorter ones, when budget or context allow no more.
 
         Without `through_doubt` a chain ends where the policy begins to take a step back, with an empty step that has no answer.
+        With `as_reply` an open answer (see `Prompts.takes_open_answer`) is all that the user may see of a completion, in one step,
+        unless it is marked; else it is what the model wrote last.
 
         Raises:
             ValueError: `factor` is not one of policy.factors, or `adapter` none of the engine's.
@@ -148,7 +153,8 @@ class Policy:
             horizon=horizon,
             opening=opening,
             factor=factor,
-            takes_open_answer=self.prompts.takes_open_answer(question),
+            takes_open_answer=(is_open := self.prompts.takes_open_answer(question)),
+            is_reply=is_open and as_reply,
             opens_think_block=(opened := self.prompts.opens_think_block(question, rules)),
             thinks=_thinks_behind(path, opened),
             author=Author(ROLE, self.engine.info.model, generation.version, adapter),
@@ -163,6 +169,11 @@ class Policy:
         opened = [_THINK] if self.prompts.opens_think_block(question) else []
         found = marked_answer([*opened, text], is_cut=completion.finish_reason == "length")
         return None if found is None else found.value
+
+    def read_reply(self, question: Question, path: Sequence[Step], *, rules: tuple[tuple[str, str], ...] = ()) -> str | None:
+        """Returns what the user may see of a reply that was cut off, None where that is nothing."""
+        text = self.engine.tokenizer.decode([token for step in path for token in step.content.reveal().token_ids])
+        return whole_reply((_THINK if self.prompts.opens_think_block(question, rules) else "") + text)
 
     async def _write_on(self, completions: list[Completion], request: GenerateRequest, meter: Meter) -> Refusal | None:
         """Continues, in place, steps that the engine stopped at a blank line inside them.
@@ -219,6 +230,8 @@ class Policy:
             is_cut = is_whole and completion.finish_reason == "length"
             pieces, marked = self._up_to_answer(pieces, asked, token_ids, is_cut=is_cut, in_doubt=in_doubt)
             answer = answer if marked is None else marked
+        if asked.is_reply and (answer is None or self.prompts.family.separator in answer):
+            pieces = self._as_one(pieces, asked, token_ids)
         return tuple(
             Step(
                 content=Hidden(
@@ -286,7 +299,20 @@ class Policy:
         """Returns the answer of a thought that the model ended; "" for none. Decodes all of it, so that code keeps its blanks."""
         before = [token for step in asked.path for token in step.content.reveal().token_ids]
         text = self.engine.tokenizer.decode([*before, *token_ids])
-        return final_answer((_THINK if asked.opens_think_block else "") + text, marked=False) or ""
+        text = (_THINK if asked.opens_think_block else "") + text
+        return (whole_reply(text) if asked.is_reply else final_answer(text, marked=False)) or ""
+
+    def _as_one(self, pieces: list[_Piece], asked: _Asked, token_ids: tuple[int, ...]) -> list[_Piece]:
+        """Returns the steps with all that follows the last think block as one: a user reads it as it stands, so none of it is thought."""
+        first, thinks = 0, asked.thinks
+        for number, piece in enumerate(pieces, start=1):
+            if not without_think_blocks((_THINK if thinks else "") + piece.text).strip():
+                first = number
+            thinks = ends_in_think_block(piece.text, opened=thinks)
+        if first >= len(pieces):
+            return pieces
+        cut = slice(pieces[first].cut.start, pieces[-1].cut.stop)
+        return [*pieces[:first], _Piece(cut, self.engine.tokenizer.decode(token_ids[cut]).strip())]
 
     def _factor_of(self, token_ids: tuple[int, ...]) -> str | None:
         """Returns the factor that the model chose itself, seen by the opening that it wrote."""

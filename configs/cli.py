@@ -1,6 +1,6 @@
 """Command lines: flags stay flags (argparse), and the remaining `key=value` words are overrides for `compose`.
 
-parser = argparse.ArgumentParser(prog="graphs.ask")
+parser = Parser(prog="graphs.ask")
 parser.add_argument("question")              # before the overrides: the first positional is always the question
 add_override_arguments(parser)
 arguments = parse(parser, argv)
@@ -11,13 +11,49 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import IO, NoReturn
 
 from configs.describe import describe
 from configs.errors import ConfigError
+from configs.options import groups
+from configs.store import PRESETS
 
 _OVERRIDE = re.compile(r"~[A-Za-z_][\w.@/]*(=.*)?|\+{0,2}[A-Za-z_][\w./]*(@[\w.]+)?=.*", re.DOTALL)
 _OPTIONS = "every option"  # stands for the long text until help is asked for
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line that says what a wrong flag was meant to be."""
+
+    def print_help(self, file: IO[str] | None = None) -> None:  # type: ignore[override]
+        """Writes the help.
+
+        Raises:
+            OSError: it cannot be written; argparse drops it then without a word.
+        """
+        stream = file or sys.stdout
+        stream.write(self.format_help())
+        stream.flush()
+
+    def error(self, message: str) -> NoReturn:
+        """Prints usage and message, and exits with 2."""
+        _, is_flag, words = message.partition("unrecognized arguments: ")
+        hints = [hint for word in words.split() for hint in self._hints(word)] if is_flag else []
+        super().error("; ".join([message, *dict.fromkeys(hints)]))
+
+    def _hints(self, word: str) -> Iterator[str]:
+        """Yields what a word that begins with a dash may have been meant to be."""
+        key = word.lstrip("-").partition("=")[0]
+        if not word.startswith("-"):
+            return
+        if self.epilog == _OPTIONS and key.partition(".")[0].partition("@")[0] in (*groups(), *PRESETS):
+            yield f"options are written without dashes: {key}=VALUE"
+            return
+        flags = [flag[2:] for action in self._actions for flag in action.option_strings if flag.startswith("--")]
+        yield from (f"did you mean --{flag}?" for flag in get_close_matches(key, flags, n=1))
 
 
 class _OptionsFormatter(argparse.HelpFormatter):

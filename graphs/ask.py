@@ -8,7 +8,6 @@ stdout, with the fields of `graphs.Answer`.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import sys
@@ -16,7 +15,7 @@ from collections.abc import Sequence
 
 from agents.visible_text import without_controls
 from configs import compose
-from configs.cli import add_override_arguments, parse, split_overrides
+from configs.cli import Parser, add_override_arguments, parse, split_overrides
 from graphs.reasoner import Answer, Reasoner
 from graphs.terminal import FAILED, guarded, starting, thinking
 from graphs.thought.markup import readable
@@ -26,7 +25,7 @@ from graphs.tree import LEGEND, ReasoningTree, draw
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m graphs.ask", description="Asks one question and prints answer and summary.")
+    parser = Parser(prog="python -m graphs.ask", description="Asks one question and prints answer and summary.")
     parser.add_argument("question", help="the question, in quotes")
     parser.add_argument("--json", action="store_true", help="print one JSON line instead of text")
     parser.add_argument("--show-thought", action="store_true", help="the audit view: print the hidden thought as well")
@@ -84,6 +83,8 @@ def describe(answer: Answer) -> str:
     match answer.status:
         case "out_of_domain":
             lines.append("Answer: none; the question is outside of what this model was made for.")
+        case "no_answer" if answer.answer is not None:
+            lines += [f"Answer, unfinished{_why(answer)}:", answer.answer]
         case "no_answer":
             lines.append(f"Answer: none{_why(answer)}.")
         case _ if answer.answer is not None and "\n" in answer.answer:
@@ -97,7 +98,8 @@ def _why(answer: Answer) -> str:
     if answer.reason is None:
         return ""
     what, way_out = EXPLANATIONS[answer.reason]
-    audit = "; the audit view (--show-thought, in the chat /thought) shows the last step" if answer.nodes > 1 else ""
+    hides_step = answer.nodes > 1 and answer.answer is None
+    audit = "; the audit view (--show-thought, in the chat /thought) shows the last step" if hides_step else ""
     return f"; {what}; {way_out}{audit}"
 
 

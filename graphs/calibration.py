@@ -22,7 +22,6 @@ Sources: Brier, "Verification of forecasts expressed in terms of probability" (1
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import math
@@ -37,7 +36,7 @@ import numpy as np
 
 from agents.answers import canonical
 from configs import RunConfig, compose
-from configs.cli import add_override_arguments, parse, split_overrides
+from configs.cli import Parser, add_override_arguments, parse, split_overrides
 from configs.schema import PosteriorConfig
 from graphs.checked import CheckedThought, read_checked, told
 from graphs.intervals import Proportion
@@ -100,7 +99,7 @@ def reliability(believed: Sequence[float], right: Sequence[bool]) -> Reliability
     )
     error = sum(one.right.total * abs(one.believed - one.right.value) for one in bins) / len(p)
     in_truth = np.maximum(np.where(truth, p, 1.0 - p), _LEAST)
-    return Reliability(bins, error, float(((p - truth) ** 2).mean()), float(-np.log(in_truth).mean()))
+    return Reliability(bins, error, float(((p - truth) ** 2).mean()), float(-np.log(in_truth).mean()) + 0.0)
 
 
 def log_loss(answers: Mapping[str, float], right: Mapping[str, bool], *, many_answers: bool = False) -> float:
@@ -115,7 +114,7 @@ def log_loss(answers: Mapping[str, float], right: Mapping[str, bool], *, many_an
         believed = [p if right[answer] else 1.0 - p for answer, p in answers.items()]
         return sum(-math.log(max(p, _LEAST)) for p in believed) / len(believed)
     in_right = sum(p for answer, p in answers.items() if right[answer])
-    return -math.log(max(in_right if any(right.values()) else 1.0 - sum(answers.values()), _LEAST))
+    return -math.log(min(max(in_right if any(right.values()) else 1.0 - sum(answers.values()), _LEAST), 1.0)) + 0.0
 
 
 class Reader:
@@ -274,7 +273,7 @@ def _figure(bins: Iterable[Mapping[str, Any]]) -> Iterable[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m graphs.calibration", description="Calibration curves of a run.")
+    parser = Parser(prog="python -m graphs.calibration", description="Calibration curves of a run.")
     parser.add_argument("run", type=Path, help="name or directory of a run")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     add_override_arguments(parser)

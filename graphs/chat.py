@@ -9,22 +9,21 @@ questions before it.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from agents.nouns import EngineDiedError, EngineError
 from configs import compose
-from configs.cli import add_override_arguments, parse, split_overrides
+from configs.cli import Parser, add_override_arguments, parse, split_overrides
 from graphs.ask import audit_view, describe
 from graphs.reasoner import Answer, Reasoner
-from graphs.terminal import console, guarded, starting, thinking
+from graphs.terminal import console, guarded, starting, thinking, words_of
 
 _HELP = "/thought shows the last thought (the audit view), /help this, /quit ends; anything else is a question. Ctrl-C stops a thought."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m graphs.chat", description="Chats with the reasoner in the terminal.")
+    parser = Parser(prog="python -m graphs.chat", description="Chats with the reasoner in the terminal.")
     add_override_arguments(parser)
     config = compose(split_overrides(parse(parser, argv)))
     last: Answer | None = None
@@ -78,7 +77,7 @@ def _answer(reasoner: Reasoner, question: str) -> Answer | None:
     except EngineDiedError:
         raise
     except (EngineError, ValueError) as error:
-        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        console.print(f"error: {words_of(error)}", style="red", markup=False, soft_wrap=True)
     else:
         print(describe(answer), end="\n\n", flush=True)
         return answer

@@ -8,7 +8,6 @@ taken to speak through models of the policy's size.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.nouns import BadDataError
+from configs.cli import Parser
 from graphs.intervals import PairedDifference, Proportion
 from graphs.terminal import guarded, run_folder
 from graphs.traces.store import TraceStore
@@ -38,7 +38,8 @@ def read(folder: Path, group: str | None = None) -> dict[str, Trace]:
     with TraceStore.read(folder) as store:
         traces = {trace.question.hash: trace for trace in store.outcomes() if trace.correct is not None and _is_of(trace, group)}
     if not traces:
-        raise BadDataError(f"{folder} holds no scored question{f' of {group}' if group else ''}")
+        of_group = f" of {group}" if group else ""
+        raise BadDataError(f"{folder} holds no scored question{of_group}; compare runs whose questions came with right answers")
     return traces
 
 
@@ -105,7 +106,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m graphs.compare", description="Compares runs over the same questions.")
+    parser = Parser(prog="python -m graphs.compare", description="Compares runs over the same questions.")
     parser.add_argument("runs", nargs="+", type=Path, help="names or directories of runs; differences are to the first")
     parser.add_argument("--group", help='only this family ("locks"), or this level of it ("locks level 3")')
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")

@@ -14,7 +14,6 @@ paper's difficulty of a question is the difference of the two). Calls that give 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import math
@@ -28,6 +27,7 @@ import numpy as np
 
 from agents.answers import canonical
 from agents.nouns import BadDataError
+from configs.cli import Parser
 from graphs.checked import CheckedThought, config_of, read_checked, told
 from graphs.scaling import Count, Pool, coverage_curve, fit_difficulty_mix, fit_power_law, pool_of, vote_curve
 from graphs.selection import Selector
@@ -164,9 +164,7 @@ def table(row: dict[str, Any]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m graphs.coverage", description="Coverage and votes of a best-of-n run at fewer samples."
-    )
+    parser = Parser(prog="python -m graphs.coverage", description="Coverage and votes of a best-of-n run at fewer samples.")
     parser.add_argument("run", type=Path, help="name or directory of a run with search=best_of_n")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     arguments = parser.parse_args(argv)

@@ -9,21 +9,28 @@ Without `--reveal` a row holds what a user may see; with it also the hidden thou
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from graphs.terminal import console, guarded, run_folder
+from configs.cli import Parser
+from graphs.terminal import console, counted, guarded, run_folder
 from graphs.traces.export import FORMATS, export
 from graphs.traces.store import TraceStore
 
 _UNITS = {"trace": "traces", "sft": "answers", "dpo": "pairs"}
 _LEFT_OUT = {"trace": "traces", "sft": "traces", "dpo": "questions"}
+_REASONS = {
+    "wrong_answer": "with a wrong answer",
+    "no_answer": "without an answer",
+    "no_wrong_answer": "without a wrong answer",
+    "no_right_answer": "without a right answer",
+}
+"""Reasons in words that fit any count; all others do as they are."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m graphs.export", description="Exports the traces of a run.")
+    parser = Parser(prog="python -m graphs.export", description="Exports the traces of a run.")
     parser.add_argument("run", type=Path, help="name or directory of a run")
     parser.add_argument("file", type=Path, help="file to write: .jsonl or .parquet")
     parser.add_argument(
@@ -44,10 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             reveal=arguments.reveal,
             keep_wrong=arguments.keep_wrong,
         )
-    print(f"{found.rows} {_UNITS[arguments.format]} in {arguments.file}")
+    print(f"{counted(found.rows, _UNITS[arguments.format])} in {arguments.file}")
     if found.left_out:
-        reasons = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in sorted(found.left_out.items()))
-        print(f"left out {sum(found.left_out.values())} {_LEFT_OUT[arguments.format]}: {reasons}")
+        left_out = counted(sum(found.left_out.values()), _LEFT_OUT[arguments.format])
+        reasons = (f"{count} {_REASONS.get(reason, reason.replace('_', ' '))}" for reason, count in sorted(found.left_out.items()))
+        print(f"left out {left_out}: {', '.join(reasons)}")
     for note in found.notes:
         console.print(f"warning: {note}", style="yellow", markup=False, soft_wrap=True)
     return 0

@@ -18,7 +18,6 @@ not over test questions. But a best-of-N's samples go through the policy's doubt
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
@@ -32,6 +31,7 @@ import yaml
 from agents.answers import canonical
 from agents.nouns import BadDataError
 from configs import RunConfig
+from configs.cli import Parser
 from configs.schema import BestOfNConfig, PosteriorConfig
 from graphs.calibration import Reader, log_loss
 from graphs.checked import CheckedThought, config_of, read_checked, told
@@ -145,7 +145,7 @@ def as_yaml(fit: BelieverFit, runs: Sequence[str], questions: int) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m graphs.fit_selector", description="Fits how a posterior search reads trees.")
+    parser = Parser(prog="python -m graphs.fit_selector", description="Fits how a posterior search reads trees.")
     parser.add_argument("runs", nargs="+", type=Path, help="names or directories of runs over validation questions")
     parser.add_argument("--out", type=Path, required=True, help="file to write: JSON for search.selector_model, YAML with --believer")
     parser.add_argument("--believer", action="store_true", help="fit the assumptions of the sum-product pass instead of a selector")

@@ -10,19 +10,19 @@ instead; a trained model in its folder is left. Files that were exported are not
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from configs.cli import Parser
 from graphs.terminal import FAILED, console, guarded
 from graphs.traces.deletion import delete_record, delete_thoughts
 from graphs.traces.store import find_run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m graphs.forget", description="Deletes the stored thoughts of a run.")
+    parser = Parser(prog="python -m graphs.forget", description="Deletes the stored thoughts of a run.")
     parser.add_argument("run", type=Path, help="name or directory of a run")
     parser.add_argument("--yes", action="store_true", help="do not ask for a confirmation")
     parser.add_argument("--everything", action="store_true", help="delete all that the run has written, not only its thoughts")
@@ -37,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"deleted {what}" + (f"; not a part of it, and left: {', '.join(map(str, left))}" if left else ""))
         return 0
     found = delete_thoughts(folder, day=date.today())
-    print(f"deleted {what}; {found.traces} traces are kept without them")
+    done = f"{what} were deleted on {found.deleted_on} already" if found.is_repeated else f"deleted {what}"
+    print(f"{done}; {found.traces} traces are kept without them")
     if found.damaged:
         console.print(f"{found.damaged} traces were damaged and are removed whole", style="yellow", markup=False)
     return 0

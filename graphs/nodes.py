@@ -230,6 +230,8 @@ async def answer(state: State, runtime: Runtime[Context]) -> Go:
         return Command(goto="check")
     if finished is not None and finished.answer is not None:
         shown.answer = visible_text(finished.answer)
+    elif shown.reason is not None and _strategy(resources, thinking).takes_whole_reply:
+        shown.answer = _unfinished_reply(resources, thinking)
     return Command(goto="summarize")
 
 
@@ -238,7 +240,8 @@ async def summarize(state: State, runtime: Runtime[Context]) -> Go:
     resources, thinking = await _find(state, runtime)
     thought, shown = _told(thinking), thinking.shown
     if shown.reason is not None:
-        shown.summary = visible_text(f"No answer was found: {EXPLANATIONS[shown.reason].what}.")
+        what = "The answer is unfinished" if shown.answer is not None else "No answer was found"
+        shown.summary = visible_text(f"{what}: {EXPLANATIONS[shown.reason].what}.")
         return Command(goto="check")
     steps, wrong_turns = told_steps(thought), thought_statistics(thought).wrong_turns
     summary = await resources.summarizer.summarize(
@@ -333,7 +336,17 @@ async def _propose(resources: Resources, thinking: Thinking, number: int, expans
         mistakes=mistakes,
         rules=_rules(thinking),
         seed=thinking.derive_seed(f"suggest {number}"),
+        as_reply=_strategy(resources, thinking).takes_whole_reply,
     )
+
+
+def _unfinished_reply(resources: Resources, thinking: Thinking) -> str | None:
+    """Returns what there is of an open answer that was cut off; None without one."""
+    tree, policy = thinking.tree, resources.policy
+    if not (tree.ends and policy.prompts.takes_open_answer(thinking.question) and tree.step(tree.ends[-1]).finish_reason == "length"):
+        return None
+    reply = policy.read_reply(thinking.question, tree.path_steps(tree.ends[-1]), rules=_rules(thinking))
+    return visible_text(reply or "") or None
 
 
 async def _weigh(resources: Resources, thinking: Thinking, nodes: Sequence[int]) -> None:

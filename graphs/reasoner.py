@@ -116,7 +116,8 @@ class Answer:
     reason: NoAnswer | None
     """Why there is no answer; None where the status is not no_answer."""
     answer: str | None
-    """The answer in the model's words, which may have several lines."""
+    """The answer in the model's words, which may have several lines. Beside the status no_answer it is an unscored answer that was cut
+    off, as far as it goes (`reason` says by what), else None."""
     summary: str
     summary_source: SummarySource
     """Where the summary comes from: the kept steps, a model, or counts alone."""
@@ -208,6 +209,14 @@ class Reasoner:
     """Engines and graph for synchronous callers: opened at `with`, shared by all questions, closed at its end."""
 
     def __init__(self, config: RunConfig | Sequence[str] = (), *, sink: Sink | None = None, run: str = "adhoc") -> None:
+        """Composes the configuration; nothing is loaded before `with`.
+
+        Raises:
+            TypeError: `config` is one text.
+            ConfigError: it was refused.
+        """
+        if isinstance(config, str):
+            raise TypeError(f"config ({config!r}) must be a list of options; write Reasoner([{config!r}])")
         self.config = config if isinstance(config, RunConfig) else compose(list(config))
         self.key = uuid4().hex
         self._sink = sink
@@ -221,10 +230,23 @@ class Reasoner:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         forget(self.key)
-        if self._resources is not None:
-            loop.run(self._resources.close())
+        if (opened := self._resources) is not None:
+            self._resources = None
+            loop.run(opened.close())
 
     def ask(self, question: str | Question, *, sample: int = 0, on_progress: Callable[[Progress], None] | None = None) -> Answer:
-        """Thinks about one question and waits for the answer; see `think`. Ctrl-C cancels the thought and leaves the engines open."""
+        """Thinks about one question and waits for the answer; see `think`. Ctrl-C cancels the thought and leaves the engines open.
+
+        Raises:
+            TypeError: the question is neither text nor a Question.
+            RuntimeError: the reasoner is not open.
+            ValueError, EngineError: see `think`.
+        """
+        if not isinstance(question, str | Question):
+            raise TypeError(
+                f"question ({type(question).__name__}) must be a text or a Question; pass the words, or agents.nouns.Question(text=...)"
+            )
+        if self._resources is None:
+            raise RuntimeError("the reasoner is not open; ask inside of `with Reasoner([...]) as reasoner:`")
         asked = Question(text=question) if isinstance(question, str) else question
         return loop.run(think(asked, self.key, sample=sample, on_progress=on_progress))

@@ -9,6 +9,7 @@ from typing import Any
 
 from agents.nouns import UsageByRole
 from graphs.intervals import Proportion
+from graphs.terminal import counted
 from graphs.thought.statistics import tree_statistics
 from graphs.traces.trace import Trace
 from graphs.tree import ReasoningTree
@@ -19,6 +20,8 @@ class Tally:
     """Adds up traces one by one; holds counts only, so it costs the same for ten questions and for a million."""
 
     questions: int = 0
+    model: str | None = None
+    """Name of the model that the engine reported; None before the first trace."""
     statuses: Counter[str] = field(default_factory=Counter)
     correct: Counter[str] = field(default_factory=Counter)
     """Right answers by group; the group "all" holds every question."""
@@ -39,6 +42,7 @@ class Tally:
     def add(self, trace: Trace) -> None:
         """Counts one trace."""
         self.questions += 1
+        self.model = trace.engine.model
         self.statuses[trace.status] += 1
         if trace.correct is not None:
             for group in _groups(trace):
@@ -97,10 +101,11 @@ class Tally:
         }
 
 
-def report(metrics: dict[str, Any], *, run: str, model: str, config_yaml: str) -> str:
-    """Returns the Markdown report of a run."""
+def report(metrics: dict[str, Any], *, run: str, model: str | None, config_yaml: str) -> str:
+    """Returns the Markdown report of a run. `model`: its name, None where no engine has named one."""
     statuses = ", ".join(f"{count} {status}" for status, count in sorted(metrics["statuses"].items()))
-    lines = [f"# Run {run}", "", f"Model `{model}`; {metrics['questions']} questions: {statuses or 'none'}.", ""]
+    title = "Model not known" if model is None else f"Model `{model}`"
+    lines = [f"# Run {run}", "", f"{title}; {counted(metrics['questions'], 'questions')}: {statuses or 'none'}.", ""]
     if metrics["accuracy"] or metrics["not_scored"]:
         lines += ["## Accuracy", ""]
     if metrics["accuracy"]:

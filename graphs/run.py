@@ -11,7 +11,6 @@ next, with an empty cache.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -31,7 +30,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from agents.engines import loop
 from agents.nouns import ContextLengthError, EngineError, Question, StorageError
 from configs import ConfigError, RunConfig, compose, config_hash, sweep, to_yaml
-from configs.cli import add_override_arguments, parse, split_overrides
+from configs.cli import Parser, add_override_arguments, parse, split_overrides
+from configs.messages import closest
+from configs.schema import OPERATIONAL, RunOptions
 from graphs.collecting import patient_collector
 from graphs.comparison import carry_out
 from graphs.files import read_json, storing, write_text
@@ -39,8 +40,11 @@ from graphs.reasoner import Answer, think
 from graphs.report import Tally, report, unscored
 from graphs.resources import forget, register
 from graphs.session import Session
-from graphs.terminal import FAILED, METRICS, TELL_EVERY_S, console, guarded, resuming
+from graphs.terminal import FAILED, METRICS, TELL_EVERY_S, console, counted, guarded, resuming
 from graphs.traces.store import FILE_NAME, TraceStore
+
+_OPERATIONAL = [name for name, option in RunOptions.model_fields.items() if OPERATIONAL in option.metadata]
+"""Options of a run that influence no result."""
 
 
 @dataclass(slots=True)
@@ -120,11 +124,16 @@ def run(config: RunConfig, session: Session | None = None) -> tuple[Path, dict[s
             with storing(folder / METRICS):
                 (folder / METRICS).unlink(missing_ok=True)
         done = f"{len(data.questions) - len(missing)} of {len(data.questions)} questions are finished already"
-        what = f"run {name}: {done}" if finished else f"new run {folder}: {len(data.questions)} questions, search={config.search.strategy}"
+        what = (
+            f"run {name}: {done}"
+            if finished
+            else f"new run {folder}: {counted(len(data.questions), 'questions')}, search={config.search.strategy}"
+        )
         console.print(what, markup=False, soft_wrap=True)
         seconds, outcome = _ask(config, missing, store, name, session) if missing else (None, Outcome())
-        metrics = Tally().add_all(store).metrics(seconds=None if finished else seconds, failed=outcome.failed)
-        model = str(config.engine_of("policy").options().get("model"))
+        tally = Tally().add_all(store)
+        metrics = tally.metrics(seconds=None if finished else seconds, failed=outcome.failed)
+        model = config.engine_of("policy").options().get("model") or tally.model
         write_text(folder / METRICS, json.dumps(metrics, indent=2, allow_nan=False) + "\n")
         write_text(folder / "report.md", report(metrics, run=name, model=model, config_yaml=text))
     return folder, metrics, outcome
@@ -145,13 +154,16 @@ def _kept_metrics(folder: Path, store: TraceStore, missing: Sequence[Question]) 
 
 @contextmanager
 def _resumable(config: RunConfig, folder: Path) -> Iterator[None]:
-    """Prints the command that resumes the run when Ctrl-C, an engine or the disk stops it."""
+    """Notes the options that resume the run on the error that stops it: of Ctrl-C, an engine or the disk."""
     try:
         yield
-    except (KeyboardInterrupt, EngineError, StorageError):
-        again = resuming(folder) if config.comparison is None else "the same command"
-        kept = "every finished question is stored; " if os.path.isfile(folder / FILE_NAME) else ""  # False, too, where it may not be seen
-        console.print(f"{kept}go on with {again}", markup=False, soft_wrap=True)
+    except (KeyboardInterrupt, EngineError, StorageError) as error:
+        is_begun = os.path.isfile(folder / FILE_NAME)  # False, too, where it may not be seen
+        if config.comparison is not None:
+            again = "the same command"
+        else:
+            again = resuming(folder) if is_begun else f"{resuming(folder)} and the other options of this command"
+        error.add_note(f"{'every finished question is stored' if is_begun else 'nothing is stored yet'}; go on with {again}")
         raise
 
 
@@ -229,7 +241,7 @@ class _Bar:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m graphs.run", description="Runs a set of questions through the graph.")
+    parser = Parser(prog="python -m graphs.run", description="Runs a set of questions through the graph.")
     add_override_arguments(parser, multirun=True)
     arguments = parse(parser, argv)
     overrides = split_overrides(arguments)
@@ -243,7 +255,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _configurations(overrides: Sequence[str], *, multirun: bool) -> Iterator[RunConfig]:
     """Yields what is to be run: one configuration; with -m one for each combination, and for each cell of a comparison."""
     for number, combination in enumerate(sweep(overrides) if multirun else [list(overrides)]):
-        config = _begun(compose(combination, require=("task",)), combination)
+        config = compose(combination)
+        if not multirun:
+            config = _begun(config, combination)
+        if config.task.name == "user":
+            compose(combination, require=("task",))  # raises, with the tasks that have questions
         if config.comparison is not None and not multirun:
             raise ConfigError(f"comparison ({config.comparison.kind}) is many runs and this is one; add -m")
         if config.comparison is not None:
@@ -255,16 +271,43 @@ def _configurations(overrides: Sequence[str], *, multirun: bool) -> Iterator[Run
 
 
 def _begun(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
-    """Returns the configuration that a run was begun with, where it is there already and nothing but its name and place are given."""
+    """Returns the configuration that a run was begun with, where it is there already and nothing but its name and place are given.
+
+    Raises:
+        RunConflictError: it is there and more is given, of which another configuration comes.
+    """
     run = config.run
-    if run.name is None or not {override.partition("=")[0] for override in overrides} <= {"run", "run.name", "run.output_dir"}:
+    if run.name is None:
         return config
-    folder = run.output_dir / run.name
+    folder, is_name_alone = run.output_dir / run.name, _names_alone(overrides)
     if not (folder / FILE_NAME).is_file():
+        if is_name_alone:
+            console.print(_no_such_run(folder), style="yellow", markup=False, soft_wrap=True)
         return config
     with TraceStore.read(folder) as store:
+        if not is_name_alone:
+            store.hold_to_config(config_hash(config), to_yaml(config))
+            return config
         begun = store.config
-    return begun.model_copy(update={"run": begun.run.model_copy(update={"name": run.name, "output_dir": run.output_dir})})
+    given = {name: getattr(run, name) for name in _OPERATIONAL if name in ("name", "output_dir") or f"run.{name}" in _keys(overrides)}
+    return begun.model_copy(update={"run": begun.run.model_copy(update=given)})
+
+
+def _names_alone(overrides: Sequence[str]) -> bool:
+    """Whether overrides say nothing but which run is meant, and how it is carried out."""
+    return _keys(overrides) <= {"run", *(f"run.{name}" for name in _OPERATIONAL)}
+
+
+def _keys(overrides: Sequence[str]) -> set[str]:
+    return {override.partition("=")[0] for override in overrides}
+
+
+def _no_such_run(folder: Path) -> str:
+    """Returns the warning that a name that stands alone begins a run, with the names that may have been meant."""
+    names = [path.parent.name for path in folder.parent.glob(f"*/{FILE_NAME}")]
+    meant = closest(folder.name, names)
+    hint = f"did you mean {' or '.join(f'run={name}' for name in meant)}? " if meant else ""
+    return f"warning: there is no run {folder} to go on with; {hint}A new one begins, with the default options"
 
 
 def _tell(folder: Path, metrics: Mapping[str, Any], outcome: Outcome) -> int:
@@ -275,7 +318,7 @@ def _tell(folder: Path, metrics: Mapping[str, Any], outcome: Outcome) -> int:
     if metrics.get("not_scored"):  # metrics of older versions have none
         print(f"not scored: {unscored(metrics)}")
     tokens = metrics["generated_tokens_per_question"]
-    print(f"{metrics['questions']} questions, {tokens:.1f} generated tokens each; see {folder}/report.md")
+    print(f"{counted(metrics['questions'], 'questions')}, {tokens:.1f} generated tokens each; see {folder}/report.md")
     if unchecked := sum(metrics["unchecked"].values()):
         console.print(f"{unchecked} answers could not be checked and are in no accuracy", style="yellow", markup=False)
     if outcome.failed:

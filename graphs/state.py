@@ -57,6 +57,7 @@ class OutputState(TypedDict, total=False):
     reason: NoAnswer | None
     """Why there is no answer; None where the status is not no_answer."""
     answer: str | None
+    """See `graphs.Answer.answer`."""
     summary: str
     summary_source: SummarySource
     """Where the summary comes from: the kept steps, a model, or counts alone."""

@@ -17,6 +17,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
 from rich.console import Console
 
 from agents.nouns import BadDataError, LongthoughtError, RunConflictError, StorageError
@@ -46,19 +47,35 @@ def guarded(main: Callable[[], int]) -> int:
     try:
         return _written_out(main)
     except (ConfigError, RunConflictError, BadDataError, ValueError) as error:
-        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        console.print(f"error: {words_of(error)}", style="red", markup=False, soft_wrap=True)
+        _print_notes(error)
         return WRONG
     except LongthoughtError as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        _print_notes(error)
         return FAILED
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         console.print("stopped.", markup=False)
+        _print_notes(error)
         return INTERRUPTED
     except (ConnectionError, TimeoutError):
         raise  # of a network; engines turn those that they know into EngineError
     except OSError as error:
         console.print(f"error: {_in_words(error)}", style="red", markup=False, soft_wrap=True)
         return WRONG if isinstance(error, FileNotFoundError) else FAILED
+
+
+def words_of(error: Exception) -> str:
+    """Returns the words of an error for a user: of those that pydantic raises the reasons alone."""
+    if isinstance(error, ValidationError):
+        return "; ".join(found["msg"].removeprefix("Value error, ") for found in error.errors(include_url=False, include_input=False))
+    return str(error)
+
+
+def _print_notes(error: BaseException) -> None:
+    """Prints what was added to an error on its way, such as how to go on."""
+    for note in getattr(error, "__notes__", ()):
+        console.print(note, markup=False, soft_wrap=True)
 
 
 def _written_out(main: Callable[[], int]) -> int:
@@ -101,6 +118,11 @@ def _in_words(error: OSError) -> str:
     if error.filename is None:
         return f"{error}; check the permissions and the space on the disks in use"
     return f"cannot use {error.filename}: {error.strerror}; check its path, its permissions and the space on its disk"
+
+
+def counted(count: int, units: str) -> str:
+    """Returns a number with what it counts: "1 question", "2 questions"."""
+    return f"{count} {units.removesuffix('s') if count == 1 else units}"
 
 
 def resuming(folder: Path) -> str:

@@ -12,7 +12,6 @@ Nothing here is prepared: the numbers are those of this run, and a run without a
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from agents.families import recognise_question
 from configs import RunConfig, compose
-from configs.cli import add_override_arguments, parse, split_overrides
+from configs.cli import Parser, add_override_arguments, parse, split_overrides
 from graphs import run as graph_run
 from graphs.ask import audit_view
 from graphs.terminal import guarded
@@ -34,7 +33,7 @@ _ASKED = 64  # questions that go through the graph
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m training.demo", description="The main job, end to end, on the pocket model.")
+    parser = Parser(prog="python -m training.demo", description="The main job, end to end, on the pocket model.")
     add_override_arguments(parser)
     overrides = ["experiment=demo", *split_overrides(parse(parser, argv))]
     name = f"demo-{datetime.now():%Y%m%d-%H%M%S}"

@@ -9,7 +9,6 @@ goes on where it stopped.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -21,7 +20,7 @@ from typing import Any
 
 from agents.nouns import EngineError, StorageError
 from configs import RunConfig, compose, config_hash, to_yaml
-from configs.cli import add_override_arguments, parse, split_overrides
+from configs.cli import Parser, add_override_arguments, parse, split_overrides
 from configs.schema.training import HeadsTrainingConfig
 from graphs.files import write_text
 from graphs.terminal import METRICS, console, guarded, resuming
@@ -90,7 +89,7 @@ def _silence_libraries() -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m training.run", description="Trains the policy and measures what it gained.")
+    parser = Parser(prog="python -m training.run", description="Trains the policy and measures what it gained.")
     add_override_arguments(parser)
     arguments = parse(parser, argv)
     config = compose(split_overrides(arguments), require=("training",))

@@ -3,7 +3,7 @@
 from agents.answers.canonical import AnswerKind, canonical_form, read_number
 from agents.answers.check import AnswerChecker, CheckOutcome, CheckResult, ExactChecker
 from agents.answers.family_checker import FamilyChecker
-from agents.answers.final_answer import MarkedAnswer, final_answer, marked_answer
+from agents.answers.final_answer import MarkedAnswer, final_answer, marked_answer, whole_reply
 from agents.answers.gym_checker import GymChecker
 from agents.answers.math_checker import MathChecker
 from agents.answers.pool import CallFailedError, CallTimedOutError, ProcessPool
@@ -34,5 +34,6 @@ __all__ = [
     "marked_answer",
     "opens_think_block",
     "read_number",
+    "whole_reply",
     "without_think_blocks",
 ]

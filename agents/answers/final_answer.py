@@ -25,6 +25,8 @@ _ITEM = re.compile(
 )
 _TITLE = re.compile(r"\s*(?:#{1,6} (?!\W*step\b)[^\n]+|(?:\*\*|__)(?!\W*step\b)[^*_\n]+(?:\*\*|__):?)\s*", re.IGNORECASE)
 _LONGEST_SIGN_OFF = 120
+_SENTENCE_END = re.compile(r"[.!?。！？]\s|\n")
+_WORDS = re.compile(r"(?<![</\w])\w")  # but for the names of tags
 _CHARACTERS_OF_CODE = re.compile(r"[^\n]")
 
 
@@ -53,6 +55,25 @@ def final_answer(text: str, *, marked: bool = True) -> str | None:
         return None
     mark = find_mark(_without_code(visible))
     return mark.value if mark is not None else _last_block(visible)
+
+
+def whole_reply(text: str) -> str | None:
+    """Returns the answer of a reply that a user reads as it stands; None when nothing of it is visible.
+
+    It is a mark with which the reply ends: an explicit one, or "the answer is X" where that is all. Else it
+    is all that stands outside of think blocks, so that no paragraph of a poem or an explanation is lost.
+    """
+    visible = hide_think_blocks(clean(text))
+    if visible is None:
+        return None
+    visible = visible.strip()
+    mark = find_mark(_without_code(visible), with_sentences=_SENTENCE_END.search(visible) is None)
+    if mark is not None:
+        begin = visible.rfind(mark.value, 0, mark.end)
+        behind = visible[begin + len(mark.value) if begin >= 0 else mark.end :]
+        if _WORDS.search(behind) is None:
+            return mark.value
+    return visible or None
 
 
 def marked_answer(pieces: Sequence[str], *, is_cut: bool = False) -> MarkedAnswer | None:

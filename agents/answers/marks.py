@@ -145,7 +145,7 @@ class Mark:
     """Where its value begins, if only its line or sentence ends it."""
 
 
-def find_mark(text: str, *, is_cut: bool = False) -> Mark | None:
+def find_mark(text: str, *, is_cut: bool = False, with_sentences: bool = True) -> Mark | None:
     """Returns the mark that counts: the last explicit one, else the last sentence.
 
     Where a plain sentence takes an explicit mark back ("Wait, I made a mistake. The answer is 8."), the sentence
@@ -156,12 +156,13 @@ def find_mark(text: str, *, is_cut: bool = False) -> Mark | None:
     Args:
         text: cleaned text without think blocks.
         is_cut: whether the text stops in the middle: a value that reaches its end is unfinished then.
+        with_sentences: whether a plain sentence counts where nothing is marked explicitly.
     """
     if HINT.search(plain := lowered(text)) is None:
         return None
     reader = _Reader(text, plain, is_cut)
     mark = next(reader.explicit(), None)
-    if mark is None or (isinstance(mark, Mark) and reader.may_be_replaced(mark)):
+    if with_sentences and (mark is None or (isinstance(mark, Mark) and reader.may_be_replaced(mark))):
         mark = reader.sentence_behind(mark) or mark
     if not isinstance(mark, Mark):
         return None

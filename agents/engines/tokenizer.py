@@ -36,7 +36,8 @@ class HFTokenizer:
         except Exception as error:  # transformers raises a dozen unrelated types here
             reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
             raise EngineUnavailableError(
-                f"no tokenizer in {self.source!r} ({reason}); set engine.tokenizer to a folder with tokenizer.json, or to a hub id"
+                f"no tokenizer in {self.source!r}{_no_folder(self.source)} ({reason}); correct engine.model, or set engine.tokenizer, "
+                "to a folder with tokenizer.json or to a hub id"
             ) from error
         if self._tokenizer.eos_token_id is None:
             raise EngineUnavailableError(
@@ -136,3 +137,8 @@ def eos_token_ids(tokenizer: HFTokenizer, folder: Path | None) -> frozenset[int]
         named = json.loads(file.read_text()).get("eos_token_id") or []
         ids |= set(named) if isinstance(named, list) else {named}
     return frozenset(ids)
+
+
+def _no_folder(source: str) -> str:
+    """Returns the remark that a name with the form of a path was taken for a hub id; "" of a folder."""
+    return "" if Path(source).is_dir() else f", which is no folder here (seen from {Path.cwd()})"

@@ -5,17 +5,17 @@ python -m graphs.comparison runs/search_comparison
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from configs.cli import Parser
 from graphs.comparison.report import write_report
 from graphs.terminal import guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m graphs.comparison",
         description="Writes tables and figures from the finished cells.",
     )

@@ -33,6 +33,12 @@ class Strategy(ABC):
         """Generated tokens that only an expansion to the answer may use; by default none."""
         return 0
 
+    @property
+    def takes_whole_reply(self) -> bool:
+        """Whether the only completion that it asks for is the reply that a user reads; by default not, for what is compared or judged
+        is the answer alone."""
+        return False
+
     @abstractmethod
     def select(self, tree: ReasoningTree, meter: Meter, rng: random.Random) -> Sequence[Expansion | Backup]:
         """Returns what to expand next; empty: the search is done.

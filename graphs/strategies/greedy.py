@@ -14,6 +14,10 @@ from graphs.tree import ROOT, Expansion, ReasoningTree
 class Greedy(Strategy):
     """Writes one completion to its answer."""
 
+    @property
+    def takes_whole_reply(self) -> bool:
+        return True
+
     def select(self, tree: ReasoningTree, meter: Meter, rng: random.Random) -> list[Expansion]:
         return [] if tree.children[ROOT] or tree.closed[ROOT] else [Expansion(ROOT, horizon="answer", temperature=0.0, through_doubt=True)]
 

@@ -158,8 +158,10 @@ def collect(
     lines: Iterable[tuple[int, _Raw]],
     read: Callable[[int, _Raw], Question | None],
     source: str | Path,
+    *,
+    expected: str = "one question per line",
 ) -> TaskData:
-    """Returns the questions of numbered lines; see `read_lines`."""
+    """Returns the questions of numbered lines; see `read_lines`. `expected`: what a file holds, for the error about an empty one."""
     questions: list[Question] = []
     problems: list[LineProblem] = []
     first_line: dict[str, int] = {}
@@ -189,7 +191,7 @@ def collect(
     if unwanted:
         raise BadDataError(f"{source} has no question of the wanted task.split ({unwanted} of others); choose another")
     if not problems:
-        raise BadDataError(f"{source} is empty; one question per line is expected")
+        raise BadDataError(f"{source} is empty of questions; {expected} is expected")
     shown = "; ".join(str(problem) for problem in problems[:3])
     more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
     raise BadDataError(f"{source} holds no readable question: {shown}{more}")

@@ -31,6 +31,7 @@ class CsvTask(RowTask):
     delimiter: str | None = None
     """What separates cells; None: a tab in a .tsv file, a comma in any other."""
     name = "csv"
+    expected = "a header that names the fields, then one question per row,"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -21,6 +21,7 @@ class JsonlTask(RowTask):
     """Any JSONL file."""
 
     name = "jsonl"
+    expected = "one JSON object per line"
 
     def load(self) -> TaskData:
         """Returns the file's questions; of a file that is one JSON array, those of its items."""

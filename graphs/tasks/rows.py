@@ -49,6 +49,8 @@ class RowTask(ABC):
     """Name of the gold's field; a row with null or nothing there has no gold. Where it is `answer`,
     rows may lack it, too. None: no row has a gold."""
     name: ClassVar[str]
+    expected: ClassVar[str]
+    """What a file holds, in words."""
 
     def __post_init__(self) -> None:
         check_slice(self.offset, self.limit)
@@ -89,7 +91,7 @@ class RowTask(ABC):
             return self.question(line, row)
 
         try:
-            data = collect(rows, question, self.path)
+            data = collect(rows, question, self.path, expected=self.expected)
         except BadDataError as error:
             raise BadDataError(f"{error}{other_task(self.path, self.name)}") from None
         others = [field for field in fields if field not in self.question_fields]

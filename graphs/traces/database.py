@@ -57,9 +57,11 @@ _REFUSALS = {
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     """Opens the file; for writing, makes it and its tables where they are missing.
 
-    For reading in a folder that cannot be written to, where WAL cannot make its shared memory, it
-    is opened as an immutable file. Text that is not UTF-8, which only damage leaves, is returned
-    with surrogates instead of an error, so that a damaged row does not hide the others.
+    WAL keeps two files beside the file while it is open, and only a connection that may write removes
+    them: a reader is one, too, held to reading (`query_only`). In a folder that cannot be written to,
+    where WAL cannot make its shared memory, it opens the file as an immutable one. Text that is not
+    UTF-8, which only damage leaves, is returned with surrogates instead of an error, so that a damaged
+    row does not hide the others.
 
     Raises:
         StorageError: the file cannot be opened, made or written to.
@@ -68,12 +70,15 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     if not read_only:
         _refuse_lone_log(path)
         make_private_file(path)
-    mode = "rw" if not read_only else "ro" if _is_shared(path) else "ro&immutable=1"
+    is_writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    mode = "rw" if is_writable or not read_only else "ro" if _is_shared(path) else "ro&immutable=1"
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     with translated(path):
         connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=_WAIT_S)
     connection.text_factory = _text
-    if not read_only:
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+    else:
         try:
             with translated(path):
                 connection.execute("PRAGMA journal_mode = WAL")

@@ -15,7 +15,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -43,6 +43,8 @@ class Deletion:
     """Traces that are kept without their thoughts."""
     damaged: int
     """Traces that could not be read, and were removed whole."""
+    is_repeated: bool = field(default=False, compare=False)
+    """Whether all had been deleted before, so that nothing was left to delete."""
 
 
 def delete_thoughts(folder: Path, *, day: date, wait_s: float = 30.0) -> Deletion:
@@ -64,15 +66,16 @@ def delete_thoughts(folder: Path, *, day: date, wait_s: float = 30.0) -> Deletio
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
         with connection:
-            damaged = _strip(connection)
-            if connection.execute("SELECT count(*) FROM deletions").fetchone() == (0,):
+            stripped, damaged = _strip(connection)
+            was_deleted = connection.execute("SELECT count(*) FROM deletions").fetchone() != (0,)
+            if not was_deleted:
                 connection.execute("INSERT INTO deletions VALUES (?)", (day.isoformat(),))
         _empty_log(connection, folder)
         connection.execute("VACUUM")
         _empty_log(connection, folder)
         traces = connection.execute("SELECT count(*) FROM traces").fetchone()[0]
         deleted_on = connection.execute("SELECT max(deleted_on) FROM deletions").fetchone()[0]
-    return Deletion(deleted_on, traces, damaged)
+    return Deletion(deleted_on, traces, damaged, is_repeated=was_deleted and not stripped and not damaged)
 
 
 def delete_record(folder: Path) -> list[Path]:
@@ -101,9 +104,10 @@ def delete_record(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.exists() else []
 
 
-def _strip(connection: sqlite3.Connection) -> int:
-    """Takes the thoughts out of all traces, and returns the number of those that could not be read and were removed."""
-    codec, damaged = AuditCodec(), 0
+def _strip(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Takes the thoughts out of all traces. Returns the number of those that had one, and of those that could not be read and were
+    removed."""
+    codec, stripped, damaged = AuditCodec(), 0, 0
     update = f"UPDATE traces SET {', '.join(f'{name} = ?' for name in (*COLUMNS, 'checksum'))} WHERE rowid = ?"
     for (rowid,) in connection.execute("SELECT rowid FROM traces").fetchall():
         (blob,) = connection.execute("SELECT trace FROM traces WHERE rowid = ?", (rowid,)).fetchone()
@@ -113,8 +117,10 @@ def _strip(connection: sqlite3.Connection) -> int:
             damaged += 1
             connection.execute("DELETE FROM traces WHERE rowid = ?", (rowid,))
         else:
-            connection.execute(update, (*row_of(without_thought(trace), codec), rowid))
-    return damaged
+            bare = without_thought(trace)
+            stripped += bare != trace
+            connection.execute(update, (*row_of(bare, codec), rowid))
+    return stripped, damaged
 
 
 def without_thought(trace: Trace) -> Trace:

@@ -196,6 +196,10 @@ class TraceStore:
         """Returns the (question hash, sample) pairs that were recorded: what a resumed run leaves out."""
         return {TraceKey(*row) for row in self._rows("SELECT question_hash, sample FROM traces NOT INDEXED")}
 
+    def hold_to_config(self, config_hash: str, config_yaml: str) -> None:
+        """Raises RunConflictError, with the difference, where the run was begun with another configuration."""
+        _require_config(self.run, (self.config_hash, self.config_yaml), (config_hash, config_yaml))
+
     def hold_to(self, contents: Mapping[str, str]) -> None:
         """Keeps the hashes of what the configuration only names (weights, rules, calibrations), and holds a resumed run to them.
 
@@ -452,8 +456,13 @@ def _begin_or_resume(connection: sqlite3.Connection, path: Path, run: str, confi
     check_schema_version(path, schema_version)
     if stored_run != run:
         raise RunConflictError(f"{path} is the store of run {stored_run!r}; name the folder so again, or choose another run name")
-    if stored_hash != config_hash:
-        lines = "\n".join(f"  {line}" for line in _differences(stored_yaml, config_yaml))
+    _require_config(run, (stored_hash, stored_yaml), (config_hash, config_yaml))
+
+
+def _require_config(run: str, stored: tuple[str, str], given: tuple[str, str]) -> None:
+    """Raises RunConflictError where two configurations, each its hash and its YAML, are not the same."""
+    if stored[0] != given[0]:
+        lines = "\n".join(f"  {line}" for line in _differences(stored[1], given[1]))
         raise RunConflictError(
             f"run {run!r} was begun with another configuration:\n{lines}\n"
             f"its own is the left one; repeat that (graphs.run does so where run={run} is all that it is given), or choose another run name"

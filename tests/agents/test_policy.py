@@ -360,6 +360,48 @@ async def test_what_is_cut_off_is_no_open_answer(horizon: str) -> None:
     assert (step.answer, step.finish_reason) == (None, "length")
 
 
+async def reply_of(policy: Policy) -> tuple[Step, ...]:
+    return (await policy.propose(OPEN, (), meter=meter(), horizon="answer", as_reply=True)).chains[0]
+
+
+@pytest.mark.parametrize("thinking", ["", "<think>Two parts.\n\nBoth short.</think>\n\n"])
+async def test_a_reply_is_one_step_behind_its_think_block(thinking: str) -> None:
+    reply = "It is blue.\n\nBlue light is scattered most."
+    policy, engine = chat_policy_that_says(thinking + reply)
+    *thought, last = await reply_of(policy)
+    assert (last.answer, last.content.reveal().text) == (reply, reply)
+    assert [step.answer for step in thought] == ([None, None] if thinking else [])
+    ids = [token for step in (*thought, last) for token in step.content.reveal().token_ids]
+    assert engine.tokenizer.decode(ids) == thinking + reply
+
+
+async def test_the_steps_before_a_marked_answer_of_a_reply_stay_steps() -> None:
+    policy, _ = chat_policy_that_says("3 + 4 is 7.\n\nAnswer: 7")
+    assert [step.answer for step in await reply_of(policy)] == [None, "7"]
+
+
+async def test_a_reply_that_the_template_began_to_think_before_ends_with_what_is_visible() -> None:
+    policy, _ = chat_policy_that_says("Two parts.\n\n</think>\n\nIt is\n\nblue.", thinks=True)
+    assert (await reply_of(policy))[-1].answer == "It is\n\nblue."
+    policy, _ = chat_policy_that_says("Two parts.\n\nIt is\n\nblue.", thinks=True)
+    assert (await reply_of(policy))[-1].answer == ""
+
+
+@pytest.mark.parametrize(("thinks", "read"), [(False, "It is blue.\n\nBlue light"), (True, None)])
+async def test_a_reply_that_is_cut_off_is_no_answer_and_can_be_read(thinks: bool, read: str | None) -> None:
+    room = len(ScriptedTokenizer().encode("It is blue.\n\nBlue light"))
+    policy, _ = chat_policy_that_says("It is blue.\n\nBlue light is scattered most.", thinks=thinks, max_answer_tokens=room)
+    chain = await reply_of(policy)
+    assert (chain[-1].answer, chain[-1].finish_reason) == (None, "length")
+    assert policy.read_reply(OPEN, chain) == read
+
+
+async def test_a_scored_question_has_no_reply() -> None:
+    policy, _ = chat_policy_that_says("It is 7.\n\nI think.")
+    chain = (await policy.propose(SCORED, (), meter=meter(), horizon="answer", as_reply=True)).chains[0]
+    assert [step.answer for step in chain] == [None, ""]
+
+
 async def test_a_mark_that_a_cut_may_have_shortened_is_no_answer() -> None:
     room = len(ScriptedTokenizer().encode("Answer: 7"))
     policy, _ = chat_policy_that_says("Answer: 7 apples", max_answer_tokens=room)

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from configs import ConfigError, compose
-from configs.cli import add_override_arguments, is_override, parse, split_overrides
+from configs.cli import Parser, add_override_arguments, is_override, parse, split_overrides
 from configs.describe import describe
 from configs.options import groups, options
 from configs.schema import RunConfig
@@ -19,7 +19,7 @@ from tests.configs.shipped import CHOICES
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ask", description="Answers a question.")
+    parser = Parser(prog="ask", description="Answers a question.")
     parser.add_argument("question")
     parser.add_argument("--json", action="store_true")
     add_override_arguments(parser, multirun=True)
@@ -65,6 +65,22 @@ def test_help_exits_with_every_option(capsys: pytest.CaptureFixture[str]) -> Non
     assert "Answers a question." in shown
     for option in options():
         assert f"  {option.key}=" in shown
+
+
+def test_help_that_cannot_be_written_is_an_error() -> None:
+    with open("/dev/full", "w") as full, pytest.raises(OSError):
+        _parser().print_help(full)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("--jsno", "--json"), ("--multi-run", "--multirun"), ("--search=greedy", "search="), ("--policy.top_p=1", "policy.top_p=")],
+)
+def test_a_wrong_flag_is_told_what_was_meant(word: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(_parser(), ["question", word])
+    assert caught.value.code == 2
+    assert meant in capsys.readouterr().err.rpartition(word)[2]
 
 
 def test_usage_errors_do_not_print_the_options(capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,6 +53,8 @@ def test_the_log_loss_is_of_the_right_answer_or_of_none() -> None:
     assert log_loss(belief, {"4": False, "5": False}) == pytest.approx(-math.log(0.2))
     assert log_loss(belief, {"4": True, "5": True}, many_answers=True) == pytest.approx(-(math.log(0.5) + math.log(0.3)) / 2)
     assert log_loss({}, {}) == 0.0
+    sure = (log_loss({"4": 0.7, "5": 0.3 + 1e-12}, {"4": True, "5": True}), reliability([1.0], [True]).log_loss)
+    assert [str(loss) for loss in sure] == ["0.0", "0.0"], "neither less than nothing nor -0.0"
 
 
 def verdicts(*evidence: float) -> list[Event]:

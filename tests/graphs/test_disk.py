@@ -89,7 +89,7 @@ def test_a_run_whose_folder_is_a_file_says_so_and_how_to_go_on(tmp_path: Path, c
     (tmp_path / "first").write_text("a file")
     assert guarded(lambda: run.main(options(tmp_path))) == FAILED
     captured = capsys.readouterr().err
-    assert str(tmp_path / "first") in captured and "go on with run=first" in captured
+    assert str(tmp_path / "first") in captured and "go on with run=first" in captured.partition("error: ")[2]
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
@@ -102,9 +102,10 @@ def test_an_export_without_room_is_one_sentence(tmp_path: Path, first: Path, suf
     assert str(tmp_path / "file") in failed(lambda: export.main([str(first), str(tmp_path / "file" / "out.jsonl")]), capsys, FAILED)
 
 
-def test_a_full_disk_behind_stdout_is_one_sentence(first: Path) -> None:
+@pytest.mark.parametrize("flag", ["--json", "--help"])
+def test_a_full_disk_behind_stdout_is_one_sentence(first: Path, flag: str) -> None:
     with open("/dev/full", "w") as full:
-        done = command("graphs.compare", str(first), "--json", stdout=full)
+        done = command("graphs.compare", str(first), flag, stdout=full)
     assert done.returncode == FAILED and "Traceback" not in done.stderr and done.stderr.count("error: ") == 1
 
 

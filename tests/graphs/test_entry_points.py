@@ -19,13 +19,30 @@ import pytest
 
 from agents.nouns import EngineDiedError, EngineError
 from agents.safety import DEFAULT_RULES
-from graphs import ask, chat, compare, export, run
+from graphs import Reasoner, ask, chat, compare, export, run
 from graphs.terminal import FAILED, INTERRUPTED, WRONG, guarded
 from graphs.traces.store import FILE_NAME, TraceStore
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPTED = ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "critic.calibration=null"]
 QUESTION = "Compute (19 + 8) * 8."
+
+
+@pytest.mark.parametrize("question", [None, 7, b"Compute 2 + 3.", ["Compute 2 + 3."]])
+def test_what_is_no_question_is_a_type_error(question: Any) -> None:
+    with pytest.raises(TypeError, match=type(question).__name__):
+        Reasoner(SCRIPTED).ask(question)
+
+
+def test_a_reasoner_that_is_not_open_says_so() -> None:
+    reasoner = Reasoner(SCRIPTED)
+    with reasoner:
+        pass
+    for asked in (reasoner, Reasoner(SCRIPTED)):
+        with pytest.raises(RuntimeError, match="not open"):
+            asked.ask(QUESTION)
+    with pytest.raises(TypeError, match="list of options"):
+        Reasoner("effort=low")
 
 
 def test_ask_prints_summary_and_answer_and_no_thought(capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,6 +74,7 @@ def test_ask_takes_a_question_with_an_equals_sign_for_a_question(capsys: pytest.
         ([QUESTION, "search=best_of_n", "search.selection=best", "critic=none"], "critic.kind"),
         ([QUESTION, "safety.rules=/nowhere/rules.yaml"], "safety.rules"),
         (["why? " * 20_000, *SCRIPTED], "100000 characters"),
+        (["caf\udce9?", *SCRIPTED], "error: the question holds a lone surrogate"),
     ],
 )
 def test_a_wrong_call_is_one_message_and_exit_code_2(argv: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,7 +152,10 @@ def test_run_writes_traces_metrics_and_a_report_and_resumes(tmp_path: Path, caps
     assert "new run" in capsys.readouterr().err
     assert run.main(run_options(tmp_path, "task.limit=6")) == 0
     assert "6 of 6 questions are finished already" in capsys.readouterr().err
-    assert run.main([f"run.output_dir={tmp_path}", "run=first"]) == 0, "the name alone goes on with what it was begun with"
+    words = [f"run.output_dir={tmp_path}", "run=first", "run.concurrency=3"]
+    assert run.main(words) == 0, "the name alone goes on with what it was begun with"
+    (config,) = run._configurations(words, multirun=False)
+    assert (config.run.concurrency, config.run.show_progress, config.engine.kind) == (3, True, "scripted")
     assert "6 of 6 questions are finished already" in capsys.readouterr().err
     with TraceStore.read(tmp_path / "first") as store:
         assert len(store) == 6
@@ -154,6 +175,33 @@ def test_a_run_under_the_same_name_with_other_options_is_refused(tmp_path: Path,
     assert "search.max_children" in capsys.readouterr().err
     with TraceStore.read(tmp_path / "first") as store:
         assert len(store) == 2
+
+
+def test_a_name_alone_that_is_new_is_announced_with_the_names_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(run_options(tmp_path, "task.limit=2")) == 0
+    capsys.readouterr()
+    (config,) = run._configurations(["run=frist", f"run.output_dir={tmp_path}"], multirun=False)
+    assert config.run.name == "frist"
+    first_line = capsys.readouterr().err.splitlines()[0]
+    assert str(tmp_path / "frist") in first_line and "run=first" in first_line
+    list(run._configurations([*run_options(tmp_path)[:-1], "run=frist"], multirun=False))
+    assert capsys.readouterr().err == "", "with options of its own it is meant to be new"
+
+
+def test_options_beside_the_name_of_a_run_are_compared_with_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_on_file(tmp_path, "q.csv", "question\nCompute 2 + 3.\n", "task=csv")
+    capsys.readouterr()
+    for words in (["engine=openai"], ["experiment=chat", "engine=openai"]):
+        assert guarded(lambda: run.main(["run=own", f"run.output_dir={tmp_path}", *words])) == WRONG  # noqa: B023
+        error = capsys.readouterr().err
+        assert 'engine.kind: "scripted" -> "openai"' in error and 'task.name: "csv"' in error
+
+
+def test_a_report_names_the_model_that_the_engine_named(tmp_path: Path) -> None:
+    assert run.main(run_options(tmp_path, "task.limit=1")) == 0
+    with TraceStore.read(tmp_path / "first") as store:
+        (trace,) = store
+    assert f"`{trace.engine.model}`" in (tmp_path / "first" / "report.md").read_text()
 
 
 def test_a_run_whose_rules_or_calibration_were_rewritten_is_not_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -288,7 +336,7 @@ def test_a_run_is_exported_for_trl(tmp_path: Path, capsys: pytest.CaptureFixture
     assert export.main([str(tmp_path / "own"), str(tmp_path / "sft.jsonl"), "--format", "sft"]) == 0
     rows = [json.loads(line) for line in (tmp_path / "sft.jsonl").open()]
     assert sorted((row["prompt"][0]["content"], row["correct"]) for row in rows) == [("Compute 2 + 3.", None), ("Compute 4 + 4.", True)]
-    assert "left out 1 traces: 1 wrong answer" in capsys.readouterr().out
+    assert "left out 1 trace: 1 with a wrong answer" in capsys.readouterr().out
     assert export.main([str(tmp_path / "own"), str(tmp_path / "all.jsonl"), "--format", "sft", "--keep-wrong"]) == 0
     assert len((tmp_path / "all.jsonl").read_text().splitlines()) == 3
     assert guarded(lambda: export.main([str(tmp_path / "own"), str(tmp_path / "x.jsonl"), "--keep-wrong"])) == WRONG

@@ -348,6 +348,33 @@ async def test_an_answer_of_several_lines_is_given_whole() -> None:
     assert answer.summary_source == "neutral" and describe(answer).endswith(f"Answer:\n{answer.answer}")
 
 
+POEM = "Roses are red.\n\nViolets are blue.\n\nSugar is sweet."
+
+
+async def test_one_completion_is_given_whole_and_a_vote_is_about_the_end() -> None:
+    answer, trace = await ask_chat(lambda prompt: POEM)
+    assert answer.answer == trace.answer == POEM and answer.nodes == 2
+    answer, _ = await ask_chat(lambda prompt: POEM, "search=best_of_n", "search.num_samples=2", "search.selection=majority")
+    assert answer.answer == "Sugar is sweet."
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        (("policy.max_answer_tokens=60", "policy.max_step_tokens=60"), "cut_answer"),
+        (("budget.max_tokens=100", "policy.max_answer_tokens=200"), "budget_tokens"),
+    ],
+)
+async def test_an_open_answer_that_was_cut_is_shown_with_the_reason(overrides: tuple[str, ...], reason: str) -> None:
+    long = "\n\n".join([POEM] * 40)
+    answer, trace = await ask_chat(lambda prompt: long, *overrides)
+    assert (answer.status, answer.reason, answer.correct) == ("no_answer", reason, None)
+    assert answer.answer is not None and len(answer.answer) > len(POEM) and long.startswith(answer.answer)
+    assert trace.answer == answer.answer and describe(answer).endswith(answer.answer)
+    thought, _ = await ask_chat(lambda prompt: f"<think>{long}", *overrides)
+    assert (thought.status, thought.answer) == ("no_answer", None)
+
+
 STEPS = "One secret step that only the model has seen.\n\nAnother secret step, which nobody was shown either.\n\n"
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agents.answers import final_answer, marked_answer
+from agents.answers import final_answer, marked_answer, whole_reply
 from agents.answers.think_blocks import clean, ends_in_think_block, opens_think_block
 from tests.agents.answers.answer_texts import TEXTS
 
@@ -237,6 +237,41 @@ def test_an_open_answer_is_a_whole_document(text: str, answer: str) -> None:
 @pytest.mark.parametrize("text", ["", " \n\n ", "<think>Paris", "<think>Paris</think>", "<|im_end|>"])
 def test_a_text_without_words_has_no_open_answer(text: str) -> None:
     assert final_answer(text, marked=False) is None
+
+
+POEM = "Roses are red,\nviolets are blue.\n\nThe answer is yours,\nmy friend, too.\n\nGood night."
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (POEM, POEM),
+        (f"<think>In two stanzas.\n\nIn red.</think>\n\n{POEM}<|im_end|>", POEM),
+        (f"In two stanzas.\n\n</think>{POEM}", POEM),
+        (
+            "The answer is Rayleigh scattering.\n\nBlue light is scattered most.",
+            "The answer is Rayleigh scattering.\n\nBlue light is scattered most.",
+        ),
+        (f"Sure!\n\n{CODE}\n\nCall it with 3.", f"Sure!\n\n{CODE}\n\nCall it with 3."),
+        ("The answer to this question is Paris.", "Paris"),
+        ("It was asked for. The answer is Rayleigh scattering.", "It was asked for. The answer is Rayleigh scattering."),
+        ("The answer is 3.5.", "3.5"),
+        (f"Answer: {LETTER}", f"Answer: {LETTER}"),
+        (f"**Answer:** {POEM}", f"**Answer:** {POEM}"),
+        ("Answer: Blue. Light is scattered.", "Answer: Blue. Light is scattered."),
+        ("Why?\n\nAnswer: To get there.\n\nHa!", "Why?\n\nAnswer: To get there.\n\nHa!"),
+        ("So it is \\boxed{7}.", "7"),
+        ("3 + 4 is 7.\n\n**Answer:** 7", "7"),
+        ("<think>Answer: 8</think>\n3 + 4 is 7.\n\nSo 7.", "3 + 4 is 7.\n\nSo 7."),
+    ],
+)
+def test_a_whole_reply_loses_nothing_but_thinking(text: str, answer: str) -> None:
+    assert whole_reply(text) == answer
+
+
+@pytest.mark.parametrize("text", ["", " \n\n ", "<think>Paris", "<think>Paris</think>", "<|im_end|>"])
+def test_a_text_without_words_is_no_reply(text: str) -> None:
+    assert whole_reply(text) is None
 
 
 def test_think_blocks_are_followed_over_pieces() -> None:

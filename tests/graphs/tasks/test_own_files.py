@@ -35,6 +35,15 @@ def pairs(data: TaskData) -> list[tuple[str, str | None]]:
 QUESTIONS = [("What is 2 + 2?", "4"), ('Who said "no, thanks"?\nName him.', "Bartleby"), ("Größe?", None)]
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [("q.csv", "", "header"), ("q.csv", "question,answer\n", "row"), ("q.jsonl", "", "JSON object"), ("q.txt", "\n", "line")],
+)
+def test_an_empty_file_is_told_what_it_should_hold(load: Load, name: str, content: str, expected: str) -> None:
+    with pytest.raises(BadDataError, match=f"is empty .*{expected}"):
+        load(name, content)
+
+
 def test_the_same_questions_come_of_every_format(load: Load, tmp_path: Path) -> None:
     lines = "\n".join(json.dumps({"question": text, "answer": gold}) for text, gold in QUESTIONS)
     with (tmp_path / "written.csv").open("w", newline="") as file:

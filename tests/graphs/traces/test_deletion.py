@@ -133,7 +133,8 @@ def test_whoever_wants_the_thoughts_is_refused_with_the_day(run_dir: Path, trace
 def test_a_second_deletion_changes_nothing(run_dir: Path) -> None:
     first = delete_thoughts(run_dir, day=DAY)
     before = (run_dir / FILE_NAME).read_bytes()
-    assert delete_thoughts(run_dir, day=LATER) == first
+    second = delete_thoughts(run_dir, day=LATER)
+    assert second == first and (first.is_repeated, second.is_repeated) == (False, True)
     assert len((run_dir / FILE_NAME).read_bytes()) == len(before)
 
 

@@ -125,6 +125,17 @@ def test_one_process_writes_and_others_read_meanwhile(store: TraceStore, run_dir
             reader.record(trace_of(1))
 
 
+def test_a_reader_leaves_no_file_behind_and_cannot_write(store: TraceStore, run_dir: Path) -> None:
+    store.record(trace_of(0))
+    store.close()
+    before = {path.name: path.read_bytes() for path in run_dir.iterdir()}
+    with TraceStore.read(run_dir) as reader:
+        assert len(list(reader)) == 1
+        with pytest.raises(StorageError):
+            reader.hold_to({"weights of the policy": "aaaa"})
+    assert {path.name: path.read_bytes() for path in run_dir.iterdir()} == before
+
+
 def test_a_folder_that_cannot_be_written_to_is_readable(store: TraceStore, run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store.record(trace_of(0))
     store.close()
