@@ -152,6 +152,8 @@ def read_number_words(text: str) -> int | None:
     total = group = 0
     last, smallest = "", 10**15
     words = re.split(r"[ -]+", text.strip().casefold())
+    if words == ["a", "dozen"]:
+        return 12
     for index, word in enumerate(words):
         is_unit = word in _WORDS and (_WORDS[word] or len(words) == 1)
         if is_unit and last in ("", "ten", "hundred", "scale", "and"):
