@@ -411,7 +411,7 @@ async def test_no_visible_field_holds_mark_up_or_control_characters() -> None:
 
 
 async def test_an_answer_of_mark_up_alone_is_none() -> None:
-    answer, trace = await ask_chat(lambda prompt: f"{STEPS}Answer: <act></act>")
+    answer, trace = await ask_chat(lambda prompt: "<act></act>")
     assert (answer.status, answer.answer, trace.answer) == ("no_answer", None, None)
 
 
