@@ -4,7 +4,7 @@
     budget=NAME, budget.max_tokens=N  caps, each at most the server's own
     search=NAME                       a strategy or preset that comes with the package
     search.num_samples=N              a number among the options of the chosen strategy
-    preset=NAME                       a configuration that the server's owner has registered (see graphs.presets)
+    preset=NAME                       a configuration that the server's owner has registered (see graphs.reasoner.presets)
 
 The words look like those of a command line and never reach Hydra: a key is found in a table, a value follows a literal
 grammar, and what both choose is put into the server's own `RunConfig`, whose rules are checked again. As on the command

@@ -1,11 +1,11 @@
 """Reasoning trees, search, long thoughts and the LangGraph graph over the agents."""
 
-from graphs._house import check_house
+from graphs._layout import check_house
 
 check_house()  # before any import that an intruder could break
 
-from graphs.presets import register_preset  # noqa: E402
-from graphs.reasoner import Answer, Reasoner, create_reasoner, graph  # noqa: E402
-from graphs.state import Context  # noqa: E402
+from graphs.reasoner.graph import Answer, Reasoner, create_reasoner, graph  # noqa: E402
+from graphs.reasoner.presets import register_preset  # noqa: E402
+from graphs.reasoner.state import Context  # noqa: E402
 
 __all__ = ["Answer", "Context", "Reasoner", "create_reasoner", "graph", "register_preset"]

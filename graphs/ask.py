@@ -13,13 +13,13 @@ import json
 import sys
 from collections.abc import Sequence
 
-from agents.visible_text import without_controls
+from agents.safety.visible_text import without_controls
 from configs import compose
 from configs.cli import Parser, add_override_arguments, parse, split_overrides
-from graphs.reasoner import Answer, Reasoner
-from graphs.terminal import FAILED, guarded, starting, thinking
+from graphs.reasoner.graph import Answer, Reasoner
+from graphs.reasoner.no_answer import EXPLANATIONS, last_words
+from graphs.reasoner.terminal import FAILED, guarded, starting, thinking
 from graphs.thought.markup import readable
-from graphs.thought.no_answer import EXPLANATIONS, last_words
 from graphs.traces.trace import Trace
 from graphs.tree import LEGEND, ReasoningTree, draw
 

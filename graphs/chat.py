@@ -12,12 +12,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from agents.nouns import EngineDiedError, EngineError
+from agents.types import EngineDiedError, EngineError
 from configs import compose
 from configs.cli import Parser, add_override_arguments, parse, split_overrides
 from graphs.ask import audit_view, describe
-from graphs.reasoner import Answer, Reasoner
-from graphs.terminal import console, guarded, starting, thinking, words_of
+from graphs.reasoner.graph import Answer, Reasoner
+from graphs.reasoner.terminal import console, guarded, starting, thinking, words_of
 
 _HELP = "/thought shows the last thought (the audit view), /help this, /quit ends; anything else is a question. Ctrl-C stops a thought."
 

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agents.nouns import BadDataError
+from agents.types import BadDataError
 from configs.cli import Parser
-from graphs.intervals import PairedDifference, Proportion
-from graphs.terminal import guarded, run_folder
+from graphs.evaluation.intervals import PairedDifference, Proportion
+from graphs.reasoner.terminal import guarded, run_folder
 from graphs.traces.store import TraceStore
 from graphs.traces.trace import Trace
 

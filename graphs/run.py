@@ -5,7 +5,7 @@
 
 Every finished question is on disk the moment it is finished. `run=NAME` takes up a run that was stopped or killed and asks only what is
 missing, with the configuration that it was begun with; a different one under the same name is refused with the difference. With -m every
-combination of comma lists is a run, and so is every cell of a comparison (graphs/comparison); the engine stays open from one run to the
+combination of comma lists is a run, and so is every cell of a comparison (graphs/evaluation/search_comparison); the engine stays open from one run to the
 next, with an empty cache.
 """
 
@@ -28,19 +28,19 @@ from uuid import uuid4
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from agents.engines import loop
-from agents.nouns import ContextLengthError, EngineError, Question, StorageError
+from agents.files import read_json, storing, write_text
+from agents.types import ContextLengthError, EngineError, Question, StorageError
 from configs import ConfigError, RunConfig, compose, config_hash, sweep, to_yaml
 from configs.cli import Parser, add_override_arguments, parse, split_overrides
 from configs.messages import closest
 from configs.schema import OPERATIONAL, RunOptions
-from graphs.collecting import patient_collector
-from graphs.comparison import carry_out
-from graphs.files import read_json, storing, write_text
-from graphs.reasoner import Answer, think
-from graphs.report import Tally, report, unscored
-from graphs.resources import forget, register
-from graphs.session import Session
-from graphs.terminal import FAILED, METRICS, TELL_EVERY_S, console, counted, guarded, resuming
+from graphs.evaluation.run_report import Tally, report, unscored
+from graphs.evaluation.search_comparison import carry_out
+from graphs.reasoner.gc_tuning import patient_collector
+from graphs.reasoner.graph import Answer, think
+from graphs.reasoner.resources import forget, register
+from graphs.reasoner.session import Session
+from graphs.reasoner.terminal import FAILED, METRICS, TELL_EVERY_S, console, counted, guarded, resuming
 from graphs.traces.store import FILE_NAME, TraceStore
 
 _OPERATIONAL = [name for name, option in RunOptions.model_fields.items() if OPERATIONAL in option.metadata]

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, settings
 from tests.tiny_model import make_tiny_model
 
 if TYPE_CHECKING:
-    from agents.engines.transformers import TransformersEngine
-    from agents.engines.vllm import VLLMEngine
+    from agents.engines.transformers.engine import TransformersEngine
+    from agents.engines.vllm.engine import VLLMEngine
 
 # Laws are about values, not about the clock: a busy machine must not fail them. The same commit draws the same examples;
 # HYPOTHESIS_PROFILE=explore draws new ones.
@@ -39,7 +39,7 @@ def other_tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest_asyncio.fixture(scope="session")
 async def transformers_engine(tiny_model_folder: Path) -> AsyncIterator[TransformersEngine]:
     """The tiny model in this process."""
-    from agents.engines.transformers import TransformersEngine
+    from agents.engines.transformers.engine import TransformersEngine
 
     engine = await TransformersEngine.open(model=str(tiny_model_folder))
     yield engine
@@ -49,7 +49,7 @@ async def transformers_engine(tiny_model_folder: Path) -> AsyncIterator[Transfor
 @pytest_asyncio.fixture(scope="session")
 async def vllm_engine(tiny_model_folder: Path) -> AsyncIterator[VLLMEngine]:
     """The tiny model in vLLM. Takes 15 s to start."""
-    from agents.engines.vllm import VLLMEngine
+    from agents.engines.vllm.engine import VLLMEngine
 
     engine = await VLLMEngine.open(model=str(tiny_model_folder), kv_cache_gib=0.25)
     yield engine
@@ -59,7 +59,7 @@ async def vllm_engine(tiny_model_folder: Path) -> AsyncIterator[VLLMEngine]:
 @pytest_asyncio.fixture(scope="session")
 async def vllm_server(tiny_model_folder: Path) -> AsyncIterator[str]:
     """Base URL of a vLLM server on loopback with the tiny model. Takes 25 s to start."""
-    from agents.engines.server import serve
+    from agents.engines.vllm.server import serve
 
     async with serve(str(tiny_model_folder), dtype="float32", kv_cache_gib=0.25) as base_url:
         yield base_url

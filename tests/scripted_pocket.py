@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import random
 
-from agents.engines.scripted import ScriptedEngine
-from agents.engines.scripted_tokenizer import END
+from agents.engines.scripted.engine import ScriptedEngine
+from agents.engines.scripted.tokenizer import END
 from agents.families import Problem, recognise_question
 
 SPECIAL = (

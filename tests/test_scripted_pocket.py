@@ -6,7 +6,7 @@ import re
 
 from configs import compose
 from graphs import Context, graph
-from graphs.resources import forget, open_resources, register
+from graphs.reasoner.resources import forget, open_resources, register
 from graphs.traces.trace import Trace
 from graphs.tree import Judged
 from tests import scripted_pocket

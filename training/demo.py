@@ -22,7 +22,7 @@ from configs import RunConfig, compose
 from configs.cli import Parser, add_override_arguments, parse, split_overrides
 from graphs import run as graph_run
 from graphs.ask import audit_view
-from graphs.terminal import guarded
+from graphs.reasoner.terminal import guarded
 from graphs.thought.markup import told_steps
 from graphs.thought.statistics import thought_statistics
 from graphs.traces.store import TraceStore

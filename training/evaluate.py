@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agents.nouns import Question
-from agents.policy import Policy
-from graphs.intervals import Proportion
+from agents.roles.policy import Policy
+from agents.types import Question
+from graphs.evaluation.intervals import Proportion
 from graphs.tasks import split_of_question
-from training.rollouts import Check, roll_out
+from training.data.rollouts import Check, roll_out
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from graphs.files import read_json, write_text
+from agents.files import read_json, write_text
 
 
 class Phases:

@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from graphs.checked import told
-from graphs.intervals import PairedDifference, Proportion
+from graphs.evaluation.intervals import PairedDifference, Proportion
+from graphs.traces.checked import told
 from training.wheel import evaluation
 
 _TITLES = {"before": "before", "after_sft": "after SFT", "after_grpo": "after GRPO"}

@@ -18,14 +18,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agents.nouns import EngineError, StorageError
+from agents.files import write_text
+from agents.types import EngineError, StorageError
 from configs import RunConfig, compose, config_hash, to_yaml
 from configs.cli import Parser, add_override_arguments, parse, split_overrides
 from configs.schema.training import HeadsTrainingConfig
-from graphs.files import write_text
-from graphs.terminal import METRICS, console, guarded, resuming
+from graphs.reasoner.terminal import METRICS, console, guarded, resuming
 from graphs.traces.store import TraceStore
-from training.model_folder import base_folder
+from training.loops.model_folder import base_folder
 from training.phases import Phases
 from training.progress import PhaseProgress
 from training.report import heads_lines, heads_report, metrics, report, summary
@@ -59,7 +59,7 @@ def run(config: RunConfig) -> tuple[Path, dict[str, Any]]:
 
 def _learn_heads(config: RunConfig, training: HeadsTrainingConfig, folder: Path) -> dict[str, Any]:
     """Trains heads and returns their metrics; where the run has finished before, those that it left."""
-    from training.heads import collect_rows, fit_heads, split_rows
+    from training.loops.fit_heads import collect_rows, fit_heads, split_rows
 
     model, text = training.output or folder / "model", to_yaml(config)
     collected = collect_rows(config)

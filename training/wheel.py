@@ -8,7 +8,7 @@
     after_grpo  the same held-out questions
 
 Every phase is done once: a run that is started again under its name goes on where it stopped, inside traces and grpo, too. The engine is
-opened once, and only if a phase is left to do; weights go into it while it runs (training/publish.py), so whoever else speaks through that
+opened once, and only if a phase is left to do; weights go into it while it runs (training/loops/publish.py), so whoever else speaks through that
 engine speaks with the new weights, too.
 """
 
@@ -21,24 +21,24 @@ from pathlib import Path
 from typing import Any
 
 from agents.engines import loop
-from agents.nouns import BadDataError, LongthoughtError, Question
+from agents.files import write_text
+from agents.types import BadDataError, LongthoughtError, Question
 from configs import RunConfig, config_hash, to_yaml
 from configs.schema.task import Gsm8kTaskConfig, UserTaskConfig
 from configs.schema.training import GrpoTrainingConfig, HeadsTrainingConfig, SftTrainingConfig, WheelTrainingConfig
-from graphs.files import write_text
-from graphs.reasoner import Reasoner
-from graphs.resources import Resources, find_resources
+from graphs.reasoner.graph import Reasoner
+from graphs.reasoner.resources import Resources, find_resources
+from graphs.reasoner.state import Context
+from graphs.reasoner.terminal import starting
 from graphs.run import run_questions
-from graphs.state import Context
 from graphs.tasks import load_task
-from graphs.terminal import starting
 from graphs.traces.store import TraceStore
+from training.data.records import Records, make_records
 from training.evaluate import Evaluation, evaluate
-from training.model_folder import base_folder
+from training.loops.model_folder import base_folder
+from training.loops.publish import Publication, publish, require_publisher, serving_dtype
 from training.phases import Phases
 from training.progress import PhaseProgress
-from training.publish import Publication, publish, require_publisher, serving_dtype
-from training.records import Records, make_records
 
 _CHECKED_PROMPTS = 8  # prompts whose logprobs are compared after a publication
 
@@ -140,7 +140,7 @@ class Wheel:
         return {"traces": len(store), "right": right, "failed": outcome.failed, "seconds": time.monotonic() - start}
 
     def _fine_tune(self, resources: Resources, store: TraceStore, base: Path) -> dict[str, Any]:
-        from training.sft import fine_tune
+        from training.loops.fine_tune import fine_tune
 
         assert not isinstance(self.training, GrpoTrainingConfig)
         records = self._records(resources, store)
@@ -178,7 +178,7 @@ class Wheel:
         return records
 
     def _reinforce(self, resources: Resources, questions: Sequence[Question], base: Path) -> dict[str, Any]:
-        from training.grpo import reinforce
+        from training.loops.reinforce import reinforce
 
         training = self.training
         assert not isinstance(training, SftTrainingConfig)

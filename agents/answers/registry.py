@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from agents.answers.canonical import AnswerKind, canonical_form
-from agents.answers.check import AnswerChecker, ExactChecker
-from agents.answers.family_checker import FamilyChecker
-from agents.answers.gym_checker import GymChecker
-from agents.answers.math_checker import MathChecker
+from agents.answers.checkers.check import AnswerChecker, ExactChecker
+from agents.answers.checkers.family_checker import FamilyChecker
+from agents.answers.checkers.gym_checker import GymChecker
+from agents.answers.checkers.math_checker import MathChecker
+from agents.answers.values.canonical import AnswerKind, canonical_form
 
 
 @dataclass(frozen=True, slots=True)

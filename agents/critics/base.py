@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
-from agents.nouns import Hidden, Meter, Question, Step, Verdict, VerdictScope, VerdictSource
+from agents.types import Hidden, Meter, Question, Step, Verdict, VerdictScope, VerdictSource
 
 ScopeOf: TypeAlias = Callable[[str], VerdictScope]
 """Says in which scope the steps of a question, given by its text, are judged."""

@@ -9,9 +9,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.calibration import PlattScaling
 from agents.critics.base import ScopeOf, always_local, draw, make_verdict
-from agents.nouns import Meter, Question, Step, Verdict
+from agents.critics.calibration import PlattScaling
+from agents.types import Meter, Question, Step, Verdict
 
 HALF_LENGTH = 16
 """Tokens of a step that the length critic gives even odds."""

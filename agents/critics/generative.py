@@ -25,13 +25,13 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from agents.answers import without_think_blocks
-from agents.calibration import Calibration
 from agents.critics.base import ScopeOf, always_local, make_verdict, texts_of
+from agents.critics.calibration import Calibration
 from agents.engines.base import Completion, GenerateRequest, Generator
-from agents.metered import generate_within, score_within
-from agents.nouns import Meter, Question, Step, Verdict, VerdictSource
+from agents.engines.metered import generate_within, score_within
 from agents.prompts import Prompts
-from agents.replies import ENDINGS, ends_a_line, is_shown, last_line
+from agents.prompts.last_line import ENDINGS, ends_a_line, is_shown, last_line
+from agents.types import Meter, Question, Step, Verdict, VerdictSource
 
 ROLE = "critic"
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.calibration import PlattScaling
 from agents.critics.base import draw, make_verdict, texts_of
+from agents.critics.calibration import PlattScaling
 from agents.families import FAMILIES, recognise_question
-from agents.nouns import Meter, Question, Step, Verdict
+from agents.types import Meter, Question, Step, Verdict
 
 
 @dataclass(frozen=True, slots=True)

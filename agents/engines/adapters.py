@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agents.engines.weights import hash_files
-from agents.nouns import EngineUnavailableError
+from agents.types import EngineUnavailableError
 
 
 class AdapterFiles(NamedTuple):

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
-from agents.nouns import Content, ContextLengthError, FinishReason, Hidden, Usage
-from agents.nouns.step import ADDED
+from agents.types import Content, ContextLengthError, FinishReason, Hidden, Usage
+from agents.types.step import ADDED
 
 MAX_CANDIDATES = 128
 """Most next tokens that one `score` call may ask about (vLLM's limit on logprob_token_ids)."""

@@ -12,12 +12,12 @@ from typing import Any
 from agents.engines.base import Engine
 
 _CLASSES = {
-    "vllm": ("agents.engines.vllm", "VLLMEngine"),
-    "openai": ("agents.engines.openai", "OpenAIEngine"),
-    "transformers": ("agents.engines.transformers", "TransformersEngine"),
-    "scripted": ("agents.engines.scripted", "ScriptedEngine"),
-    "vllm_heads": ("agents.engines.vllm_heads", "VLLMClassifier"),
-    "transformers_heads": ("agents.engines.transformers_heads", "TransformersClassifier"),
+    "vllm": ("agents.engines.vllm.engine", "VLLMEngine"),
+    "openai": ("agents.engines.openai.engine", "OpenAIEngine"),
+    "transformers": ("agents.engines.transformers.engine", "TransformersEngine"),
+    "scripted": ("agents.engines.scripted.engine", "ScriptedEngine"),
+    "vllm_heads": ("agents.engines.vllm.heads", "VLLMClassifier"),
+    "transformers_heads": ("agents.engines.transformers.heads", "TransformersClassifier"),
 }
 """Where an engine of each kind is; its `open` takes the options of its config group. It must not block the event loop, for the graph may
 run inside somebody's server. The last two are classifiers: what reads the heads of a model."""

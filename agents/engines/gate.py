@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from agents.nouns import EngineDiedError
+from agents.types import EngineDiedError
 
 T = TypeVar("T")
 

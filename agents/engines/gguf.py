@@ -13,7 +13,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from agents.nouns import EngineUnavailableError
+from agents.types import EngineUnavailableError
 
 
 def find_in_package(package: str) -> Path:

@@ -7,7 +7,7 @@ training=heads writes are `VALUE` and `factor_label(NAME)`.
 from __future__ import annotations
 
 from agents.engines.weights import find_folder, read_config
-from agents.nouns import EngineUnavailableError
+from agents.types import EngineUnavailableError
 
 ARCHITECTURE = "ForSequenceClassification"
 """How the names of such architectures end."""

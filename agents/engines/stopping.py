@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from agents.engines.base import Completion, GenerateRequest, Tokenizer
-from agents.nouns import FinishReason
+from agents.types import FinishReason
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from agents.engines.control_tokens import ControlTokens
 from agents.engines.weights import hash_text
-from agents.nouns import EngineUnavailableError
+from agents.types import EngineUnavailableError
 
 _MARK = re.compile(r"[<\[].*\w.*[>\]]", re.DOTALL)
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from agents.nouns import EngineUnavailableError
+from agents.types import EngineUnavailableError
 
 _WHOLE_FILE_BYTES = 64 << 20  # files up to here are hashed whole
 _SAMPLES = 256  # pages hashed of a larger file

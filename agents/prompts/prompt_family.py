@@ -22,7 +22,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from agents.answers import opens_think_block
 from agents.engines.base import Tokenizer
-from agents.nouns import Question, Step
+from agents.types import Question, Step
 
 PROMPTS = Path(__file__).parent
 _TOKENS_OF_A_TAG = 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from agents.nouns import Budget
+from agents.types import Budget
 from configs.schema.base import Group
 
 

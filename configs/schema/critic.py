@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from agents.nouns import VerdictScope
+from agents.types import VerdictScope
 from configs.schema.base import Group, PromptFamily
 from configs.schema.engine import EngineConfig
 

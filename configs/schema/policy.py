@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from agents.nouns import ThoughtFactor
+from agents.types import ThoughtFactor
 from configs.schema.base import OPERATIONAL, Group, PromptFamily
 from configs.schema.engine import EngineConfig
 
@@ -29,7 +29,7 @@ class PolicyConfig(Group):
     """Nucleus of the sampling distribution; below 1 the recorded logprobs no longer describe the sampler, which biases training."""
     logprobs: Annotated[Literal["auto", "always"], OPERATIONAL] = "auto"
     """auto: log-probabilities of the sampled tokens are asked for where the search or the critic reads them; always: in every run, for
-    graphs.calibration and graphs.fit_selector, which read those of stored thoughts. What is sampled does not depend on it."""
+    graphs.evaluation.calibration and graphs.evaluation.fit_selector, which read those of stored thoughts. What is sampled does not depend on it."""
     max_step_tokens: int = Field(48, ge=1)
     """Longest step, in tokens; a longer one is cut and marked as unfinished."""
     max_answer_tokens: int = Field(256, ge=1)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from agents.nouns.factor import QUESTION, legal_factors
+from agents.types.factor import QUESTION, legal_factors
 from configs.schema.base import OPERATIONAL, Group
 from configs.schema.budget import BudgetConfig
 from configs.schema.comparison import SearchComparisonConfig

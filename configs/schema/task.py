@@ -1,6 +1,6 @@
 """Where questions come from, chosen with `task=pocket | reasoning_gym | gsm8k | svamp | multiarith | math500 | jsonl | csv | text | user`.
 
-The split of a generated or user-supplied question is a function of its hash (`agents.nouns.split_of`), so that no question is
+The split of a generated or user-supplied question is a function of its hash (`agents.types.split_of`), so that no question is
 ever both trained on and measured.
 """
 
@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from agents.nouns import Split
+from agents.types import Split
 from configs.schema.base import Group
 
 TASK_OF_SUFFIX = {

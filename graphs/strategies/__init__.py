@@ -1,18 +1,18 @@
 """Search strategies."""
 
+from graphs.strategies.answers.best_of_n import BestOfN
+from graphs.strategies.answers.compute_optimal import ComputeOptimal
+from graphs.strategies.answers.greedy import Greedy
+from graphs.strategies.answers.revision import SequentialRevision
+from graphs.strategies.answers.self_consistency import SelfConsistency
 from graphs.strategies.base import Strategy
-from graphs.strategies.beam import Beam
-from graphs.strategies.best_of_n import BestOfN
-from graphs.strategies.compute_optimal import ComputeOptimal
-from graphs.strategies.critique_loop import CritiqueLoop
-from graphs.strategies.dvts import Dvts
-from graphs.strategies.greedy import Greedy
-from graphs.strategies.mcts import Mcts
-from graphs.strategies.particles import Particles
-from graphs.strategies.posterior import Posterior
-from graphs.strategies.rebase import Rebase
-from graphs.strategies.revision import SequentialRevision
-from graphs.strategies.self_consistency import SelfConsistency
+from graphs.strategies.levels.beam import Beam
+from graphs.strategies.levels.dvts import Dvts
+from graphs.strategies.levels.particles import Particles
+from graphs.strategies.levels.rebase import Rebase
+from graphs.strategies.posterior.posterior import Posterior
+from graphs.strategies.trees.critique_loop import CritiqueLoop
+from graphs.strategies.trees.mcts import Mcts
 
 __all__ = [
     "Beam",

@@ -21,7 +21,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from agents.nouns import Meter
+from agents.types import Meter
 from graphs.tree import Backup, Expansion, ReasoningTree
 
 

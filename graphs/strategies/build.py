@@ -16,22 +16,22 @@ from configs import RunConfig
 from configs.schema import BeamConfig, BestOfNConfig, ComputeOptimalConfig, DvtsConfig, ParticlesConfig, PosteriorConfig, RebaseConfig
 from configs.schema.search import SearchGroup
 from configs.schema.search.base import Selecting
-from graphs.selection import Selector
+from graphs.strategies.answers.best_of_n import BestOfN
+from graphs.strategies.answers.compute_optimal import ComputeOptimal
+from graphs.strategies.answers.greedy import Greedy
+from graphs.strategies.answers.revision import SequentialRevision
+from graphs.strategies.answers.self_consistency import SelfConsistency
 from graphs.strategies.base import Strategy
-from graphs.strategies.beam import Beam
-from graphs.strategies.belief import Believer
-from graphs.strategies.best_of_n import BestOfN
-from graphs.strategies.compute_optimal import ComputeOptimal
-from graphs.strategies.critique_loop import CritiqueLoop
-from graphs.strategies.dvts import Dvts
-from graphs.strategies.fitted import AnswerModel
-from graphs.strategies.greedy import Greedy
-from graphs.strategies.mcts import Mcts
-from graphs.strategies.particles import Particles
-from graphs.strategies.posterior import Posterior
-from graphs.strategies.rebase import Rebase
-from graphs.strategies.revision import SequentialRevision
-from graphs.strategies.self_consistency import SelfConsistency
+from graphs.strategies.levels.beam import Beam
+from graphs.strategies.levels.dvts import Dvts
+from graphs.strategies.levels.particles import Particles
+from graphs.strategies.levels.rebase import Rebase
+from graphs.strategies.posterior.belief import Believer
+from graphs.strategies.posterior.fitted import AnswerModel
+from graphs.strategies.posterior.posterior import Posterior
+from graphs.strategies.selection import Selector
+from graphs.strategies.trees.critique_loop import CritiqueLoop
+from graphs.strategies.trees.mcts import Mcts
 
 STRATEGIES: Mapping[str, type[Strategy]] = {
     "greedy": Greedy,

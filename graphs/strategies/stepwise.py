@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.nouns import Meter
+from agents.types import Meter
 from graphs.strategies.base import Strategy
 from graphs.tree import Backup, Expansion, Horizon, ReasoningTree
 

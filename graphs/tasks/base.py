@@ -36,7 +36,7 @@ from typing import ClassVar, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from agents.nouns import BadDataError, Question, Split
+from agents.types import BadDataError, Question, Split
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from agents.nouns import BadDataError
+from agents.types import BadDataError
 from graphs.tasks.base import TaskData, read_bytes
 from graphs.tasks.rows import RowTask, fields_in, other_task
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from agents.nouns import BadDataError, Question, Split
+from agents.types import BadDataError, Question, Split
 from graphs.tasks.base import TaskData
 from graphs.tasks.leakage import split_of_text
 

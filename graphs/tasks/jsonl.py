@@ -3,7 +3,7 @@ names say otherwise. Without `answer` a question is asked and not scored. A file
 such objects is read, too; its "lines" are then its items.
 
 The split of a line is a function of its question's hash. A published set has a split of its own, and a
-task of its own (graphs/tasks/published.py).
+task of its own (graphs/tasks/published/published.py).
 """
 
 from __future__ import annotations

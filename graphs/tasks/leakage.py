@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agents.families import recognise_question
-from agents.nouns import Question, Split, split_of
+from agents.types import Question, Split, split_of
 from graphs.tasks.base import SPLITS
 
 _OWN_SPLITS = ("gsm8k", "svamp", "multiarith", "math500")

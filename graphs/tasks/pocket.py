@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from agents.nouns import Question, Split, split_of
+from agents.types import Question, Split, split_of
 from graphs.tasks.base import TaskData, check_slice, check_split
 from graphs.tasks.generated import fill_split
 

@@ -1,4 +1,4 @@
-"""Problems of reasoning-gym (github.com/open-thought/reasoning-gym), in its own wording, checked by agents/answers/gym_checker.py.
+"""Problems of reasoning-gym (github.com/open-thought/reasoning-gym), in its own wording, checked by agents/answers/checkers/gym_checker.py.
 
 The package draws problem i of a data set with seed s from Random(s + i), so neighbouring seeds give almost the same problems; here every
 (seed, data set) has a seed derived from its hash, and seed 0 and 1 have nothing in common. The test split takes one problem in twenty, and
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from agents.nouns import BadDataError, Question, Split
+from agents.types import BadDataError, Question, Split
 from graphs.tasks.base import TaskData, check_slice, check_split
 from graphs.tasks.generated import fill_split
 from graphs.tasks.leakage import FROM_TEST_QUESTIONS
@@ -83,7 +83,7 @@ def check_dataset(dataset: str, parameters: Mapping[str, Any]) -> None:
     import reasoning_gym
     from reasoning_gym.factory import DATASETS
 
-    from agents.answers.gym_checker import score_entry
+    from agents.answers.checkers.gym_checker import score_entry
 
     if dataset not in DATASETS:
         raise BadDataError(f"task.datasets: reasoning-gym has no {dataset!r}; it has {', '.join(sorted(DATASETS))}")

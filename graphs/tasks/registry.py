@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
-from agents.nouns import BadDataError
+from agents.types import BadDataError
 from graphs.tasks.base import Task, TaskData
 from graphs.tasks.delimited import CsvTask
-from graphs.tasks.gsm8k import Gsm8kTask
 from graphs.tasks.jsonl import JsonlTask
-from graphs.tasks.math500 import Math500Task
-from graphs.tasks.multiarith import MultiarithTask
 from graphs.tasks.pocket import PocketTask
+from graphs.tasks.published.gsm8k import Gsm8kTask
+from graphs.tasks.published.math500 import Math500Task
+from graphs.tasks.published.multiarith import MultiarithTask
+from graphs.tasks.published.svamp import SvampTask
 from graphs.tasks.reasoning_gym import ReasoningGymTask
-from graphs.tasks.svamp import SvampTask
 from graphs.tasks.text import TextTask
 
 TASKS: dict[str, Callable[..., Task]] = {

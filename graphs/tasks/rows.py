@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from agents.nouns import BadDataError, Question, Split
+from agents.types import BadDataError, Question, Split
 from configs.schema.task import TASK_OF_SUFFIX
 from graphs.tasks.base import TaskData, check_slice, check_split, collect
 from graphs.tasks.leakage import split_of_text

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from agents.nouns import Question, Split
+from agents.types import Question, Split
 from configs.schema.task import TASK_OF_SUFFIX
 from graphs.tasks.base import TaskData, check_slice, check_split, read_lines
 from graphs.tasks.leakage import split_of_text

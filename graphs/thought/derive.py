@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.answers import canonical
-from agents.nouns import Hidden, Verdict
+from agents.types import Hidden, Verdict
 from graphs.thought.long_thought import LongThought, Segment, SegmentKind
 from graphs.tree import ROOT, ReasoningTree
 

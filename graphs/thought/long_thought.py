@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from agents.nouns import Hidden
+from agents.types import Hidden
 
 SegmentKind = Literal["step", "wrong", "reflect", "backtrack", "answer"]
 """`step`: a step on the way to the answer. `wrong`: a step of a wrong turn: known to be wrong, leading to one that is, or following from

@@ -9,7 +9,7 @@
 A text is written as it is, save that anything in it that looks like this mark-up gets a backslash after the "<", one more if it has some;
 so ordinary text stays readable, and `parse(render(thought)) == thought` for every thought.
 
-What a user reads passes `agents.visible_text` first, which knows this mark-up and the special tokens of common models.
+What a user reads passes `agents.safety.visible_text` first, which knows this mark-up and the special tokens of common models.
 
 Source: Reverse-o1 (Zhang Junlin, 2024): start and end tokens around the hidden thought and around every thought factor, all filtered before
 the answer is shown.
@@ -22,8 +22,8 @@ import json
 import re
 from typing import Any, get_args
 
-from agents.nouns import Hidden
-from agents.visible_text import strip_markup
+from agents.safety.visible_text import strip_markup
+from agents.types import Hidden
 from graphs.thought.long_thought import LongThought, Segment, SegmentKind, ThoughtKind
 
 _OWN_TAG = re.compile(r"<(\\*)(?=/?(?:thought|act)\b)", re.IGNORECASE)

@@ -27,7 +27,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
-from agents.nouns import BadTraceError, Hidden
+from agents.types import BadTraceError, Hidden
 from graphs.traces.trace import SCHEMA_VERSION, Trace
 
 _COMPRESSION = 3  # zlib level; 6 takes twice as long and saves 5 %

@@ -22,12 +22,12 @@ from typing import Any
 
 from agents.answers import AnswerChecker, canonical, checker_for
 from agents.engines import loop
-from agents.nouns import Question
-from agents.visible_text import strip_markup, visible_text
-from graphs.checked import check_answers
+from agents.safety.visible_text import strip_markup, visible_text
+from agents.types import Question
 from graphs.tasks import is_for_measuring_only, split_of_question
 from graphs.thought.derive import derive_shortcut
 from graphs.thought.long_thought import LongThought
+from graphs.traces.checked import check_answers
 from graphs.traces.row_files import Columns, Kind
 from graphs.traces.trace import Trace, unusable
 from graphs.tree import ReasoningTree

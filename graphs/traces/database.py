@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from agents.nouns import BadTraceError, LongthoughtError, RunConflictError, StorageError
-from graphs.files import ELSEWHERE, make_private_file, storage_error, storing
+from agents.files import ELSEWHERE, make_private_file, storage_error, storing
+from agents.types import BadTraceError, LongthoughtError, RunConflictError, StorageError
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, config_hash TEXT NOT NULL, config TEXT NOT NULL, schema_version INTEGER NOT NULL);

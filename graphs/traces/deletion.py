@@ -19,8 +19,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
-from agents.nouns import BadTraceError, RunConflictError
-from graphs.files import storing, unfinished_prefix
+from agents.files import storing, unfinished_prefix
+from agents.types import BadTraceError, RunConflictError
 from graphs.thought.long_thought import LongThought
 from graphs.traces.codec import AuditCodec
 from graphs.traces.columns import COLUMNS, row_of

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from agents.visible_text import visible_text
-from graphs.files import replacing
+from agents.files import replacing
+from agents.safety.visible_text import visible_text
 from graphs.thought.markup import render
 from graphs.traces.codec import AuditCodec
 from graphs.traces.columns import VISIBLE

@@ -35,7 +35,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple, Self
 
-from agents.nouns import (
+from agents.files import ELSEWHERE, make_folder
+from agents.types import (
     BadDataError,
     BadTraceError,
     Question,
@@ -46,7 +47,6 @@ from agents.nouns import (
 )
 from configs import ConfigError, RunConfig, difference, from_yaml
 from configs.schema import RunOptions
-from graphs.files import ELSEWHERE, make_folder
 from graphs.traces.codec import AuditCodec
 from graphs.traces.columns import COLUMNS, VISIBLE, checksum_of, row_of
 from graphs.traces.database import connect, error_of, has_checksums, has_table, lock_for_writing, translated

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from agents.answers import CheckOutcome
 from agents.engines.base import EngineInfo
-from agents.nouns import Question, Usage
-from agents.nouns.step import ADDED
-from agents.summarizer import SummarySource
+from agents.roles.summarizer import SummarySource
+from agents.types import Question, Usage
+from agents.types.step import ADDED
 from graphs.thought.long_thought import LongThought
 from graphs.tree import Event, NoAnswer, Status
 

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from agents.nouns import Hidden
+from agents.types import Hidden
 from graphs.tree.tree import ROOT, ReasoningTree
 
 LEGEND = (

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from agents.nouns import Reflection, Step, Verdict
+from agents.types import Reflection, Step, Verdict
 
 Horizon = Literal["step", "answer"]
 """`step`: one segment of thought. `answer`: through to the end; the completion is cut into steps afterwards."""

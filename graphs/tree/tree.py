@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.nouns import BadDataError, Question, Reflection, Step, Verdict
-from agents.visible_text import visible_text
+from agents.safety.visible_text import visible_text
+from agents.types import BadDataError, Question, Reflection, Step, Verdict
 from graphs.tree.events import Backup, Event, Expanded, Failed, Finished, Judged, Reflected, Weighed
 
 ROOT = 0

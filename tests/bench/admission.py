@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from agents.engines.base import Forgetful, GenerateRequest, Generation, Generator, NextTokenScores
-from agents.nouns import Question
+from agents.types import Question
 from configs import RunConfig
 from graphs.run import run_questions
 from tests.bench.figures import Options, Result, Row, Table, figure, ratios

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agents.engines.base import Generator, Publisher
-from agents.nouns import Question, Usage
+from agents.types import Question, Usage
 from configs import RunConfig
 from configs.schema.engine import resolve_model
 from tests.bench.figures import Options, Result, Row, Table, Target, figure, ratios

@@ -26,11 +26,11 @@ from pathlib import Path
 
 from agents.critics import CriticSettings, GenerativeCritic
 from agents.engines.base import GenerateRequest, Generation, Generator, NextTokenScores
-from agents.engines.scripted import ScriptedEngine
+from agents.engines.scripted.engine import ScriptedEngine
 from agents.engines.tokenizer import HFTokenizer
-from agents.nouns import Author, Budget, Content, Hidden, Meter, Question, Sampling, Step
 from agents.prompts import PromptFamily, Prompts
-from agents.reflector import Reflector, ReflectorSettings
+from agents.roles.reflector import Reflector, ReflectorSettings
+from agents.types import Author, Budget, Content, Hidden, Meter, Question, Sampling, Step
 from tests.bench.figures import Options, Result, Row, Table, Target
 from tests.bench.injections import (
     HARMLESS,
@@ -268,7 +268,7 @@ async def _run(options: Options) -> Result:
     if options.quick or not found:
         result.notes.append("left out: real models" + ("" if found else "; there are none in models/"))
         return result
-    from agents.engines.transformers import TransformersEngine
+    from agents.engines.transformers.engine import TransformersEngine
 
     for name in found:
         engine = await TransformersEngine.open(model=str(MODELS / name))

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from agents.nouns import Question
+from agents.types import Question
 from tests.bench.clock import run_skipping, skipping_loop
 from tests.bench.figures import Options, Result, Row, Table, figure, ratios
 from tests.bench.questions import SPEED

@@ -33,11 +33,11 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 from typing_extensions import TypedDict
 
-from agents.nouns import Budget, Meter, Question
+from agents.types import Budget, Meter, Question
 from configs import ConfigError, RunConfig
-from graphs.collecting import patient_collector
-from graphs.reasoner import RECURSION_LIMIT
-from graphs.state import Context, InputState, OutputState, Phase, State
+from graphs.reasoner.gc_tuning import patient_collector
+from graphs.reasoner.graph import RECURSION_LIMIT
+from graphs.reasoner.state import Context, InputState, OutputState, Phase, State
 from graphs.strategies import Strategy
 from graphs.strategies.build import STRATEGIES, build_strategy
 from graphs.tree import Backup, Expansion, ReasoningTree

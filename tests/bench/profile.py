@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 
 from agents.engines.base import Generator
-from agents.nouns import Question
+from agents.types import Question
 from configs import RunConfig
 from tests.bench.figures import CollectorTime, Options, Result, Row, Table
 from tests.bench.recording import Recorder, Remembering

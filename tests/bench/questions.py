@@ -18,7 +18,7 @@ import tracemalloc
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from agents.nouns import Question
+from agents.types import Question
 from configs import RunConfig
 from tests.bench.clock import run_skipping, skipping_loop
 from tests.bench.figures import CollectorTime, Options, Result, Row, Table, Target, figure, ratios

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from agents.engines.base import EngineInfo, GenerateRequest, Generation, Generator, NextTokenScores, Tokenizer
 from agents.engines.gate import Gate
-from agents.nouns import EngineError, Usage
+from agents.types import EngineError, Usage
 from tests.bench.clock import SkippingLoop
 
 

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agents.engines.base import Generator
-from agents.nouns import Question
+from agents.types import Question
 from configs import RunConfig
 from graphs.strategies.build import STRATEGIES
 from tests.bench.figures import Options, Result, Row, Table, finite, mean, ratio_of_ratios, ratio_of_sums
@@ -42,7 +42,7 @@ ASSUMPTIONS = (
     "search.give_up_rate=0",
     "search.prior_strength=32",
 )
-"""Of the posterior search, fitted on 150 validation questions with this critic (`graphs.fit_selector --believer --many-answers`)."""
+"""Of the posterior search, fitted on 150 validation questions with this critic (`graphs.evaluation.fit_selector --believer --many-answers`)."""
 HORIZON = ("search.step_cost=1", "search.first_samples=2")
 """Of the posterior search, chosen on the same questions: where verdicts are free and few steps are right, it goes step by step."""
 SPECIAL = {

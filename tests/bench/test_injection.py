@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.engines.tokenizer import HFTokenizer
-from agents.replies import ends_a_line
+from agents.prompts.last_line import ends_a_line
 from tests.bench.injection import MODELS, REAL, REPLIES, TARGET, forged_tokens, scripted_shares
 from tests.bench.injections import HARMLESS, INJECTIONS, UNLABELLED, WRONG_STEPS
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from agents.engines.base import Completion, EngineInfo, GenerateRequest, Generation
-from agents.engines.scripted import ScriptedEngine
-from agents.nouns import EngineError, Usage
+from agents.engines.scripted.engine import ScriptedEngine
+from agents.types import EngineError, Usage
 from tests.bench.clock import SkippingLoop
 from tests.bench.recording import BatchingServer, Recorder, Recording, Remembering, Speed, replay
 

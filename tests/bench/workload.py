@@ -15,17 +15,17 @@ from langgraph.types import Command
 
 from agents.engines.base import Generator
 from agents.engines.build import open_engine
-from agents.engines.scripted import ScriptedEngine
+from agents.engines.scripted.engine import ScriptedEngine
 from agents.engines.tokenizer import HFTokenizer
-from agents.nouns import Question
+from agents.types import Question
 from configs import RunConfig, compose
 from configs.schema.engine import resolve_model
-from graphs import nodes
-from graphs.collecting import patient_collector
-from graphs.reasoner import Answer
-from graphs.resources import Resources, build_resources, forget, register
+from graphs.reasoner import nodes
+from graphs.reasoner.gc_tuning import patient_collector
+from graphs.reasoner.graph import Answer
+from graphs.reasoner.resources import Resources, build_resources, forget, register
+from graphs.reasoner.state import Context, Phase, State
 from graphs.run import run_questions
-from graphs.state import Context, Phase, State
 from graphs.tasks import PocketTask
 from tests.bench.recording import Recorder, Recording
 from tests.scripted_pocket import Pocket

@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from agents.nouns import Budget
+from agents.types import Budget
 from configs import ConfigError, RunConfig, compose, from_mapping, from_yaml, sweep, to_yaml
 from configs.options import MISSING, Option, defaults, groups, options
 from configs.schema import CritiqueLoopConfig, OpenaiEngineConfig, ScriptedEngineConfig, ScriptRule, VllmEngineConfig, resolve_model

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from agents.engines.openai import OpenAIEngine
-from agents.engines.scripted import ScriptedEngine
-from agents.engines.transformers import TransformersEngine
-from agents.engines.vllm import VLLMEngine
+from agents.engines.openai.engine import OpenAIEngine
+from agents.engines.scripted.engine import ScriptedEngine
+from agents.engines.transformers.engine import TransformersEngine
+from agents.engines.vllm.engine import VLLMEngine
 from configs.options import defaults
 from configs.schema import OpenaiEngineConfig, ScriptedEngineConfig, ScriptRule, TransformersEngineConfig, VllmEngineConfig
 from configs.schema.base import Group

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from graphs import calibration, compare, export, forget, run
-from graphs.terminal import FAILED, WRONG, guarded
+from graphs import compare, export, forget, run
+from graphs.evaluation import calibration
+from graphs.reasoner.terminal import FAILED, WRONG, guarded
 from graphs.traces.store import FILE_NAME, TraceStore
 
 ROOT = Path(__file__).parent.parent.parent

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from agents.nouns import EngineDiedError, EngineError
 from agents.safety import DEFAULT_RULES
+from agents.types import EngineDiedError, EngineError
 from graphs import Reasoner, ask, chat, compare, export, run
-from graphs.terminal import FAILED, INTERRUPTED, WRONG, guarded
+from graphs.reasoner.terminal import FAILED, INTERRUPTED, WRONG, guarded
 from graphs.traces.store import FILE_NAME, TraceStore
 
 ROOT = Path(__file__).parent.parent.parent

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.nouns import Question
+from agents.types import Question
 from graphs.tasks import load_task
 from tests.training.tiny_pocket import make_tiny_pocket, teach
 

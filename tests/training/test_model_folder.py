@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.nouns import StorageError
-from training.model_folder import load_model, save_model
+from agents.types import StorageError
+from training.loops.model_folder import load_model, save_model
 
 
 def test_a_full_disk_leaves_the_old_model_and_no_half_of_a_new_one(tiny_model_folder: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from configs.schema.training import SftTrainingConfig
-from training.trainers import common_arguments, on_one_device, per_process
+from training.loops.trainers import common_arguments, on_one_device, per_process
 
 TRAINING = SftTrainingConfig(from_runs=(Path("unused"),), micro_batch_size=3)
 

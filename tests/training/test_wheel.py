@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from agents.nouns import BadDataError, RunConflictError, ThoughtsDeletedError
+from agents.types import BadDataError, RunConflictError, ThoughtsDeletedError
 from configs import compose
 from configs.errors import ConfigError
-from graphs.terminal import WRONG, guarded
+from graphs.reasoner.terminal import WRONG, guarded
 from graphs.traces.deletion import delete_thoughts
 from graphs.traces.store import FILE_NAME, TraceStore
 from tests.training.conftest import NUM_TAUGHT

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agents.families import recognise_question
-from agents.nouns import Question
+from agents.types import Question
 from configs.schema.training import SftConfig, SftTrainingConfig
+from training.data.records import IGNORED, Record
+from training.loops.fine_tune import fine_tune
 from training.pretrain.tokenizer import Codec, save_tokenizer
-from training.records import IGNORED, Record
-from training.sft import fine_tune
 
 
 def make_tiny_pocket(folder: Path, *, seed: int = 0, hidden_size: int = 64, num_layers: int = 2) -> Path:

@@ -1,5 +1,5 @@
 """Fits what the critic's probability is worth: a line from logit(p) to a log-likelihood ratio, per form and family; of a critic that works
-first, one that changes with how sure it was of its working (agents/calibration.py).
+first, one that changes with how sure it was of its working (agents/critics/calibration.py).
 
 Fitted by logistic regression on the policy's own proposals for *validation* questions; the prior is dropped by weighting right and
 wrong steps equally, so that the line gives log P(verdict | right) - log P(verdict | wrong) and not a posterior of the policy's skill.
@@ -24,7 +24,7 @@ _SAMPLES = 8
 _NEWTON_STEPS = 50
 _RIDGE = 1e-3
 _LEAST_FOR_SURENESS = 50  # right steps, and wrong ones: with twelve wrong steps, two more numbers made new steps worse in 98 % of trials
-_NAMES = ("a", "b", "a_sureness", "b_sureness")  # in the file, as agents/calibration.py reads it
+_NAMES = ("a", "b", "a_sureness", "b_sureness")  # in the file, as agents/critics/calibration.py reads it
 
 
 def fit_platt(logits: Sequence[float], rights: Sequence[bool], sureness: Sequence[float] | None = None) -> tuple[float, ...]:

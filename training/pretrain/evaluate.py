@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.families import FAMILIES, Problem
-from graphs.intervals import Proportion
+from graphs.evaluation.intervals import Proportion
 from training.pretrain.export import load_checkpoint
 from training.pretrain.judging import CRITIC_FORMS, Judge, Node, Thought, nodes_of, truths_of
 from training.pretrain.mixture import draw_problem

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 
 from agents.families import FAMILIES, Problem, read_answer
-from agents.nouns.question import split_of
+from agents.types.question import split_of
 from training.pretrain.documents import DocumentBuilder
 from training.pretrain.model import PocketModel
 from training.pretrain.packing import TrieDocument

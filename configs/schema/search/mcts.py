@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from agents.nouns.factor import pool_replicas
+from agents.types.factor import pool_replicas
 from configs.schema.search.base import SelectingSteps
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.answers import TASK_KINDS, canonical, canonical_form, read_number
-from agents.answers.numbers import write_number
+from agents.answers.values.numbers import write_number
 
 
 @pytest.mark.parametrize(

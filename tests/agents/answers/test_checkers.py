@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agents.answers import AnswerChecker, ExactChecker, MathChecker, checker_for
 from agents.families import FAMILIES
-from agents.nouns import Question
+from agents.types import Question
 
 
 def gym_question(dataset: str, *, index: int = 0, **parameters: Any) -> Question:
@@ -157,7 +157,7 @@ async def test_a_check_whose_process_dies_has_failed() -> None:
 
 
 async def test_what_the_gym_scorer_credits_in_part_is_wrong() -> None:
-    from agents.answers.gym_checker import score_entry
+    from agents.answers.checkers.gym_checker import score_entry
 
     checker = checker_for("reasoning_gym")
     partly = 0

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agents.answers import TASK_KINDS, AnswerChecker, MathChecker, canonical_form, checker_for
-from agents.answers.compare import equal_answers
-from agents.nouns import Question
+from agents.answers.values.compare import equal_answers
+from agents.types import Question
 
 PAIRS = Path(__file__).with_name("pairs.jsonl")
 CASES = Path(__file__).parents[3].parent / "shared" / "cases" / "answer_equal.jsonl"

@@ -1,4 +1,4 @@
-"""The final answer of a text, as documented in agents/answers/final_answer.py."""
+"""The final answer of a text, as documented in agents/answers/extraction/final_answer.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agents.answers import final_answer, marked_answer, whole_reply
-from agents.answers.think_blocks import clean, ends_in_think_block, opens_think_block
+from agents.answers.extraction.think_blocks import clean, ends_in_think_block, opens_think_block
 from tests.agents.answers.answer_texts import TEXTS
 
 SHARED_CASES = Path(__file__).parents[4] / "shared" / "cases" / "answer_taken.jsonl"

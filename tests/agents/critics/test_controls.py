@@ -12,8 +12,8 @@ import pytest
 
 from agents.critics import Critic, CriticSettings, GenerativeCritic, LengthCritic, LogprobCritic, OracleCritic, RandomCritic
 from agents.families import FAMILIES, Problem
-from agents.nouns import Author, Budget, Content, Hidden, Meter, Question, Sampling, Step, Verdict, VerdictSource
 from agents.prompts import PromptFamily, Prompts
+from agents.types import Author, Budget, Content, Hidden, Meter, Question, Sampling, Step, Verdict, VerdictSource
 from configs.schema import CriticConfig
 from tests.scripted_pocket import scripted_pocket
 from tests.settings import settings_of

@@ -9,11 +9,11 @@ from typing import Literal
 
 import pytest
 
-from agents.calibration import Calibration, PlattScaling
 from agents.critics import CriticSettings, GenerativeCritic
-from agents.engines.scripted import Rule, ScriptedEngine
-from agents.nouns import Author, Budget, Content, Hidden, Meter, Question, Sampling, Step, Verdict
+from agents.critics.calibration import Calibration, PlattScaling
+from agents.engines.scripted.engine import Rule, ScriptedEngine
 from agents.prompts import PromptFamily, Prompts
+from agents.types import Author, Budget, Content, Hidden, Meter, Question, Sampling, Step, Verdict
 from configs.schema import CriticConfig
 from tests.scripted_pocket import SPECIAL
 from tests.settings import settings_of

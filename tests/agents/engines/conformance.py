@@ -16,7 +16,7 @@ import pytest
 
 from agents.engines import Classifier, GenerateRequest, Generation, Generator, Publisher
 from agents.engines.base import Forgetful
-from agents.nouns import ContextLengthError
+from agents.types import ContextLengthError
 from tests.agents.engines.reference import Reference
 
 LOGPROB_TOLERANCE = 1e-3  # nats, float32

@@ -13,9 +13,9 @@ import pytest
 from agents.engines import loop
 from agents.engines.build import open_engine, start_engines
 from agents.engines.gate import Gate
-from agents.engines.scripted import ScriptedEngine
+from agents.engines.scripted.engine import ScriptedEngine
 from agents.engines.weights import check_same_architecture, count_parameters, find_folder, hash_weights, tensor_shapes
-from agents.nouns import EngineDiedError, EngineUnavailableError
+from agents.types import EngineDiedError, EngineUnavailableError
 from tests.tiny_model import make_tiny_model
 
 SCRIPT: dict[str, Any] = {"script": [{"reply": "yes"}]}
@@ -50,13 +50,13 @@ async def test_engines_are_closed_when_a_later_one_cannot_be_opened(monkeypatch:
 
 
 def test_importing_the_engines_loads_no_heavy_library() -> None:
-    code = "import sys, agents.engines, agents.engines.build, agents.engines.scripted, agents.engines.loop\n"
+    code = "import sys, agents.engines, agents.engines.build, agents.engines.scripted.engine, agents.engines.loop\n"
     code += "print([name for name in ('torch', 'vllm', 'transformers', 'aiohttp', 'numpy') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_modules_of_real_engines_import_without_their_libraries() -> None:
-    code = "import sys, agents.engines.vllm, agents.engines.transformers, agents.engines.tokenizer\n"
+    code = "import sys, agents.engines.vllm.engine, agents.engines.transformers.engine, agents.engines.tokenizer\n"
     code += "print([name for name in ('torch', 'vllm', 'transformers') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.engines.control_tokens import ControlTokens
-from agents.engines.scripted_tokenizer import END, ScriptedTokenizer
+from agents.engines.scripted.tokenizer import END, ScriptedTokenizer
 from agents.engines.tokenizer import HFTokenizer
-from agents.nouns import EngineUnavailableError
+from agents.types import EngineUnavailableError
 from configs.schema.engine import resolve_model
 from tests.tiny_model import SPECIAL_TOKENS
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from agents.engines.transformers_heads import TransformersClassifier
-from agents.engines.vllm_heads import VLLMClassifier
-from agents.nouns import EngineDiedError, EngineUnavailableError
+from agents.engines.transformers.heads import TransformersClassifier
+from agents.engines.vllm.heads import VLLMClassifier
+from agents.types import EngineDiedError, EngineUnavailableError
 from tests.agents.engines.conformance import ClassifierConformance
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.nouns import Budget, EngineDiedError, Meter, Question, Step, Verdict
-from graphs.reasoner import think
+from agents.types import Budget, EngineDiedError, Meter, Question, Step, Verdict
+from graphs.reasoner.graph import think
 from graphs.run import run_questions
 from graphs.strategies import Strategy
 from graphs.strategies.build import STRATEGIES
@@ -19,9 +19,9 @@ from graphs.strategies.stepwise import Stepwise
 from graphs.traces.store import TraceStore
 from graphs.traces.trace import Trace
 from graphs.tree import ReasoningTree
+from tests.graphs.reasoner.test_graph import QUESTIONS, resources_for
 from tests.graphs.strategies.test_laws import STRATEGIES as IN_THE_WORLD
 from tests.graphs.strategies.world import World, simulate
-from tests.graphs.test_reasoner import QUESTIONS, resources_for
 
 OPTIONS: dict[str, tuple[str, ...]] = {
     "greedy": (),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from agents.nouns import Budget, Meter
-from graphs.selection import Selector
+from agents.types import Budget, Meter
 from graphs.strategies import Beam
+from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Event, Expanded, Expansion
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
 from tests.graphs.strategies.world import World, simulate

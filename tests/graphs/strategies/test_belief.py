@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from agents.nouns import Verdict
-from graphs.strategies.belief import Believer
+from agents.types import Verdict
+from graphs.strategies.posterior.belief import Believer
 from graphs.tree import Event, Expanded, Judged, ReasoningTree
 from tests.graphs.strategies.trees import expanded, step, tree_of
 from tests.graphs.strategies.world import World, simulate
@@ -212,8 +212,8 @@ def test_the_rate_of_right_steps_is_learned_from_the_tree() -> None:
 
 def test_beliefs_are_calibrated_where_the_assumptions_hold() -> None:
     """In a world whose verdicts err independently at a known rate: of what is believed, as much is right as is believed."""
-    from graphs.selection import Selector
     from graphs.strategies import BestOfN
+    from graphs.strategies.selection import Selector
 
     believer = Believer(right_rate=0.55, wrong_answers=5.0, evidence_weight=1.0)
     believed, right = 0.0, 0

@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from agents.nouns import Budget, Meter
+from agents.types import Budget, Meter
 from configs import compose
-from graphs.selection import Selector
 from graphs.strategies import Beam, BestOfN, ComputeOptimal, Posterior
 from graphs.strategies.build import build_strategy
+from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Event, Expanded, Expansion
 from tests.graphs.strategies.trees import judged, step, tree_of
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from agents.nouns import Budget, Meter
+from agents.types import Budget, Meter
 from graphs.strategies import CritiqueLoop
 from graphs.tree import ROOT, Event, Expanded, Expansion, Failed, ReasoningTree
 from graphs.tree.tree import MOST_FAILURES

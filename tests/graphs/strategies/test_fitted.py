@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from configs import ConfigError, compose
-from graphs.calibration import log_loss
-from graphs.selection import Selector
+from graphs.evaluation.calibration import log_loss
 from graphs.strategies import BestOfN, Posterior
-from graphs.strategies.belief import Believer
 from graphs.strategies.build import build_strategy
-from graphs.strategies.fitted import FEATURES, AnswerModel, Choice, choices, fit_weights, read_answers
+from graphs.strategies.posterior.belief import Believer
+from graphs.strategies.posterior.fitted import FEATURES, AnswerModel, Choice, choices, fit_weights, read_answers
+from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Event, Expanded, ReasoningTree
 from tests.graphs.strategies.trees import judged, step, tree_of
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate

@@ -6,8 +6,7 @@ import random
 
 import pytest
 
-from agents.nouns import Budget, ThoughtFactor
-from graphs.selection import Selector
+from agents.types import Budget, ThoughtFactor
 from graphs.strategies import (
     Beam,
     BestOfN,
@@ -24,7 +23,8 @@ from graphs.strategies import (
     Strategy,
     build,
 )
-from graphs.strategies.belief import Believer
+from graphs.strategies.posterior.belief import Believer
+from graphs.strategies.selection import Selector
 from graphs.tree import ReasoningTree
 from tests.graphs.strategies.trees import QUESTION
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate

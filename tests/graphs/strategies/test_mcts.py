@@ -10,13 +10,13 @@ from typing import Any, get_args
 
 import pytest
 
-from agents.nouns import Budget, Meter, ThoughtFactor
-from agents.nouns.factor import QUESTION, legal_factors
+from agents.types import Budget, Meter, ThoughtFactor
+from agents.types.factor import QUESTION, legal_factors
 from configs import ConfigError, compose
-from graphs.selection import Aggregation, Selector
 from graphs.strategies import Greedy, Mcts
 from graphs.strategies.build import build_strategy
-from graphs.strategies.puct import dirichlet, puct_scores, softmax, visit_shares
+from graphs.strategies.selection import Aggregation, Selector
+from graphs.strategies.trees.puct import dirichlet, puct_scores, softmax, visit_shares
 from graphs.tree import ROOT, Backup, Event, Expanded, Expansion, Failed, ReasoningTree, Weighed
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
 from tests.graphs.strategies.world import RIGHT_ANSWER, Search, World, simulate

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.nouns import Budget, Meter, Verdict
-from graphs.selection import Selector
+from agents.types import Budget, Meter, Verdict
 from graphs.strategies import BestOfN, Particles
-from graphs.strategies.particles import systematic_resample
+from graphs.strategies.levels.particles import systematic_resample
+from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Event, Expanded, Expansion, Failed, Judged
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from agents.nouns import Budget, Meter
+from agents.types import Budget, Meter
 from configs import compose
-from graphs.selection import Selector
 from graphs.strategies import Beam, ComputeOptimal, Posterior
-from graphs.strategies.belief import Believer
 from graphs.strategies.build import GIVE_UP_RATE, build_strategy
+from graphs.strategies.posterior.belief import Believer
+from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Event, Expanded, Expansion, ReasoningTree
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.nouns import Budget, Meter
-from graphs.selection import Selector
+from agents.types import Budget, Meter
 from graphs.strategies import Rebase
-from graphs.strategies.rebase import Allocation, allocate_samples
+from graphs.strategies.levels.rebase import Allocation, allocate_samples
+from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Event, Expanded, Expansion
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
 from tests.graphs.strategies.world import World, simulate

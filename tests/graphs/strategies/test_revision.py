@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from agents.nouns import Budget, Meter, Step
+from agents.types import Budget, Meter, Step
 from configs import ConfigError, compose
-from graphs.selection import Selector
 from graphs.strategies import SequentialRevision
 from graphs.strategies.build import build_strategy
+from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Event, Expanded, Expansion, ReasoningTree
 from tests.graphs.strategies.trees import judged, step, tree_of, unread
 from tests.graphs.strategies.world import World, simulate

@@ -7,12 +7,12 @@ import random
 import numpy as np
 import pytest
 
-from agents.nouns import Budget, Meter
+from agents.types import Budget, Meter
 from configs import compose
-from graphs.selection import Selector
 from graphs.strategies import BestOfN, SelfConsistency
+from graphs.strategies.answers.self_consistency import probability_ahead
 from graphs.strategies.build import build_strategy
-from graphs.strategies.self_consistency import probability_ahead
+from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Expanded, Expansion
 from tests.graphs.strategies.trees import expanded, step, tree_of
 from tests.graphs.strategies.world import World, simulate

@@ -8,9 +8,9 @@ import random
 import pytest
 from hypothesis import given
 
-from agents.nouns import Budget, Meter
-from graphs.selection import Aggregation, Selection, Selector
+from agents.types import Budget, Meter
 from graphs.strategies import BestOfN, Greedy
+from graphs.strategies.selection import Aggregation, Selection, Selector
 from graphs.tree import ROOT, Expanded, Expansion, ReasoningTree
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
 from tests.graphs.tree.logs import trees

@@ -6,7 +6,7 @@ import math
 import zlib
 from collections.abc import Sequence
 
-from agents.nouns import Author, Content, Hidden, Question, Reflection, Sampling, Step, Verdict, VerdictScope
+from agents.types import Author, Content, Hidden, Question, Reflection, Sampling, Step, Verdict, VerdictScope
 from graphs.tree import Event, Expanded, Judged, ReasoningTree, Reflected
 
 QUESTION = Question(text="what?")

@@ -4,7 +4,7 @@ Each prefix of a thought has its own few continuations with fixed probabilities,
 answer: the right one where every step was right, else one of a few wrong ones. The critic's verdicts are those of the truth, each flipped
 with probability `flip_rate`: a function of the prefix, so that asking twice does not help. All of it derives from `seed`.
 
-`simulate` does what the nodes of the graph do (graphs/nodes.py), and writes down what was asked.
+`simulate` does what the nodes of the graph do (graphs/reasoner/nodes.py), and writes down what was asked.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.nouns import Budget, Meter, Step, ThoughtFactor, Usage, VerdictScope
+from agents.types import Budget, Meter, Step, ThoughtFactor, Usage, VerdictScope
 from graphs.strategies import Strategy
 from graphs.tree import Backup, Event, Expanded, Expansion, Judged, ReasoningTree, Weighed
 from tests.graphs.strategies.trees import judged, step, tree_of, unread

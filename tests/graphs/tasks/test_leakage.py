@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.nouns import Question, Split, split_of
+from agents.types import Question, Split, split_of
 from graphs.tasks import assert_trainable, is_for_measuring_only, load_task, split_of_question
 from graphs.tasks.leakage import FROM_TEST_QUESTIONS
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.nouns import BadDataError
+from agents.types import BadDataError
 from graphs.tasks import TaskData, load_task, split_of_text
 
 Load = Callable[..., TaskData]

@@ -14,7 +14,7 @@ import pytest
 
 from agents.answers import checker_for
 from agents.families import FAMILIES, recognise_question
-from agents.nouns import BadDataError, split_of
+from agents.types import BadDataError, split_of
 from configs.options import groups
 from graphs.tasks import TASKS, TaskData, assert_trainable, base, load_task, make_task, split_of_question, split_of_text
 from graphs.tasks.base import Task

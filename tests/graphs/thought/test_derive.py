@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.nouns import Hidden, Reflection, Verdict
+from agents.types import Hidden, Reflection, Verdict
 from graphs.thought.derive import Wording, best_open_node, derive_journey, derive_shortcut, known_wrong, reason_against
 from graphs.thought.long_thought import LongThought, Segment
 from graphs.tree import ROOT, Event, Expanded, Judged, ReasoningTree, Reflected

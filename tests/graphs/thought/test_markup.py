@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import visible_text
-from agents.nouns import Hidden
-from agents.visible_text import strip_markup
+from agents.safety import visible_text
+from agents.safety.visible_text import strip_markup
+from agents.types import Hidden
 from graphs.thought.derive import derive_journey
 from graphs.thought.long_thought import LongThought, Segment, SegmentKind, ThoughtKind
 from graphs.thought.markup import MarkupError, parse, readable, render

@@ -6,7 +6,7 @@ import random
 
 from hypothesis import given
 
-from agents.nouns import Hidden
+from agents.types import Hidden
 from graphs.thought.derive import derive_journey
 from graphs.thought.long_thought import LongThought, Segment
 from graphs.thought.statistics import TreeStatistics, thought_statistics, tree_statistics

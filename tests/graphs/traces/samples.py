@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from agents.engines.base import EngineInfo
-from agents.nouns import Question, Usage
+from agents.types import Question, Usage
 from graphs.thought.derive import derive_journey
 from graphs.traces.trace import SafetyRecord, Trace
 from graphs.tree import Event, Expanded, Judged, ReasoningTree

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agents.nouns import BadTraceError, Hidden, Question, Reflection, Verdict
-from agents.visible_text import visible_text
+from agents.safety.visible_text import visible_text
+from agents.types import BadTraceError, Hidden, Question, Reflection, Verdict
 from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import SCHEMA_VERSION, Trace
 from graphs.tree import Backup, Expanded, Failed, Finished, Judged, ReasoningTree, Reflected, Weighed

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from agents.nouns import BadTraceError, Hidden, RunConflictError, ThoughtsDeletedError
-from graphs.files import write_text
+from agents.files import write_text
+from agents.types import BadTraceError, Hidden, RunConflictError, ThoughtsDeletedError
 from graphs.traces.codec import AuditCodec
 from graphs.traces.deletion import delete_record, delete_thoughts, without_thought
 from graphs.traces.store import FILE_NAME, TraceStore

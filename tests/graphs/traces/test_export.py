@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.nouns import Question, ThoughtsDeletedError, split_of
+from agents.types import Question, ThoughtsDeletedError, split_of
 from graphs.thought.markup import parse
 from graphs.traces.codec import AuditCodec
 from graphs.traces.deletion import delete_thoughts

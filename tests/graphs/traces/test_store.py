@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.nouns import BadTraceError, Question, RunConflictError, StorageError
+from agents.types import BadTraceError, Question, RunConflictError, StorageError
 from configs import compose, to_yaml
 from graphs.traces.codec import AuditCodec
 from graphs.traces.store import FILE_NAME, TraceKey, TraceStore

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from agents.nouns import Author, Content, FinishReason, Hidden, Question, Reflection, Sampling, Step, Verdict
+from agents.types import Author, Content, FinishReason, Hidden, Question, Reflection, Sampling, Step, Verdict
 from graphs.tree import Backup, Event, Expanded, Failed, Finished, Judged, ReasoningTree, Reflected, Weighed
 
 QUESTION = Question(text="Use 3, 7 and 11 to make 21.", gold="21", task="pocket", metadata={"level": 2})

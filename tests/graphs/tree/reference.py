@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from agents.nouns import Reflection, Step, Verdict
+from agents.types import Reflection, Step, Verdict
 from graphs.tree import Backup, Event, Expanded, Failed, Judged, Reflected, Weighed
 
 

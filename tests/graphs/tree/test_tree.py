@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.nouns import Hidden, Reflection
+from agents.types import Hidden, Reflection
 from graphs.tree import ROOT, Backup, Event, Expanded, Failed, Finished, Judged, ReasoningTree, Reflected, Weighed, siblings_wrong
 from tests.graphs.tree.logs import QUESTION, UNPARSED, event_logs, finished, make_step, trees, verdict
 from tests.graphs.tree.reference import fold

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from agents.families import FAMILIES, Problem, read_answer
-from agents.nouns.question import split_of
+from agents.types.question import split_of
 from training.pretrain.documents import DocumentBuilder, DocumentOptions
 from training.pretrain.mixture import FAMILY_SHARES, LEVEL_SHARES, draw_problem, read_thought
 from training.pretrain.packing import TrieDocument, pack

@@ -1,0 +1,23 @@
+"""What runs in the math checker's child processes: mpmath, math-verify and sympy, which
+may hang, and nothing else.
+
+math-verify's own time limits are switched off: they are alarm signals that C code and a
+caught exception outlive; the pool kills.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import math_verify  # noqa: F401  # loaded before the first call, whose time is limited
+
+from agents.answers.values.algebra import equal_mathematics
+from agents.answers.values.canonical import AnswerKind
+from agents.answers.values.compare import equal_answers
+
+logging.disable(logging.CRITICAL)
+
+
+def equivalent(gold: str, answer: str, kind: AnswerKind, percent: bool) -> bool:
+    """Returns whether two answers are equal, algebra included (see `equal_answers`)."""
+    return equal_answers(gold, answer, kind, percent=percent, algebra=equal_mathematics) is True

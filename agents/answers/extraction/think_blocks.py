@@ -1,0 +1,102 @@
+"""The part of a model's text in which an answer can stand: no special tokens, no think blocks.
+
+A think block is `<think>...</think>` in any of the spellings that models use. A lone `</think>` closes
+a block that the chat template opened in the prompt. Of messages in channels only `final` is no
+thought. Tags quoted in backticks are words about tags.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from agents.safety.visible_text import BARE_HEADER, HEADER, without_controls
+
+_NAMES = r"[\w:-]{0,20}?(?:think|thought|reasoning)[\w:-]{0,20}|reflection|scratchpad"
+_TOKEN = r"[^<>|｜\s]{0,20}?(?:think|thought|reasoning)[^<>|｜\s]{0,20}?"
+_TAG = (
+    rf"<\s?(?P<slash>[/\\]{{0,2}})\s?(?:{_NAMES})(?:\s[^<>]{{0,100}}|/)?>"
+    rf"|<[|｜](?P<slash_2>/|end|stop|close)?{_TOKEN}(?P<slash_5>[_-]end)?[|｜]>|{HEADER}"
+    r"|\[(?P<slash_3>/?)THINK(?:ING)?\]|◁(?P<slash_4>/?)think(?:ing)?▷"
+)
+_TAGS = re.compile(_TAG, re.IGNORECASE)
+_TAGS_AND_BARE_HEADERS = re.compile(rf"{_TAG}|{BARE_HEADER}", re.IGNORECASE)  # slower
+_SPECIAL = re.compile(
+    rf"(?P<header>{HEADER})|<[|｜](?!(?i:{_TOKEN})[|｜])[^<>|｜\s]{{1,40}}[|｜]>|</?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn)>"
+    r"|<turn\|>|<\|turn>|\[/?INST\]|<</?SYS>>",
+)
+_BOXES = {"<|begin_of_box|>": "<answer>", "<|end_of_box|>": "</answer>"}
+
+
+def clean(text: str) -> str:
+    """Returns the text with "\\n" as its only line end, no special tokens, no invisible characters.
+
+    Invisible are those that `without_controls` removes. A special token ends a line: what follows
+    `<|im_end|>` is no part of an answer before it.
+    """
+    text = without_controls(text)
+    if "<" not in text and "[" not in text:
+        return text
+    return _SPECIAL.sub(lambda token: token["header"] or _BOXES.get(token[0], "\n"), text)
+
+
+def hide_think_blocks(text: str) -> str | None:
+    """Returns the text with line ends in place of every character of a think block.
+
+    The length stays the same. None: the text ends inside a think block.
+    """
+    hidden: list[str] = []
+    kept = 0  # up to here the text is in `hidden`, behind the first `lead` characters
+    lead = 0
+    opened: int | None = None
+    for place, end, closes in think_tags(text):
+        if not closes:
+            opened = place if opened is None else opened
+            continue
+        if opened is None:  # the prompt opened it
+            hidden, lead = [], end
+        else:
+            hidden += [text[kept:opened], "\n" * (end - opened)]
+        kept, opened = end, None
+    if opened is not None:
+        return None
+    return "".join(["\n" * lead, *hidden, text[kept:]]) if kept else text
+
+
+def without_think_blocks(text: str) -> str:
+    """Returns what stands outside of think blocks; one that does not end reaches to the end of the text."""
+    kept: list[str] = []
+    position, inside = 0, False
+    for begin, end, closes in think_tags(text):
+        if closes and not inside:  # the prompt opened it
+            kept.clear()
+        elif not closes and not inside:
+            kept.append(text[position:begin])
+        position, inside = end, not closes
+    return "".join(kept) if inside else "".join([*kept, text[position:]])
+
+
+def ends_in_think_block(text: str, *, opened: bool = False) -> bool:
+    """Returns whether a think block is open at the end of the text.
+
+    Args:
+        opened: whether one is open at its beginning.
+    """
+    for _, _, closes in think_tags(text):
+        opened = not closes
+    return opened
+
+
+def think_tags(text: str) -> Iterator[tuple[int, int, bool]]:
+    """Yields begin, end and whether it closes a block, of every tag."""
+    has_bare_headers = "assistantfinal" in text or text.lstrip().startswith(("analysis", "assistantanalysis"))
+    for tag in (_TAGS_AND_BARE_HEADERS if has_bare_headers else _TAGS).finditer(text):
+        if text[tag.start() - 1 : tag.start()] == text[tag.end() : tag.end() + 1] == "`":
+            continue
+        yield tag.start(), tag.end(), any(tag.groups())
+
+
+def opens_think_block(prompt: str) -> bool:
+    """Returns whether a prompt ends with the tag that opens a think block."""
+    tags = list(think_tags(prompt := prompt.rstrip()))
+    return bool(tags) and tags[-1][1] == len(prompt) and not tags[-1][2]

@@ -1,0 +1,348 @@
+"""What a server may answer, checked field by field before anything of it is used.
+
+A reader takes a whole `Reply` and returns what it holds, or raises `MalformedError`
+with a reason that quotes no content: numbers, names of fields and types, never text.
+Read by hand rather than by a schema library: every rule that matters here is about the
+request (as many choices as asked for, at most max_tokens, ids of the vocabulary), and
+2,000 tokens are checked in well under a millisecond.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from agents.engines.openai.redaction import excerpt
+from agents.types import FinishReason, Hidden, Usage
+
+MOST_BYTES = 4 << 20
+"""Longest reply of a route that returns no tokens."""
+
+_BYTES_PER_TOKEN = 512  # id, text, log-probability and offset in JSON; about 100 in practice
+_BYTES_PER_PROMPT_TOKEN = 16  # a server repeats the prompt's ids with each choice
+_BYTES_PER_SCORE = 128
+_ROUNDED_UP = 1e-3  # nats above 0 that rounding may give to a log-probability
+_LEAST = -1e9  # nats
+_MOST_TOKENS = 1 << 31
+_MOST_NAME_CHARACTERS = 500
+_LOOKED_AT = 8192  # bytes of a refusal that are searched for its reason
+_TOO_LONG = re.compile(
+    r"(?i)context[ _-]?(?:length|window|size|limit)"
+    r"|max(?:imum)?[ _](?:allowed |supported )?(?:model|input|prompt|sequence)[ _](?:len|tokens|size)|maximum (?:allowed |supported )length"
+    r"|\b(?:prompt|input|request|sequence)s?\b(?: (?:is|are) too (?:long|large)|.{0,40}\bexceeds?\b.{0,60}\b(?:length|tokens)\b)"
+    r"|max_new_tokens\W{1,3}must be <=|must have less than \d{1,9} tokens"
+)
+_OF_AN_ACCOUNT = re.compile(
+    r"(?i)\bper (?:second|minute|hour|day|week|month)\b|\b(?:quota|budget|credits?|billing|[tr]p[md])\b|rate[ _-]?limit"
+)
+"""A limit of the caller's account at the server: another question would meet it, too."""
+_NUMBER = r"(\d{1,3}(?:,\d{3})+|\d{1,9})\b"
+_CONTEXT = re.compile(r"(?i)(?:context[ _-]?(?:length|window|size)|model[ _]len(?:gth)?)\W{0,3}(?:is|of|:|=|only)?\W{0,3}" + _NUMBER)
+
+
+class MalformedError(Exception):
+    """A reply is not what the request asked for; the text is the reason."""
+
+
+class AbortedError(Exception):
+    """The server ended a completion by its own will, as one that is being stopped does:
+    what it holds until then is no sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP reply, read to its end."""
+
+    status: int
+    content_type: str
+    charset: str | None
+    body: Hidden[bytes]
+    """Its beginning, where `status` is an error."""
+    retry_after_s: float = 0.0
+    """How long the server asks to be left alone, in seconds."""
+    location: str = ""
+    """Where a redirection points to."""
+
+    def excerpt(self, secrets: Sequence[str] = ()) -> str:
+        """Returns the beginning of the body as an error may show it; `secrets` are
+        masked."""
+        return excerpt(self.body.reveal(), secrets=secrets)
+
+    @property
+    def named_context(self) -> int | None:
+        """Context length, in tokens, that a refusal calls too small; 0: no number is
+        named; None: it is no such refusal."""
+        if self.status not in (400, 413, 422):
+            return None
+        text = self.body.reveal()[:_LOOKED_AT].decode("utf-8", errors="replace")
+        if _OF_AN_ACCOUNT.search(text):
+            return None
+        if not _TOO_LONG.search(text):
+            return 0 if self.status == 413 else None
+        number = _CONTEXT.search(text)
+        return int(number[1].replace(",", "")) if number else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the reply to a completion request must fit."""
+
+    prompt_tokens: int
+    vocabulary_size: int
+    """Token ids are below it."""
+    n: int = 1
+    max_tokens: int = 1
+    logprobs: bool = True
+    """Whether the request asked for log-probabilities; without them they are NaN."""
+    stop: tuple[str, ...] = ()
+    prompt: Sequence[int] | None = None
+    """The prompt itself, for a server that repeats it; None: not compared."""
+    candidates: tuple[int, ...] = ()
+    """Tokens whose log-probabilities as the first one were asked for."""
+
+    @property
+    def most_bytes(self) -> int:
+        """Longest reply that is read, in bytes."""
+        of_a_choice = self.max_tokens * _BYTES_PER_TOKEN + self.prompt_tokens * _BYTES_PER_PROMPT_TOKEN
+        return (1 << 20) + self.n * (of_a_choice + len(self.candidates) * _BYTES_PER_SCORE)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One completion of a reply."""
+
+    token_ids: tuple[int, ...] = field(repr=False)
+    logprobs: tuple[float, ...]
+    """In nats, each at most 0; NaN where none were asked for."""
+    finish_reason: FinishReason
+    stop_reason: str | int | None
+    scores: tuple[float, ...] = ()
+    """Log-probability of each of `Expected.candidates`, in nats, each at most 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completions:
+    """What a completion request is answered with: `n` choices in the order of their
+    indices, and what they cost."""
+
+    choices: tuple[Choice, ...]
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """A model as /v1/models lists it."""
+
+    name: str
+    root: str | None
+    """Where the server has it from."""
+    context_length: int | None
+    """In tokens; None: not reported."""
+
+
+def read_completions(reply: Reply, expected: Expected) -> Completions:
+    """Returns the reply to a completion request.
+
+    Raises:
+        MalformedError: a rule of the module's is broken.
+        AbortedError: a choice was aborted.
+    """
+    answer = _object(reply)
+    choices = _sequence(answer.get("choices"), "choices")
+    if len(choices) != expected.n:
+        raise MalformedError(f"it holds {len(choices)} choices for n={expected.n}")
+    by_index: dict[int, Choice] = {}
+    for choice in choices:
+        fields = _mapping(choice, "a choice")
+        index = _whole(fields.get("index"), "index", most=expected.n - 1)
+        if index in by_index:
+            raise MalformedError(f"index {index} stands twice")
+        by_index[index] = _choice(fields, expected)
+    ordered = tuple(by_index[index] for index in range(expected.n))
+    generated = sum(len(choice.logprobs) for choice in ordered)
+    return Completions(ordered, _usage(answer.get("usage"), expected, generated))
+
+
+def read_models(reply: Reply) -> tuple[ModelCard, ...]:
+    """Returns the models that a server lists, at least one.
+
+    Raises:
+        MalformedError: the list is empty or no list of models.
+    """
+    cards = [_mapping(card, "a model") for card in _sequence(_object(reply).get("data"), "data")]
+    if not cards:
+        raise MalformedError("it lists no model")
+    return tuple(
+        ModelCard(
+            _name(card.get("id"), "id"),
+            None if card.get("root") is None else _name(card["root"], "root"),
+            None if card.get("max_model_len") is None else _whole(card["max_model_len"], "max_model_len", least=2),
+        )
+        for card in cards
+    )
+
+
+def read_success(reply: Reply) -> bool:
+    """Returns whether a route that answers {"success": ...} has done what it was asked.
+
+    Raises:
+        MalformedError: the reply is something else.
+    """
+    success = _object(reply).get("success")
+    if not isinstance(success, bool):
+        raise MalformedError(f"success is {_kind(success)}, not a bool")
+    return success
+
+
+def read_nothing(reply: Reply) -> None:
+    """Reads a route whose status is its whole answer."""
+
+
+def _choice(fields: Mapping[str, Any], expected: Expected) -> Choice:
+    finish_reason, stop_reason = fields.get("finish_reason"), fields.get("stop_reason")
+    if finish_reason == "abort":
+        raise AbortedError
+    if finish_reason not in ("stop", "length"):
+        raise MalformedError(f"the finish reason is {_kind(finish_reason)}, neither stop nor length")
+    if not isinstance(fields.get("text", ""), str):
+        raise MalformedError(f"text is {_kind(fields['text'])}")
+    repeated = fields.get("prompt_token_ids")
+    if repeated is not None and expected.prompt is not None and repeated != list(expected.prompt):
+        raise MalformedError("prompt_token_ids is not the prompt of the request; a proxy may have mixed up replies")
+    token_ids = _token_ids(fields.get("token_ids"), expected)
+    _check_stop_reason(finish_reason, stop_reason, token_ids, expected)
+    logprobs: tuple[float, ...] = (math.nan,) * len(token_ids)
+    scores: tuple[float, ...] = ()
+    if expected.logprobs:
+        found = _mapping(fields.get("logprobs"), "logprobs")
+        logprobs = _logprobs(_sequence(found.get("token_logprobs"), "token_logprobs"), "token_logprobs")
+        if len(logprobs) != len(token_ids):
+            raise MalformedError(f"it holds {len(token_ids)} token ids and {len(logprobs)} log-probabilities")
+        if expected.candidates:
+            first = _mapping(
+                next(iter(_sequence(found.get("top_logprobs"), "top_logprobs")), None),
+                "top_logprobs[0]",
+            )
+            scores = _logprobs([first.get(f"token_id:{token}") for token in expected.candidates], "top_logprobs[0]")
+    return Choice(token_ids, logprobs, finish_reason, stop_reason, scores)
+
+
+def _token_ids(value: Any, expected: Expected) -> tuple[int, ...]:
+    token_ids = _sequence(value, "token_ids")
+    if not 1 <= len(token_ids) <= expected.max_tokens:
+        raise MalformedError(f"a choice holds {len(token_ids)} tokens for max_tokens={expected.max_tokens}")
+    if set(map(type, token_ids)) != {int}:
+        raise MalformedError("token_ids holds something that is no whole number")
+    if min(token_ids) < 0 or max(token_ids) >= expected.vocabulary_size:
+        raise MalformedError(
+            f"token_ids holds an id outside the vocabulary of {expected.vocabulary_size}; "
+            "engine.tokenizer must be the tokenizer of the served model"
+        )
+    return tuple(token_ids)
+
+
+def _check_stop_reason(finish_reason: str, stop_reason: Any, token_ids: Sequence[int], expected: Expected) -> None:
+    if stop_reason is None:
+        return
+    is_known = stop_reason in expected.stop if isinstance(stop_reason, str) else type(stop_reason) is int and stop_reason == token_ids[-1]
+    if not is_known or finish_reason != "stop":
+        raise MalformedError("the stop reason is neither a stop string of the request nor the last token")
+
+
+def _logprobs(values: Sequence[Any], name: str) -> tuple[float, ...]:
+    if not set(map(type, values)) <= {float, int}:
+        raise MalformedError(f"{name} holds something that is no number")
+    if values and not _LEAST <= min(values) <= max(values) <= _ROUNDED_UP:
+        raise MalformedError(f"{name} holds a number that is no log-probability")
+    return tuple(value if value < 0.0 else 0.0 for value in map(float, values))
+
+
+def _usage(value: Any, expected: Expected, generated: int) -> Usage:
+    """Returns what a reply cost, counted on the tokens themselves; the server's own
+    count must agree, and knows what was cached."""
+    usage = _mapping(value, "usage")
+    prompt = _whole(usage.get("prompt_tokens"), "usage.prompt_tokens")
+    if prompt not in (expected.prompt_tokens, expected.n * expected.prompt_tokens):
+        raise MalformedError(f"usage.prompt_tokens is not the number of the prompt's tokens, {expected.prompt_tokens}")
+    if _whole(usage.get("completion_tokens"), "usage.completion_tokens") != generated:
+        raise MalformedError(f"usage.completion_tokens is not the number of tokens in the choices, {generated}")
+    details = usage.get("prompt_tokens_details")
+    cached = None if details is None else _mapping(details, "usage.prompt_tokens_details").get("cached_tokens")
+    found = 0 if cached is None else _whole(cached, "usage.prompt_tokens_details.cached_tokens", most=prompt)
+    in_all = found if prompt > expected.prompt_tokens else expected.n * found
+    return Usage(expected.n * expected.prompt_tokens, in_all, generated, 1)
+
+
+def _object(reply: Reply) -> Mapping[str, Any]:
+    """Returns the JSON object that a reply consists of."""
+    body = reply.body.reveal()
+    if not body:
+        raise MalformedError("it is empty")
+    if reply.content_type != "application/json" and not reply.content_type.endswith("+json"):
+        raise MalformedError("its content type is not application/json")
+    if reply.charset is not None and reply.charset.lower() not in (
+        "utf-8",
+        "utf8",
+        "us-ascii",
+        "ascii",
+    ):
+        raise MalformedError("its charset is not UTF-8")
+    try:
+        answer = json.loads(body.decode("utf-8"), parse_constant=_no_number)
+    except RecursionError:
+        raise MalformedError("it is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise MalformedError("it is not UTF-8") from None
+    except ValueError as error:  # also a number of more than 4,300 digits
+        where = f" (at character {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
+        raise MalformedError(f"it is not JSON{where}") from None
+    if not isinstance(answer, dict):
+        raise MalformedError(f"it is {_kind(answer)}, not an object")
+    if answer.get("error") is not None:
+        raise MalformedError("it reports an error")
+    return answer
+
+
+def _no_number(name: str) -> NoReturn:
+    raise MalformedError(f"it holds {name}, which is no JSON")
+
+
+def _mapping(value: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise MalformedError(f"{name} is {_kind(value)}, not an object")
+    return value
+
+
+def _sequence(value: Any, name: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise MalformedError(f"{name} is {_kind(value)}, not a list")
+    return value
+
+
+def _whole(value: Any, name: str, *, least: int = 0, most: int = _MOST_TOKENS) -> int:
+    if type(value) is not int:
+        raise MalformedError(f"{name} is {_kind(value)}, not a whole number")
+    if not least <= value <= most:
+        raise MalformedError(f"{name} is not between {least} and {most}")
+    return value
+
+
+def _name(value: Any, what: str) -> str:
+    """Returns the name of a model or folder: one line that a terminal can show and a
+    path can hold."""
+    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= _MOST_NAME_CHARACTERS:
+        raise MalformedError(f"{what} is {_kind(value)}, not a name of 1 to {_MOST_NAME_CHARACTERS} printable characters")
+    return value
+
+
+def _kind(value: Any) -> str:
+    """Returns how a reason calls a value: its type, or a single word itself."""
+    if value is None:
+        return "null or missing"
+    if isinstance(value, str) and re.fullmatch(r"[a-z_]{1,30}", value):
+        return repr(value)
+    return f"a {type(value).__name__}"

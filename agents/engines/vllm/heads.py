@@ -1,0 +1,86 @@
+"""Heads of a model, read by vLLM: a pooling engine, which is a process of its own beside the one that generates.
+
+Prompts that begin alike share vLLM's prefix cache, as in generation: siblings of a search, and the nodes of one path, cost their last step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from agents.engines.base import Classification, EngineInfo, check_classify
+from agents.engines.heads_folder import read_labels
+from agents.engines.tokenizer import HFTokenizer
+from agents.engines.vllm.process import DType, FrontEnd, LogLevel, describe_model, start_vllm
+from agents.types import Usage
+
+_PLACE = "heads.engine"
+
+
+class VLLMClassifier(FrontEnd):
+    """Classifier over an AsyncLLM. Make one with `open`, in the event loop that will use it."""
+
+    def __init__(self, llm: Any, info: EngineInfo, tokenizer: HFTokenizer, labels: tuple[str, ...], opened: ExitStack) -> None:
+        super().__init__(llm, f"vLLM with the heads of {info.model}", _PLACE)
+        self.info = info
+        self.tokenizer = tokenizer
+        self.labels = labels
+        self._opened = opened
+        self._vocabulary_size: int = llm.model_config.get_vocab_size()
+
+    @classmethod
+    async def open(
+        cls,
+        *,
+        model: str,
+        tokenizer: str | None = None,
+        dtype: DType = "auto",
+        max_model_len: int | None = None,
+        max_num_seqs: int = 64,
+        kv_cache_gib: float | None = None,
+        gpu_memory_utilization: float = 0.85,
+        tensor_parallel_size: int = 1,
+        block_size: int = 32,
+        enforce_eager: bool | None = None,
+        cpu_threads: int | None = None,
+        log_level: LogLevel = "ERROR",
+    ) -> VLLMClassifier:
+        """Starts vLLM; the options are those of `VLLMEngine.open`, `model` a folder of a model for sequence classification.
+
+        Raises:
+            EngineUnavailableError: vLLM is not installed or cannot load the model, or the folder names no heads.
+        """
+        labels = await asyncio.to_thread(read_labels, model)
+        llm, own_tokenizer, started = await start_vllm(
+            *(model, tokenizer, lambda on_cpu: {"runner": "pooling", "convert": "classify"}),
+            dtype=dtype,
+            max_model_len=max_model_len,
+            max_num_seqs=max_num_seqs,
+            kv_cache_gib=kv_cache_gib,
+            gpu_memory_utilization=gpu_memory_utilization,
+            tensor_parallel_size=tensor_parallel_size,
+            block_size=block_size,
+            enforce_eager=enforce_eager,
+            cpu_threads=cpu_threads,
+            log_level=log_level,
+            place=_PLACE,
+        )
+        with started as opened:
+            info = await asyncio.to_thread(describe_model, model, llm, own_tokenizer)
+            return cls(llm, info, own_tokenizer, labels, opened.pop_all())
+
+    async def classify(self, prompt: Sequence[int], *, priority: int = 0) -> Classification:
+        """Returns the outputs of the heads behind the prompt's last token."""
+        check_classify(prompt, self.info, self._vocabulary_size)
+        return await self._gate.run(lambda: self._classify(prompt, priority))
+
+    async def _classify(self, prompt: Sequence[int], priority: int) -> Classification:
+        from vllm import PoolingParams
+        from vllm.inputs import tokens_input
+
+        params = PoolingParams(task="classify", use_activation=False)
+        outputs = self._llm.encode(tokens_input(list(prompt)), params, f"heads-{next(self._names)}", priority=priority)
+        [output] = [output async for output in self._told(outputs)]
+        return Classification(tuple(output.outputs.data.tolist()), Usage(len(prompt), output.num_cached_tokens, 0, 1))

@@ -1,0 +1,262 @@
+"""vLLM as a process of our own: how it is started and stopped, for the engine that generates and for the one that reads heads.
+
+The front end (AsyncLLM) lives in this process and event loop, the model in one child process, which is spawned: a script that opens the
+engine needs the usual `if __name__ == "__main__"` guard. What would surprise a reader:
+
+- `dtype: auto` here means what config.json says, but float32 on a CPU that would have to emulate bfloat16. vLLM's own "auto" turns
+  float32 models into bfloat16.
+- On CPU, vLLM by default takes 0.92 of the machine's memory, cuts the prefix cache into blocks of 128 tokens, and pins one thread to each
+  core it likes, whoever else is there. Here: `kv_cache_gib`, blocks of 32, `cpu_threads` that the operating system may move, and no more of
+  them than the model can use: the front end needs a core, too.
+- On CPU, VLLM_ENABLE_V1_MULTIPROCESSING=0 does not put the model into this process; it saves a third one.
+- On CPU, chunked prefill is off: a request with a seed whose prompt is split over two steps kills vLLM 0.32 ("CPU Generator does not use
+  offset", gpu_model_runner._bookkeeping_sync), and 2048 waiting prompt tokens are enough for a split.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import resource_tracker
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+from agents.engines.base import EngineInfo
+from agents.engines.gate import Gate
+from agents.engines.precision import own_dtype
+from agents.engines.tokenizer import HFTokenizer
+from agents.engines.vllm.plugin import PARENT
+from agents.engines.weights import count_parameters, find_folder, hash_text, hash_weights, read_config
+from agents.types import EngineError, EngineUnavailableError
+
+DType = Literal["auto", "float32", "bfloat16", "float16"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+_GIB = 1 << 30
+_CPU_KV_CACHE_GIB = 1.0
+_WEIGHTS_PER_THREAD = 10_000_000
+
+
+class FrontEnd:
+    """An AsyncLLM in this process, behind a gate: what both engines have in common, whatever they ask it."""
+
+    def __init__(self, llm: Any, name: str, place: str = "engine") -> None:
+        """`name`: how errors call it; `place`: see `start_vllm`."""
+        self._llm = llm
+        self._place = place
+        self._opened = ExitStack()
+        """Stops what `start_vllm` started."""
+        self._gate = Gate(name)
+        self._names = itertools.count()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that have not ended."""
+        return self._gate.in_flight
+
+    @property
+    def core_process_ids(self) -> list[int]:
+        """Ids of the child processes that hold the model."""
+        manager = self._llm.engine_core.resources.engine_manager
+        return [process.pid for process in manager.processes] if manager is not None else []
+
+    async def forget(self) -> bool:
+        """Empties the prefix cache; False where vLLM still holds blocks of it."""
+        async with self._gate.exclusive():
+            return bool(await self._llm.reset_prefix_cache())
+
+    async def close(self) -> None:
+        """Stops vLLM and its child process, and removes the sockets between them, which vLLM leaves lying."""
+        llm, self._llm = self._llm, None
+        if llm is None:
+            return
+        await self._gate.close()
+        if llm.output_handler is not None:
+            llm.output_handler.cancel()  # it would report the end of the child as an error
+        await asyncio.to_thread(self._opened.close)
+        llm.shutdown = lambda timeout=None: None  # __del__ calls it again, at interpreter exit with half of its imports gone
+
+    async def _told(self, outputs: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """Yields vLLM's outputs for one request, its errors turned into ours; a dead vLLM shuts the gate."""
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+        try:
+            async for output in outputs:
+                yield output
+        except EngineDeadError as error:
+            raise self._gate.shut(f"died: its child process is gone (memory? set {self._place}.log_level=INFO)") from error
+        except EngineGenerateError as error:
+            raise EngineError(f"vLLM failed on a request: {error.__cause__ or error}") from error
+
+
+async def start_vllm(
+    model: str,
+    tokenizer: str | None,
+    more: Callable[[bool], Mapping[str, Any]],
+    *,
+    dtype: DType,
+    max_model_len: int | None,
+    max_num_seqs: int,
+    kv_cache_gib: float | None,
+    gpu_memory_utilization: float,
+    tensor_parallel_size: int,
+    block_size: int,
+    enforce_eager: bool | None,
+    cpu_threads: int | None,
+    log_level: LogLevel,
+    place: str = "engine",
+) -> tuple[Any, HFTokenizer, ExitStack]:
+    """Returns an AsyncLLM that can serve, its tokenizer, and what stops it. The options are those of `VLLMEngine.open`.
+
+    `more(on_cpu)` returns further arguments of AsyncEngineArgs; `place` is where the engine's options are in a configuration.
+
+    Raises:
+        EngineUnavailableError: vLLM is not installed, or cannot load the model.
+    """
+    _end_a_child_that_repeats_its_parent()
+
+    def prepare() -> tuple[Any, Any, HFTokenizer, dict[str, str]]:
+        """Reads files and imports vLLM, which takes 10 s."""
+        folder = find_folder(model)
+        config = read_config(folder) if folder is not None else {}
+        own_tokenizer = HFTokenizer(tokenizer or model)
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", log_level)  # vLLM reads it when it is imported, its child inherits it
+        try:
+            from vllm.engine.arg_utils import AsyncEngineArgs
+            from vllm.platforms import current_platform
+            from vllm.v1.engine.async_llm import AsyncLLM
+        except ImportError as error:
+            raise EngineUnavailableError(
+                f"vLLM cannot be imported ({error}); run `pip install longthought[gpu]` (on a machine without a GPU `make setup`, "
+                f"which installs the CPU build), or set engine{'' if place == 'engine' else '@' + place}=transformers"
+            ) from error
+        on_cpu = current_platform.is_cpu()
+        kv_gib = _CPU_KV_CACHE_GIB if kv_cache_gib is None and on_cpu else kv_cache_gib
+        args = AsyncEngineArgs(
+            model=model,
+            tokenizer=tokenizer,
+            dtype=own_dtype(config, on_cpu) if dtype == "auto" else dtype,
+            max_model_len=max_model_len,
+            max_num_seqs=max_num_seqs,
+            scheduling_policy="priority",
+            kv_cache_memory_bytes=None if kv_gib is None else int(kv_gib * _GIB),
+            gpu_memory_utilization=gpu_memory_utilization,
+            tensor_parallel_size=tensor_parallel_size,
+            block_size=block_size,
+            enable_chunked_prefill=False if on_cpu else None,
+            enforce_eager=on_cpu if enforce_eager is None else enforce_eager,
+            disable_log_stats=True,
+            use_tqdm_on_load=False,
+            **more(on_cpu),
+        )
+        environment = _cpu_environment(cpu_threads or default_threads(folder)) if on_cpu else {}
+        return AsyncLLM, args, own_tokenizer, {PARENT: str(os.getpid())} | environment
+
+    async_llm, args, own_tokenizer, environment = await asyncio.to_thread(prepare)
+    with ExitStack() as opened:
+        sockets = opened.enter_context(TemporaryDirectory(prefix="longthought-", ignore_cleanup_errors=True))
+        try:
+            with _environment(environment | {"VLLM_RPC_BASE_PATH": sockets}):
+                llm = await _start(async_llm, args)
+        except Exception as error:  # vLLM raises RuntimeError, ValueError, OSError and pydantic's errors, depending on the version
+            raise EngineUnavailableError(f"vLLM cannot serve {model!r}: {error}; set {place}.log_level=INFO to see its log") from error
+        opened.callback(llm.shutdown)
+        return llm, own_tokenizer, opened.pop_all()
+
+
+def describe_model(model: str, llm: Any, tokenizer: HFTokenizer, adapters: Mapping[str, str] | None = None) -> EngineInfo:
+    """Returns what a started vLLM serves; `adapters`: hashes by name."""
+    folder = find_folder(model)
+    return EngineInfo(
+        kind="vllm",
+        model=model,
+        model_hash=hash_weights(folder) if folder is not None else hash_text(model),
+        tokenizer_hash=tokenizer.hash,
+        context_length=llm.model_config.max_model_len,
+        parameters=count_parameters(folder) if folder is not None else 0,
+        adapters=dict(adapters or {}),
+    )
+
+
+def _end_a_child_that_repeats_its_parent() -> None:
+    """A spawned child imports its parent's script; one without the guard would open an engine in it, and so on. Ends such a child."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        print(
+            'error: the script opens an engine while it is imported; put what it does under `if __name__ == "__main__":`', file=sys.stderr
+        )
+        os._exit(1)
+
+
+async def _start(async_llm: Any, args: Any) -> Any:
+    """Starts vLLM in a thread. Where the caller is cancelled meanwhile, the child is killed: nobody would listen to it any more."""
+    others = set(multiprocessing.active_children())
+    starting = asyncio.ensure_future(asyncio.to_thread(_start_deaf, async_llm, args))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        while not starting.done():
+            for child in set(multiprocessing.active_children()) - others:
+                child.kill()
+            await asyncio.wait([starting], timeout=0.2)
+        if starting.exception() is None:
+            starting.result().shutdown()
+        raise
+
+
+def _start_deaf(async_llm: Any, args: Any) -> Any:
+    """Starts vLLM in the calling thread. Ctrl-C is this process's to handle: the child that holds the model is born with SIGINT blocked."""
+    resource_tracker.ensure_running()  # otherwise the spawn would start it, which unblocks SIGINT on its way
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return async_llm.from_engine_args(args)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def default_threads(folder: Path | None) -> int:
+    """Returns the OpenMP threads on a CPU, where nobody says, of the model in `folder`; of one that is not here (None) all cores.
+
+    Threads that share the matrices of a small model wait for each other, and on few cores for the front end (measured with the pocket, lab
+    log). One for every 10M weights, at most the cores that this process may use, is a guess that gives the pocket one.
+    """
+    if said := int(os.environ.get("OMP_NUM_THREADS") or 0):
+        return said
+    cores, weights = len(os.sched_getaffinity(0)), 0
+    with suppress(ValueError):  # a damaged file is the engine's to report
+        weights = count_parameters(folder) if folder is not None else 0
+    return min(math.ceil(weights / _WEIGHTS_PER_THREAD), cores) or cores
+
+
+def _cpu_environment(threads: int) -> dict[str, str]:
+    """Returns the environment that vLLM's CPU child is started in."""
+    return {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": str(threads),
+        "PYTHONWARNINGS": "ignore",
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
+        "TORCH_LOGS": "-torch._library",
+    }
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Sets environment variables for a while. What the user has set stays, except the number of threads."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update({name: value for name, value in values.items() if before[name] is None or name == "OMP_NUM_THREADS"})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

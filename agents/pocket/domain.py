@@ -1,0 +1,55 @@
+"""What a model can be asked.
+
+A model folder may hold a `families.json` that lists the task families it was trained on (agents/pocket does); then only questions
+that one of these families recognises are its business, and each is asked in the one wording that the model knows. A model without
+that file takes any question as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.families import Problem, recognise_question
+from agents.types import VerdictScope
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The task families of a model; `families is None` means everything."""
+
+    model: str
+    families: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, model_folder: str | Path) -> Domain:
+        """Reads the families of a model folder."""
+        path = Path(model_folder) / "families.json"
+        if not path.is_file():
+            return cls(str(model_folder))
+        listed = json.loads(path.read_text())
+        return cls(str(model_folder), tuple(family["name"] for family in listed["families"]))
+
+    def recognise(self, text: str) -> Problem | None:
+        """Returns the problem that a question states, if it is one of the model's families."""
+        return recognise_question(text, self.families or ())
+
+    def contains(self, text: str) -> bool:
+        """Whether the model was made for this question."""
+        return self.families is None or self.recognise(text) is not None
+
+    def wording(self, text: str) -> str:
+        """Returns the question in the words that the model was trained on; as it is where it knows no better."""
+        problem = self.recognise(text)
+        return text if problem is None else problem.text
+
+    def family(self, text: str) -> str | None:
+        """Returns the name of the question's family, by which calibrations are looked up."""
+        problem = self.recognise(text)
+        return None if problem is None else problem.family
+
+    def scope(self, text: str) -> VerdictScope | None:
+        """Returns what the model was taught to judge of a step of this question; None where its family does not say."""
+        problem = self.recognise(text)
+        return None if problem is None else problem.scope

@@ -1,0 +1,119 @@
+"""The reflector: after a step was judged wrong, says which one it was and what to do.
+
+Source: O1 Replication Journey (arXiv:2410.18982): a critic model guides the policy with continue, reflect, backtrack, terminate.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from agents.answers import without_think_blocks
+from agents.critics.base import texts_of
+from agents.engines.base import GenerateRequest, Generator
+from agents.engines.metered import generate_within
+from agents.prompts import Prompts
+from agents.prompts.last_line import ENDINGS, is_shown, last_line
+from agents.types import Hidden, Meter, Question, Reflection, ReflectionAction, Step
+
+ROLE = "reflector"
+
+_GAP = r"[\s.,;:!*_-]{0,8}"
+_NUMBER = r"0{0,8}([0-9]{1,6})(?![0-9])"  # int() refuses thousands of digits
+_IS_WRONG = r"\s{1,4}(?:is|was)\s{1,4}(?:the\s{1,4}first\s{1,4})?(?:wrong|incorrect)\b"
+_BLAME = re.compile(
+    rf"[\s*_-]{{0,8}}(?:step\s{{1,4}}{_NUMBER}{_IS_WRONG}(?:\s{{1,4}}(?:one|step)\b)?"
+    rf"|(?:the\s{{1,4}})?first\s{{1,4}}(?:wrong|incorrect)\s{{1,4}}(?:step|one)\s{{1,4}}is\s{{1,4}}(?:step\s{{1,4}})?{_NUMBER}"
+    rf"|(no)\s{{1,4}}step{_IS_WRONG})",
+    re.IGNORECASE,
+)
+_BACK = rf"back(?:track)?(?:\s{{1,4}}to\s{{1,4}}(?:step\s{{1,4}})?{_NUMBER})?"
+_END = rf"[\s.!*_]{{0,8}}{ENDINGS}"
+_ACTION = re.compile(rf"{_GAP}(?:(continue|reflect|terminate)|{_BACK}){_END}", re.IGNORECASE)
+_ACTION_BEHIND_REASON = re.compile(rf"[.;:,!]\s{{0,4}}(?:(reflect)|{_BACK}){_END}\Z", re.IGNORECASE)
+_MOST_OF_AN_ACTION = 400  # characters; `_END` bounds them
+
+
+@dataclass(frozen=True, slots=True)
+class ReflectorSettings:
+    """How the reflector speaks; the meaning of each is that of the config group `reflector`."""
+
+    kind: Literal["rules", "model"]
+    max_tokens: int
+    temperature: float
+
+
+def parse_reflection(text: str, *, depth: int, shown: Sequence[str] = ()) -> Reflection:
+    """Reads the last line of a reflector's reply.
+
+    Args:
+        text: the reply.
+        depth: number of steps that it looked at.
+        shown: texts that it was shown; a line whose words stand in one of them decides nothing.
+
+    The line begins with the blame ("Step 2 is wrong", "No step is wrong") or is an action alone, and ends with its action, before which it
+    may give a reason. So a step that is quoted in the reply, above that line or as a reason, decides
+    nothing. A step number outside the thought is dropped. A reply without a decision becomes
+    `reflect`, marked as not parsed: trying again from the same place is what the loop would do
+    without a reflector.
+    """
+    said = without_think_blocks(text)
+    line = last_line(said)
+    if is_shown(line, shown):
+        return Reflection("reflect", Hidden(said), parsed=False)
+    blame = _BLAME.match(line)
+    decided = line[blame.end() :] if blame else line
+    action = _ACTION.fullmatch(decided)
+    if blame and not action:
+        action = _ACTION_BEHIND_REASON.search(decided[-_MOST_OF_AN_ACTION:])
+    number = blame and (blame[1] or blame[2])
+    wrong_step = int(number) if number and 1 <= int(number) <= depth else None
+    if action and action[2] and int(action[2]) < depth:
+        return Reflection("backtrack", Hidden(said), wrong_step, int(action[2]))
+    if action and action[1]:
+        kind: ReflectionAction = action[1].lower()  # type: ignore[assignment]  # the pattern admits nothing else
+        return Reflection(kind, Hidden(said), wrong_step)
+    if wrong_step is not None:  # it names the mistake and no target: go back to before the mistake
+        return Reflection("backtrack", Hidden(said), wrong_step, wrong_step - 1)
+    if blame and blame[3] and not action:
+        return Reflection("continue", Hidden(said))
+    return Reflection("reflect", Hidden(said), parsed=False)
+
+
+class Reflector:
+    """Looks at a wrong step with one engine, or by a fixed rule that costs nothing."""
+
+    def __init__(self, engine: Generator, prompts: Prompts, settings: ReflectorSettings) -> None:
+        self.engine = engine
+        self.prompts = prompts
+        self.settings = settings
+
+    async def reflect(
+        self, question: Question, steps: Sequence[Step], *, meter: Meter, exhausted: bool = False, seed: int | None = None
+    ) -> Reflection:
+        """Returns what to do about the last of `steps`, which was judged wrong.
+
+        `exhausted`: the place was tried as often as is allowed, so the rule goes back one step further. The rule is also what holds when
+        the budget or the context leave no room to ask the model.
+        """
+        rule = Reflection(
+            "backtrack" if exhausted else "reflect",
+            Hidden(f"Step {len(steps)} is wrong."),
+            wrong_step=len(steps),
+            target_step=max(0, len(steps) - 2) if exhausted else None,
+        )
+        if self.settings.kind == "rules":
+            return rule
+        request = GenerateRequest(
+            prompt=self.prompts.role("reflector", question, steps),
+            max_tokens=self.settings.max_tokens,
+            temperature=self.settings.temperature,
+            seed=seed,
+            logprobs=False,
+        )
+        generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
+        if isinstance(generation, str):
+            return rule
+        return parse_reflection(generation.completions[0].text, depth=len(steps), shown=[question.text, *texts_of(steps)])

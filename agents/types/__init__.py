@@ -1,0 +1,62 @@
+"""The nouns that everybody shares."""
+
+from agents.types.budget import Budget, Meter, Reservation
+from agents.types.errors import (
+    BadDataError,
+    BadReplyError,
+    BadTraceError,
+    ContextLengthError,
+    EngineDiedError,
+    EngineError,
+    EngineUnavailableError,
+    LongthoughtError,
+    LostThoughtError,
+    RunConflictError,
+    StorageError,
+    ThoughtsDeletedError,
+)
+from agents.types.factor import ThoughtFactor
+from agents.types.hidden import Hidden
+from agents.types.question import Question, Split, question_hash, split_of
+from agents.types.reflection import Reflection, ReflectionAction
+from agents.types.step import Author, Content, FinishReason, Sampling, Step
+from agents.types.usage import ROLES, Usage, UsageByRole
+from agents.types.verdict import Verdict, VerdictOutcome, VerdictScope, VerdictSource
+
+__all__ = [
+    "ROLES",
+    "Author",
+    "BadDataError",
+    "BadReplyError",
+    "BadTraceError",
+    "Budget",
+    "Content",
+    "ContextLengthError",
+    "EngineDiedError",
+    "EngineError",
+    "EngineUnavailableError",
+    "FinishReason",
+    "Hidden",
+    "LongthoughtError",
+    "LostThoughtError",
+    "Meter",
+    "Question",
+    "Reflection",
+    "ReflectionAction",
+    "Reservation",
+    "RunConflictError",
+    "Sampling",
+    "Split",
+    "Step",
+    "StorageError",
+    "ThoughtFactor",
+    "ThoughtsDeletedError",
+    "Usage",
+    "UsageByRole",
+    "Verdict",
+    "VerdictOutcome",
+    "VerdictScope",
+    "VerdictSource",
+    "question_hash",
+    "split_of",
+]

@@ -1,0 +1,92 @@
+"""Reads the finished cells of a comparison and writes comparison.json, comparison.md and the figures beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from agents.files import read_json, storing, write_text
+from agents.types import BadDataError
+from configs.schema import SearchComparisonConfig
+from graphs.evaluation.search_comparison.cells import NO_CRITIC, Cell, is_finished, measured_cells
+from graphs.evaluation.search_comparison.choices import Choices, groups_of
+from graphs.evaluation.search_comparison.measure import (
+    Key,
+    Measured,
+    Table,
+    add_controls,
+    add_judged_pool,
+    add_plain_pool,
+    add_search,
+    sample_sizes,
+)
+from graphs.evaluation.search_comparison.report.figure import draw
+from graphs.evaluation.search_comparison.report.summary import summarise
+from graphs.evaluation.search_comparison.report.tables import tables
+
+PLAN, CHOICES = "plan.json", "choices.json"
+
+
+def write_report(folder: Path) -> Path:
+    """Writes what the finished test cells of the comparison in `folder` came to, and returns the file with the tables.
+
+    Raises:
+        BadDataError: there is no comparison in the folder, its validation runs are not finished, or no test cell is.
+    """
+    if not (folder / PLAN).is_file():
+        raise BadDataError(
+            f"{folder} holds no {PLAN}; give the folder of a comparison (graphs.run -m experiment=search_comparison) whose validation "
+            "runs are finished"
+        )
+    comparison = SearchComparisonConfig.model_validate(read_json(folder / PLAN))
+    choices = Choices.load(folder / CHOICES)
+    summary, missing = asyncio.run(_summarise(folder, comparison, choices))
+    document = {"comparison": comparison.model_dump(mode="json"), "choices": choices.as_json(), "missing": missing, "groups": summary}
+    write_text(folder / "comparison.json", json.dumps(document, indent=2, allow_nan=False) + "\n")
+    with storing(folder, is_folder=True):
+        figures = draw(summary, folder)
+    path = folder / "comparison.md"
+    write_text(path, tables(document, figures))
+    return path
+
+
+async def _summarise(folder: Path, comparison: SearchComparisonConfig, choices: Choices) -> tuple[dict[str, Any], list[str]]:
+    """Returns what each group came to, and the names of the cells that are missing."""
+    summaries: dict[str, Any] = {}
+    missing: list[str] = []
+    for group, families in groups_of(comparison.families).items():
+        measured: dict[str, Measured] = {}
+        for family in families:
+            cells = list(measured_cells(comparison, family, choices))
+            finished = [cell for cell in cells if is_finished(cell, folder)]
+            missing += [str(cell.folder(folder).relative_to(folder)) for cell in cells if cell not in finished]
+            if finished:
+                measured[family.name] = await _measure(folder, comparison, choices, finished)
+        if measured:
+            levels = {family.name: list(family.levels) for family in families if family.name in measured}
+            summaries[group] = {"families": levels, **summarise(comparison, choices.groups[group], Table.of(list(measured.values())))}
+    if not summaries:
+        raise BadDataError(f"{folder}: no test cell is finished; run the comparison first")
+    return summaries, missing
+
+
+async def _measure(folder: Path, comparison: SearchComparisonConfig, choices: Choices, cells: Sequence[Cell]) -> Measured:
+    """Returns what the finished cells of one family came to."""
+    measured = Measured()
+    first, main = comparison.critics[0].name, comparison.main_budget
+    ks = sample_sizes(comparison)
+    for cell in cells:
+        place, sampling = cell.folder(folder), choices.of(cell.family).sampling
+        if cell.method != "pool":
+            add_search(measured, place, Key(cell.method, cell.n, cell.critic), booked=cell.n == main or cell.method == "greedy")
+            continue
+        if cell.critic != NO_CRITIC:
+            add_judged_pool(measured, place, ks, cell.critic, sampling, booked=main)
+        if cell.critic == first:
+            await add_controls(measured, place, comparison)
+        if cell.temperature == sampling.majority_temperature and cell.critic in (first, NO_CRITIC):
+            add_plain_pool(measured, place, ks, booked=main)
+    return measured

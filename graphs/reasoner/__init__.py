@@ -1,0 +1,6 @@
+"""The LangGraph graph: its state, its nodes, and what they use."""
+
+from graphs.reasoner.graph import Answer, Reasoner, create_reasoner, graph, think
+from graphs.reasoner.state import Context
+
+__all__ = ["Answer", "Context", "Reasoner", "create_reasoner", "graph", "think"]

@@ -1,0 +1,252 @@
+"""The reasoning graph, and the two ways to use it from Python.
+
+    from graphs import Reasoner
+    with Reasoner(["search=critique_loop"]) as reasoner:
+        print(reasoner.ask("Use the numbers 3, 7, 11 and 25 to make 57.").answer)
+
+or, inside an event loop, `await graph.ainvoke({"question": ...}, context=Context(overrides=("effort=low",)))`, whose overrides are
+those of a remote caller; `register_preset` and `graphs.reasoner.resources.register` give such a context any configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import InitVar, dataclass, fields
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph import START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import RunControl, get_runtime
+
+from agents.engines import loop
+from agents.roles.summarizer import SummarySource
+from agents.types import Hidden, Question
+from configs import RunConfig, compose
+from graphs.reasoner import nodes
+from graphs.reasoner.resources import Resources, Sink, forget, register, start_resources
+from graphs.reasoner.state import Context, InputState, OutputState, State, read_context
+from graphs.reasoner.thinking import Run
+from graphs.thought.markup import readable
+from graphs.traces.trace import Trace
+from graphs.tree import NoAnswer
+
+RECURSION_LIMIT = 10_000  # super-steps; the budget ends a thought long before
+
+
+class CompiledReasoner(CompiledStateGraph[State, Context, InputState, OutputState]):
+    """The compiled graph. However a run of it ends, it leaves no thought behind; an interrupted one can go on."""
+
+    async def astream(
+        self, input: Any, config: RunnableConfig | None = None, *, control: RunControl | None = None, **options: Any
+    ) -> AsyncGenerator[Any]:
+        """Streams a run, as LangGraph does; `ainvoke` and `astream_events` go through here, too.
+
+        Raises:
+            ConfigError: `context` is none.
+        """
+        if options.get("context") is not None:
+            options["context"] = read_context(options["context"])
+        run = Run(control or _control_around())
+        interrupted = False
+        try:
+            async with aclosing(super().astream(input, config, control=run, **options)) as parts:  # type: ignore[type-var]
+                async for part in parts:
+                    yield part
+            interrupted = True
+        finally:
+            run.end(interrupted=interrupted)
+
+
+class ReasonerGraph(StateGraph[State, Context, InputState, OutputState]):
+    """The graph before it is compiled."""
+
+    def compile(self, *args: Any, **options: Any) -> CompiledReasoner:
+        """Returns the compiled graph; the arguments are those of `StateGraph.compile`."""
+        compiled = vars(super().compile(*args, **options))
+        made = CompiledReasoner(**{name: value for name, value in compiled.items() if name != "__orig_class__"})
+        vars(made).update(compiled)  # what LangGraph sets behind the constructor
+        return made
+
+
+def _control_around() -> RunControl | None:
+    """Returns the control of the run whose node runs this graph; None outside of any."""
+    try:
+        around = get_runtime()
+    except RuntimeError:
+        return None
+    return around.control if around is not None else None
+
+
+def create_reasoner() -> ReasonerGraph:
+    """Returns the graph, uncompiled, so that it can be extended, given a checkpointer, or become a part of another graph."""
+    builder = ReasonerGraph(State, context_schema=Context, input_schema=InputState, output_schema=OutputState)
+    builder.add_node("screen", nodes.screen, destinations=("select", "derive"))
+    builder.add_node("select", nodes.select, destinations=("suggest", "derive"))
+    builder.add_node("suggest", nodes.suggest, destinations=("critique", "reflect", "select"))
+    builder.add_node("critique", nodes.critique, destinations=("reflect", "select"))
+    builder.add_node("reflect", nodes.reflect, destinations=("select",))
+    builder.add_node("derive", nodes.derive, destinations=("answer",))
+    builder.add_node("answer", nodes.answer, destinations=("summarize", "check"))
+    builder.add_node("summarize", nodes.summarize, destinations=("check",))
+    builder.add_node("check", nodes.check, destinations=("record",))
+    builder.add_node("record", nodes.record)
+    builder.add_edge(START, "screen")
+    builder.set_finish_point("record")
+    return builder
+
+
+graph: CompiledReasoner = create_reasoner().compile(name="longthought")
+"""The compiled graph without a checkpointer: what batch runs use and `langgraph.json` serves."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the user gets of a thought. The fields are plain values that may be shown.
+
+    A caller that audits reads `trace` and `thought`. They are no fields: `dataclasses.asdict`, `repr` and pickle leave them out.
+    """
+
+    question: str
+    status: str
+    """answered, no_answer, out_of_domain or refused."""
+    reason: NoAnswer | None
+    """Why there is no answer; None where the status is not no_answer."""
+    answer: str | None
+    """The answer in the model's words, which may have several lines. Beside the status no_answer it is an unscored answer that was cut
+    off, as far as it goes (`reason` says by what), else None."""
+    summary: str
+    summary_source: SummarySource
+    """Where the summary comes from: the kept steps, a model, or counts alone."""
+    correct: bool | None
+    """What the exact checker says, where the right answer was given; None otherwise."""
+    rule_id: str | None
+    """The safety rule that decided, where one did."""
+    usage: dict[str, dict[str, int]]
+    """Tokens and calls by role."""
+    nodes: int
+    """Size of the reasoning tree."""
+    seconds: float
+    thought_id: str
+    audited: InitVar[Hidden[Trace] | None] = None
+
+    def __post_init__(self, audited: Hidden[Trace] | None) -> None:
+        object.__setattr__(self, "_trace", audited)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_trace": None}
+
+    @property
+    def trace(self) -> Hidden[Trace]:
+        """The whole trace of the thought, hidden.
+
+        Raises:
+            LookupError: the answer was copied or came from another process; read the trace from the run's store.
+        """
+        trace: Hidden[Trace] | None = vars(self)["_trace"]
+        if trace is None:
+            raise LookupError(
+                f"this answer no longer holds the trace of thought {self.thought_id}; ask Reasoner or think in this process, or read the "
+                "run's store with graphs.traces.store.TraceStore"
+            )
+        return trace
+
+    @property
+    def thought(self) -> Hidden[str]:
+        """The long thought as numbered text, hidden.
+
+        Raises:
+            LookupError: see `trace`.
+        """
+        return Hidden(readable(self.trace.reveal().long_thought))
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What may be shown of a thought while it is being thought: where it is and how far, never what it says."""
+
+    phase: str
+    """Node of the graph that was just finished."""
+    rounds: int
+    """Turns of the suggestion-critique loop."""
+    nodes: int
+    """Size of the reasoning tree."""
+
+
+async def think(question: Question, key: str, *, sample: int = 0, on_progress: Callable[[Progress], None] | None = None) -> Answer:
+    """Thinks about a question with the resources that are registered as `key`; tells `on_progress` after every phase.
+
+    Raises:
+        ValueError: the question is empty, or too long for the model.
+        EngineError: an engine failed.
+    """
+    context = Context(resources=key)
+    inputs: InputState = {"question": question.text, "gold": question.gold, "task": question.task}
+    inputs |= {"metadata": question.metadata, "sample": sample}
+    config: RunnableConfig = {"recursion_limit": RECURSION_LIMIT}
+    shown: dict[str, Any] = {}
+    traces: list[Hidden[Trace]] = []
+    audit = nodes.AUDIT.set(traces)
+    try:
+        if on_progress is None:
+            shown = await graph.ainvoke(inputs, context=context, config=config)
+        else:
+            async with aclosing(graph.astream(inputs, context=context, config=config, stream_mode="updates")) as updates:
+                async for update in updates:
+                    for phase, changed in update.items():
+                        shown |= changed or {}
+                        on_progress(Progress(phase, shown.get("rounds", 0), shown.get("nodes", 1)))
+    finally:
+        nodes.AUDIT.reset(audit)
+    values: dict[str, Any] = {field.name: shown.get(field.name) for field in fields(Answer) if field.name != "question"}
+    return Answer(question=question.text, audited=traces[-1], **values)
+
+
+class Reasoner:
+    """Engines and graph for synchronous callers: opened at `with`, shared by all questions, closed at its end."""
+
+    def __init__(self, config: RunConfig | Sequence[str] = (), *, sink: Sink | None = None, run: str = "adhoc") -> None:
+        """Composes the configuration; nothing is loaded before `with`.
+
+        Raises:
+            TypeError: `config` is one text.
+            ConfigError: it was refused.
+        """
+        if isinstance(config, str):
+            raise TypeError(f"config ({config!r}) must be a list of options; write Reasoner([{config!r}])")
+        self.config = config if isinstance(config, RunConfig) else compose(list(config))
+        self.key = uuid4().hex
+        self._sink = sink
+        self._run = run
+        self._resources: Resources | None = None
+
+    def __enter__(self) -> Self:
+        self._resources = loop.run(start_resources(self.config, sink=self._sink, run=self._run))
+        register(self.key, self._resources)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        forget(self.key)
+        if (opened := self._resources) is not None:
+            self._resources = None
+            loop.run(opened.close())
+
+    def ask(self, question: str | Question, *, sample: int = 0, on_progress: Callable[[Progress], None] | None = None) -> Answer:
+        """Thinks about one question and waits for the answer; see `think`. Ctrl-C cancels the thought and leaves the engines open.
+
+        Raises:
+            TypeError: the question is neither text nor a Question.
+            RuntimeError: the reasoner is not open.
+            ValueError, EngineError: see `think`.
+        """
+        if not isinstance(question, str | Question):
+            raise TypeError(
+                f"question ({type(question).__name__}) must be a text or a Question; pass the words, or agents.types.Question(text=...)"
+            )
+        if self._resources is None:
+            raise RuntimeError("the reasoner is not open; ask inside of `with Reasoner([...]) as reasoner:`")
+        asked = Question(text=question) if isinstance(question, str) else question
+        return loop.run(think(asked, self.key, sample=sample, on_progress=on_progress))

