@@ -175,8 +175,7 @@ def _missing_files(config: RunConfig) -> Iterator[str]:
     for key, value, bundled in named:
         if value is not None and value != bundled and not Path(value).expanduser().exists():
             yield messages.missing_file(key, value)
-    if config.training is not None and config.training.method != "grpo":
-        for folder in config.training.from_runs:
-            if not folder.expanduser().exists():
-                yield messages.missing_file("training.from_runs", str(folder))
+    for folder in config.training.sources if config.training is not None else ():
+        if not folder.expanduser().exists():
+            yield messages.missing_file("training.from_runs", str(folder))
     yield from messages.unusable_models(config)

@@ -11,15 +11,13 @@ next, with an empty cache.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,15 +27,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from agents.engines import loop
 from agents.files import read_json, storing, write_text
-from agents.types import ContextLengthError, EngineError, Question, StorageError
+from agents.types import EngineError, Question, StorageError
 from configs import ConfigError, RunConfig, compose, config_hash, sweep, to_yaml
 from configs.cli import Parser, add_override_arguments, parse, split_overrides
 from configs.messages import closest
 from configs.schema import OPERATIONAL, RunOptions
 from graphs.evaluation.run_report import Tally, report, unscored
 from graphs.evaluation.search_comparison import carry_out
-from graphs.reasoner.gc_tuning import patient_collector
-from graphs.reasoner.graph import Answer, think
+from graphs.reasoner.batch import Outcome, run_questions
+from graphs.reasoner.graph import Answer
 from graphs.reasoner.resources import forget, register
 from graphs.reasoner.session import Session
 from graphs.reasoner.terminal import FAILED, METRICS, TELL_EVERY_S, console, counted, guarded, resuming
@@ -45,58 +43,6 @@ from graphs.traces.store import FILE_NAME, TraceStore
 
 _OPERATIONAL = [name for name, option in RunOptions.model_fields.items() if OPERATIONAL in option.metadata]
 """Options of a run that influence no result."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What came of asking: how many answers, and why some questions could not be asked."""
-
-    answered: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
-    """"QUESTION_HASH/SAMPLE" to reason."""
-
-
-async def run_questions(
-    questions: Sequence[Question],
-    key: str,
-    *,
-    concurrency: int,
-    sample: int = 0,
-    on_answer: Callable[[Answer], None] | None = None,
-) -> Outcome:
-    """Asks all questions, at most `concurrency` at a time, with the resources registered as `key`; there is no barrier between questions.
-
-    A question that cannot be asked is counted with its reason, and the others go on: ContextLengthError (it is too long for the model, or
-    for the server, which may hold less than it reported) and ValueError (it is empty, say). Everything else ends the run: an engine or a
-    disk that fails would fail for the others as well, and a run that has ended can be resumed.
-
-    Raises:
-        EngineError, StorageError: an engine or the sink failed; every answer until then has reached the sink.
-        LongthoughtError: something else that no question is to blame for.
-    """
-    outcome = Outcome()
-    waiting = iter(questions)
-
-    async def worker() -> None:
-        for question in waiting:
-            try:
-                answer = await think(question, key, sample=sample)
-            except (ContextLengthError, ValueError) as error:
-                outcome.failed[f"{question.hash}/{sample}"] = str(error)
-                continue
-            outcome.answered += 1
-            if on_answer is not None:
-                on_answer(answer)
-
-    with patient_collector():
-        workers = [asyncio.create_task(worker()) for _ in range(min(concurrency, len(questions)))]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            for task in workers:
-                task.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-    return outcome
 
 
 def run(config: RunConfig, session: Session | None = None) -> tuple[Path, dict[str, Any], Outcome]:

@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{audit_view(trace)}\n\nWhat the user sees\n\n{trace.summary}\n\nAnswer: {trace.answer}")
 
     _say(3, "the policy learns from the traces (SFT), then from its own answers (GRPO); served again, and measured")
-    trained, _ = training_run.run(_wheel(overrides, name, folder))
+    trained, _ = training_run.run(_training(overrides, name, folder))
 
     print("\nA demonstration is too short to expect a gain; docs/lab_log.md says what longer ones gave.")
     print("\nWhere to look next\n")
@@ -81,9 +81,9 @@ def steps_are_right(trace: Trace) -> bool:
     return problem is not None and all(truth.right for truth in problem.check_steps(steps))
 
 
-def _wheel(overrides: Sequence[str], name: str, traces: Path) -> RunConfig:
+def _training(overrides: Sequence[str], name: str, traces: Path) -> RunConfig:
     """Returns the configuration of the training: held-out questions of the same task, traces of the run before."""
-    return compose([*overrides, "training=wheel", f"training.from_runs=[{traces}]", *_SHORT, f"run={name}"])
+    return compose([*overrides, "training=sft_grpo", f"training.from_runs=[{traces}]", *_SHORT, f"run={name}"])
 
 
 _SHORT = (

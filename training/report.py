@@ -1,170 +1,128 @@
-"""What a training came to: metrics for machines, a report for people. A training without gain says so."""
+"""The report of a training run: metrics as JSON, Markdown for people. A training without gain is
+reported as one.
+"""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from graphs.evaluation.intervals import PairedDifference, Proportion
-from graphs.traces.checked import told
-from training.wheel import evaluation
+from training.stages.base import Stage, StageResult
+from training.stages.evaluation import Evaluate, Evaluation, evaluation_of
 
-_TITLES = {"before": "before", "after_sft": "after SFT", "after_grpo": "after GRPO"}
+Results = Mapping[str, StageResult]
+"""Results by the name of their stage."""
 
 
-def metrics(results: dict[str, Any]) -> dict[str, Any]:
-    """Returns the numbers of all phases as JSON-able values: accuracies with intervals, paired comparisons, training curves."""
+def metrics(stages: Sequence[Stage], results: Results) -> dict[str, Any]:
+    """Returns the numbers of all stages as plain values: accuracies with intervals, paired
+    comparisons, and the result of every stage that is no evaluation under its own name.
+    """
     found: dict[str, Any] = {"accuracy": {}, "comparison": {}}
-    measured = {name: evaluation(results[name]) for name in _TITLES if name in results}
-    for name, result in measured.items():
-        groups = {"all": result.accuracy, **result.by_group()}
-        found["accuracy"][name] = {group: _as_json(share) for group, share in groups.items()} | {
-            "unchecked": result.unchecked,
-            "answered": result.answered,
-            "tokens_per_question": result.generated_tokens / max(1, len(result.correct)),
-            "seconds": result.seconds,
+    for stage, evaluation in _evaluations(stages, results):
+        groups = {"all": evaluation.accuracy, **evaluation.by_group()}
+        found["accuracy"][stage.name] = {group: _as_json(share) for group, share in groups.items()} | {
+            "unchecked": evaluation.unchecked,
+            "answered": evaluation.answered,
+            "tokens_per_question": evaluation.generated_tokens / max(1, len(evaluation.correct)),
+            "seconds": evaluation.seconds,
         }
-        publication = results[name]["publication"]
+        publication = results[stage.name]["publication"]
         if publication is not None:
-            found.setdefault("publications", {})[name] = publication
-    for name, comparison in comparisons(results).items():
-        found["comparison"][name] = {
-            "difference": comparison.value,
-            "interval": list(comparison.interval),
-            "gained": comparison.only_second,
-            "lost": comparison.only_first,
-            "p_value": comparison.p_value,
-            "verdict": comparison.verdict,
+            found.setdefault("publications", {})[stage.name] = publication
+    for later, earlier, difference in comparisons(stages, results):
+        found["comparison"][f"{later.name} - {earlier.name}"] = {
+            "difference": difference.value,
+            "interval": list(difference.interval),
+            "gained": difference.only_second,
+            "lost": difference.only_first,
+            "p_value": difference.p_value,
+            "verdict": difference.verdict,
         }
-    return found | {name: results[name] for name in ("traces", "sft", "grpo") if name in results}
+    return found | {stage.name: results[stage.name] for stage in stages if not isinstance(stage, Evaluate)}
 
 
-def comparisons(results: dict[str, Any]) -> dict[str, PairedDifference]:
-    """Returns each later evaluation compared with the first one, and GRPO with SFT, by "LATER - EARLIER"."""
-    measured = {name: evaluation(results[name]) for name in _TITLES if name in results}
-    pairs = [("after_sft", "before"), ("after_grpo", "before"), ("after_grpo", "after_sft")]
-    return {
-        f"{later} - {earlier}": PairedDifference.of(measured[earlier].correct, measured[later].correct)
+def comparisons(stages: Sequence[Stage], results: Results) -> list[tuple[Evaluate, Evaluate, PairedDifference]]:
+    """Returns (later, earlier, difference): each later evaluation compared with the first one, and
+    with the one before it.
+    """
+    measured = _evaluations(stages, results)
+    pairs = {(later, earlier): None for later in range(1, len(measured)) for earlier in (0, later - 1)}
+    return [
+        (
+            measured[later][0],
+            measured[earlier][0],
+            PairedDifference.of(measured[earlier][1].correct, measured[later][1].correct),
+        )
         for later, earlier in pairs
-        if later in measured and earlier in measured
-    }
-
-
-def report(results: dict[str, Any], *, run: str, model: Path, config_yaml: str) -> str:
-    """Returns the report in Markdown."""
-    lines = [f"# Training run {run}", "", *_accuracy(results), *_training(results), f"The trained model: `{model}`", ""]
-    lines += [f"Use it: `python -m graphs.ask QUESTION engine.model={model}`", "", *_configuration(config_yaml)]
-    return "\n".join(lines) + "\n"
-
-
-def heads_report(found: dict[str, Any], *, run: str, config_yaml: str) -> str:
-    """Returns the report of a training of heads in Markdown."""
-    lines = [f"# Training run {run}", "", *(f"- {line}" for line in heads_lines(found)), "", *_configuration(config_yaml)]
-    return "\n".join(lines) + "\n"
-
-
-def _configuration(config_yaml: str) -> list[str]:
-    return ["## Configuration", "", "```yaml", config_yaml.rstrip(), "```"]
-
-
-def summary(results: dict[str, Any]) -> list[str]:
-    """Returns the result in a few lines of plain text."""
-    lines = [f"{_TITLES[name]}: {evaluation(results[name]).accuracy}" for name in _TITLES if name in results]
-    return lines + [f"{_title(name)}: {_in_words(comparison)}" for name, comparison in comparisons(results).items()]
-
-
-def heads_lines(found: dict[str, Any]) -> list[str]:
-    """Returns what a training of heads came to, in sentences: against what could be said without reading anything."""
-    held_out = found["held_out"]
-    lines = [
-        f"{found['rows']} nodes in {len(found['losses'])} steps, loss {found['losses'][0]:.3f} to {found['losses'][-1]:.3f}, "
-        f"{found['seconds']:.0f} s; the heads are in {found['folder']}"
     ]
-    lines.append(
-        f"value head on {held_out['nodes']} held-out nodes: cross-entropy {held_out['value_loss']:.3f} nats (one value for all "
-        f"{held_out['base_rate_loss']:.3f}, the outcomes themselves {held_out['perfect_loss']:.3f}), calibration error "
-        f"{held_out['calibration_error']:.3f}"
-    )
-    if held_out["searched_nodes"] and len(found["labels"]) > 1:
-        lines.append(
-            f"policy head on {held_out['searched_nodes']} held-out nodes: {held_out['policy_loss']:.3f} nats (one distribution for all "
-            f"{held_out['marginal_loss']:.3f}, even priors {held_out['uniform_loss']:.3f}); its favourite is where the trees went at "
-            f"{held_out['agreement']:.0%} of them (the favourite of all: {held_out['chance_agreement']:.0%})"
-        )
-    elif len(found["labels"]) > 1:
-        lines.append("policy head: not measured, for no held-out node was searched")
-    else:
-        lines.append("no policy head: no tree says between which thought factors of the policy there was a choice, or its weight is 0")
-    if found["left_out"]:
-        lines.append(f"left out: {told(Counter(found['left_out']))}")
-    return lines
 
 
-def _accuracy(results: dict[str, Any]) -> list[str]:
-    measured = {name: evaluation(results[name]) for name in _TITLES if name in results}
+def report(stages: Sequence[Stage], results: Results, *, run: str, model: Path, config_yaml: str) -> str:
+    """Returns the report in Markdown."""
+    described = [f"- {line}" for stage in stages for line in stage.describe(results[stage.name])]
+    lines = [f"# Training run {run}", "", *_accuracy(stages, results)]
+    if described:
+        lines += ["## Training", "", *described, ""]
+    if any(stage.trains_policy for stage in stages):
+        lines += [
+            *(f"The trained model: `{model}`", ""),
+            *(f"Use it: `python -m graphs.ask QUESTION engine.model={model}`", ""),
+        ]
+    lines += ["## Configuration", "", "```yaml", config_yaml.rstrip(), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def summary(stages: Sequence[Stage], results: Results) -> list[str]:
+    """Returns the result in a few lines of plain text."""
+    measured = _evaluations(stages, results)
     if not measured:
-        return ["Nothing was measured (training.evaluate=0 or training.publish=false).", ""]
-    names = list(measured)
+        return [line for stage in stages for line in stage.describe(results[stage.name])]
+    lines = [f"{stage.title}: {evaluation.accuracy}" for stage, evaluation in measured]
+    return lines + [
+        f"{later.title} against {earlier.title}: {_in_words(difference)}" for later, earlier, difference in comparisons(stages, results)
+    ]
+
+
+def _evaluations(stages: Sequence[Stage], results: Results) -> list[tuple[Evaluate, Evaluation]]:
+    return [(stage, evaluation_of(results[stage.name])) for stage in stages if isinstance(stage, Evaluate)]
+
+
+def _accuracy(stages: Sequence[Stage], results: Results) -> list[str]:
+    measured = _evaluations(stages, results)
+    if not measured:
+        is_trained = any(stage.trains_policy for stage in stages)
+        why = "Nothing was measured (training.evaluate=0 or training.publish=false)."
+        return [why, ""] if is_trained else []
     lines = ["Greedy accuracy of the policy alone on held-out questions, with 95 % Wilson intervals:", ""]
-    lines += ["| questions | " + " | ".join(_TITLES[name] for name in names) + " |", "|---" * (len(names) + 1) + "|"]
-    groups = {name: {"all": result.accuracy, **result.by_group()} for name, result in measured.items()}
-    lines += [f"| {group} | " + " | ".join(str(groups[name][group]) for name in names) + " |" for group in groups[names[0]]]
+    titles = [stage.title for stage, _ in measured]
+    lines += ["| questions | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
+    groups = [{"all": evaluation.accuracy, **evaluation.by_group()} for _, evaluation in measured]
+    lines += [f"| {name} | " + " | ".join(str(shares[name]) for shares in groups) + " |" for name in groups[0]]
     lines += ["", "Paired on the same questions (difference with 95 % interval; McNemar's exact test):", ""]
-    lines += [f"- {_title(name)}: {_in_words(comparison)}" for name, comparison in comparisons(results).items()]
-    unchecked = sum(result.unchecked for result in measured.values())
-    return [*lines, *([f"- {unchecked} answers could not be judged and count as wrong"] if unchecked else []), ""]
+    lines += [
+        f"- {later.title} against {earlier.title}: {_in_words(difference, mark='**')}"
+        for later, earlier, difference in comparisons(stages, results)
+    ]
+    if unchecked := sum(evaluation.unchecked for _, evaluation in measured):
+        lines.append(f"- {unchecked} answers could not be judged and count as wrong")
+    return [*lines, ""]
 
 
-def _in_words(comparison: PairedDifference) -> str:
-    low, high = comparison.interval
+def _in_words(difference: PairedDifference, *, mark: str = "") -> str:
+    low, high = difference.interval
     return (
-        f"{comparison.value:+.3f} [{low:+.3f}, {high:+.3f}], {comparison.only_second} gained, {comparison.only_first} lost, "
-        f"p = {comparison.p_value:.2g}: **{comparison.verdict}**"
+        f"{difference.value:+.3f} [{low:+.3f}, {high:+.3f}], {difference.only_second} gained, "
+        f"{difference.only_first} lost, p = {difference.p_value:.2g}: {mark}{difference.verdict}{mark}"
     )
-
-
-def _title(name: str) -> str:
-    later, earlier = name.split(" - ")
-    return f"{_TITLES[later]} against {_TITLES[earlier]}"
-
-
-def _training(results: dict[str, Any]) -> list[str]:
-    lines = []
-    if traces := results.get("traces"):
-        lines.append(f"- traces: {traces['traces']} questions through the graph, {traces['right']} right, {traces['seconds']:.0f} s")
-    if sft := results.get("sft"):
-        left_out = ", ".join(f"{count} {reason}" for reason, count in sft["left_out"].items()) or "none"
-        curve = f"loss {sft['losses'][0]:.3f} to {sft['losses'][-1]:.3f} nats" if sft["losses"] else "skipped: nothing to learn from"
-        lines.append(
-            f"- SFT: {sft['records']} records ({sft['learned_tokens']} learned tokens; traces left out: {left_out}), "
-            f"{sft['steps']} steps, {curve}, {sft['seconds']:.0f} s"
-        )
-    if grpo := results.get("grpo"):
-        steps = grpo["steps"]
-        fifth = max(1, len(steps) // 5)
-        first, last = (_mean([step["reward"] for step in part]) for part in (steps[:fifth], steps[-fifth:]))
-        dropped = sum(step["dropped_groups"] for step in steps) / sum(step["groups"] for step in steps)
-        lines.append(
-            f"- GRPO: {len(steps)} steps, mean reward {first:.3f} (first fifth) to {last:.3f} (last fifth), {dropped:.0%} of the groups "
-            f"without variance, KL(sampler || trainer) at most {max([step['sampler_kl'] or 0.0 for step in steps]):.1e} nats a token, "
-            f"{grpo['seconds']:.0f} s"
-        )
-    for name in _TITLES:
-        publication = (results.get(name) or {}).get("publication")
-        if publication is not None:
-            lines.append(
-                f"- published {_TITLES[name].removeprefix('after ')}: version {publication['version']} in {publication['seconds']:.2f} s, "
-                f"largest logprob difference to transformers {publication['max_difference']:.1e} nats over {publication['tokens']} tokens"
-            )
-    return ["## Training", "", *lines, ""] if lines else []
-
-
-def _mean(values: list[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
 
 
 def _as_json(share: Proportion) -> dict[str, Any]:
-    return {"right": share.successes, "of": share.total, "value": share.value, "interval": list(share.interval)}
+    return {
+        "right": share.successes,
+        "of": share.total,
+        "value": share.value,
+        "interval": list(share.interval),
+    }

@@ -59,9 +59,9 @@ from configs.schema.training import (
     HeadsTrainingConfig,
     LoraConfig,
     SftConfig,
+    SftGrpoTrainingConfig,
     SftTrainingConfig,
     TrainingConfig,
-    WheelTrainingConfig,
 )
 
 __all__ = [
@@ -119,6 +119,7 @@ __all__ = [
     "SelfConsistencyConfig",
     "SequentialRevisionConfig",
     "SftConfig",
+    "SftGrpoTrainingConfig",
     "SftTrainingConfig",
     "SummarizerConfig",
     "SummarizerKind",
@@ -129,6 +130,5 @@ __all__ = [
     "TransformersEngineConfig",
     "UserTaskConfig",
     "VllmEngineConfig",
-    "WheelTrainingConfig",
     "resolve_model",
 ]

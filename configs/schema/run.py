@@ -30,7 +30,7 @@ from configs.schema.search import (
 from configs.schema.search.base import Selecting
 from configs.schema.summarizer import SummarizerConfig
 from configs.schema.task import PocketTaskConfig, TaskConfig, UserTaskConfig
-from configs.schema.training import HeadsTrainingConfig, TrainingConfig
+from configs.schema.training import TrainingConfig
 
 EngineRole = Literal["policy", "critic", "reflector", "summarizer"]
 """Roles that speak through an engine."""
@@ -265,9 +265,10 @@ def _roles_have_words(config: RunConfig) -> Iterator[str]:
 def _heads_have_a_trunk(config: RunConfig) -> Iterator[str]:
     """Heads are trained over weights that are on this machine."""
     engine = config.engine_of("policy")
-    if isinstance(config.training, HeadsTrainingConfig) and engine.kind not in ("vllm", "transformers"):
+    training = config.training
+    if training is not None and training.needs_local_weights and engine.kind not in ("vllm", "transformers"):
         yield (
-            f"training.method (heads) needs the policy's weights and engine.kind is {engine.kind}; "
+            f"training.method ({training.method}) needs the policy's weights and engine.kind is {engine.kind}; "
             "set engine=vllm or engine=transformers with engine.model=FOLDER"
         )
 
@@ -275,20 +276,19 @@ def _heads_have_a_trunk(config: RunConfig) -> Iterator[str]:
 def _training_is_held_out(config: RunConfig) -> Iterator[str]:
     """What a training is measured on is not what it learned from."""
     training, task = config.training, config.task
-    if training is None or isinstance(training, HeadsTrainingConfig):  # which asks no questions
+    if training is None or not training.asks_questions:
         return
-    asks_nothing = training.method == "sft" and training.evaluate == 0
-    if isinstance(task, UserTaskConfig) and not asks_nothing:
+    if isinstance(task, UserTaskConfig):
         yield (
             f"training.method ({training.method}) needs a set of questions and task.name is user; "
             "choose task=pocket, reasoning_gym, gsm8k or jsonl" + (", or set training.evaluate to 0" if training.method == "sft" else "")
         )
-    elif "split" not in type(task).model_fields and not (isinstance(task, UserTaskConfig) or asks_nothing):
+    elif "split" not in type(task).model_fields:
         yield (
             f"task.name ({task.name}) has no option split, so nothing of it could be held out from training; "
             "derive its options from _Dataset in configs/schema/task.py and give the task a field split, or choose another task"
         )
-    elif not isinstance(task, UserTaskConfig) and training.evaluate > 0 and task.split in ("train", None):
+    elif training.num_held_out > 0 and task.split in ("train", None):
         yield (
             f"task.split ({task.split or 'null'}) must be test or validation in a training with an evaluation: "
             "it names the held-out questions, and training questions come from the train split anyway; "

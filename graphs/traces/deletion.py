@@ -30,7 +30,7 @@ from graphs.traces.trace import Trace
 
 RECORD = ("config.yaml", "metrics.json", "report.md")
 """Files of a run beside its store."""
-_PHASES = "phases"  # of a training run
+_STAGES = ("stages", "phases")  # of a training run; phases: of one of version 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def delete_thoughts(folder: Path, *, day: date, wait_s: float = 30.0) -> Deletio
 
 
 def delete_record(folder: Path) -> list[Path]:
-    """Deletes the store of a run, its configuration, metrics, report and finished phases, and the folder where nothing else is in it.
+    """Deletes the store of a run, its configuration, metrics, report and finished stages, and the folder where nothing else is in it.
 
     Returns:
         what is left in the folder, for others than a run wrote it, or it is a trained model.
@@ -94,10 +94,10 @@ def delete_record(folder: Path) -> list[Path]:
             _unlink(folder / name)
             for left in folder.glob(f"{unfinished_prefix(folder / name)}*"):
                 _unlink(left)
-        for phase in (folder / _PHASES).glob("*.json"):
-            _unlink(phase)
+        for result in (file for name in _STAGES for file in (folder / name).glob("*.json")):
+            _unlink(result)
         _unlink(path.with_suffix(".lock"))
-    for place in (folder / _PHASES, folder):
+    for place in (*(folder / name for name in _STAGES), folder):
         if place.is_dir() and not place.is_symlink() and not any(place.iterdir()):
             with storing(place, is_folder=True):
                 place.rmdir()

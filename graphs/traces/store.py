@@ -35,7 +35,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple, Self
 
-from agents.files import ELSEWHERE, make_folder
+from agents.files import ELSEWHERE, make_folder, storing
 from agents.types import (
     BadDataError,
     BadTraceError,
@@ -143,6 +143,21 @@ class TraceStore:
             self._connection.close()
             if self._writer_lock is not None:
                 self._writer_lock.close()
+
+    def remove(self) -> None:
+        """Closes the store of a run that recorded nothing, and removes its file.
+
+        Raises:
+            ValueError: there are traces, or the store was opened by `read`.
+            StorageError: the file cannot be removed.
+        """
+        if self._writer_lock is None or len(self):
+            raise ValueError(f"{self.path} is read only, or holds traces; python -m graphs.forget deletes thoughts")
+        with self._mutex, storing(self.path):
+            self._connection.close()
+            for end in ("", "-wal", "-shm"):
+                Path(f"{self.path}{end}").unlink(missing_ok=True)
+            self._writer_lock.close()
 
     def __enter__(self) -> Self:
         return self

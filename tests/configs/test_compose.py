@@ -91,7 +91,7 @@ def test_words_of_the_command_line_win_over_the_experiment() -> None:
 
 
 def test_requirements_are_met_or_refused() -> None:
-    with pytest.raises(ConfigError, match=r"training is missing.*choose training=sft \| grpo \| wheel"):
+    with pytest.raises(ConfigError, match=r"training is missing.*choose training=sft \| grpo \| sft_grpo"):
         compose(require=("training",))
     with pytest.raises(ConfigError, match=r"task \(user\) has no questions of its own; choose task=pocket"):
         compose(["task=user"], require=("task",))

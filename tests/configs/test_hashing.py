@@ -49,13 +49,13 @@ def test_difference_has_one_line_per_key() -> None:
 def test_another_alternative_is_one_line_and_a_group_that_was_not_there_is_shown_whole() -> None:
     old, new = compose(["search=greedy"]), compose(["search=best_of_n", "search.num_samples=4", "budget.max_tokens=900"])
     assert difference(old, new) == ['search.strategy: "greedy" -> "best_of_n"', "budget.max_tokens: 4096 -> 900"]
-    lines = difference(compose(["task=pocket"]), compose(["task=pocket", "training=wheel"]))
-    assert "training: null -> (absent)" in lines and 'training.method: (absent) -> "wheel"' in lines
+    lines = difference(compose(["task=pocket"]), compose(["task=pocket", "training=sft_grpo"]))
+    assert "training: null -> (absent)" in lines and 'training.method: (absent) -> "sft_grpo"' in lines
 
 
 def test_everything_else_influences_results() -> None:
-    kept = {option.key for option in options()} - set(_leaves(influential(compose(["training=wheel"]))))
-    left_out = {option.key for option in options() if option.choice in (None, "vllm", "critique_loop", "pocket", "wheel")} & kept
+    kept = {option.key for option in options()} - set(_leaves(influential(compose(["training=sft_grpo"]))))
+    left_out = {option.key for option in options() if option.choice in (None, "vllm", "critique_loop", "pocket", "sft_grpo")} & kept
     assert left_out == {
         "engine.cpu_threads",
         "engine.gpu_memory_utilization",

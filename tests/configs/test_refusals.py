@@ -64,7 +64,7 @@ INCOMPATIBLE: dict[tuple[str, ...], list[str]] = {
     ("critic=value_head", "engine@heads.engine=openai"): ["heads.engine.kind (openai) must be vllm or transformers"],
     ("critic=value_head", "search=mcts", "search.aggregation=last"): ["critic.kind (value_head) reads heads", "heads.engine is null"],
     ("search.num_samples=4",): ["search.num_samples is an option of search=best_of_n", "search=critique_loop was chosen"],
-    ("training.grpo.beta=0.1",): ["training.grpo.beta is an option of training=grpo or training=wheel", "add training=grpo"],
+    ("training.grpo.beta=0.1",): ["training.grpo.beta is an option of training=grpo or training=sft_grpo", "add training=grpo"],
     ("training=sft", "training.grpo.beta=0.1"): ["training.grpo.beta", "training=sft was chosen"],
     ("search.strategy=greedy",): ["search.strategy is chosen with its group; write search=greedy"],
     ("critic.engine.kind=openai",): ["critic.engine.kind is chosen with its group; write engine@critic.engine=openai"],
@@ -121,7 +121,7 @@ INCOMPATIBLE: dict[tuple[str, ...], list[str]] = {
     ("critic.kind=token", "critic.reason=true"): ["critic.reason (true)", "critic=chat engine@critic.engine=vllm"],
     ("summarizer.kind=model",): ["summarizer.kind (model)", "summarizer.prompts is pocket", "set summarizer.kind to extractive"],
     ("training=grpo", "task.split=train"): ["task.split (train) must be test or validation", "set task.split to test"],
-    ("training=wheel", "task=user"): ["training.method (wheel) needs a set of questions and task.name is user"],
+    ("training=sft_grpo", "task=user"): ["training.method (sft_grpo) needs a set of questions and task.name is user"],
     ("engine=scripted",): ["engine", "exactly one of script and function"],
     ("engine.model=Some/Model",): ["policy.prompts (pocket) needs a model", "engine.model is Some/Model", "experiment=chat"],
     ("search=greedy,best_of_n",): ["search=greedy,best_of_n lists several values", "add -m"],
@@ -187,7 +187,7 @@ class _RunWithSplitlessTask(RunConfig):
     task: _SplitlessTask = _SplitlessTask()  # type: ignore[assignment]
 
 
-@pytest.mark.parametrize("method", ["grpo", "wheel"])
+@pytest.mark.parametrize("method", ["grpo", "sft_grpo"])
 def test_a_task_without_splits_is_asked_and_not_trained_on(method: str) -> None:
     assert _RunWithSplitlessTask(search=GreedyConfig()).task.name == "sums"
     for evaluate in (0, 5):

@@ -10,7 +10,7 @@ import pytest
 
 from configs import compose, group_options
 from configs.options import MISSING, groups, options
-from configs.schema import BestOfNConfig, CritiqueLoopConfig, GreedyConfig, Gsm8kTaskConfig, WheelTrainingConfig
+from configs.schema import BestOfNConfig, CritiqueLoopConfig, GreedyConfig, Gsm8kTaskConfig, SftGrpoTrainingConfig
 from tests.configs.shipped import CHOICES, FILES, words_for
 
 
@@ -61,7 +61,7 @@ def test_the_experiments_choose_what_their_names_say() -> None:
     smol = compose(["experiment=gsm8k_smol"])
     assert isinstance(smol.task, Gsm8kTaskConfig)
     assert {smol.policy.prompts, smol.critic.prompts, smol.reflector.prompts, smol.summarizer.prompts} == {"chat"}
-    assert isinstance(compose(["experiment=wheel"]).training, WheelTrainingConfig)
+    assert isinstance(compose(["experiment=sft_grpo"]).training, SftGrpoTrainingConfig)
 
 
 def test_the_levels_of_effort_are_ordered() -> None:

@@ -65,5 +65,5 @@ def teach(base: Path, questions: Sequence[Question], folder: Path, *, epochs: fl
     """Overfits the model on right solutions of the questions and returns the new folder."""
     sft = SftConfig(learning_rate=3e-3, epochs=epochs, batch_size=8, warmup_ratio=0.1)
     training = SftTrainingConfig(from_runs=(Path("unused"),), sft=sft)
-    fine_tune([solution_record(question) for question in questions], base, folder, training)
+    fine_tune([solution_record(question) for question in questions], base, folder, training, sft)
     return folder

@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from agents.engines.transformers.engine import no_progress_bar
-from configs.schema.training import SftConfig, SftTrainingConfig, WheelTrainingConfig
+from configs.schema.training import PolicyTraining, SftConfig
 from training.data.records import Record
 from training.loops.model_folder import load_model, load_tokenizer, save_model
 from training.loops.trainers import common_arguments, lora, on_one_device, per_process, progress_callback
-
-Training = SftTrainingConfig | WheelTrainingConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,13 @@ class SftResult:
 
 
 def fine_tune(
-    records: Sequence[Record], base: Path, folder: Path, training: Training, *, on_step: Callable[[int, int, str], None] | None = None
+    records: Sequence[Record],
+    base: Path,
+    folder: Path,
+    training: PolicyTraining,
+    sft: SftConfig,
+    *,
+    on_step: Callable[[int, int, str], None] | None = None,
 ) -> SftResult:
     """Fine-tunes the model of `base` on the records and writes the result to `folder`.
 
@@ -52,7 +56,6 @@ def fine_tune(
     from trl import SFTConfig, SFTTrainer
 
     start = time.monotonic()
-    sft = training.sft
     tokenizer = load_tokenizer(base)
     losses: list[float] = []
     rows = [{"input_ids": list(record.input_ids), "labels": list(record.labels)} for record in records]

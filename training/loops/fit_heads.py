@@ -142,16 +142,14 @@ class HeadsResult:
     measure: HeadMeasure
 
 
-def collect_rows(config: RunConfig) -> HeadRows:
-    """Returns the rows of the runs that `config.training` names, for the policy of `config`.
+def collect_rows(config: RunConfig, training: HeadsTrainingConfig) -> HeadRows:
+    """Returns the rows of the runs that `training` names, for the policy of `config`.
 
     Raises:
         ValueError: a trace belongs to a held-out split, or was written with another tokenizer.
         BadDataError, FileNotFoundError: see `graphs.traces.checked.read_checked`.
         EngineUnavailableError: the policy's weights are not on this machine.
     """
-    training = config.training
-    assert isinstance(training, HeadsTrainingConfig)
     options = config.engine_of("policy").options()
     base = base_folder(options["model"])
     tokenizer = HFTokenizer(options["tokenizer"] or str(base))

@@ -37,15 +37,13 @@ from agents.engines.transformers.engine import no_progress_bar
 from agents.files import storing, write_text
 from agents.roles.policy import Policy
 from agents.types import Question
-from configs.schema.training import GrpoTrainingConfig, WheelTrainingConfig
+from configs.schema.training import GrpoConfig, PolicyTraining
 from graphs.tasks import assert_trainable
 from training.credit import Advantages, group_advantages, importance_weights, token_advantages
 from training.data.rollouts import Check, Rollout, roll_out
 from training.loops.model_folder import load_model, load_tokenizer, save_model
 from training.loops.publish import require_publisher
 from training.loops.trainers import OnStep, common_arguments, lora, on_one_device, per_process
-
-Training = GrpoTrainingConfig | WheelTrainingConfig
 
 _CHECKPOINTS = 10  # of one training
 _STEPS = "rollout_steps.json"  # in a checkpoint: what its steps saw; written last, so that a checkpoint with it is whole
@@ -125,7 +123,8 @@ def reinforce(
     check: Check,
     base: Path,
     folder: Path,
-    training: Training,
+    training: PolicyTraining,
+    grpo: GrpoConfig,
     *,
     concurrency: int = 64,
     checkpoints: Path | None = None,
@@ -149,7 +148,7 @@ def reinforce(
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch, no_progress_bar():
         source = RolloutSource(policy, check, questions, base, Path(scratch), concurrency)
-        trainer = make_trainer(source, training, checkpoints=checkpoints, on_step=on_step)
+        trainer = make_trainer(source, training, grpo, checkpoints=checkpoints, on_step=on_step)
         last = None if checkpoints is None else last_checkpoint(checkpoints)
         if last is not None:
             source.steps = [GrpoStep(**step) for step in json.loads((last / _STEPS).read_text())]
@@ -173,12 +172,16 @@ def last_checkpoint(checkpoints: Path) -> Path | None:
 
 
 def make_trainer(
-    source: RolloutSource, training: Training, *, checkpoints: Path | None = None, on_step: OnStep | None = None
+    source: RolloutSource,
+    training: PolicyTraining,
+    grpo: GrpoConfig,
+    *,
+    checkpoints: Path | None = None,
+    on_step: OnStep | None = None,
 ) -> EngineGRPOTrainer:
     """Returns a trainer of the model in `source.base`, ready for `train()`."""
     from datasets import Dataset
 
-    grpo = training.grpo
     groups = per_process(grpo.prompts_per_step, "training.grpo.prompts_per_step")
     common = common_arguments(training, str(source.scratch / "trainer"), batch_size=groups * grpo.num_generations)
     if checkpoints is not None:  # two are kept, so that one is whole while the next is written

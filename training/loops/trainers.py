@@ -7,14 +7,13 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from configs.schema.training import GrpoTrainingConfig, HeadsTrainingConfig, SftTrainingConfig, WheelTrainingConfig
+from configs.schema.training import PolicyTraining, TrainingGroup
 
-Training = SftTrainingConfig | GrpoTrainingConfig | WheelTrainingConfig
 OnStep = Callable[[int, int, str], None]
 """Told (step, of, text) after every optimizer step."""
 
 
-def common_arguments(training: Training | HeadsTrainingConfig, scratch: str, *, batch_size: int) -> dict[str, Any]:
+def common_arguments(training: TrainingGroup, scratch: str, *, batch_size: int) -> dict[str, Any]:
     """Returns the trainer arguments that do not depend on the method. `batch_size`: rows of this process per optimizer step.
 
     TRL would train in bfloat16 with gradient checkpointing and report to whatever it finds installed; here none of it is on by itself.
@@ -67,7 +66,7 @@ def on_one_device(arguments: Any) -> Any:
     return arguments
 
 
-def lora(training: Training) -> Any:
+def lora(training: PolicyTraining) -> Any:
     """Returns PEFT's configuration of the adapters, None where all weights are trained."""
     if training.finetune == "full":
         return None

@@ -179,7 +179,8 @@ def test_another_schema_version_is_not_touched(run_dir: Path) -> None:
 
 
 def test_the_whole_record_goes_and_what_is_not_of_it_stays(run_dir: Path) -> None:
-    write_text(run_dir / "phases" / "sft.json", json.dumps({"folder": "model"}))
+    for stages in ("stages", "phases"):
+        write_text(run_dir / stages / "sft.json", json.dumps({"folder": "model"}))
     (run_dir / ".metrics.json.123").write_text("half")
     (run_dir / "model").mkdir()
     assert delete_record(run_dir) == [run_dir / "model"]

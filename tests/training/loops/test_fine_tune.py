@@ -27,7 +27,7 @@ def records(taught_questions: list[Question]) -> list[Record]:
 def tune(records: list[Record], base: Path, folder: Path, **options: object) -> SftResult:
     sft = SftConfig(learning_rate=3e-3, epochs=3, batch_size=4)
     training = SftTrainingConfig(from_runs=RUNS, sft=sft).model_copy(update=options)
-    return fine_tune(records, base, folder, training)
+    return fine_tune(records, base, folder, training, training.sft)
 
 
 def loss_of(folder: Path, records: list[Record]) -> float:
@@ -55,7 +55,7 @@ def test_the_loss_falls_on_the_rows(records: list[Record], tiny_pocket: Path, tm
     steps: list[int] = []
     sft = SftConfig(learning_rate=3e-3, epochs=3, batch_size=4)
     training = SftTrainingConfig(from_runs=RUNS, sft=sft)
-    result = fine_tune(records, tiny_pocket, tmp_path / "model", training, on_step=lambda step, of, text: steps.append(step))
+    result = fine_tune(records, tiny_pocket, tmp_path / "model", training, sft, on_step=lambda step, of, text: steps.append(step))
     assert result.steps == 6 and steps == [1, 2, 3, 4, 5, 6] and len(result.losses) == 6
     assert loss_of(tmp_path / "model", records) < 0.9 * loss_of(tiny_pocket, records)
 

@@ -45,14 +45,20 @@ def training(**options: object) -> GrpoTrainingConfig:
     return GrpoTrainingConfig(grpo=GrpoConfig(**grpo), micro_batch_size=8)  # type: ignore[arg-type]
 
 
+def both(training: GrpoTrainingConfig) -> tuple[GrpoTrainingConfig, GrpoConfig]:
+    return training, training.grpo
+
+
 def rollout(correct: bool | None, tokens: int = 3) -> Rollout:
     return Rollout((1, 2), Completion("", tuple(range(tokens)), (-1.0,) * tokens, "stop"), None, correct)
 
 
 def test_one_step_publishes_what_it_trained(policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path) -> None:
     told: list[str] = []
+    options = training()
     result = reinforce(
-        *(taught_questions, policy, check, taught_pocket, tmp_path / "model", training()), on_step=lambda step, of, text: told.append(text)
+        *(taught_questions, policy, check, taught_pocket, tmp_path / "model", *both(options)),
+        on_step=lambda step, of, text: told.append(text),
     )
     [step] = result.steps
     assert 0 < step.reward < 1, "the taught pocket must be unsure for this test"
@@ -73,7 +79,7 @@ def test_every_step_samples_from_the_weights_of_the_last(
     policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path
 ) -> None:
     options = training(max_steps=3, learning_rate=1e-3, prompts_per_step=2, beta=0.01, loss_type="dr_grpo", scale_rewards="none")
-    result = reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "model", options)
+    result = reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "model", *both(options))
     assert len(result.steps) == 3
     assert all((step.max_ratio_error or 0.0) < 1e-3 for step in result.steps)
 
@@ -82,7 +88,7 @@ def test_a_stopped_training_ends_as_if_it_had_not_been_stopped(
     policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path
 ) -> None:
     options = training(max_steps=4, prompts_per_step=2)
-    whole = reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "whole", options)
+    whole = reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "whole", *both(options))
 
     def stop(step: int, of: int, text: str) -> None:
         if step == 3:
@@ -90,10 +96,12 @@ def test_a_stopped_training_ends_as_if_it_had_not_been_stopped(
 
     checkpoints = tmp_path / "checkpoints"
     with pytest.raises(KeyboardInterrupt):
-        reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "resumed", options, checkpoints=checkpoints, on_step=stop)
+        reinforce(
+            taught_questions, policy, check, taught_pocket, tmp_path / "resumed", *both(options), checkpoints=checkpoints, on_step=stop
+        )
     assert len(list(checkpoints.glob("checkpoint-*"))) == 2, "a kill while one is written leaves the one before"
     (last_checkpoint(checkpoints) or tmp_path).joinpath("rollout_steps.json").unlink()  # killed before the end of the last one
-    resumed = reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "resumed", options, checkpoints=checkpoints)
+    resumed = reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "resumed", *both(options), checkpoints=checkpoints)
     assert not checkpoints.exists()
     assert [step.reward for step in resumed.steps] == [step.reward for step in whole.steps]
     first, second = (load_model(tmp_path / name, dtype="float32").state_dict() for name in ("whole", "resumed"))
@@ -115,7 +123,7 @@ def test_the_newest_whole_checkpoint_counts_and_unfinished_ones_are_removed(tmp_
 
 def test_the_reward_rises(policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path) -> None:
     options = training(max_steps=16, learning_rate=1e-4, prompts_per_step=8)
-    rewards = [step.reward for step in reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "model", options).steps]
+    rewards = [step.reward for step in reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "model", *both(options)).steps]
     assert sum(rewards[-4:]) > 1.05 * sum(rewards[:4])
 
 
@@ -123,7 +131,7 @@ def test_a_batch_holds_the_engines_ids_and_masks(
     policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path
 ) -> None:
     source = RolloutSource(policy, check, taught_questions, taught_pocket, tmp_path)
-    trainer = make_trainer(source, training(importance_cap=None))
+    trainer = make_trainer(source, *both(training(importance_cap=None)))
     rows = [Rollout((1, 2), Completion("", (5, 6, 7), (-1.0, -2.0, -3.0), "stop"), None, True), *[rollout(False, tokens=2)] * (G - 1)]
     dropped = [rollout(True, tokens=5)] * G
     advantages, reward, _ = outcome_advantages([rows, dropped])
@@ -143,7 +151,8 @@ def test_a_step_without_a_useful_group_has_no_gradient(
     async def always(question: Question, answer: str | None) -> bool | None:
         return True
 
-    result = reinforce(taught_questions, policy, always, taught_pocket, tmp_path / "model", training(prompts_per_step=2))
+    options = training(prompts_per_step=2)
+    result = reinforce(taught_questions, policy, always, taught_pocket, tmp_path / "model", *both(options))
     assert (result.steps[0].dropped_groups, result.steps[0].reward) == (2, 1.0)
     before, after = (load_model(folder, dtype="float32").state_dict() for folder in (taught_pocket, tmp_path / "model"))
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -165,7 +174,7 @@ def test_adapters_are_trained_and_published_merged(
     policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path
 ) -> None:
     options = training(max_steps=2, beta=0.1, prompts_per_step=2).model_copy(update={"finetune": "lora"})
-    result = reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "model", options)
+    result = reinforce(taught_questions, policy, check, taught_pocket, tmp_path / "model", *both(options))
     assert all((step.max_ratio_error or 0.0) < 1e-3 for step in result.steps)
 
 
@@ -175,11 +184,11 @@ def test_held_out_questions_and_missing_answers_are_refused(policy: Policy, taug
     held_out = load_task("pocket", split="test", size=2, families=("legs",)).questions
     without = [Question(text=text) for text in map("How much is {} + 2?".format, range(40)) if Question(text=text).hash]
     with pytest.raises(ValueError, match="must not be trained on"):
-        reinforce(held_out, policy, check, taught_pocket, tmp_path, training())
+        reinforce(held_out, policy, check, taught_pocket, tmp_path, *both(training()))
     with pytest.raises(ValueError, match="no gold answer"):
         from graphs.tasks import split_of_question
 
-        reinforce([q for q in without if split_of_question(q) == "train"], policy, check, taught_pocket, tmp_path, training())
+        reinforce([q for q in without if split_of_question(q) == "train"], policy, check, taught_pocket, tmp_path, *both(training()))
 
 
 def test_wrong_weights_are_found_by_their_logprobs(

@@ -1,4 +1,4 @@
-"""Progress of a phase: a bar in a terminal, a line now and then elsewhere."""
+"""Progress of a stage: a bar in a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from graphs.reasoner.terminal import console
 
-_LINES = 10  # at most about this many lines of one phase where nobody watches
+_LINES = 10  # at most about this many lines of one stage where no terminal shows them
 
 
-class PhaseProgress:
-    """Shows how far a phase is. `with PhaseProgress("SFT", 20) as progress: progress.step(3, 20, "loss 0.4")`."""
+class StageProgress:
+    """Shows how far a stage is. `with StageProgress("SFT", 20) as progress: progress.step(3, 20, "loss 0.4")`."""
 
     def __init__(self, title: str, total: int, *, shown: bool = True) -> None:
         self.title = title

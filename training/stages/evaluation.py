@@ -1,17 +1,25 @@
-"""Greedy accuracy of the policy alone on held-out questions, kept question by question so that two policies can be paired."""
+"""Greedy accuracy of the policy alone on held-out questions, kept question by question so that two
+policies can be paired; and the stage that publishes a policy and measures it."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agents.engines import loop
 from agents.roles.policy import Policy
 from agents.types import Question
 from graphs.evaluation.intervals import Proportion
 from graphs.tasks import split_of_question
 from training.data.rollouts import Check, roll_out
+from training.loops.model_folder import base_folder
+from training.loops.publish import Publication, publish, serving_dtype
+from training.stages.base import Stage, StageResult, TrainingRun
+
+_CHECKED_PROMPTS = 8  # prompts whose logprobs are compared after a publication
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +90,55 @@ async def evaluate(
         generated_tokens=sum(len(rollout.completion.token_ids) for rollout in rollouts),
         seconds=time.monotonic() - start,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluate(Stage):
+    """Publishes the policy into the engine, unless the engine serves it already, and measures it.
+
+    The result is that of `Evaluation.as_json` with `publication`, null where there was none.
+    """
+
+    name: str
+    title: str
+
+    def run(self, run: TrainingRun, questions: Sequence[Question]) -> StageResult:
+        resources, held_out = run.resources, run.held_out
+        publication = self._publish(run)
+        with run.progress(f"evaluation {self.title}", len(held_out)) as progress:
+            work = evaluate(
+                *(resources.policy, resources.is_correct, held_out),
+                max_tokens=run.config.policy.max_answer_tokens,
+                concurrency=run.config.run.concurrency,
+                on_done=progress.advance,
+            )
+            found = loop.run(work)
+        published = None if publication is None else dataclasses.asdict(publication)
+        return found.as_json() | {"publication": published}
+
+    @staticmethod
+    def _publish(run: TrainingRun) -> Publication | None:
+        resources, folder = run.resources, run.base
+        if folder == run.served:
+            return None
+        prompts = [resources.policy.prompts.policy(question) for question in run.held_out[:_CHECKED_PROMPTS]]
+        options = run.config.engine_of("policy").options()
+        dtype = serving_dtype(options, base_folder(resources.engine.info.model))
+        publication = publish(resources.engine, folder, prompts, dtype=dtype)
+        run.served = folder
+        return publication
+
+    def describe(self, result: StageResult) -> list[str]:
+        published = result["publication"]
+        if published is None:
+            return []
+        return [
+            f"published {self.title.removeprefix('after ')}: version {published['version']} in "
+            f"{published['seconds']:.2f} s, largest logprob difference to transformers "
+            f"{published['max_difference']:.1e} nats over {published['tokens']} tokens"
+        ]
+
+
+def evaluation_of(result: StageResult) -> Evaluation:
+    """Returns the evaluation that the result of `Evaluate` holds."""
+    return Evaluation.from_json({name: value for name, value in result.items() if name != "publication"})

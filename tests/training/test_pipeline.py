@@ -1,4 +1,4 @@
-"""The whole turn on a tiny pocket: what it writes, what it skips when it is started again, what it refuses."""
+"""The pipeline on a tiny pocket: what it writes, what it skips after a restart, what it refuses."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from graphs.reasoner.terminal import WRONG, guarded
 from graphs.traces.deletion import delete_thoughts
 from graphs.traces.store import FILE_NAME, TraceStore
 from tests.training.conftest import NUM_TAUGHT
+from training.pipeline import Pipeline
 from training.report import metrics, report
 from training.run import main, run
-from training.wheel import Wheel, load_held_out, load_training
+from training.stages.questions import load_held_out, load_training
 
-PHASES = ["before", "traces", "sft", "after_sft", "grpo", "after_grpo"]
+STAGES = ["before", "traces", "sft", "after_sft", "grpo", "after_grpo"]
 
 
 def overrides(model: Path, output: Path, *more: str, kind: str = "transformers") -> list[str]:
     return [
-        *("experiment=wheel", f"engine={kind}", f"engine.model={model}", f"run.output_dir={output}", "run=turn", "critic=none"),
+        *("experiment=sft_grpo", f"engine={kind}", f"engine.model={model}", f"run.output_dir={output}", "run=turn", "critic=none"),
         *("search=best_of_n", "search.num_samples=4", "search.selection=majority", "policy.max_answer_tokens=96"),
         *("task.families=[legs]", "task.levels=[1]", "training.evaluate=6", "training.traces=4", "training.sft.learning_rate=1e-3"),
         *("training.grpo.max_steps=2", "training.grpo.prompts_per_step=2", "training.grpo.num_generations=4", *more),
@@ -47,7 +48,7 @@ def test_a_turn_leaves_model_report_metrics_config_and_traces(turned: tuple[list
     assert {file.name for file in folder.iterdir()} >= {
         "model",
         "sft",
-        "phases",
+        "stages",
         "report.md",
         "metrics.json",
         "config.yaml",
@@ -70,7 +71,7 @@ def test_a_turn_leaves_model_report_metrics_config_and_traces(turned: tuple[list
 def test_traces_are_of_the_train_split_and_never_of_what_is_measured(turned: tuple[list[str], Path, dict[str, Any]]) -> None:
     words, folder, _ = turned
     config = compose(words)
-    held_out, training = load_held_out(config), load_training(config)
+    held_out, training = load_held_out(config, 6), load_training(config, NUM_TAUGHT)
     assert len(held_out) == 6 and len(training) == NUM_TAUGHT
     assert not {question.hash for question in held_out} & {question.hash for question in training}
     with TraceStore.read(folder) as store:
@@ -79,18 +80,18 @@ def test_traces_are_of_the_train_split_and_never_of_what_is_measured(turned: tup
 
 def test_a_finished_run_is_not_done_again(turned: tuple[list[str], Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     words, folder, found = turned
-    monkeypatch.setattr("training.wheel.Reasoner", _must_not_be_called)
+    monkeypatch.setattr("training.stages.base.Reasoner", _must_not_be_called)
     assert run(compose(words)) == (folder, found)
 
 
-def test_a_stopped_run_goes_on_with_the_phase_that_was_not_finished(
+def test_a_stopped_run_resumes_with_the_stage_that_was_not_finished(
     turned: tuple[list[str], Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words, folder, found = turned
     before = found["accuracy"]["before"]
-    for phase in ("grpo", "after_grpo"):
-        (folder / "phases" / f"{phase}.json").unlink()
-    monkeypatch.setattr("training.sft.fine_tune", _must_not_be_called)
+    for stage in ("grpo", "after_grpo"):
+        (folder / "stages" / f"{stage}.json").unlink()
+    monkeypatch.setattr("training.loops.fine_tune.fine_tune", _must_not_be_called)
     _, again = run(compose(words))
     assert again["accuracy"]["before"] == before and again["sft"] == json.loads(json.dumps(found["sft"]))
     assert [step["reward"] for step in again["grpo"]["steps"]] == pytest.approx([step["reward"] for step in found["grpo"]["steps"]])
@@ -119,7 +120,7 @@ def test_sft_leaves_out_a_damaged_trace_and_refuses_a_run_without_thoughts(
     turned: tuple[list[str], Path, dict[str, Any]], taught_pocket: Path, tmp_path: Path
 ) -> None:
     _, folder, found = turned
-    source = Path(shutil.copytree(folder, tmp_path / "source" / folder.name, ignore=shutil.ignore_patterns("model", "sft", "phases")))
+    source = Path(shutil.copytree(folder, tmp_path / "source" / folder.name, ignore=shutil.ignore_patterns("model", "sft", "stages")))
     with closing(sqlite3.connect(source / FILE_NAME)) as connection, connection:
         connection.execute("UPDATE traces SET trace = x'00' WHERE rowid = (SELECT min(rowid) FROM traces WHERE correct = 1)")
     _, trained = run(compose(sft_from(source, taught_pocket, tmp_path / "damaged")))
@@ -137,26 +138,29 @@ def test_a_turn_without_a_right_trace_says_so_and_goes_on(tiny_pocket: Path, tmp
     assert "skipped: nothing to learn from" in text and "no gain" in text
 
 
-def test_phases_follow_the_method(tmp_path: Path) -> None:
-    wheel = compose(["experiment=wheel"])
-    assert Wheel(wheel, tmp_path).names() == PHASES
-    assert Wheel(compose(["experiment=wheel", "training.evaluate=0"]), tmp_path).names() == ["traces", "sft", "grpo"]
-    assert Wheel(compose(["training=grpo"]), tmp_path).names() == ["before", "grpo", "after_grpo"]
-    assert Wheel(compose(["training=sft", f"training.from_runs=[{tmp_path}]"]), tmp_path).names() == ["before", "sft", "after_sft"]
+def names(words: list[str], folder: Path) -> list[str]:
+    return [stage.name for stage in Pipeline(compose(words), folder).stages]
+
+
+def test_stages_follow_the_method(tmp_path: Path) -> None:
+    assert names(["experiment=sft_grpo"], tmp_path) == STAGES
+    assert names(["experiment=sft_grpo", "training.evaluate=0"], tmp_path) == ["traces", "sft", "grpo"]
+    assert names(["training=grpo"], tmp_path) == ["before", "grpo", "after_grpo"]
+    assert names(["training=sft", f"training.from_runs=[{tmp_path}]"], tmp_path) == ["before", "sft", "after_sft"]
 
 
 def test_a_file_that_is_the_test_split_is_not_trained_on(tmp_path: Path) -> None:
     file = tmp_path / "test.jsonl"
     file.write_text('{"question": "1 + 1?", "answer": "#### 2"}\n')
     with pytest.raises(BadDataError, match="holds the test split whole"):
-        load_training(compose(["training=grpo", "task=gsm8k", f"task.path={file}"]))
+        load_training(compose(["training=grpo", "task=gsm8k", f"task.path={file}"]), 4)
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["training=grpo", "training.publish=false"], "training.publish=false leaves GRPO"),
-        (["engine=openai", "engine.base_url=http://127.0.0.1:9/v1", "training=wheel"], None),
+        (["training=grpo", "training.publish=false"], "training.publish is an option of training=sft"),
+        (["engine=openai", "engine.base_url=http://127.0.0.1:9/v1", "training=sft_grpo"], None),
         ([], "training"),
     ],
 )
@@ -181,17 +185,17 @@ def test_a_turn_on_vllm_publishes_into_the_running_engine(taught_pocket: Path, t
 
 
 def test_metrics_and_report_of_nothing_are_still_written() -> None:
-    assert metrics({}) == {"accuracy": {}, "comparison": {}}
-    assert "Nothing was measured" in report({}, run="r", model=Path("m"), config_yaml="a: 1\n")
+    assert metrics([], {}) == {"accuracy": {}, "comparison": {}}
+    assert "## Configuration" in report([], {}, run="r", model=Path("m"), config_yaml="a: 1\n")
 
 
 def _must_not_be_called(*args: object, **options: object) -> None:
     raise AssertionError("a finished phase was done again")
 
 
-@pytest.mark.parametrize("method", ["grpo", "wheel"])
+@pytest.mark.parametrize("method", ["grpo", "sft_grpo"])
 def test_a_training_on_what_is_made_from_test_questions_is_refused(tmp_path: Path, method: str) -> None:
     words = ["task=reasoning_gym", "task.datasets=[chain_sum,gsm_symbolic]", f"training={method}"]
     config = compose([*words, f"run.output_dir={tmp_path}", "run=leak"])
     with pytest.raises(ValueError, match="gsm_symbolic is made from published test questions"):
-        load_training(config)
+        load_training(config, 4)

@@ -1,0 +1,36 @@
+"""How a policy is trained, chosen with `training=sft | grpo | sft_grpo`, and heads for it with `training=heads`.
+
+Held-out questions for the evaluation are those of `task.split`, so that this must not be train; training questions come from the train split.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from configs.schema.training.base import FineTune, LoraConfig, PolicyTraining, TrainingGroup
+from configs.schema.training.grpo import GrpoConfig, GrpoTrainingConfig
+from configs.schema.training.heads import HeadsFit, HeadsTrainingConfig
+from configs.schema.training.sft import SftConfig, SftTrainingConfig
+from configs.schema.training.sft_grpo import SftGrpoTrainingConfig
+
+TrainingConfig = Annotated[
+    SftTrainingConfig | GrpoTrainingConfig | SftGrpoTrainingConfig | HeadsTrainingConfig, Field(discriminator="method")
+]
+"""Options of any training method."""
+
+__all__ = [
+    "FineTune",
+    "GrpoConfig",
+    "GrpoTrainingConfig",
+    "HeadsFit",
+    "HeadsTrainingConfig",
+    "LoraConfig",
+    "PolicyTraining",
+    "SftConfig",
+    "SftGrpoTrainingConfig",
+    "SftTrainingConfig",
+    "TrainingConfig",
+    "TrainingGroup",
+]

@@ -1,0 +1,130 @@
+"""The pipeline: runs the stages of a training method, each once, and measures the policy in between.
+
+    before       greedy accuracy of the policy alone on held-out questions
+    STAGE        a stage of the method
+    after_STAGE  the same held-out questions, where the stage trained the policy
+    ...
+
+A run that is started again under its name skips the stages that are finished, and a stage that was
+stopped resumes from what it left in the run's folder. The engine is opened once, and only if a stage
+that is left needs it; trained weights are loaded into it while it runs (training/loops/publish.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from agents.files import read_json, write_text
+from agents.types import LongthoughtError
+from configs import RunConfig, config_hash, to_yaml
+from graphs.traces.store import TraceStore
+from training.methods import method_of
+from training.stages.base import Stage, StageResult, TrainingRun
+from training.stages.evaluation import Evaluate
+from training.stages.questions import load_held_out, load_training
+
+
+class StageResults:
+    """The results of the finished stages of a run: one JSON file each, written whole at the end.
+
+    What a stage leaves behind (traces, a model folder) is written before its result, so a killed
+    process repeats one stage at most.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "stages"
+
+    def __getitem__(self, name: str) -> StageResult:
+        return read_json(self._file(name))
+
+    def __contains__(self, name: str) -> bool:
+        return self._file(name).is_file()
+
+    def record(self, name: str, result: StageResult) -> StageResult:
+        """Writes the result of a stage, and returns it as JSON holds it."""
+        text = json.dumps(result)
+        write_text(self._file(name), text + "\n")
+        values: dict[str, Any] = json.loads(text)
+        return values
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
+
+
+class Pipeline:
+    """A training run in `folder`, whose name is the run's."""
+
+    def __init__(self, config: RunConfig, folder: Path) -> None:
+        if config.training is None:
+            raise ValueError("training is null, so there is nothing to train; choose training=sft_grpo, sft, grpo or heads")
+        self.config = config
+        self.training = config.training
+        self.folder = folder
+        self.results = StageResults(folder)
+        self.stages = tuple(self._with_evaluations(method_of(self.training).stages(self.training)))
+
+    @property
+    def model(self) -> Path:
+        """Folder of the trained model."""
+        return self.training.output or self.folder / "model"
+
+    def finished(self) -> list[Stage]:
+        """Returns the stages that need not be run again."""
+        return [stage for stage in self.stages if stage.name in self.results]
+
+    def run(self) -> dict[str, StageResult]:
+        """Runs the stages that are left and returns the result of every stage by its name.
+
+        Raises:
+            RunConflictError: the run was begun with another configuration, or another process runs it.
+            ValueError, LongthoughtError: a stage cannot be run. What was finished before stays; a run
+                with nothing finished leaves no store, which would refuse corrected options.
+        """
+        text = to_yaml(self.config)
+        with TraceStore.open(self.folder, config_hash=config_hash(self.config), config_yaml=text) as store:
+            write_text(self.folder / "config.yaml", text)
+            try:
+                self._run_stages(store)
+            except (ValueError, LongthoughtError):
+                if not self.finished() and not len(store):
+                    store.remove()
+                raise
+        return {stage.name: self.results[stage.name] for stage in self.stages}
+
+    def _run_stages(self, store: TraceStore) -> None:
+        left = [stage for stage in self.stages if stage.name not in self.results]
+        if not left:
+            return
+        held_out = load_held_out(self.config, self.training.num_held_out)
+        questions = load_training(self.config, sum(stage.num_questions for stage in self.stages))
+        store.hold_to_questions([*held_out, *questions])
+        run = TrainingRun(self.config, self.folder, store, held_out)
+        last = next((stage for stage in reversed(self.stages) if stage.leaves_model), None)
+        begin = 0
+        try:
+            for stage in self.stages:
+                own = questions[begin : begin + stage.num_questions] or questions
+                begin += stage.num_questions
+                if stage.name in self.results:
+                    result = self.results[stage.name]
+                else:
+                    run.is_last = stage is last
+                    result = self.results.record(stage.name, stage.run(run, own))
+                if stage.trains_policy and result["folder"] is not None:
+                    run.policy = Path(result["folder"])
+        finally:
+            run.close()
+
+    def _with_evaluations(self, stages: Sequence[Stage]) -> Iterator[Stage]:
+        """Yields the stages of the method, with an evaluation before the first and after each that
+        trains the policy."""
+        is_measured = self.training.num_held_out > 0 and any(stage.trains_policy for stage in stages)
+        if is_measured:
+            yield Evaluate("before", "before")
+        for stage in stages:
+            yield stage
+            if is_measured and stage.trains_policy:
+                yield Evaluate(f"after_{stage.name}", f"after {stage.title}")
