@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 
@@ -94,8 +94,7 @@ def fit_believer(thoughts: Sequence[CheckedThought], start: Believer) -> Believe
 
 
 def _with(believer: Believer, name: str, value: float) -> Believer:
-    changes: dict[str, Any] = {name: value}
-    return replace(believer, **changes)
+    return replace(believer, assumptions=believer.assumptions.model_copy(update={name: value}))
 
 
 def mean_log_loss(thoughts: Sequence[CheckedThought], model: Believer | AnswerModel) -> float:
@@ -136,7 +135,7 @@ def read_for_fit(folder: Path, *, allow_test: bool = False) -> tuple[RunConfig, 
 
 def as_yaml(fit: BelieverFit, runs: Sequence[str], questions: int) -> str:
     """Returns the assumptions as an experiment: a file that `experiment=NAME` finds in a folder `experiment` of hydra.searchpath."""
-    options = {name: getattr(fit.believer, name) for name in (*LADDERS, "many_answers")}
+    options = {name: getattr(fit.believer.assumptions, name) for name in (*LADDERS, "many_answers")}
     about = f"# Assumptions of search=posterior, fitted on {questions} questions of {', '.join(runs)}:"
     return (
         f"# @package _global_\n{about}\n# log loss of the right answer {fit.before:.3f} before, {fit.after:.3f} after.\n"
@@ -159,7 +158,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = [folder.resolve().name for folder in folders]
     assumed = [Reader(config).search("user").believer for config, _ in read]
     many_answers = arguments.many_answers or assumed[0].many_answers
-    believer = replace(assumed[0], many_answers=many_answers, give_up_rate=min(own.give_up_rate for own in assumed))
+    rate = min(own.give_up_rate for own in assumed)
+    changes = {"many_answers": many_answers, "give_up_rate": rate}
+    believer = replace(assumed[0], assumptions=assumed[0].assumptions.model_copy(update=changes))
     if not thoughts:
         raise BadDataError(f"no question of {', '.join(names)} came to an answer; give runs in which some did")
     print(f"{len(thoughts)} questions with an answer, of {', '.join(names)}; log loss of the right answer, in nats")
@@ -174,7 +175,7 @@ def _fit_believer(thoughts: Sequence[CheckedThought], start: Believer, names: Se
     fit = fit_believer(thoughts, start)
     write_text(out, as_yaml(fit, names, len(thoughts)), elsewhere="name another file with --out")
     print(f"before {fit.before:.3f}, after {fit.after:.3f}")
-    print(" ".join(f"search.{name}={getattr(fit.believer, name):g}" for name in LADDERS))
+    print(" ".join(f"search.{name}={getattr(fit.believer.assumptions, name):g}" for name in LADDERS))
     if fit.flat:
         print(f"kept, for the loss hardly depends on it: {', '.join(fit.flat)}")
 

@@ -9,9 +9,9 @@ answer is given.
 `rng` begins anew at every call of `select`, from a seed that belongs to the thought. So a strategy that draws level by level draws the same
 again for the levels that are behind it, and needs to remember nothing.
 
-A new strategy is a file with a frozen dataclass that derives from `Strategy` (or from `Stepwise`, where it looks at steps), a settings
+A new strategy is a file with a frozen dataclass that derives from `Strategy` (or from `Stepwise`, where it looks at steps), an options
 class with a `strategy` literal that joins `SearchConfig` in configs/schema/search, and an entry in `graphs.strategies.build.STRATEGIES`.
-The settings class says through `needs_critic` and `samples_per_prompt` what must be refused. Its tests are an entry in
+The properties `needs_critic` and `samples_per_prompt` of its options are what the rules between groups of options read. Its tests are an entry in
 tests/graphs/strategies/test_laws.py (laws, and a golden tree by LONGTHOUGHT_REGENERATE=1) and one in test_bad_input.py.
 """
 
@@ -19,14 +19,38 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from agents.types import Meter
+from agents.types import Meter, ThoughtFactor
+from graphs.strategies.posterior.fitted import AnswerModel
 from graphs.tree import Backup, Expansion, ReasoningTree
 
 
+@dataclass(frozen=True, slots=True)
+class SearchContext:
+    """What a strategy gets from the rest of the configuration."""
+
+    canonical: Callable[[str], str] = str.strip
+    """Maps an answer to the form by which answers are compared and counted."""
+    max_depth: int | None = None
+    """Steps along one path (budget.max_depth); None: as many as the context of the model holds."""
+    factors: tuple[ThoughtFactor, ...] = ()
+    """The policy's thought factors."""
+    can_backtrack: bool = False
+    """Whether the policy takes steps back by itself, and a completion ends where it begins to."""
+    answer_model: AnswerModel | None = None
+    """What search.selector_model holds; None without one."""
+
+
+@dataclass(frozen=True)
 class Strategy(ABC):
-    """A search through reasoning trees."""
+    """A search through reasoning trees. A subclass declares the type of its `config`."""
+
+    config: Any
+    """The strategy's options, an instance of a class derived from `SearchGroup`."""
+    context: SearchContext = SearchContext()
 
     @property
     def tokens_to_hold_back(self) -> int:

@@ -14,15 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.schema.search.base import AnswerSelection as Selection
+from configs.schema.search.base import ScoreAggregation as Aggregation
+from configs.schema.search.base import Selecting
 from graphs.tree import ROOT, ReasoningTree
-
-Selection = Literal["majority", "best", "weighted_vote"]
-Aggregation = Literal["last", "min", "product", "mean"]
 
 _AGGREGATE: dict[str, Callable[[Sequence[float]], float]] = {
     "last": lambda log_scores: log_scores[-1],
@@ -34,16 +33,31 @@ _AGGREGATE: dict[str, Callable[[Sequence[float]], float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Chooses among leaves."""
+    """Chooses among leaves. The first four fields are options of `Selecting`."""
 
     selection: Selection = "majority"
     aggregation: Aggregation = "product"
     logprob_weight: float = 0.0
-    """Weight of the policy's log-probability of the path beside the critic's score; 0 is the papers' form."""
     outcome_weight: float = 0.0
-    """Share of the last step's log-score, in [0, 1]: 0 is the process model alone, 1 the outcome model alone."""
     canonical: Callable[[str], str] = str.strip
     """Maps an answer to the form by which votes are counted."""
+
+    @classmethod
+    def of(
+        cls,
+        options: Selecting,
+        canonical: Callable[[str], str] = str.strip,
+        *,
+        selection: Selection | None = None,
+    ) -> Selector:
+        """Returns the selector that a strategy's options describe, or one that selects otherwise."""
+        return cls(
+            selection or options.selection,
+            options.aggregation,
+            options.logprob_weight,
+            options.outcome_weight,
+            canonical,
+        )
 
     @property
     def needs_verdicts(self) -> bool:

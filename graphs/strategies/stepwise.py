@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.types import Meter
+from configs.schema.search.base import Stepping
 from graphs.strategies.base import Strategy
 from graphs.tree import Backup, Expansion, Horizon, ReasoningTree
 
@@ -38,18 +39,15 @@ class Round(NamedTuple):
     """See `Strategy.select`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class Stepwise(Strategy):
     """A search that expands step by step."""
 
-    max_depth: int | None = None
-    """Steps along one path; from there on it is written through. None: as many as the context holds."""
-    reserve_tokens: int = 64
-    """Generated tokens that are kept back for writing a thought through to an answer when the budget ends."""
+    config: Stepping
 
     @property
     def tokens_to_hold_back(self) -> int:
-        return self.reserve_tokens
+        return self.config.reserve_tokens
 
     @abstractmethod
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
@@ -78,13 +76,13 @@ class Stepwise(Strategy):
 
     def is_last(self, tree: ReasoningTree, node: int) -> bool:
         """Whether the path to `node` is as long as may be, so that what comes below it is no longer looked at step by step."""
-        return self.max_depth is not None and bool(tree.depth[node] >= self.max_depth)
+        return self.context.max_depth is not None and bool(tree.depth[node] >= self.context.max_depth)
 
     def _affords(self, meter: Meter, wanted: Sequence[Expansion]) -> bool:
         """Whether a round (a proposal each, a verdict on every child, a reflection) leaves enough to write the thought through."""
         children = sum(expansion.n for expansion in wanted)
         needs = (
-            (meter.tokens_left, self.reserve_tokens),
+            (meter.tokens_left, self.config.reserve_tokens),
             (meter.calls_left, 2 * len(wanted) + children),
             (meter.nodes_left, children),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -13,9 +13,6 @@ AnswerSelection = Literal["majority", "best", "weighted_vote"]
 
 ScoreAggregation = Literal["last", "min", "product", "mean"]
 """How the scores of its steps make the score of a path."""
-
-RESERVE_TOKENS: Any = Field(64, ge=0)
-"""Bound and default of `reserve_tokens`, which every stepwise strategy has."""
 
 
 class SearchGroup(Group):
@@ -60,8 +57,12 @@ class Selecting(SearchGroup):
         return self.logprob_weight == 0
 
 
-class SelectingSteps(Selecting):
-    """Options of a strategy that ranks steps, and chooses among answers."""
+class Stepping(SearchGroup):
+    """Options of a strategy that expands step by step."""
 
-    reserve_tokens: int = RESERVE_TOKENS
+    reserve_tokens: int = Field(64, ge=0)
     """Generated tokens kept back for writing the thought through to an answer, greedily, when the budget ends."""
+
+
+class SelectingSteps(Selecting, Stepping):
+    """Options of a strategy that ranks steps, and chooses among answers."""

@@ -6,10 +6,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from configs.schema.search.base import RESERVE_TOKENS, SearchGroup
+from configs.schema.search.base import Stepping
 
 
-class CritiqueLoopConfig(SearchGroup):
+class CritiqueLoopConfig(Stepping):
     """The suggestion-critique loop: propose children, judge them, keep the best, reflect on the wrong ones, go back.
 
     Source: O1 Replication Journey (arXiv:2410.18982), with the pruning of beam search.
@@ -25,8 +25,6 @@ class CritiqueLoopConfig(SearchGroup):
     """Proposals that one node may get in all; where none of them stands, the least bad one is taken."""
     max_backtracks: int = Field(4, ge=0)
     """How often a thought may give up a kept step; afterwards the reflector is not asked any more."""
-    reserve_tokens: int = RESERVE_TOKENS
-    """Generated tokens kept back for writing the thought through to an answer, greedily, when the budget ends."""
     logprob_weight: float = Field(0.0, ge=0)
     """Weight (beta) of the policy's log-probability, in nats, beside the critic's evidence when steps are ranked."""
     show_mistakes: int = Field(0, ge=0)

@@ -6,32 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from configs.schema.search.base import RESERVE_TOKENS, SearchGroup
+from configs.schema.base import Group
+from configs.schema.search.base import Stepping
 
 
-class PosteriorConfig(SearchGroup):
-    """Infer from noisy verdicts what is alive, sample where it pays, stop when sure.
+class Assumptions(Group):
+    """The assumptions of posterior search, fitted on validation questions of the pocket model."""
 
-    The assumptions (right_rate and what follows it) are fitted on validation questions of the pocket model.
-    """
-
-    strategy: Literal["posterior"] = "posterior"
-    """Take verdicts for evidence: sample where belief x chance per token is largest, judge what is in doubt, stop when sure."""
-    num_samples: int = Field(16, ge=1)
-    """What it may draw in all, in whole answers; a step that is asked for alone counts as its share of one."""
-    first_samples: int = Field(2, ge=1)
-    """Samples of the first round, all through to the answer."""
-    batch_size: int = Field(4, ge=1)
-    """Samples of each further round."""
-    confidence: float = Field(0.95, gt=0, le=1)
-    """Belief in the best answer at which the search stops; 1: not before the budget ends."""
-    least_doubt: float = Field(0.02, gt=0, lt=1)
-    """Chance that a step is alive, times that it is wrong if the one before is alive, below which nobody is asked for its verdict."""
-    worth_tokens: float | None = Field(None, gt=0)
-    """Generated tokens that a solved question is worth: the search stops where the next batch costs more than it may gain. null: no end."""
-    step_cost: float = Field(1.0, ge=1)
-    """What a step costs that is asked for alone, in steps of a whole answer: in generated tokens 1, in FLOPs and time about 2; the
-    larger, the more is generated through to the answer."""
     right_rate: float = Field(0.8, gt=0, lt=1)
     """Chance that a step is right that was drawn below right ones, before anything is seen of the question."""
     prior_strength: float = Field(16.0, gt=0)
@@ -51,11 +32,31 @@ class PosteriorConfig(SearchGroup):
     says nothing, and that there was such an end counts once, however many. null: 0.3 where the policy doubts (policy.doubts), else 0."""
     many_answers: bool = False
     """Whether a question may have several right answers (Countdown's expressions), so that they are no rivals."""
+
+
+class PosteriorConfig(Assumptions, Stepping):
+    """Infer from noisy verdicts what is alive, sample where it pays, stop when sure."""
+
+    strategy: Literal["posterior"] = "posterior"
+    """Take verdicts for evidence: sample where belief x chance per token is largest, judge what is in doubt, stop when sure."""
+    num_samples: int = Field(16, ge=1)
+    """What it may draw in all, in whole answers; a step that is asked for alone counts as its share of one."""
+    first_samples: int = Field(2, ge=1)
+    """Samples of the first round, all through to the answer."""
+    batch_size: int = Field(4, ge=1)
+    """Samples of each further round."""
+    confidence: float = Field(0.95, gt=0, le=1)
+    """Belief in the best answer at which the search stops; 1: not before the budget ends."""
+    least_doubt: float = Field(0.02, gt=0, lt=1)
+    """Chance that a step is alive, times that it is wrong if the one before is alive, below which nobody is asked for its verdict."""
+    worth_tokens: float | None = Field(None, gt=0)
+    """Generated tokens that a solved question is worth: the search stops where the next batch costs more than it may gain. null: no end."""
+    step_cost: float = Field(1.0, ge=1)
+    """What a step costs that is asked for alone, in steps of a whole answer: in generated tokens 1, in FLOPs and time about 2; the
+    larger, the more is generated through to the answer."""
     selector_model: str | None = None
     """File of python -m graphs.fit_selector, whose beliefs say when to stop and what to answer, where the critic's errors are correlated;
     null: the assumptions above."""
-    reserve_tokens: int = RESERVE_TOKENS
-    """Generated tokens kept back for writing the thought through to an answer, greedily, when the budget ends."""
 
     @property
     def samples_per_prompt(self) -> tuple[str, int]:

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from agents.files import read_json, write_text
 from configs.schema import ComparedFamily
-from graphs.strategies.selection import Aggregation, Selector
+from configs.schema.search.base import ScoreAggregation as Aggregation
+from graphs.strategies.selection import Selector
 
 Group = Literal["others", "self_verifying"]
 """`others`: families whose answers cannot be checked without the right one. `self_verifying`: those whose can, told apart."""

@@ -8,29 +8,33 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 from agents.types import Meter
+from configs.schema.search import BestOfNConfig
 from graphs.strategies.base import Strategy
 from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Expansion, ReasoningTree
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BestOfN(Strategy):
     """Samples `num_samples` completions in one request (in more, where the budget grants fewer at a time), judges their steps if the choice
     needs it, and selects an answer."""
 
-    num_samples: int
-    selector: Selector = field(default_factory=Selector)
-    temperature: float | None = None
-    """None: the policy's own."""
+    config: BestOfNConfig
+
+    @cached_property
+    def selector(self) -> Selector:
+        """Chooses the answer."""
+        return Selector.of(self.config, self.context.canonical)
 
     def select(self, tree: ReasoningTree, meter: Meter, rng: random.Random) -> list[Expansion]:
-        missing = self.num_samples - int(tree.samples[ROOT])
+        missing = self.config.num_samples - int(tree.samples[ROOT])
         if missing <= 0 or tree.closed[ROOT]:
             return []
-        return [Expansion(ROOT, n=missing, horizon="answer", temperature=self.temperature, through_doubt=True)]
+        return [Expansion(ROOT, n=missing, horizon="answer", temperature=self.config.temperature, through_doubt=True)]
 
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
         return list(new_nodes) if self.selector.needs_verdicts else []

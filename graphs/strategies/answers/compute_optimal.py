@@ -15,40 +15,70 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from agents.types import Meter
+from configs.schema.search import (
+    BeamConfig,
+    BestOfNConfig,
+    ComputeOptimalConfig,
+    DvtsConfig,
+    ParticlesConfig,
+    PosteriorConfig,
+    RebaseConfig,
+)
+from configs.schema.search.base import Selecting
+from graphs.strategies.answers.best_of_n import BestOfN
 from graphs.strategies.base import Strategy
+from graphs.strategies.levels.beam import Beam
+from graphs.strategies.levels.dvts import Dvts
+from graphs.strategies.levels.particles import Particles
+from graphs.strategies.levels.rebase import Rebase
+from graphs.strategies.posterior.posterior import Posterior
 from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Backup, Expansion, ReasoningTree
 
+SEARCHERS: Mapping[str, tuple[type[Strategy], type[Any]]] = {
+    "best_of_n": (BestOfN, BestOfNConfig),
+    "beam": (Beam, BeamConfig),
+    "dvts": (Dvts, DvtsConfig),
+    "rebase": (Rebase, RebaseConfig),
+    "particles": (Particles, ParticlesConfig),
+    "posterior": (Posterior, PosteriorConfig),
+}
+"""The strategies that can go on from a probe, with their options."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True)
 class ComputeOptimal(Strategy):
     """See the module. Difficulties in [0, 1]."""
 
-    medium: Strategy
-    """Searches where the question is neither easy nor hard."""
-    hard: Strategy
-    """Searches where it is hard."""
-    probe_samples: int = 4
-    easy_below: float = 0.1
-    """Difficulty below which the probe is enough."""
-    hard_from: float = 0.7
-    """Difficulty from which the question is hard."""
-    estimate: Literal["agreement", "critic"] = "agreement"
-    """What difficulty is measured by."""
-    selector: Selector = field(default_factory=Selector)
-    """Chooses among the probe's answers."""
+    config: ComputeOptimalConfig
+
+    @cached_property
+    def selector(self) -> Selector:
+        """Chooses among the probe's answers, by majority."""
+        return Selector.of(self.config, self.context.canonical, selection="majority")
+
+    @cached_property
+    def medium(self) -> Strategy:
+        """Searches where the question is neither easy nor hard."""
+        return self._searcher(self.config.medium, self.config.medium_samples)
+
+    @cached_property
+    def hard(self) -> Strategy:
+        """Searches where it is hard."""
+        return self._searcher(self.config.hard, self.config.hard_samples)
 
     @property
     def tokens_to_hold_back(self) -> int:
         return max(self.medium.tokens_to_hold_back, self.hard.tokens_to_hold_back)
 
     def select(self, tree: ReasoningTree, meter: Meter, rng: random.Random) -> Sequence[Expansion | Backup]:
-        missing = self.probe_samples - len(tree.ends)
+        missing = self.config.probe_samples - len(tree.ends)
         if missing > 0 and not tree.closed[ROOT]:
             return [Expansion(ROOT, n=missing, horizon="answer")]
         searcher = self.searcher(tree)
@@ -57,7 +87,7 @@ class ComputeOptimal(Strategy):
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
         """Returns what the searcher wants judged, of the probe as well; for an estimate by the critic, all of the probe."""
         unjudged = [node for node in range(1, len(tree)) if not tree.verdicts[node]]
-        if self.estimate == "critic" and len(tree.ends) <= self.probe_samples:
+        if self.config.estimate == "critic" and len(tree.ends) <= self.config.probe_samples:
             return unjudged
         searcher = self.searcher(tree)
         return [] if searcher is None else searcher.to_judge(tree, unjudged)
@@ -81,17 +111,25 @@ class ComputeOptimal(Strategy):
     def searcher(self, tree: ReasoningTree) -> Strategy | None:
         """Returns who searches on; None where the probe is enough. The same at every call: what came later is not looked at."""
         difficulty = self.difficulty(tree)
-        if difficulty < self.easy_below:
+        if difficulty < self.config.easy_below:
             return None
-        return self.hard if difficulty >= self.hard_from else self.medium
+        return self.hard if difficulty >= self.config.hard_from else self.medium
+
+    def _searcher(self, name: str, num_samples: int) -> Strategy:
+        """Returns a searcher: its own options are their defaults, but for the number of samples and
+        how answers are chosen."""
+        strategy, options = SEARCHERS[name]
+        chosen = {option: getattr(self.config, option) for option in Selecting.model_fields}
+        shared = chosen if issubclass(options, Selecting) else {}
+        return strategy(options(num_samples=num_samples, **shared), self.context)
 
     def difficulty(self, tree: ReasoningTree) -> float:
         """Returns the difficulty that the probe shows; 1 where it came to no answer, by agreement where nobody judged."""
-        ends = tree.ends[: self.probe_samples]
+        ends = tree.ends[: self.config.probe_samples]
         answered = [end for end in ends if tree.answered[end]]
         if not answered:
             return 1.0
-        if self.estimate == "critic" and any(tree.judged[node] for end in answered for node in tree.path(end)):
+        if self.config.estimate == "critic" and any(tree.judged[node] for end in answered for node in tree.path(end)):
             return 1.0 - sum(math.exp(self.selector.score(tree, end)) for end in answered) / len(ends)
         votes = Counter(self.selector.canonical(tree.step(end).answer or "") for end in answered)
         return 1.0 - votes.most_common(1)[0][1] / len(ends)

@@ -6,13 +6,16 @@ import random
 from dataclasses import dataclass
 
 from agents.types import Meter
+from configs.schema.search import GreedyConfig
 from graphs.strategies.base import Strategy
 from graphs.tree import ROOT, Expansion, ReasoningTree
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Greedy(Strategy):
     """Writes one completion to its answer."""
+
+    config: GreedyConfig
 
     @property
     def takes_whole_reply(self) -> bool:

@@ -20,32 +20,32 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from agents.types import Meter
+from configs.schema.search import SequentialRevisionConfig
 from graphs.strategies.base import Strategy
 from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Expansion, ReasoningTree, siblings_wrong
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class SequentialRevision(Strategy):
     """See the module."""
 
-    num_samples: int
-    """Attempts in all."""
-    num_chains: int = 1
-    """Attempts that are written first, side by side."""
-    show_mistakes: int = 4
-    """Most wrong steps that a revision is shown."""
-    selector: Selector = field(default_factory=lambda: Selector("weighted_vote"))
-    """Chooses among the answers of all attempts."""
+    config: SequentialRevisionConfig
+
+    @cached_property
+    def selector(self) -> Selector:
+        """Chooses among the answers of all attempts."""
+        return Selector.of(self.config, self.context.canonical)
 
     def select(self, tree: ReasoningTree, meter: Meter, rng: random.Random) -> list[Expansion]:
-        left = self.num_samples - int(tree.samples.sum())
-        first = self.num_chains - int(tree.samples[ROOT])
+        left = self.config.num_samples - int(tree.samples.sum())
+        first = self.config.num_chains - int(tree.samples[ROOT])
         if first > 0:
             return [] if tree.closed[ROOT] else [Expansion(ROOT, n=min(first, left), horizon="answer")]
         wanted = []
@@ -68,9 +68,9 @@ class SequentialRevision(Strategy):
         comes_after_bad = tree.along_paths(bad.astype(float), np.maximum) > 0.0
         failed = np.bincount(tree.parent[1:], weights=np.where(bad, tree.count, 0)[1:], minlength=len(tree)).astype(np.int64)
         waiting = np.where(comes_after_bad, 0, failed - tree.samples)
-        waiting[ROOT] += self.num_chains
+        waiting[ROOT] += self.config.num_chains
         nodes = np.flatnonzero(waiting > 0)
         return list(zip(nodes.tolist(), waiting[nodes].tolist(), strict=True))
 
     def _mistakes(self, tree: ReasoningTree, node: int) -> tuple[int, ...]:
-        return tuple(siblings_wrong(tree, node)[-self.show_mistakes :]) if self.show_mistakes else ()
+        return tuple(siblings_wrong(tree, node)[-self.config.show_mistakes :]) if self.config.show_mistakes else ()

@@ -15,34 +15,36 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 from agents.types import Meter
+from configs.schema.search import SelfConsistencyConfig
 from graphs.strategies.base import Strategy
 from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Expansion, ReasoningTree
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class SelfConsistency(Strategy):
     """See the module."""
 
-    num_samples: int
-    """Samples in all, where the vote stays open."""
-    batch_size: int = 4
-    """Samples between two looks at the vote."""
-    confidence: float = 0.95
-    """Probability that the leading answer stays ahead, from which on nothing more is sampled."""
-    temperature: float | None = None
-    """None: the policy's own."""
-    selector: Selector = field(default_factory=Selector)
-    """The majority vote, with the form in which answers are counted."""
+    config: SelfConsistencyConfig
+
+    @cached_property
+    def selector(self) -> Selector:
+        """The majority vote."""
+        return Selector(canonical=self.context.canonical)
 
     def select(self, tree: ReasoningTree, meter: Meter, rng: random.Random) -> list[Expansion]:
-        missing = self.num_samples - int(tree.samples[ROOT])
+        missing = self.config.num_samples - int(tree.samples[ROOT])
         if missing <= 0 or tree.closed[ROOT] or self._is_decided(tree):
             return []
-        return [Expansion(ROOT, n=min(self.batch_size, missing), horizon="answer", temperature=self.temperature, through_doubt=True)]
+        return [
+            Expansion(
+                ROOT, n=min(self.config.batch_size, missing), horizon="answer", temperature=self.config.temperature, through_doubt=True
+            )
+        ]
 
     def choose(self, tree: ReasoningTree) -> int | None:
         return self.selector.choose(tree, tree.finals())
@@ -52,7 +54,7 @@ class SelfConsistency(Strategy):
         for answer, count in tree.votes.items():
             votes[self.selector.canonical(answer)] += count
         first, second = [*sorted(votes.values(), reverse=True), 0, 0][:2]
-        return first > 0 and probability_ahead(first, second) > self.confidence
+        return first > 0 and probability_ahead(first, second) > self.config.confidence
 
 
 def probability_ahead(first: int, second: int) -> float:

@@ -18,44 +18,42 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.schema.search import BeamConfig
 from graphs.strategies.levels.levels import Level, LevelSearch
 from graphs.tree import Expansion, ReasoningTree
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class Beam(LevelSearch):
     """See the module."""
 
-    beam_width: int
-    """Paths that are kept per level (N/M); divides `num_samples`."""
-    lookahead: int = 0
-    """Greedy steps that are looked ahead (k) before a candidate is ranked."""
+    config: BeamConfig
 
     @property
     def first_budget(self) -> int:
         """Paths that may be kept."""
-        return self.beam_width
+        return self.config.beam_width
 
     def allocate(self, tree: ReasoningTree, candidates: NDArray[np.int64], scores: NDArray[np.float64], budget: int) -> Level:
-        foreseen = [self._foreseen(tree, node) for node in candidates.tolist()] if self.lookahead else candidates
+        foreseen = [self._foreseen(tree, node) for node in candidates.tolist()] if self.config.lookahead else candidates
         kept = candidates[np.argsort(-scores[foreseen], kind="stable")][:budget]
         open_nodes = kept[~tree.final[kept]]
-        share = self.num_samples // self.beam_width
+        share = self.config.num_samples // self.config.beam_width
         return Level(open_nodes, np.full(len(open_nodes), share), budget - (len(kept) - len(open_nodes)))
 
     def prepare(self, tree: ReasoningTree, candidates: NDArray[np.int64]) -> list[Expansion]:
-        if not self.lookahead:
+        if not self.config.lookahead:
             return []
         ends = [(node, self._foreseen(tree, node)) for node in candidates.tolist()]
         return [
             Expansion(end, temperature=0.0)
             for node, end in ends
-            if tree.depth[end] - tree.depth[node] < self.lookahead and not tree.closed[end] and not self.is_last(tree, end)
+            if tree.depth[end] - tree.depth[node] < self.config.lookahead and not tree.closed[end] and not self.is_last(tree, end)
         ]
 
     def _foreseen(self, tree: ReasoningTree, node: int) -> int:
         """Returns the last step of what greedy decoding was seen to write below `node`, at most `lookahead` steps down."""
-        for _ in range(self.lookahead):
+        for _ in range(self.config.lookahead):
             if node not in tree.greedy_child:
                 break
             node = tree.greedy_child[node]

@@ -18,23 +18,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.schema.search import DvtsConfig
 from graphs.strategies.levels.levels import Level, LevelSearch
 from graphs.tree import ROOT, ReasoningTree
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class Dvts(LevelSearch):
     """See the module. The budget of a level is what each of its nodes may ask for."""
 
-    beam_width: int
-    """Independent subtrees (S); divides `num_samples`."""
+    config: DvtsConfig
 
     def allocate(self, tree: ReasoningTree, candidates: NDArray[np.int64], scores: NDArray[np.float64], budget: int) -> Level:
         ranked = candidates[np.argsort(-scores[candidates], kind="stable")]
         parents = tree.parent[ranked]
         if parents[0] == ROOT:
-            kept = ranked[: self.beam_width]
-            budget = self.num_samples // len(kept)
+            kept = ranked[: self.config.beam_width]
+            budget = self.config.num_samples // len(kept)
         else:
             _, best_of_parent = np.unique(parents, return_index=True)
             kept = ranked[np.sort(best_of_parent)]

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import random
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.schema.search.levels import LevelsConfig
 from graphs.strategies.selection import Selector
 from graphs.strategies.stepwise import Round, Stepwise
 from graphs.tree import ROOT, Expansion, ReasoningTree
@@ -34,19 +36,21 @@ class Level(NamedTuple):
     """What paths that have not ended may use; its unit is the strategy's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class LevelSearch(Stepwise):
     """A search whose paths all have the same length, but for those that have ended."""
 
-    num_samples: int
-    """Next steps that one level asks for in all (N)."""
-    selector: Selector = field(default_factory=lambda: Selector("weighted_vote"))
-    """Ranks steps, and chooses the answer."""
+    config: LevelsConfig
+
+    @cached_property
+    def selector(self) -> Selector:
+        """Ranks steps, and chooses the answer."""
+        return Selector.of(self.config, self.context.canonical)
 
     @property
     def first_budget(self) -> int:
         """Budget of the first level, in the strategy's unit; by default samples."""
-        return self.num_samples
+        return self.config.num_samples
 
     @abstractmethod
     def allocate(self, tree: ReasoningTree, candidates: NDArray[np.int64], scores: NDArray[np.float64], budget: int) -> Level:
@@ -65,7 +69,7 @@ class LevelSearch(Stepwise):
 
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
         scores, leading = self.selector.scores(tree), tree.leading()
-        level = Level(np.array([ROOT]), np.array([self.num_samples]), self.first_budget)
+        level = Level(np.array([ROOT]), np.array([self.config.num_samples]), self.first_budget)
         is_parent = np.zeros(len(tree), bool)
         for below in [*tree.levels(), np.array([], np.int64)]:
             nodes = level.nodes

@@ -25,12 +25,14 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from configs.schema.search import ParticlesConfig
 from graphs.strategies.selection import Selector
 from graphs.strategies.stepwise import Round, Stepwise
 from graphs.tree import ROOT, ReasoningTree
@@ -47,20 +49,20 @@ class Population(NamedTuple):
     """Weight of each particle on a node since the last resampling, in nats, [K]."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class Particles(Stepwise):
     """See the module."""
 
-    num_samples: int
-    """Particles (N)."""
-    ess_threshold: float = 0.5
-    """Share of N below which the effective sample size has the particles resampled, in [0, 1]; 1: at every step at which weights differ."""
-    selector: Selector = field(default_factory=lambda: Selector("weighted_vote"))
-    """Chooses the answer; its `logprob_weight` is in the particles' weights as well."""
+    config: ParticlesConfig
+
+    @cached_property
+    def selector(self) -> Selector:
+        """Chooses the answer; its `logprob_weight` is in the particles' weights as well."""
+        return Selector.of(self.config, self.context.canonical)
 
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
         increments, stands = self._log_increments(tree), _standing(tree)
-        population = Population(np.array([ROOT]), np.array([self.num_samples]), np.zeros(1))
+        population = Population(np.array([ROOT]), np.array([self.config.num_samples]), np.zeros(1))
         level = missing = np.array([], np.int64)
         for below in [*tree.levels(), np.array([], np.int64)]:
             is_open = ~tree.final[population.nodes]
@@ -103,9 +105,9 @@ class Particles(Stepwise):
             return population
         weights = np.exp(log_weight - log_weight.max())
         effective_sample_size = (particles * weights).sum() ** 2 / (particles * weights**2).sum()
-        if effective_sample_size >= self.ess_threshold * self.num_samples:
+        if effective_sample_size >= self.config.ess_threshold * self.config.num_samples:
             return population
-        copies = systematic_resample(particles * weights, self.num_samples, uniform)
+        copies = systematic_resample(particles * weights, self.config.num_samples, uniform)
         survive = copies > 0
         return Population(nodes[survive], copies[survive], np.zeros(int(survive.sum())))
 

@@ -23,6 +23,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.schema.search import RebaseConfig
 from graphs.strategies.levels.levels import Level, LevelSearch
 from graphs.tree import ReasoningTree
 
@@ -33,13 +34,11 @@ _ROUNDING_ERROR = 1e-9
 """What a product of floats may lie above a whole number without being rounded up."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class Rebase(LevelSearch):
     """See the module. The budget of a level is its samples."""
 
-    balance_temperature: float = 0.2
-    """T_b, in units of reward: small follows the critic, large spreads evenly."""
-    allocation: Allocation = "exact"
+    config: RebaseConfig
 
     def allocate(self, tree: ReasoningTree, candidates: NDArray[np.int64], scores: NDArray[np.float64], budget: int) -> Level:
         finished = tree.final[candidates]
@@ -50,8 +49,8 @@ class Rebase(LevelSearch):
             np.exp(scores[open_nodes]),
             tree.count[open_nodes],
             budget,
-            balance_temperature=self.balance_temperature,
-            allocation=self.allocation,
+            balance_temperature=self.config.balance_temperature,
+            allocation=self.config.allocation,
         )
         return Level(open_nodes[samples > 0], samples[samples > 0], budget)
 

@@ -28,12 +28,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.schema.search.posterior import Assumptions
 from graphs.tree import ROOT, ReasoningTree
 
 Floats = NDArray[np.float64]
@@ -43,31 +44,23 @@ _NEWTON_STEPS = 8
 _PASSES = 3  # of re-estimating the rate of right steps; it changes by less than .01 afterwards
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Believer:
-    """The assumptions. Probabilities in (0, 1); fitted on validation questions of the pocket's families, with a `give_up_rate` of .3."""
+    """Reads verdicts and agreement under assumptions."""
 
-    right_rate: float = 0.8
-    """Chance that a step below an alive one is right, before anything is seen."""
-    prior_strength: float = 16.0
-    """How many observed steps that chance is worth, for the tree as a whole and at each node, and how many samples a rate of giving up."""
-    logprob_weight: float = 0.5
-    """How much the log-odds that a step is right rise with the log-odds that the policy gives it, over those of the average sample."""
-    evidence_weight: float = 0.75
-    """Factor of the verdicts' log-likelihood ratios."""
-    wrong_answers: float = 10.0
-    """Number of equally likely wrong answers that dead paths end at."""
-    accident: float = 0.05
-    """Chance that a dead path ends at the right answer."""
-    given_up: float = 0.2
-    """How often an alive path ends without an answer, over how often a dead one does."""
-    give_up_rate: float = 0.0
-    """Share of the samples below a dead step that end without an answer, in [0, 1). 0: going on says nothing, and that there is such an end
-    counts once, however many there are."""
-    many_answers: bool = False
-    """Whether a question may have several right answers, so that they are no rivals."""
+    assumptions: Assumptions = field(default_factory=Assumptions)
     canonical: Callable[[str], str] = str.strip
     """Maps an answer to the form by which answers are compared."""
+
+    @property
+    def many_answers(self) -> bool:
+        """Whether a question may have several right answers."""
+        return self.assumptions.many_answers
+
+    @property
+    def give_up_rate(self) -> float:
+        """Share of the samples below a dead step that end without an answer; a null one is 0."""
+        return self.assumptions.give_up_rate or 0.0
 
     def believe(self, tree: ReasoningTree) -> Belief:
         """Returns what `tree` makes one believe. Costs O(nodes x answers)."""
@@ -81,21 +74,24 @@ class Believer:
         drawn = np.where(in_vain, 0, tree.count)
         alive_leaf += self._giving_up(tree, drawn)[:, None]
         lean = self._lean(tree, drawn)
-        right_rate = self.right_rate
+        right_rate = self.assumptions.right_rate
         for _ in range(_PASSES):
             log_odds = _with_mean(right_rate, lean, drawn)
             log_odds[in_vain] = -np.inf  # no step, and what it shows is in `_giving_up`
-            evidence, ratio = _upward(tree, levels, log_odds, self.evidence_weight * tree.log_likelihood_ratio, alive_leaf, dead_leaf)
+            evidence, ratio = _upward(
+                tree, levels, log_odds, self.assumptions.evidence_weight * tree.log_likelihood_ratio, alive_leaf, dead_leaf
+            )
             joint = prior + evidence
             hypothesis = np.exp(joint - np.logaddexp.reduce(joint))
             marginal = _downward(tree, levels, ratio) @ hypothesis
             parents_alive, nodes_alive = marginal[tree.parent[1:]], marginal[1:]
             seen = drawn[1:]
             right_rate = float(
-                (self.prior_strength * self.right_rate + (seen * nodes_alive).sum()) / (self.prior_strength + (seen * parents_alive).sum())
+                (self.assumptions.prior_strength * self.assumptions.right_rate + (seen * nodes_alive).sum())
+                / (self.assumptions.prior_strength + (seen * parents_alive).sum())
             )
         probability = hypothesis[:-1]
-        if self.many_answers:
+        if self.assumptions.many_answers:
             right_when_dead = np.zeros((len(tree), len(answers)))
             right_when_dead[leaves, leaf_answers] = accident
             probability = _some_right(tree, levels, ratio, right_when_dead)
@@ -111,7 +107,7 @@ class Believer:
         weights = drawn[1:]
         opinion = self._opinion(tree)
         average = float(opinion[1:] @ weights / max(weights.sum(), 1))
-        return np.clip(self.logprob_weight * (opinion - average), -10.0, 10.0)
+        return np.clip(self.assumptions.logprob_weight * (opinion - average), -10.0, 10.0)
 
     def _opinion(self, tree: ReasoningTree) -> Floats:
         """Log-odds that the policy gives to each step, [N]."""
@@ -127,7 +123,9 @@ class Believer:
         """
         asked = np.bincount(tree.parent[1:], weights=tree.count[1:], minlength=len(tree))[tree.parent]
         again = np.maximum(tree.count - 1, 0)
-        probability: Floats = (again + self.prior_strength * np.exp(tree.logprob)) / (np.maximum(asked - 1, 0) + self.prior_strength)
+        probability: Floats = (again + self.assumptions.prior_strength * np.exp(tree.logprob)) / (
+            np.maximum(asked - 1, 0) + self.assumptions.prior_strength
+        )
         probability[ROOT] = 1.0
         return probability
 
@@ -142,16 +140,16 @@ class Believer:
         gave_up = np.bincount(parents, weights=(tree.count - drawn)[1:], minlength=len(tree)).astype(np.int64)
         went_on = np.bincount(parents, weights=drawn[1:], minlength=len(tree)).astype(np.int64)
         if not self.give_up_rate:
-            return np.where(gave_up > 0, math.log(self.given_up), 0.0)
-        worth, dead, alive = self.prior_strength, self.give_up_rate, self.given_up * self.give_up_rate
+            return np.where(gave_up > 0, math.log(self.assumptions.given_up), 0.0)
+        worth, dead, alive = self.assumptions.prior_strength, self.give_up_rate, self.assumptions.given_up * self.give_up_rate
         evidence: Floats = _polya(worth * alive, worth * dead, gave_up) + _polya(worth * (1.0 - alive), worth * (1.0 - dead), went_on)
         return evidence
 
     def _log_prior(self, answers: int) -> Floats:
         """Prior log-probabilities of the answers in order, and last of none of them."""
-        if self.many_answers:
+        if self.assumptions.many_answers:
             return np.zeros(1)
-        unseen = max(self.wrong_answers + 1.0 - answers, 1.0)
+        unseen = max(self.assumptions.wrong_answers + 1.0 - answers, 1.0)
         return np.log(np.array([1.0] * answers + [unseen]) / (answers + unseen))
 
     def _leaf_factors(
@@ -162,18 +160,18 @@ class Believer:
         Returns the log-probabilities of that when it is alive and when it is dead, [N, hypotheses], and the probability that a dead leaf is
         right by accident, [leaves].
         """
-        hypotheses = 1 if self.many_answers else number + 1
+        hypotheses = 1 if self.assumptions.many_answers else number + 1
         alive, dead = np.zeros((len(tree), hypotheses)), np.zeros((len(tree), hypotheses))
         alive[tree.final] = -np.inf  # an end without an answer is dead
         if not leaves:
             return alive, dead, np.zeros(0)
-        verdict = np.where(tree.of_value[leaves], self.evidence_weight * tree.log_likelihood_ratio[leaves], 0.0)
-        right, wrong = math.log(self.accident) + verdict, math.log1p(-self.accident)
-        if self.many_answers:
+        verdict = np.where(tree.of_value[leaves], self.assumptions.evidence_weight * tree.log_likelihood_ratio[leaves], 0.0)
+        right, wrong = math.log(self.assumptions.accident) + verdict, math.log1p(-self.assumptions.accident)
+        if self.assumptions.many_answers:
             alive[leaves] = 0.0
             dead[leaves, 0] = np.logaddexp(right, wrong)
         else:
-            dead[leaves] = wrong - math.log(self.wrong_answers)
+            dead[leaves] = wrong - math.log(self.assumptions.wrong_answers)
             alive[leaves, answers] = 0.0
             dead[leaves, answers] = right
         return alive, dead, np.exp(right - np.logaddexp(right, wrong))

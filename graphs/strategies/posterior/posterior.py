@@ -28,41 +28,39 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.schema.search import PosteriorConfig
+from configs.schema.search.posterior import Assumptions
 from graphs.strategies.posterior.belief import Belief, Believer, Floats
-from graphs.strategies.posterior.fitted import AnswerModel
 from graphs.strategies.stepwise import Round, Stepwise
 from graphs.tree import ROOT, Expansion, ReasoningTree
 
+GIVE_UP_RATE = 0.3
+"""`search.give_up_rate` of a policy that backtracks. It fits best on validation questions of the pocket; .12 was counted there."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True)
 class Posterior(Stepwise):
     """See the module."""
 
-    num_samples: int = 16
-    """What it may draw in all, in whole answers: a step that is asked for alone counts as its share of one."""
-    first_samples: int = 2
-    """Samples of the first round, all through to the answer."""
-    batch_size: int = 4
-    """Samples of each further round."""
-    confidence: float = 0.95
-    """Belief in the best answer at which the search stops."""
-    least_doubt: float = 0.02
-    """Chance that a step is alive, times that it is wrong if its parent is alive, below which its verdict is not worth asking for."""
-    worth_tokens: float | None = None
-    """Generated tokens that a solved question is worth; None: any number."""
-    step_cost: float = 1.0
-    """What a step costs that is asked for alone, in steps of a whole answer."""
-    believer: Believer = field(default_factory=Believer)
-    """The assumptions under which verdicts are read."""
-    answer_model: AnswerModel | None = None
-    """Fitted beliefs in answers, by which it stops and chooses; where to sample is still for `believer` to say. None: its own."""
+    config: PosteriorConfig
+
+    @cached_property
+    def believer(self) -> Believer:
+        """The assumptions under which verdicts are read. A null `give_up_rate` is 0 without
+        backtracking, where no end of a sample is the policy's own doubt."""
+        assumptions: Assumptions = self.config
+        if assumptions.give_up_rate is None:
+            rate = GIVE_UP_RATE if self.context.can_backtrack else 0.0
+            assumptions = assumptions.model_copy(update={"give_up_rate": rate})
+        return Believer(assumptions, self.context.canonical)
 
     def believe(self, tree: ReasoningTree) -> Belief:
         """Returns what the search believes of `tree`; computed once, until something happens to the tree."""
@@ -70,30 +68,30 @@ class Posterior(Stepwise):
         if last is not None and last.search is self and last.version == tree.version:
             return last.belief
         belief = self.believer.believe(tree)
-        if self.answer_model is not None:
-            belief = belief._replace(answers=self.answer_model.believe(tree))
+        if self.context.answer_model is not None:
+            belief = belief._replace(answers=self.context.answer_model.believe(tree))
         _last_beliefs[tree] = _LastBelief(self, tree.version, belief)
         return belief
 
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
         if not tree.samples.any():
-            first = min(self.first_samples, self.num_samples)
+            first = min(self.config.first_samples, self.config.num_samples)
             return Round([Expansion(ROOT, n=first, horizon="answer")] if not tree.closed[ROOT] else [], [ROOT])
         to_go = self._steps_to_go(tree)
-        left = math.ceil(self.num_samples - float(tree.count[1:].sum() / to_go[ROOT]))
+        left = math.ceil(self.config.num_samples - float(tree.count[1:].sum() / to_go[ROOT]))
         belief = self.believe(tree)
-        is_done = left <= 0 or belief.best[1] >= self.confidence
-        return Round([] if is_done else self._batch(tree, belief, to_go, min(left, self.batch_size)), _most_alive(belief))
+        is_done = left <= 0 or belief.best[1] >= self.config.confidence
+        return Round([] if is_done else self._batch(tree, belief, to_go, min(left, self.config.batch_size)), _most_alive(belief))
 
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
         """Returns the unjudged steps in the greatest doubt; none where the best answer is believed."""
         belief = self.believe(tree)
-        if belief.best[1] >= self.confidence:
+        if belief.best[1] >= self.config.confidence:
             return []
         doubt = belief.alive * (1.0 - belief.right)  # the variance of its being alive, given its parent, times the parent's chance
         doubt[tree.closed & ~tree.final] = 0.0
         doubt[tree.judged + tree.unparsed > 0] = 0.0
-        return [int(node) for node in np.flatnonzero(doubt >= max(self.least_doubt, float(doubt.max()) / 2))]
+        return [int(node) for node in np.flatnonzero(doubt >= max(self.config.least_doubt, float(doubt.max()) / 2))]
 
     def choose(self, tree: ReasoningTree) -> int | None:
         return self.believe(tree).best_leaf
@@ -101,7 +99,7 @@ class Posterior(Stepwise):
     def _batch(self, tree: ReasoningTree, belief: Belief, to_go: Floats, size: int) -> Sequence[Expansion]:
         """Returns the requests of the next round; none where they are not worth their tokens."""
         rate = min(max(belief.right_rate, 0.01), 0.99)
-        through = (1.0 - rate**to_go) / ((1.0 - rate) * to_go) * self.step_cost >= 1.0
+        through = (1.0 - rate**to_go) / ((1.0 - rate) * to_go) * self.config.step_cost >= 1.0
         home = self._home(tree, belief, rate**to_go, through)
         tokens = to_go * max(float(tree.tokens[1:].mean()), 1.0)
         worth = np.where(tree.closed, 0.0, belief.alive * home) / tokens
@@ -115,7 +113,7 @@ class Posterior(Stepwise):
             cost += float(tokens[node])
             worth[node] *= 1.0 - home[node]
             taken[node] = taken.get(node, 0) + 1
-        if self.worth_tokens is not None and (1.0 - belief.best[1]) * gain * self.worth_tokens < cost:
+        if self.config.worth_tokens is not None and (1.0 - belief.best[1]) * gain * self.config.worth_tokens < cost:
             return []
         return [Expansion(node, n=n, horizon="answer") if through[node] else self.expansion(tree, node, n) for node, n in taken.items()]
 

@@ -23,30 +23,16 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from configs.schema.search import CritiqueLoopConfig
 from graphs.strategies.stepwise import Round, Stepwise
 from graphs.tree import ROOT, Expansion, ReasoningTree, siblings_wrong
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class CritiqueLoop(Stepwise):
     """See the module. All numbers count per node of the tree."""
 
-    num_children: int = 1
-    """Proposals in one request (w)."""
-    beam_width: int = 1
-    """Nodes kept per level (K)."""
-    max_children: int = 8
-    """Proposals that one node may get in all."""
-    max_backtracks: int = 4
-    """How often a thought may give up a kept step."""
-    logprob_weight: float = 0.0
-    """Weight of the policy's log-probability beside the critic's in the ranking."""
-    show_mistakes: int = 0
-    """How many of the latest wrong siblings the policy is shown before it tries again."""
-    first_factor: str | None = None
-    """Thought factor of a first proposal; None: the policy chooses."""
-    retry_factor: str | None = None
-    """Thought factor of a further try after a mistake was shown."""
+    config: CritiqueLoopConfig
 
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
         level, standing = self._descend(tree)
@@ -62,7 +48,7 @@ class CritiqueLoop(Stepwise):
         Nobody is asked any more when as many steps were given up as may be.
         """
         least_bad: dict[int, int] = {}
-        if tree.backtracks >= self.max_backtracks:
+        if tree.backtracks >= self.config.max_backtracks:
             return []
         for node in new_nodes:
             parent = int(tree.parent[node])
@@ -73,7 +59,7 @@ class CritiqueLoop(Stepwise):
         return list(least_bad.values())
 
     def is_exhausted(self, tree: ReasoningTree, node: int) -> bool:
-        return bool(tree.samples[node] >= self.max_children)
+        return bool(tree.samples[node] >= self.config.max_children)
 
     def choose(self, tree: ReasoningTree) -> int | None:
         finals = tree.finals()
@@ -81,7 +67,7 @@ class CritiqueLoop(Stepwise):
             return None
         _, standing = self._descend(tree)
         preferred = [node for node in standing if tree.final[node]] or finals
-        return max(preferred, key=lambda leaf: tree.path_score(leaf, logprob_weight=self.logprob_weight))
+        return max(preferred, key=lambda leaf: tree.path_score(leaf, logprob_weight=self.config.logprob_weight))
 
     def _descend(self, tree: ReasoningTree) -> tuple[list[int], list[int]]:
         """Returns the deepest level that is kept, and those of its nodes' children that stand (empty, or a final among them)."""
@@ -90,8 +76,8 @@ class CritiqueLoop(Stepwise):
             standing = self._standing(tree, level)
             if not standing and not any(self._may_expand(tree, node) for node in level):
                 standing = self._least_bad(tree, level)
-            standing.sort(key=lambda child: -tree.path_score(child, logprob_weight=self.logprob_weight))
-            standing = standing[: self.beam_width]
+            standing.sort(key=lambda child: -tree.path_score(child, logprob_weight=self.config.logprob_weight))
+            standing = standing[: self.config.beam_width]
             if not standing or any(tree.final[child] for child in standing):
                 return level, standing
             level = standing
@@ -113,8 +99,11 @@ class CritiqueLoop(Stepwise):
         return not (tree.closed[node] or self.is_exhausted(tree, node) or self.is_last(tree, node))
 
     def _expansion(self, tree: ReasoningTree, node: int) -> Expansion:
-        room = self.max_children - int(tree.samples[node])
-        mistakes = tuple(siblings_wrong(tree, node))[-self.show_mistakes :] if self.show_mistakes else ()
+        room = self.config.max_children - int(tree.samples[node])
+        mistakes = tuple(siblings_wrong(tree, node))[-self.config.show_mistakes :] if self.config.show_mistakes else ()
         return Expansion(
-            node, n=min(self.num_children, room), factor=self.retry_factor if mistakes else self.first_factor, mistakes=mistakes
+            node,
+            n=min(self.config.num_children, room),
+            factor=self.config.retry_factor if mistakes else self.config.first_factor,
+            mistakes=mistakes,
         )

@@ -34,10 +34,11 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import cached_property
 
 from agents.types import ThoughtFactor
 from agents.types.factor import QUESTION, legal_factors, pool_replicas
+from configs.schema.search import MctsConfig
 from graphs.strategies.selection import Selector, log_sigmoid
 from graphs.strategies.stepwise import Round, Stepwise
 from graphs.strategies.trees.puct import dirichlet, puct_scores, softmax, visit_shares
@@ -104,52 +105,22 @@ class _UnderWay:
     """Where they ended, and nodes below which nothing else is left."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class Mcts(Stepwise):
     """See the module."""
 
-    num_simulations: int
-    """Visits that the root gets in all."""
-    num_children: int = 4
-    """Next steps that a node is asked for when it is expanded freely."""
-    selector: Selector = field(default_factory=lambda: Selector("weighted_vote"))
-    """Scores paths, and chooses among answers."""
-    c_puct: float = 1.25
-    """Weight of the prior (c_init)."""
-    c_base: float = 19652.0
-    """Visits at which that weight begins to grow."""
-    prior: Literal["uniform", "logprob", "policy_head"] = "uniform"
-    """P of an action: the same for all, by the policy's mean log-probability per token, or the policy head's of its thought factor."""
-    min_prior: float = 0.05
-    """Least prior, among the legal ones, of a thought factor that is written, with a policy head; the likeliest one always is."""
-    value: Literal["critic", "rollout"] = "critic"
-    """What is backed up: the value of the best new step, or of the answer that greedy writing comes to."""
-    parallel_leaves: int = 1
-    """Simulations per round."""
-    virtual_loss: int = 1
-    """Visits of value 0 that a simulation under way counts for."""
-    noise_alpha: float = 0.3
-    """Concentration of the Dirichlet noise on the root's priors."""
-    noise_weight: float = 0.0
-    """Share of that noise; 0: none."""
-    use_factors: bool = False
-    """Whether actions are thought factors."""
-    factors: tuple[ThoughtFactor, ...] = ()
-    """The policy's thought factors."""
-    pool_size: int = 1
-    """Replicas that write the step of one factor."""
-    pool_temperatures: tuple[float, ...] = ()
-    """Their temperatures, in turn; empty: the policy's own."""
-    pool_adapters: tuple[str | None, ...] = ()
-    """Their LoRA adapters, in turn; empty: none."""
-    choose_by: Literal["visits", "vote"] = "vote"
-    """The answer: at the end of the most visited path, or by a vote of all."""
+    config: MctsConfig
+
+    @cached_property
+    def selector(self) -> Selector:
+        """Scores paths, and chooses among answers."""
+        return Selector.of(self.config, self.context.canonical)
 
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
         view, under_way = _View(tree), _UnderWay(self._noise(tree, rng))
         wanted: list[Expansion] = []
         backups: list[Backup] = []
-        for _ in range(min(self.parallel_leaves, self.num_simulations - view.visit_count(ROOT))):
+        for _ in range(min(self.config.parallel_leaves, self.config.num_simulations - view.visit_count(ROOT))):
             leaf = self._simulate(view, under_way)
             if leaf is None:
                 break
@@ -164,7 +135,7 @@ class Mcts(Stepwise):
         return Round(wanted, self._where_to_end(view), backups)
 
     def to_weigh(self, tree: ReasoningTree, wanted: Sequence[Expansion]) -> list[int]:
-        if self.prior != "policy_head":
+        if self.config.prior != "policy_head":
             return []
         nodes = dict.fromkeys(expansion.node for expansion in wanted if expansion.factor is not None)
         return [node for node in nodes if node not in tree.priors]
@@ -174,7 +145,7 @@ class Mcts(Stepwise):
 
         A rollout is backed up by `select`, which comes to its end as to any other.
         """
-        if self.value == "rollout":
+        if self.config.value == "rollout":
             return []
         view, parent_of = _View(tree), tree.parent.item
         best: dict[int, Backup] = {}
@@ -193,7 +164,7 @@ class Mcts(Stepwise):
         return list(best.values())
 
     def choose(self, tree: ReasoningTree) -> int | None:
-        if self.choose_by == "visits":
+        if self.config.choose_by == "visits":
             leaf = self._favourite(_View(tree))[-1]
             if tree.final[leaf]:
                 return leaf
@@ -209,12 +180,12 @@ class Mcts(Stepwise):
         A policy head that was not asked (the budget had ended) leaves them even; a step without a thought factor, which it cannot know,
         counts as an average one.
         """
-        if self.prior == "policy_head" and (weighed := tree.priors.get(tree.parent.item(actions[0]))):
+        if self.config.prior == "policy_head" and (weighed := tree.priors.get(tree.parent.item(actions[0]))):
             average = 1 / len(weighed)
             weights = [weighed.get(tree.step(child).factor or "", average) for child in actions]
             if total := sum(weights):
                 return [weight / total for weight in weights]
-        if self.prior != "logprob":
+        if self.config.prior != "logprob":
             return [1 / len(actions)] * len(actions)
         logprobs, tokens = tree.logprob.item, tree.tokens.item
         return softmax([logprobs(child) / max(1, tokens(child)) for child in actions])
@@ -244,7 +215,7 @@ class Mcts(Stepwise):
             taken.add(node)
             if not actions and (node != ROOT or self._may_expand(view, ROOT)):
                 for visited in path.nodes:
-                    under_way.visits[visited] = under_way.visits.get(visited, 0) + self.virtual_loss
+                    under_way.visits[visited] = under_way.visits.get(visited, 0) + self.config.virtual_loss
                 return node
         return None
 
@@ -254,7 +225,7 @@ class Mcts(Stepwise):
 
     def _is_fresh(self, view: _View, node: int) -> bool:
         """Whether the value of a node is still to be found by a rollout: at its first visit."""
-        return self.value == "rollout" and node != ROOT and not view.visit_count(node)
+        return self.config.value == "rollout" and node != ROOT and not view.visit_count(node)
 
     def _is_unwritten(self, view: _View, node: int) -> bool:
         """Whether the rollout of a node has to be written; else the simulation follows what is there."""
@@ -267,27 +238,27 @@ class Mcts(Stepwise):
             samples -= 1  # a rollout is no expansion
         if samples or view.closed(node) or self._is_fresh(view, node):
             return False
-        if self.max_depth is not None and tree.depth[node] > self.max_depth:
+        if self.context.max_depth is not None and tree.depth[node] > self.context.max_depth:
             return False
-        return not self.use_factors or bool(self._legal(tree, node))
+        return not self.config.use_factors or bool(self._legal(tree, node))
 
     def _legal(self, tree: ReasoningTree, node: int) -> list[ThoughtFactor]:
-        return legal_factors(self.factors, QUESTION if node == ROOT else tree.step(node).factor)
+        return legal_factors(self.context.factors, QUESTION if node == ROOT else tree.step(node).factor)
 
     def _expansions(self, tree: ReasoningTree, node: int) -> list[Expansion]:
         """Returns the requests that expand a node: one, or for each legal factor one per kind of replica in its pool.
 
         Where the path is as long as may be, only factors that write through to the answer are tried; where there are none, all have to.
         """
-        if not self.use_factors:
-            return [self.expansion(tree, node, self.num_children)]
-        pool = pool_replicas(self.pool_size, self.pool_temperatures, self.pool_adapters)
+        if not self.config.use_factors:
+            return [self.expansion(tree, node, self.config.num_children)]
+        pool = pool_replicas(self.config.pool_size, self.config.pool_temperatures, self.config.pool_adapters)
         legal, is_last = self._legal(tree, node), self.is_last(tree, node)
         if is_last:
             legal = [factor for factor in legal if factor.horizon == "answer"] or legal
         if priors := tree.priors.get(node):
             weights = [priors.get(factor.name, 0.0) for factor in legal]
-            least = min(self.min_prior * sum(weights), max(weights))
+            least = min(self.config.min_prior * sum(weights), max(weights))
             legal = [factor for factor, weight in zip(legal, weights, strict=True) if weight >= least]
         return [
             Expansion(
@@ -305,7 +276,7 @@ class Mcts(Stepwise):
         view = path.view
         closed, tree = view.closed, view.tree
         children = [child for child in view.children[path.nodes[-1]] if not closed(child) or tree.leads_somewhere(child)]
-        if not self.use_factors:
+        if not self.config.use_factors:
             return children
         pools: dict[str | None, list[int]] = {}
         for child in children:
@@ -325,17 +296,17 @@ class Mcts(Stepwise):
         values = [sums(child) / n if n else path.value_with(child) for child, n in zip(actions, visits, strict=True)]
         priors = self.priors(view.tree, actions)
         if under_way.noise and len(path.nodes) == 1:
-            weight, total = self.noise_weight, sum(under_way.noise[child] for child in actions)
+            weight, total = self.config.noise_weight, sum(under_way.noise[child] for child in actions)
             priors = [(1 - weight) * p + weight * under_way.noise[child] / total for p, child in zip(priors, actions, strict=True)]
-        scores = puct_scores(values, priors, visits, c_puct=self.c_puct, c_base=self.c_base)
+        scores = puct_scores(values, priors, visits, c_puct=self.config.c_puct, c_base=self.config.c_base)
         return actions[scores.index(max(scores))]
 
     def _noise(self, tree: ReasoningTree, rng: random.Random) -> dict[int, float]:
         """Draws the root's noise; `rng` begins anew at every call, so it is the same in all simulations of a thought."""
         children = tree.children[ROOT]
-        if not self.noise_weight or not children:
+        if not self.config.noise_weight or not children:
             return {}
-        return dict(zip(children, dirichlet(rng, self.noise_alpha, len(children)), strict=True))
+        return dict(zip(children, dirichlet(rng, self.config.noise_alpha, len(children)), strict=True))
 
     def _where_to_end(self, view: _View) -> Iterator[int]:
         """Yields the nodes of the favourite path from below; it is found when somebody asks for them, which few rounds do."""

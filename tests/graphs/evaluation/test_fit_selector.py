@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,11 @@ from graphs.evaluation.fit_selector import LADDERS, LEAST_GAIN, fit_believer, me
 from graphs.reasoner.resources import open_resources
 from graphs.reasoner.terminal import WRONG, guarded
 from graphs.strategies import BestOfN
-from graphs.strategies.posterior.belief import Believer
 from graphs.strategies.posterior.fitted import AnswerModel
 from graphs.strategies.selection import Selector
 from graphs.traces.checked import CheckedThought, read_checked
 from tests.graphs.evaluation.test_coverage import OTHER, SOUND, SUM, WRONG_END, make_run, sampled
+from tests.graphs.strategies.make import believing, make
 from tests.graphs.strategies.trees import QUESTION
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
 
@@ -32,7 +31,7 @@ def thoughts_of(worlds: int, **options: Any) -> list[CheckedThought]:
     """Returns best-of-8 searches of as many worlds, with the truth about their answers."""
     thoughts = []
     for seed in range(worlds):
-        tree = simulate(BestOfN(8, Selector("best")), World(seed, depth=3, **options), seed=seed).tree
+        tree = simulate(make(BestOfN, 8, Selector("best")), World(seed, depth=3, **options), seed=seed).tree
         answers = [tree.step(leaf).answer or "" for leaf in tree.finals()]
         thoughts.append(CheckedThought(QUESTION, tree, {answer: answer == RIGHT_ANSWER for answer in answers}, None))
     return thoughts
@@ -40,20 +39,23 @@ def thoughts_of(worlds: int, **options: Any) -> list[CheckedThought]:
 
 def test_assumptions_get_better_and_nothing_on_the_ladders_betters_them_alone() -> None:
     thoughts = thoughts_of(20)
-    start = Believer(wrong_answers=5.0, logprob_weight=0.0, give_up_rate=0.1)
+    start = believing(wrong_answers=5.0, logprob_weight=0.0, give_up_rate=0.1)
     fit = fit_believer(thoughts, start)
     assert fit.before == mean_log_loss(thoughts, start) and fit.after == mean_log_loss(thoughts, fit.believer) < fit.before
     for name, ladder in LADDERS.items():
         changes: list[dict[str, Any]] = [{name: value} for value in ladder]
-        assert min(mean_log_loss(thoughts, replace(fit.believer, **change)) for change in changes) >= fit.after - LEAST_GAIN
-        assert getattr(fit.believer, name) in (*ladder, getattr(start, name))
+        assert (
+            min(mean_log_loss(thoughts, believing(**fit.believer.assumptions.model_dump() | change)) for change in changes)
+            >= fit.after - LEAST_GAIN
+        )
+        assert getattr(fit.believer.assumptions, name) in (*ladder, getattr(start.assumptions, name))
 
 
 def test_what_the_loss_does_not_depend_on_is_kept() -> None:
     """Without verdicts their weight means nothing."""
     thoughts = thoughts_of(15, flip_rate=0.5)
-    fit = fit_believer(thoughts, Believer(evidence_weight=0.77))
-    assert "evidence_weight" in fit.flat and fit.believer.evidence_weight == 0.77
+    fit = fit_believer(thoughts, believing(evidence_weight=0.77))
+    assert "evidence_weight" in fit.flat and fit.believer.assumptions.evidence_weight == 0.77
     assert "right_rate" not in fit.flat
     assert fit.believer.give_up_rate == 0.0 and "give_up_rate" not in fit.flat, "a policy that is not taken to doubt is not made to"
 

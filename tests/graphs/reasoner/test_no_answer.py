@@ -15,6 +15,7 @@ from graphs.reasoner.no_answer import EXPLANATIONS, why_no_answer
 from graphs.strategies import BestOfN, Greedy, Strategy
 from graphs.tree import ROOT, Event, Expanded, Expansion, Failed, NoAnswer, ReasoningTree
 from tests.graphs.reasoner.test_graph import QUESTIONS, resources_for
+from tests.graphs.strategies.make import make
 from tests.graphs.tree.logs import QUESTION, make_step
 
 MAX_TOKENS = make_step("x").sampling.max_tokens
@@ -38,7 +39,7 @@ def reason(events: Sequence[Event], budget: Budget | None = None, strategy: Stra
         ReasoningTree.replay(QUESTION, events),
         events,
         meter,
-        strategy or Greedy(),
+        strategy or make(Greedy),
         new_rng=lambda: random.Random(0),
         prompt_tokens=10,
         context_length=context_length,

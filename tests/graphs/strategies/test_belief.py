@@ -11,6 +11,7 @@ import pytest
 from agents.types import Verdict
 from graphs.strategies.posterior.belief import Believer
 from graphs.tree import Event, Expanded, Judged, ReasoningTree
+from tests.graphs.strategies.make import believing, make
 from tests.graphs.strategies.trees import expanded, step, tree_of
 from tests.graphs.strategies.world import World, simulate
 
@@ -27,19 +28,19 @@ def brute_force(believer: Believer, tree: ReasoningTree, right_rate: float) -> t
     low, high = -50.0, 50.0
     while high - low > 1e-12:  # log-odds that give the samples the mean chance right_rate
         shift = (low + high) / 2
-        chances = [1 / (1 + math.exp(-shift - believer.logprob_weight * (opinion - average))) for opinion in opinions[1:]]
+        chances = [1 / (1 + math.exp(-shift - believer.assumptions.logprob_weight * (opinion - average))) for opinion in opinions[1:]]
         low, high = (low, shift) if np.average(chances, weights=drawn) > right_rate else (shift, high)
-    unseen = max(believer.wrong_answers + 1 - len(answers), 1.0)
+    unseen = max(believer.assumptions.wrong_answers + 1 - len(answers), 1.0)
     hypotheses: list[tuple[str | None, float]] = [(answer, 1.0) for answer in answers] + [(None, unseen)]
     if believer.many_answers:
         hypotheses = [(None, 1.0)]
 
     def by_accident(leaf: int) -> float:
-        verdict = believer.evidence_weight * tree.log_likelihood_ratio[leaf] if tree.of_value[leaf] else 0.0
-        return believer.accident * math.exp(verdict)
+        verdict = believer.assumptions.evidence_weight * tree.log_likelihood_ratio[leaf] if tree.of_value[leaf] else 0.0
+        return believer.assumptions.accident * math.exp(verdict)
 
     def accident_of(leaf: int) -> float:
-        return by_accident(leaf) / (by_accident(leaf) + 1 - believer.accident)
+        return by_accident(leaf) / (by_accident(leaf) + 1 - believer.assumptions.accident)
 
     def giving_up(node: int, alive: bool) -> float:
         """Chance of one order of the node's samples that gave up and went on, under a Beta-binomial."""
@@ -47,9 +48,9 @@ def brute_force(believer: Believer, tree: ReasoningTree, right_rate: float) -> t
         gave_up = sum(int(tree.count[child]) for child in children if in_vain[child])
         went_on = sum(int(tree.count[child]) for child in children if not in_vain[child])
         if not believer.give_up_rate:
-            return believer.given_up if alive and gave_up else 1.0
-        rate = believer.give_up_rate * (believer.given_up if alive else 1.0)
-        a, b = believer.prior_strength * rate, believer.prior_strength * (1 - rate)
+            return believer.assumptions.given_up if alive and gave_up else 1.0
+        rate = believer.give_up_rate * (believer.assumptions.given_up if alive else 1.0)
+        a, b = believer.assumptions.prior_strength * rate, believer.assumptions.prior_strength * (1 - rate)
         ways = math.prod(a + seen for seen in range(gave_up)) * math.prod(b + seen for seen in range(went_on))
         return ways / math.prod(a + b + seen for seen in range(gave_up + went_on))
 
@@ -64,22 +65,26 @@ def brute_force(believer: Believer, tree: ReasoningTree, right_rate: float) -> t
             for node in nodes:
                 parent = int(tree.parent[node])
                 alive[node] = alive[parent] and right[node]
-                odds = shift + believer.logprob_weight * (opinions[node] - average)
+                odds = shift + believer.assumptions.logprob_weight * (opinions[node] - average)
                 if in_vain[node]:
                     p *= not right[node]
                 else:
                     p *= 1 / (1 + math.exp(-odds)) if right[node] else 1 / (1 + math.exp(odds))
                 if alive[node] if tree.of_value[node] else right[node]:
-                    p *= math.exp(believer.evidence_weight * tree.log_likelihood_ratio[node])
+                    p *= math.exp(believer.assumptions.evidence_weight * tree.log_likelihood_ratio[node])
                 if tree.final[node]:
                     if node not in names:
                         p *= not alive[node]
                     elif not believer.many_answers and alive[node]:
                         p *= names[node] == answer
                     elif believer.many_answers and not alive[node]:
-                        p *= by_accident(node) + 1 - believer.accident
+                        p *= by_accident(node) + 1 - believer.assumptions.accident
                     elif not believer.many_answers:
-                        p *= by_accident(node) if names[node] == answer else (1 - believer.accident) / believer.wrong_answers
+                        p *= (
+                            by_accident(node)
+                            if names[node] == answer
+                            else (1 - believer.assumptions.accident) / believer.assumptions.wrong_answers
+                        )
             for node in range(len(tree)):
                 p *= giving_up(node, alive[node])
             total += p
@@ -118,12 +123,12 @@ def small_tree(*, value: bool) -> list[Event]:
 @pytest.mark.parametrize("give_up_rate", [0.0, 0.4])
 def test_the_pass_equals_brute_force(value: bool, many_answers: bool, logprob_weight: float, give_up_rate: float) -> None:
     tree = tree_of(small_tree(value=value))
-    believer = Believer(
+    believer = believing(
         logprob_weight=logprob_weight, evidence_weight=0.8, many_answers=many_answers, give_up_rate=give_up_rate, prior_strength=1e12
     )
     belief = believer.believe(tree)
-    answers, alive = brute_force(believer, tree, believer.right_rate)
-    assert belief.right_rate == pytest.approx(believer.right_rate), "a prior that strong does not move"
+    answers, alive = brute_force(believer, tree, believer.assumptions.right_rate)
+    assert belief.right_rate == pytest.approx(believer.assumptions.right_rate), "a prior that strong does not move"
     assert belief.alive == pytest.approx(np.array(alive))
     assert belief.answers == pytest.approx(answers)
 
@@ -132,16 +137,16 @@ def test_agreement_is_evidence_and_verdicts_are() -> None:
     """Of two paths to one answer and one to another the two win; strong verdicts turn it round."""
     chains = tuple((step(name), step(f"{name}!", answer=answer)) for name, answer in (("a", "4"), ("b", "4"), ("c", "5")))
     events: list[Event] = [Expanded(0, chains, "answer")]
-    silent = Believer().believe(tree_of(events))
+    silent = believing().believe(tree_of(events))
     assert silent.best[0] == "4" and silent.answers["4"] > silent.answers["5"]
-    told = Believer().believe(tree_of([*events, verdict(5, 3.0), verdict(6, 3.0), verdict(1, -2.0), verdict(3, -2.0)]))
+    told = believing().believe(tree_of([*events, verdict(5, 3.0), verdict(6, 3.0), verdict(1, -2.0), verdict(3, -2.0)]))
     assert told.best[0] == "5" and told.best_leaf == 6
 
 
 @pytest.mark.parametrize("many_answers", [False, True])
 def test_where_the_policy_gives_up_it_doubts_its_step(many_answers: bool) -> None:
     """The odds that the step before is alive fall by `given_up`, and by no more when it gives up there again."""
-    believer = Believer(given_up=0.1, prior_strength=1e12, many_answers=many_answers)
+    believer = believing(given_up=0.1, prior_strength=1e12, many_answers=many_answers)
     odds = []
     for chains in ([("a",)], [("a", "")], [("a", ""), ("a", "")]):
         steps = [tuple(step(word) if word else step("", answer="") for word in chain) for chain in chains]
@@ -154,7 +159,7 @@ def test_where_the_policy_gives_up_it_doubts_its_step(many_answers: bool) -> Non
 @pytest.mark.parametrize("many_answers", [False, True])
 def test_among_many_samples_one_doubt_is_none(many_answers: bool) -> None:
     """Of many that go on it is the share that counts: one doubt of twenty speaks for the step, half of them against it."""
-    believer = Believer(give_up_rate=0.4, many_answers=many_answers, logprob_weight=0.0)
+    believer = believing(give_up_rate=0.4, many_answers=many_answers, logprob_weight=0.0)
 
     def alive(doubts: int, others: int) -> float:
         chains = [(step("a"), step("", answer=""))] * doubts + [(step("a"), step("b"))] * others
@@ -167,7 +172,7 @@ def test_among_many_samples_one_doubt_is_none(many_answers: bool) -> None:
 @pytest.mark.parametrize("strength", [4.0, 16.0])
 def test_what_a_share_of_doubts_is_worth_ends_with_the_doubt_about_the_rates(gave_up: int, went_on: int, strength: float) -> None:
     """Beta-binomial, and not binomial: ten times as many samples are not ten times the evidence."""
-    believer = Believer(give_up_rate=0.4, given_up=0.2, prior_strength=strength)
+    believer = believing(give_up_rate=0.4, given_up=0.2, prior_strength=strength)
 
     def evidence(times: int) -> float:
         chains = [(step("a"), step("", answer=""))] * (times * gave_up) + [(step("a"), step("b"))] * (times * went_on)
@@ -189,24 +194,24 @@ REPORTS = ((-0.105, -2.303), (-0.69, -0.69), (-6.0, -6.0))
 def test_what_was_drawn_again_and_again_is_likely_whatever_was_reported() -> None:
     """A server may report log-probabilities that are not those it drew from; how often a step was drawn says so."""
     often, once = step("a", logprob=-6.0), step("b", logprob=-6.0)
-    alive = Believer().believe(tree_of([expanded(0, *[often] * 9, once)])).alive
+    alive = believing().believe(tree_of([expanded(0, *[often] * 9, once)])).alive
     assert alive[1] > alive[2] + 0.2
-    nine = [Believer().believe(tree_of([expanded(0, *[step("a", logprob=p)] * 9, step("b", logprob=q))])).alive[1] for p, q in REPORTS]
+    nine = [believing().believe(tree_of([expanded(0, *[step("a", logprob=p)] * 9, step("b", logprob=q))])).alive[1] for p, q in REPORTS]
     assert max(nine) - min(nine) < 0.05, "after nine equal samples it hardly matters what was reported"
 
 
 def test_a_verdict_on_a_step_says_nothing_of_the_steps_before_it() -> None:
     """Local scope: a right step below a wrong one does not bring it back to life; of value scope, it would."""
     events = [expanded(0, step("a")), expanded(1, step("b"))]
-    plain = Believer().believe(tree_of(events)).alive[1]
-    assert Believer(prior_strength=1e12).believe(tree_of([*events, verdict(2, 4.0)])).alive[1] == pytest.approx(plain)
-    assert Believer(prior_strength=1e12).believe(tree_of([*events, verdict(2, 4.0, value=True)])).alive[1] > plain + 0.1
+    plain = believing().believe(tree_of(events)).alive[1]
+    assert believing(prior_strength=1e12).believe(tree_of([*events, verdict(2, 4.0)])).alive[1] == pytest.approx(plain)
+    assert believing(prior_strength=1e12).believe(tree_of([*events, verdict(2, 4.0, value=True)])).alive[1] > plain + 0.1
 
 
 def test_the_rate_of_right_steps_is_learned_from_the_tree() -> None:
     right = tree_of([expanded(0, *(step(str(i)) for i in range(6))), *(verdict(i + 1, 4.0) for i in range(6))])
     wrong = tree_of([expanded(0, *(step(str(i)) for i in range(6))), *(verdict(i + 1, -4.0) for i in range(6))])
-    believer = Believer(right_rate=0.5, prior_strength=4.0)
+    believer = believing(right_rate=0.5, prior_strength=4.0)
     assert believer.believe(right).right_rate > 0.7 and believer.believe(wrong).right_rate < 0.3
 
 
@@ -215,10 +220,10 @@ def test_beliefs_are_calibrated_where_the_assumptions_hold() -> None:
     from graphs.strategies import BestOfN
     from graphs.strategies.selection import Selector
 
-    believer = Believer(right_rate=0.55, wrong_answers=5.0, evidence_weight=1.0)
+    believer = believing(right_rate=0.55, wrong_answers=5.0, evidence_weight=1.0)
     believed, right = 0.0, 0
     for seed in range(300):
-        search = simulate(BestOfN(8, Selector("best")), World(seed, depth=3), seed=seed)
+        search = simulate(make(BestOfN, 8, Selector("best")), World(seed, depth=3), seed=seed)
         answer, probability = believer.believe(search.tree).best
         believed += probability
         right += answer == "right"
@@ -226,5 +231,5 @@ def test_beliefs_are_calibrated_where_the_assumptions_hold() -> None:
 
 
 def test_nothing_is_believed_of_nothing() -> None:
-    belief = Believer().believe(tree_of([]))
+    belief = believing().believe(tree_of([]))
     assert belief.best == (None, 0.0) and belief.best_leaf is None and belief.alive == pytest.approx([1.0])

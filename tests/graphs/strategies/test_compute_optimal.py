@@ -8,16 +8,17 @@ import pytest
 
 from agents.types import Budget, Meter
 from configs import compose
-from graphs.strategies import Beam, BestOfN, ComputeOptimal, Posterior
+from graphs.strategies import Beam, BestOfN, ComputeOptimal, Posterior, Rebase
 from graphs.strategies.build import build_strategy
 from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Event, Expanded, Expansion
+from tests.graphs.strategies.make import make
 from tests.graphs.strategies.trees import judged, step, tree_of
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
 
 METER = Meter(Budget())
 RNG = random.Random(0)
-SEARCH = ComputeOptimal(medium=BestOfN(8), hard=BestOfN(32))
+SEARCH = make(ComputeOptimal, medium=make(BestOfN, 8), hard=make(BestOfN, 32))
 
 
 def probe(*answers: str) -> list[Event]:
@@ -52,7 +53,9 @@ def test_what_comes_after_the_probe_does_not_change_who_searches() -> None:
 
 
 def test_the_critic_may_say_how_hard_it_is() -> None:
-    search = ComputeOptimal(medium=BestOfN(8), hard=BestOfN(32), estimate="critic", selector=Selector("weighted_vote", "last"))
+    search = make(
+        ComputeOptimal, medium=make(BestOfN, 8), hard=make(BestOfN, 32), estimate="critic", selector=Selector("weighted_vote", "last")
+    )
     events = probe("4", "4", "4", "4")
     assert search.to_judge(tree_of(events), []) == list(range(1, 9))
     sure = tree_of([*events, *(judged(node, 6.0) for node in range(1, 9))])
@@ -61,13 +64,13 @@ def test_the_critic_may_say_how_hard_it_is() -> None:
 
 
 def test_the_searcher_judges_what_the_probe_left() -> None:
-    search = ComputeOptimal(medium=Beam(num_samples=8, beam_width=2), hard=Beam(num_samples=8, beam_width=2))
+    search = make(ComputeOptimal, medium=make(Beam, num_samples=8, beam_width=2), hard=make(Beam, num_samples=8, beam_width=2))
     assert search.to_judge(tree_of(probe("4", "4", "4", "4")), range(1, 9)) == []
     assert search.to_judge(tree_of(probe("4", "4", "4", "5")), range(1, 9)) == list(range(1, 9))
 
 
 def test_easy_questions_cost_a_probe_and_hard_ones_a_search() -> None:
-    search = ComputeOptimal(medium=Posterior(), hard=Beam(num_samples=16, beam_width=4))
+    search = make(ComputeOptimal, medium=make(Posterior), hard=make(Beam, num_samples=16, beam_width=4))
     easy = [simulate(search, World(seed, ability=12.0), seed=seed) for seed in range(20)]
     hard = [simulate(search, World(seed, ability=0.0), seed=seed) for seed in range(20)]
     assert sum(one.samples for one in easy) == 4 * 20 and all(one.answer == RIGHT_ANSWER for one in easy)
@@ -78,7 +81,8 @@ def test_the_searchers_are_built_from_their_own_options() -> None:
     words = ["search=compute_optimal", "search.hard=rebase", "search.hard_samples=64", "search.logprob_weight=0.5", "budget.max_depth=7"]
     built = build_strategy(compose(words))
     assert isinstance(built, ComputeOptimal) and built.selector.selection == "majority"
-    assert built.hard.num_samples == 64 and built.hard.selector.logprob_weight == 0.5 and built.hard.max_depth == 7  # type: ignore[attr-defined]
+    assert isinstance(built.hard, Rebase) and built.hard.config.num_samples == 64
+    assert built.hard.selector.logprob_weight == 0.5 and built.hard.context.max_depth == 7
 
 
 def test_a_posterior_search_after_the_probe_is_the_posterior_search() -> None:
@@ -88,5 +92,5 @@ def test_a_posterior_search_after_the_probe_is_the_posterior_search() -> None:
 
 
 def test_where_nobody_judged_the_critic_says_nothing_and_agreement_does() -> None:
-    search = ComputeOptimal(medium=BestOfN(8), hard=BestOfN(32), estimate="critic")
+    search = make(ComputeOptimal, medium=make(BestOfN, 8), hard=make(BestOfN, 32), estimate="critic")
     assert search.difficulty(tree_of(probe("4", "5", "6", "7"))) == SEARCH.difficulty(tree_of(probe("4", "5", "6", "7"))) == 0.75

@@ -10,6 +10,7 @@ from agents.types import Budget, Meter
 from graphs.strategies import CritiqueLoop
 from graphs.tree import ROOT, Event, Expanded, Expansion, Failed, ReasoningTree
 from graphs.tree.tree import MOST_FAILURES
+from tests.graphs.strategies.make import make
 from tests.graphs.strategies.trees import expanded, judged, reflected, step, tree_of, unread
 
 METER = Meter(Budget())
@@ -17,24 +18,24 @@ RNG = random.Random(0)
 
 
 def test_begins_at_the_question() -> None:
-    loop = CritiqueLoop(num_children=3, first_factor="propose")
+    loop = make(CritiqueLoop, num_children=3, first_factor="propose")
     assert loop.select(tree_of([]), METER, RNG) == [Expansion(ROOT, n=3, factor="propose")]
 
 
 def test_goes_on_from_the_best_children_that_stand() -> None:
-    loop = CritiqueLoop(num_children=3, beam_width=2, max_children=3)
+    loop = make(CritiqueLoop, num_children=3, beam_width=2, max_children=3)
     tree = tree_of([expanded(ROOT, step("a"), step("b"), step("c")), judged(1, 1.0), judged(2, -1.0), judged(3, 2.0)])
     assert [expansion.node for expansion in loop.select(tree, METER, RNG)] == [3, 1]
 
 
 def test_ranks_by_the_policys_logprob_where_it_is_told_to() -> None:
     tree = tree_of([expanded(ROOT, step("a", logprob=-0.1), step("b", logprob=-5.0)), judged(1, 1.0), judged(2, 1.5)])
-    assert CritiqueLoop(max_children=2).select(tree, METER, RNG)[0].node == 2
-    assert CritiqueLoop(max_children=2, logprob_weight=0.5).select(tree, METER, RNG)[0].node == 1
+    assert make(CritiqueLoop, max_children=2).select(tree, METER, RNG)[0].node == 2
+    assert make(CritiqueLoop, max_children=2, logprob_weight=0.5).select(tree, METER, RNG)[0].node == 1
 
 
 def test_asks_again_where_nothing_stands_and_only_as_often_as_allowed() -> None:
-    loop = CritiqueLoop(num_children=2, max_children=3, max_backtracks=0)
+    loop = make(CritiqueLoop, num_children=2, max_children=3, max_backtracks=0)
     events: list[Event] = [expanded(ROOT, step("a"), step("b")), judged(1, -1.0), judged(2, -2.0)]
     assert loop.select(tree_of(events), METER, RNG) == [Expansion(ROOT, n=1)]
     events += [expanded(ROOT, step("c")), judged(3, -3.0)]
@@ -42,7 +43,7 @@ def test_asks_again_where_nothing_stands_and_only_as_often_as_allowed() -> None:
 
 
 def test_takes_a_given_up_step_only_where_there_is_no_other() -> None:
-    loop = CritiqueLoop(max_children=2)
+    loop = make(CritiqueLoop, max_children=2)
     events: list[Event] = [expanded(ROOT, step("a")), judged(1, 1.0), expanded(1, step("b")), judged(2, -1.0), reflected(2, "backtrack", 0)]
     events += [expanded(ROOT, step("c")), judged(3, -2.0)]
     assert [expansion.node for expansion in loop.select(tree_of(events), METER, RNG)] == [3]
@@ -52,7 +53,7 @@ def test_takes_a_given_up_step_only_where_there_is_no_other() -> None:
 
 
 def test_writes_through_to_an_answer_when_the_budget_ends() -> None:
-    loop = CritiqueLoop(reserve_tokens=30)
+    loop = make(CritiqueLoop, reserve_tokens=30)
     tree = tree_of([expanded(ROOT, step("a")), judged(1, 1.0)])
     assert loop.select(tree, Meter(Budget(max_tokens=31)), RNG) == [Expansion(1, n=1)]
     assert loop.select(tree, Meter(Budget(max_tokens=30)), RNG) == [Expansion(1, horizon="answer", temperature=0.0, through_doubt=True)]
@@ -65,12 +66,12 @@ def test_writes_through_when_calls_or_nodes_do_not_pay_for_a_round(budget: Budge
     tree = tree_of([expanded(ROOT, step("a"), step("b")), judged(1, 1.0)])
     meter = Meter(budget)
     meter.nodes = 1
-    loop = CritiqueLoop(num_children=2)
+    loop = make(CritiqueLoop, num_children=2)
     assert loop.select(tree, meter, RNG) == [Expansion(1, horizon="answer", temperature=0.0, through_doubt=True)]
 
 
 def test_writes_through_at_the_depth_cap_and_only_once() -> None:
-    loop = CritiqueLoop(max_depth=1)
+    loop = make(CritiqueLoop, max_depth=1)
     events: list[Event] = [expanded(ROOT, step("a")), judged(1, 1.0)]
     through = Expansion(1, horizon="answer", temperature=0.0, through_doubt=True)
     assert loop.select(tree_of(events), METER, RNG) == [through]
@@ -80,7 +81,7 @@ def test_writes_through_at_the_depth_cap_and_only_once() -> None:
 
 
 def test_an_end_without_an_answer_does_not_stand() -> None:
-    loop = CritiqueLoop(max_children=2)
+    loop = make(CritiqueLoop, max_children=2)
     tree = tree_of([expanded(ROOT, step("I give up", answer="")), judged(1, 3.0)])
     assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=1)]
 
@@ -88,24 +89,24 @@ def test_an_end_without_an_answer_does_not_stand() -> None:
 def test_nobody_reflects_any_more_when_enough_was_given_up() -> None:
     events: list[Event] = [expanded(ROOT, step("a")), judged(1, 1.0), expanded(1, step("b")), judged(2, -1.0), reflected(2, "backtrack", 0)]
     events += [expanded(ROOT, step("c")), judged(3, -2.0)]
-    assert CritiqueLoop(max_backtracks=2).to_reflect(tree_of(events), [3]) == [3]
-    assert CritiqueLoop(max_backtracks=1).to_reflect(tree_of(events), [3]) == []
+    assert make(CritiqueLoop, max_backtracks=2).to_reflect(tree_of(events), [3]) == [3]
+    assert make(CritiqueLoop, max_backtracks=1).to_reflect(tree_of(events), [3]) == []
 
 
 def test_shows_the_latest_mistakes_before_another_try() -> None:
-    loop = CritiqueLoop(show_mistakes=1, retry_factor="correct")
+    loop = make(CritiqueLoop, show_mistakes=1, retry_factor="correct")
     tree = tree_of([expanded(ROOT, step("a")), judged(1, -1.0), expanded(ROOT, step("b")), judged(2, -1.0)])
     assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=1, factor="correct", mistakes=(2,))]
 
 
 def test_an_unjudged_or_cut_step_is_never_continued() -> None:
-    loop = CritiqueLoop(max_children=4)
+    loop = make(CritiqueLoop, max_children=4)
     tree = tree_of([expanded(ROOT, step("unjudged"), step("cut", cut=True)), judged(2, 5.0)])
     assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=1)]
 
 
 def test_a_step_whose_verdict_cannot_be_read_is_kept_where_nothing_was_judged_right() -> None:
-    loop = CritiqueLoop(num_children=3, beam_width=2, max_children=3)
+    loop = make(CritiqueLoop, num_children=3, beam_width=2, max_children=3)
     events: list[Event] = [expanded(ROOT, step("a"), step("b"), step("c")), judged(1, -1.0), unread(2)]
     assert [expansion.node for expansion in loop.select(tree_of([*events, judged(3, -1.0)]), METER, RNG)] == [2]
     assert [expansion.node for expansion in loop.select(tree_of([*events, judged(3, 0.1)]), METER, RNG)] == [3]
@@ -114,7 +115,7 @@ def test_a_step_whose_verdict_cannot_be_read_is_kept_where_nothing_was_judged_ri
 
 
 def test_a_critic_that_is_never_read_costs_one_try_a_level_and_asks_no_reflector() -> None:
-    loop = CritiqueLoop(max_children=8)
+    loop = make(CritiqueLoop, max_children=8)
     events: list[Event] = [expanded(ROOT, step("a")), unread(1)]
     assert loop.select(tree_of(events), METER, RNG) == [Expansion(1, n=1)] and loop.to_reflect(tree_of(events), [1]) == []
     events += [expanded(1, step("b", answer="4")), unread(2)]
@@ -122,27 +123,27 @@ def test_a_critic_that_is_never_read_costs_one_try_a_level_and_asks_no_reflector
 
 
 def test_an_unjudged_step_is_never_shown_as_a_mistake() -> None:
-    loop = CritiqueLoop(num_children=2, show_mistakes=4, retry_factor="correct")
+    loop = make(CritiqueLoop, num_children=2, show_mistakes=4, retry_factor="correct")
     tree = tree_of([expanded(ROOT, step("a"), step("b", answer="")), unread(1), reflected(1, "backtrack", 0), unread(2)])
     assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=2)]
 
 
 def test_stops_at_an_answer_that_stands() -> None:
-    loop = CritiqueLoop()
+    loop = make(CritiqueLoop)
     tree = tree_of([expanded(ROOT, step("a", answer="4")), judged(1, 1.0)])
     assert loop.select(tree, METER, RNG) == []
     assert loop.choose(tree) == 1
 
 
 def test_an_answer_that_was_rejected_sends_the_search_on() -> None:
-    loop = CritiqueLoop(max_children=2)
+    loop = make(CritiqueLoop, max_children=2)
     tree = tree_of([expanded(ROOT, step("a", answer="4")), judged(1, -1.0)])
     assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=1)]
     assert loop.choose(tree) == 1, "where the budget ends now, a rejected answer is better than none"
 
 
 def test_reflects_on_the_least_bad_wrong_child_of_a_stuck_node() -> None:
-    loop = CritiqueLoop()
+    loop = make(CritiqueLoop)
     tree = tree_of([expanded(ROOT, step("a"), step("b")), judged(1, -3.0), judged(2, -1.0)])
     assert loop.to_reflect(tree, [1, 2]) == [2]
     standing = tree_of([expanded(ROOT, step("a"), step("b")), judged(1, -3.0), judged(2, 1.0)])
@@ -151,7 +152,7 @@ def test_reflects_on_the_least_bad_wrong_child_of_a_stuck_node() -> None:
 
 def test_backtracking_gives_a_kept_step_up() -> None:
     events: list[Event] = [expanded(ROOT, step("a")), judged(1, 1.0), expanded(1, step("b")), judged(2, -1.0)]
-    loop = CritiqueLoop()
+    loop = make(CritiqueLoop)
     assert loop.select(tree_of(events), METER, RNG) == [Expansion(1, n=1)]
     events.append(reflected(2, "backtrack", target=0))
     assert loop.select(tree_of(events), METER, RNG) == [Expansion(ROOT, n=1)]
@@ -159,19 +160,24 @@ def test_backtracking_gives_a_kept_step_up() -> None:
 
 def test_terminate_ends_the_search() -> None:
     tree = tree_of([expanded(ROOT, step("a")), judged(1, -1.0), reflected(1, "terminate")])
-    assert CritiqueLoop().select(tree, METER, RNG) == []
+    assert make(CritiqueLoop).select(tree, METER, RNG) == []
 
 
 def test_a_node_that_failed_is_not_tried_again() -> None:
-    assert CritiqueLoop().select(tree_of([Failed(ROOT, "context_length")]), METER, RNG) == []
+    assert make(CritiqueLoop).select(tree_of([Failed(ROOT, "context_length")]), METER, RNG) == []
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_always_comes_to_an_end(seed: int) -> None:
     """Whatever critic and reflector say, the loop ends within the number of tries that its settings allow."""
     rng = random.Random(seed)
-    loop = CritiqueLoop(
-        num_children=rng.randint(1, 3), beam_width=rng.randint(1, 3), max_children=rng.randint(3, 5), max_backtracks=2, max_depth=5
+    loop = make(
+        CritiqueLoop,
+        num_children=rng.randint(1, 3),
+        beam_width=rng.randint(1, 3),
+        max_children=rng.randint(3, 5),
+        max_backtracks=2,
+        max_depth=5,
     )
     tree = ReasoningTree(tree_of([]).question)
     rounds = 0
@@ -187,4 +193,4 @@ def test_always_comes_to_an_end(seed: int) -> None:
             tree.apply([judged(node, rng.gauss(0.0, 1.0)) for node in range(first, len(tree))])
         for node in loop.to_reflect(tree, range(begin, len(tree))):
             tree.apply([reflected(node, rng.choice(["reflect", "continue", "backtrack"]), rng.randint(0, int(tree.depth[node]) - 1))])
-    assert all(len(children) <= loop.max_children for children in tree.children)
+    assert all(len(children) <= loop.config.max_children for children in tree.children)

@@ -8,12 +8,13 @@ from agents.types import Budget, Meter
 from graphs.strategies import Dvts
 from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Event, Expanded, Expansion, Failed
+from tests.graphs.strategies.make import make
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
 from tests.graphs.strategies.world import World, simulate
 
 METER = Meter(Budget())
 RNG = random.Random(0)
-TWO_TREES = Dvts(num_samples=4, beam_width=2)
+TWO_TREES = make(Dvts, num_samples=4, beam_width=2)
 FOUR = [expanded(ROOT, step("a"), step("b"), step("c"), step("d"))]
 EVIDENCE = [judged(1, 1.0), judged(2, 3.0), judged(3, -1.0), judged(4, 2.0)]
 SEEDED: list[Event] = [*FOUR, *EVIDENCE, expanded(2, step("e"), step("f")), expanded(4, step("g"), step("h"))]
@@ -36,7 +37,7 @@ def test_fewer_distinct_first_steps_make_fewer_subtrees_with_larger_shares() -> 
         expanded(ROOT, step("a"), step("a"), step("b"), step("b"), step("b", cut=True), step("c", answer="")),
         judged(1, 2.0),
     ]
-    assert Dvts(num_samples=6, beam_width=3).select(tree_of(twice), METER, RNG) == [Expansion(1, n=3), Expansion(2, n=3)]
+    assert make(Dvts, num_samples=6, beam_width=3).select(tree_of(twice), METER, RNG) == [Expansion(1, n=3), Expansion(2, n=3)]
 
 
 def test_a_subtree_that_ended_gives_its_samples_to_nobody() -> None:
@@ -75,14 +76,14 @@ def test_every_answer_that_was_found_is_put_to_the_choice() -> None:
         expanded(4, step("g", answer="2"), step("h")),
         *(judged(node, evidence) for node, evidence in ((5, 0.5), (6, 0.4), (7, 0.3), (8, -9.0))),
     ]
-    dvts = Dvts(num_samples=4, beam_width=2, selector=Selector("majority"))
+    dvts = make(Dvts, num_samples=4, beam_width=2, selector=Selector("majority"))
     assert dvts.select(tree_of(events), METER, RNG) == []
     chosen = dvts.choose(tree_of(events))
     assert chosen is not None and tree_of(events).step(chosen).answer == "2"
 
 
 def test_paths_of_the_greatest_length_are_written_through() -> None:
-    dvts = Dvts(num_samples=4, beam_width=2, max_depth=1)
+    dvts = make(Dvts, num_samples=4, beam_width=2, max_depth=1)
     assert dvts.select(tree_of([*FOUR, *EVIDENCE]), METER, RNG) == [
         Expansion(2, n=2, horizon="answer"),
         Expansion(4, n=2, horizon="answer"),
@@ -92,12 +93,12 @@ def test_paths_of_the_greatest_length_are_written_through() -> None:
 
 
 def test_the_cost_is_that_of_beam_search() -> None:
-    search = simulate(Dvts(num_samples=16, beam_width=4), World(depth=4, continuations=50, ability=0.0))
+    search = simulate(make(Dvts, num_samples=16, beam_width=4), World(depth=4, continuations=50, ability=0.0))
     assert search.samples == 16 * 5
 
 
 def test_every_answer_stands_below_another_first_step() -> None:
     """What the search is for: with as many subtrees as first steps, no first step is lost, whatever the critic thinks."""
     for seed in range(10):
-        search = simulate(Dvts(num_samples=16, beam_width=4), World(seed, continuations=4, ability=-1.0), seed=seed)
+        search = simulate(make(Dvts, num_samples=16, beam_width=4), World(seed, continuations=4, ability=-1.0), seed=seed)
         assert {search.tree.path(leaf)[0] for leaf in search.tree.finals()} == set(search.tree.children[ROOT])

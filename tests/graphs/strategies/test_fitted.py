@@ -15,10 +15,10 @@ from configs import ConfigError, compose
 from graphs.evaluation.calibration import log_loss
 from graphs.strategies import BestOfN, Posterior
 from graphs.strategies.build import build_strategy
-from graphs.strategies.posterior.belief import Believer
 from graphs.strategies.posterior.fitted import FEATURES, AnswerModel, Choice, choices, fit_weights, read_answers
 from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Event, Expanded, ReasoningTree
+from tests.graphs.strategies.make import believing, make
 from tests.graphs.strategies.trees import judged, step, tree_of
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
 
@@ -107,7 +107,7 @@ def test_beliefs_are_the_softmax_with_none_of_them() -> None:
     answers, features = read_answers(tree, str.strip)
     odds = np.exp(features @ np.array(VOTE_LIKE.weights))
     believed = VOTE_LIKE.believe(tree)
-    assert list(believed) == answers == list(Believer().believe(tree).answers), "in the order in which the sum-product pass has them"
+    assert list(believed) == answers == list(believing().believe(tree).answers), "in the order in which the sum-product pass has them"
     assert list(believed.values()) == pytest.approx(list(odds[:-1] / odds.sum())) and sum(believed.values()) < 1
     assert VOTE_LIKE.believe(tree_of([])) == {}
 
@@ -143,7 +143,7 @@ class MisreadWorld(World):
 
 def test_where_errors_are_correlated_fitted_beliefs_are_better_than_those_of_the_sum_product_pass_and_nearly_calibrated() -> None:
     """Fitted on some questions, measured on others."""
-    trees = [simulate(BestOfN(8, Selector("best")), MisreadWorld(seed, depth=3), seed=seed).tree for seed in range(300)]
+    trees = [simulate(make(BestOfN, 8, Selector("best")), MisreadWorld(seed, depth=3), seed=seed).tree for seed in range(300)]
 
     def truth(tree: ReasoningTree) -> dict[str, bool]:
         return {answer: answer == RIGHT_ANSWER for answer in read_answers(tree, str.strip)[0]}
@@ -151,7 +151,7 @@ def test_where_errors_are_correlated_fitted_beliefs_are_better_than_those_of_the
     model = AnswerModel.fit([choices(tree, truth(tree)) for tree in trees[:150]])
     held_out = trees[150:]
     fitted = [model.believe(tree) for tree in held_out]
-    inferred = [Believer(right_rate=0.55, wrong_answers=5.0, evidence_weight=1.0).believe(tree).answers for tree in held_out]
+    inferred = [believing(right_rate=0.55, wrong_answers=5.0, evidence_weight=1.0).believe(tree).answers for tree in held_out]
     losses = [
         np.mean([log_loss(belief, truth(tree)) for belief, tree in zip(beliefs, held_out, strict=True)]) for beliefs in (fitted, inferred)
     ]
@@ -180,17 +180,21 @@ def test_a_file_that_holds_something_else_is_refused(tmp_path: Path, name: str, 
         AnswerModel.load(path)
 
 
+def with_model(search: Posterior, model: AnswerModel) -> Posterior:
+    return replace(search, context=replace(search.context, answer_model=model))
+
+
 def test_posterior_search_stops_and_chooses_by_the_model_and_samples_where_the_pass_says() -> None:
     """Two samples say 4 and one, which the critic likes, says 5."""
     chains = tuple((step(f"{name}1"), step(f"{name}2", answer=answer)) for name, answer in (("a", "4"), ("b", "4"), ("c", "5")))
     tree = tree_of([Expanded(ROOT, chains, "answer"), *(judged(node, 3.0 if node > 4 else -2.0) for node in range(1, 7))])
-    inferring = Posterior(first_samples=3, confidence=0.9999)
-    counting = replace(inferring, answer_model=FREQUENCY_ONLY)
+    inferring = make(Posterior, first_samples=3, confidence=0.9999)
+    counting = with_model(inferring, FREQUENCY_ONLY)
     assert tree.step(inferring.choose(tree) or 0).answer == "5" and tree.step(counting.choose(tree) or 0).answer == "4"
     assert counting.believe(tree).alive == pytest.approx(inferring.believe(tree).alive)
     rng = random.Random(0)
     assert inferring.next_round(tree, rng).wanted and not counting.next_round(tree, rng).wanted, "50 log 2 is belief enough"
-    undecided = replace(inferring, answer_model=AnswerModel((0.0,) * 5))
+    undecided = with_model(inferring, AnswerModel((0.0,) * 5))
     assert undecided.next_round(tree, rng).wanted == inferring.next_round(tree, rng).wanted
 
 
@@ -199,9 +203,9 @@ def test_the_option_is_a_file_that_fits(tmp_path: Path) -> None:
     VOTE_LIKE.save(path)
     config = compose(["search=posterior", f"search.selector_model={path}"])
     strategy = build_strategy(config)
-    assert isinstance(strategy, Posterior) and strategy.answer_model == VOTE_LIKE
+    assert isinstance(strategy, Posterior) and strategy.context.answer_model == VOTE_LIKE
     plain = build_strategy(compose(["search=posterior"]))
-    assert isinstance(plain, Posterior) and plain.answer_model is None
+    assert isinstance(plain, Posterior) and plain.context.answer_model is None
     many = compose(["search=posterior", f"search.selector_model={path}", "search.many_answers=true"])
     with pytest.raises(ValueError, match=r"search\.many_answers \(true\) must be what search\.selector_model .* was fitted with, false"):
         build_strategy(many)

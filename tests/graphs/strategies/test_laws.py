@@ -23,9 +23,9 @@ from graphs.strategies import (
     Strategy,
     build,
 )
-from graphs.strategies.posterior.belief import Believer
 from graphs.strategies.selection import Selector
 from graphs.tree import ReasoningTree
+from tests.graphs.strategies.make import believing, make
 from tests.graphs.strategies.trees import QUESTION
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
 
@@ -33,34 +33,37 @@ VOTE = Selector("weighted_vote")
 FACTORS = tuple(ThoughtFactor(name=name, opening=f"<{name}>") for name in "abc")
 
 STRATEGIES: dict[str, Strategy] = {
-    "greedy": Greedy(),
-    "best_of_n": BestOfN(16, VOTE),
-    "self_consistency": SelfConsistency(num_samples=16),
-    "sequential_revision": SequentialRevision(num_samples=16, num_chains=4, selector=VOTE),
-    "critique_loop": CritiqueLoop(num_children=2, beam_width=2),
-    "beam": Beam(num_samples=16, beam_width=4, selector=VOTE),
-    "lookahead": Beam(num_samples=8, beam_width=2, lookahead=2, selector=VOTE),
-    "dvts": Dvts(num_samples=16, beam_width=4, selector=VOTE),
-    "rebase": Rebase(num_samples=16, selector=VOTE),
-    "rebase_as_in_the_paper": Rebase(num_samples=16, allocation="paper", selector=VOTE),
-    "particles": Particles(num_samples=16, selector=VOTE),
-    "particles_resampled_at_every_step": Particles(num_samples=16, ess_threshold=1.0, selector=VOTE),
-    "mcts": Mcts(num_simulations=24, selector=VOTE),
-    "mcts_with_parallel_leaves": Mcts(num_simulations=24, parallel_leaves=4, prior="logprob", choose_by="visits", selector=VOTE),
-    "compute_optimal": ComputeOptimal(
-        medium=Posterior(num_samples=16), hard=Beam(num_samples=16, beam_width=4, selector=VOTE), selector=VOTE
+    "greedy": make(Greedy),
+    "best_of_n": make(BestOfN, 16, VOTE),
+    "self_consistency": make(SelfConsistency, num_samples=16),
+    "sequential_revision": make(SequentialRevision, num_samples=16, num_chains=4, selector=VOTE),
+    "critique_loop": make(CritiqueLoop, num_children=2, beam_width=2),
+    "beam": make(Beam, num_samples=16, beam_width=4, selector=VOTE),
+    "lookahead": make(Beam, num_samples=8, beam_width=2, lookahead=2, selector=VOTE),
+    "dvts": make(Dvts, num_samples=16, beam_width=4, selector=VOTE),
+    "rebase": make(Rebase, num_samples=16, selector=VOTE),
+    "rebase_as_in_the_paper": make(Rebase, num_samples=16, allocation="paper", selector=VOTE),
+    "particles": make(Particles, num_samples=16, selector=VOTE),
+    "particles_resampled_at_every_step": make(Particles, num_samples=16, ess_threshold=1.0, selector=VOTE),
+    "mcts": make(Mcts, num_simulations=24, selector=VOTE),
+    "mcts_with_parallel_leaves": make(Mcts, num_simulations=24, parallel_leaves=4, prior="logprob", choose_by="visits", selector=VOTE),
+    "compute_optimal": make(
+        ComputeOptimal, medium=make(Posterior, num_samples=16), hard=make(Beam, num_samples=16, beam_width=4, selector=VOTE), selector=VOTE
     ),
-    "posterior": Posterior(num_samples=24),
-    "posterior_step_by_step": Posterior(num_samples=48, step_cost=1.0, batch_size=2, confidence=1.0),
-    "posterior_through_to_the_answer": Posterior(num_samples=24, first_samples=4, step_cost=2.0, believer=Believer(give_up_rate=0.3)),
-    "mcts_with_a_policy_head": Mcts(
+    "posterior": make(Posterior, num_samples=24),
+    "posterior_step_by_step": make(Posterior, num_samples=48, step_cost=1.0, batch_size=2, confidence=1.0),
+    "posterior_through_to_the_answer": make(
+        Posterior, num_samples=24, first_samples=4, step_cost=2.0, believer=believing(give_up_rate=0.3)
+    ),
+    "mcts_with_a_policy_head": make(
+        Mcts,
         num_simulations=24,
         prior="policy_head",
         use_factors=True,
         factors=FACTORS,
         selector=Selector("weighted_vote", aggregation="last"),
     ),
-    "mcts_with_rollouts": Mcts(num_simulations=12, value="rollout", noise_weight=0.25, selector=VOTE),
+    "mcts_with_rollouts": make(Mcts, num_simulations=12, value="rollout", noise_weight=0.25, selector=VOTE),
 }
 
 
@@ -117,7 +120,7 @@ def test_calls_and_nodes_are_capped_as_well(strategy: Strategy, seed: int, budge
 def test_a_perfect_critic_never_does_harm(strategy: Strategy) -> None:
     """With verdicts that are always right, no search is worse than greedy decoding of the same questions."""
     worlds = [World(seed, flip_rate=0.0) for seed in range(60)]
-    greedy = sum(simulate(Greedy(), world).answer == RIGHT_ANSWER for world in worlds)
+    greedy = sum(simulate(make(Greedy), world).answer == RIGHT_ANSWER for world in worlds)
     assert sum(simulate(strategy, world).answer == RIGHT_ANSWER for world in worlds) >= greedy
 
 
@@ -126,7 +129,7 @@ def test_a_policy_that_writes_one_thing_only_comes_to_an_end(strategy: Strategy)
     """Duplicated children only: one node per level, whatever was asked."""
     search = simulate(strategy, World(continuations=1))
     assert search.answer == RIGHT_ANSWER
-    if getattr(strategy, "use_factors", False):  # each factor writes one thing of its own
+    if getattr(strategy.config, "use_factors", False):  # each factor writes one thing of its own
         assert all(len(search.tree.children[node]) <= len(FACTORS) for node in range(len(search.tree)))
     else:
         assert len(search.tree) == 6

@@ -18,6 +18,7 @@ from graphs.strategies.build import build_strategy
 from graphs.strategies.selection import Aggregation, Selector
 from graphs.strategies.trees.puct import dirichlet, puct_scores, softmax, visit_shares
 from graphs.tree import ROOT, Backup, Event, Expanded, Expansion, Failed, ReasoningTree, Weighed
+from tests.graphs.strategies.make import make
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
 from tests.graphs.strategies.world import RIGHT_ANSWER, Search, World, simulate
 
@@ -27,7 +28,7 @@ TWO = [expanded(ROOT, step("a"), step("b")), judged(1, 1.0), judged(2, 0.0)]
 
 
 def mcts(**options: Any) -> Mcts:
-    return Mcts(**{"num_simulations": 24, "selector": Selector("weighted_vote"), **options})
+    return make(Mcts, **{"num_simulations": 24, "selector": Selector("weighted_vote"), **options})
 
 
 def asked(strategy: Mcts, events: Sequence[Event], seed: int = 0) -> list[Expansion | Backup]:
@@ -108,7 +109,7 @@ def naive_leaf(strategy: Mcts, tree: ReasoningTree) -> int:
         for child, prior in zip(children, strategy.priors(tree, children), strict=True):
             n = int(tree.visit_count[child])
             value = tree.value_sum[child] / n if n else math.exp(strategy.selector.score(tree, child))
-            c = math.log((1 + total + strategy.c_base) / strategy.c_base) + strategy.c_puct
+            c = math.log((1 + total + strategy.config.c_base) / strategy.config.c_base) + strategy.config.c_puct
             scores.append(value + c * prior * math.sqrt(total) / (1 + n))
         node = children[scores.index(max(scores))]
     return node
@@ -336,9 +337,9 @@ def test_a_path_of_the_greatest_length_takes_the_factor_that_comes_to_an_answer(
 
 
 def test_a_pool_writes_at_different_temperatures() -> None:
-    pool = mcts(use_factors=True, factors=THREE[:1], pool_size=5, pool_temperatures=(0.0, 0.7, 1.0, 0.7))
+    pool = mcts(use_factors=True, factors=THREE[:1], pool_size=5, pool_temperatures=(0.2, 0.7, 1.0, 0.7))
     assert asked(pool, []) == [
-        Expansion(ROOT, factor="think", temperature=0.0, n=2),
+        Expansion(ROOT, factor="think", temperature=0.2, n=2),
         Expansion(ROOT, factor="think", temperature=0.7, n=2),
         Expansion(ROOT, factor="think", temperature=1.0, n=1),
     ]
@@ -436,7 +437,7 @@ def test_where_the_budget_ends_the_most_visited_path_is_written_through() -> Non
 )
 def test_a_perfect_critic_makes_it_better_than_greedy_decoding(options: dict[str, Any]) -> None:
     worlds = [World(seed, flip_rate=0.0) for seed in range(40)]
-    greedy, searched = (sum(simulate(one, world).answer == RIGHT_ANSWER for world in worlds) for one in (Greedy(), mcts(**options)))
+    greedy, searched = (sum(simulate(one, world).answer == RIGHT_ANSWER for world in worlds) for one in (make(Greedy), mcts(**options)))
     assert searched >= greedy + 5
 
 
@@ -454,12 +455,17 @@ def test_replicas_at_temperature_0_differ_in_their_adapters() -> None:
         "search.pool_adapters=[a,null]",
     ]
     strategy = build_strategy(compose([*words, *SERVED]))
-    assert isinstance(strategy, Mcts) and strategy.pool_adapters == ("a", None)
+    assert isinstance(strategy, Mcts) and strategy.config.pool_adapters == ("a", None)
 
 
 def test_the_options_make_the_strategy() -> None:
     strategy = build_strategy(compose(["policy=rstar", "search=mcts", "search.use_factors=true", "search.pool_size=5"]))
-    assert isinstance(strategy, Mcts) and strategy.factors == RSTAR and strategy.pool_size == 5 and strategy.max_depth == 16
+    assert (
+        isinstance(strategy, Mcts)
+        and strategy.context.factors == RSTAR
+        and strategy.config.pool_size == 5
+        and strategy.context.max_depth == 16
+    )
 
 
 @pytest.mark.parametrize(

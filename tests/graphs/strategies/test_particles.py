@@ -15,11 +15,12 @@ from graphs.strategies import BestOfN, Particles
 from graphs.strategies.levels.particles import systematic_resample
 from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Event, Expanded, Expansion, Failed, Judged
+from tests.graphs.strategies.make import make
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
 
 METER = Meter(Budget())
-FOUR = Particles(num_samples=4)
+FOUR = make(Particles, num_samples=4)
 AABC: list[Event] = [expanded(ROOT, step("a"), step("a"), step("b"), step("c"))]
 """Nodes 1 (two particles), 2 and 3."""
 DOUBT = 1.0 / (1.0 + math.e)
@@ -66,10 +67,14 @@ def test_samples_that_the_budget_did_not_grant_are_asked_for_again() -> None:
 def test_even_weights_are_left_alone_and_uneven_ones_resampled() -> None:
     even: list[Event] = [*AABC, *(judged(node, 2.0) for node in (1, 2, 3))]
     assert _select(FOUR, even) == [Expansion(1, n=2), Expansion(2, n=1), Expansion(3, n=1)]
-    assert _select(Particles(num_samples=4, ess_threshold=1.0), even) == _select(FOUR, even)
+    assert _select(make(Particles, num_samples=4, ess_threshold=1.0), even) == _select(FOUR, even)
     one_is_right: list[Event] = [*AABC, judged(1, -20.0), judged(2, -20.0), judged(3, 20.0)]
     assert _select(FOUR, one_is_right) == [Expansion(3, n=4)]
-    assert _select(Particles(num_samples=4, ess_threshold=0.0), one_is_right) == [Expansion(3, n=1), Expansion(1, n=2), Expansion(2, n=1)]
+    assert _select(make(Particles, num_samples=4, ess_threshold=0.0), one_is_right) == [
+        Expansion(3, n=1),
+        Expansion(1, n=2),
+        Expansion(2, n=1),
+    ]
 
 
 def test_the_threshold_is_a_share_of_the_effective_sample_size() -> None:
@@ -77,13 +82,13 @@ def test_the_threshold_is_a_share_of_the_effective_sample_size() -> None:
     events: list[Event] = [*AABC, judged(1, 20.0), judged(2, -1.0), judged(3, -1.0)]
     copies = systematic_resample([2.0, DOUBT, DOUBT], 4, _drawn_for_step(1)).tolist()
     assert copies != [2, 1, 1]
-    assert _asked(Particles(num_samples=4, ess_threshold=0.74), events) == {1: 2, 2: 1, 3: 1}
-    assert _asked(Particles(num_samples=4, ess_threshold=0.76), events) == _given(copies, (1, 2, 3))
+    assert _asked(make(Particles, num_samples=4, ess_threshold=0.74), events) == {1: 2, 2: 1, 3: 1}
+    assert _asked(make(Particles, num_samples=4, ess_threshold=0.76), events) == _given(copies, (1, 2, 3))
 
 
 def test_weights_gather_until_they_are_resampled() -> None:
     """One step in doubt is not enough, two are; each step draws its own number, also where it does not resample."""
-    particles = Particles(num_samples=4, ess_threshold=0.7)
+    particles = make(Particles, num_samples=4, ess_threshold=0.7)
     events: list[Event] = [expanded(ROOT, step("a"), step("a"), step("b"), step("b")), judged(1, 20.0), judged(2, -1.0)]
     assert _asked(particles, events) == {1: 2, 2: 2}
     events += [expanded(1, step("c"), step("c")), expanded(2, step("d"), step("d")), judged(3, 20.0), judged(4, -1.0)]
@@ -94,7 +99,7 @@ def test_weights_gather_until_they_are_resampled() -> None:
 
 def test_after_resampling_all_weights_are_equal() -> None:
     """The doubt in the first steps was settled by resampling; of the second ones none is better than another."""
-    particles = Particles(num_samples=4, ess_threshold=1.0)
+    particles = make(Particles, num_samples=4, ess_threshold=1.0)
     events: list[Event] = [*AABC, judged(1, -20.0), judged(2, -1.0), judged(3, 0.0)]
     resampled = _asked(particles, events)
     assert set(resampled) == {2, 3}
@@ -111,7 +116,7 @@ def test_verdicts_of_value_scope_count_once() -> None:
         expanded(2, step("d", answer="2")),
     ]
     evidence = {1: -3.0, 2: 3.0, 3: 1.0, 4: 0.9}
-    two = Particles(num_samples=2)
+    two = make(Particles, num_samples=2)
     assert two.choose(tree_of([*steps, *(_judged_value(node, llr) for node, llr in evidence.items())])) == 3
     assert two.choose(tree_of([*steps, *(judged(node, llr) for node, llr in evidence.items())])) == 4
 
@@ -121,7 +126,7 @@ def test_the_policys_opinion_counts_when_told_to() -> None:
         expanded(ROOT, step("a", logprob=-9.0), step("b", logprob=-0.1), step("c", logprob=-9.0), step("d", logprob=-9.0))
     ]
     assert _select(FOUR, likely) == [Expansion(node, n=1) for node in range(1, 5)]
-    assert _select(Particles(num_samples=4, selector=Selector(logprob_weight=1.0)), likely) == [Expansion(2, n=4)]
+    assert _select(make(Particles, num_samples=4, selector=Selector(logprob_weight=1.0)), likely) == [Expansion(2, n=4)]
 
 
 def test_finished_particles_use_no_more_samples() -> None:
@@ -139,19 +144,22 @@ def test_finished_particles_are_resampled_with_the_others() -> None:
 def test_steps_that_lead_nowhere_weigh_nothing() -> None:
     dead: list[Event] = [expanded(ROOT, step("a", cut=True), step("b", answer=""), step("c", cut=True), step("d"))]
     assert _select(FOUR, dead) == [Expansion(4, n=4)]
-    assert _select(Particles(num_samples=4, ess_threshold=0.0), dead) == [Expansion(4, n=1)]
+    assert _select(make(Particles, num_samples=4, ess_threshold=0.0), dead) == [Expansion(4, n=1)]
 
 
 def test_particles_of_a_closed_node_are_dropped_and_their_places_given_away() -> None:
     closed: list[Event] = [*AABC, Failed(1, "context_length")]
     assert _select(FOUR, closed) == [Expansion(2, n=1), Expansion(3, n=1)], "the others take their step first"
     closed += [expanded(2, step("d")), expanded(3, step("e"))]
-    assert _select(Particles(num_samples=4, ess_threshold=0.6), closed) == [Expansion(4, n=2), Expansion(5, n=2)]
+    assert _select(make(Particles, num_samples=4, ess_threshold=0.6), closed) == [Expansion(4, n=2), Expansion(5, n=2)]
 
 
 def test_samples_beyond_the_particles_are_passed_over() -> None:
     """As where the budget ended and an answer was written from the node."""
-    assert _select(Particles(num_samples=2), [expanded(ROOT, step("a"), step("b"), step("c"))]) == [Expansion(1, n=1), Expansion(2, n=1)]
+    assert _select(make(Particles, num_samples=2), [expanded(ROOT, step("a"), step("b"), step("c"))]) == [
+        Expansion(1, n=1),
+        Expansion(2, n=1),
+    ]
 
 
 def test_where_all_particles_are_lost_the_best_node_is_written_through() -> None:
@@ -161,7 +169,7 @@ def test_where_all_particles_are_lost_the_best_node_is_written_through() -> None
 
 
 def test_paths_of_the_greatest_length_are_written_through() -> None:
-    last = Particles(num_samples=4, max_depth=1)
+    last = make(Particles, num_samples=4, max_depth=1)
     assert _select(last, AABC) == [Expansion(node, n=n, horizon="answer") for node, n in ((1, 2), (2, 1), (3, 1))]
     through = [Expanded(node, ((step(f"{node}x"), step(f"{node}y", answer="1")),) * n, "answer") for node, n in ((1, 2), (2, 1), (3, 1))]
     assert _select(last, [*AABC, *through]) == []
@@ -177,7 +185,7 @@ def test_the_vote_does_not_depend_on_how_often_resampling_made_the_policy_try(ti
         expanded(2, step("d", answer="2")),
         *(judged(node, evidence) for node, evidence in ((1, 0.0), (2, 0.5), (3, 1.0), (4, 1.0))),
     ]
-    assert Particles(num_samples=2).choose(tree_of(events)) == 4
+    assert make(Particles, num_samples=2).choose(tree_of(events)) == 4
 
 
 @pytest.mark.parametrize(("first", "second", "chosen"), [(3.0, -5.0, 3), (3.0, -1.0, 4), (-3.0, -1.0, 5)])
@@ -192,13 +200,13 @@ def test_the_vote_adds_up_share_times_evidence(first: float, second: float, chos
     right = {node: 1.0 / (1.0 + math.exp(-llr)) for node, llr in evidence.items()}
     weights = {3: 1 / 2 * 2 / 3 * right[1] * right[3], 4: 1 / 2 * 1 / 3 * right[1] * right[4], 5: 1 / 2 * right[2] * right[5]}
     assert chosen == (3 if weights[3] > weights[4] + weights[5] else 4 if weights[4] > weights[5] else 5)
-    assert Particles(num_samples=4).choose(tree_of([*events, *(judged(node, llr) for node, llr in evidence.items())])) == chosen
+    assert make(Particles, num_samples=4).choose(tree_of([*events, *(judged(node, llr) for node, llr in evidence.items())])) == chosen
 
 
 def test_other_choices_are_the_selectors() -> None:
     events: list[Event] = [expanded(ROOT, step("a", answer="1"), step("a", answer="1"), step("b", answer="2"))]
     tree = tree_of([*events, judged(1, -1.0), judged(2, 3.0)])
-    assert [Particles(num_samples=3, selector=Selector(selection)).choose(tree) for selection in ("majority", "best")] == [1, 2]
+    assert [make(Particles, num_samples=3, selector=Selector(selection)).choose(tree) for selection in ("majority", "best")] == [1, 2]
     assert FOUR.choose(tree_of([])) is None
 
 
@@ -207,7 +215,7 @@ def test_beats_majority_with_a_critic_that_knows_something_and_only_then() -> No
 
     def right(flip_rate: float) -> tuple[int, int]:
         worlds = [World(seed, ability=2.0, flip_rate=flip_rate) for seed in range(100)]
-        strategies = BestOfN(16, Selector("majority")), Particles(num_samples=16)
+        strategies = make(BestOfN, 16, Selector("majority")), make(Particles, num_samples=16)
         first, second = (sum(simulate(each, world, seed=world.seed).answer == RIGHT_ANSWER for world in worlds) for each in strategies)
         return first, second
 
@@ -218,7 +226,7 @@ def test_beats_majority_with_a_critic_that_knows_something_and_only_then() -> No
 
 
 def test_the_cost_is_that_of_sampling_whole_thoughts() -> None:
-    assert simulate(Particles(num_samples=16), World(depth=4)).samples == 16 * 5
+    assert simulate(make(Particles, num_samples=16), World(depth=4)).samples == 16 * 5
 
 
 weights = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12).filter(lambda each: max(each) > 1e-6)

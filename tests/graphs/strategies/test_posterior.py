@@ -12,16 +12,17 @@ import pytest
 from agents.types import Budget, Meter
 from configs import compose
 from graphs.strategies import Beam, ComputeOptimal, Posterior
-from graphs.strategies.build import GIVE_UP_RATE, build_strategy
-from graphs.strategies.posterior.belief import Believer
+from graphs.strategies.build import build_strategy
+from graphs.strategies.posterior.posterior import GIVE_UP_RATE
 from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Event, Expanded, Expansion, ReasoningTree
+from tests.graphs.strategies.make import believing, make
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
 
 METER = Meter(Budget())
 RNG = random.Random(0)
-PLAIN = Believer(logprob_weight=0.0)
+PLAIN = believing(logprob_weight=0.0)
 
 
 def wanted(search: Posterior, tree: ReasoningTree) -> Sequence[Expansion]:
@@ -34,20 +35,20 @@ def chains(*answers: str) -> Expanded:
 
 
 def test_the_first_samples_go_through_to_the_answer() -> None:
-    assert wanted(Posterior(first_samples=3), tree_of([])) == [Expansion(ROOT, n=3, horizon="answer")]
-    assert wanted(Posterior(first_samples=3, num_samples=2), tree_of([])) == [Expansion(ROOT, n=2, horizon="answer")]
+    assert wanted(make(Posterior, first_samples=3), tree_of([])) == [Expansion(ROOT, n=3, horizon="answer")]
+    assert wanted(make(Posterior, first_samples=3, num_samples=2), tree_of([])) == [Expansion(ROOT, n=2, horizon="answer")]
 
 
 def test_samples_that_agree_are_believed_without_a_verdict() -> None:
     agreed = tree_of([chains("4", "4", "4", "4")])
-    search = Posterior(confidence=0.9, believer=PLAIN)
+    search = make(Posterior, confidence=0.9, believer=PLAIN)
     assert search.to_judge(agreed, range(1, len(agreed))) == [] and wanted(search, agreed) == []
     split = tree_of([chains("4", "5", "6", "7")])
     assert search.to_judge(split, range(1, len(split))), "where nobody agrees, the critic is asked"
 
 
 def test_nobody_is_judged_twice_nor_below_a_step_that_is_surely_wrong() -> None:
-    search = Posterior(believer=PLAIN)
+    search = make(Posterior, believer=PLAIN)
     tree = tree_of([chains("4", "5"), judged(1, -9.0), judged(4, 0.1)])
     asked = search.to_judge(tree, range(1, 7))
     assert asked and set(asked) <= {5, 6}
@@ -56,11 +57,11 @@ def test_nobody_is_judged_twice_nor_below_a_step_that_is_surely_wrong() -> None:
 def test_a_step_that_the_policy_was_sure_of_is_not_judged() -> None:
     chain = (step("sure", logprob=-0.0001), step("unsure", logprob=-0.5), step("end", answer="4", logprob=-0.0001))
     tree = tree_of([Expanded(ROOT, (chain,), "answer")])
-    assert Posterior(believer=Believer(right_rate=0.9)).to_judge(tree, [1, 2, 3]) == [2]
+    assert make(Posterior, believer=believing(right_rate=0.9)).to_judge(tree, [1, 2, 3]) == [2]
 
 
 def test_goes_on_below_what_is_alive_and_starts_anew_where_nothing_is() -> None:
-    search = Posterior(batch_size=1, believer=PLAIN)
+    search = make(Posterior, batch_size=1, believer=PLAIN)
     events: list[Event] = [Expanded(ROOT, ((step("a"), step("b"), step("c", cut=True)),), "answer")]
     alive = tree_of([*events, judged(1, 4.0), judged(2, 4.0)])
     assert [expansion.node for expansion in wanted(search, alive)] == [2]
@@ -71,7 +72,7 @@ def test_goes_on_below_what_is_alive_and_starts_anew_where_nothing_is() -> None:
 def test_who_always_failed_is_left_for_somebody_else() -> None:
     """Two alive first steps, one of which was asked six times in vain."""
     events: list[Event] = [expanded(ROOT, step("a"), step("b")), judged(1, 3.0), judged(2, 3.0)]
-    search = Posterior(num_samples=64, batch_size=1, believer=PLAIN)
+    search = make(Posterior, num_samples=64, batch_size=1, believer=PLAIN)
     failures = [step(f"wrong {i}") for i in range(6)]
     tree = tree_of([*events, expanded(1, *failures), *(judged(3 + i, -4.0) for i in range(6))])
     assert [expansion.node for expansion in wanted(search, tree)] == [2]
@@ -81,13 +82,13 @@ def test_what_the_policy_would_only_say_again_is_not_asked_for() -> None:
     """Two alive first steps; below one a step failed that the policy takes almost always, below the other one that it takes seldom."""
     events: list[Event] = [expanded(ROOT, step("a"), step("b")), judged(1, 3.0), judged(2, 3.0)]
     tried = [expanded(1, step("always", logprob=-0.05)), judged(3, -4.0), expanded(2, step("seldom", logprob=-3.0)), judged(4, -4.0)]
-    assert [expansion.node for expansion in wanted(Posterior(batch_size=1, believer=PLAIN), tree_of([*events, *tried]))] == [2]
+    assert [expansion.node for expansion in wanted(make(Posterior, batch_size=1, believer=PLAIN), tree_of([*events, *tried]))] == [2]
 
 
 def test_generates_through_where_steps_are_mostly_right_and_step_by_step_where_not() -> None:
     long = tuple(step(f"s{i}") for i in range(9))
     events: list[Event] = [Expanded(ROOT, ((*long, step("end", answer="4")), (step("x"),)), "answer")]
-    search = Posterior(batch_size=1, confidence=0.999, step_cost=2.0, believer=PLAIN)
+    search = make(Posterior, batch_size=1, confidence=0.999, step_cost=2.0, believer=PLAIN)
     good = tree_of([*events, *(judged(node, 3.0) for node in range(1, 10)), judged(10, -0.1)])
     bad = tree_of([*events, *(judged(node, -3.0) for node in range(1, 11))])
     assert {expansion.horizon for expansion in wanted(search, good)} == {"answer"}
@@ -96,15 +97,15 @@ def test_generates_through_where_steps_are_mostly_right_and_step_by_step_where_n
 
 def test_a_batch_is_spread_where_several_nodes_are_worth_it() -> None:
     events: list[Event] = [expanded(ROOT, step("a"), step("b")), judged(1, 2.0), judged(2, 2.0)]
-    asked = wanted(Posterior(batch_size=4, believer=PLAIN), tree_of(events))
+    asked = wanted(make(Posterior, batch_size=4, believer=PLAIN), tree_of(events))
     assert sum(expansion.n for expansion in asked) == 4 and {1, 2} <= {expansion.node for expansion in asked}
 
 
 def test_stops_where_the_next_samples_are_not_worth_their_tokens() -> None:
     tree = tree_of([chains("4", "5"), judged(1, -3.0), judged(4, -3.0)])
-    assert wanted(Posterior(believer=PLAIN), tree)
-    assert wanted(Posterior(believer=PLAIN, worth_tokens=1e6), tree)
-    assert wanted(Posterior(believer=PLAIN, worth_tokens=1e-3), tree) == []
+    assert wanted(make(Posterior, believer=PLAIN), tree)
+    assert wanted(make(Posterior, believer=PLAIN, worth_tokens=1e6), tree)
+    assert wanted(make(Posterior, believer=PLAIN, worth_tokens=1e-3), tree) == []
 
 
 @pytest.mark.parametrize("num_samples", [1, 5, 16])
@@ -112,18 +113,18 @@ def test_never_draws_more_than_so_many_whole_answers(num_samples: int) -> None:
     """Whether it draws them whole or step by step; one more writes an answer where there is none."""
     for seed, step_cost in itertools.product(range(20), (1.0, 2.0)):
         world = World(seed, ability=0.0)
-        search = simulate(Posterior(num_samples=num_samples, confidence=1.0, step_cost=step_cost), world, seed=seed)
+        search = simulate(make(Posterior, num_samples=num_samples, confidence=1.0, step_cost=step_cost), world, seed=seed)
         assert search.tree.count[1:].sum() <= (num_samples + 1) * (world.depth + 1)
 
 
 def test_less_than_a_beam_costs_is_enough() -> None:
     """Value verdicts flipped with probability .15, a policy that gets home one time in four; the same worlds for both."""
     worlds = [World(seed, depth=3, ability=4.0, spread=3.0, wrong_answers=50, scope="value", tokens_per_verdict=5) for seed in range(150)]
-    believer = Believer(wrong_answers=50.0, logprob_weight=0.0)
+    believer = believing(wrong_answers=50.0, logprob_weight=0.0)
     found: dict[str, tuple[float, float]] = {}
     for name, strategy in {
-        "beam": Beam(num_samples=16, beam_width=4, selector=Selector("weighted_vote")),
-        "posterior": Posterior(num_samples=8, confidence=0.9, believer=believer),
+        "beam": make(Beam, num_samples=16, beam_width=4, selector=Selector("weighted_vote")),
+        "posterior": make(Posterior, num_samples=8, confidence=0.9, believer=believer),
     }.items():
         searches = [simulate(strategy, world, seed=world.seed) for world in worlds]
         right = np.mean([search.answer == RIGHT_ANSWER for search in searches])
@@ -132,7 +133,7 @@ def test_less_than_a_beam_costs_is_enough() -> None:
 
 
 def test_a_belief_is_kept_until_something_happens_to_the_tree_and_no_other_search_gets_it() -> None:
-    search, doubtful = Posterior(believer=PLAIN), Posterior(believer=Believer(evidence_weight=0.5))
+    search, doubtful = make(Posterior, believer=PLAIN), make(Posterior, believer=believing(evidence_weight=0.5))
     tree, events = tree_of([]), [chains("4", "5"), judged(1, 2.0), judged(4, -1.0)]
     for number, event in enumerate(events, start=1):
         tree.apply([event])

@@ -18,6 +18,7 @@ from graphs.strategies import Rebase
 from graphs.strategies.levels.rebase import Allocation, allocate_samples
 from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Event, Expanded, Expansion
+from tests.graphs.strategies.make import make
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
 from tests.graphs.strategies.world import World, simulate
 
@@ -104,7 +105,7 @@ def test_nobody_to_share_among_gets_nothing() -> None:
 
 
 def _rebase(**options: Any) -> Rebase:
-    return Rebase(num_samples=4, balance_temperature=0.5, selector=Selector("weighted_vote", "last"), **options)
+    return make(Rebase, num_samples=4, balance_temperature=0.5, selector=Selector("weighted_vote", "last"), **options)
 
 
 def test_samples_go_where_the_reward_is() -> None:
@@ -140,4 +141,4 @@ def test_paths_of_the_greatest_length_are_written_through() -> None:
 
 
 def test_the_cost_is_that_of_sampling_whole_thoughts() -> None:
-    assert simulate(Rebase(num_samples=16), World(depth=4)).samples == 16 * 5
+    assert simulate(make(Rebase, num_samples=16), World(depth=4)).samples == 16 * 5

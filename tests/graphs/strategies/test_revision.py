@@ -14,13 +14,14 @@ from graphs.strategies import SequentialRevision
 from graphs.strategies.build import build_strategy
 from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Event, Expanded, Expansion, ReasoningTree
+from tests.graphs.strategies.make import make
 from tests.graphs.strategies.trees import judged, step, tree_of, unread
 from tests.graphs.strategies.world import World, simulate
 
 METER = Meter(Budget())
 RNG = random.Random(0)
 GOOD, BAD = 2.0, -2.0
-REVISION = SequentialRevision(num_samples=8)
+REVISION = make(SequentialRevision, num_samples=8, num_chains=1)
 
 
 def attempts(parent: int, *texts: str) -> Expanded:
@@ -38,7 +39,7 @@ def asked(strategy: SequentialRevision, *events: Event) -> list[Expansion]:
 
 
 def test_first_attempts_are_written_side_by_side() -> None:
-    chains = SequentialRevision(num_samples=8, num_chains=3)
+    chains = make(SequentialRevision, num_samples=8, num_chains=3)
     assert asked(chains) == [Expansion(ROOT, n=3, horizon="answer")]
     assert asked(chains, attempts(ROOT, "abc")) == [Expansion(ROOT, n=2, horizon="answer")], "the budget granted one"
 
@@ -50,7 +51,7 @@ def test_a_revision_begins_before_the_first_wrong_step_which_it_is_shown() -> No
 
 def test_an_attempt_without_a_wrong_step_ends_its_chain() -> None:
     assert asked(REVISION, attempts(ROOT, "abc"), *verdicts({1: GOOD, 2: GOOD, 3: GOOD})) == []
-    two = SequentialRevision(num_samples=8, num_chains=2)
+    two = make(SequentialRevision, num_samples=8, num_chains=2)
     events = [attempts(ROOT, "abc", "xyz"), *verdicts({1: GOOD, 2: GOOD, 3: GOOD, 4: BAD})]
     assert asked(two, *events) == [Expansion(ROOT, horizon="answer", mistakes=(4,))]
 
@@ -80,12 +81,12 @@ def test_the_latest_mistakes_are_shown_as_many_as_may_be() -> None:
         *verdicts({5: BAD}),
     ]
     for show_mistakes, shown in ((0, ()), (1, (5,)), (2, (3, 5)), (4, (1, 3, 5))):
-        strategy = SequentialRevision(num_samples=8, show_mistakes=show_mistakes)
+        strategy = make(SequentialRevision, num_samples=8, num_chains=1, show_mistakes=show_mistakes)
         assert asked(strategy, *events) == [Expansion(ROOT, horizon="answer", mistakes=shown)]
 
 
 def test_equal_attempts_are_as_many_chains() -> None:
-    strategy = SequentialRevision(num_samples=8, num_chains=3)
+    strategy = make(SequentialRevision, num_samples=8, num_chains=3)
     events = [attempts(ROOT, "ab", "ab", "cd"), *verdicts({1: BAD, 3: GOOD, 4: BAD})]
     assert asked(strategy, *events) == [
         Expansion(ROOT, n=2, horizon="answer", mistakes=(1,)),
@@ -100,21 +101,21 @@ def test_a_revision_that_says_the_same_again_is_revised_again() -> None:
 
 def test_what_was_cut_off_is_written_again_and_shown_to_nobody() -> None:
     cut = Expanded(ROOT, ((step("a"), step("b", cut=True)), (step("c"), step("d", answer=""))), "answer")
-    strategy = SequentialRevision(num_samples=8, num_chains=2)
+    strategy = make(SequentialRevision, num_samples=8, num_chains=2)
     assert asked(strategy, cut, *verdicts({1: GOOD, 3: GOOD, 4: GOOD})) == [Expansion(1, horizon="answer"), Expansion(3, horizon="answer")]
 
 
 def test_the_answer_is_chosen_among_all_attempts() -> None:
     events = [attempts(ROOT, "ab"), *verdicts({1: GOOD, 2: -0.1}), attempts(1, "c"), *verdicts({3: -3.0})]
     tree = tree_of(events)
-    assert SequentialRevision(num_samples=2, selector=Selector("best")).choose(tree) == 2, "the revision made it worse"
+    assert make(SequentialRevision, num_samples=2, num_chains=1, selector=Selector("best")).choose(tree) == 2, "the revision made it worse"
 
 
 @pytest.mark.parametrize("num_chains", [1, 2, 5])
 @pytest.mark.parametrize("seed", range(6))
 def test_every_chain_is_followed_as_if_it_were_written_down(num_chains: int, seed: int) -> None:
     """Against bookkeeping: where each chain waits, brought up to date by every sample."""
-    search = simulate(SequentialRevision(num_samples=20, num_chains=num_chains), World(seed, flip_rate=0.3), seed=seed)
+    search = simulate(make(SequentialRevision, num_samples=20, num_chains=num_chains), World(seed, flip_rate=0.3), seed=seed)
     written = (event for event in search.events if isinstance(event, Expanded))
     waiting = Counter({ROOT: num_chains})
     done = 0

@@ -9,11 +9,13 @@ import pytest
 
 from agents.types import Budget, Meter
 from configs import compose
+from configs.schema import SelfConsistencyConfig
 from graphs.strategies import BestOfN, SelfConsistency
 from graphs.strategies.answers.self_consistency import probability_ahead
 from graphs.strategies.build import build_strategy
 from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Expanded, Expansion
+from tests.graphs.strategies.make import make
 from tests.graphs.strategies.trees import expanded, step, tree_of
 from tests.graphs.strategies.world import World, simulate
 
@@ -41,13 +43,13 @@ def test_the_rule_holds_for_many_votes() -> None:
 
 
 def test_samples_whole_answers_in_batches() -> None:
-    strategy = SelfConsistency(num_samples=6, batch_size=4, temperature=0.7)
+    strategy = make(SelfConsistency, num_samples=6, batch_size=4, temperature=0.7)
     assert strategy.select(tree_of([]), METER, RNG) == [Expansion(ROOT, n=4, horizon="answer", temperature=0.7, through_doubt=True)]
     assert asked(strategy, "1", "2", "1", "2") == 2
 
 
 def test_unanimous_answers_stop_it_early_and_others_do_not() -> None:
-    strategy = SelfConsistency(num_samples=16, batch_size=4)
+    strategy = make(SelfConsistency, num_samples=16, batch_size=4)
     assert asked(strategy, "7", "7", "7", "7") == 0
     assert asked(strategy, "7", "7", "7") == 4, "0.9375"
     assert asked(strategy, "7", "7", "7", "8") == 4
@@ -56,11 +58,11 @@ def test_unanimous_answers_stop_it_early_and_others_do_not() -> None:
 
 def test_only_the_two_leading_answers_are_compared() -> None:
     votes = "1" * 8 + "2" * 2
-    assert asked(SelfConsistency(num_samples=40), *votes) == asked(SelfConsistency(num_samples=40), *votes, *"3344") == 0
+    assert asked(make(SelfConsistency, num_samples=40), *votes) == asked(make(SelfConsistency, num_samples=40), *votes, *"3344") == 0
 
 
 def test_cut_samples_and_empty_answers_have_no_vote() -> None:
-    strategy = SelfConsistency(num_samples=16)
+    strategy = make(SelfConsistency, num_samples=16)
     assert asked(strategy, None, None, None, None) == 4
     assert asked(strategy, "", "", "", "") == 4
     assert asked(strategy, "7", "7", "7", "", None) == 4
@@ -68,23 +70,23 @@ def test_cut_samples_and_empty_answers_have_no_vote() -> None:
 
 
 def test_answers_are_counted_in_their_canonical_form_and_as_often_as_they_were_sampled() -> None:
-    strategy = SelfConsistency(num_samples=16, selector=Selector("majority", canonical=lambda answer: str(float(answer))))
+    strategy = make(SelfConsistency, num_samples=16, selector=Selector("majority", canonical=lambda answer: str(float(answer))))
     assert asked(strategy, "7", "7.0", "7.00", "07") == 0
     tree = tree_of([expanded(ROOT, *[step("same", answer="7")] * 4)])
-    assert len(tree) == 2 and SelfConsistency(num_samples=16).select(tree, METER, RNG) == []
+    assert len(tree) == 2 and make(SelfConsistency, num_samples=16).select(tree, METER, RNG) == []
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 4, 16])
 def test_never_asks_for_more_than_it_may(batch_size: int) -> None:
     for seed in range(20):
-        search = simulate(SelfConsistency(num_samples=10, batch_size=batch_size), World(seed, ability=0.0), seed=seed)
+        search = simulate(make(SelfConsistency, num_samples=10, batch_size=batch_size), World(seed, ability=0.0), seed=seed)
         assert search.samples <= 10
         assert search.tree.samples[ROOT] == search.samples
 
 
 def test_saves_samples_and_keeps_the_answers() -> None:
     """Where the policy is often right it needs less than two thirds of sixteen samples, and says what the vote of all would have said."""
-    full, early = BestOfN(16), SelfConsistency(num_samples=16)
+    full, early = make(BestOfN, 16), make(SelfConsistency, num_samples=16)
     questions, kept, seen = 100, 0, 0
     for seed in range(questions):
         search = simulate(full, World(seed, depth=2, ability=4.0), seed=seed)
@@ -101,4 +103,5 @@ def test_saves_samples_and_keeps_the_answers() -> None:
 
 def test_the_options_make_a_majority_vote_that_needs_no_critic() -> None:
     strategy = build_strategy(compose(["search=self_consistency", "search.batch_size=2", "critic=none"]), str.upper)
-    assert strategy == SelfConsistency(num_samples=16, batch_size=2, selector=Selector("majority", canonical=str.upper))
+    assert isinstance(strategy, SelfConsistency) and strategy.config == SelfConsistencyConfig(num_samples=16, batch_size=2)
+    assert strategy.selector == Selector("majority", canonical=str.upper)

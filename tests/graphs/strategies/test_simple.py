@@ -12,6 +12,7 @@ from agents.types import Budget, Meter
 from graphs.strategies import BestOfN, Greedy
 from graphs.strategies.selection import Aggregation, Selection, Selector
 from graphs.tree import ROOT, Expanded, Expansion, ReasoningTree
+from tests.graphs.strategies.make import make
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
 from tests.graphs.tree.logs import trees
 
@@ -20,20 +21,22 @@ RNG = random.Random(0)
 
 
 def test_greedy_asks_once_at_temperature_zero() -> None:
-    assert Greedy().select(tree_of([]), METER, RNG) == [Expansion(ROOT, horizon="answer", temperature=0.0, through_doubt=True)]
+    assert make(Greedy).select(tree_of([]), METER, RNG) == [Expansion(ROOT, horizon="answer", temperature=0.0, through_doubt=True)]
     answered = tree_of([expanded(ROOT, step("a", answer="4"))])
-    assert Greedy().select(answered, METER, RNG) == []
-    assert Greedy().choose(answered) == 1
-    assert Greedy().choose(tree_of([expanded(ROOT, step("a", cut=True))])) is None
+    assert make(Greedy).select(answered, METER, RNG) == []
+    assert make(Greedy).choose(answered) == 1
+    assert make(Greedy).choose(tree_of([expanded(ROOT, step("a", cut=True))])) is None
 
 
 def test_best_of_n_asks_once_for_all_samples() -> None:
-    assert BestOfN(5).select(tree_of([]), METER, RNG) == [Expansion(ROOT, n=5, horizon="answer", through_doubt=True)]
+    assert make(BestOfN, 5).select(tree_of([]), METER, RNG) == [Expansion(ROOT, n=5, horizon="answer", through_doubt=True)]
     some = tree_of([expanded(ROOT, step("a", answer="4"), step("b", answer="5"))])
-    assert BestOfN(5).select(some, METER, RNG) == [Expansion(ROOT, n=3, horizon="answer", through_doubt=True)], "the budget granted two"
-    assert BestOfN(2).select(some, METER, RNG) == []
-    assert BestOfN(5).to_judge(tree_of([]), [1, 2]) == []
-    assert BestOfN(5, Selector("best")).to_judge(tree_of([]), [1, 2]) == [1, 2]
+    assert make(BestOfN, 5).select(some, METER, RNG) == [Expansion(ROOT, n=3, horizon="answer", through_doubt=True)], (
+        "the budget granted two"
+    )
+    assert make(BestOfN, 2).select(some, METER, RNG) == []
+    assert make(BestOfN, 5).to_judge(tree_of([]), [1, 2]) == []
+    assert make(BestOfN, 5, Selector("best")).to_judge(tree_of([]), [1, 2]) == [1, 2]
 
 
 def chains() -> list[Expanded]:

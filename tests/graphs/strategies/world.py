@@ -128,7 +128,7 @@ def simulate(strategy: Strategy, world: World, *, budget: Budget | None = None, 
             break
         asked = strategy.select(tree, meter, random.Random(f"{seed}/search"))
         if to_weigh := strategy.to_weigh(tree, [expansion for expansion in asked if isinstance(expansion, Expansion)]):
-            happened(*(Weighed(node, world.priors(_texts(tree, node), strategy.factors)) for node in to_weigh))
+            happened(*(Weighed(node, world.priors(_texts(tree, node), strategy.context.factors)) for node in to_weigh))
             asked = strategy.select(tree, meter, random.Random(f"{seed}/search"))
             assert not strategy.to_weigh(tree, [expansion for expansion in asked if isinstance(expansion, Expansion)])
         backups = [event for event in asked if isinstance(event, Backup)]

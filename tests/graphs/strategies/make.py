@@ -1,0 +1,44 @@
+"""Strategies from single options, so that a test names only those that it is about."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, get_type_hints
+
+from configs.schema.search.posterior import Assumptions
+from graphs.strategies.base import SearchContext, Strategy
+from graphs.strategies.posterior.belief import Believer
+from graphs.strategies.selection import Selector
+
+S = TypeVar("S", bound=Strategy)
+
+_CONTEXT = ("canonical", "max_depth", "factors", "can_backtrack", "answer_model")
+
+
+def make(strategy: type[S], num_samples: int | None = None, selector: Selector | None = None, **options: Any) -> S:
+    """Returns the strategy with these options, the others at their defaults.
+
+    A `selector` or a `believer` stands for the options that it is made of. The fields of
+    `SearchContext` are options, too. The searchers of compute-optimal search may be strategies, with
+    options that its own do not reach.
+    """
+    searchers = {name: options.pop(name) for name in ("medium", "hard") if isinstance(options.get(name), Strategy)}
+    kind = get_type_hints(strategy)["config"]
+    fields = kind.model_fields
+    context = {name: options.pop(name) for name in _CONTEXT if name in options}
+    if num_samples is not None:
+        options["num_samples"] = num_samples
+    if selector is not None:
+        chosen = ("selection", "aggregation", "logprob_weight", "outcome_weight")
+        options |= {name: getattr(selector, name) for name in chosen if name in fields}
+        context.setdefault("canonical", selector.canonical)
+    if (believer := options.pop("believer", None)) is not None:
+        options |= believer.assumptions.model_dump()
+        context.setdefault("canonical", believer.canonical)
+    made = strategy(kind(**options), SearchContext(**context))
+    vars(made).update(searchers)  # where a cached property keeps its value
+    return made
+
+
+def believing(*, canonical: Any = str.strip, **assumptions: Any) -> Believer:
+    """Returns a believer with these assumptions, the others at their defaults."""
+    return Believer(Assumptions(**assumptions), canonical)
