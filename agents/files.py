@@ -1,12 +1,13 @@
-"""Files and folders of a run: written whole or not at all, and refused with one sentence.
+"""Files and folders of a run: written whole or not at all, and refused with one
+sentence.
 
     write_text(folder / "report.md", text)
     with replacing(Path("traces.jsonl"), private=True) as unfinished:
         unfinished.write_text(lines)
 
-A file is written beside its place, synced and renamed, so a killed process leaves the old file or
-the new one, never half of it. Folders are made for their owner alone (0700): runs hold readable
-thought. What exists already keeps its mode.
+A file is written beside its place, synced and renamed, so a killed process leaves the
+old file or the new one, never half of it. Folders are made for their owner alone
+(0700): runs hold readable thought. What exists already keeps its mode.
 """
 
 from __future__ import annotations
@@ -36,15 +37,18 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 _FOREIGN_ERROR = re.compile(r"\(os error (\d+)\)|inline_container")
-"""Disk errors that are no OSError: safetensors' name an errno in their text, torch's name none."""
+"""Disk errors that are no OSError: safetensors' name an errno in their text, torch's
+name none."""
 
 
 @contextmanager
 def storing(path: Path, *, is_folder: bool = False, elsewhere: str = ELSEWHERE) -> Iterator[None]:
-    """Turns what the operating system refuses inside the `with` into a `StorageError` about `path`.
+    """Turns what the operating system refuses inside the `with` into a `StorageError`
+    about `path`.
 
     Raises:
-        StorageError: an OSError was raised (of a file, not of a network), or what safetensors and torch raise instead.
+        StorageError: an OSError was raised (of a file, not of a network), or what
+            safetensors and torch raise instead.
     """
     try:
         yield
@@ -61,13 +65,21 @@ def storing(path: Path, *, is_folder: bool = False, elsewhere: str = ELSEWHERE) 
         raise storage_error(path, own, is_folder=is_folder, elsewhere=elsewhere) from error
 
 
-def storage_error(path: Path, error: OSError, *, is_folder: bool = False, elsewhere: str = ELSEWHERE) -> StorageError:
-    """Returns the error that names `path`, or what stands in its way, the cause and the way out."""
+def storage_error(
+    path: Path, error: OSError, *, is_folder: bool = False, elsewhere: str = ELSEWHERE
+) -> StorageError:
+    """Returns the error that names `path`, or what stands in its way, the cause and the
+    way out.
+    """
     if (obstacle := _obstacle(path, is_folder)) is not None:
         place, reason = obstacle
         return StorageError(place, reason, f"remove it, or {elsewhere}")
     reason = error.strerror or str(error) or type(error).__name__
-    if isinstance(error.filename, str) and path.parent not in Path(error.filename).parents and Path(error.filename) not in path.parents:
+    if (
+        isinstance(error.filename, str)
+        and path.parent not in Path(error.filename).parents
+        and Path(error.filename) not in path.parents
+    ):
         reason += f" ({error.filename})"  # another file: a temporary folder, say
     remedy = _REMEDIES.get(error.errno or 0)
     return StorageError(path, reason, elsewhere if remedy is None else f"{remedy}, or {elsewhere}")
@@ -90,7 +102,8 @@ def _obstacle(path: Path, is_folder: bool) -> tuple[Path, str] | None:
 
 
 def make_folder(folder: Path, *, elsewhere: str = ELSEWHERE) -> None:
-    """Makes a folder and those above it that are missing, for their owner alone, whatever the umask.
+    """Makes a folder and those above it that are missing, for their owner alone,
+    whatever the umask.
 
     Raises:
         StorageError: it cannot be made, or is no folder.
@@ -108,7 +121,8 @@ def make_folder(folder: Path, *, elsewhere: str = ELSEWHERE) -> None:
 
 
 def make_private_file(path: Path, *, elsewhere: str = ELSEWHERE) -> None:
-    """Makes an empty file for its owner alone, whatever the umask; one that exists stays as it is.
+    """Makes an empty file for its owner alone, whatever the umask; one that exists
+    stays as it is.
 
     Raises:
         StorageError: it cannot be made.
@@ -132,10 +146,12 @@ def write_text(path: Path, text: str, *, elsewhere: str = ELSEWHERE) -> None:
 
 
 def read_json(path: Path, *keys: str) -> dict[str, Any]:
-    """Returns the object that a JSON file of a run holds; `keys`: what is in it at least.
+    """Returns the object that a JSON file of a run holds; `keys`: what is in it at
+    least.
 
     Raises:
-        BadDataError: it holds something else: it was edited, or the disk has damaged it.
+        BadDataError: it holds something else: it was edited, or the disk has damaged
+            it.
         StorageError: it cannot be read.
     """
     with storing(path):
@@ -147,17 +163,22 @@ def read_json(path: Path, *keys: str) -> dict[str, Any]:
         if missing := [key for key in keys if key not in found]:
             raise ValueError(f"it holds no {', '.join(missing)}")
     except (ValueError, RecursionError) as error:
-        raise BadDataError(f"{path} is damaged ({error}); remove it and repeat the command that wrote it, or put back a copy") from None
+        raise BadDataError(
+            f"{path} is damaged ({error}); remove it and repeat "
+            "the command that wrote it, or "
+            "put back a copy"
+        ) from None
     return found
 
 
 @contextmanager
 def replacing(path: Path, *, private: bool = False, elsewhere: str = ELSEWHERE) -> Iterator[Path]:
-    """Yields a path to write to; at the end of the `with` that file takes the place of `path`.
+    """Yields a path to write to; at the end of the `with` that file takes the place of
+    `path`.
 
-    Where the body fails, `path` is left as it was and the unfinished file is removed. A symbolic
-    link is followed; a device or a pipe is written to directly. `private`: readable by the owner
-    alone.
+    Where the body fails, `path` is left as it was and the unfinished file is removed. A
+    symbolic link is followed; a device or a pipe is written to directly. `private`:
+    readable by the owner alone.
 
     Raises:
         StorageError: the file cannot be written.
@@ -183,7 +204,9 @@ def replacing(path: Path, *, private: bool = False, elsewhere: str = ELSEWHERE) 
 
 
 def unfinished_prefix(path: Path) -> str:
-    """Returns how the names of the unfinished files of `path` begin; a killed process may leave one."""
+    """Returns how the names of the unfinished files of `path` begin; a killed process
+    may leave one.
+    """
     return f".{path.name[:50]}."
 
 

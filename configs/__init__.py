@@ -1,4 +1,6 @@
-"""Configuration: the schema, Hydra's choices, and `compose`, which makes a frozen `RunConfig` of them."""
+"""Configuration: the schema, Hydra's choices, and `compose`, which makes a frozen
+`RunConfig` of them.
+"""
 
 from configs.compose import compose, from_mapping, from_yaml, group_options, sweep, to_yaml
 from configs.errors import ConfigError

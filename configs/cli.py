@@ -1,7 +1,8 @@
-"""Command lines: flags stay flags (argparse), and the remaining `key=value` words are overrides for `compose`.
+"""Command lines: flags stay flags (argparse), and the remaining `key=value` words are
+overrides for `compose`.
 
 parser = Parser(prog="graphs.ask")
-parser.add_argument("question")              # before the overrides: the first positional is always the question
+parser.add_argument("question")    # before the overrides: always the first one
 add_override_arguments(parser)
 arguments = parse(parser, argv)
 config = compose(split_overrides(arguments))
@@ -49,10 +50,18 @@ class Parser(argparse.ArgumentParser):
         key = word.lstrip("-").partition("=")[0]
         if not word.startswith("-"):
             return
-        if self.epilog == _OPTIONS and key.partition(".")[0].partition("@")[0] in (*groups(), *PRESETS):
+        if self.epilog == _OPTIONS and key.partition(".")[0].partition("@")[0] in (
+            *groups(),
+            *PRESETS,
+        ):
             yield f"options are written without dashes: {key}=VALUE"
             return
-        flags = [flag[2:] for action in self._actions for flag in action.option_strings if flag.startswith("--")]
+        flags = [
+            flag[2:]
+            for action in self._actions
+            for flag in action.option_strings
+            if flag.startswith("--")
+        ]
         yield from (f"did you mean --{flag}?" for flag in get_close_matches(key, flags, n=1))
 
 
@@ -60,28 +69,45 @@ class _OptionsFormatter(argparse.HelpFormatter):
     """Writes the options of the schema where the epilog stands."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return describe(max(width, 80)) if text == _OPTIONS else super()._fill_text(text, width, indent)
+        return (
+            describe(max(width, 80))
+            if text == _OPTIONS
+            else super()._fill_text(text, width, indent)
+        )
 
 
 def add_override_arguments(parser: argparse.ArgumentParser, *, multirun: bool = False) -> None:
-    """Lets a parser take overrides after its own positionals, and its `--help` list every option.
+    """Lets a parser take overrides after its own positionals, and its `--help` list
+    every option.
 
-    With `multirun`, the flag -m asks for one run per combination of comma lists (see `configs.sweep`).
+    With `multirun`, the flag -m asks for one run per combination of comma lists (see
+    `configs.sweep`).
     """
-    parser.add_argument("overrides", nargs="*", default=[], metavar="key=value", help="options, listed below")
+    parser.add_argument(
+        "overrides", nargs="*", default=[], metavar="key=value", help="options, listed below"
+    )
     if multirun:
-        parser.add_argument("-m", "--multirun", action="store_true", help="one run per combination: search=greedy,best_of_n run.seed=0,1")
+        parser.add_argument(
+            "-m",
+            "--multirun",
+            action="store_true",
+            help="one run per combination: search=greedy,best_of_n run.seed=0,1",
+        )
     parser.formatter_class = _OptionsFormatter
     parser.epilog = _OPTIONS
 
 
 def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Returns the parsed command line; flags may stand before, between and after the overrides."""
+    """Returns the parsed command line; flags may stand before, between and after the
+    overrides.
+    """
     return parser.parse_intermixed_args(argv)
 
 
 def is_override(word: str) -> bool:
-    """Returns whether a word has the form of an override: a key, and a value after "="."""
+    """Returns whether a word has the form of an override: a key, and a value after
+    "=".
+    """
     return _OVERRIDE.fullmatch(word) is not None
 
 
@@ -93,6 +119,10 @@ def split_overrides(arguments: argparse.Namespace) -> list[str]:
     """
     for word in arguments.overrides:
         if not is_override(word):
-            quoted = "put a question of several words in quotes" if hasattr(arguments, "question") else "--help lists every option"
+            quoted = (
+                ("put a question of several words in quotes")
+                if hasattr(arguments, "question")
+                else "--help lists every option"
+            )
             raise ConfigError(f"'{word}' is no override; write options as key=value; {quoted}")
     return list(arguments.overrides)

@@ -1,10 +1,15 @@
-"""From words on a command line to a frozen `RunConfig`: the only place that knows Hydra and OmegaConf.
+"""From words on a command line to a frozen `RunConfig`: the only place that knows Hydra
+and OmegaConf.
 
-`compose(["search=best_of_n", "search.num_samples=32"])`. Every mistake ends in one `ConfigError`, before anything is loaded. Hydra
-composes the YAML choices over the schema's defaults, pydantic checks the result in strict mode (no text is taken for a number).
+`compose(["search=best_of_n", "search.num_samples=32"])`. Every mistake ends in one
+`ConfigError`, before anything is loaded. Hydra composes the YAML choices over the
+schema's defaults, pydantic checks the result in strict mode (no text is taken for a
+number).
 
-Experiments of your own: `hydra.searchpath=[file:///path/to/configs]`, with files in `experiment/` there. `effort=low | medium | high`
-chooses search and budget together. Where two choose the same, a word for a group or an option wins over effort, and effort over experiment.
+Experiments of your own: `hydra.searchpath=[file:///path/to/configs]`, with files in
+`experiment/` there. `effort=low | medium | high` chooses search and budget together.
+Where two choose the same, a word for a group or an option wins over effort, and effort
+over experiment.
 """
 
 from __future__ import annotations
@@ -35,13 +40,15 @@ def compose(overrides: Sequence[str] = (), *, require: Sequence[str] = ()) -> Ru
     """Returns the configuration that the overrides choose.
 
     Args:
-        overrides: words of Hydra's grammar: `search=greedy`, `policy.temperature=0.7`, `engine@critic.engine=openai`; `run=NAME`
-            stands for `run.name=NAME`.
-        require: dotted keys that the caller cannot do without although the schema allows null: `("training",)`. `"task"` asks for a
-            task that has questions of its own.
+        overrides: words of Hydra's grammar: `search=greedy`, `policy.temperature=0.7`,
+            `engine@critic.engine=openai`; `run=NAME` stands for `run.name=NAME`.
+        require: dotted keys that the caller cannot do without although the schema
+            allows null: `("training",)`. `"task"` asks for a task that has questions of
+            its own.
 
     Raises:
-        ConfigError: a name, a value or a combination was refused, or a file that an option names does not exist.
+        ConfigError: a name, a value or a combination was refused, or a file that an
+            option names does not exist.
     """
     config = from_mapping(_composition([_spelled_out(word) for word in overrides]))
     problems = [*_missing_files(config), *messages.unmet_requirements(config, require)]
@@ -67,11 +74,13 @@ def from_mapping(mapping: Mapping[str, Any]) -> RunConfig:
 
 def to_yaml(config: RunConfig) -> str:
     """Returns the whole configuration as YAML; `from_yaml` is its inverse."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)  # escapes non-ASCII: PyYAML loses U+0085 otherwise
+    # escapes non-ASCII: PyYAML loses U+0085 otherwise
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
 def from_yaml(text: str) -> RunConfig:
-    """Returns the configuration that `to_yaml` wrote; options that no longer exist and influenced no result are left out.
+    """Returns the configuration that `to_yaml` wrote; options that no longer exist and
+    influenced no result are left out.
 
     Raises:
         ConfigError: the text is no YAML mapping, or does not follow the schema.
@@ -81,12 +90,17 @@ def from_yaml(text: str) -> RunConfig:
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"the configuration is not valid YAML: {error}") from None
     if not isinstance(mapping, dict):
-        raise ConfigError(f"the configuration must be a YAML mapping of groups and is {type(mapping).__name__}; restore the file")
+        raise ConfigError(
+            "the configuration must be a YAML mapping of groups and is "
+            f"{type(mapping).__name__}; restore the file"
+        )
     return from_mapping({name: _without_retired(value) for name, value in mapping.items()})
 
 
 def _without_retired(group: Any) -> Any:
-    """Returns a stored group of options without those that its engines no longer have."""
+    """Returns a stored group of options without those that its engines no longer
+    have.
+    """
     if not isinstance(group, dict):
         return group
     retired = RETIRED_OPTIONS.get(str(group.get("kind")), ())
@@ -94,19 +108,27 @@ def _without_retired(group: Any) -> Any:
 
 
 def sweep(overrides: Sequence[str]) -> list[list[str]]:
-    """Returns one list of overrides per combination of the comma lists, ranges and choices in `overrides`, as `-m` of Hydra does.
+    """Returns one list of overrides per combination of the comma lists, ranges and
+    choices in `overrides`, as `-m` of Hydra does.
 
     Raises:
         ConfigError: a word does not follow Hydra's grammar.
     """
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper  # loads the plugins: 50 ms that only -m needs
+    # loads the plugins: 50 ms that only -m needs
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     parsed = _parse([_spelled_out(word) for word in overrides])
-    return [list(job) for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None) for job in batch]
+    return [
+        list(job)
+        for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None)
+        for job in batch
+    ]
 
 
 def group_options(group: str) -> list[str]:
-    """Returns the options that a group offers: `["greedy", "best_of_n", "critique_loop"]` for search, presets and experiments else."""
+    """Returns the options that a group offers: `["greedy", "best_of_n",
+    "critique_loop"]` for search, presets and experiments else.
+    """
     with hydra_context():
         return diagnosis.visible_options(group)
 
@@ -121,7 +143,8 @@ def _composition(overrides: list[str]) -> dict[str, Any]:
         try:
             tree = hydra.compose(ROOT, overrides=overrides)
             plain = OmegaConf.to_container(tree, resolve=True)
-        except (HydraException, OmegaConfBaseException, ValueError) as error:  # Hydra raises bare ValueErrors, too
+        # Hydra raises bare ValueErrors, too
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise ConfigError("\n".join(diagnosis.diagnose(parsed, error))) from None
         except yaml.YAMLError as error:
             raise ConfigError(f"a configuration file is not valid YAML: {error}") from None
@@ -149,11 +172,17 @@ def _parse(overrides: Sequence[str]) -> list[Any]:
 
 
 def _spelled_out(word: str) -> str:
-    """Returns `run=NAME` as `run.name="NAME"` (quoted: a name like 2024 stays a text), any other word as it is."""
+    """Returns `run=NAME` as `run.name="NAME"` (quoted: a name like 2024 stays a text),
+    any other word as it is.
+    """
     if not word.startswith("run="):
         return word
     name = word.removeprefix("run=")
-    return f'run.name="{name}"' if re.fullmatch(r"[\w.-]+", name) and name != "null" else f"run.name={name}"
+    return (
+        f'run.name="{name}"'
+        if re.fullmatch(r"[\w.-]+", name) and name != "null"
+        else f"run.name={name}"
+    )
 
 
 def _missing_values(value: Any, key: str = "") -> Iterator[str]:
@@ -165,7 +194,9 @@ def _missing_values(value: Any, key: str = "") -> Iterator[str]:
 
 
 def _missing_files(config: RunConfig) -> Iterator[str]:
-    """Yields a complaint for each file or folder that an option names and that is not there."""
+    """Yields a complaint for each file or folder that an option names and that is not
+    there.
+    """
     named: list[tuple[str, str | None, str | None]] = [
         ("safety.rules", config.safety.rules, "default"),
         ("critic.calibration", config.critic.calibration, "bundled"),

@@ -1,4 +1,6 @@
-"""The `--help` text: every option with its dotted key, default, rule and description, by group."""
+"""The `--help` text: every option with its dotted key, default, rule and description,
+by group.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +15,25 @@ from configs.store import PRESETS, default_choices
 
 _KEY_COLUMN = 38
 _INTRODUCTION = (
-    "Options are key=value words. GROUP=NAME chooses a preset or an alternative, GROUP.OPTION=VALUE sets one option; the defaults of the "
-    "schema are shown, and a preset may choose others. Lists are written '[a, b]', null is none. experiment=NAME and effort=NAME choose "
-    "several at once: what effort chooses (search and budget) wins over the experiment, and a word for one group or option over both. "
-    "A role gets an engine of its own with engine@policy.engine=openai policy.engine.base_url=..., likewise critic, reflector, summarizer."
+    "Options are key=value words. GROUP=NAME chooses a preset or an alternative, "
+    "GROUP.OPTION=VALUE sets one option; the defaults of the "
+    "schema are shown, and a preset may choose others. Lists are written '[a, b]', null is none. "
+    "experiment=NAME and effort=NAME choose "
+    "several at once: what effort chooses (search and budget) wins over the experiment, and a "
+    "word for one group or option over both. "
+    "A role gets an engine of its own with engine@policy.engine=openai "
+    "policy.engine.base_url=..., likewise critic, reflector, summarizer."
 )
 
 
 def describe(width: int = 120) -> str:
-    """Returns the options of all groups as text of at most `width` characters a line, where the words allow it."""
+    """Returns the options of all groups as text of at most `width` characters a line,
+    where the words allow it.
+    """
     blocks = [textwrap.fill(_INTRODUCTION, width)]
-    presets = (f"{group}=NAME  with NAME one of: {', '.join(group_options(group))}" for group in PRESETS)
+    presets = (
+        f"{group}=NAME  with NAME one of: {', '.join(group_options(group))}" for group in PRESETS
+    )
     blocks.append("\n".join(textwrap.fill(line, width, subsequent_indent="  ") for line in presets))
     blocks += ["\n".join(_group(group, width)) for group in groups()]
     return "\n\n".join(blocks)
@@ -34,27 +44,49 @@ def _group(group: str, width: int) -> Iterator[str]:
     yield f"{group}: {RunConfig.model_fields[group].description}"
     if tag_of(group):
         for choice in choices:
-            yield from _line(f"{group}={choice.value}", choice.description + (" (default)" if choice.value == default else ""), width)
+            yield from _line(
+                f"{group}={choice.value}",
+                choice.description + (" (default)" if choice.value == default else ""),
+                width,
+            )
         alternatives = {choice.value for choice in choices}
         if presets := [name for name in names if name not in alternatives]:
             yield from _line(f"{group}=PRESET", f"Presets of these: {', '.join(presets)}.", width)
     elif len(names) > 1:
-        yield from _line(f"{group}=NAME", f"Presets: {', '.join(names)}; {default} by default.", width)
+        yield from _line(
+            f"{group}=NAME", f"Presets: {', '.join(names)}; {default} by default.", width
+        )
     for labels, members in _by_alternatives(group):
         if len(labels) < len(choices):
             heading = f"With {group}={' | '.join(labels)}:"
-            yield from textwrap.wrap(heading, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+            yield from textwrap.wrap(
+                heading,
+                width,
+                initial_indent="  ",
+                subsequent_indent="    ",
+                break_on_hyphens=False,
+            )
         for option in members:
-            shown = "REQUIRED" if option.default == MISSING else json.dumps(option.default, ensure_ascii=False)
-            yield from _line(f"{option.key}={shown}", f"{option.description} [{option.rule}]", width)
+            shown = (
+                "REQUIRED"
+                if option.default == MISSING
+                else json.dumps(option.default, ensure_ascii=False)
+            )
+            yield from _line(
+                f"{option.key}={shown}", f"{option.description} [{option.rule}]", width
+            )
 
 
 def _by_alternatives(group: str) -> list[tuple[tuple[str, ...], list[Option]]]:
-    """Returns the options of a group, sorted by the alternatives that share them: most widely shared first."""
+    """Returns the options of a group, sorted by the alternatives that share them: most
+    widely shared first.
+    """
     alike: dict[tuple[str, str, str, str], list[Option]] = {}
     for option in options():
         if option.group == group:
-            alike.setdefault((option.key, option.rule, json.dumps(option.default), option.description), []).append(option)
+            alike.setdefault(
+                (option.key, option.rule, json.dumps(option.default), option.description), []
+            ).append(option)
     sections: dict[tuple[str, ...], list[Option]] = {}
     for same in alike.values():
         sections.setdefault(tuple(option.choice or "" for option in same), []).append(same[0])
@@ -63,7 +95,9 @@ def _by_alternatives(group: str) -> list[tuple[tuple[str, ...], list[Option]]]:
 
 def _line(key: str, text: str, width: int) -> Iterator[str]:
     """Yields a key and its text in two columns; a long key has a line of its own."""
-    wrapped = textwrap.wrap(text, max(width - _KEY_COLUMN, 40), break_long_words=False, break_on_hyphens=False)
+    wrapped = textwrap.wrap(
+        text, max(width - _KEY_COLUMN, 40), break_long_words=False, break_on_hyphens=False
+    )
     if len(key) + 4 > _KEY_COLUMN:
         yield f"  {key}"
     else:

@@ -1,6 +1,7 @@
 """Why Hydra refused the words of a command line, in our own words.
 
-Runs only after a failure, inside the Hydra context in which it happened, so that a good command line pays nothing for it.
+Runs only after a failure, inside the Hydra context in which it happened, so that a good
+command line pays nothing for it.
 """
 
 from __future__ import annotations
@@ -23,24 +24,38 @@ from configs.store import PRESETS, ROOT
 
 
 def group_names() -> list[str]:
-    """Returns the groups that Hydra can choose from, those of presets for the whole configuration included."""
+    """Returns the groups that Hydra can choose from, those of presets for the whole
+    configuration included.
+    """
     names = GlobalHydra.instance().config_loader().list_groups("")
     return sorted(name for name in names if name in groups() or name in PRESETS)
 
 
 def visible_options(group: str, search_path: Sequence[Path] = ()) -> list[str]:
-    """Returns the options of a group that are meant to be chosen: ours, and those in the folders of `search_path`."""
-    names: list[str] = GlobalHydra.instance().config_loader().get_group_options(group, ObjectType.CONFIG)
-    names = [*names, *(file.stem for folder in search_path for file in (folder / group).glob("*.yaml"))]
+    """Returns the options of a group that are meant to be chosen: ours, and those in
+    the folders of `search_path`.
+    """
+    names: list[str] = (
+        GlobalHydra.instance().config_loader().get_group_options(group, ObjectType.CONFIG)
+    )
+    names = [
+        *names,
+        *(file.stem for folder in search_path for file in (folder / group).glob("*.yaml")),
+    ]
     order = [choice.value for choice in groups().get(group, ())]
     visible = [name for name in names if not name.startswith("_")]
-    return sorted(visible, key=lambda name: (order.index(name) if name in order else len(order), name))
+    return sorted(
+        visible, key=lambda name: (order.index(name) if name in order else len(order), name)
+    )
 
 
 def bad_word(word: str, error: HydraException) -> str:
     """Returns the complaint about a word that does not follow Hydra's grammar."""
     reason = str(error).strip().splitlines()[0]
-    return f"'{word}' is no valid override ({reason}); write key=value, and quote a value with special characters: 'key=\"...\"'"
+    return (
+        f"'{word}' is no valid override ({reason}); write key=value, and quote a value with "
+        "special characters: 'key=\"...\"'"
+    )
 
 
 def refused_words(overrides: Sequence[Override]) -> list[str]:
@@ -53,20 +68,36 @@ def _refused_word(override: Override) -> Iterator[str]:
         return
     key = override.key_or_group
     if override.is_sweep_override():
-        yield f"{override.input_line} lists several values; add -m to run each of them, or write a list as '{key}=[...]'"
+        yield (
+            f"{override.input_line} lists several values; add -m to "
+            "run each of them, or write a "
+            f"list as '{key}=[...]'"
+        )
     elif key in (*groups(), *PRESETS) and not isinstance(override.value(), (str, int, float, dict)):
-        yield f"{override.input_line} does not choose one option of {key}; name one, or leave {key} out"
+        yield (
+            f"{override.input_line} does not choose one option of {key}; name one, or leave "
+            f"{key} out"
+        )
     parent, _, last = key.rpartition(".")
     if last == tag_of(parent):
-        yield f"{key} is chosen with its group; write {'' if parent in groups() else 'engine@'}{parent}={override.value()}"
+        yield (
+            f"{key} is chosen with its group; write "
+            f"{'' if parent in groups() else 'engine@'}{parent}={override.value()}"
+        )
 
 
 def diagnose(overrides: Sequence[Override], error: Exception) -> list[str]:
-    """Returns what was wrong with the words, or Hydra's own first line where none of them is to blame."""
+    """Returns what was wrong with the words, or Hydra's own first line where none of
+    them is to blame.
+    """
     names = group_names()
     words = [override for override in overrides if not override.is_hydra_override()]
     choices = [override for override in words if override.key_or_group in names]
-    complaints = [complaint for override in choices for complaint in _bad_choice(override, _search_path(overrides))]
+    complaints = [
+        complaint
+        for override in choices
+        for complaint in _bad_choice(override, _search_path(overrides))
+    ]
     if complaints:
         return complaints
     tree = _tree(choices)
@@ -76,7 +107,11 @@ def diagnose(overrides: Sequence[Override], error: Exception) -> list[str]:
             continue
         if "." not in key and key not in tree:
             meant = closest(key, [*names, *groups(), *(option.key for option in options())])
-            complaints.append(f"{key} is no option and no group; did you mean {' or '.join(meant)}?" if meant else _no_option(key, names))
+            complaints.append(
+                f"{key} is no option and no group; did you mean {' or '.join(meant)}?"
+                if meant
+                else _no_option(key, names)
+            )
         elif not _holds(tree, key):
             complaints.append(unknown_key(key, tree, override.value()))
     return complaints or [_first_line(error)]
@@ -91,25 +126,42 @@ def _bad_choice(override: Override, search_path: Sequence[Path]) -> Iterator[str
         meant = closest(str(value), available, count=1)
         hint = f"did you mean {group}={meant[0]}? " if meant else ""
         yield f"{group} ({value}) is no such option; {hint}choose one of: {', '.join(available)}"
-    elif override.package is not None and group == "engine" and override.package not in _engine_packages():
+    elif (
+        override.package is not None
+        and group == "engine"
+        and override.package not in _engine_packages()
+    ):
         places = ", ".join(f"engine@{name}" for name in _engine_packages())
         yield f"engine@{override.package} is no place for an engine; choose one of: {places}"
 
 
 def _search_path(overrides: Sequence[Override]) -> list[Path]:
     """Returns the folders of `hydra.searchpath=[file:///a, ...]`."""
-    values = [override.value() for override in overrides if override.key_or_group == "hydra.searchpath"]
-    return [Path(str(item).removeprefix("file://")) for value in values if isinstance(value, list) for item in value]
+    values = [
+        override.value() for override in overrides if override.key_or_group == "hydra.searchpath"
+    ]
+    return [
+        Path(str(item).removeprefix("file://"))
+        for value in values
+        if isinstance(value, list)
+        for item in value
+    ]
 
 
 def _engine_packages() -> list[str]:
-    return [f"{group}.engine" for group, choices in groups().items() if "engine" in choices[0].model.model_fields]
+    return [
+        f"{group}.engine"
+        for group, choices in groups().items()
+        if "engine" in choices[0].model.model_fields
+    ]
 
 
 def _tree(choices: Sequence[Override]) -> dict[str, Any]:
     """Returns the composition of the group choices alone."""
     try:
-        plain = OmegaConf.to_container(hydra.compose(ROOT, overrides=[override.input_line for override in choices]))
+        plain = OmegaConf.to_container(
+            hydra.compose(ROOT, overrides=[override.input_line for override in choices])
+        )
     except (HydraException, OmegaConfBaseException):
         plain = OmegaConf.to_container(hydra.compose(ROOT))
     assert isinstance(plain, dict)
@@ -125,7 +177,10 @@ def _holds(tree: Any, key: str) -> bool:
 
 
 def _no_option(key: str, names: Sequence[str]) -> str:
-    return f"{key} is no option and no group; the groups are: {', '.join(names)}; --help lists every option"
+    return (
+        f"{key} is no option and no group; the groups are: {', '.join(names)}; --help lists "
+        "every option"
+    )
 
 
 def _first_line(error: Exception) -> str:

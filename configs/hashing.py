@@ -1,4 +1,6 @@
-"""Two configurations have one hash exactly when they should give the same results; `difference` says where two part."""
+"""Two configurations have one hash exactly when they should give the same results;
+`difference` says where two part.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,19 @@ _ABSENT = object()
 
 
 def config_hash(config: RunConfig) -> str:
-    """Returns 16 hex digits over the canonical JSON of every option that influences results.
+    """Returns 16 hex digits over the canonical JSON of every option that influences
+    results.
 
-    Options marked `OPERATIONAL` in the schema are left out: run.name, run.output_dir, run.concurrency, time-outs, memory sizes.
+    Options marked `OPERATIONAL` in the schema are left out: run.name, run.output_dir,
+    run.concurrency, time-outs, memory sizes.
     """
-    canonical = json.dumps(influential(config), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    canonical = json.dumps(
+        influential(config),
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=True,
+        allow_nan=False,
+    )
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
@@ -34,14 +44,24 @@ def influential(config: BaseModel) -> dict[str, Any]:
 
 
 def difference(old: RunConfig, new: RunConfig) -> list[str]:
-    """Returns a line "key: old -> new" for each option that influences results and is not the same.
+    """Returns a line "key: old -> new" for each option that influences results and is
+    not the same.
 
-    Where another alternative of a group was chosen, that is one line: the options that only one of the two has follow from it.
+    Where another alternative of a group was chosen, that is one line: the options that
+    only one of the two has follow from it.
     """
     before, after = dict(_leaves("", influential(old))), dict(_leaves("", influential(new)))
-    changed = [key for key in dict.fromkeys([*before, *after]) if before.get(key, _ABSENT) != after.get(key, _ABSENT)]
+    changed = [
+        key
+        for key in dict.fromkeys([*before, *after])
+        if before.get(key, _ABSENT) != after.get(key, _ABSENT)
+    ]
     shared = {key for key in changed if key in before and key in after}
-    exchanged = tuple(f"{place}." for place, _, last in (key.rpartition(".") for key in shared) if last == tag_of(place))
+    exchanged = tuple(
+        f"{place}."
+        for place, _, last in (key.rpartition(".") for key in shared)
+        if last == tag_of(place)
+    )
     return [
         f"{key}: {_shown(before.get(key, _ABSENT))} -> {_shown(after.get(key, _ABSENT))}"
         for key in changed

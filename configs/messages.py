@@ -1,4 +1,6 @@
-"""What a refused configuration is told: the dotted key, the value, the rule, the way out. One line per mistake."""
+"""What a refused configuration is told: the dotted key, the value, the rule, the way
+out. One line per mistake.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +14,43 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from configs.options import MISSING, Option, choices_of, find, groups, options, tag_of
-from configs.schema import POCKET, TASK_OF_SUFFIX, EngineConfig, RunConfig, TransformersEngineConfig, VllmEngineConfig
+from configs.schema import (
+    POCKET,
+    TASK_OF_SUFFIX,
+    EngineConfig,
+    RunConfig,
+    TransformersEngineConfig,
+    VllmEngineConfig,
+)
 
 _CLOSE = 0.6  # similarity in [0, 1] from which a name is offered as the one that was meant
-_ROLES_WITH_ENGINE = tuple(group for group, choices in groups().items() if "engine" in choices[0].model.model_fields)
+_ROLES_WITH_ENGINE = tuple(
+    group for group, choices in groups().items() if "engine" in choices[0].model.model_fields
+)
 
 
 def missing_value(key: str, tree: Mapping[str, Any]) -> str:
     """Returns the complaint about a value that has to be given and is not in `tree`."""
     option = _option(key, tree)
-    return f"{key} is missing ({option.description.rstrip('.')}); set {key}=VALUE" if option else f"{key} is missing; set {key}=VALUE"
+    return (
+        (f"{key} is missing ({option.description.rstrip('.')}); set {key}=VALUE")
+        if option
+        else f"{key} is missing; set {key}=VALUE"
+    )
 
 
 def missing_file(key: str, value: str) -> str:
     """Returns the complaint about a file or folder that does not exist."""
-    return f"{key} ({value}) must be an existing file or folder, and there is none (seen from {Path.cwd()}); correct the path"
+    return (
+        f"{key} ({value}) must be an existing file or folder, and there is none (seen from "
+        f"{Path.cwd()}); correct the path"
+    )
 
 
 def unknown_key(key: str, tree: Mapping[str, Any], value: object = None) -> str:
-    """Returns the complaint about a key that the composed `tree` does not have, set to `value`."""
+    """Returns the complaint about a key that the composed `tree` does not have, set to
+    `value`.
+    """
     if key == "task.path" and value is not None:
         return _path_without_task(value, _lookup(tree, "task.name"))
     holder = next((role for role in _ROLES_WITH_ENGINE if key.startswith(f"{role}.engine.")), None)
@@ -40,27 +60,52 @@ def unknown_key(key: str, tree: Mapping[str, Any], value: object = None) -> str:
     chosen = _lookup(tree, f"{where}.{tag_of(place)}") if place in groups() else None
     select = f"engine@{where}" if holder else group
     if choices and chosen is None:
-        return f"{key} is an option of {_any_of(select, choices)}, and {where} is null; add {select}={choices[0]}"
+        return (
+            f"{key} is an option of {_any_of(select, choices)}, and {where} is null; add "
+            f"{select}={choices[0]}"
+        )
     if choices:
         way_out = f"choose {select}={choices[0]} or leave it out"
-        return f"{key} is an option of {_any_of(select, choices)}, and {select}={chosen} was chosen; {way_out}"
-    meant = closest(key, [option.key for option in options()] if not holder else [f"{holder}.{option.key}" for option in options()])
+        return (
+            f"{key} is an option of {_any_of(select, choices)}, and {select}={chosen} was "
+            f"chosen; {way_out}"
+        )
+    meant = closest(
+        key,
+        [option.key for option in options()]
+        if not holder
+        else [f"{holder}.{option.key}" for option in options()],
+    )
     way_out = f"did you mean {' or '.join(meant)}?" if meant else "--help lists every option"
     return f"{key} is no option; {way_out}"
 
 
 def _path_without_task(path: object, chosen: object) -> str:
-    """Returns the complaint about a task.path beside a task that reads no file; proposes one that does."""
+    """Returns the complaint about a task.path beside a task that reads no file;
+    proposes one that does.
+    """
     task = TASK_OF_SUFFIX.get(Path(str(path)).suffix.lower())
     if task is not None:
-        return f"task.path ({path}) needs a task that reads it, and task={chosen} has no file; add task={task}"
-    suffixes = {name: [suffix for suffix, of in TASK_OF_SUFFIX.items() if of == name] for name in TASK_OF_SUFFIX.values()}
+        return (
+            f"task.path ({path}) needs a task that reads it, and "
+            f"task={chosen} has no file; add "
+            f"task={task}"
+        )
+    suffixes = {
+        name: [suffix for suffix, of in TASK_OF_SUFFIX.items() if of == name]
+        for name in TASK_OF_SUFFIX.values()
+    }
     listed = ", ".join(f"task={name} ({' '.join(found)})" for name, found in suffixes.items())
-    return f"task.path ({path}) needs a task that reads it, and task={chosen} has no file; add {listed}, or a published set"
+    return (
+        f"task.path ({path}) needs a task that reads it, and task={chosen} has no file; add "
+        f"{listed}, or a published set"
+    )
 
 
 def closest(name: str, names: Sequence[str], *, count: int = 3) -> list[str]:
-    """Returns the names most similar to `name`, best first; a name without its group is found, too."""
+    """Returns the names most similar to `name`, best first; a name without its group is
+    found, too.
+    """
 
     def similarity(candidate: str) -> float:
         whole = SequenceMatcher(None, name, candidate).ratio()
@@ -68,15 +113,28 @@ def closest(name: str, names: Sequence[str], *, count: int = 3) -> list[str]:
         own_group, _, own_last = name.rpartition(".")
         if not own_group:
             return max(whole, SequenceMatcher(None, name, last).ratio())
-        return max(whole, 0.9 * SequenceMatcher(None, own_last, last).ratio() if own_group != group and last else 0.0)
+        return max(
+            whole,
+            0.9 * SequenceMatcher(None, own_last, last).ratio()
+            if own_group != group and last
+            else 0.0,
+        )
 
-    scored = sorted(((similarity(candidate), candidate) for candidate in dict.fromkeys(names)), reverse=True)
-    return [candidate for score, candidate in scored[:count] if score >= _CLOSE and score >= scored[0][0] - 0.15]
+    scored = sorted(
+        ((similarity(candidate), candidate) for candidate in dict.fromkeys(names)), reverse=True
+    )
+    return [
+        candidate
+        for score, candidate in scored[:count]
+        if score >= _CLOSE and score >= scored[0][0] - 0.15
+    ]
 
 
 def explain(error: ValidationError, mapping: Mapping[str, Any]) -> list[str]:
     """Returns one line per mistake that pydantic found in `mapping`."""
-    return list(dict.fromkeys(_explain(details, mapping) for details in error.errors(include_url=False)))
+    return list(
+        dict.fromkeys(_explain(details, mapping) for details in error.errors(include_url=False))
+    )
 
 
 def _explain(details: ErrorDetails, mapping: Mapping[str, Any]) -> str:
@@ -89,16 +147,30 @@ def _explain(details: ErrorDetails, mapping: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         return unknown_key(key, mapping, _lookup(mapping, key))
     value = json.dumps(_lookup(mapping, key), ensure_ascii=False)
-    place, is_role = (key.removesuffix(".engine"), True) if key.endswith(".engine") else (key, False)
+    place, is_role = (
+        (key.removesuffix(".engine"), True) if key.endswith(".engine") else (key, False)
+    )
     if is_role and place in _ROLES_WITH_ENGINE:
-        return f"{key} ({value}) must be null or an engine; write engine@{key}=vllm, or another of {', '.join(_values('engine'))}"
+        return (
+            f"{key} ({value}) must be null or an engine; write "
+            f"engine@{key}=vllm, or another of "
+            f"{', '.join(_values('engine'))}"
+        )
     if key in groups() and tag_of(key):
-        return f"{key} ({value}) must be one of its alternatives; choose {_any_of(key, _values(key))}"
+        return (
+            f"{key} ({value}) must be one of its alternatives; choose {_any_of(key, _values(key))}"
+        )
     if key in groups():
-        return f"{key} ({value}) must be a group of options; set {key}.OPTION=VALUE, --help lists them"
+        return (
+            f"{key} ({value}) must be a group of options; set {key}.OPTION=VALUE, --help lists them"
+        )
     option = _option(key, mapping)
     if option is None:  # inside a list: policy.factors.0.name
-        whole = key[: key.index(part)] if (part := next((f".{part}" for part in key.split(".") if part.isdigit()), "")) else key
+        whole = (
+            key[: key.index(part)]
+            if (part := next((f".{part}" for part in key.split(".") if part.isdigit()), ""))
+            else key
+        )
         holder = _option(whole, mapping)
         return f"{key} ({value}) is refused: {details['msg']}" + (
             f"; {whole} must be {holder.rule}" if holder else "; --help lists every option"
@@ -107,16 +179,22 @@ def _explain(details: ErrorDetails, mapping: Mapping[str, Any]) -> str:
 
 
 def _option(key: str, tree: Mapping[str, Any]) -> Option | None:
-    """Returns the option with this key: among several alternatives that of the chosen one."""
+    """Returns the option with this key: among several alternatives that of the chosen
+    one.
+    """
     found = find(key)
     group, _, rest = key.partition(".")
     place = f"{group}.engine" if rest.startswith("engine.") else group
     chosen = _lookup(tree, f"{place}.{tag}") if (tag := tag_of(place)) else None
-    return next((option for option in found if option.choice == chosen), found[0] if found else None)
+    return next(
+        (option for option in found if option.choice == chosen), found[0] if found else None
+    )
 
 
 def _way_out(option: Option, key: str, value: Any) -> str:
-    """Returns rule and way out for a value that breaks the type or the bounds of its option."""
+    """Returns rule and way out for a value that breaks the type or the bounds of its
+    option.
+    """
     if "a text" in option.rule and isinstance(value, (int, float)):
         return f"{option.rule}; quote it: '{key}=\"{value}\"'"
     if option.default == MISSING:
@@ -125,7 +203,9 @@ def _way_out(option: Option, key: str, value: Any) -> str:
 
 
 def _dotted(location: tuple[int | str, ...], mapping: Mapping[str, Any]) -> str:
-    """Returns pydantic's location as a dotted key: without the tags and type names that it puts in for unions."""
+    """Returns pydantic's location as a dotted key: without the tags and type names that
+    it puts in for unions.
+    """
     key: list[str] = []
     current: Any = mapping
     skip_tag = False
@@ -172,12 +252,18 @@ def unmet_requirements(config: RunConfig, require: Sequence[str]) -> Iterator[st
             others = " | ".join(name for name in _values("task") if name != "user")
             yield f"task (user) has no questions of its own; choose task={others}"
         elif _lookup(data, key) is None:
-            way_out = f"choose {key}={' | '.join(_values(key))}" if key in groups() else f"set {key}=VALUE"
+            way_out = (
+                (f"choose {key}={' | '.join(_values(key))}")
+                if key in groups()
+                else f"set {key}=VALUE"
+            )
             yield f"{key} is missing and this command needs it; {way_out}"
 
 
 def unusable_models(config: RunConfig) -> Iterator[str]:
-    """Yields a complaint for a model folder that is not there, and for pocket prompts in front of a model that cannot read them."""
+    """Yields a complaint for a model folder that is not there, and for pocket prompts
+    in front of a model that cannot read them.
+    """
     speaking = {
         "policy": True,
         "critic": config.critic.speaks,
@@ -188,7 +274,9 @@ def unusable_models(config: RunConfig) -> Iterator[str]:
     for role in _ROLES_WITH_ENGINE:
         group = getattr(config, role)
         engine: EngineConfig = config.engine if group.engine is None else group.engine
-        if not speaking[role] or not isinstance(engine, (VllmEngineConfig, TransformersEngineConfig)):
+        if not speaking[role] or not isinstance(
+            engine, (VllmEngineConfig, TransformersEngineConfig)
+        ):
             continue
         key = "engine.model" if group.engine is None else f"{role}.engine.model"
         if engine.model == POCKET or Path(engine.model).expanduser().is_dir():
@@ -198,6 +286,7 @@ def unusable_models(config: RunConfig) -> Iterator[str]:
             return
         if getattr(group, "prompts", None) == "pocket" and "pocket" not in engine.model.lower():
             yield (
-                f"{role}.prompts (pocket) needs a model that was trained with the pocket's special tokens, and {key} is {engine.model}; "
+                f"{role}.prompts (pocket) needs a model that was trained with the pocket's "
+                f"special tokens, and {key} is {engine.model}; "
                 f"choose experiment=chat for all roles, or {role}=chat"
             )

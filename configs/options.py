@@ -1,7 +1,10 @@
-"""The schema as a flat list of options, for `--help`, for error messages and for Hydra's ConfigStore.
+"""The schema as a flat list of options, for `--help`, for error messages and for
+Hydra's ConfigStore.
 
-A group of `RunConfig` is either one model or a choice (between several, or of one or null: `engine`, `search`, `task`, `training`,
-`comparison`), told apart by a tag: a field with one literal value. The tag is no option of its own; it is chosen as `search=best_of_n`.
+A group of `RunConfig` is either one model or a choice (between several, or of one or
+null: `engine`, `search`, `task`, `training`, `comparison`), told apart by a tag: a
+field with one literal value. The tag is no option of its own; it is chosen as
+`search=best_of_n`.
 """
 
 from __future__ import annotations
@@ -43,7 +46,8 @@ class Option:
     """Default as plain data, or `MISSING`."""
     description: str
     choice: str | None
-    """The group option that has it ("vllm" of engine=vllm); None in a group without alternatives."""
+    """The group option that has it ("vllm" of engine=vllm); None in a group without
+    alternatives."""
 
     @property
     def group(self) -> str:
@@ -57,19 +61,24 @@ class Choice:
 
     model: type[BaseModel]
     tag: str | None
-    """Name of the field that tells the alternatives apart; None in a group without alternatives."""
+    """Name of the field that tells the alternatives apart; None in a group without
+    alternatives."""
     value: str | None
     """The tag's value, which is also the name of the group option."""
     description: str
 
 
 def models_in(annotation: Any) -> tuple[type[BaseModel], ...]:
-    """Returns the models that a value of this annotation may be, looking through Annotated and unions (not into tuples)."""
+    """Returns the models that a value of this annotation may be, looking through
+    Annotated and unions (not into tuples).
+    """
     if get_origin(annotation) is Annotated:
         return models_in(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):
         return tuple(model for part in get_args(annotation) for model in models_in(part))
-    return (annotation,) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else ()
+    return (
+        (annotation,) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else ()
+    )
 
 
 @cache
@@ -90,24 +99,34 @@ def _choice(model: type[BaseModel]) -> Choice:
         values = get_args(field.annotation)
         if get_origin(field.annotation) is Literal and len(values) == 1:
             return Choice(model, name, values[0], field.description or "")
-    raise TypeError(f"{model.__name__} is one of several alternatives and needs a field with one literal value that names it")
+    raise TypeError(
+        f"{model.__name__} is one of several alternatives and "
+        "needs a field with one literal "
+        "value that names it"
+    )
 
 
 def choices_of(place: str) -> tuple[Choice, ...]:
-    """Returns the alternatives of a group ("search") or of a role's engine ("critic.engine"); none where there is no such group."""
+    """Returns the alternatives of a group ("search") or of a role's engine
+    ("critic.engine"); none where there is no such group.
+    """
     role, _, rest = place.partition(".")
     return groups().get("engine" if rest == "engine" and role in groups() else place, ())
 
 
 def tag_of(place: str) -> str | None:
-    """Returns the tag of a group ("strategy" for search) or of a role's engine ("kind" for critic.engine); None without alternatives."""
+    """Returns the tag of a group ("strategy" for search) or of a role's engine ("kind"
+    for critic.engine); None without alternatives.
+    """
     choices = choices_of(place)
     return choices[0].tag if choices else None
 
 
 @cache
 def options() -> tuple[Option, ...]:
-    """Returns every option of the schema; one that several alternatives share appears once for each of them."""
+    """Returns every option of the schema; one that several alternatives share appears
+    once for each of them.
+    """
     return tuple(
         option
         for group, choices in groups().items()
@@ -117,14 +136,18 @@ def options() -> tuple[Option, ...]:
 
 
 def find(key: str) -> tuple[Option, ...]:
-    """Returns the options with this dotted key: none, one, or one per alternative. `policy.engine.model` is found as `engine.model`."""
+    """Returns the options with this dotted key: none, one, or one per alternative.
+    `policy.engine.model` is found as `engine.model`.
+    """
     role, _, rest = key.partition(".")
     if rest.startswith("engine.") and role in groups():
         key = rest
     return tuple(option for option in options() if option.key == key)
 
 
-def _walk(prefix: str, model: type[BaseModel], choice: str | None, tag: str | None = None) -> Iterator[Option]:
+def _walk(
+    prefix: str, model: type[BaseModel], choice: str | None, tag: str | None = None
+) -> Iterator[Option]:
     for name, field in model.model_fields.items():
         if name == tag:
             continue
@@ -132,14 +155,22 @@ def _walk(prefix: str, model: type[BaseModel], choice: str | None, tag: str | No
         if len(nested) == 1:
             yield from _walk(key, nested[0], choice)
         else:
-            default = MISSING if field.is_required() else plain(field.get_default(call_default_factory=True))
+            default = (
+                MISSING
+                if field.is_required()
+                else plain(field.get_default(call_default_factory=True))
+            )
             yield Option(key, _rule(field), default, field.description or "", choice)
 
 
 def defaults(model: type[BaseModel]) -> dict[str, Any]:
-    """Returns the defaults of a model as plain data, `MISSING` where a value must be given."""
+    """Returns the defaults of a model as plain data, `MISSING` where a value must be
+    given.
+    """
     return {
-        name: MISSING if field.is_required() else plain(field.get_default(call_default_factory=True))
+        name: MISSING
+        if field.is_required()
+        else plain(field.get_default(call_default_factory=True))
         for name, field in model.model_fields.items()
     }
 
@@ -180,11 +211,19 @@ def _type(annotation: Any) -> str:
 
 def _bounds(metadata: Any) -> str:
     bounds = {
-        name: getattr(item, name) for item in metadata for name in ("ge", "gt", "le", "lt", "min_length", "pattern") if hasattr(item, name)
+        name: getattr(item, name)
+        for item in metadata
+        for name in ("ge", "gt", "le", "lt", "min_length", "pattern")
+        if hasattr(item, name)
     }
     words = [
         text.format(bounds[name])
-        for name, text in (("ge", "at least {}"), ("gt", "above {}"), ("le", "at most {}"), ("lt", "below {}"))
+        for name, text in (
+            ("ge", "at least {}"),
+            ("gt", "above {}"),
+            ("le", "at most {}"),
+            ("lt", "below {}"),
+        )
         if name in bounds
     ]
     if bounds.get("min_length"):

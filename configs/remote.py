@@ -1,14 +1,18 @@
-"""What a remote caller of a served graph may change of the server's configuration: an allow-list, and nothing else.
+"""What a remote caller of a served graph may change of the server's configuration: an
+allow-list, and nothing else.
 
-    effort=low | medium | high        search and budget; the budget is cut to the server's own
+    effort=low | medium | high        search and budget; the budget is cut to the
+                                      server's own
     budget=NAME, budget.max_tokens=N  caps, each at most the server's own
     search=NAME                       a strategy or preset that comes with the package
     search.num_samples=N              a number among the options of the chosen strategy
-    preset=NAME                       a configuration that the server's owner has registered (see graphs.reasoner.presets)
+    preset=NAME                       a configuration that the server's owner has
+                                      registered (see graphs.reasoner.presets)
 
-The words look like those of a command line and never reach Hydra: a key is found in a table, a value follows a literal
-grammar, and what both choose is put into the server's own `RunConfig`, whose rules are checked again. As on the command
-line a choice of a group wins over effort, and one option over both.
+The words look like those of a command line and never reach Hydra: a key is found in a
+table, a value follows a literal grammar, and what both choose is put into the server's
+own `RunConfig`, whose rules are checked again. As on the command line a choice of a
+group wins over effort, and one option over both.
 """
 
 from __future__ import annotations
@@ -29,8 +33,8 @@ from configs.store import CONFIG_DIR
 
 MOST_WORDS = 32
 MOST_INTEGER = 1024
-"""Largest integer of an option of a search: samples, widths and simulations beyond it cost memory before any budget ends
-them."""
+"""Largest integer of an option of a search: samples, widths and simulations beyond it
+cost memory before any budget ends them."""
 MOST_NUMBER = 1e6
 """Largest number of any other option."""
 
@@ -39,30 +43,46 @@ _VALUE = re.compile(r"[A-Za-z0-9_.+-]{1,64}", re.ASCII)
 _INTEGER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,12})?(?:e[+-]?[0-9]{1,2})?", re.ASCII)
 _WAY_OUT = (
-    "callers may set preset, effort, search, budget, search.NUMBER and budget.NUMBER, and the server's owner sets the rest "
-    "where the server starts (LONGTHOUGHT_CONFIG); a caller in its process uses Reasoner or a registered resources key"
+    "callers may set preset, effort, search, budget, search.NUMBER and budget.NUMBER, and the "
+    "server's owner sets the rest "
+    "where the server starts (LONGTHOUGHT_CONFIG); a caller in its process uses Reasoner or a "
+    "registered resources key"
 )
 
 
 def parse_remote(words: Sequence[str]) -> dict[str, str]:
-    """Returns the values of a context's words by key: keys of the allow-list, values in plain letters and digits.
+    """Returns the values of a context's words by key: keys of the allow-list, values in
+    plain letters and digits.
 
     Raises:
-        ConfigError: a word is anything else or its key stands twice, or there are more than `MOST_WORDS`.
+        ConfigError: a word is anything else or its key stands twice, or there are more
+            than `MOST_WORDS`.
     """
     if not isinstance(words, list | tuple) or len(words) > MOST_WORDS:
         what = f"{len(words)} of them" if isinstance(words, list | tuple) else type(words).__name__
-        raise ConfigError(f'Context.overrides must be a list of at most {MOST_WORDS} texts and is {what}; write ["effort=low"]')
+        raise ConfigError(
+            "Context.overrides must be a list of at most "
+            f"{MOST_WORDS} texts and is {what}; "
+            'write ["effort=low"]'
+        )
     choices: dict[str, str] = {}
     for word in words:
         if not isinstance(word, str):
-            raise ConfigError(f"Context.overrides must be texts such as effort=low, and one is {type(word).__name__}; write key=value")
+            raise ConfigError(
+                "Context.overrides must be texts such as effort=low, and one is "
+                f"{type(word).__name__}; write key=value"
+            )
         key, _, value = word.partition("=")
         if not _KEY.fullmatch(key):
-            raise ConfigError(f"Context.overrides: {key[:60]!a} is not open to the callers of a served graph; {_WAY_OUT}")
+            raise ConfigError(
+                f"Context.overrides: {key[:60]!a} is not open to the "
+                "callers of a served graph; "
+                f"{_WAY_OUT}"
+            )
         if not _VALUE.fullmatch(value):
             raise ConfigError(
-                f"Context.overrides: {key} ({value[:60]!a}) must be a plain name or number of at most 64 characters; write {key}=VALUE"
+                f"Context.overrides: {key} ({value[:60]!a}) must be a plain name or number of at "
+                f"most 64 characters; write {key}=VALUE"
             )
         if key in choices:
             raise ConfigError(f"Context.overrides: {key} stands twice; leave one of the two out")
@@ -78,14 +98,17 @@ def remote_config(own: RunConfig, choices: Mapping[str, str]) -> RunConfig:
         choices: values by key, as `parse_remote` returns them, without `preset`.
 
     Raises:
-        ConfigError: there is no such choice or number, or it exceeds its bound or the server's cap.
+        ConfigError: there is no such choice or number, or it exceeds its bound or the
+            server's cap.
     """
     search, budget = own.search.model_dump(mode="json"), own.budget
     if "effort" in choices:
         chosen = _shipped("effort", choices["effort"])
         search, budget = chosen.search.model_dump(mode="json"), _cut(chosen.budget, own.budget)
     if "budget" in choices:
-        budget = _within(_shipped("budget", choices["budget"]).budget, own.budget, f"budget={choices['budget']}")
+        budget = _within(
+            _shipped("budget", choices["budget"]).budget, own.budget, f"budget={choices['budget']}"
+        )
     if "search" in choices:
         search = _shipped("search", choices["search"]).search.model_dump(mode="json")
     for key, value in choices.items():
@@ -95,7 +118,9 @@ def remote_config(own: RunConfig, choices: Mapping[str, str]) -> RunConfig:
             budget = _within(budget.model_copy(update={option: number}), own.budget, key)
         elif option:
             search[option] = _number(key, option, value, _strategy(search["strategy"]))
-    return from_mapping(own.model_dump(mode="json") | {"search": search, "budget": budget.model_dump(mode="json")})
+    return from_mapping(
+        own.model_dump(mode="json") | {"search": search, "budget": budget.model_dump(mode="json")}
+    )
 
 
 def _strategy(name: str) -> type[BaseModel]:
@@ -113,40 +138,70 @@ def _shipped(group: str, name: str) -> RunConfig:
     """Returns the composition of one choice that comes with the package."""
     names = _names(group)
     if name not in names:
-        raise ConfigError(f"Context.overrides: {group} ({name}) must be one of {', '.join(sorted(names))}")
+        raise ConfigError(
+            f"Context.overrides: {group} ({name}) must be one of {', '.join(sorted(names))}"
+        )
     return compose([f"{group}={name}"])
 
 
 def _number(key: str, option: str, value: str, model: type[BaseModel]) -> int | float:
-    """Returns a value of an option that holds a number; the schema's own bounds are checked with the whole configuration."""
-    kinds = {name: kind for name, field in model.model_fields.items() if (kind := _kind(field.annotation)) is not None}
+    """Returns a value of an option that holds a number; the schema's own bounds are
+    checked with the whole configuration.
+    """
+    kinds = {
+        name: kind
+        for name, field in model.model_fields.items()
+        if (kind := _kind(field.annotation)) is not None
+    }
     if option not in kinds:
-        raise ConfigError(f"Context.overrides: {key} is no number that a caller may set; with these choices there are {', '.join(kinds)}")
+        raise ConfigError(
+            f"Context.overrides: {key} is no number that a caller "
+            "may set; with these choices "
+            f"there are {', '.join(kinds)}"
+        )
     if kinds[option] == "integer":
         most = MOST_INTEGER if model is not BudgetConfig else 10**9
         if _INTEGER.fullmatch(value) and int(value) <= most:
             return int(value)
-        raise ConfigError(f"Context.overrides: {key} ({value}) must be an integer, at most {most}; lower it")
+        raise ConfigError(
+            f"Context.overrides: {key} ({value}) must be an integer, at most {most}; lower it"
+        )
     if _NUMBER.fullmatch(value) and abs(float(value)) <= MOST_NUMBER:
         return float(value)
-    raise ConfigError(f"Context.overrides: {key} ({value}) must be a number, at most {MOST_NUMBER:g}; lower it")
+    raise ConfigError(
+        f"Context.overrides: {key} ({value}) must be a number, at most {MOST_NUMBER:g}; lower it"
+    )
 
 
 def _kind(annotation: Any) -> Literal["integer", "number"] | None:
-    """Returns what number an annotation stands for; None where it is anything else, true and false included."""
-    parts = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    """Returns what number an annotation stands for; None where it is anything else,
+    true and false included.
+    """
+    parts = (
+        get_args(annotation)
+        if get_origin(annotation) in (Union, types.UnionType)
+        else (annotation,)
+    )
     numbers = {part for part in parts if part is not types.NoneType}
-    return "integer" if numbers == {int} else "number" if numbers in ({float}, {int, float}) else None
+    return (
+        "integer" if numbers == {int} else "number" if numbers in ({float}, {int, float}) else None
+    )
 
 
 def _cut(wanted: BudgetConfig, own: BudgetConfig) -> BudgetConfig:
     """Returns a budget with each cap at most the server's own; null is no cap."""
     caps = {name: (getattr(wanted, name), getattr(own, name)) for name in BudgetConfig.model_fields}
-    return own.model_copy(update={name: min((cap for cap in both if cap is not None), default=None) for name, both in caps.items()})
+    return own.model_copy(
+        update={
+            name: min((cap for cap in both if cap is not None), default=None)
+            for name, both in caps.items()
+        }
+    )
 
 
 def _within(wanted: BudgetConfig, own: BudgetConfig, asked: str) -> BudgetConfig:
-    """Returns the budget where no cap exceeds the server's own; one that is null takes it over.
+    """Returns the budget where no cap exceeds the server's own; one that is null takes
+    it over.
 
     Raises:
         ConfigError: a cap exceeds the server's own.
@@ -156,7 +211,9 @@ def _within(wanted: BudgetConfig, own: BudgetConfig, asked: str) -> BudgetConfig
         cap = getattr(wanted, name)
         if cap is not None and cap > getattr(cut, name):
             raise ConfigError(
-                f"Context.overrides: {asked} asks for budget.{name} {cap} and the server's own cap is {getattr(own, name)}; ask for "
-                "at most that; the server's owner raises it where the server starts (LONGTHOUGHT_CONFIG)"
+                f"Context.overrides: {asked} asks for budget.{name} {cap} and the server's own "
+                f"cap is {getattr(own, name)}; ask for "
+                "at most that; the server's owner raises it where the server starts "
+                "(LONGTHOUGHT_CONFIG)"
             )
     return cut

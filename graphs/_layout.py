@@ -1,7 +1,8 @@
 """Whether `agents`, `graphs`, `training` and `configs` are ours.
 
-Other distributions use these import names, too (`agents` above all). Found here, before anything else is imported, such a mix-up is one
-clear error and not a missing attribute ten imports later.
+Other distributions use these import names, too (`agents` above all). Found here, before
+anything else is imported, such a mix-up is one clear error and not a missing attribute
+ten imports later.
 """
 
 from __future__ import annotations
@@ -16,14 +17,20 @@ def check_house(house: Path = Path(__file__).parent.parent) -> None:
     """Checks that every package of ours is found beside this one.
 
     Raises:
-        ImportError: another distribution comes first on the path; names it and the way out.
+        ImportError: another distribution comes first on the path; names it and the way
+            out.
     """
     for name in _PACKAGES:
         spec = importlib.util.find_spec(name)
-        places = [Path(place).resolve() for place in (spec.submodule_search_locations or [])] if spec else []
+        places = (
+            [Path(place).resolve() for place in (spec.submodule_search_locations or [])]
+            if spec
+            else []
+        )
         if (house / name).resolve() not in places[:1]:
             found = f"is taken by {places[0]}" if places else "is missing"
             raise ImportError(
-                f"the import name {name!r} {found}, and longthought needs {house / name} there; install longthought into a virtual "
+                f"the import name {name!r} {found}, and longthought needs {house / name} there; "
+                "install longthought into a virtual "
                 "environment of its own (make setup)"
             )

@@ -1,9 +1,11 @@
 """Asks one question.
 
-    python -m graphs.ask "Use the numbers 3, 7, 11 and 25 to make 57." [key=value ...] [--json] [--show-thought]
+    python -m graphs.ask "Use the numbers 3, 7, 11 and 25 to make 57." [key=value ...]
+        [--json] [--show-thought]
 
-The answer and the summary go to stdout. The thought is hidden unless the audit view is asked for. `--json` prints one line, the last of
-stdout, with the fields of `graphs.Answer`.
+The answer and the summary go to stdout. The thought is hidden unless the audit view is
+asked for. `--json` prints one line, the last of stdout, with the fields of
+`graphs.Answer`.
 """
 
 from __future__ import annotations
@@ -25,14 +27,23 @@ from graphs.tree import LEGEND, ReasoningTree, draw
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="python -m graphs.ask", description="Asks one question and prints answer and summary.")
+    parser = Parser(
+        prog="python -m graphs.ask", description="Asks one question and prints answer and summary."
+    )
     parser.add_argument("question", help="the question, in quotes")
     parser.add_argument("--json", action="store_true", help="print one JSON line instead of text")
-    parser.add_argument("--show-thought", action="store_true", help="the audit view: print the hidden thought as well")
+    parser.add_argument(
+        "--show-thought",
+        action="store_true",
+        help="the audit view: print the hidden thought as well",
+    )
     add_override_arguments(parser)
     arguments = parse(parser, argv)
     if not arguments.question.strip():
-        raise ValueError('the question is empty; ask something, for example: python -m graphs.ask "Solve 3x + 2 = 11"')
+        raise ValueError(
+            'the question is empty; ask something, for example: python -m graphs.ask "Solve 3x + '
+            '2 = 11"'
+        )
     config = compose(split_overrides(arguments))
     reasoner = Reasoner(config)
     with starting(config):
@@ -55,27 +66,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def audit_view(trace: Trace) -> str:
-    """Returns the hidden part of a trace in words: the whole tree, the long thought that was derived from it, and, where there is no
-    answer, the last step. Its control characters are left out: nothing that a model wrote steers the auditor's terminal."""
+    """Returns the hidden part of a trace in words: the whole tree, the long thought
+    that was derived from it, and, where there is no answer, the last step. Its control
+    characters are left out: nothing that a model wrote steers the auditor's terminal.
+    """
     tree = ReasoningTree.replay(trace.question, trace.events)
     if len(tree) == 1:
         return f"There is no thought: {trace.status.replace('_', ' ')}."
     parts = [
         f"Reasoning tree ({LEGEND})\n\n{draw(tree).reveal()}",
-        f"Long thought (a way through the tree; ✗ a turn that is taken back, ~ why, ↩ where to)\n\n{readable(trace.long_thought)}",
+        "Long thought (a way through the tree; ✗ a turn that is taken back, ~ why, ↩ where "
+        f"to)\n\n{readable(trace.long_thought)}",
     ]
     if trace.reason is not None:
-        parts.append(f"Last step ({EXPLANATIONS[trace.reason].what})\n\n{last_words(tree).reveal()}")
+        parts.append(
+            f"Last step ({EXPLANATIONS[trace.reason].what})\n\n{last_words(tree).reveal()}"
+        )
     return without_controls("\n\n".join(parts))
 
 
 def describe(answer: Answer) -> str:
-    """Returns what the user reads: how long it took, the summary where it says more than that, and the answer or why there is none."""
+    """Returns what the user reads: how long it took, the summary where it says more
+    than that, and the answer or why there is none.
+    """
     tokens = sum(usage["generated_tokens"] for usage in answer.usage.values())
     steps = answer.nodes - 1
     lines = []
     if steps:
-        lines.append(f"Thought for {answer.seconds:.1f} s ({steps} step{'' if steps == 1 else 's'} tried, {tokens} tokens)")
+        lines.append(
+            f"Thought for {answer.seconds:.1f} s ({steps} step{'' if steps == 1 else 's'} tried, "
+            f"{tokens} tokens)"
+        )
     if answer.summary_source != "neutral" and answer.status != "no_answer":
         lines.append(answer.summary)
     if lines:
@@ -99,7 +120,11 @@ def _why(answer: Answer) -> str:
         return ""
     what, way_out = EXPLANATIONS[answer.reason]
     hides_step = answer.nodes > 1 and answer.answer is None
-    audit = "; the audit view (--show-thought, in the chat /thought) shows the last step" if hides_step else ""
+    audit = (
+        "; the audit view (--show-thought, in the chat /thought) shows the last step"
+        if hides_step
+        else ""
+    )
     return f"; {what}; {way_out}{audit}"
 
 

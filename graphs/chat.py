@@ -2,9 +2,10 @@
 
     python -m graphs.chat [key=value ...]
 
-While a question is thought about, the status line says where the thought is, never what it says; then come the summary and the answer.
-Ctrl-C stops a thought and keeps the chat; Ctrl-D or /quit ends it. Every question is a thought of its own: there is no memory of the
-questions before it.
+While a question is thought about, the status line says where the thought is, never what
+it says; then come the summary and the answer. Ctrl-C stops a thought and keeps the
+chat; Ctrl-D or /quit ends it. Every question is a thought of its own: there is no
+memory of the questions before it.
 """
 
 from __future__ import annotations
@@ -19,11 +20,17 @@ from graphs.ask import audit_view, describe
 from graphs.reasoner.graph import Answer, Reasoner
 from graphs.reasoner.terminal import console, guarded, starting, thinking, words_of
 
-_HELP = "/thought shows the last thought (the audit view), /help this, /quit ends; anything else is a question. Ctrl-C stops a thought."
+_HELP = (
+    "/thought shows the last thought (the audit view), /help "
+    "this, /quit ends; anything else is "
+    "a question. Ctrl-C stops a thought."
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="python -m graphs.chat", description="Chats with the reasoner in the terminal.")
+    parser = Parser(
+        prog="python -m graphs.chat", description="Chats with the reasoner in the terminal."
+    )
     add_override_arguments(parser)
     config = compose(split_overrides(parse(parser, argv)))
     last: Answer | None = None
@@ -41,7 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
                 case "/help":
                     print(_HELP, flush=True)
                 case "/thought":
-                    print(audit_view(last.trace.reveal()) if last is not None else "Nothing was thought yet.", flush=True)
+                    print(
+                        audit_view(last.trace.reveal())
+                        if last is not None
+                        else "Nothing was thought yet.",
+                        flush=True,
+                    )
                 case _ if line.startswith("/"):
                     print(f"{line} is no command. {_HELP}", flush=True)
                 case _:
@@ -52,7 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _read_line() -> str | None:
-    """Returns the next line, "" where it was given up with Ctrl-C, None at the end of the input."""
+    """Returns the next line, "" where it was given up with Ctrl-C, None at the end of
+    the input.
+    """
     try:
         return input("> " if sys.stdin.isatty() else "").strip()
     except EOFError:
@@ -63,8 +77,8 @@ def _read_line() -> str | None:
 
 
 def _answer(reasoner: Reasoner, question: str) -> Answer | None:
-    """Thinks about one question, and shows and returns the answer. A question that cannot be asked and a request that fails cost a line,
-    not the chat; None then.
+    """Thinks about one question, and shows and returns the answer. A question that
+    cannot be asked and a request that fails cost a line, not the chat; None then.
 
     Raises:
         EngineDiedError: there is no engine any more to chat with.

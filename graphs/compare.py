@@ -1,9 +1,11 @@
-"""Compares runs over the same questions: accuracy, cost, and the paired difference to the first one.
+"""Compares runs over the same questions: accuracy, cost, and the paired difference to
+the first one.
 
     python -m graphs.compare greedy majority runs/loop [--group locks] [--json]
 
-Cost on two axes, both over all roles: generated tokens, and FLOPs = 2 x parameters x (generated + uncached prompt tokens). All roles are
-taken to speak through models of the policy's size.
+Cost on two axes, both over all roles: generated tokens, and FLOPs = 2 x parameters x
+(generated + uncached prompt tokens). All roles are taken to speak through models of the
+policy's size.
 """
 
 from __future__ import annotations
@@ -23,34 +25,52 @@ from graphs.traces.trace import Trace
 
 
 def flops(trace: Trace) -> float:
-    """Returns the floating-point operations of a thought; 0 where the size of the model is not known."""
-    tokens = sum(usage.generated_tokens + usage.prompt_tokens - usage.cached_prompt_tokens for usage in trace.usage.values())
+    """Returns the floating-point operations of a thought; 0 where the size of the model
+    is not known.
+    """
+    tokens = sum(
+        usage.generated_tokens + usage.prompt_tokens - usage.cached_prompt_tokens
+        for usage in trace.usage.values()
+    )
     return 2.0 * trace.engine.parameters * tokens
 
 
 def read(folder: Path, group: str | None = None) -> dict[str, Trace]:
-    """Returns the scored traces of a run by question; `group` is a family, or "family level N".
+    """Returns the scored traces of a run by question; `group` is a family, or "family
+    level N".
 
     Raises:
-        FileNotFoundError: there is no run in the folder; `find_run` finds one by its name.
+        FileNotFoundError: there is no run in the folder; `find_run` finds one by its
+            name.
         BadDataError: there is no scored question of the group in it.
     """
     with TraceStore.read(folder) as store:
-        traces = {trace.question.hash: trace for trace in store.outcomes() if trace.correct is not None and _is_of(trace, group)}
+        traces = {
+            trace.question.hash: trace
+            for trace in store.outcomes()
+            if trace.correct is not None and _is_of(trace, group)
+        }
     if not traces:
         of_group = f" of {group}" if group else ""
-        raise BadDataError(f"{folder} holds no scored question{of_group}; compare runs whose questions came with right answers")
+        raise BadDataError(
+            f"{folder} holds no scored question{of_group}; "
+            "compare runs whose questions came "
+            "with right answers"
+        )
     return traces
 
 
 def names(folders: Sequence[Path]) -> list[str]:
-    """Returns a name for each run: its folder's, or the whole path where two folders have one name.
+    """Returns a name for each run: its folder's, or the whole path where two folders
+    have one name.
 
     Raises:
         BadDataError: a folder is named twice.
     """
     resolved = [folder.resolve() for folder in folders]
-    if twice := next((folder for number, folder in enumerate(resolved) if folder in resolved[:number]), None):
+    if twice := next(
+        (folder for number, folder in enumerate(resolved) if folder in resolved[:number]), None
+    ):
         raise BadDataError(f"{twice} is named twice; compare it with another run")
     found = [folder.name for folder in resolved]
     return found if len(set(found)) == len(found) else [str(folder) for folder in folders]
@@ -64,7 +84,9 @@ def compare(runs: dict[str, dict[str, Trace]]) -> list[dict[str, Any]]:
     """
     shared = sorted(set.intersection(*(set(traces) for traces in runs.values())))
     if not shared:
-        raise BadDataError("the runs share no question; compare runs of the same task, split and seed")
+        raise BadDataError(
+            "the runs share no question; compare runs of the same task, split and seed"
+        )
     rows = []
     base: list[bool] = []
     for name, traces in runs.items():
@@ -77,7 +99,10 @@ def compare(runs: dict[str, dict[str, Trace]]) -> list[dict[str, Any]]:
                 "questions": len(shared),
                 "accuracy": share.value,
                 "interval": share.interval,
-                "generated_tokens": sum(sum(u.generated_tokens for u in traces[q].usage.values()) for q in shared) / len(shared),
+                "generated_tokens": sum(
+                    sum(u.generated_tokens for u in traces[q].usage.values()) for q in shared
+                )
+                / len(shared),
                 "megaflops": sum(flops(traces[q]) for q in shared) / len(shared) / 1e6,
                 "difference": difference.value,
                 "difference_interval": difference.interval,
@@ -90,29 +115,48 @@ def compare(runs: dict[str, dict[str, Trace]]) -> list[dict[str, Any]]:
 def table(rows: list[dict[str, Any]]) -> str:
     """Returns the rows as a Markdown table."""
     lines = [
-        f"{rows[0]['questions']} questions that all runs were asked; differences are paired, to the first row, with 95 % intervals.",
+        f"{rows[0]['questions']} questions that all runs were asked; differences are paired, to "
+        "the first row, with 95 % intervals.",
         "",
         "| run | accuracy | generated tokens | MFLOPs | difference | p (McNemar) |",
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
         (low, high), (below, above) = row["interval"], row["difference_interval"]
-        difference = f"{row['difference']:+.3f} [{below:+.3f}, {above:+.3f}] | {row['p_value']:.2g}" if row is not rows[0] else " | "
+        difference = (
+            (f"{row['difference']:+.3f} [{below:+.3f}, {above:+.3f}] | {row['p_value']:.2g}")
+            if row is not rows[0]
+            else " | "
+        )
         lines.append(
-            f"| {row['run']} | {row['accuracy']:.3f} [{low:.3f}, {high:.3f}] | {row['generated_tokens']:.1f} | {row['megaflops']:.0f} "
+            f"| {row['run']} | {row['accuracy']:.3f} [{low:.3f}, {high:.3f}] | "
+            f"{row['generated_tokens']:.1f} | {row['megaflops']:.0f} "
             f"| {difference} |"
         )
     return "\n".join(lines)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="python -m graphs.compare", description="Compares runs over the same questions.")
-    parser.add_argument("runs", nargs="+", type=Path, help="names or directories of runs; differences are to the first")
-    parser.add_argument("--group", help='only this family ("locks"), or this level of it ("locks level 3")')
+    parser = Parser(
+        prog="python -m graphs.compare", description="Compares runs over the same questions."
+    )
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        type=Path,
+        help="names or directories of runs; differences are to the first",
+    )
+    parser.add_argument(
+        "--group", help='only this family ("locks"), or this level of it ("locks level 3")'
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args(argv)
     folders = [run_folder(run) for run in arguments.runs]
-    rows = compare(dict(zip(names(folders), (read(folder, arguments.group) for folder in folders), strict=True)))
+    rows = compare(
+        dict(
+            zip(names(folders), (read(folder, arguments.group) for folder in folders), strict=True)
+        )
+    )
     print(json.dumps(rows) if arguments.json else table(rows))
     return 0
 

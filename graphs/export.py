@@ -4,7 +4,8 @@
     python -m graphs.export runs/first sft.jsonl --format sft
     python -m graphs.export runs/first dpo.jsonl --format dpo
 
-Without `--reveal` a row holds what a user may see; with it also the hidden thought, for training and audit.
+Without `--reveal` a row holds what a user may see; with it also the hidden thought, for
+training and audit.
 """
 
 from __future__ import annotations
@@ -37,11 +38,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--format",
         choices=FORMATS,
         default="trace",
-        help="trace: a row for each trace (default); sft: right and unscored answers, for TRL's SFTTrainer; "
+        help="trace: a row for each trace (default); sft: right and unscored answers, for TRL's "
+        "SFTTrainer; "
         "dpo: pairs of a right and a wrong answer to one question, for TRL's DPOTrainer",
     )
-    parser.add_argument("--reveal", action="store_true", help="with the hidden thought; trace: and the whole trace")
-    parser.add_argument("--keep-wrong", action="store_true", help="sft: also wrong answers, with correct false")
+    parser.add_argument(
+        "--reveal", action="store_true", help="with the hidden thought; trace: and the whole trace"
+    )
+    parser.add_argument(
+        "--keep-wrong", action="store_true", help="sft: also wrong answers, with correct false"
+    )
     arguments = parser.parse_args(argv)
     folder = run_folder(arguments.run)
     with TraceStore.read(folder) as store:
@@ -54,7 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{counted(found.rows, _UNITS[arguments.format])} in {arguments.file}")
     if found.left_out:
         left_out = counted(sum(found.left_out.values()), _LEFT_OUT[arguments.format])
-        reasons = (f"{count} {_REASONS.get(reason, reason.replace('_', ' '))}" for reason, count in sorted(found.left_out.items()))
+        reasons = (
+            f"{count} {_REASONS.get(reason, reason.replace('_', ' '))}"
+            for reason, count in sorted(found.left_out.items())
+        )
         print(f"left out {left_out}: {', '.join(reasons)}")
     for note in found.notes:
         console.print(f"warning: {note}", style="yellow", markup=False, soft_wrap=True)

@@ -1,4 +1,6 @@
-"""Fixtures that several folders' tests share. What takes seconds to start is started once a session, when a test first asks for it."""
+"""Fixtures that several folders' tests share. What takes seconds to start is started
+once a session, when a test first asks for it.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +19,20 @@ if TYPE_CHECKING:
     from agents.engines.transformers.engine import TransformersEngine
     from agents.engines.vllm.engine import VLLMEngine
 
-# Laws are about values, not about the clock: a busy machine must not fail them. The same commit draws the same examples;
-# HYPOTHESIS_PROFILE=explore draws new ones.
-settings.register_profile("longthought", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+# Laws are about values, not about the clock: a busy machine must not fail them. The
+# same commit draws the same examples; HYPOTHESIS_PROFILE=explore draws new ones.
+settings.register_profile(
+    "longthought", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile("explore", settings.get_profile("longthought"), derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "longthought"))
 
 
 @pytest.fixture(scope="session")
 def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random Llama with tokenizer and chat template (`tests.tiny_model`), in float32."""
+    """A random Llama with tokenizer and chat template (`tests.tiny_model`), in
+    float32.
+    """
     return make_tiny_model(tmp_path_factory.mktemp("tiny"))
 
 
@@ -58,7 +64,9 @@ async def vllm_engine(tiny_model_folder: Path) -> AsyncIterator[VLLMEngine]:
 
 @pytest_asyncio.fixture(scope="session")
 async def vllm_server(tiny_model_folder: Path) -> AsyncIterator[str]:
-    """Base URL of a vLLM server on loopback with the tiny model. Takes 25 s to start."""
+    """Base URL of a vLLM server on loopback with the tiny model. Takes 25 s to
+    start.
+    """
     from agents.engines.vllm.server import serve
 
     async with serve(str(tiny_model_folder), dtype="float32", kv_cache_gib=0.25) as base_url:

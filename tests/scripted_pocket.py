@@ -1,9 +1,11 @@
-"""A scripted engine that plays the pocket model: every role, with mistakes at a known rate, from the exact checkers of the families.
+"""A scripted engine that plays the pocket model: every role, with mistakes at a known
+rate, from the exact checkers of the families.
 
     engine=scripted engine.function=tests.scripted_pocket:Pocket    # in a command line
     scripted_pocket()                                              # in a test
 
-It writes a wrong step with probability `ERROR_RATE`; its critic is always right, so whatever a search gains is known beforehand.
+It writes a wrong step with probability `ERROR_RATE`; its critic is always right, so
+whatever a search gains is known beforehand.
 """
 
 from __future__ import annotations
@@ -15,7 +17,16 @@ from agents.engines.scripted.tokenizer import END
 from agents.families import Problem, recognise_question
 
 SPECIAL = (
-    *("<|system|>", "<|user|>", "<|assistant|>", "<|critic|>", "<|verify|>", "<|reflector|>", "<|right|>", "<|wrong|>"),
+    *(
+        "<|system|>",
+        "<|user|>",
+        "<|assistant|>",
+        "<|critic|>",
+        "<|verify|>",
+        "<|reflector|>",
+        "<|right|>",
+        "<|wrong|>",
+    ),
     *("<|propose|>", "<|correct|>", "<|reflect|>", "<|backtrack|>", "<|conclude|>"),
 )
 ERROR_RATE = 0.4
@@ -23,7 +34,9 @@ _NOT_STEPS = ("<|reflect|>", "<|backtrack|>")
 
 
 def read_prompt(prompt: str) -> tuple[Problem, list[str], str]:
-    """Returns the problem, the steps so far without marks, and the last special token of a role or factor ("" if none)."""
+    """Returns the problem, the steps so far without marks, and the last special token
+    of a role or factor ("" if none).
+    """
     question, _, thought = prompt.partition("<|user|>")[2].partition(f"{END}<|assistant|>")
     problem = recognise_question(question)
     if problem is None:
@@ -48,7 +61,9 @@ class Pocket:
     def reply(prompt: str, sample_index: int, rng: random.Random) -> str:
         problem, steps, last = read_prompt(prompt)
         if last == "<|verify|>":
-            return problem.working(steps[:-1], steps[-1]) + ("<|right|>" if _right(problem, steps) else "<|wrong|>")
+            return problem.working(steps[:-1], steps[-1]) + (
+                "<|right|>" if _right(problem, steps) else "<|wrong|>"
+            )
         if last == "<|reflector|>":
             truths = [problem.verdict(truth) for truth in problem.check_steps(steps)]
             if all(truths):
@@ -62,7 +77,10 @@ class Pocket:
                 step = problem.wrong_step(rng, [*steps, *written])
             written.append(step)
         is_opened = last in ("<|propose|>", "<|correct|>", "<|conclude|>")
-        return "\n\n".join(("" if is_opened and not number else _mark(step)) + step for number, step in enumerate(written))
+        return "\n\n".join(
+            ("" if is_opened and not number else _mark(step)) + step
+            for number, step in enumerate(written)
+        )
 
     @staticmethod
     def score(prompt: str, candidate: str) -> float:

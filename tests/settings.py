@@ -1,4 +1,6 @@
-"""Settings of roles with the schema's defaults: the schema owns them, so a test names only what it changes."""
+"""Settings of roles with the schema's defaults: the schema owns them, so a test names
+only what it changes.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,10 @@ T = TypeVar("T")
 
 
 def settings_of(kind: type[T], group: Group, /, **changes: object) -> T:
-    """Returns settings of the dataclass `kind` with the values of `group`, and `changes` in place of them."""
-    values: dict[str, Any] = {name: value for name, value in group if name in {field.name for field in fields(kind)}}  # type: ignore[arg-type]
+    """Returns settings of the dataclass `kind` with the values of `group`, and
+    `changes` in place of them.
+    """
+    values: dict[str, Any] = {
+        name: value for name, value in group if name in {field.name for field in fields(kind)}
+    }  # type: ignore[arg-type]
     return kind(**values | changes)

@@ -39,10 +39,23 @@ def test_dependencies_point_downwards(package: str) -> None:
         assert not above, f"{path.relative_to(ROOT)} imports {above}, which stand above {package}"
 
 
-@pytest.mark.parametrize("module", ["agents.roles.policy", "agents.answers", "configs", "graphs", "graphs.run", "graphs.tasks", "training"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "agents.roles.policy",
+        "agents.answers",
+        "configs",
+        "graphs",
+        "graphs.run",
+        "graphs.tasks",
+        "training",
+    ],
+)
 def test_heavy_libraries_load_only_when_an_engine_or_a_trainer_is_built(module: str) -> None:
     code = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 

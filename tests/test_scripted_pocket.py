@@ -17,7 +17,10 @@ async def test_the_documented_command_plays_every_role() -> None:
     traces: list[Trace] = []
     async with open_resources(compose(command.split()), sink=traces.append) as resources:
         register("documented", resources)
-        found = await graph.ainvoke({"question": "Compute (19 + 8) * 8.", "task": "pocket"}, context=Context(resources="documented"))
+        found = await graph.ainvoke(
+            {"question": "Compute (19 + 8) * 8.", "task": "pocket"},
+            context=Context(resources="documented"),
+        )
         forget("documented")
     assert found["answer"] == "216"
     verdicts = [event.verdict for event in traces[0].events if isinstance(event, Judged)]

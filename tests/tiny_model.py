@@ -1,7 +1,9 @@
-"""A random Llama of 0.1M weights with a byte-level tokenizer: real enough for every engine, made in a second, the same everywhere.
+"""A random Llama of 0.1M weights with a byte-level tokenizer: real enough for every
+engine, made in a second, the same everywhere.
 
-`head_dim` is 32 because vLLM's CPU attention takes no smaller one. Weights are drawn wide, so that next-token distributions are far from
-flat and greedy choices have a margin that floating-point noise does not cross.
+`head_dim` is 32 because vLLM's CPU attention takes no smaller one. Weights are drawn
+wide, so that next-token distributions are far from flat and greedy choices have a
+margin that floating-point noise does not cross.
 """
 
 from __future__ import annotations
@@ -16,8 +18,12 @@ CHAT_TEMPLATE = (
 SPECIAL_TOKENS = ["<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
 
 
-def make_tiny_model(folder: Path, *, seed: int = 0, chat_template: bool = True, context_length: int = 512) -> Path:
-    """Writes model and tokenizer into `folder` and returns it. Another seed gives other weights for the same tokenizer."""
+def make_tiny_model(
+    folder: Path, *, seed: int = 0, chat_template: bool = True, context_length: int = 512
+) -> Path:
+    """Writes model and tokenizer into `folder` and returns it. Another seed gives other
+    weights for the same tokenizer.
+    """
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -27,7 +33,11 @@ def make_tiny_model(folder: Path, *, seed: int = 0, chat_template: bool = True, 
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", additional_special_tokens=SPECIAL_TOKENS[1:])
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token="<|end|>",
+        additional_special_tokens=SPECIAL_TOKENS[1:],
+    )
     if chat_template:
         fast.chat_template = CHAT_TEMPLATE
     fast.save_pretrained(folder)
@@ -52,8 +62,12 @@ def make_tiny_model(folder: Path, *, seed: int = 0, chat_template: bool = True, 
     return folder
 
 
-def make_tiny_heads(folder: Path, model_folder: Path, labels: Sequence[str], *, seed: int = 0) -> Path:
-    """Writes a copy of the model with a random linear layer over it that has one output per label, and returns its folder."""
+def make_tiny_heads(
+    folder: Path, model_folder: Path, labels: Sequence[str], *, seed: int = 0
+) -> Path:
+    """Writes a copy of the model with a random linear layer over it that has one output
+    per label, and returns its folder.
+    """
     import shutil
 
     import torch
@@ -63,7 +77,11 @@ def make_tiny_heads(folder: Path, model_folder: Path, labels: Sequence[str], *, 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = AutoModelForSequenceClassification.from_pretrained(
-            model_folder, dtype="float32", num_labels=len(labels), id2label=dict(enumerate(labels)), problem_type="regression"
+            model_folder,
+            dtype="float32",
+            num_labels=len(labels),
+            id2label=dict(enumerate(labels)),
+            problem_type="regression",
         )
         torch.nn.init.normal_(model.score.weight)
     model.save_pretrained(folder)
@@ -71,7 +89,9 @@ def make_tiny_heads(folder: Path, model_folder: Path, labels: Sequence[str], *, 
 
 
 def make_tiny_adapter(folder: Path, model_folder: Path, *, seed: int, rank: int = 4) -> Path:
-    """Writes a random LoRA adapter of the model, wide enough to change what it says, and returns its folder."""
+    """Writes a random LoRA adapter of the model, wide enough to change what it says,
+    and returns its folder.
+    """
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import LlamaForCausalLM
@@ -79,6 +99,11 @@ def make_tiny_adapter(folder: Path, model_folder: Path, *, seed: int, rank: int 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = LlamaForCausalLM.from_pretrained(model_folder)
-        adapted = get_peft_model(model, LoraConfig(r=rank, lora_alpha=4 * rank, target_modules="all-linear", init_lora_weights=False))
+        adapted = get_peft_model(
+            model,
+            LoraConfig(
+                r=rank, lora_alpha=4 * rank, target_modules="all-linear", init_lora_weights=False
+            ),
+        )
     adapted.save_pretrained(folder)
     return folder

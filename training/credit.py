@@ -1,10 +1,13 @@
-"""Group-normalised advantages, and the truncated importance ratio between the policy that is trained and the one that sampled.
+"""Group-normalised advantages, and the truncated importance ratio between the policy
+that is trained and the one that sampled.
 
 Legend: B completions in consecutive groups of G, T tokens. Plain functions of tensors.
 
-Sources: GRPO (DeepSeekMath, arXiv:2402.03300, section 4.1.2, outcome supervision): A_i = (r_i - mean(r)) / std(r); without the division:
-Dr. GRPO (arXiv:2503.20783); groups without variance are dropped: dynamic sampling of DAPO (arXiv:2503.14476, section 3.2), without drawing
-others in their place; truncated importance sampling token by token: w = min(pi_trainer / pi_sampler, C).
+Sources: GRPO (DeepSeekMath, arXiv:2402.03300, section 4.1.2, outcome supervision): A_i
+= (r_i - mean(r)) / std(r); without the division: Dr. GRPO (arXiv:2503.20783); groups
+without variance are dropped: dynamic sampling of DAPO (arXiv:2503.14476, section 3.2),
+without drawing others in their place; truncated importance sampling token by token: w =
+min(pi_trainer / pi_sampler, C).
 """
 
 from __future__ import annotations
@@ -15,7 +18,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-_FLOOR = 1e-6  # a smaller spread of rewards is rounding, and dividing by it would make an advantage of nothing
+# a smaller spread of rewards is rounding, and dividing by it would make an advantage of
+# nothing
+_FLOOR = 1e-6
 
 Scale = Literal["group", "batch", "none"]
 
@@ -27,7 +32,8 @@ class Advantages:
     values: Tensor
     """[B]; 0 in groups that are dropped."""
     kept: Tensor
-    """[B] bool; False in groups without variance, which say nothing about what is better, and in groups with an unknown reward."""
+    """[B] bool; False in groups without variance, which say nothing about what is
+    better, and in groups with an unknown reward."""
     dropped_groups: int
 
 
@@ -37,13 +43,18 @@ def group_advantages(rewards: Tensor, group_size: int, *, scale: Scale = "group"
     Args:
         rewards: [B]; NaN where a reward is not known, which drops its group.
         group_size: G; groups are consecutive.
-        scale: standard deviation that advantages are divided by: the group's, that of all groups whose rewards are known, or none.
+        scale: standard deviation that advantages are divided by: the group's, that of
+            all groups whose rewards are known, or none.
 
     Raises:
         ValueError: B is no multiple of G, G is below 2, or a reward is infinite.
     """
     if rewards.dim() != 1 or group_size < 2 or rewards.numel() % group_size:
-        raise ValueError(f"rewards of shape {list(rewards.shape)} do not make groups of {group_size}; the group size must be at least 2")
+        raise ValueError(
+            f"rewards of shape {list(rewards.shape)} do not make "
+            f"groups of {group_size}; the "
+            "group size must be at least 2"
+        )
     if bool(torch.isinf(rewards).any()):
         raise ValueError("a reward is infinite; a reward that is not known is NaN")
     groups = rewards.double().view(-1, group_size)
@@ -61,14 +72,21 @@ def group_advantages(rewards: Tensor, group_size: int, *, scale: Scale = "group"
 
 
 def token_advantages(advantages: Tensor, mask: Tensor) -> Tensor:
-    """Returns [B, T]: each completion's advantage [B] at each of its tokens, 0 where `mask` [B, T] is 0."""
+    """Returns [B, T]: each completion's advantage [B] at each of its tokens, 0 where
+    `mask` [B, T] is 0.
+    """
     return advantages.unsqueeze(1) * mask.to(advantages.dtype)
 
 
-def importance_weights(trainer_logprobs: Tensor, sampler_logprobs: Tensor, mask: Tensor, *, cap: float) -> Tensor:
-    """Returns [B, T] truncated importance weights min(exp(trainer - sampler), cap); 1 where `mask` [B, T] is 0.
+def importance_weights(
+    trainer_logprobs: Tensor, sampler_logprobs: Tensor, mask: Tensor, *, cap: float
+) -> Tensor:
+    """Returns [B, T] truncated importance weights min(exp(trainer - sampler), cap); 1
+    where `mask` [B, T] is 0.
 
     Both logprobs are [B, T], in nats, of the same tokens under the same temperature.
     """
-    difference = torch.where(mask.bool(), trainer_logprobs - sampler_logprobs, torch.zeros_like(trainer_logprobs))
+    difference = torch.where(
+        mask.bool(), trainer_logprobs - sampler_logprobs, torch.zeros_like(trainer_logprobs)
+    )
     return difference.exp().clamp(max=cap)

@@ -4,10 +4,12 @@
 
 1. A few dozen reasoning-gym questions go through the graph; every trace is stored.
 2. One of them is shown whole: its tree, the long thought, summary and answer.
-3. The policy is trained on the traces (SFT), then by a short GRPO whose rollouts come from the serving engine.
-   The new policy is served, and both are measured on the same 500 held-out questions, greedy, the policy alone.
+3. The policy is trained on the traces (SFT), then by a short GRPO whose rollouts come
+   from the serving engine. The new policy is served, and both are measured on the same
+   500 held-out questions, greedy, the policy alone.
 
-Nothing here is prepared: the numbers are those of this run, and a run without a gain says so.
+Nothing here is prepared: the numbers are those of this run, and a run without a gain
+says so.
 """
 
 from __future__ import annotations
@@ -33,57 +35,92 @@ _ASKED = 64  # questions that go through the graph
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="python -m training.demo", description="The main job, end to end, on the pocket model.")
+    parser = Parser(
+        prog="python -m training.demo", description="The main job, end to end, on the pocket model."
+    )
     add_override_arguments(parser)
     overrides = ["experiment=demo", *split_overrides(parse(parser, argv))]
     name = f"demo-{datetime.now():%Y%m%d-%H%M%S}"
     traces = compose([*overrides, "task.split=train", f"task.limit={_ASKED}", f"run={name}-traces"])
 
-    _say(1, f"{_ASKED} reasoning-gym questions through the graph: suggest, judge, reflect, go back, until an answer stands")
+    _say(
+        1,
+        f"{_ASKED} reasoning-gym questions through the graph: "
+        "suggest, judge, reflect, go back, "
+        "until an answer stands",
+    )
     folder, metrics, _ = graph_run.run(traces)
     share = metrics["accuracy"]["all"]
     unlike = metrics["statuses"].get("out_of_domain", 0)
     told = f" ({unlike} unlike any that the pocket was made for, and not tried)" if unlike else ""
-    print(f"{share['right']} of {share['of']} right{told}, {metrics['generated_tokens_per_question']:.0f} generated tokens each")
+    print(
+        f"{share['right']} of {share['of']} right{told}, "
+        f"{metrics['generated_tokens_per_question']:.0f} generated tokens each"
+    )
 
     with TraceStore.read(folder) as store:
         trace = most_telling(store)
-    _say(2, "one of these thoughts, whole (users never see this; it is the audit view of the trace)")
+    _say(
+        2, "one of these thoughts, whole (users never see this; it is the audit view of the trace)"
+    )
     print(f"{audit_view(trace)}\n\nWhat the user sees\n\n{trace.summary}\n\nAnswer: {trace.answer}")
 
-    _say(3, "the policy learns from the traces (SFT), then from its own answers (GRPO); served again, and measured")
+    _say(
+        3,
+        "the policy learns from the traces (SFT), then from its own answers (GRPO); served "
+        "again, and measured",
+    )
     trained, _ = training_run.run(_training(overrides, name, folder))
 
-    print("\nA demonstration is too short to expect a gain; docs/lab_log.md says what longer ones gave.")
+    print(
+        "\nA demonstration is too short to expect a gain; docs/lab_log.md says what longer ones "
+        "gave."
+    )
     print("\nWhere to look next\n")
     print(f"  {trained}/report.md    what was trained, measured and served")
     print(f"  {folder}/report.md    the questions above")
-    print('  .venv/bin/python -m graphs.ask "Use the numbers 2, 5, 9 and 14 to make 37." --show-thought')
+    print(
+        '  .venv/bin/python -m graphs.ask "Use the numbers 2, 5, 9 and 14 to make 37." '
+        "--show-thought"
+    )
     print("  .venv/bin/python -m graphs.chat")
     print("  .venv/bin/python -m graphs.run --help    every option")
     return 0
 
 
 def most_telling(traces: Sequence[Trace] | TraceStore) -> Trace:
-    """Returns the thought with the most to see: right in answer and steps, with wrong turns before it, and not too long to read."""
+    """Returns the thought with the most to see: right in answer and steps, with wrong
+    turns before it, and not too long to read.
+    """
 
     def rank(trace: Trace) -> tuple[bool, bool, int, int]:
         told = thought_statistics(trace.long_thought)
-        return trace.correct is True, steps_are_right(trace), min(told.wrong_turns, 3), -told.segments
+        return (
+            trace.correct is True,
+            steps_are_right(trace),
+            min(told.wrong_turns, 3),
+            -told.segments,
+        )
 
     return max(traces, key=rank)
 
 
 def steps_are_right(trace: Trace) -> bool:
-    """Whether the exact checker of the question's family finds every step right that leads to the answer."""
+    """Whether the exact checker of the question's family finds every step right that
+    leads to the answer.
+    """
     problem = recognise_question(trace.question.text)
     steps = [step.reveal() for step in told_steps(trace.long_thought, with_answer=True)]
     return problem is not None and all(truth.right for truth in problem.check_steps(steps))
 
 
 def _training(overrides: Sequence[str], name: str, traces: Path) -> RunConfig:
-    """Returns the configuration of the training: held-out questions of the same task, traces of the run before."""
-    return compose([*overrides, "training=sft_grpo", f"training.from_runs=[{traces}]", *_SHORT, f"run={name}"])
+    """Returns the configuration of the training: held-out questions of the same task,
+    traces of the run before.
+    """
+    return compose(
+        [*overrides, "training=sft_grpo", f"training.from_runs=[{traces}]", *_SHORT, f"run={name}"]
+    )
 
 
 _SHORT = (

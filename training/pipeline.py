@@ -1,13 +1,15 @@
-"""The pipeline: runs the stages of a training method, each once, and measures the policy in between.
+"""The pipeline: runs the stages of a training method, each once, and measures the
+policy in between.
 
     before       greedy accuracy of the policy alone on held-out questions
     STAGE        a stage of the method
     after_STAGE  the same held-out questions, where the stage trained the policy
     ...
 
-A run that is started again under its name skips the stages that are finished, and a stage that was
-stopped resumes from what it left in the run's folder. The engine is opened once, and only if a stage
-that is left needs it; trained weights are loaded into it while it runs (training/loops/publish.py).
+A run that is started again under its name skips the stages that are finished, and a
+stage that was stopped resumes from what it left in the run's folder. The engine is
+opened once, and only if a stage that is left needs it; trained weights are loaded into
+it while it runs (training/loops/publish.py).
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ from training.stages.questions import load_held_out, load_training
 
 
 class StageResults:
-    """The results of the finished stages of a run: one JSON file each, written whole at the end.
+    """The results of the finished stages of a run: one JSON file each, written whole at
+    the end.
 
-    What a stage leaves behind (traces, a model folder) is written before its result, so a killed
-    process repeats one stage at most.
+    What a stage leaves behind (traces, a model folder) is written before its result, so
+    a killed process repeats one stage at most.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -59,7 +62,11 @@ class Pipeline:
 
     def __init__(self, config: RunConfig, folder: Path) -> None:
         if config.training is None:
-            raise ValueError("training is null, so there is nothing to train; choose training=sft_grpo, sft, grpo or heads")
+            raise ValueError(
+                "training is null, so there is nothing to train; "
+                "choose training=sft_grpo, sft, "
+                "grpo or heads"
+            )
         self.config = config
         self.training = config.training
         self.folder = folder
@@ -76,15 +83,20 @@ class Pipeline:
         return [stage for stage in self.stages if stage.name in self.results]
 
     def run(self) -> dict[str, StageResult]:
-        """Runs the stages that are left and returns the result of every stage by its name.
+        """Runs the stages that are left and returns the result of every stage by its
+        name.
 
         Raises:
-            RunConflictError: the run was begun with another configuration, or another process runs it.
-            ValueError, LongthoughtError: a stage cannot be run. What was finished before stays; a run
-                with nothing finished leaves no store, which would refuse corrected options.
+            RunConflictError: the run was begun with another configuration, or another
+                process runs it.
+            ValueError, LongthoughtError: a stage cannot be run. What was finished
+                before stays; a run with nothing finished leaves no store, which would
+                refuse corrected options.
         """
         text = to_yaml(self.config)
-        with TraceStore.open(self.folder, config_hash=config_hash(self.config), config_yaml=text) as store:
+        with TraceStore.open(
+            self.folder, config_hash=config_hash(self.config), config_yaml=text
+        ) as store:
             write_text(self.folder / "config.yaml", text)
             try:
                 self._run_stages(store)
@@ -119,9 +131,12 @@ class Pipeline:
             run.close()
 
     def _with_evaluations(self, stages: Sequence[Stage]) -> Iterator[Stage]:
-        """Yields the stages of the method, with an evaluation before the first and after each that
-        trains the policy."""
-        is_measured = self.training.num_held_out > 0 and any(stage.trains_policy for stage in stages)
+        """Yields the stages of the method, with an evaluation before the first and
+        after each that trains the policy.
+        """
+        is_measured = self.training.num_held_out > 0 and any(
+            stage.trains_policy for stage in stages
+        )
         if is_measured:
             yield Evaluate("before", "before")
         for stage in stages:

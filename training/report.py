@@ -1,5 +1,5 @@
-"""The report of a training run: metrics as JSON, Markdown for people. A training without gain is
-reported as one.
+"""The report of a training run: metrics as JSON, Markdown for people. A training
+without gain is reported as one.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ Results = Mapping[str, StageResult]
 
 
 def metrics(stages: Sequence[Stage], results: Results) -> dict[str, Any]:
-    """Returns the numbers of all stages as plain values: accuracies with intervals, paired
-    comparisons, and the result of every stage that is no evaluation under its own name.
+    """Returns the numbers of all stages as plain values: accuracies with intervals,
+    paired comparisons, and the result of every stage that is no evaluation under its
+    own name.
     """
     found: dict[str, Any] = {"accuracy": {}, "comparison": {}}
     for stage, evaluation in _evaluations(stages, results):
         groups = {"all": evaluation.accuracy, **evaluation.by_group()}
-        found["accuracy"][stage.name] = {group: _as_json(share) for group, share in groups.items()} | {
+        found["accuracy"][stage.name] = {
+            group: _as_json(share) for group, share in groups.items()
+        } | {
             "unchecked": evaluation.unchecked,
             "answered": evaluation.answered,
             "tokens_per_question": evaluation.generated_tokens / max(1, len(evaluation.correct)),
@@ -41,15 +44,21 @@ def metrics(stages: Sequence[Stage], results: Results) -> dict[str, Any]:
             "p_value": difference.p_value,
             "verdict": difference.verdict,
         }
-    return found | {stage.name: results[stage.name] for stage in stages if not isinstance(stage, Evaluate)}
+    return found | {
+        stage.name: results[stage.name] for stage in stages if not isinstance(stage, Evaluate)
+    }
 
 
-def comparisons(stages: Sequence[Stage], results: Results) -> list[tuple[Evaluate, Evaluate, PairedDifference]]:
-    """Returns (later, earlier, difference): each later evaluation compared with the first one, and
-    with the one before it.
+def comparisons(
+    stages: Sequence[Stage], results: Results
+) -> list[tuple[Evaluate, Evaluate, PairedDifference]]:
+    """Returns (later, earlier, difference): each later evaluation compared with the
+    first one, and with the one before it.
     """
     measured = _evaluations(stages, results)
-    pairs = {(later, earlier): None for later in range(1, len(measured)) for earlier in (0, later - 1)}
+    pairs = {
+        (later, earlier): None for later in range(1, len(measured)) for earlier in (0, later - 1)
+    }
     return [
         (
             measured[later][0],
@@ -60,7 +69,9 @@ def comparisons(stages: Sequence[Stage], results: Results) -> list[tuple[Evaluat
     ]
 
 
-def report(stages: Sequence[Stage], results: Results, *, run: str, model: Path, config_yaml: str) -> str:
+def report(
+    stages: Sequence[Stage], results: Results, *, run: str, model: Path, config_yaml: str
+) -> str:
     """Returns the report in Markdown."""
     described = [f"- {line}" for stage in stages for line in stage.describe(results[stage.name])]
     lines = [f"# Training run {run}", "", *_accuracy(stages, results)]
@@ -82,12 +93,17 @@ def summary(stages: Sequence[Stage], results: Results) -> list[str]:
         return [line for stage in stages for line in stage.describe(results[stage.name])]
     lines = [f"{stage.title}: {evaluation.accuracy}" for stage, evaluation in measured]
     return lines + [
-        f"{later.title} against {earlier.title}: {_in_words(difference)}" for later, earlier, difference in comparisons(stages, results)
+        f"{later.title} against {earlier.title}: {_in_words(difference)}"
+        for later, earlier, difference in comparisons(stages, results)
     ]
 
 
 def _evaluations(stages: Sequence[Stage], results: Results) -> list[tuple[Evaluate, Evaluation]]:
-    return [(stage, evaluation_of(results[stage.name])) for stage in stages if isinstance(stage, Evaluate)]
+    return [
+        (stage, evaluation_of(results[stage.name]))
+        for stage in stages
+        if isinstance(stage, Evaluate)
+    ]
 
 
 def _accuracy(stages: Sequence[Stage], results: Results) -> list[str]:
@@ -96,12 +112,22 @@ def _accuracy(stages: Sequence[Stage], results: Results) -> list[str]:
         is_trained = any(stage.trains_policy for stage in stages)
         why = "Nothing was measured (training.evaluate=0 or training.publish=false)."
         return [why, ""] if is_trained else []
-    lines = ["Greedy accuracy of the policy alone on held-out questions, with 95 % Wilson intervals:", ""]
+    lines = [
+        "Greedy accuracy of the policy alone on held-out questions, with 95 % Wilson intervals:",
+        "",
+    ]
     titles = [stage.title for stage, _ in measured]
     lines += ["| questions | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
     groups = [{"all": evaluation.accuracy, **evaluation.by_group()} for _, evaluation in measured]
-    lines += [f"| {name} | " + " | ".join(str(shares[name]) for shares in groups) + " |" for name in groups[0]]
-    lines += ["", "Paired on the same questions (difference with 95 % interval; McNemar's exact test):", ""]
+    lines += [
+        f"| {name} | " + " | ".join(str(shares[name]) for shares in groups) + " |"
+        for name in groups[0]
+    ]
+    lines += [
+        "",
+        "Paired on the same questions (difference with 95 % interval; McNemar's exact test):",
+        "",
+    ]
     lines += [
         f"- {later.title} against {earlier.title}: {_in_words(difference, mark='**')}"
         for later, earlier, difference in comparisons(stages, results)
@@ -115,7 +141,8 @@ def _in_words(difference: PairedDifference, *, mark: str = "") -> str:
     low, high = difference.interval
     return (
         f"{difference.value:+.3f} [{low:+.3f}, {high:+.3f}], {difference.only_second} gained, "
-        f"{difference.only_first} lost, p = {difference.p_value:.2g}: {mark}{difference.verdict}{mark}"
+        f"{difference.only_first} lost, p = {difference.p_value:.2g}: "
+        f"{mark}{difference.verdict}{mark}"
     )
 
 

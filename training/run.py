@@ -1,9 +1,10 @@
 """Trains the policy, or heads that a search reads, and measures what the policy gained.
 
-    python -m training.run [experiment=sft_grpo] [training=sft training.from_runs=[runs/NAME]] [run=NAME] [key=value ...]
+    python -m training.run [experiment=sft_grpo] [run=NAME] [key=value ...]
+    python -m training.run training=sft training.from_runs=[runs/NAME]
 
-`runs/NAME` then holds the trained model, report.md, metrics.json, the resolved config and the traces. The same command with the same name
-goes on where it stopped.
+`runs/NAME` then holds the trained model, report.md, metrics.json, the resolved config
+and the traces. The same command with the same name goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -41,23 +42,33 @@ def run(config: RunConfig) -> tuple[Path, dict[str, Any]]:
         results = pipeline.run()
         found = metrics(pipeline.stages, results)
         write_text(folder / METRICS, json.dumps(found, indent=2) + "\n")
-        text = report(pipeline.stages, results, run=name, model=pipeline.model, config_yaml=to_yaml(config))
+        text = report(
+            pipeline.stages, results, run=name, model=pipeline.model, config_yaml=to_yaml(config)
+        )
         write_text(folder / "report.md", text)
     except (KeyboardInterrupt, EngineError, StorageError):
-        console.print(f"finished stages are kept; go on with {resuming(folder)} and the same options", markup=False, soft_wrap=True)
+        console.print(
+            f"finished stages are kept; go on with {resuming(folder)} and the same options",
+            markup=False,
+            soft_wrap=True,
+        )
         raise
     print("\n".join(summary(pipeline.stages, results)))
     return folder, found
 
 
 def _silence_libraries() -> None:
-    """TRL warns at every import that it does not know our vLLM, whose weights it never touches here."""
+    """TRL warns at every import that it does not know our vLLM, whose weights it never
+    touches here.
+    """
     warnings.filterwarnings("ignore", message="TRL currently supports vLLM versions")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="python -m training.run", description="Trains the policy and measures what it gained.")
+    parser = Parser(
+        prog="python -m training.run", description="Trains the policy and measures what it gained."
+    )
     add_override_arguments(parser)
     arguments = parse(parser, argv)
     config = compose(split_overrides(arguments), require=("training",))

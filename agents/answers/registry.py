@@ -1,4 +1,6 @@
-"""Every task's answers in one table: their kind, by which votes are counted, and their checker."""
+"""Every task's answers in one table: their kind, by which votes are counted, and their
+checker.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,8 @@ TASK_KINDS: dict[str, AnswerKind] = {task: answers.kind for task, answers in TAS
 
 
 def canonical(answer: str, task: str) -> str:
-    """Returns the canonical form of an answer; `canonical(canonical(a, t), t) == canonical(a, t)`.
+    """Returns the canonical form of an answer; `canonical(canonical(a, t), t) ==
+    canonical(a, t)`.
 
     Raises:
         ValueError: `task` is in no table.
@@ -61,6 +64,7 @@ def _known(task: str) -> TaskAnswers:
     if task not in TASK_ANSWERS:
         known = ", ".join(TASK_ANSWERS)
         raise ValueError(
-            f"task {task!r} has no kind of answers and no checker; choose one of {known}, or add it to {__name__}.TASK_ANSWERS"
+            f"task {task!r} has no kind of answers and no checker; choose one of {known}, or add "
+            f"it to {__name__}.TASK_ANSWERS"
         )
     return TASK_ANSWERS[task]

@@ -5,4 +5,12 @@ from agents.critics.controls import LengthCritic, LogprobCritic, RandomCritic
 from agents.critics.generative import CriticSettings, GenerativeCritic
 from agents.critics.oracle import OracleCritic
 
-__all__ = ["Critic", "CriticSettings", "GenerativeCritic", "LengthCritic", "LogprobCritic", "OracleCritic", "RandomCritic"]
+__all__ = [
+    "Critic",
+    "CriticSettings",
+    "GenerativeCritic",
+    "LengthCritic",
+    "LogprobCritic",
+    "OracleCritic",
+    "RandomCritic",
+]

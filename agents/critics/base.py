@@ -1,4 +1,6 @@
-"""What a critic is, and what its implementations share: how a number becomes a verdict, and draws that stay as they are."""
+"""What a critic is, and what its implementations share: how a number becomes a verdict,
+and draws that stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -14,25 +16,36 @@ ScopeOf: TypeAlias = Callable[[str], VerdictScope]
 
 
 def always_local(text: str) -> VerdictScope:
-    """Returns "local": of no question is it known that its right steps can lead to a dead end."""
+    """Returns "local": of no question is it known that its right steps can lead to a
+    dead end.
+    """
     return "local"
 
 
 class Critic(Protocol):
     """Judges steps.
 
-    Laws: a verdict depends on the question and the steps, not on when or how often it is asked for (as far as a model's engine is
-    deterministic), so that asking twice tells nothing new. A NaN is never evidence: its verdict is `unparsed`, and a `Verdict` refuses to
-    be anything else. Steps may be judged concurrently.
+    Laws: a verdict depends on the question and the steps, not on when or how often it
+    is asked for (as far as a model's engine is deterministic), so that asking twice
+    tells nothing new. A NaN is never evidence: its verdict is `unparsed`, and a
+    `Verdict` refuses to be anything else. Steps may be judged concurrently.
     """
 
-    async def judge(self, question: Question, steps: Sequence[Step], *, meter: Meter) -> Verdict | None:
-        """Returns the verdict on the last of `steps`, of which there is at least one; None where budget or context leave no room for it."""
+    async def judge(
+        self, question: Question, steps: Sequence[Step], *, meter: Meter
+    ) -> Verdict | None:
+        """Returns the verdict on the last of `steps`, of which there is at least one;
+        None where budget or context leave no room for it.
+        """
         ...
 
 
-def make_verdict(score: float, evidence: float, *, source: VerdictSource, scope: VerdictScope, reason: str = "") -> Verdict:
-    """Returns a verdict of probability `score` and log-likelihood ratio `evidence`, in nats; an unparsed one where either is NaN."""
+def make_verdict(
+    score: float, evidence: float, *, source: VerdictSource, scope: VerdictScope, reason: str = ""
+) -> Verdict:
+    """Returns a verdict of probability `score` and log-likelihood ratio `evidence`, in
+    nats; an unparsed one where either is NaN.
+    """
     unparsed = math.isnan(score) or math.isnan(evidence)
     return Verdict(
         score=math.nan if unparsed else score,
@@ -50,5 +63,7 @@ def texts_of(steps: Sequence[Step]) -> list[str]:
 
 
 def draw(seed: int, purpose: str, question: Question, steps: Sequence[Step]) -> float:
-    """Returns a number in [0, 1), uniform over its arguments and a function of them: of the steps, what they say."""
+    """Returns a number in [0, 1), uniform over its arguments and a function of them: of
+    the steps, what they say.
+    """
     return random.Random(f"{seed}/{purpose}/{question.hash}/{texts_of(steps)!r}").random()

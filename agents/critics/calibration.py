@@ -1,15 +1,18 @@
 """What a critic's probability is worth.
 
-A critic that says 0.9 may be right 6 times in 10. Its calibration, fitted on validation questions and stored with the model, turns the
-probability p into a log-likelihood ratio, a logit(p) + b (Platt scaling), which is what inference adds up. Families differ, so each has
-its own line where enough was measured; "*" is the rest.
+A critic that says 0.9 may be right 6 times in 10. Its calibration, fitted on validation
+questions and stored with the model, turns the probability p into a log-likelihood
+ratio, a logit(p) + b (Platt scaling), which is what inference adds up. Families differ,
+so each has its own line where enough was measured; "*" is the rest.
 
-A critic that works before its verdict can be sure of the verdict and wrong in the working: it writes "29 * 73 = 2177" with little
-confidence in the digits, and from there the verdict follows. So slope and intercept may grow with w, the probability that it gave to
-its own working.
+A critic that works before its verdict can be sure of the verdict and wrong in the
+working: it writes "29 * 73 = 2177" with little confidence in the digits, and from there
+the verdict follows. So slope and intercept may grow with w, the probability that it
+gave to its own working.
 
-Source: Platt, "Probabilistic outputs for support vector machines" (1999). We drop the prior: the intercept is that of balanced classes,
-so the number is a likelihood ratio and not a posterior. That w has a part in it is ours.
+Source: Platt, "Probabilistic outputs for support vector machines" (1999). We drop the
+prior: the intercept is that of balanced classes, so the number is a likelihood ratio
+and not a posterior. That w has a part in it is ours.
 """
 
 from __future__ import annotations
@@ -25,7 +28,9 @@ _CLIP = 1e-4  # a model's certainty is never taken for more than 1 in 10,000
 
 @dataclass(frozen=True, slots=True)
 class PlattScaling:
-    """log-likelihood ratio = (slope + slope_of_sureness w) x logit(p) + intercept + intercept_of_sureness w, in nats."""
+    """log-likelihood ratio = (slope + slope_of_sureness w) x logit(p) + intercept +
+    intercept_of_sureness w, in nats.
+    """
 
     slope: float = 1.0
     intercept: float = 0.0
@@ -33,13 +38,17 @@ class PlattScaling:
     intercept_of_sureness: float = 0.0
 
     def log_likelihood_ratio(self, probability: float, sureness: float = 1.0) -> float:
-        """Returns log P(verdict | right) - log P(verdict | wrong); it never falls as the probability rises: a slope below 0 counts as 0.
+        """Returns log P(verdict | right) - log P(verdict | wrong); it never falls as
+        the probability rises: a slope below 0 counts as 0.
 
-        `sureness`: w, probability of the working that the verdict followed from, in [0, 1]; 1 where there was none.
+        `sureness`: w, probability of the working that the verdict followed from, in [0,
+        1]; 1 where there was none.
         """
         p = min(max(probability, _CLIP), 1.0 - _CLIP)
         slope = max(self.slope + self.slope_of_sureness * sureness, 0.0)
-        return slope * math.log(p / (1.0 - p)) + self.intercept + self.intercept_of_sureness * sureness
+        return (
+            slope * math.log(p / (1.0 - p)) + self.intercept + self.intercept_of_sureness * sureness
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +69,16 @@ class Calibration:
             return cls({family: _scaling(line) for family, line in stored.items()})
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"critic.calibration ({path}) holds no calibration for critic.kind={form} ({error}); refit it or set null"
+                f"critic.calibration ({path}) holds no calibration for critic.kind={form} "
+                f"({error}); refit it or set null"
             ) from error
 
-    def log_likelihood_ratio(self, probability: float, family: str | None, sureness: float = 1.0) -> float:
-        """Returns the evidence in a critic's probability; uncalibrated (logit) where nothing was fitted."""
+    def log_likelihood_ratio(
+        self, probability: float, family: str | None, sureness: float = 1.0
+    ) -> float:
+        """Returns the evidence in a critic's probability; uncalibrated (logit) where
+        nothing was fitted.
+        """
         scaling = self.by_family.get(family or "*") or self.by_family.get("*") or PlattScaling()
         return scaling.log_likelihood_ratio(probability, sureness)
 

@@ -1,8 +1,10 @@
 """The oracle: the exact truth of a step, of which a known share is flipped.
 
-With no flips it is the best that any critic could do for a search; with flips it says how good a critic must be. A flip is a function of
-seed, question and steps, so asking twice does not undo it, and the rate is known, so the evidence in a verdict is exact:
-+-log((1 - e) / e) at flip rate e, 0 at e = 1/2, and at e = 0 as large as a calibration lets anything be.
+With no flips it is the best that any critic could do for a search; with flips it says
+how good a critic must be. A flip is a function of seed, question and steps, so asking
+twice does not undo it, and the rate is known, so the evidence in a verdict is exact:
++-log((1 - e) / e) at flip rate e, 0 at e = 1/2, and at e = 0 as large as a calibration
+lets anything be.
 """
 
 from __future__ import annotations
@@ -18,13 +20,17 @@ from agents.types import Meter, Question, Step, Verdict
 
 @dataclass(frozen=True, slots=True)
 class OracleCritic:
-    """Knows the families of `agents.families`, and judges in the scope of the question's family."""
+    """Knows the families of `agents.families`, and judges in the scope of the
+    question's family.
+    """
 
     seed: int
     flip_rate: float = 0.0
     """Share of verdicts that say the opposite of the truth, in [0, 1/2]."""
 
-    async def judge(self, question: Question, steps: Sequence[Step], *, meter: Meter) -> Verdict | None:
+    async def judge(
+        self, question: Question, steps: Sequence[Step], *, meter: Meter
+    ) -> Verdict | None:
         """Returns the truth about the last step, or its opposite.
 
         Raises:
@@ -33,7 +39,8 @@ class OracleCritic:
         problem = recognise_question(question.text)
         if problem is None:
             raise ValueError(
-                f"critic.kind (oracle) knows the truth about the families {', '.join(FAMILIES)}, and question {question.hash} is of none "
+                f"critic.kind (oracle) knows the truth about the families {', '.join(FAMILIES)}, "
+                f"and question {question.hash} is of none "
                 "of them; choose task=pocket, or critic.kind=working or token"
             )
         right = problem.verdict(problem.check_steps(texts_of(steps))[-1])

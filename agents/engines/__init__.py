@@ -1,4 +1,6 @@
-"""How a model is reached. Importing this loads no heavy library; building an engine does."""
+"""How a model is reached. Importing this loads no heavy library; building an engine
+does.
+"""
 
 from agents.engines.base import (
     Classification,

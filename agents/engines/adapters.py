@@ -1,6 +1,8 @@
-"""LoRA adapters in PEFT's format, checked before a model is loaded. Source: LoRA (arXiv:2106.09685).
+"""LoRA adapters in PEFT's format, checked before a model is loaded. Source: LoRA
+(arXiv:2106.09685).
 
-Adapters belong to the weights that they were trained on, so an engine that serves some takes no new weights.
+Adapters belong to the weights that they were trained on, so an engine that serves some
+takes no new weights.
 """
 
 from __future__ import annotations
@@ -24,12 +26,16 @@ class AdapterFiles(NamedTuple):
 
 
 def read_adapters(folders: Mapping[str, str]) -> dict[str, AdapterFiles]:
-    """Reads what there is to know of adapters before they are loaded, from their folders by name.
+    """Reads what there is to know of adapters before they are loaded, from their
+    folders by name.
 
     Raises:
         EngineUnavailableError: a folder holds no adapter.
     """
-    return {name: AdapterFiles(folder, _read_rank(name, folder), _hash(name, folder)) for name, folder in folders.items()}
+    return {
+        name: AdapterFiles(folder, _read_rank(name, folder), _hash(name, folder))
+        for name, folder in folders.items()
+    }
 
 
 def refuse_publication(adapters: Iterable[str]) -> None:
@@ -40,7 +46,8 @@ def refuse_publication(adapters: Iterable[str]) -> None:
     """
     if names := ", ".join(adapters):
         raise ValueError(
-            f"the adapters {names} belong to the weights that the engine has loaded; publish to an engine that was opened without "
+            f"the adapters {names} belong to the weights that the engine has loaded; publish to "
+            "an engine that was opened without "
             "engine.adapters"
         )
 
@@ -51,7 +58,8 @@ def _read_rank(name: str, folder: str) -> int:
         return int(json.loads(path.read_text())["r"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EngineUnavailableError(
-            f"engine.adapters: {folder} is no LoRA adapter for {name!r}: {path.name} cannot be read ({error}); "
+            f"engine.adapters: {folder} is no LoRA adapter for {name!r}: {path.name} cannot be "
+            f"read ({error}); "
             "name a folder that PEFT's save_pretrained wrote"
         ) from error
 
@@ -60,6 +68,7 @@ def _hash(name: str, folder: str) -> str:
     files = sorted(Path(folder).glob("adapter_model*.safetensors"))
     if not files:
         raise EngineUnavailableError(
-            f"engine.adapters: {folder} holds no adapter_model.safetensors for {name!r}; save the adapter with save_pretrained"
+            f"engine.adapters: {folder} holds no adapter_model.safetensors for {name!r}; save the "
+            "adapter with save_pretrained"
         )
     return hash_files(files)

@@ -19,8 +19,9 @@ _CLASSES = {
     "vllm_heads": ("agents.engines.vllm.heads", "VLLMClassifier"),
     "transformers_heads": ("agents.engines.transformers.heads", "TransformersClassifier"),
 }
-"""Where an engine of each kind is; its `open` takes the options of its config group. It must not block the event loop, for the graph may
-run inside somebody's server. The last two are classifiers: what reads the heads of a model."""
+"""Where an engine of each kind is; its `open` takes the options of its config group. It
+must not block the event loop, for the graph may run inside somebody's server. The last
+two are classifiers: what reads the heads of a model."""
 
 
 async def open_engine(kind: str, options: Mapping[str, Any]) -> Engine:
@@ -28,7 +29,8 @@ async def open_engine(kind: str, options: Mapping[str, Any]) -> Engine:
 
     Raises:
         ValueError: there is no such kind.
-        EngineUnavailableError: it cannot be built: a missing extra, no such model, no server.
+        EngineUnavailableError: it cannot be built: a missing extra, no such model, no
+            server.
     """
     if kind not in _CLASSES:
         raise ValueError(f"engine.kind ({kind!r}) must be one of {', '.join(_CLASSES)}")
@@ -38,10 +40,14 @@ async def open_engine(kind: str, options: Mapping[str, Any]) -> Engine:
     return engine
 
 
-async def start_engines(wanted: Mapping[str, tuple[str, Mapping[str, Any]]]) -> tuple[dict[str, Engine], AsyncExitStack]:
-    """Opens the engine that each name asks for by (kind, options). Returns them by name, and what closes them all.
+async def start_engines(
+    wanted: Mapping[str, tuple[str, Mapping[str, Any]]],
+) -> tuple[dict[str, Engine], AsyncExitStack]:
+    """Opens the engine that each name asks for by (kind, options). Returns them by
+    name, and what closes them all.
 
-    Names that ask for the same share one engine. Engines are opened one after another: two that start at once would compete for memory.
+    Names that ask for the same share one engine. Engines are opened one after another:
+    two that start at once would compete for memory.
     """
     opened: dict[str, Engine] = {}
     async with AsyncExitStack() as stack:

@@ -1,9 +1,9 @@
 """Keeps data from becoming control tokens.
 
 A tokenizer turns the text of a control token ("<|im_end|>") into that token wherever it
-finds it, also where a question spells it out, and a model obeys it there. So a prompt is
-encoded from a template and its data: control tokens of the template are control tokens,
-and their texts in the data are ordinary text.
+finds it, also where a question spells it out, and a model obeys it there. So a prompt
+is encoded from a template and its data: control tokens of the template are control
+tokens, and their texts in the data are ordinary text.
 
 In the data, the text of a control token is cut behind its first character, and the
 rendered prompt is encoded in the pieces between the cuts. No piece of the data holds a
@@ -27,7 +27,9 @@ class ControlTokens:
     """The texts that one tokenizer reads as control tokens."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        """`texts`: those of all control tokens; one of a single character cannot be cut and is left out."""
+        """`texts`: those of all control tokens; one of a single character cannot be cut
+        and is left out.
+        """
         rests: dict[str, list[str]] = {}
         for text in texts:
             if len(text) > 1:
@@ -35,8 +37,14 @@ class ControlTokens:
         starts = (f"{re.escape(first)}(?={'|'.join(found)})" for first, found in rests.items())
         self._starts = re.compile("|".join(starts)) if rests else None
 
-    def encode(self, render: Callable[[Sequence[str]], str], data: Sequence[str], encode: Callable[[str], list[int]]) -> list[int]:
-        """Returns the ids of `render(data)`, in which no text of `data` is a control token.
+    def encode(
+        self,
+        render: Callable[[Sequence[str]], str],
+        data: Sequence[str],
+        encode: Callable[[str], list[int]],
+    ) -> list[int]:
+        """Returns the ids of `render(data)`, in which no text of `data` is a control
+        token.
 
         Args:
             render: fills a template with texts in the place of `data`; they may hold

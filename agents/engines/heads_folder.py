@@ -1,7 +1,9 @@
-"""Folders of a model with heads: a model for sequence classification, as transformers saves it and vLLM serves it.
+"""Folders of a model with heads: a model for sequence classification, as transformers
+saves it and vLLM serves it.
 
-Its config.json names what each output of the linear layer is (`id2label`): a folder of somebody else's may have any names, those that
-training=heads writes are `VALUE` and `factor_label(NAME)`.
+Its config.json names what each output of the linear layer is (`id2label`): a folder of
+somebody else's may have any names, those that training=heads writes are `VALUE` and
+`factor_label(NAME)`.
 """
 
 from __future__ import annotations
@@ -17,19 +19,26 @@ def read_labels(model: str) -> tuple[str, ...]:
     """Returns the names of the heads' outputs.
 
     Raises:
-        EngineUnavailableError: the folder is not on this machine, or holds no such model.
+        EngineUnavailableError: the folder is not on this machine, or holds no such
+            model.
     """
     try:
         folder = find_folder(model)
     except EngineUnavailableError:
         folder = None
     if folder is None:
-        raise EngineUnavailableError(f"the heads {model!r} are not on this machine; set heads.engine.model to a folder of training=heads")
+        raise EngineUnavailableError(
+            f"the heads {model!r} are not on this machine; set "
+            "heads.engine.model to a folder of "
+            "training=heads"
+        )
     config = read_config(folder)
     architectures, labels = config.get("architectures") or [], config.get("id2label") or {}
     if not labels or not any(str(name).endswith(ARCHITECTURE) for name in architectures):
         raise EngineUnavailableError(
-            f"{folder} is no model with heads: its config.json names {', '.join(map(str, architectures)) or 'no architecture'} and "
-            f"{len(labels)} labels, and must name one that ends with {ARCHITECTURE}; train heads with training=heads"
+            f"{folder} is no model with heads: its config.json names "
+            f"{', '.join(map(str, architectures)) or 'no architecture'} and "
+            f"{len(labels)} labels, and must name one that ends with {ARCHITECTURE}; train heads "
+            "with training=heads"
         )
     return tuple(str(labels[str(number)]) for number in range(len(labels)))

@@ -1,7 +1,9 @@
 """The one event loop that owns engines and graph runs.
 
-vLLM's AsyncLLM belongs to the loop it was made in, and trainers and scripts are synchronous; so a process has one daemon thread with
-one loop, and everything asynchronous goes through `run`. Never call `run` from inside that loop: it would wait for itself.
+vLLM's AsyncLLM belongs to the loop it was made in, and trainers and scripts are
+synchronous; so a process has one daemon thread with one loop, and everything
+asynchronous goes through `run`. Never call `run` from inside that loop: it would wait
+for itself.
 """
 
 from __future__ import annotations
@@ -34,14 +36,17 @@ def submit(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine on the loop and waits for its result. Ctrl-C cancels it and waits for its clean-up; a second one does not wait.
+    """Runs a coroutine on the loop and waits for its result. Ctrl-C cancels it and
+    waits for its clean-up; a second one does not wait.
 
     Raises:
         RuntimeError: called from the loop's own thread.
     """
     if _loop is not None and threading.current_thread().name == "longthought-loop":
         coroutine.close()
-        raise RuntimeError("agents.engines.loop.run would wait for itself; await the coroutine instead")
+        raise RuntimeError(
+            "agents.engines.loop.run would wait for itself; await the coroutine instead"
+        )
     task: asyncio.Task[Any] | None = None
 
     async def watched() -> T:
@@ -58,5 +63,7 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         return future.result()
     except KeyboardInterrupt:
         submit(cancel())
-        wait([future])  # `future.cancel()` would end the future at once, and leave the coroutine to its clean-up
+        # `future.cancel()` would end the future at once, and leave the coroutine to its
+        # clean-up
+        wait([future])
         raise

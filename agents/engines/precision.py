@@ -1,4 +1,6 @@
-"""In which numbers a CPU should compute: bfloat16 without instructions for it is emulated, eight times slower than float32 on AVX2."""
+"""In which numbers a CPU should compute: bfloat16 without instructions for it is
+emulated, eight times slower than float32 on AVX2.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ def cpu_has_bfloat16(capabilities: Mapping[str, Any] | None = None) -> bool:
 
 
 def own_dtype(config: Mapping[str, Any], on_cpu: bool) -> str:
-    """Returns what `dtype: auto` means for a model with this config.json: what it names, but float32 where a CPU lacks bfloat16.
+    """Returns what `dtype: auto` means for a model with this config.json: what it
+    names, but float32 where a CPU lacks bfloat16.
 
     "auto" where the config names nothing.
     """
@@ -32,7 +35,13 @@ def own_dtype(config: Mapping[str, Any], on_cpu: bool) -> str:
 
 
 def local_dtype(folder: Path | None) -> str:
-    """Returns what `dtype: auto` means for the model in `folder` on this machine; "auto" where that is not known."""
+    """Returns what `dtype: auto` means for the model in `folder` on this machine;
+    "auto" where that is not known.
+    """
     import torch
 
-    return "auto" if folder is None else own_dtype(read_config(folder), on_cpu=not torch.cuda.is_available())
+    return (
+        "auto"
+        if folder is None
+        else own_dtype(read_config(folder), on_cpu=not torch.cuda.is_available())
+    )

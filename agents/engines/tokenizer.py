@@ -1,7 +1,8 @@
 """A Hugging Face tokenizer behind the `Tokenizer` protocol.
 
-transformers wraps a compiled tokenizer in Python that costs more than what it wraps, and a search decodes every step. So text and ids go
-to the compiled one directly, wherever the wrapper does what it does for everybody.
+transformers wraps a compiled tokenizer in Python that costs more than what it wraps,
+and a search decodes every step. So text and ids go to the compiled one directly,
+wherever the wrapper does what it does for everybody.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ _MARK = re.compile(r"[<\[].*\w.*[>\]]", re.DOTALL)
 
 
 class HFTokenizer:
-    """Wraps transformers' AutoTokenizer. One thread may decode while another encodes."""
+    """Wraps transformers' AutoTokenizer. One thread may decode while another
+    encodes.
+    """
 
     def __init__(self, source: str | Path) -> None:
         """Loads the tokenizer of a folder or hub id.
@@ -34,14 +37,20 @@ class HFTokenizer:
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(self.source)
         except Exception as error:  # transformers raises a dozen unrelated types here
-            reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+            reason = (
+                str(error).strip().splitlines()[0][:300]
+                if str(error).strip()
+                else type(error).__name__
+            )
             raise EngineUnavailableError(
-                f"no tokenizer in {self.source!r}{_no_folder(self.source)} ({reason}); correct engine.model, or set engine.tokenizer, "
+                f"no tokenizer in {self.source!r}{_no_folder(self.source)} ({reason}); correct "
+                "engine.model, or set engine.tokenizer, "
                 "to a folder with tokenizer.json or to a hub id"
             ) from error
         if self._tokenizer.eos_token_id is None:
             raise EngineUnavailableError(
-                f"the tokenizer of {self.source!r} has no end-of-sequence token; add eos_token to its tokenizer_config.json"
+                f"the tokenizer of {self.source!r} has no end-of-sequence token; add eos_token to "
+                "its tokenizer_config.json"
             )
         self.eos_token_id: int = self._tokenizer.eos_token_id
         self._compiled = _compiled(self._tokenizer)
@@ -72,8 +81,12 @@ class HFTokenizer:
             ids = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
         return ids
 
-    def encode_template(self, render: Callable[[Sequence[str]], str], data: Sequence[str]) -> list[int]:
-        """Returns the token ids of `render(data)`, in which no text of `data` is a control token."""
+    def encode_template(
+        self, render: Callable[[Sequence[str]], str], data: Sequence[str]
+    ) -> list[int]:
+        """Returns the token ids of `render(data)`, in which no text of `data` is a
+        control token.
+        """
         return self._control.encode(render, data, self.encode)
 
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
@@ -82,46 +95,69 @@ class HFTokenizer:
         if self._compiled is not None:
             text = self._compiled.decode(token_ids, skip_special_tokens=skip_special_tokens)
         else:
-            text = self._tokenizer.decode(list(token_ids), skip_special_tokens=skip_special_tokens, clean_up_tokenization_spaces=False)
+            text = self._tokenizer.decode(
+                list(token_ids),
+                skip_special_tokens=skip_special_tokens,
+                clean_up_tokenization_spaces=False,
+            )
         return text
 
     def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
-        """Returns the prompt ids of a conversation, ready for the assistant's turn; no message holds a control token.
+        """Returns the prompt ids of a conversation, ready for the assistant's turn; no
+        message holds a control token.
 
         Raises:
-            EngineUnavailableError: there is no chat template, or it refuses the conversation (some know no system role).
+            EngineUnavailableError: there is no chat template, or it refuses the
+                conversation (some know no system role).
         """
         if not self.has_chat_template:
             raise EngineUnavailableError(
-                f"{self.source!r} has no chat template; add chat_template.jinja to that folder (or chat_template to its "
+                f"{self.source!r} has no chat template; add chat_template.jinja to that folder "
+                "(or chat_template to its "
                 "tokenizer_config.json), or set engine.tokenizer to a folder that has one"
             )
         from jinja2 import TemplateError
 
         def render(contents: Sequence[str]) -> str:
-            turns = [{**message, "content": content} for message, content in zip(messages, contents, strict=True)]
-            text: str = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            turns = [
+                {**message, "content": content}
+                for message, content in zip(messages, contents, strict=True)
+            ]
+            text: str = self._tokenizer.apply_chat_template(
+                turns, tokenize=False, add_generation_prompt=True
+            )
             return text
 
         try:
             return self.encode_template(render, [message["content"] for message in messages])
         except TemplateError as error:
             roles = [message["role"] for message in messages]
-            raise EngineUnavailableError(f"the chat template of {self.source!r} refuses a conversation of {roles}: {error}") from error
+            raise EngineUnavailableError(
+                f"the chat template of {self.source!r} refuses a conversation of {roles}: {error}"
+            ) from error
 
 
 def _control_texts(tokenizer: Any) -> set[str]:
-    """Returns the texts of all control tokens: special ones, and those between brackets, which often are not marked as special."""
+    """Returns the texts of all control tokens: special ones, and those between
+    brackets, which often are not marked as special.
+    """
     added = tokenizer.added_tokens_decoder.values()
-    return {token.content for token in added if token.special or _MARK.fullmatch(token.content)} | set(tokenizer.all_special_tokens)
+    return {
+        token.content for token in added if token.special or _MARK.fullmatch(token.content)
+    } | set(tokenizer.all_special_tokens)
 
 
 def _compiled(tokenizer: Any) -> Any:
-    """Returns the compiled tokenizer, set as the wrapper would set it; None where the wrapper's class encodes or decodes in its own way."""
+    """Returns the compiled tokenizer, set as the wrapper would set it; None where the
+    wrapper's class encodes or decodes in its own way.
+    """
     from transformers import PreTrainedTokenizerFast
 
     general = ("encode", "_encode_plus", "decode", "_decode")
-    if any(getattr(type(tokenizer), name, None) is not getattr(PreTrainedTokenizerFast, name) for name in general):
+    if any(
+        getattr(type(tokenizer), name, None) is not getattr(PreTrainedTokenizerFast, name)
+        for name in general
+    ):
         return None
     compiled = tokenizer.backend_tokenizer
     compiled.no_truncation()
@@ -131,7 +167,9 @@ def _compiled(tokenizer: Any) -> Any:
 
 
 def eos_token_ids(tokenizer: HFTokenizer, folder: Path | None) -> frozenset[int]:
-    """Returns every token that ends a sequence: the tokenizer's, and those of the folder's generation_config.json."""
+    """Returns every token that ends a sequence: the tokenizer's, and those of the
+    folder's generation_config.json.
+    """
     ids = {tokenizer.eos_token_id}
     if folder is not None and (file := folder / "generation_config.json").is_file():
         named = json.loads(file.read_text()).get("eos_token_id") or []
@@ -140,5 +178,7 @@ def eos_token_ids(tokenizer: HFTokenizer, folder: Path | None) -> frozenset[int]
 
 
 def _no_folder(source: str) -> str:
-    """Returns the remark that a name with the form of a path was taken for a hub id; "" of a folder."""
+    """Returns the remark that a name with the form of a path was taken for a hub id; ""
+    of a folder.
+    """
     return "" if Path(source).is_dir() else f", which is no folder here (seen from {Path.cwd()})"

@@ -1,6 +1,8 @@
-"""Reads model folders without loading a model: which weights they hold, how many, and a hash that names them.
+"""Reads model folders without loading a model: which weights they hold, how many, and a
+hash that names them.
 
-Only the standard library, so that a folder can be checked before anything heavy is imported. Weights are safetensors files.
+Only the standard library, so that a folder can be checked before anything heavy is
+imported. Weights are safetensors files.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ _PAGE_BYTES = 64 << 10
 
 
 def find_folder(model: str) -> Path | None:
-    """Returns the local folder of a model: `model` itself, or the hub's cached snapshot; None when the hub id is not cached.
+    """Returns the local folder of a model: `model` itself, or the hub's cached
+    snapshot; None when the hub id is not cached.
 
     Raises:
         EngineUnavailableError: `model` looks like a path, and no such folder exists.
@@ -30,7 +33,11 @@ def find_folder(model: str) -> Path | None:
     if folder.is_dir():
         return folder
     if model.startswith((".", "/", "~")) or model.count("/") > 1:
-        raise EngineUnavailableError(f"there is no model folder {model!r}; set engine.model to a folder with config.json, or to a hub id")
+        raise EngineUnavailableError(
+            f"there is no model folder {model!r}; set engine.model "
+            "to a folder with config.json, "
+            "or to a hub id"
+        )
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
@@ -48,30 +55,40 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_text())
     except (OSError, json.JSONDecodeError) as error:
-        raise EngineUnavailableError(f"{folder} is no model folder: its config.json cannot be read ({error})") from error
+        raise EngineUnavailableError(
+            f"{folder} is no model folder: its config.json cannot be read ({error})"
+        ) from error
     if not isinstance(config, dict):
         raise EngineUnavailableError(f"{folder}/config.json must hold a JSON object")
     return config
 
 
 def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Returns name and shape of every tensor in the folder's safetensors files, from their headers.
+    """Returns name and shape of every tensor in the folder's safetensors files, from
+    their headers.
 
     Raises:
         ValueError: there is no such file, or one is damaged.
     """
     files = weight_files(folder)
     if not files:
-        raise ValueError(f"{folder} holds no *.safetensors file; save the model there with save_pretrained")
+        raise ValueError(
+            f"{folder} holds no *.safetensors file; save the model there with save_pretrained"
+        )
     shapes: dict[str, tuple[int, ...]] = {}
     for file in files:
         header = _read_header(file)
-        shapes |= {name: tuple(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__"}
+        shapes |= {
+            name: tuple(tensor["shape"])
+            for name, tensor in header.items()
+            if name != "__metadata__"
+        }
     return shapes
 
 
 def check_same_architecture(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuses weights that are not those of the model with tensors `shapes`; an output head tied to the embedding may be left out.
+    """Refuses weights that are not those of the model with tensors `shapes`; an output
+    head tied to the embedding may be left out.
 
     Raises:
         ValueError: names the tensors that differ.
@@ -79,31 +96,49 @@ def check_same_architecture(folder: Path, shapes: Mapping[str, tuple[int, ...]])
     found = tensor_shapes(folder)
     names = (found.keys() | shapes.keys()) - {"lm_head.weight"}
     if different := sorted(name for name in names if found.get(name) != shapes.get(name)):
-        shown = ", ".join(f"{name} {found.get(name)} instead of {shapes.get(name)}" for name in different[:3])
-        raise ValueError(f"{folder} holds another architecture than the engine serves: {len(different)} tensors differ ({shown})")
+        shown = ", ".join(
+            f"{name} {found.get(name)} instead of {shapes.get(name)}" for name in different[:3]
+        )
+        raise ValueError(
+            f"{folder} holds another architecture than the "
+            f"engine serves: {len(different)} "
+            f"tensors differ ({shown})"
+        )
 
 
 def count_parameters(folder: Path) -> int:
-    """Returns the number of weights in the folder; 0 where it has no safetensors file."""
-    return sum(math.prod(shape) for shape in tensor_shapes(folder).values()) if weight_files(folder) else 0
+    """Returns the number of weights in the folder; 0 where it has no safetensors
+    file.
+    """
+    return (
+        sum(math.prod(shape) for shape in tensor_shapes(folder).values())
+        if weight_files(folder)
+        else 0
+    )
 
 
 def weight_files(folder: Path) -> list[Path]:
     """Returns the safetensors files that a loader reads, sorted by name."""
-    return sorted(file for file in folder.glob("*.safetensors") if not file.name.startswith("adapter"))
+    return sorted(
+        file for file in folder.glob("*.safetensors") if not file.name.startswith("adapter")
+    )
 
 
 def hash_weights(folder: Path) -> str:
     """Returns 16 hex digits over the folder's weights.
 
-    Files up to 64 MiB are hashed whole; of larger ones name, size, header and 256 pages spread over the file: a training step changes
-    nearly every page, so two checkpoints do not collide, and 100 GB take a second. Folders without weights: the hash of config.json.
+    Files up to 64 MiB are hashed whole; of larger ones name, size, header and 256 pages
+    spread over the file: a training step changes nearly every page, so two checkpoints
+    do not collide, and 100 GB take a second. Folders without weights: the hash of
+    config.json.
     """
     return hash_files(weight_files(folder) or [folder / "config.json"])
 
 
 def hash_files(files: Iterable[Path]) -> str:
-    """Returns 16 hex digits over files, of which large ones are hashed as `hash_weights` says."""
+    """Returns 16 hex digits over files, of which large ones are hashed as
+    `hash_weights` says.
+    """
     digest = hashlib.sha256()
     for file in files:
         stat = file.stat()
@@ -131,7 +166,9 @@ def _hash_file(file: Path, size: int, mtime_ns: int) -> bytes:
 
 
 def _read_header(file: Path) -> dict[str, Any]:
-    """Returns the JSON header of a safetensors file: 8 bytes with its length, little endian, then the header."""
+    """Returns the JSON header of a safetensors file: 8 bytes with its length, little
+    endian, then the header.
+    """
     with file.open("rb") as stream:
         size = int.from_bytes(stream.read(8), "little")
         raw = stream.read(min(size, 1 << 28))

@@ -1,4 +1,6 @@
-"""Small exact arithmetic that several families share: an expression parser, its evaluation, and joining with few parentheses."""
+"""Small exact arithmetic that several families share: an expression parser, its
+evaluation, and joining with few parentheses.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from typing import Literal
 
 Operator = Literal["+", "-", "*", "/"]
 
-_TOKEN = re.compile(r"\s*(\d{1,12}|[+\-*/()])")  # of a longer number the parts stand side by side, which is no expression
+# of a longer number the parts stand side by side, which is no expression
+_TOKEN = re.compile(r"\s*(\d{1,12}|[+\-*/()])")
 _MAX_TOKENS = 200
 
 
@@ -32,10 +35,12 @@ Expression = Operation | int
 def parse_expression(text: str) -> Expression:
     """Returns the expression tree of `text`.
 
-    A minus sign before a number makes that number negative; before a parenthesis it is refused.
+    A minus sign before a number makes that number negative; before a parenthesis it is
+    refused.
 
     Raises:
-        ExpressionError: the text is not such an expression, or it has more than 200 tokens.
+        ExpressionError: the text is not such an expression, or it has more than 200
+            tokens.
     """
     text = text.strip().replace("×", "*").replace("÷", "/").replace("−", "-")
     tokens: list[str] = []
@@ -84,10 +89,14 @@ def _parse_atom(tokens: list[str], position: int) -> tuple[Expression, int]:
     raise ExpressionError(f"a number was expected, not {token!r}")
 
 
-def evaluate_exactly(text: str, operation_values: list[Fraction] | None = None) -> tuple[Fraction | None, list[int]]:
-    """Returns the value of an expression and the numbers that it uses; (None, []) when it is none or divides by zero.
+def evaluate_exactly(
+    text: str, operation_values: list[Fraction] | None = None
+) -> tuple[Fraction | None, list[int]]:
+    """Returns the value of an expression and the numbers that it uses; (None, []) when
+    it is none or divides by zero.
 
-    `operation_values`, when given, receives the value of each operation in the order of evaluation.
+    `operation_values`, when given, receives the value of each operation in the order of
+    evaluation.
     """
     used: list[int] = []
     values: list[Fraction] = [] if operation_values is None else operation_values
@@ -121,7 +130,9 @@ def apply_operator(operator: str, left: Fraction, right: Fraction) -> Fraction:
 
 
 def join_expressions(left: str, operator: str, right: str) -> str:
-    """Returns "left operator right" with parentheses only where the value would change without them."""
+    """Returns "left operator right" with parentheses only where the value would change
+    without them.
+    """
     if operator in "*/" and _is_sum(left):
         left = f"({left})"
     if (

@@ -1,9 +1,10 @@
 """Countdown: combine all given numbers with + - * / to reach a target.
 
-A step carries out one operation and writes down what is left ("25 + 7 = 32 ; left 3 11 32"), so that every error of arithmetic
-shows in the thought, but a legal step can lead to a dead end, which does not show. `alive` is exact, by brute force over steps
-with whole results >= 0 and exact divisions (the steps that the pocket model writes); an *answer* is judged by its own value
-with exact fractions, however it was found.
+A step carries out one operation and writes down what is left ("25 + 7 = 32 ; left 3 11
+32"), so that every error of arithmetic shows in the thought, but a legal step can lead
+to a dead end, which does not show. `alive` is exact, by brute force over steps with
+whole results >= 0 and exact divisions (the steps that the pocket model writes); an
+*answer* is judged by its own value with exact fractions, however it was found.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ from functools import lru_cache
 from typing import ClassVar
 
 from agents.families.arithmetic import evaluate_exactly, join_expressions
-from agents.families.base import ANSWER_PREFIX, Family, Problem, Scope, StepTruth, read_answer, read_whole_number
+from agents.families.base import (
+    ANSWER_PREFIX,
+    Family,
+    Problem,
+    Scope,
+    StepTruth,
+    read_answer,
+    read_whole_number,
+)
 
 LARGEST_NUMBER = 25
 LARGEST_VALUE = 99
@@ -28,25 +37,36 @@ _CANONICAL = re.compile(rf"Use the numbers {_NUMBERS} to make (\d+)\.")
 _LIST = rf"(?: all)?(?: of)?(?: the| these)?(?: numbers)?:? {_NUMBERS}"
 _REACH = r"(?:make|reach|get|obtain|form)"
 _NATURAL = (
-    re.compile(rf"(?:use|using|with|combine)(?: only)?{_LIST},? (?:to )?{_REACH} (\d+)\b", re.IGNORECASE),
+    re.compile(
+        r"(?:use|using|with|combine)(?: "
+        rf"only)?{_LIST},? (?:to )?{_REACH} (\d+)\b",
+        re.IGNORECASE,
+    ),
     re.compile(rf"{_REACH} (?P<target>\d+) (?:from|with|using|out of){_LIST}", re.IGNORECASE),
     re.compile(rf"Using all the numbers {_NUMBERS}, create an expression that equals (\d+)\."),
     re.compile(rf"Find a way to make (?P<target>\d+) using all of these numbers: {_NUMBERS}\."),
     re.compile(rf"Calculate (?P<target>\d+) using all of these numbers: {_NUMBERS}\."),
 )
 _NUMBER = r"(\d{1,12})"
-_STEP = re.compile(rf"{_NUMBER} ([+\-*/]) {_NUMBER} = {_NUMBER} ; left ((?:\d{{1,12}} )*\d{{1,12}})")
+_STEP = re.compile(
+    rf"{_NUMBER} ([+\-*/]) {_NUMBER} = {_NUMBER} ; left "
+    r"((?:\d{1,12} )*\d{1,12})"
+)
 
 
 def results(a: int, b: int) -> list[tuple[str, int]]:
-    """Returns the operations on a >= b that keep to whole results >= 0, with those results."""
+    """Returns the operations on a >= b that keep to whole results >= 0, with those
+    results.
+    """
     found = [("+", a + b), ("-", a - b), ("*", a * b)]
     return [*found, ("/", a // b)] if b and a % b == 0 else found
 
 
 @lru_cache(maxsize=1 << 18)
 def reachable(numbers: tuple[int, ...], target: int) -> bool:
-    """Whether steps with whole results >= 0 lead from `numbers` (ascending) to `target`, using every number once."""
+    """Whether steps with whole results >= 0 lead from `numbers` (ascending) to
+    `target`, using every number once.
+    """
     if len(numbers) == 1:
         return numbers[0] == target
     if len(numbers) == 2:
@@ -54,14 +74,19 @@ def reachable(numbers: tuple[int, ...], target: int) -> bool:
     for high in range(len(numbers)):
         for low in range(high):
             rest = numbers[:low] + numbers[low + 1 : high] + numbers[high + 1 :]
-            if any(reachable(tuple(sorted((*rest, value))), target) for _, value in results(numbers[high], numbers[low])):
+            if any(
+                reachable(tuple(sorted((*rest, value))), target)
+                for _, value in results(numbers[high], numbers[low])
+            ):
                 return True
     return False
 
 
 @dataclass(frozen=True)
 class _State:
-    """Numbers left, each with the expression that made it; None in place of a state means that a step could not be read."""
+    """Numbers left, each with the expression that made it; None in place of a state
+    means that a step could not be read.
+    """
 
     left: tuple[tuple[int, str], ...]
 
@@ -78,7 +103,9 @@ class _State:
                 return None
             rest.remove(entry)
             made.append(entry[1])
-        return _State(tuple(sorted([*rest, (result, join_expressions(made[0], operator, made[1]))])))
+        return _State(
+            tuple(sorted([*rest, (result, join_expressions(made[0], operator, made[1]))]))
+        )
 
 
 @dataclass(frozen=True)
@@ -88,27 +115,42 @@ class CountdownProblem(Problem):
     numbers: tuple[int, ...]
     target: int
     derivation: tuple[str, ...] = field(default=(), compare=False)
-    """The steps by which the generator found the target; `next_step` follows them where it can."""
+    """The steps by which the generator found the target; `next_step` follows them where
+    it can."""
 
     scope: ClassVar[Scope] = "value"
 
     @classmethod
-    def of(cls, numbers: Sequence[int], target: int, derivation: Sequence[str] = ()) -> CountdownProblem:
-        """Returns the problem in canonical wording; its answer is "" when whole-numbered steps cannot reach the target."""
+    def of(
+        cls, numbers: Sequence[int], target: int, derivation: Sequence[str] = ()
+    ) -> CountdownProblem:
+        """Returns the problem in canonical wording; its answer is "" when
+        whole-numbered steps cannot reach the target.
+        """
         ordered = tuple(sorted(numbers))
         words = [str(number) for number in ordered]
         text = f"Use the numbers {', '.join(words[:-1])} and {words[-1]} to make {target}."
         problem = cls("countdown", len(ordered), text, "", ordered, target, tuple(derivation))
         solution = problem.solution(random.Random(0))
         answer = read_answer(solution[-1]) if solution else None
-        return cls("countdown", len(ordered), text, answer or "", ordered, target, tuple(derivation))
+        return cls(
+            "countdown", len(ordered), text, answer or "", ordered, target, tuple(derivation)
+        )
 
     def _states(self, steps: Sequence[str]) -> list[_State | None]:
-        """Returns the state before the first step and after each one; a wrong result is carried on as it was stated."""
-        states: list[_State | None] = [_State(tuple((number, str(number)) for number in self.numbers))]
+        """Returns the state before the first step and after each one; a wrong result is
+        carried on as it was stated.
+        """
+        states: list[_State | None] = [
+            _State(tuple((number, str(number)) for number in self.numbers))
+        ]
         for step in steps:
             match, state = _STEP.fullmatch(step.strip()), states[-1]
-            states.append(state.apply(int(match[1]), match[2], int(match[3]), int(match[4])) if match and state else None)
+            states.append(
+                state.apply(int(match[1]), match[2], int(match[3]), int(match[4]))
+                if match and state
+                else None
+            )
         return states
 
     def next_step(self, rng: random.Random, prefix_steps: Sequence[str]) -> str | None:
@@ -127,7 +169,9 @@ class CountdownProblem(Problem):
     def check_steps(self, steps: Sequence[str]) -> list[StepTruth]:
         truths: list[StepTruth] = []
         legal = True
-        for step, before, after in zip(steps, states := self._states(steps), states[1:], strict=False):
+        for step, before, after in zip(
+            steps, states := self._states(steps), states[1:], strict=False
+        ):
             answer = read_answer(step)
             if answer is not None:
                 right = self.is_correct(answer)
@@ -136,11 +180,17 @@ class CountdownProblem(Problem):
                 continue
             right = before is not None and after is not None and _is_legal(step, after)
             legal = legal and right
-            truths.append(StepTruth(right, legal and after is not None and reachable(after.numbers, self.target)))
+            truths.append(
+                StepTruth(
+                    right, legal and after is not None and reachable(after.numbers, self.target)
+                )
+            )
         return truths
 
     def is_correct(self, answer_text: str) -> bool:
-        """Also accepts the target behind an equals sign ("25 + 32 = 57"), and no other number there."""
+        """Also accepts the target behind an equals sign ("25 + 32 = 57"), and no other
+        number there.
+        """
         expression, _, stated = answer_text.partition("=")
         if stated.strip() and read_whole_number(stated) != self.target:
             return False
@@ -148,13 +198,17 @@ class CountdownProblem(Problem):
         return value == Fraction(self.target) and Counter(used) == Counter(self.numbers)
 
     def near_miss(self, rng: random.Random, prefix_steps: Sequence[str]) -> str:
-        """Mostly legal steps, of which many are dead ends; sometimes a slip of arithmetic or of the numbers left."""
+        """Mostly legal steps, of which many are dead ends; sometimes a slip of
+        arithmetic or of the numbers left.
+        """
         state = self._states(prefix_steps)[-1]
         if state is None or len(state.left) == 1:
             expression = state.left[0][1] if state else " + ".join(map(str, self.numbers))
             return f"{ANSWER_PREFIX} {_spoil_expression(rng, expression)}"
         moves = _moves(state.numbers)
-        a, operator, b, result, left = rng.choice([move for move in moves if 1 <= move[3] <= LARGEST_VALUE] or moves)
+        a, operator, b, result, left = rng.choice(
+            [move for move in moves if 1 <= move[3] <= LARGEST_VALUE] or moves
+        )
         draw = rng.random()
         if draw < 0.2:
             slip = max(0, result + rng.choice((-10, -2, -1, 1, 2, 10)))
@@ -168,7 +222,9 @@ class CountdownProblem(Problem):
         return _step_text(a, operator, b, result, left)
 
     def working(self, prefix_steps: Sequence[str], step: str) -> str:
-        """The result again; with two numbers left, all that one more step can make of them; of an answer, its operations' values."""
+        """The result again; with two numbers left, all that one more step can make of
+        them; of an answer, its operations' values.
+        """
         state = self._states(prefix_steps)[-1]
         if (answer := read_answer(step)) is not None:
             return " ".join(map(str, _operation_values(answer)))
@@ -182,7 +238,10 @@ class CountdownProblem(Problem):
             return ""
         words = [str(result), ":", *map(str, after.numbers)]
         if len(after.left) == 2:
-            words += [":", *(str(value) for _, value in results(after.numbers[1], after.numbers[0]))]
+            words += [
+                ":",
+                *(str(value) for _, value in results(after.numbers[1], after.numbers[0])),
+            ]
         return " ".join(words)
 
 
@@ -193,7 +252,9 @@ def _moves(numbers: tuple[int, ...]) -> list[tuple[int, str, int, int, tuple[int
         for low in range(high):
             rest = numbers[:low] + numbers[low + 1 : high] + numbers[high + 1 :]
             for operator, value in results(numbers[high], numbers[low]):
-                moves.append((numbers[high], operator, numbers[low], value, tuple(sorted((*rest, value)))))
+                moves.append(
+                    (numbers[high], operator, numbers[low], value, tuple(sorted((*rest, value))))
+                )
     return moves
 
 
@@ -204,16 +265,32 @@ def _step_text(a: int, operator: str, b: int, result: int, left: tuple[int, ...]
 def _is_legal(step: str, after: _State) -> bool:
     match = _STEP.fullmatch(step.strip())
     assert match is not None
-    a, b, result, left = int(match[1]), int(match[3]), int(match[4]), sorted(map(int, match[5].split()))
-    exact = {"+": Fraction(a + b), "-": Fraction(a - b), "*": Fraction(a * b), "/": Fraction(a, b) if b else None}[match[2]]
+    a, b, result, left = (
+        int(match[1]),
+        int(match[3]),
+        int(match[4]),
+        sorted(map(int, match[5].split())),
+    )
+    exact = {
+        "+": Fraction(a + b),
+        "-": Fraction(a - b),
+        "*": Fraction(a * b),
+        "/": Fraction(a, b) if b else None,
+    }[match[2]]
     return exact == result and left == sorted(after.numbers)
 
 
 def _operation_values(expression: str) -> list[int]:
-    """Returns the value of each operation of an expression in the order of evaluation; [] when it is not one or not whole."""
+    """Returns the value of each operation of an expression in the order of evaluation;
+    [] when it is not one or not whole.
+    """
     values: list[Fraction] = []
     value, _ = evaluate_exactly(expression, values)
-    return [int(v) for v in values] if value is not None and all(v.denominator == 1 and v >= 0 for v in values) else []
+    return (
+        [int(v) for v in values]
+        if value is not None and all(v.denominator == 1 and v >= 0 for v in values)
+        else []
+    )
 
 
 def _spoil_expression(rng: random.Random, expression: str) -> str:
@@ -235,7 +312,9 @@ class Countdown(Family):
     """The level is how many numbers there are."""
 
     name: ClassVar[str] = "countdown"
-    limits: ClassVar[str] = f"three to five numbers from 1 to {LARGEST_NUMBER}, a target from 1 to {LARGEST_VALUE}"
+    limits: ClassVar[str] = (
+        f"three to five numbers from 1 to {LARGEST_NUMBER}, a target from 1 to {LARGEST_VALUE}"
+    )
     levels: ClassVar[tuple[int, ...]] = (3, 4, 5)
     words: ClassVar[tuple[str, ...]] = ("Use", "the", "numbers", "and", "to", "make", "left")
 
@@ -248,7 +327,9 @@ class Countdown(Family):
             while len(left) > 1:
                 high, low = sorted(rng.sample(range(len(left)), 2), reverse=True)
                 a, b = left[high], left[low]
-                operator, value = rng.choice([(o, v) for o, v in results(a, b) if 1 <= v <= LARGEST_VALUE] or [("-", 0)])
+                operator, value = rng.choice(
+                    [(o, v) for o, v in results(a, b) if 1 <= v <= LARGEST_VALUE] or [("-", 0)]
+                )
                 if value == 0:
                     break
                 left = tuple(sorted((*left[:low], *left[low + 1 : high], *left[high + 1 :], value)))
@@ -258,12 +339,18 @@ class Countdown(Family):
 
     def recognise(self, text: str) -> CountdownProblem | None:
         folded = " ".join(text.split())
-        match = _CANONICAL.fullmatch(folded) or next((m for pattern in _NATURAL if (m := pattern.search(folded))), None)
+        match = _CANONICAL.fullmatch(folded) or next(
+            (m for pattern in _NATURAL if (m := pattern.search(folded))), None
+        )
         if match is None:
             return None
         named = match.groupdict().get("target")
         target = int(named or match[2])
         numbers = [int(word) for word in re.findall(r"\d+", match[2] if named else match[1])]
-        if len(numbers) not in self.levels or not 1 <= min(numbers) <= max(numbers) <= LARGEST_NUMBER or not 1 <= target <= LARGEST_VALUE:
+        if (
+            len(numbers) not in self.levels
+            or not 1 <= min(numbers) <= max(numbers) <= LARGEST_NUMBER
+            or not 1 <= target <= LARGEST_VALUE
+        ):
             return None
         return CountdownProblem.of(numbers, target)

@@ -1,7 +1,9 @@
-"""Linear equations in one variable: move terms ("12 * c = 414 - 66"), add ("12 * c = 348"), divide ("c = 29"), answer.
+"""Linear equations in one variable: move terms ("12 * c = 414 - 66"), add ("12 * c =
+348"), divide ("c = 29"), answer.
 
-One operation a step: a model that moved and added at once wrote some multiple of the coefficient instead. The critic checks a sum by
-undoing it and a division by multiplying back, so that it does not repeat the slip that it should find.
+One operation a step: a model that moved and added at once wrote some multiple of the
+coefficient instead. The critic checks a sum by undoing it and a division by multiplying
+back, so that it does not repeat the slip that it should find.
 """
 
 from __future__ import annotations
@@ -13,7 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from agents.families.base import ANSWER_PREFIX, Family, Problem, StepTruth, read_answer, read_whole_number
+from agents.families.base import (
+    ANSWER_PREFIX,
+    Family,
+    Problem,
+    StepTruth,
+    read_answer,
+    read_whole_number,
+)
 
 LARGEST_COEFFICIENT = 99
 LARGEST_CONSTANT = 9999
@@ -22,7 +31,11 @@ LARGEST_SOLUTION = 99
 _EQUATION = r"([^=.?:]+=[^=.?:]+?)"
 _WORDINGS = (
     re.compile(rf"Solve {_EQUATION} for ([a-z])\."),
-    re.compile(rf"(?:Solve for|Find) (?P<variable>[a-z])(?: if|:| when) {_EQUATION} ?[.?]?", re.IGNORECASE),
+    re.compile(
+        r"(?:Solve for|Find) (?P<variable>[a-z])(?: "
+        rf"if|:| when) {_EQUATION} ?[.?]?",
+        re.IGNORECASE,
+    ),
     re.compile(rf"Find the value of (?P<variable>[a-z]) in the equation: {_EQUATION}"),
     re.compile(rf"Determine the value of (?P<variable>[a-z]) that satisfies: {_EQUATION}"),
     re.compile(rf"What is (?P<variable>[a-z]) if {_EQUATION} ?\??", re.IGNORECASE),
@@ -35,12 +48,15 @@ _SOLVED = re.compile(r"([a-z]) = (-? ?\d{1,12})")
 
 @dataclass(frozen=True)
 class EquationProblem(Problem):
-    """coefficient * variable = constant, after everything has been collected; the text keeps the equation as it was asked."""
+    """coefficient * variable = constant, after everything has been collected; the text
+    keeps the equation as it was asked.
+    """
 
     variable: str
     coefficient: int
     constants: tuple[int, int]
-    """What stands without the variable when it has been moved to one side: a positive number and what is added to it, 0 for nothing."""
+    """What stands without the variable when it has been moved to one side: a positive
+    number and what is added to it, 0 for nothing."""
 
     @property
     def constant(self) -> int:
@@ -48,16 +64,30 @@ class EquationProblem(Problem):
         return sum(self.constants)
 
     @classmethod
-    def of(cls, variable: str, left: Sequence[tuple[int, str]], right: Sequence[tuple[int, str]]) -> EquationProblem | None:
-        """Returns the problem of left = right (terms as factor and "" or the variable), or None outside this family's range."""
+    def of(
+        cls, variable: str, left: Sequence[tuple[int, str]], right: Sequence[tuple[int, str]]
+    ) -> EquationProblem | None:
+        """Returns the problem of left = right (terms as factor and "" or the variable),
+        or None outside this family's range.
+        """
         coefficient = sum(f for f, v in left if v) - sum(f for f, v in right if v)
         stays, moved = sum(f for f, v in right if not v), -sum(f for f, v in left if not v)
         if coefficient < 0:
             coefficient, stays, moved = -coefficient, -stays, -moved
         constant = stays + moved
-        if coefficient == 0 or constant % coefficient or not 0 <= constant // coefficient <= LARGEST_SOLUTION:
+        if (
+            coefficient == 0
+            or constant % coefficient
+            or not 0 <= constant // coefficient <= LARGEST_SOLUTION
+        ):
             return None
-        if any(abs(f) > (LARGEST_COEFFICIENT if v else LARGEST_CONSTANT) for f, v in (*left, *right)) or constant > LARGEST_CONSTANT:
+        if (
+            any(
+                abs(f) > (LARGEST_COEFFICIENT if v else LARGEST_CONSTANT)
+                for f, v in (*left, *right)
+            )
+            or constant > LARGEST_CONSTANT
+        ):
             return None
         both_sides = any(v for _, v in left) and any(v for _, v in right)
         solution = constant // coefficient
@@ -71,7 +101,15 @@ class EquationProblem(Problem):
             else 1
         )
         text = f"Solve {_render(left)} = {_render(right)} for {variable}."
-        return cls("equations", level, text, str(solution), variable, coefficient, (max(stays, moved), min(stays, moved)))
+        return cls(
+            "equations",
+            level,
+            text,
+            str(solution),
+            variable,
+            coefficient,
+            (max(stays, moved), min(stays, moved)),
+        )
 
     def _state(self, steps: Sequence[str]) -> _State:
         coefficient, constants, solved = self.coefficient, self.constants, None
@@ -80,7 +118,14 @@ class EquationProblem(Problem):
             text = step.strip()
             if (answer := read_answer(text)) is not None:
                 value = read_whole_number(answer)
-                rights.append(value is not None and (value == solved if solved is not None else coefficient * value == sum(constants)))
+                rights.append(
+                    value is not None
+                    and (
+                        value == solved
+                        if solved is not None
+                        else coefficient * value == sum(constants)
+                    )
+                )
             elif match := _COLLECTED.fullmatch(text):
                 a, stated = int(match[1].replace(" ", "")), _read_constants(match)
                 equal = a != 0 and a * sum(constants) == sum(stated) * coefficient
@@ -109,7 +154,9 @@ class EquationProblem(Problem):
         return f"{self.variable} = {state.constant // state.coefficient}"
 
     def _collected(self, coefficient: int, constant: int, added: int = 0) -> str:
-        return f"{coefficient} * {self.variable} = {constant}" + (f" {'-' if added < 0 else '+'} {abs(added)}" if added else "")
+        return (f"{coefficient} * {self.variable} = {constant}") + (
+            f" {'-' if added < 0 else '+'} {abs(added)}" if added else ""
+        )
 
     def check_steps(self, steps: Sequence[str]) -> list[StepTruth]:
         rights = self._state(steps).rights
@@ -126,15 +173,23 @@ class EquationProblem(Problem):
         if state.solved is not None:
             return f"{ANSWER_PREFIX} {state.solved + slip}"
         if prefix_steps and not added:
-            return f"{self.variable} = {max(0, constant // (coefficient or 1) + rng.choice((-3, -2, -1, 0, 1, 2, 3, slip)))}"
+            off = rng.choice((-3, -2, -1, 0, 1, 2, 3, slip))
+            return f"{self.variable} = {max(0, constant // (coefficient or 1) + off)}"
         if rng.random() < 0.2:
             coefficient = max(1, coefficient + rng.choice((-10, -1, 1, 10)))
         elif not prefix_steps and added:
-            return self._collected(coefficient, state.constants[0], rng.choice((-added, added + slip)))
-        return self._collected(coefficient, abs(constant + rng.choice((slip, 10 * slip, coefficient, 100 * slip // abs(slip)))))
+            return self._collected(
+                coefficient, state.constants[0], rng.choice((-added, added + slip))
+            )
+        return self._collected(
+            coefficient,
+            abs(constant + rng.choice((slip, 10 * slip, coefficient, 100 * slip // abs(slip)))),
+        )
 
     def working(self, prefix_steps: Sequence[str], step: str) -> str:
-        """What a step should state, or its operation undone: "414 : 348 + 66 = 414" of a sum, "348 : 12 * 29 = 348" of a division."""
+        """What a step should state, or its operation undone: "414 : 348 + 66 = 414" of
+        a sum, "348 : 12 * 29 = 348" of a division.
+        """
         if any(read_answer(earlier) is not None for earlier in prefix_steps):
             return ""
         state, text = self._state(prefix_steps), step.strip()
@@ -144,8 +199,14 @@ class EquationProblem(Problem):
         if match := _COLLECTED.fullmatch(text):
             stated = sum(_read_constants(match))
             if not prefix_steps or not added:
-                return self._collected(coefficient, constant, added).replace(f"* {self.variable} =", ":")
-            return f"{coefficient} : {constant} : {stated} {'+' if added < 0 else '-'} {abs(added)} = {stated - added}"
+                return self._collected(coefficient, constant, added).replace(
+                    f"* {self.variable} =", ":"
+                )
+            return (
+                f"{coefficient} : {constant} : {stated} "
+                f"{'+' if added < 0 else '-'} {abs(added)} "
+                f"= {stated - added}"
+            )
         if match := _SOLVED.fullmatch(text):
             value = int(match[2].replace(" ", ""))
             return f"{state.constant} : {coefficient} * {value} = {coefficient * value}"
@@ -169,7 +230,9 @@ class _State:
 
 
 def _read_constants(match: re.Match[str]) -> tuple[int, int]:
-    """Returns the two numbers behind the "=" of a collected equation, 0 for a missing second one."""
+    """Returns the two numbers behind the "=" of a collected equation, 0 for a missing
+    second one.
+    """
     return int(match[3].replace(" ", "")), int(f"{match[4]}{match[5]}") if match[4] else 0
 
 
@@ -196,18 +259,23 @@ def _read_side(text: str) -> list[tuple[int, str]] | None:
 
 
 class Equations(Family):
-    """Levels 1 and 2: one side, small numbers. Level 3: the variable on both sides. Level 4: one side, numbers up to 99."""
+    """Levels 1 and 2: one side, small numbers. Level 3: the variable on both sides.
+    Level 4: one side, numbers up to 99.
+    """
 
     name: ClassVar[str] = "equations"
     limits: ClassVar[str] = (
-        f"linear, coefficients to {LARGEST_COEFFICIENT}, constants to {LARGEST_CONSTANT}, a whole solution from 0 to {LARGEST_SOLUTION}"
+        f"linear, coefficients to {LARGEST_COEFFICIENT}, constants to {LARGEST_CONSTANT}, a whole "
+        f"solution from 0 to {LARGEST_SOLUTION}"
     )
     levels: ClassVar[tuple[int, ...]] = (1, 2, 3, 4)
     words: ClassVar[tuple[str, ...]] = ("Solve", "for", *string.ascii_lowercase)
 
     def generate(self, rng: random.Random, level: int) -> EquationProblem:
         self.check_level(level)
-        largest_coefficient, largest_solution = {1: (9, 20), 2: (20, 30), 3: (20, 30), 4: (99, 99)}[level]
+        largest_coefficient, largest_solution = {1: (9, 20), 2: (20, 30), 3: (20, 30), 4: (99, 99)}[
+            level
+        ]
         while True:
             variable = rng.choice(string.ascii_lowercase)
             a, solution = rng.randint(2, largest_coefficient), rng.randint(1, largest_solution)

@@ -1,4 +1,6 @@
-"""Leg counting: the English word-problem family. One animal a step, with the running total ("3 cow * 4 = 12 ; total 12")."""
+"""Leg counting: the English word-problem family. One animal a step, with the running
+total ("3 cow * 4 = 12 ; total 12").
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from agents.families.base import ANSWER_PREFIX, Family, Problem, StepTruth, read_answer, read_whole_number
+from agents.families.base import (
+    ANSWER_PREFIX,
+    Family,
+    Problem,
+    StepTruth,
+    read_answer,
+    read_whole_number,
+)
 
 LARGEST_COUNT = 15
 LEGS: dict[str, int] = {
     **dict.fromkeys(("snake", "sea slug", "jellyfish", "flatworm", "leech"), 0),
     **dict.fromkeys(("chicken", "bird", "human", "duck"), 2),
-    **dict.fromkeys(("dog", "cat", "cow", "horse", "lion", "elephant", "giraffe", "tiger", "deer", "sheep"), 4),
+    **dict.fromkeys(
+        ("dog", "cat", "cow", "horse", "lion", "elephant", "giraffe", "tiger", "deer", "sheep"), 4
+    ),
     "starfish": 5,
     **dict.fromkeys(
-        ("insect", "ant", "butterfly", "beetle", "bee", "wasp", "grasshopper", "cricket", "cockroach", "praying mantis", "firefly"), 6
+        (
+            "insect",
+            "ant",
+            "butterfly",
+            "beetle",
+            "bee",
+            "wasp",
+            "grasshopper",
+            "cricket",
+            "cockroach",
+            "praying mantis",
+            "firefly",
+        ),
+        6,
     ),
     **dict.fromkeys(("spider", "scorpion"), 8),
     **dict.fromkeys(("crab", "lobster", "shrimp"), 10),
@@ -54,7 +78,9 @@ class LegsProblem(Problem):
         return cls("legs", level, f"Count the legs: {listed}.", str(total), tuple(animals))
 
     def _replay(self, steps: Sequence[str]) -> tuple[list[bool], int, int]:
-        """Returns which steps are right as they stand, how many animals are counted, and the stated total."""
+        """Returns which steps are right as they stand, how many animals are counted,
+        and the stated total.
+        """
         rights: list[bool] = []
         done = total = 0
         for step in steps:
@@ -67,7 +93,16 @@ class LegsProblem(Problem):
             else:
                 animal, count = self.animals[done]
                 stated = (int(match[1]), match[2], int(match[3]), int(match[4]), int(match[5]))
-                rights.append(stated == (count, animal, LEGS[animal], count * LEGS[animal], total + count * LEGS[animal]))
+                rights.append(
+                    stated
+                    == (
+                        count,
+                        animal,
+                        LEGS[animal],
+                        count * LEGS[animal],
+                        total + count * LEGS[animal],
+                    )
+                )
                 total = stated[4]
             done += 1
         return rights, done, total
@@ -79,7 +114,9 @@ class LegsProblem(Problem):
         if done >= len(self.animals):
             return f"{ANSWER_PREFIX} {total}"
         animal, count = self.animals[done]
-        return _step_text(animal, count, LEGS[animal], count * LEGS[animal], total + count * LEGS[animal])
+        return _step_text(
+            animal, count, LEGS[animal], count * LEGS[animal], total + count * LEGS[animal]
+        )
 
     def check_steps(self, steps: Sequence[str]) -> list[StepTruth]:
         rights, _, _ = self._replay(steps)
@@ -100,10 +137,18 @@ class LegsProblem(Problem):
         elif draw < 0.3:
             count = max(1, count + rng.choice((-1, 1)))
         product = count * legs + (slip if 0.3 <= draw < 0.6 else 0)
-        return _step_text(animal, count, legs, max(0, product), max(0, total + product + (slip if draw >= 0.6 else 0)))
+        return _step_text(
+            animal,
+            count,
+            legs,
+            max(0, product),
+            max(0, total + product + (slip if draw >= 0.6 else 0)),
+        )
 
     def working(self, prefix_steps: Sequence[str], step: str) -> str:
-        """The product and the new total, recomputed: "3 * 4 : 12 40"; of an answer, the last total."""
+        """The product and the new total, recomputed: "3 * 4 : 12 40"; of an answer, the
+        last total.
+        """
         if any(read_answer(earlier) is not None for earlier in prefix_steps):
             return ""
         _, done, total = self._replay(prefix_steps)
@@ -120,7 +165,9 @@ def _step_text(animal: str, count: int, legs: int, product: int, total: int) -> 
 
 
 def _natural_list(text: str) -> str | None:
-    """Returns what follows the last "legs" that a list can follow: "How many legs do 3 cows and 2 spiders have?"."""
+    """Returns what follows the last "legs" that a list can follow: "How many legs do 3
+    cows and 2 spiders have?".
+    """
     tail = _TAIL.search(text)
     if tail is None:
         return None
@@ -139,17 +186,30 @@ def _read_animal(words: str) -> str | None:
 
 
 class Legs(Family):
-    """Level 1: up to four kinds of animals; level 2: up to seven; level 3: up to ten."""
+    """Level 1: up to four kinds of animals; level 2: up to seven; level 3: up to
+    ten.
+    """
 
     name: ClassVar[str] = "legs"
     limits: ClassVar[str] = f"the legs of at most ten kinds of animals, to {LARGEST_COUNT} each"
     levels: ClassVar[tuple[int, ...]] = (1, 2, 3)
-    words: ClassVar[tuple[str, ...]] = ("Count", "the", "legs", "total", *sorted({word for animal in LEGS for word in animal.split()}))
+    words: ClassVar[tuple[str, ...]] = (
+        "Count",
+        "the",
+        "legs",
+        "total",
+        *sorted({word for animal in LEGS for word in animal.split()}),
+    )
 
     def generate(self, rng: random.Random, level: int) -> LegsProblem:
         self.check_level(level)
         num_animals = rng.randint(*{1: (2, 4), 2: (5, 7), 3: (8, 10)}[level])
-        return LegsProblem.of([(animal, rng.randint(1, LARGEST_COUNT)) for animal in rng.sample(list(LEGS), num_animals)])
+        return LegsProblem.of(
+            [
+                (animal, rng.randint(1, LARGEST_COUNT))
+                for animal in rng.sample(list(LEGS), num_animals)
+            ]
+        )
 
     def recognise(self, text: str) -> LegsProblem | None:
         folded = " ".join(text.split())

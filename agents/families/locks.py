@@ -1,9 +1,12 @@
-"""Subset-sum locks: judging a step is easier than making it, and nothing in the thought shows that a step is wrong.
+"""Subset-sum locks: judging a step is easier than making it, and nothing in the thought
+shows that a step is wrong.
 
-k locks stand in a row. Lock i has m numbers v_1 >= ... >= v_m and a call c_i; it opens to the code x_i in 1 .. 2^m - 1 whose
-binary digits choose the numbers (the lowest digit the first number) that sum to (c_i + x_{i-1}) mod 100, where x_0 is given.
-On the right path exactly one code opens each lock. A step states a code outright ("B = 13"), the answer is the sum of the codes.
-To find a code is a search over 2^m subsets; to check one is a handful of additions, which is what `working` writes out.
+k locks stand in a row. Lock i has m numbers v_1 >= ... >= v_m and a call c_i; it opens
+to the code x_i in 1 .. 2^m - 1 whose binary digits choose the numbers (the lowest digit
+the first number) that sum to (c_i + x_{i-1}) mod 100, where x_0 is given. On the right
+path exactly one code opens each lock. A step states a code outright ("B = 13"), the
+answer is the sum of the codes. To find a code is a search over 2^m subsets; to check
+one is a handful of additions, which is what `working` writes out.
 """
 
 from __future__ import annotations
@@ -14,7 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from agents.families.base import ANSWER_PREFIX, Family, Problem, StepTruth, read_answer, read_whole_number
+from agents.families.base import (
+    ANSWER_PREFIX,
+    Family,
+    Problem,
+    StepTruth,
+    read_answer,
+    read_whole_number,
+)
 
 MODULUS = 100
 LARGEST_NUMBER = 24
@@ -23,10 +33,14 @@ NAMES = "ABCD"
 _CANONICAL = re.compile(r"Locks from (\d+): (.+?)\.")
 _CANONICAL_LOCK = re.compile(r"[A-D] (\d+) ((?:\d+ )*\d+)")
 _NATURAL_START = re.compile(
-    r"\b(?:start(?:ing|s)?(?: code| value)?(?: is| at| with| from)?|code before the first lock is)\s*:?\s*(\d+)", re.IGNORECASE
+    r"\b(?:start(?:ing|s)?(?: code| value)?(?: is| at| with| from)?|code before the first lock "
+    r"is)\s*:?\s*(\d+)",
+    re.IGNORECASE,
 )
 _NATURAL_LOCK = re.compile(
-    r"\block\s+([A-D])\b\D*?(\d+)\s+(?:of|from|with|using|out of)(?: the numbers)?\s+((?:\d+[\s,]*(?:and\s+)?)+)", re.IGNORECASE
+    r"\block\s+([A-D])\b\D*?(\d+)\s+(?:of|from|with|using|out of)(?: the "
+    r"numbers)?\s+((?:\d+[\s,]*(?:and\s+)?)+)",
+    re.IGNORECASE,
 )
 _STEP = re.compile(r"([A-D])\s*=\s*(\d{1,12})")
 
@@ -56,7 +70,9 @@ class Lock:
         return 0 < code < self.num_codes and sum(self.chosen(code)) == self.target(previous_code)
 
     def codes(self, previous_code: int) -> list[int]:
-        """Returns every code that opens the lock; below a wrong code there may be none or several."""
+        """Returns every code that opens the lock; below a wrong code there may be none
+        or several.
+        """
         return [code for code in range(1, self.num_codes) if self.opens(code, previous_code)]
 
 
@@ -69,27 +85,38 @@ class LocksProblem(Problem):
 
     @classmethod
     def of(cls, start: int, locks: Sequence[Lock]) -> LocksProblem | None:
-        """Returns the problem, or None when some lock on the right path does not open to exactly one code."""
+        """Returns the problem, or None when some lock on the right path does not open
+        to exactly one code.
+        """
         codes: list[int] = []
         for lock in locks:
             found = lock.codes(codes[-1] if codes else start)
             if len(found) != 1:
                 return None
             codes += found
-        rows = ", ".join(f"{name} {lock.call} {' '.join(map(str, lock.numbers))}" for name, lock in zip(NAMES, locks, strict=False))
+        rows = ", ".join(
+            f"{name} {lock.call} {' '.join(map(str, lock.numbers))}"
+            for name, lock in zip(NAMES, locks, strict=False)
+        )
         level = len(locks) + 4 * (len(locks[0].numbers) - 4)
         text = f"Locks from {start}: {rows}."
         return cls("locks", level, text, str(sum(codes)), start, tuple(locks))
 
     def read_codes(self, steps: Sequence[str]) -> list[int | None]:
-        """Returns the code that each non-concluding step states for the lock whose turn it is, None where it states none."""
+        """Returns the code that each non-concluding step states for the lock whose turn
+        it is, None where it states none.
+        """
         codes: list[int | None] = []
         for step in steps:
             if read_answer(step) is not None:
                 continue
             match = _STEP.fullmatch(step.strip())
             turn = len(codes)
-            codes.append(int(match[2]) if match and turn < len(self.locks) and match[1] == NAMES[turn] else None)
+            codes.append(
+                int(match[2])
+                if match and turn < len(self.locks) and match[1] == NAMES[turn]
+                else None
+            )
         return codes
 
     def _previous_code(self, codes: Sequence[int | None]) -> int | None:
@@ -114,10 +141,16 @@ class LocksProblem(Problem):
             answer = read_answer(step)
             if answer is not None:
                 known = [code for code in codes if code is not None]
-                right = len(known) == len(codes) == len(self.locks) and read_whole_number(answer) == sum(known)
+                right = len(known) == len(codes) == len(self.locks) and read_whole_number(
+                    answer
+                ) == sum(known)
             else:
                 code, previous = self.read_codes(steps[: index + 1])[-1], self._previous_code(codes)
-                right = code is not None and previous is not None and self.locks[len(codes)].opens(code, previous)
+                right = (
+                    code is not None
+                    and previous is not None
+                    and self.locks[len(codes)].opens(code, previous)
+                )
             alive = alive and right
             truths.append(StepTruth(right, alive))
         return truths
@@ -126,17 +159,24 @@ class LocksProblem(Problem):
         return read_whole_number(answer_text) == int(self.answer)
 
     def near_miss(self, rng: random.Random, prefix_steps: Sequence[str]) -> str:
-        """A third are codes whose sum is nearest the target (what a good proposer gets wrong), a third one or two wrong digits."""
+        """A third are codes whose sum is nearest the target (what a good proposer gets
+        wrong), a third one or two wrong digits.
+        """
         codes = self.read_codes(prefix_steps)
         if len(codes) >= len(self.locks):
             total = sum(code or 0 for code in codes)
-            slip = rng.choice((-10, -2, -1, 1, 2, 10)) if rng.random() < 0.7 else rng.randint(-20, 20)
+            slip = (
+                rng.choice((-10, -2, -1, 1, 2, 10)) if rng.random() < 0.7 else rng.randint(-20, 20)
+            )
             return f"{ANSWER_PREFIX} {max(0, total + slip)}"
         lock, previous = self.locks[len(codes)], self._previous_code(codes) or 0
         draw, code = rng.random(), rng.randint(1, lock.num_codes - 1)
         if draw < 0.4:
             target = lock.target(previous)
-            ranked = sorted(range(1, lock.num_codes), key=lambda z: abs(sum(lock.chosen(z)) - target) + rng.random())
+            ranked = sorted(
+                range(1, lock.num_codes),
+                key=lambda z: abs(sum(lock.chosen(z)) - target) + rng.random(),
+            )
             code = rng.choice(ranked[:5])
         elif draw < 0.7 and (found := lock.codes(previous)):
             code = rng.choice(found) ^ (1 << rng.randrange(len(lock.numbers)))
@@ -145,17 +185,24 @@ class LocksProblem(Problem):
         return f"{NAMES[len(codes)]} = {max(1, code)}"
 
     def working(self, prefix_steps: Sequence[str], step: str) -> str:
-        """Target, then the chosen numbers, each from the second on followed by the running sum: "50 : 21 9 30 20 50"."""
+        """Target, then the chosen numbers, each from the second on followed by the
+        running sum: "50 : 21 9 30 20 50".
+        """
         codes = self.read_codes(prefix_steps)
         if any(code is None for code in codes):
             return ""
         if read_answer(step) is not None:
             return " ".join(_running_sums([code or 0 for code in codes]))
-        if len(codes) >= len(self.locks) or (code := self.read_codes([*prefix_steps, step])[-1]) is None:
+        if (
+            len(codes) >= len(self.locks)
+            or (code := self.read_codes([*prefix_steps, step])[-1]) is None
+        ):
             return ""
         lock = self.locks[len(codes)]
         chosen = lock.chosen(code) if 0 < code < lock.num_codes else []
-        return " ".join([str(lock.target(self._previous_code(codes) or 0)), ":", *_running_sums(chosen)])
+        return " ".join(
+            [str(lock.target(self._previous_code(codes) or 0)), ":", *_running_sums(chosen)]
+        )
 
 
 def _running_sums(numbers: Sequence[int]) -> list[str]:
@@ -168,7 +215,9 @@ def _running_sums(numbers: Sequence[int]) -> list[str]:
 
 
 class Locks(Family):
-    """Levels 1-4 are 1-4 locks of four numbers, levels 5-8 of five, levels 9-12 of six."""
+    """Levels 1-4 are 1-4 locks of four numbers, levels 5-8 of five, levels 9-12 of
+    six.
+    """
 
     name: ClassVar[str] = "locks"
     limits: ClassVar[str] = f"one to four locks of four to six numbers from 1 to {LARGEST_NUMBER}"
@@ -202,21 +251,37 @@ class Locks(Family):
             rows = [(m[2], m[3]) for m in _NATURAL_LOCK.finditer(folded)]
         else:
             return None
-        locks = [Lock(int(call), tuple(sorted(map(int, re.findall(r"\d+", numbers)), reverse=True))) for call, numbers in rows]
-        if not 1 <= len(locks) <= len(NAMES) or len({len(lock.numbers) for lock in locks}) != 1 or len(locks[0].numbers) not in (4, 5, 6):
+        locks = [
+            Lock(int(call), tuple(sorted(map(int, re.findall(r"\d+", numbers)), reverse=True)))
+            for call, numbers in rows
+        ]
+        if (
+            not 1 <= len(locks) <= len(NAMES)
+            or len({len(lock.numbers) for lock in locks}) != 1
+            or len(locks[0].numbers) not in (4, 5, 6)
+        ):
             return None
         if start >= locks[0].num_codes or any(
-            lock.call >= MODULUS or not 1 <= min(lock.numbers) <= max(lock.numbers) <= LARGEST_NUMBER for lock in locks
+            lock.call >= MODULUS
+            or not 1 <= min(lock.numbers) <= max(lock.numbers) <= LARGEST_NUMBER
+            for lock in locks
         ):
             return None
         return LocksProblem.of(start, locks)
 
 
 def _draw_lock(rng: random.Random, num_numbers: int, previous_code: int) -> tuple[Lock, int]:
-    """Returns a lock that exactly one code opens after `previous_code`, and that code."""
+    """Returns a lock that exactly one code opens after `previous_code`, and that
+    code.
+    """
     while True:
-        numbers = tuple(sorted((rng.randint(1, LARGEST_NUMBER) for _ in range(num_numbers)), reverse=True))
-        sums = [sum(n for bit, n in enumerate(numbers) if code >> bit & 1) for code in range(1 << num_numbers)]
+        numbers = tuple(
+            sorted((rng.randint(1, LARGEST_NUMBER) for _ in range(num_numbers)), reverse=True)
+        )
+        sums = [
+            sum(n for bit, n in enumerate(numbers) if code >> bit & 1)
+            for code in range(1 << num_numbers)
+        ]
         code = rng.randint(1, len(sums) - 1)
         if sums[code] < MODULUS and sums.count(sums[code]) == 1:
             return Lock((sums[code] - previous_code) % MODULUS, numbers), code

@@ -1,7 +1,9 @@
-"""Running values: an expression of + - * and parentheses, or a chain of operations modulo a prime, one operation a step.
+"""Running values: an expression of + - * and parentheses, or a chain of operations
+modulo a prime, one operation a step.
 
-Every step states its operands and its result ("7 * 2 = 14"). Modulo 31 a product is as hard to judge as to make, which is the
-regime where a critic of the policy's own size has little to add; the exact levels are easy.
+Every step states its operands and its result ("7 * 2 = 14"). Modulo 31 a product is as
+hard to judge as to make, which is the regime where a critic of the policy's own size
+has little to add; the exact levels are easy.
 """
 
 from __future__ import annotations
@@ -13,7 +15,14 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from agents.families.arithmetic import Expression, ExpressionError, Operation, parse_expression
-from agents.families.base import ANSWER_PREFIX, Family, Problem, StepTruth, read_answer, read_whole_number
+from agents.families.base import (
+    ANSWER_PREFIX,
+    Family,
+    Problem,
+    StepTruth,
+    read_answer,
+    read_whole_number,
+)
 
 PRIME = 31
 LARGEST_VALUE = 999
@@ -22,10 +31,20 @@ _MAX_OPERATIONS = 6
 _EXPRESSION = r"([-+*()\d ×−]+?)"
 _WORDINGS = (
     re.compile(rf"Compute {_EXPRESSION}\."),
-    re.compile(rf"(?:Please )?(?:what is|calculate|compute|evaluate:?|work out|solve) {_EXPRESSION} ?(?:=)? ?[.?]?", re.IGNORECASE),
+    re.compile(
+        r"(?:Please )?(?:what "
+        r"is|calculate|compute|evaluate:?|work out|solve) "
+        rf"{_EXPRESSION} "
+        r"?(?:=)? ?[.?]?",
+        re.IGNORECASE,
+    ),
     re.compile(rf"State the final answer to the following arithmetic problem: {_EXPRESSION} ="),
 )
-_MODULAR = re.compile(r"Modulo (\d+), start with (\d+), then ((?:[+\-*] ?\d+(?:, )?)+)\.", re.IGNORECASE)
+_MODULAR = re.compile(
+    r"Modulo (\d+), start with (\d+), then "
+    r"((?:[+\-*] ?\d+(?:, )?)+)\.",
+    re.IGNORECASE,
+)
 _STEP = re.compile(r"(-? ?\d{1,12}) ([+\-*]) (-? ?\d{1,12}) = (-? ?\d{1,12})")
 
 
@@ -36,11 +55,14 @@ class RunningProblem(Problem):
     expression: Expression
     modulus: int | None
     operations: tuple[Operation, ...] = field(default=(), compare=False)
-    """The operations in the order of the canonical solution: left before right, operands before the operation."""
+    """The operations in the order of the canonical solution: left before right,
+    operands before the operation."""
 
     @classmethod
     def of(cls, expression: Expression, modulus: int | None, wording: str) -> RunningProblem | None:
-        """Returns the problem, or None when it has no operation, too many, or an intermediate value of more than three digits."""
+        """Returns the problem, or None when it has no operation, too many, or an
+        intermediate value of more than three digits.
+        """
         operations: list[Operation] = []
         _collect(expression, operations)
         if not 1 <= len(operations) <= _MAX_OPERATIONS:
@@ -52,31 +74,60 @@ class RunningProblem(Problem):
             if abs(values[id(operation)]) > LARGEST_VALUE:
                 return None
         level = (
-            3 if modulus else 1 if all(operation.operator in "+-" and isinstance(operation.right, int) for operation in operations) else 2
+            3
+            if modulus
+            else 1
+            if all(
+                operation.operator in "+-" and isinstance(operation.right, int)
+                for operation in operations
+            )
+            else 2
         )
         text = f"Modulo {modulus}, {wording}." if modulus else f"Compute {wording}."
-        return cls("running", level, text, str(values[id(expression)]), expression, modulus, tuple(operations))
+        return cls(
+            "running",
+            level,
+            text,
+            str(values[id(expression)]),
+            expression,
+            modulus,
+            tuple(operations),
+        )
 
     def compute(self, operation: Operation, values: dict[int, int]) -> int:
-        """Returns the result of an operation whose operands are leaves or known in `values` (by identity)."""
-        left, right = (side if isinstance(side, int) else values[id(side)] for side in (operation.left, operation.right))
+        """Returns the result of an operation whose operands are leaves or known in
+        `values` (by identity).
+        """
+        left, right = (
+            side if isinstance(side, int) else values[id(side)]
+            for side in (operation.left, operation.right)
+        )
         return self._apply(left, operation.operator, right)
 
     def _apply(self, left: int, operator: str, right: int) -> int:
-        result = left + right if operator == "+" else left - right if operator == "-" else left * right
+        result = (
+            left + right if operator == "+" else left - right if operator == "-" else left * right
+        )
         return result % self.modulus if self.modulus else result
 
     def _ready(self, values: dict[int, int]) -> list[tuple[Operation, int, int]]:
-        """Returns the operations that can be carried out next, with their operands, in canonical order."""
+        """Returns the operations that can be carried out next, with their operands, in
+        canonical order.
+        """
         ready = []
         for operation in self.operations:
-            sides = [side if isinstance(side, int) else values.get(id(side)) for side in (operation.left, operation.right)]
+            sides = [
+                side if isinstance(side, int) else values.get(id(side))
+                for side in (operation.left, operation.right)
+            ]
             if id(operation) not in values and sides[0] is not None and sides[1] is not None:
                 ready.append((operation, sides[0], sides[1]))
         return ready
 
     def _replay(self, steps: Sequence[str]) -> tuple[list[bool], dict[int, int]]:
-        """Returns which steps are right as they stand, and the value that they give each operation."""
+        """Returns which steps are right as they stand, and the value that they give
+        each operation.
+        """
         values: dict[int, int] = {}
         rights: list[bool] = []
         for step in steps:
@@ -88,13 +139,19 @@ class RunningProblem(Problem):
                 rights.append(False)
                 continue
             left, right, result = (int(match[group].replace(" ", "")) for group in (1, 3, 4))
-            meant = [operation for operation, a, b in ready if (a, operation.operator, b) == (left, match[2], right)]
+            meant = [
+                operation
+                for operation, a, b in ready
+                if (a, operation.operator, b) == (left, match[2], right)
+            ]
             rights.append(bool(meant) and result == self._apply(left, match[2], right))
             values[id(meant[0] if meant else ready[0][0])] = result
         return rights, values
 
     def _finish(self, values: dict[int, int]) -> int:
-        """Returns the value of the whole expression when the known values are taken as they stand."""
+        """Returns the value of the whole expression when the known values are taken as
+        they stand.
+        """
         values = dict(values)
         for operation in self.operations:
             values.setdefault(id(operation), self.compute(operation, values))
@@ -108,7 +165,9 @@ class RunningProblem(Problem):
         if not ready:
             return f"{ANSWER_PREFIX} {self._finish(values)}"
         operation, left, right = ready[0]
-        return f"{left} {operation.operator} {right} = {self._apply(left, operation.operator, right)}"
+        return (
+            f"{left} {operation.operator} {right} = {self._apply(left, operation.operator, right)}"
+        )
 
     def check_steps(self, steps: Sequence[str]) -> list[StepTruth]:
         rights, _ = self._replay(steps)
@@ -135,11 +194,21 @@ class RunningProblem(Problem):
 
     def _slip(self, rng: random.Random, result: int) -> int:
         if self.modulus:
-            return rng.randrange(self.modulus) if rng.random() < 0.5 else (result + rng.choice((-10, -2, -1, 1, 2, 10))) % self.modulus
-        return result + rng.choice((-100, -10, -2, -1, 1, 2, 10, 100)) if rng.random() < 0.85 else -result
+            return (
+                rng.randrange(self.modulus)
+                if rng.random() < 0.5
+                else (result + rng.choice((-10, -2, -1, 1, 2, 10))) % self.modulus
+            )
+        return (
+            result + rng.choice((-100, -10, -2, -1, 1, 2, 10, 100))
+            if rng.random() < 0.85
+            else -result
+        )
 
     def working(self, prefix_steps: Sequence[str], step: str) -> str:
-        """The operation that is due and its result; modulo a prime the exact result comes first: "7 * 20 : 140 16"."""
+        """The operation that is due and its result; modulo a prime the exact result
+        comes first: "7 * 20 : 140 16".
+        """
         if any(read_answer(earlier) is not None for earlier in prefix_steps):
             return ""
         if read_answer(step) is not None:
@@ -151,7 +220,13 @@ class RunningProblem(Problem):
             return ""
         if self.modulus:
             left, right = int(match[1]), int(match[3])
-            exact = left + right if match[2] == "+" else left - right if match[2] == "-" else left * right
+            exact = (
+                left + right
+                if match[2] == "+"
+                else left - right
+                if match[2] == "-"
+                else left * right
+            )
             return f"{left} {match[2]} {right} : {exact} {match[4]}"
         return f"{match[1]} {match[2]} {match[3]} : {match[4]}"
 
@@ -167,16 +242,25 @@ def render_expression(tree: Expression, parent: str = "", is_right: bool = False
     """Returns the expression with parentheses only where the tree needs them."""
     if isinstance(tree, int):
         return str(tree)
-    text = f"{render_expression(tree.left, tree.operator)} {tree.operator} {render_expression(tree.right, tree.operator, True)}"
-    needs = (parent == "*" and (tree.operator in "+-" or is_right)) or (parent in ("+", "-") and is_right and tree.operator in "+-")
+    text = (
+        f"{render_expression(tree.left, tree.operator)} {tree.operator} "
+        f"{render_expression(tree.right, tree.operator, True)}"
+    )
+    needs = (parent == "*" and (tree.operator in "+-" or is_right)) or (
+        parent in ("+", "-") and is_right and tree.operator in "+-"
+    )
     return f"({text})" if needs else text
 
 
 class Running(Family):
-    """Level 1: sums and differences. Level 2: with products and parentheses. Level 3: a chain of operations modulo 31."""
+    """Level 1: sums and differences. Level 2: with products and parentheses. Level 3: a
+    chain of operations modulo 31.
+    """
 
     name: ClassVar[str] = "running"
-    limits: ClassVar[str] = f"at most {_MAX_OPERATIONS} operations + - *, values to {LARGEST_VALUE}, or modulo {PRIME}"
+    limits: ClassVar[str] = (
+        f"at most {_MAX_OPERATIONS} operations + - *, values to {LARGEST_VALUE}, or modulo {PRIME}"
+    )
     levels: ClassVar[tuple[int, ...]] = (1, 2, 3)
     words: ClassVar[tuple[str, ...]] = ("Compute", "Modulo", "start", "with", "then")
 
@@ -184,7 +268,13 @@ class Running(Family):
         self.check_level(level)
         while True:
             if level == 3:
-                start, chain = rng.randrange(PRIME), [(rng.choice("+-**"), rng.randint(2, PRIME - 1)) for _ in range(rng.randint(3, 6))]
+                start, chain = (
+                    rng.randrange(PRIME),
+                    [
+                        (rng.choice("+-**"), rng.randint(2, PRIME - 1))
+                        for _ in range(rng.randint(3, 6))
+                    ],
+                )
                 problem = _modular_problem(PRIME, start, chain)
             else:
                 tree = _random_sum(rng) if level == 1 else _random_tree(rng, rng.randint(3, 5))
@@ -195,9 +285,14 @@ class Running(Family):
     def recognise(self, text: str) -> RunningProblem | None:
         folded = " ".join(text.split())
         if match := _MODULAR.fullmatch(folded):
-            chain = [(operator, int(number)) for operator, number in re.findall(r"([+\-*]) ?(\d+)", match[3])]
+            chain = [
+                (operator, int(number))
+                for operator, number in re.findall(r"([+\-*]) ?(\d+)", match[3])
+            ]
             modulus, start = int(match[1]), int(match[2])
-            inside = modulus == PRIME and start < PRIME and all(number < PRIME for _, number in chain)
+            inside = (
+                modulus == PRIME and start < PRIME and all(number < PRIME for _, number in chain)
+            )
             return _modular_problem(modulus, start, chain) if inside else None
         match = next((m for pattern in _WORDINGS if (m := pattern.fullmatch(folded))), None)
         if match is None:
@@ -211,11 +306,18 @@ class Running(Family):
         return RunningProblem.of(tree, None, render_expression(tree))
 
 
-def _modular_problem(modulus: int, start: int, chain: Sequence[tuple[str, int]]) -> RunningProblem | None:
+def _modular_problem(
+    modulus: int, start: int, chain: Sequence[tuple[str, int]]
+) -> RunningProblem | None:
     tree: Expression = start
     for operator, number in chain:
         tree = Operation(operator, tree, number)
-    return RunningProblem.of(tree, modulus, f"start with {start}, then {', '.join(f'{operator} {number}' for operator, number in chain)}")
+    return RunningProblem.of(
+        tree,
+        modulus,
+        f"start with {start}, then "
+        f"{', '.join(f'{operator} {number}' for operator, number in chain)}",
+    )
 
 
 def _random_sum(rng: random.Random) -> Expression:
@@ -230,4 +332,6 @@ def _random_tree(rng: random.Random, num_leaves: int) -> Expression:
     if num_leaves == 1:
         return rng.randint(1, 20)
     num_left = rng.randint(1, num_leaves - 1)
-    return Operation(rng.choice("+-*"), _random_tree(rng, num_left), _random_tree(rng, num_leaves - num_left))
+    return Operation(
+        rng.choice("+-*"), _random_tree(rng, num_left), _random_tree(rng, num_leaves - num_left)
+    )

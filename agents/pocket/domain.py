@@ -1,7 +1,8 @@
 """What a model can be asked.
 
-A model folder may hold a `families.json` that lists the task families it was trained on (agents/pocket does); then only questions
-that one of these families recognises are its business, and each is asked in the one wording that the model knows. A model without
+A model folder may hold a `families.json` that lists the task families it was trained on
+(agents/pocket does); then only questions that one of these families recognises are its
+business, and each is asked in the one wording that the model knows. A model without
 that file takes any question as it is.
 """
 
@@ -32,7 +33,9 @@ class Domain:
         return cls(str(model_folder), tuple(family["name"] for family in listed["families"]))
 
     def recognise(self, text: str) -> Problem | None:
-        """Returns the problem that a question states, if it is one of the model's families."""
+        """Returns the problem that a question states, if it is one of the model's
+        families.
+        """
         return recognise_question(text, self.families or ())
 
     def contains(self, text: str) -> bool:
@@ -40,16 +43,22 @@ class Domain:
         return self.families is None or self.recognise(text) is not None
 
     def wording(self, text: str) -> str:
-        """Returns the question in the words that the model was trained on; as it is where it knows no better."""
+        """Returns the question in the words that the model was trained on; as it is
+        where it knows no better.
+        """
         problem = self.recognise(text)
         return text if problem is None else problem.text
 
     def family(self, text: str) -> str | None:
-        """Returns the name of the question's family, by which calibrations are looked up."""
+        """Returns the name of the question's family, by which calibrations are looked
+        up.
+        """
         problem = self.recognise(text)
         return None if problem is None else problem.family
 
     def scope(self, text: str) -> VerdictScope | None:
-        """Returns what the model was taught to judge of a step of this question; None where its family does not say."""
+        """Returns what the model was taught to judge of a step of this question; None
+        where its family does not say.
+        """
         problem = self.recognise(text)
         return None if problem is None else problem.scope

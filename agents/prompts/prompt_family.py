@@ -1,12 +1,15 @@
-"""How a role is asked: one jinja template per role and prompt family, and the ids that come of it.
+"""How a role is asked: one jinja template per role and prompt family, and the ids that
+come of it.
 
-Two styles. In a `continuation` family (the pocket) a role is a special token behind the thought, so all roles share question and
-steps as one cached prefix of token ids. In a `messages` family (any chat model) each role is a conversation of its own. The policy
+Two styles. In a `continuation` family (the pocket) a role is a special token behind the
+thought, so all roles share question and steps as one cached prefix of token ids. In a
+`messages` family (any chat model) each role is a conversation of its own. The policy
 always continues its own ids: what it wrote is never tokenised a second time.
 
 Questions, steps and reasons are data. No text of theirs becomes a control token
-(`Tokenizer.encode_template`); jinja fills them in and never reads them as templates; and where a
-role's reply is read by its last line, `quoted` keeps their lines from having the form of a reply.
+(`Tokenizer.encode_template`); jinja fills them in and never reads them as templates;
+and where a role's reply is read by its last line, `quoted` keeps their lines from
+having the form of a reply.
 """
 
 from __future__ import annotations
@@ -39,7 +42,9 @@ class Mistake:
 
 
 def quoted(text: str) -> str:
-    """Returns `text` with "> " before every line but the first, which stands behind the prompt's own words ("Step 1: ")."""
+    """Returns `text` with "> " before every line but the first, which stands behind the
+    prompt's own words ("Step 1: ").
+    """
     return "\n> ".join(text.splitlines())
 
 
@@ -59,9 +64,13 @@ class PromptFamily:
         self.wrong: str = settings["wrong"]
         self.separator: str = settings["separator"]
         """What ends a step."""
-        environment = Environment(loader=FileSystemLoader(folder), undefined=StrictUndefined, autoescape=False)
+        environment = Environment(
+            loader=FileSystemLoader(folder), undefined=StrictUndefined, autoescape=False
+        )
         environment.filters["quoted"] = quoted
-        self._templates = {path.stem: environment.get_template(path.name) for path in folder.glob("*.jinja")}
+        self._templates = {
+            path.stem: environment.get_template(path.name) for path in folder.glob("*.jinja")
+        }
 
     @property
     def templates(self) -> tuple[str, ...]:
@@ -69,22 +78,29 @@ class PromptFamily:
         return tuple(self._templates)
 
     def has(self, template: str) -> bool:
-        """Whether the family has words for a role: the pocket's gives no reasons and no summaries."""
+        """Whether the family has words for a role: the pocket's gives no reasons and no
+        summaries.
+        """
         return template in self._templates
 
     def render(self, template: str, **variables: Any) -> str:
-        """Returns the text of one template of the family, without the newline that ends its file."""
+        """Returns the text of one template of the family, without the newline that ends
+        its file.
+        """
         return self._templates[template].render(**variables)
 
 
 class Prompts:
-    """Token ids of prompts: one family, one tokenizer, and the wording that the model was trained on.
+    """Token ids of prompts: one family, one tokenizer, and the wording that the model
+    was trained on.
 
-    `wording` maps a question's text to the text the model is asked with (the pocket knows one wording per task family; others take the
-    words as they are).
+    `wording` maps a question's text to the text the model is asked with (the pocket
+    knows one wording per task family; others take the words as they are).
     """
 
-    def __init__(self, family: PromptFamily, tokenizer: Tokenizer, *, wording: Callable[[str], str] = str) -> None:
+    def __init__(
+        self, family: PromptFamily, tokenizer: Tokenizer, *, wording: Callable[[str], str] = str
+    ) -> None:
         self.family = family
         self.tokenizer = tokenizer
         self.wording = wording
@@ -93,15 +109,23 @@ class Prompts:
         self._constant_ids = lru_cache(maxsize=64)(self._make_constant_ids)
         self._suffix_ids = lru_cache(maxsize=64)(self._make_suffix_ids)
 
-    def policy(self, question: Question, rules: tuple[tuple[str, str], ...] = ()) -> tuple[int, ...]:
-        """Returns the ids before the first step. `rules`: (id, text) of the safety rules that apply to the question."""
+    def policy(
+        self, question: Question, rules: tuple[tuple[str, str], ...] = ()
+    ) -> tuple[int, ...]:
+        """Returns the ids before the first step. `rules`: (id, text) of the safety
+        rules that apply to the question.
+        """
         return self._policy_ids(question.text, rules, self.takes_open_answer(question))
 
     def takes_open_answer(self, question: Question) -> bool:
-        """Whether the answer is what the model writes last, marked or not; an answer that is scored must be marked."""
+        """Whether the answer is what the model writes last, marked or not; an answer
+        that is scored must be marked.
+        """
         return self.family.style == "messages" and not question.is_scored
 
-    def opens_think_block(self, question: Question, rules: tuple[tuple[str, str], ...] = ()) -> bool:
+    def opens_think_block(
+        self, question: Question, rules: tuple[tuple[str, str], ...] = ()
+    ) -> bool:
         """Whether the chat template begins the model's turn with `<think>`."""
         return self._opens_think_block(self.policy(question, rules))
 
@@ -114,7 +138,9 @@ class Prompts:
         mistakes: Sequence[Mistake] = (),
         opening: str = "",
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Returns the ids that the policy continues, and of these the last ones that belong to the new step (its opening)."""
+        """Returns the ids that the policy continues, and of these the last ones that
+        belong to the new step (its opening).
+        """
         ids = [*self.policy(question, rules)]
         for step in steps:
             ids += step.content.reveal().token_ids
@@ -125,27 +151,49 @@ class Prompts:
         return (*ids, *opening_ids), opening_ids
 
     def mistake(self, step: int, reason: str) -> tuple[int, ...]:
-        """Returns the ids of what the policy is shown behind a wrong step, the `step`-th of its thought."""
-        return tuple(self.tokenizer.encode_template(lambda data: self.family.render("mistake", step=step, reason=data[0]), [reason]))
+        """Returns the ids of what the policy is shown behind a wrong step, the
+        `step`-th of its thought.
+        """
+        return tuple(
+            self.tokenizer.encode_template(
+                lambda data: self.family.render("mistake", step=step, reason=data[0]), [reason]
+            )
+        )
 
     @cached_property
     def role_tokens(self) -> tuple[int, ...]:
-        """Control tokens that the policy never writes: those that ask another role, give a verdict, or begin a turn.
+        """Control tokens that the policy never writes: those that ask another role,
+        give a verdict, or begin a turn.
 
-        A policy that sampled one would go on as its own critic. Empty in a messages family, where roles see each other's text alone.
+        A policy that sampled one would go on as its own critic. Empty in a messages
+        family, where roles see each other's text alone.
         """
         if self.family.style == "messages":
             return ()
-        texts = [self.family.render(template) for template in self.family.templates if template not in _POLICY_WRITES]
-        ids = [token for text in (*texts, self.family.right, self.family.wrong) for token in self.tokenizer.encode(text)]
+        texts = [
+            self.family.render(template)
+            for template in self.family.templates
+            if template not in _POLICY_WRITES
+        ]
+        ids = [
+            token
+            for text in (*texts, self.family.right, self.family.wrong)
+            for token in self.tokenizer.encode(text)
+        ]
         ids += self.tokenizer.apply_chat_template([{"role": "user", "content": ""}])
-        control = {token for token in ids if token != self.tokenizer.eos_token_id and not self.tokenizer.decode([token])}
+        control = {
+            token
+            for token in ids
+            if token != self.tokenizer.eos_token_id and not self.tokenizer.decode([token])
+        }
         return tuple(sorted(control))
 
     def as_open_step(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        """Returns the ids of a step behind which the thought goes on: where it ended the sequence, it ends with the separator instead.
+        """Returns the ids of a step behind which the thought goes on: where it ended
+        the sequence, it ends with the separator instead.
 
-        A wrong answer is shown so as a mistake, in the prompt of a retry and in training data.
+        A wrong answer is shown so as a mistake, in the prompt of a retry and in
+        training data.
         """
         if token_ids[-1] != self.tokenizer.eos_token_id:
             return tuple(token_ids)
@@ -169,9 +217,15 @@ class Prompts:
         return self._make_constant_ids(self.family.render(template))
 
     def _ends_with_think_tag(self, token_ids: tuple[int, ...]) -> bool:
-        return opens_think_block(self.tokenizer.decode(token_ids[-_TOKENS_OF_A_TAG:], skip_special_tokens=False))
+        return opens_think_block(
+            self.tokenizer.decode(token_ids[-_TOKENS_OF_A_TAG:], skip_special_tokens=False)
+        )
 
-    def _make_policy_ids(self, text: str, rules: tuple[tuple[str, str], ...], is_open: bool) -> tuple[int, ...]:
+    def _make_policy_ids(
+        self, text: str, rules: tuple[tuple[str, str], ...], is_open: bool
+    ) -> tuple[int, ...]:
         as_dicts = [{"id": rule_id, "text": rule} for rule_id, rule in rules]
-        message = self.family.render("policy", question=self.wording(text), rules=as_dicts, is_open=is_open)
+        message = self.family.render(
+            "policy", question=self.wording(text), rules=as_dicts, is_open=is_open
+        )
         return tuple(self.tokenizer.apply_chat_template([{"role": "user", "content": message}]))

@@ -1,6 +1,7 @@
 """The reflector: after a step was judged wrong, says which one it was and what to do.
 
-Source: O1 Replication Journey (arXiv:2410.18982): a critic model guides the policy with continue, reflect, backtrack, terminate.
+Source: O1 Replication Journey (arXiv:2410.18982): a critic model guides the policy with
+continue, reflect, backtrack, terminate.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ _MOST_OF_AN_ACTION = 400  # characters; `_END` bounds them
 
 @dataclass(frozen=True, slots=True)
 class ReflectorSettings:
-    """How the reflector speaks; the meaning of each is that of the config group `reflector`."""
+    """How the reflector speaks; the meaning of each is that of the config group
+    `reflector`.
+    """
 
     kind: Literal["rules", "model"]
     max_tokens: int
@@ -51,12 +54,14 @@ def parse_reflection(text: str, *, depth: int, shown: Sequence[str] = ()) -> Ref
     Args:
         text: the reply.
         depth: number of steps that it looked at.
-        shown: texts that it was shown; a line whose words stand in one of them decides nothing.
+        shown: texts that it was shown; a line whose words stand in one of them decides
+            nothing.
 
-    The line begins with the blame ("Step 2 is wrong", "No step is wrong") or is an action alone, and ends with its action, before which it
-    may give a reason. So a step that is quoted in the reply, above that line or as a reason, decides
-    nothing. A step number outside the thought is dropped. A reply without a decision becomes
-    `reflect`, marked as not parsed: trying again from the same place is what the loop would do
+    The line begins with the blame ("Step 2 is wrong", "No step is wrong") or is an
+    action alone, and ends with its action, before which it may give a reason. So a step
+    that is quoted in the reply, above that line or as a reason, decides nothing. A step
+    number outside the thought is dropped. A reply without a decision becomes `reflect`,
+    marked as not parsed: trying again from the same place is what the loop would do
     without a reflector.
     """
     said = without_think_blocks(text)
@@ -73,7 +78,8 @@ def parse_reflection(text: str, *, depth: int, shown: Sequence[str] = ()) -> Ref
     if action and action[2] and int(action[2]) < depth:
         return Reflection("backtrack", Hidden(said), wrong_step, int(action[2]))
     if action and action[1]:
-        kind: ReflectionAction = action[1].lower()  # type: ignore[assignment]  # the pattern admits nothing else
+        # the pattern admits nothing else
+        kind: ReflectionAction = action[1].lower()  # type: ignore[assignment]
         return Reflection(kind, Hidden(said), wrong_step)
     if wrong_step is not None:  # it names the mistake and no target: go back to before the mistake
         return Reflection("backtrack", Hidden(said), wrong_step, wrong_step - 1)
@@ -91,12 +97,19 @@ class Reflector:
         self.settings = settings
 
     async def reflect(
-        self, question: Question, steps: Sequence[Step], *, meter: Meter, exhausted: bool = False, seed: int | None = None
+        self,
+        question: Question,
+        steps: Sequence[Step],
+        *,
+        meter: Meter,
+        exhausted: bool = False,
+        seed: int | None = None,
     ) -> Reflection:
         """Returns what to do about the last of `steps`, which was judged wrong.
 
-        `exhausted`: the place was tried as often as is allowed, so the rule goes back one step further. The rule is also what holds when
-        the budget or the context leave no room to ask the model.
+        `exhausted`: the place was tried as often as is allowed, so the rule goes back
+        one step further. The rule is also what holds when the budget or the context
+        leave no room to ask the model.
         """
         rule = Reflection(
             "backtrack" if exhausted else "reflect",
@@ -116,4 +129,8 @@ class Reflector:
         generation = await generate_within(self.engine, request, meter=meter, role=ROLE)
         if isinstance(generation, str):
             return rule
-        return parse_reflection(generation.completions[0].text, depth=len(steps), shown=[question.text, *texts_of(steps)])
+        return parse_reflection(
+            generation.completions[0].text,
+            depth=len(steps),
+            shown=[question.text, *texts_of(steps)],
+        )

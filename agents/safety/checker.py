@@ -1,15 +1,18 @@
-"""The safety-spec checker: a written specification decides, and every decision cites one of its rules.
+"""The safety-spec checker: a written specification decides, and every decision cites
+one of its rules.
 
-Before thinking it attaches the rules that match the question, so that the policy can reason over them, and decides on
-the question alone; after thinking every rule judges answer and summary, whatever was asked. The hidden thought is never
-judged: pressure on the thought would only teach a model to hide.
+Before thinking it attaches the rules that match the question, so that the policy can
+reason over them, and decides on the question alone; after thinking every rule judges
+answer and summary, whatever was asked. The hidden thought is never judged: pressure on
+the thought would only teach a model to hide.
 
-A rule is applied by its patterns, on normalized text (`agents.safety.normalize`). Patterns match what is said plainly.
-They miss paraphrase, other languages, ciphers and a harmful purpose that no word names, and they cannot weigh context;
-a model that reads the rules is needed for those.
+A rule is applied by its patterns, on normalized text (`agents.safety.normalize`).
+Patterns match what is said plainly. They miss paraphrase, other languages, ciphers and
+a harmful purpose that no word names, and they cannot weigh context; a model that reads
+the rules is needed for those.
 
-Source: OpenAI, deliberative alignment (arXiv:2412.16339); Reverse-o1 (2024) for "safety after thinking, from a manual
-of rules".
+Source: OpenAI, deliberative alignment (arXiv:2412.16339); Reverse-o1 (2024) for "safety
+after thinking, from a manual of rules".
 """
 
 from __future__ import annotations
@@ -29,8 +32,8 @@ from agents.safety.normalize import normalize, without_leet, without_spaces
 DEFAULT_RULES = Path(__file__).parent / "rules.yaml"
 
 Decision = Literal["comply", "safe_completion", "refuse"]
-"""`comply`: the answer stands. `safe_completion`: the rule's reply takes its place. `refuse`: as before, and the
-question counts as refused."""
+"""`comply`: the answer stands. `safe_completion`: the rule's reply takes its place.
+`refuse`: as before, and the question counts as refused."""
 
 
 class SafetyRule(BaseModel):
@@ -45,14 +48,18 @@ class SafetyRule(BaseModel):
     decision: Literal["safe_completion", "refuse"]
     """The decision where the rule matches."""
     applies: tuple[str, ...] = ()
-    """Patterns of questions: the rule is attached to a question that matches, and decides on it."""
+    """Patterns of questions: the rule is attached to a question that matches, and
+    decides on it."""
     violated_by: tuple[str, ...] = ()
-    """Patterns of answers and summaries: the rule decides on an output that matches, whatever the question was."""
+    """Patterns of answers and summaries: the rule decides on an output that matches,
+    whatever the question was."""
     harmless: tuple[str, ...] = ()
-    """Patterns that are removed from a text before the others are tried: "bath bomb" is no bomb."""
+    """Patterns that are removed from a text before the others are tried: "bath bomb" is
+    no bomb."""
     valid_if: Literal["any", "luhn", "not_asked"] = "any"
-    """Which matches of `violated_by` count: all; those whose digits pass the Luhn checksum of payment cards and stand
-    not in the question; those whose digits stand not in the question."""
+    """Which matches of `violated_by` count: all; those whose digits pass the Luhn
+    checksum of payment cards and stand not in the question; those whose digits stand
+    not in the question."""
     reply: str
     """The text that replaces the answer."""
 
@@ -67,7 +74,9 @@ class SafetyRule(BaseModel):
         return patterns
 
     def is_about(self, question: str) -> bool:
-        """Returns whether the question matches: the rule is then read before thinking, and decides."""
+        """Returns whether the question matches: the rule is then read before thinking,
+        and decides.
+        """
         return any(True for _ in self._matches(self.applies, question))
 
     def is_violated_by(self, shown: str, question: str) -> bool:
@@ -81,8 +90,9 @@ class SafetyRule(BaseModel):
         return False
 
     def _matches(self, patterns: tuple[str, ...], text: str) -> Iterator[str]:
-        """Yields the matches in the normalized text, in its reading without leet, and in that without
-        blanks."""
+        """Yields the matches in the normalized text, in its reading without leet, and
+        in that without blanks.
+        """
         if not patterns:
             return
         plain = self._without_harmless(normalize(text))
@@ -91,7 +101,9 @@ class SafetyRule(BaseModel):
                 yield from (match[0] for match in _compiled(pattern).finditer(view))
         if (squeezed := without_spaces(text)) is not None:
             for pattern in patterns:
-                yield from (match[0] for match in _compiled(pattern, spaces=False).finditer(squeezed))
+                yield from (
+                    match[0] for match in _compiled(pattern, spaces=False).finditer(squeezed)
+                )
 
     def _without_harmless(self, text: str) -> str:
         for pattern in self.harmless:
@@ -100,8 +112,12 @@ class SafetyRule(BaseModel):
 
 
 def passes_luhn(digits: str) -> bool:
-    """Returns whether the checksum of a payment card number is right (ISO/IEC 7812-1, annex B)."""
-    doubled = (2 * int(digit) if place % 2 else int(digit) for place, digit in enumerate(reversed(digits)))
+    """Returns whether the checksum of a payment card number is right (ISO/IEC 7812-1,
+    annex B).
+    """
+    doubled = (
+        2 * int(digit) if place % 2 else int(digit) for place, digit in enumerate(reversed(digits))
+    )
     return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0
 
 
@@ -112,13 +128,17 @@ _LETTERS_OF_A_WORD = 10
 
 @lru_cache(maxsize=1024)
 def _compiled(pattern: str, *, spaces: bool = True) -> re.Pattern[str]:
-    """Returns a pattern, case ignored; without `spaces` it matches words that were run together.
+    """Returns a pattern, case ignored; without `spaces` it matches words that were run
+    together.
 
-    Words of any letters become a bounded run of letters then: several unbounded ones in a row can share
-    a run-together text in as many ways as its length to the power of their number.
+    Words of any letters become a bounded run of letters then: several unbounded ones in
+    a row can share a run-together text in as many ways as its length to the power of
+    their number.
     """
     if not spaces:
-        pattern = _ANY_WORDS.sub(lambda words: f"[{words[1]} ]{{0,{_LETTERS_OF_A_WORD * int(words[2])}}}?", pattern)
+        pattern = _ANY_WORDS.sub(
+            lambda words: f"[{words[1]} ]{{0,{_LETTERS_OF_A_WORD * int(words[2])}}}?", pattern
+        )
         pattern = pattern.replace(r"\b", "").replace(r"\s", " ").replace(" ", " ?")
     return re.compile(pattern, re.IGNORECASE | re.DOTALL)
 
@@ -135,22 +155,30 @@ class SafetyJudgement:
 
 
 class SafetyChecker:
-    """Applies a specification. Rules are tried in file order; the first that decides is cited."""
+    """Applies a specification. Rules are tried in file order; the first that decides is
+    cited.
+    """
 
     def __init__(self, rules: tuple[SafetyRule, ...]) -> None:
         ids = [rule.id for rule in rules]
         double = sorted({rule_id for rule_id in ids if ids.count(rule_id) > 1})
         if double:
-            raise ValueError(f"safety.rules has two rules with the id {double[0]!r}; a decision must cite exactly one")
+            raise ValueError(
+                "safety.rules has two rules with the id "
+                f"{double[0]!r}; a decision must cite "
+                "exactly one"
+            )
         self.rules = rules
-        self._attached = lru_cache(maxsize=256)(self._attach)  # a question is asked about before and after thinking
+        # a question is asked about before and after thinking
+        self._attached = lru_cache(maxsize=256)(self._attach)
 
     @classmethod
     def load(cls, path: Path) -> SafetyChecker:
         """Reads a specification.
 
         Raises:
-            ValueError: the file is missing, is no YAML, or a rule in it is malformed; names the file and the place.
+            ValueError: the file is missing, is no YAML, or a rule in it is malformed;
+                names the file and the place.
         """
         try:
             content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -158,16 +186,23 @@ class SafetyChecker:
             return cls(tuple(SafetyRule.model_validate(rule) for rule in rules))
         except FileNotFoundError:
             raise ValueError(
-                f"safety.rules ({path}) does not exist; give the path of a YAML file with a list 'rules', or 'default'"
+                f"safety.rules ({path}) does not exist; give the path of a YAML file with a list "
+                "'rules', or 'default'"
             ) from None
         except (yaml.YAMLError, KeyError, TypeError) as error:
-            raise ValueError(f"safety.rules ({path}) is no list of rules under the key 'rules': {error}") from None
+            raise ValueError(
+                f"safety.rules ({path}) is no list of rules under the key 'rules': {error}"
+            ) from None
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
-            raise ValueError(f"safety.rules ({path}): field {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise ValueError(
+                f"safety.rules ({path}): field {'.'.join(map(str, first['loc']))}: {first['msg']}"
+            ) from None
 
     def attach(self, question: str) -> tuple[SafetyRule, ...]:
-        """Returns the rules that the policy should read before it thinks about `question`."""
+        """Returns the rules that the policy should read before it thinks about
+        `question`.
+        """
         return self._attached(question)
 
     def decide(self, question: str, *, answer: str | None, summary: str) -> SafetyJudgement:
@@ -184,11 +219,17 @@ class SafetyChecker:
 
 
 def _expand(rules: Any, words: dict[str, str]) -> Any:
-    """Returns the rules with each `<<name>>` in a pattern replaced by the group of words of that name."""
+    """Returns the rules with each `<<name>>` in a pattern replaced by the group of
+    words of that name.
+    """
     if isinstance(rules, str):
         for name, pattern in words.items():
             rules = rules.replace(f"<<{name}>>", f"(?:{pattern})")
         return rules
     if isinstance(rules, list):
         return [_expand(rule, words) for rule in rules]
-    return {key: _expand(value, words) for key, value in rules.items()} if isinstance(rules, dict) else rules
+    return (
+        {key: _expand(value, words) for key, value in rules.items()}
+        if isinstance(rules, dict)
+        else rules
+    )

@@ -1,13 +1,15 @@
 """The exit of all text that reaches a user: answers, summaries, messages.
 
-`visible_text` removes what a user must not or cannot see: blocks of thinking (also where only one of their tags is
-left), the mark-up of thoughts, special tokens of common models, and characters that show nothing or steer a terminal.
-Line breaks, tabs and the indentation of code stay. `repeats` compares a summary with the hidden steps.
+`visible_text` removes what a user must not or cannot see: blocks of thinking (also
+where only one of their tags is left), the mark-up of thoughts, special tokens of common
+models, and characters that show nothing or steer a terminal. Line breaks, tabs and the
+indentation of code stay. `repeats` compares a summary with the hidden steps.
 
 Everything here is linear in the length of the text.
 
-Source: Reverse-o1 (Zhang Junlin, 2024): start and end tokens around the hidden thought, filtered before the answer is
-shown; Boucher et al., "Trojan Source" (arXiv:2111.00169) for characters that change what a reader sees.
+Source: Reverse-o1 (Zhang Junlin, 2024): start and end tokens around the hidden thought,
+filtered before the answer is shown; Boucher et al., "Trojan Source" (arXiv:2111.00169)
+for characters that change what a reader sees.
 """
 
 from __future__ import annotations
@@ -20,11 +22,14 @@ from typing import Final
 
 _HIDDEN_NAMES = r"[\w:-]{0,20}?(?:think|thought|reasoning)[\w:-]{0,20}|reflection|scratchpad"
 _PLAIN_NAMES = "act|answer|solution|tool_call|tool_response"
-_CONTROL_TOKENS = "s|bos|eos|pad|unk|mask|cls|sep|start_of_turn|end_of_turn|start_of_image|end_of_image"
+_CONTROL_TOKENS = (
+    "s|bos|eos|pad|unk|mask|cls|sep|start_of_turn|end_of_turn|start_of_image|end_of_image"
+)
 _TAG = re.compile(
     rf"<\s?\\*(?P<end>/?)\s?(?:(?P<hidden>{_HIDDEN_NAMES})|{_PLAIN_NAMES})(?:\s[^<>]*|/)?>"
     rf"|</?(?:{_CONTROL_TOKENS})>"
-    r"|<[|｜](?P<token>[^<>|｜\s]+)[|｜]>"  # <|im_start|>; no blanks inside, for the sake of |x| <|y| and |z|> 1
+    # <|im_start|>; no blanks inside, for the sake of |x| <|y| and |z|> 1
+    r"|<[|｜](?P<token>[^<>|｜\s]+)[|｜]>"
     r"|\[(?P<end_square>/?)(?:(?P<hidden_square>THINK(?:ING)?)|INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"
     r"|◁(?P<end_triangle>/?)(?P<hidden_triangle>think(?:ing)?)▷",
     re.IGNORECASE,
@@ -33,21 +38,28 @@ HEADER = (
     r"(?:<\|start\|>\w{1,20})?<\|channel\|>\s?(?:analysis|commentary|(?P<final>final))\b[^<>]{0,80}(?:<\|constrain\|>[^<>]{0,40})?<\|message\|>"
     r"|<\|channel>\s?thought\b|(?P<final_2><channel\|>)"
 )
-"""The beginning of a message in a channel, as the source of an expression: of thinking, or (a group) of what users read."""
-BARE_HEADER = r"\A\s*(?-i:(?:assistant)?analysis(?=[A-Z]))|(?-i:(?P<final_3>assistantfinal))(?!l?[yi])"
+"""The beginning of a message in a channel, as the source of an expression: of thinking,
+or (a group) of what users read."""
+BARE_HEADER = (
+    r"\A\s*(?-i:(?:assistant)?analysis(?=[A-Z]))|(?-i:(?P<final_3>assistantfinal))(?!l?[yi])"
+)
 """The same decoded without special tokens."""
 _HEADER = re.compile(rf"{HEADER}|{BARE_HEADER}", re.IGNORECASE)
 _SYSTEM_TAG = re.compile(r"<</?SYS>>", re.IGNORECASE)
 _LONGEST_SYSTEM_TAG = len("<</SYS>>")
-_HIDING_TOKEN = re.compile(r"(?P<end>/|end|stop|close)?.*(?:think|thought|reasoning)", re.IGNORECASE)
+_HIDING_TOKEN = re.compile(
+    r"(?P<end>/|end|stop|close)?.*(?:think|thought|reasoning)", re.IGNORECASE
+)
 _UNFINISHED_TAG = re.compile(r"(?P<quoted>`?)<\\*/?(?:\w{1,20}:)?think", re.IGNORECASE)
 _BRACKET = re.compile(r"([<>\[\]◁▷])")
 _OPENER: Final = {">": "<", "]": "[", "▷": "◁"}
 
 _ESCAPE = re.compile(
-    # Colours, cursor movements. None holds "<" here, or it would take a tag's bracket along.
+    # Colours, cursor movements. None holds "<" here, or it would take a tag's bracket
+    # along.
     r"(?:\x1b\[|\x9b)[0-;=-?]*[ -/]*[@-~]"
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\n\x07\x1b\x80-\x9f]*(?:\x07|\x1b\\|\x9c)"  # titles, links, the clipboard
+    # titles, links, the clipboard
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\n\x07\x1b\x80-\x9f]*(?:\x07|\x1b\\|\x9c)"
     r"|\x1b[ -/]*[0-;=-~]"
 )
 _LINE_BREAK = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
@@ -57,14 +69,18 @@ _UNSEEN = re.compile(
 )
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _EMOJI = r"\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2934\u2935\u2b00-\u2bff\U0001f000-\U0001faff"
-_JOINING_SCRIPTS = r"\u0600-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17ff"  # Arabic, Indic, Burmese, Khmer
+# Arabic, Indic, Burmese, Khmer
+_JOINING_SCRIPTS = r"\u0600-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17ff"
 _JOINER = re.compile(
     rf"((?<=[{_EMOJI}\ufe0f])\u200d(?=[{_EMOJI}])|(?<=[{_JOINING_SCRIPTS}])[\u200c\u200d](?=[{_JOINING_SCRIPTS}]))"
     r"|[\u200c\u200d]"
 )
 _STRAY_SELECTOR = re.compile(r"(?<![0-9#*\xa9-\ufdff\ufe10-\U0010ffff])[\ufe00-\ufe0f]")
 
-_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_UNSPACED = (
+    r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff"
+    r"\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
 _UNSPACED_SIGN = re.compile(rf"[{_UNSPACED}]")
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 
@@ -72,11 +88,14 @@ _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 def visible_text(text: str) -> str:
     """Returns what of `text` a user may see; "" when nothing of it.
 
-    A block of thinking is removed with its content; one that is not closed reaches to the end of the
-    text, one that is only closed begins with the text. Of other mark-up, and of tags behind a backtick
-    (words about tags), only the tags are removed. Blank lines around the text are removed, too.
+    A block of thinking is removed with its content; one that is not closed reaches to
+    the end of the text, one that is only closed begins with the text. Of other mark-up,
+    and of tags behind a backtick (words about tags), only the tags are removed. Blank
+    lines around the text are removed, too.
     """
-    text = _HEADER.sub(lambda header: "</think>" if any(header.groups()) else "<think>", without_controls(text))
+    text = _HEADER.sub(
+        lambda header: "</think>" if any(header.groups()) else "<think>", without_controls(text)
+    )
     text = _without_tags(text, with_thinking=True)
     unfinished = next((tag for tag in _UNFINISHED_TAG.finditer(text) if not tag["quoted"]), None)
     text = _UNFINISHED_TAG.sub("`", text if unfinished is None else text[: unfinished.start()])
@@ -87,11 +106,14 @@ def visible_text(text: str) -> str:
 
 
 def strip_markup(text: str) -> str:
-    """Returns the text without mark-up (ours, tags of thinking models, special tokens), stripped.
+    """Returns the text without mark-up (ours, tags of thinking models, special tokens),
+    stripped.
 
-    Text between tags stays, also in a block of thinking: the result may hold hidden thought.
+    Text between tags stays, also in a block of thinking: the result may hold hidden
+    thought.
 
-    Nothing that looks like a tag is left, also where removing one makes another. "3 < 5 and 7 > 2" stays as it is, and so does HTML.
+    Nothing that looks like a tag is left, also where removing one makes another. "3 < 5
+    and 7 > 2" stays as it is, and so does HTML.
     """
     return _without_tags(text, with_thinking=False).strip()
 
@@ -99,8 +121,9 @@ def strip_markup(text: str) -> str:
 def without_controls(text: str) -> str:
     """Returns the text without characters that show nothing or steer a terminal.
 
-    Escape sequences, bidirectional controls and zero-width characters go; of joiners and variation selectors those stay that emoji and
-    joining scripts need. Every kind of line break becomes a newline, a lone surrogate U+FFFD.
+    Escape sequences, bidirectional controls and zero-width characters go; of joiners
+    and variation selectors those stay that emoji and joining scripts need. Every kind
+    of line break becomes a newline, a lone surrogate U+FFFD.
     """
     if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
         return text
@@ -112,8 +135,8 @@ def without_controls(text: str) -> str:
 def _without_tags(text: str, *, with_thinking: bool) -> str:
     """Returns the text without tags, and `with_thinking` without what they hide.
 
-    One pass over brackets. Only the end of what was kept so far is ever taken back, so a tag that comes of removing another is seen when
-    its closing bracket is read.
+    One pass over brackets. Only the end of what was kept so far is ever taken back, so
+    a tag that comes of removing another is seen when its closing bracket is read.
     """
     if not any(closer in text for closer in _OPENER):
         return text
@@ -146,8 +169,11 @@ def _without_tags(text: str, *, with_thinking: bool) -> str:
         enclosed = "".join(kept[start:])
         tag = _TAG.fullmatch(enclosed)
         if tag is None:
-            # No tag holds a bracket of its own kind, unless one around a system tag that is removed.
-            if not (enclosed.upper() in ("<SYS>", "</SYS>") and start > 0 and kept[start - 1] == "<"):
+            # No tag holds a bracket of its own kind, unless one around a system tag
+            # that is removed.
+            if not (
+                enclosed.upper() in ("<SYS>", "</SYS>") and start > 0 and kept[start - 1] == "<"
+            ):
                 starts.clear()
             continue
         take_back(start)
@@ -164,10 +190,16 @@ def _without_tags(text: str, *, with_thinking: bool) -> str:
 
 
 def _hides(tag: re.Match[str]) -> bool | None:
-    """Whether a tag begins (True) or ends (False) a block of thinking; None for other mark-up."""
+    """Whether a tag begins (True) or ends (False) a block of thinking; None for other
+    mark-up.
+    """
     if (token := tag["token"]) is not None:
         hiding = _HIDING_TOKEN.match(token)
-        return None if hiding is None else not (hiding["end"] or token.lower().endswith(("_end", "-end")))
+        return (
+            None
+            if hiding is None
+            else not (hiding["end"] or token.lower().endswith(("_end", "-end")))
+        )
     for kind in ("", "_square", "_triangle"):
         if tag[f"hidden{kind}"]:
             return not tag[f"end{kind}"]
@@ -175,9 +207,11 @@ def _hides(tag: re.Match[str]) -> bool | None:
 
 
 WORDS_IN_A_ROW: Final = 5
-"""Words that must follow each other as in a text to count as repeated; twice as many signs where a script puts no blanks."""
+"""Words that must follow each other as in a text to count as repeated; twice as many
+signs where a script puts no blanks."""
 MOST_REPEATED: Final = 0.3
-"""Share of a summary's word sequences that may be repeated. Summaries in a model's own words had up to 0.28, copies from 0.52."""
+"""Share of a summary's word sequences that may be repeated. Summaries in a model's own
+words had up to 0.28, copies from 0.52."""
 LONGEST_QUOTE: Final = 20
 """Words in a row that make a quote, however long the summary around them is."""
 
@@ -185,9 +219,10 @@ LONGEST_QUOTE: Final = 20
 def repeats(summary: str, texts: Iterable[str], *, public: Iterable[str] = ()) -> bool:
     """Whether a summary repeats the texts instead of summarizing them.
 
-    It does where more than `MOST_REPEATED` of its sequences of `WORDS_IN_A_ROW` words occur in them,
-    or `LONGEST_QUOTE` words in a row. Case, punctuation and line breaks make no difference. Sequences
-    of the public texts are not counted: the user has read them. A shorter summary is one sequence.
+    It does where more than `MOST_REPEATED` of its sequences of `WORDS_IN_A_ROW` words
+    occur in them, or `LONGEST_QUOTE` words in a row. Case, punctuation and line breaks
+    make no difference. Sequences of the public texts are not counted: the user has read
+    them. A shorter summary is one sequence.
     """
     words = _words(summary)
     unspaced = sum(_UNSPACED_SIGN.fullmatch(word) is not None for word in words)

@@ -1,4 +1,6 @@
-"""What a caller may catch. Wrong arguments raise ValueError or TypeError; these are for the world going wrong."""
+"""What a caller may catch. Wrong arguments raise ValueError or TypeError; these are for
+the world going wrong.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,14 @@ class EngineError(LongthoughtError):
 
 
 class EngineUnavailableError(EngineError):
-    """An engine cannot be built or reached: a missing extra, no such model folder, no server at that address."""
+    """An engine cannot be built or reached: a missing extra, no such model folder, no
+    server at that address.
+    """
 
 
 class BadReplyError(EngineError):
-    """A model server's reply is no valid answer to the request: not JSON, not the schema, or not what was asked for.
+    """A model server's reply is no valid answer to the request: not JSON, not the
+    schema, or not what was asked for.
 
     The text shows the beginning of the reply's body without keys and completions.
     """
@@ -38,20 +43,27 @@ class EngineDiedError(EngineError):
 class ContextLengthError(LongthoughtError):
     """A request does not fit: prompt tokens plus max_tokens exceed the model's context.
 
-    It is a fault of the request, not of the engine, so it is no EngineError: other requests still succeed. Engines raise it instead of
-    clipping silently. `prompt_tokens`, `max_tokens` and `context_length` are in tokens.
+    It is a fault of the request, not of the engine, so it is no EngineError: other
+    requests still succeed. Engines raise it instead of clipping silently.
+    `prompt_tokens`, `max_tokens` and `context_length` are in tokens.
     """
 
-    def __init__(self, *, prompt_tokens: int, max_tokens: int, context_length: int, server: str | None = None) -> None:
-        """`server`: address of the server that refused the request although it fits into engine.context_length; its own context is then
-        `context_length` where its refusal names a number, else unknown and 0."""
+    def __init__(
+        self, *, prompt_tokens: int, max_tokens: int, context_length: int, server: str | None = None
+    ) -> None:
+        """`server`: address of the server that refused the request although it fits
+        into engine.context_length; its own context is then `context_length` where its
+        refusal names a number, else unknown and 0.
+        """
         request = f"the prompt ({prompt_tokens} tokens) plus max_tokens ({max_tokens})"
         limit = f"{context_length} tokens" if context_length else "fewer tokens"
         super().__init__(
             f"{request} exceeds the model's context of {context_length} tokens; "
-            "lower policy.max_step_tokens or budget.max_depth, or choose a model with a longer context"
+            "lower policy.max_step_tokens or budget.max_depth, or choose a model with a longer "
+            "context"
             if server is None
-            else f"{request} is too long for {server}, whose context holds {limit}; set engine.context_length to its context"
+            else f"{request} is too long for {server}, whose context holds {limit}; set "
+            "engine.context_length to its context"
         )
         self.prompt_tokens = prompt_tokens
         self.max_tokens = max_tokens
@@ -66,8 +78,10 @@ class LostThoughtError(LongthoughtError):
 
     def __init__(self, thought_id: object) -> None:
         super().__init__(
-            f"thought {ascii(thought_id)[:80]} is not in the memory of this process: a thought ends with its process, and "
-            "with a run that failed or was cancelled, and a paused one makes room for later ones; ask the question again"
+            f"thought {ascii(thought_id)[:80]} is not in the memory of this process: a thought "
+            "ends with its process, and "
+            "with a run that failed or was cancelled, and a paused one makes room for later ones; "
+            "ask the question again"
         )
         self.thought_id = thought_id
 
@@ -77,9 +91,11 @@ class BadTraceError(LongthoughtError):
 
 
 class StorageError(LongthoughtError):
-    """A file or folder cannot be read or written: no room, no permission, a file where a folder belongs.
+    """A file or folder cannot be read or written: no room, no permission, a file where
+    a folder belongs.
 
-    `path`: the file or folder. `reason`: why, in one clause. `remedy`: what to do about it.
+    `path`: the file or folder. `reason`: why, in one clause. `remedy`: what to do about
+    it.
     """
 
     def __init__(self, path: Path | str, reason: str, remedy: str) -> None:
@@ -90,12 +106,15 @@ class StorageError(LongthoughtError):
 
 
 class RunConflictError(LongthoughtError):
-    """A run of that name exists with another configuration, other questions or other weights, or is
-    being written by another process."""
+    """A run of that name exists with another configuration, other questions or other
+    weights, or is being written by another process.
+    """
 
 
 class BadDataError(LongthoughtError):
-    """A data set cannot be used: unknown, missing, or with no readable question in it."""
+    """A data set cannot be used: unknown, missing, or with no readable question in
+    it.
+    """
 
 
 class ThoughtsDeletedError(BadDataError):

@@ -1,11 +1,14 @@
 """`Hidden[T]`: the type that keeps a thought from its reader.
 
-A thought is hidden from users by type, not by habit. Whatever the policy thinks and the critic says of it lives inside a
-`Hidden`; printing, formatting, logging, an error message or a debugger show `<hidden>`, and json and pickle refuse it. Two
-doors lead out, and a test lists everybody who uses them: `reveal()` for the parts of the machine that must read the thought
-(prompts, summarizer, training data, the audit view), and `AuditCodec` (graphs/traces/codec.py) for disk and other processes.
+A thought is hidden from users by type, not by habit. Whatever the policy thinks and the
+critic says of it lives inside a `Hidden`; printing, formatting, logging, an error
+message or a debugger show `<hidden>`, and json and pickle refuse it. Two doors lead
+out, and a test lists everybody who uses them: `reveal()` for the parts of the machine
+that must read the thought (prompts, summarizer, training data, the audit view), and
+`AuditCodec` (graphs/traces/codec.py) for disk and other processes.
 
-Source: OpenAI, "Learning to reason with LLMs" (2024): raw chains of thought are not shown, a separate summary is.
+Source: OpenAI, "Learning to reason with LLMs" (2024): raw chains of thought are not
+shown, a separate summary is.
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ _PLACEHOLDER = "<hidden>"
 
 
 class Hidden(Generic[T]):
-    """A value that can be carried anywhere and shown nowhere. Immutable; equal when the values inside are equal."""
+    """A value that can be carried anywhere and shown nowhere. Immutable; equal when the
+    values inside are equal.
+    """
 
     __slots__ = ("_value",)
 
@@ -26,7 +31,9 @@ class Hidden(Generic[T]):
         object.__setattr__(self, "_value", value)
 
     def reveal(self) -> T:
-        """Returns the value. Call it only where the thought is read by the machine or by an auditor who asked for it."""
+        """Returns the value. Call it only where the thought is read by the machine or
+        by an auditor who asked for it.
+        """
         value: T = object.__getattribute__(self, "_value")
         return value
 
@@ -56,5 +63,6 @@ class Hidden(Generic[T]):
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError(
-            "Hidden does not pickle, so that a thought cannot leave the process unseen; encode it with graphs.traces.codec.AuditCodec"
+            "Hidden does not pickle, so that a thought cannot leave the process unseen; encode it "
+            "with graphs.traces.codec.AuditCodec"
         )

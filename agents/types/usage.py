@@ -9,12 +9,15 @@ ROLES = ("policy", "critic", "heads", "reflector", "summarizer", "safety")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one or more engine calls. Counts are the engine's own, not re-tokenised text."""
+    """Tokens of one or more engine calls. Counts are the engine's own, not re-tokenised
+    text.
+    """
 
     prompt_tokens: int = 0
     """Tokens of prompts, each as often as samples were drawn from it."""
     cached_prompt_tokens: int = 0
-    """The part of them that the engine did not compute, because it was in its prefix cache or another sample had just computed it."""
+    """The part of them that the engine did not compute, because it was in its prefix
+    cache or another sample had just computed it."""
     generated_tokens: int = 0
     calls: int = 0
 
@@ -29,7 +32,9 @@ class Usage:
 
 @dataclass(slots=True)
 class UsageByRole:
-    """A counter for each role; the only place where the cost of a question is added up."""
+    """A counter for each role; the only place where the cost of a question is added
+    up.
+    """
 
     roles: dict[str, Usage] = field(default_factory=dict)
 

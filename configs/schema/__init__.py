@@ -1,8 +1,15 @@
-"""The schema: every option's name, type, bounds, default and description. One file per group."""
+"""The schema: every option's name, type, bounds, default and description. One file per
+group.
+"""
 
 from configs.schema.base import OPERATIONAL, Group, Operational, PromptFamily
 from configs.schema.budget import BudgetConfig
-from configs.schema.comparison import ComparedCritic, ComparedFamily, ComparedStrategy, SearchComparisonConfig
+from configs.schema.comparison import (
+    ComparedCritic,
+    ComparedFamily,
+    ComparedStrategy,
+    SearchComparisonConfig,
+)
 from configs.schema.critic import CriticConfig, CriticKind
 from configs.schema.engine import (
     POCKET,

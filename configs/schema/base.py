@@ -1,7 +1,8 @@
 """What all groups of options have in common.
 
-A group is a frozen pydantic model. Names, types, bounds and defaults stand in the fields, and the docstring under a field is the
-only description of that option: `--help` and the error messages read it.
+A group is a frozen pydantic model. Names, types, bounds and defaults stand in the
+fields, and the docstring under a field is the only description of that option: `--help`
+and the error messages read it.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 PromptFamily = Literal["pocket", "chat"]
-"""`pocket`: the special tokens that the pocket model was trained with. `chat`: words, for any model with a chat template."""
+"""`pocket`: the special tokens that the pocket model was trained with. `chat`: words,
+for any model with a chat template."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operational:
-    """Marks an option that changes how a run is carried out, not what comes out: it stays out of the config hash."""
+    """Marks an option that changes how a run is carried out, not what comes out: it
+    stays out of the config hash.
+    """
 
 
 OPERATIONAL = Operational()
@@ -35,6 +39,14 @@ def check_different(option: str, names: Sequence[str]) -> None:
 
 
 class Group(BaseModel):
-    """Base of all option groups: immutable, hashable, and closed to names that it does not know."""
+    """Base of all option groups: immutable, hashable, and closed to names that it does
+    not know.
+    """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+        allow_inf_nan=False,
+    )

@@ -1,4 +1,6 @@
-"""What a question may cost: `budget=low | medium | high` sets the caps alone, `effort=low | medium | high` a search with them."""
+"""What a question may cost: `budget=low | medium | high` sets the caps alone,
+`effort=low | medium | high` a search with them.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,14 @@ class BudgetConfig(Group):
     max_calls: int | None = Field(256, ge=1)
     """Engine requests of all roles together; null: no cap."""
     max_nodes: int | None = Field(128, ge=1)
-    """Nodes of the reasoning tree, the root not counted; checked between rounds, so the last one may run over. null: no cap."""
+    """Nodes of the reasoning tree, the root not counted; checked between rounds, so the
+    last one may run over. null: no cap."""
     max_depth: int | None = Field(16, ge=1)
-    """Steps along one path that the loop looks at one by one; from there on the thought is written through. null: no cap."""
+    """Steps along one path that the loop looks at one by one; from there on the thought
+    is written through. null: no cap."""
     max_seconds: float | None = Field(None, gt=0)
-    """Wall-clock seconds, checked between requests; a cap makes results depend on the speed of the machine. null: no cap."""
+    """Wall-clock seconds, checked between requests; a cap makes results depend on the
+    speed of the machine. null: no cap."""
 
     def to_budget(self) -> Budget:
         """Returns the noun that the search is given."""

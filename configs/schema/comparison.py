@@ -1,4 +1,6 @@
-"""What a comparison of searches measures: `python -m graphs.run -m experiment=search_comparison`."""
+"""What a comparison of searches measures: `python -m graphs.run -m
+experiment=search_comparison`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,17 @@ from configs.schema.base import Group, check_different
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._]*$")]
 """Part of a run's name; "-" separates the parts."""
 FlipRate = Annotated[float, Field(ge=0, le=0.5)]
-_RESERVED = {"greedy", "pool", "majority", "logprob_vote", "logprob_beam", "weighted_vote", "best_of_n", "derivation", "coverage"}
+_RESERVED = {
+    "greedy",
+    "pool",
+    "majority",
+    "logprob_vote",
+    "logprob_beam",
+    "weighted_vote",
+    "best_of_n",
+    "derivation",
+    "coverage",
+}
 _FREE_CRITICS = {"none", "random", "length", "logprob"}
 Temperature = Annotated[float, Field(gt=0, le=10)]
 
@@ -22,18 +34,23 @@ class ComparedFamily(Group):
     name: RunName
     """Name of the family."""
     levels: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    """Levels of its questions, where greedy decoding should be near 40 %; empty: all of them."""
+    """Levels of its questions, where greedy decoding should be near 40 %; empty: all of
+    them."""
     verifies_itself: bool = False
-    """Whether an answer can be checked without knowing the right one, so that the family is told apart from the others."""
+    """Whether an answer can be checked without knowing the right one, so that the
+    family is told apart from the others."""
 
 
 class ComparedStrategy(Group):
-    """A search, as words of the command line: {n} stands for its budget, {width} for the square root of it."""
+    """A search, as words of the command line: {n} stands for its budget, {width} for
+    the square root of it.
+    """
 
     name: RunName
     """Name of the strategy in runs and tables."""
     candidates: tuple[str, ...] = Field(min_length=1)
-    """Settings that it may have, each a text of overrides; the best on validation questions is measured on test questions."""
+    """Settings that it may have, each a text of overrides; the best on validation
+    questions is measured on test questions."""
     large: bool = False
     """Whether it is also measured at comparison.large_budget."""
 
@@ -48,22 +65,29 @@ class ComparedCritic(Group):
 
 
 class SearchComparisonConfig(Group):
-    """Searches at equal cost, on generated questions whose steps have an exact checker."""
+    """Searches at equal cost, on generated questions whose steps have an exact
+    checker.
+    """
 
     kind: Literal["search"] = "search"
-    """Measure what searches are worth: a run for every cell of a grid, then tables and figures."""
+    """Measure what searches are worth: a run for every cell of a grid, then tables and
+    figures."""
     families: tuple[ComparedFamily, ...] = (ComparedFamily(name="locks"),)
     """Families of questions, each {name, levels, verifies_itself}."""
     size: int = Field(500, ge=1)
     """Test questions of each family."""
     validation_size: int = Field(200, ge=1)
-    """Validation questions of each family, on which temperatures, settings and the strategy are chosen."""
+    """Validation questions of each family, on which temperatures, settings and the
+    strategy are chosen."""
     pool_samples: int = Field(128, ge=2)
-    """Stored samples of a test question, from which votes and coverage are sub-sampled; at least the largest budget."""
+    """Stored samples of a test question, from which votes and coverage are sub-sampled;
+    at least the largest budget."""
     validation_samples: int = Field(32, ge=2)
-    """Stored samples of a validation question; at least the largest of comparison.budgets."""
+    """Stored samples of a validation question; at least the largest of
+    comparison.budgets."""
     temperatures: tuple[Temperature, ...] = Field((0.6, 0.8, 1.0), min_length=1)
-    """Sampling temperatures to choose from, for the majority and for all that a critic guides."""
+    """Sampling temperatures to choose from, for the majority and for all that a critic
+    guides."""
     budgets: tuple[Annotated[int, Field(ge=1)], ...] = Field((4, 16), min_length=1)
     """Budgets (N) of every search, rising; the last one is that of the closure."""
     large_budget: int | None = Field(64, ge=1)
@@ -71,15 +95,19 @@ class SearchComparisonConfig(Group):
     seeds: int = Field(3, ge=1)
     """Seeds of every search at comparison.budgets."""
     strategies: tuple[ComparedStrategy, ...] = ()
-    """Searches to compare, each {name, candidates, large}; votes and best-of-N come from the pool and are always there."""
+    """Searches to compare, each {name, candidates, large}; votes and best-of-N come
+    from the pool and are always there."""
     critics: tuple[ComparedCritic, ...] = (ComparedCritic(name="working", words="critic=pocket"),)
-    """Learned critics, each {name, words}; all searches are measured with the first one. Those that are named
-    like it, with "." and a number behind it (working.2), are further training seeds of it: the strategy that was chosen is measured with
-    each, and they are what the bootstrap draws critics from."""
+    """Learned critics, each {name, words}; all searches are measured with the first
+    one. Those that are named like it, with "." and a number behind it (working.2), are
+    further training seeds of it: the strategy that was chosen is measured with each,
+    and they are what the bootstrap draws critics from."""
     dial: str = "beam"
-    """Strategy in which critics are exchanged for each other, for controls and for the oracle."""
+    """Strategy in which critics are exchanged for each other, for controls and for the
+    oracle."""
     flip_rates: tuple[FlipRate, ...] = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4)
-    """Shares of the oracle's verdicts that are flipped: the settings of the critic dial."""
+    """Shares of the oracle's verdicts that are flipped: the settings of the critic
+    dial."""
 
     @property
     def main_budget(self) -> int:
@@ -91,24 +119,48 @@ class SearchComparisonConfig(Group):
         for option in ("families", "strategies", "critics"):
             check_different(f"comparison.{option}", [each.name for each in getattr(self, option)])
         if not self.families or not self.critics:
-            raise ValueError("comparison.families and comparison.critics must not be empty; name at least one each")
+            raise ValueError(
+                "comparison.families and comparison.critics must not "
+                "be empty; name at least one "
+                "each"
+            )
         if list(self.budgets) != sorted(set(self.budgets)):
-            raise ValueError(f"comparison.budgets ({list(self.budgets)}) must rise; write each budget once, smallest first")
+            raise ValueError(
+                f"comparison.budgets ({list(self.budgets)}) must "
+                "rise; write each budget once, "
+                "smallest first"
+            )
         if taken := _RESERVED & {strategy.name for strategy in self.strategies}:
-            raise ValueError(f"comparison.strategies ({', '.join(sorted(taken))}) are measured anyway; give the strategy another name")
-        if self.strategies and self.dial not in (names := [strategy.name for strategy in self.strategies]):
-            raise ValueError(f"comparison.dial ({self.dial}) must be one of comparison.strategies ({', '.join(names)}); name one of them")
+            raise ValueError(
+                "comparison.strategies "
+                f"({', '.join(sorted(taken))}) are measured anyway; "
+                "give "
+                "the strategy another name"
+            )
+        if self.strategies and self.dial not in (
+            names := [strategy.name for strategy in self.strategies]
+        ):
+            raise ValueError(
+                f"comparison.dial ({self.dial}) must be one of comparison.strategies "
+                f"({', '.join(names)}); name one of them"
+            )
         for critic in self.critics:
             if critic.name in _FREE_CRITICS or critic.name.startswith("oracle"):
                 raise ValueError(
-                    f"comparison.critics ({critic.name}) is the name of a critic without a model; give the critic another name"
+                    f"comparison.critics ({critic.name}) is the name of a critic without a model; "
+                    "give the critic another name"
                 )
         largest = max(self.main_budget, self.large_budget or 0)
         if self.pool_samples < largest:
-            raise ValueError(f"comparison.pool_samples ({self.pool_samples}) must be at least the largest budget ({largest}); raise it")
+            raise ValueError(
+                f"comparison.pool_samples ({self.pool_samples}) "
+                "must be at least the largest "
+                f"budget ({largest}); raise it"
+            )
         if self.validation_samples < self.main_budget:
             raise ValueError(
-                f"comparison.validation_samples ({self.validation_samples}) must be at least the largest of comparison.budgets "
+                f"comparison.validation_samples ({self.validation_samples}) must be at least the "
+                "largest of comparison.budgets "
                 f"({self.main_budget}); raise it"
             )
         return self

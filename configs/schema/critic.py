@@ -10,35 +10,48 @@ from agents.types import VerdictScope
 from configs.schema.base import Group, PromptFamily
 from configs.schema.engine import EngineConfig
 
-CriticKind = Literal["none", "token", "working", "value_head", "random", "length", "logprob", "oracle"]
-"""`none`: nobody judges. `token`: the probability of one next token. `working`: a short written check, then the verdict.
-`value_head`: the output of a head that was trained on how thoughts ended. The others are controls, which need no model and spend no
-tokens. `random`: noise. `length`: the shorter a step, the better. `logprob`: the policy's own probability of the step. `oracle`: the
-exact truth, of which a share is flipped."""
+CriticKind = Literal[
+    "none", "token", "working", "value_head", "random", "length", "logprob", "oracle"
+]
+"""`none`: nobody judges. `token`: the probability of one next token. `working`: a short
+written check, then the verdict. `value_head`: the output of a head that was trained on
+how thoughts ended. The others are controls, which need no model and spend no tokens.
+`random`: noise. `length`: the shorter a step, the better. `logprob`: the policy's own
+probability of the step. `oracle`: the exact truth, of which a share is flipped."""
 
 
 class CriticConfig(Group):
-    """The judge of single steps. Its engine, prompts, max_tokens, calibration and reason are those of kinds token and working."""
+    """The judge of single steps. Its engine, prompts, max_tokens, calibration and
+    reason are those of kinds token and working.
+    """
 
     kind: CriticKind = "working"
-    """none: nobody judges; token: the probability of one next token; working: a short written check, then the verdict; value_head: the
-    probability that the answer will be right, as the value head of heads.engine has it; and controls without a model:
-    random: noise; length: short steps; logprob: the policy's own probability; oracle: the truth, for the pocket's families."""
+    """none: nobody judges; token: the probability of one next token; working: a short
+    written check, then the verdict; value_head: the probability that the answer will be
+    right, as the value head of heads.engine has it; and controls without a model:
+    random: noise; length: short steps; logprob: the policy's own probability; oracle:
+    the truth, for the pocket's families."""
     engine: EngineConfig | None = None
-    """The critic's own engine; null: the shared one. Chosen with engine@critic.engine=vllm."""
+    """The critic's own engine; null: the shared one. Chosen with
+    engine@critic.engine=vllm."""
     prompts: PromptFamily = "pocket"
-    """Family of prompts: pocket for a model trained with the pocket's special tokens, chat for any model with a chat template."""
+    """Family of prompts: pocket for a model trained with the pocket's special tokens,
+    chat for any model with a chat template."""
     max_tokens: int = Field(24, ge=1)
     """Longest written check of the working critic, in tokens, its verdict included."""
     calibration: str | None = "bundled"
-    """File that maps scores to log-likelihood ratios; bundled: the one that comes with the critic; null: the score's own log-odds."""
+    """File that maps scores to log-likelihood ratios; bundled: the one that comes with
+    the critic; null: the score's own log-odds."""
     reason: bool = False
-    """Ask for a written reason after each verdict of wrong; it costs tokens and becomes part of the long thought."""
+    """Ask for a written reason after each verdict of wrong; it costs tokens and becomes
+    part of the long thought."""
     scope: VerdictScope = "local"
-    """What is judged of a step where the question's family does not say: local: is it right, given the steps before it; value: can the
-    thought still end right. The oracle and the value head have scopes of their own."""
+    """What is judged of a step where the question's family does not say: local: is it
+    right, given the steps before it; value: can the thought still end right. The oracle
+    and the value head have scopes of their own."""
     flip_rate: float = Field(0.0, ge=0, le=0.5)
-    """Share of the oracle's verdicts that say the opposite of the truth; drawn once for each step from run.seed."""
+    """Share of the oracle's verdicts that say the opposite of the truth; drawn once for
+    each step from run.seed."""
 
     @property
     def speaks(self) -> bool:
@@ -49,7 +62,8 @@ class CriticConfig(Group):
     def _only_the_oracle_flips(self) -> Self:
         if self.flip_rate > 0 and self.kind != "oracle":
             raise ValueError(
-                f"critic.flip_rate ({self.flip_rate:g}) is for critic.kind=oracle and critic.kind is {self.kind}; "
+                f"critic.flip_rate ({self.flip_rate:g}) is for critic.kind=oracle and critic.kind "
+                f"is {self.kind}; "
                 "set critic.flip_rate to 0, or critic.kind to oracle"
             )
         return self

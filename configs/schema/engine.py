@@ -1,8 +1,9 @@
 """How a model is reached: one group of options for each kind of engine.
 
-Chosen with `engine=vllm | openai | transformers | scripted`. A role gets an engine of its own with `engine@policy.engine=openai
-policy.engine.base_url=...`; roles without one share `engine`, and so do roles whose engine has equal options: the models are
-hashable, so that one engine is opened per distinct configuration.
+Chosen with `engine=vllm | openai | transformers | scripted`. A role gets an engine of
+its own with `engine@policy.engine=openai policy.engine.base_url=...`; roles without one
+share `engine`, and so do roles whose engine has equal options: the models are hashable,
+so that one engine is opened per distinct configuration.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import agents
 from configs.schema.base import OPERATIONAL, Group, check_different
 
 RETIRED_OPTIONS = {"openai": ("max_retries",)}
-"""Options, by the engine's kind, that configurations of stored runs may hold and that mean nothing any more."""
+"""Options, by the engine's kind, that configurations of stored runs may hold and that
+mean nothing any more."""
 
 POCKET = "pocket"
 """Name of the embedded model."""
@@ -26,7 +28,9 @@ AdapterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 def resolve_model(name: str) -> str:
-    """Returns where the weights of a model lie: the embedded folder for "pocket", else the folder or hub id as it was given."""
+    """Returns where the weights of a model lie: the embedded folder for "pocket", else
+    the folder or hub id as it was given.
+    """
     if name == POCKET:
         return str(Path(agents.__file__).parent / "pocket")
     return str(Path(name).expanduser()) if name.startswith("~") else name
@@ -36,7 +40,9 @@ class _Engine(Group):
     """What every engine can do."""
 
     def options(self) -> dict[str, Any]:
-        """Returns the keywords that open the engine, `kind` left out and the model resolved to a folder or hub id."""
+        """Returns the keywords that open the engine, `kind` left out and the model
+        resolved to a folder or hub id.
+        """
         options = self.model_dump(exclude={"kind"})
         for name in ("model", "tokenizer"):
             if options.get(name) is not None:
@@ -60,18 +66,24 @@ class Adapter(Group):
     name: AdapterName
     """What requests call it."""
     folder: str
-    """Folder with adapter_config.json and adapter_model.safetensors, as PEFT's save_pretrained writes it."""
+    """Folder with adapter_config.json and adapter_model.safetensors, as PEFT's
+    save_pretrained writes it."""
 
 
 class _LocalEngine(_Engine):
     """An engine that loads the model itself."""
 
     adapters: tuple[Adapter, ...] = ()
-    """LoRA adapters served beside the model, each {name, folder}; search.pool_adapters writes with them. Such an engine is not trained."""
+    """LoRA adapters served beside the model, each {name, folder}; search.pool_adapters
+    writes with them. Such an engine is not trained."""
 
     def options(self) -> dict[str, Any]:
-        """Returns the keywords that open the engine, with the adapters' folders by name."""
-        return super().options() | {"adapters": {adapter.name: resolve_model(adapter.folder) for adapter in self.adapters}}
+        """Returns the keywords that open the engine, with the adapters' folders by
+        name.
+        """
+        return super().options() | {
+            "adapters": {adapter.name: resolve_model(adapter.folder) for adapter in self.adapters}
+        }
 
     @property
     def adapter_names(self) -> tuple[str, ...]:
@@ -84,27 +96,34 @@ class VllmEngineConfig(_LocalEngine):
     kind: Literal["vllm"] = "vllm"
     """vLLM inside this process."""
     model: str = POCKET
-    """Folder or hub id of the weights; "pocket" is the model that comes with the package."""
+    """Folder or hub id of the weights; "pocket" is the model that comes with the
+    package."""
     tokenizer: str | None = None
     """Folder or hub id of another tokenizer; null: the model's own."""
     dtype: Dtype = "auto"
-    """Number format of weights and activations; auto: what the model's config.json says, but float32 on a CPU without bfloat16."""
+    """Number format of weights and activations; auto: what the model's config.json
+    says, but float32 on a CPU without bfloat16."""
     max_model_len: int | None = Field(None, ge=2)
     """Longest prompt plus completion, in tokens; null: the model's own limit."""
     max_num_seqs: Annotated[int, OPERATIONAL] = Field(64, ge=1)
     """Sequences computed at once; a request for n samples counts n times."""
     kv_cache_gib: Annotated[float | None, OPERATIONAL] = Field(None, gt=0)
-    """KV cache in GiB; null: 1 GiB on a CPU, on a GPU what gpu_memory_utilization leaves."""
+    """KV cache in GiB; null: 1 GiB on a CPU, on a GPU what gpu_memory_utilization
+    leaves."""
     gpu_memory_utilization: Annotated[float, OPERATIONAL] = Field(0.85, gt=0, le=1)
-    """Share of the GPU's memory that the engine may take; ignored on a CPU and where kv_cache_gib is set."""
+    """Share of the GPU's memory that the engine may take; ignored on a CPU and where
+    kv_cache_gib is set."""
     tensor_parallel_size: int = Field(1, ge=1)
     """GPUs that one copy of the model is split over."""
     block_size: Literal[16, 32, 64, 128] = 32
-    """Tokens in a block of the prefix cache; a shared prefix is found again in whole blocks only."""
+    """Tokens in a block of the prefix cache; a shared prefix is found again in whole
+    blocks only."""
     enforce_eager: bool | None = None
-    """Leave out torch.compile and CUDA graphs; null: left out on a CPU, where they cost 30 s and gain nothing, used on a GPU."""
+    """Leave out torch.compile and CUDA graphs; null: left out on a CPU, where they cost
+    30 s and gain nothing, used on a GPU."""
     cpu_threads: Annotated[int | None, OPERATIONAL] = Field(None, ge=1)
-    """OpenMP threads on a CPU; null: OMP_NUM_THREADS, or one for every 10 million weights, at most the cores that the process may use."""
+    """OpenMP threads on a CPU; null: OMP_NUM_THREADS, or one for every 10 million
+    weights, at most the cores that the process may use."""
     seed: int = Field(0, ge=0)
     """Seed of the requests that carry none."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], OPERATIONAL] = "ERROR"
@@ -112,18 +131,25 @@ class VllmEngineConfig(_LocalEngine):
 
 
 class OpenaiEngineConfig(_Engine):
-    """A server with /v1/completions that takes and returns token ids (vLLM does), or several replicas of it."""
+    """A server with /v1/completions that takes and returns token ids (vLLM does), or
+    several replicas of it.
+    """
 
     kind: Literal["openai"] = "openai"
     """An OpenAI-compatible server."""
-    base_url: Annotated[str | tuple[str, ...], OPERATIONAL] = Field("http://127.0.0.1:8000/v1", min_length=1)
-    """Address of the server, or a list with one address per replica; the least busy replica gets the request."""
+    base_url: Annotated[str | tuple[str, ...], OPERATIONAL] = Field(
+        "http://127.0.0.1:8000/v1", min_length=1
+    )
+    """Address of the server, or a list with one address per replica; the least busy
+    replica gets the request."""
     model: str | None = None
     """Model name that the server knows; null: the first one that it lists."""
     tokenizer: str | None = None
-    """Folder or hub id of the tokenizer; null: the model root that the server reports."""
+    """Folder or hub id of the tokenizer; null: the model root that the server
+    reports."""
     adapters: tuple[AdapterName, ...] = ()
-    """LoRA adapters that the server lists as models (--lora-modules), by their names; search.pool_adapters writes with them."""
+    """LoRA adapters that the server lists as models (--lora-modules), by their names;
+    search.pool_adapters writes with them."""
     context_length: int | None = Field(None, ge=2)
     """Longest prompt plus completion, in tokens; null: what the server reports."""
     api_key_env: Annotated[str | None, OPERATIONAL] = None
@@ -133,7 +159,8 @@ class OpenaiEngineConfig(_Engine):
     timeout_s: Annotated[float, OPERATIONAL] = Field(600.0, gt=0)
     """Longest wait for one attempt at a request, in seconds."""
     retry_s: Annotated[float, OPERATIONAL] = Field(300.0, ge=0)
-    """How long a request is tried again after its first failure, in seconds: HTTP 408, 425, 429 and 5xx, timeouts and lost connections."""
+    """How long a request is tried again after its first failure, in seconds: HTTP 408,
+    425, 429 and 5xx, timeouts and lost connections."""
 
     @property
     def adapter_names(self) -> tuple[str, ...]:
@@ -146,11 +173,13 @@ class TransformersEngineConfig(_LocalEngine):
     kind: Literal["transformers"] = "transformers"
     """Plain torch in this process."""
     model: str = POCKET
-    """Folder or hub id of the weights; "pocket" is the model that comes with the package."""
+    """Folder or hub id of the weights; "pocket" is the model that comes with the
+    package."""
     tokenizer: str | None = None
     """Folder or hub id of another tokenizer; null: the model's own."""
     dtype: Dtype = "float32"
-    """Number format of weights and activations; auto: what the model's config.json says."""
+    """Number format of weights and activations; auto: what the model's config.json
+    says."""
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     """cpu, cuda, cuda:1 or mps; auto: cuda where there is one, else cpu."""
     max_model_len: int | None = Field(None, ge=2)
@@ -167,7 +196,8 @@ class ScriptRule(Group):
     reply: str | tuple[str, ...] | None = None
     """The completion; a list holds one per sample."""
     scores: dict[str, Annotated[float, Field(le=0)]] | None = None
-    """For a request of next-token scores: log-probability by candidate text, in nats."""
+    """For a request of next-token scores: log-probability by candidate text, in
+    nats."""
     match: str | None = None
     """Text that must occur in the prompt, otherwise the request fails."""
 
@@ -182,16 +212,21 @@ class ScriptRule(Group):
 
 
 class ScriptedEngineConfig(_Engine):
-    """A deterministic model for tests and dry runs; it fails when its script runs out."""
+    """A deterministic model for tests and dry runs; it fails when its script runs
+    out.
+    """
 
     kind: Literal["scripted"] = "scripted"
     """A deterministic model for tests and dry runs."""
     script: tuple[ScriptRule, ...] = ()
-    """The expected requests in their order, one rule each: {reply: text or list of texts} or {scores: {candidate: logprob}}, and match."""
+    """The expected requests in their order, one rule each: {reply: text or list of
+    texts} or {scores: {candidate: logprob}}, and match."""
     function: str | None = Field(None, pattern=r"^[\w.]+:[\w.]+$")
-    """"package.module:name" of a function (prompt_text, sample_index, rng) -> str that answers every request, or of an object with it."""
+    """"package.module:name" of a function (prompt_text, sample_index, rng) -> str that
+    answers every request, or of an object with it."""
     special_tokens: tuple[str, ...] | None = None
-    """Texts that are one token each; null: those of the function's object, or else the marks of common chat templates."""
+    """Texts that are one token each; null: those of the function's object, or else the
+    marks of common chat templates."""
     context_length: int = Field(4096, ge=2)
     """Longest prompt plus completion, in tokens."""
     latency_s: Annotated[float, OPERATIONAL] = Field(0.0, ge=0)
@@ -203,16 +238,24 @@ class ScriptedEngineConfig(_Engine):
     def _has_one_source(self) -> Self:
         if bool(self.script) == bool(self.function):
             raise ValueError(
-                "the scripted engine needs exactly one of script and function; set function=package.module:name, or script=[{reply: ...}]"
+                "the scripted engine needs exactly one of script and function; set "
+                "function=package.module:name, or script=[{reply: ...}]"
             )
         return self
 
     def options(self) -> dict[str, Any]:
-        """Returns the keywords that open the engine; special_tokens is left out where the engine's own list is meant."""
-        return {name: value for name, value in super().options().items() if not (name == "special_tokens" and value is None)}
+        """Returns the keywords that open the engine; special_tokens is left out where
+        the engine's own list is meant.
+        """
+        return {
+            name: value
+            for name, value in super().options().items()
+            if not (name == "special_tokens" and value is None)
+        }
 
 
 EngineConfig = Annotated[
-    VllmEngineConfig | OpenaiEngineConfig | TransformersEngineConfig | ScriptedEngineConfig, Field(discriminator="kind")
+    VllmEngineConfig | OpenaiEngineConfig | TransformersEngineConfig | ScriptedEngineConfig,
+    Field(discriminator="kind"),
 ]
 """Any engine; `kind` says which."""

@@ -10,18 +10,22 @@ from configs.schema.base import Group, PromptFamily
 from configs.schema.engine import EngineConfig
 
 ReflectorKind = Literal["none", "rules", "model"]
-"""`none`: wrong steps are simply tried again. `rules`: fixed rules without a model. `model`: a model names the mistake."""
+"""`none`: wrong steps are simply tried again. `rules`: fixed rules without a model.
+`model`: a model names the mistake."""
 
 
 class ReflectorConfig(Group):
     """Decides to continue, reflect, backtrack or terminate."""
 
     kind: ReflectorKind = "model"
-    """none: wrong steps are simply tried again; rules: fixed rules decide; model: a model names the mistake and the action."""
+    """none: wrong steps are simply tried again; rules: fixed rules decide; model: a
+    model names the mistake and the action."""
     engine: EngineConfig | None = None
-    """The reflector's own engine; null: the shared one. Chosen with engine@reflector.engine=vllm."""
+    """The reflector's own engine; null: the shared one. Chosen with
+    engine@reflector.engine=vllm."""
     prompts: PromptFamily = "pocket"
-    """Family of prompts: pocket for a model trained with the pocket's special tokens, chat for any model with a chat template."""
+    """Family of prompts: pocket for a model trained with the pocket's special tokens,
+    chat for any model with a chat template."""
     max_tokens: int = Field(32, ge=1)
     """Longest reflection, in tokens."""
     temperature: float = Field(0.0, ge=0, le=10)

@@ -1,4 +1,6 @@
-"""`RunConfig`: everything that a command needs to know, frozen, and the rules between its groups."""
+"""`RunConfig`: everything that a command needs to know, frozen, and the rules between
+its groups.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,8 @@ class RunOptions(Group):
     """How a run is named, carried out and stored."""
 
     name: Annotated[str | None, OPERATIONAL] = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    """Name of the run's directory; the name of an unfinished run resumes it. null: made from the time. `run=NAME` for short."""
+    """Name of the run's directory; the name of an unfinished run resumes it. null: made
+    from the time. `run=NAME` for short."""
     seed: int = Field(0, ge=0)
     """Seed of the search; with the question it determines every random choice."""
     concurrency: Annotated[int, OPERATIONAL] = Field(64, ge=1)
@@ -77,7 +80,8 @@ class RunConfig(Group):
     training: TrainingConfig | None = None
     """How the policy is trained; null where nothing is trained."""
     comparison: Annotated[SearchComparisonConfig | None, OPERATIONAL] = None
-    """What a comparison measures, a run for every cell (graphs.run -m); null: nothing is compared."""
+    """What a comparison measures, a run for every cell (graphs.run -m); null: nothing
+    is compared."""
     run: RunOptions = RunOptions()
     """How the run is named, carried out and stored."""
 
@@ -94,10 +98,16 @@ class RunConfig(Group):
     @property
     def records_logprobs(self) -> bool:
         """Whether the policy's steps hold the log-probabilities of their tokens."""
-        return self.policy.logprobs == "always" or self.search.reads_logprobs or self.critic.kind == "logprob"
+        return (
+            self.policy.logprobs == "always"
+            or self.search.reads_logprobs
+            or self.critic.kind == "logprob"
+        )
 
     def engine_of(self, role: EngineRole) -> EngineConfig:
-        """Returns the engine that a role speaks through: its own one, or the shared one. Equal configurations mean one engine."""
+        """Returns the engine that a role speaks through: its own one, or the shared
+        one. Equal configurations mean one engine.
+        """
         own: EngineConfig | None = getattr(self, role).engine
         return self.engine if own is None else own
 
@@ -110,24 +120,40 @@ class RunConfig(Group):
 
 
 def _tokens_fit(config: RunConfig) -> Iterator[str]:
-    """A step fits into an answer, and what one request may generate fits into the budget."""
-    step, answer, cap = config.policy.max_step_tokens, config.policy.max_answer_tokens, config.budget.max_tokens
+    """A step fits into an answer, and what one request may generate fits into the
+    budget.
+    """
+    step, answer, cap = (
+        config.policy.max_step_tokens,
+        config.policy.max_answer_tokens,
+        config.budget.max_tokens,
+    )
     if step > answer:
-        yield f"policy.max_step_tokens ({step}) must be at most policy.max_answer_tokens ({answer}); lower the first or raise the second"
+        yield (
+            f"policy.max_step_tokens ({step}) must be at most policy.max_answer_tokens "
+            f"({answer}); lower the first or raise the second"
+        )
     if cap is None:
         return
     if step > cap:
-        yield f"policy.max_step_tokens ({step}) must be at most budget.max_tokens ({cap}); lower the first or raise the second"
+        yield (
+            f"policy.max_step_tokens ({step}) must be at most budget.max_tokens ({cap}); lower "
+            "the first or raise the second"
+        )
     elif isinstance(config.search, BestOfNConfig) and config.search.num_samples * step > cap:
         num_samples = config.search.num_samples
         yield (
-            f"search.num_samples ({num_samples}) times policy.max_step_tokens ({step}) must be at most budget.max_tokens ({cap}), "
+            f"search.num_samples ({num_samples}) times policy.max_step_tokens ({step}) must be at "
+            f"most budget.max_tokens ({cap}), "
             "or no sample could finish its first step; "
             f"set budget.max_tokens to {num_samples * answer} or lower search.num_samples"
         )
     if config.critic.kind == "working" and config.critic.max_tokens > cap:
         check = config.critic.max_tokens
-        yield f"critic.max_tokens ({check}) must be at most budget.max_tokens ({cap}); lower the first or raise the second"
+        yield (
+            f"critic.max_tokens ({check}) must be at most budget.max_tokens ({cap}); lower the "
+            "first or raise the second"
+        )
 
 
 def _search_has_a_critic(config: RunConfig) -> Iterator[str]:
@@ -137,15 +163,25 @@ def _search_has_a_critic(config: RunConfig) -> Iterator[str]:
         return
     if isinstance(search, BestOfNConfig):
         yield (
-            f"search.selection ({search.selection}) needs scores, critic.kind is none and search.logprob_weight is 0; "
-            "set critic.kind to working or token, search.logprob_weight above 0, or search.selection to majority"
+            f"search.selection ({search.selection}) needs scores, critic.kind is none and "
+            "search.logprob_weight is 0; "
+            "set critic.kind to working or token, search.logprob_weight above 0, or "
+            "search.selection to majority"
         )
     else:
-        needs_none = isinstance(search, Selecting) and not search.model_copy(update={"logprob_weight": 1.0}).needs_critic
-        alone = ", set search.logprob_weight above 0 to rank by the policy's own log-probability" if needs_none else ""
+        needs_none = (
+            isinstance(search, Selecting)
+            and not search.model_copy(update={"logprob_weight": 1.0}).needs_critic
+        )
+        alone = (
+            (", set search.logprob_weight above 0 to rank by the policy's own log-probability")
+            if needs_none
+            else ""
+        )
         yield (
             f"search.strategy ({search.strategy}) needs a critic and critic.kind is none; "
-            f"set critic.kind to working or token{alone}, or choose search=best_of_n or search=greedy"
+            f"set critic.kind to working or token{alone}, or choose search=best_of_n or "
+            "search=greedy"
         )
 
 
@@ -158,47 +194,71 @@ def _samples_differ(config: RunConfig) -> Iterator[str]:
         return
     if samples > 1:
         key = "policy.temperature" if own is None else "search.temperature"
-        yield f"{key} (0) makes search.{option} ({samples}) equal copies; set it above 0, or search.{option} to 1, or choose search=greedy"
-    elif isinstance(search, CritiqueLoopConfig) and search.max_children > 1 and search.show_mistakes == 0:
         yield (
-            f"policy.temperature (0) makes all search.max_children ({search.max_children}) tries at a step the same; "
+            f"{key} (0) makes search.{option} ({samples}) equal copies; set it above 0, or "
+            f"search.{option} to 1, or choose search=greedy"
+        )
+    elif (
+        isinstance(search, CritiqueLoopConfig)
+        and search.max_children > 1
+        and search.show_mistakes == 0
+    ):
+        yield (
+            f"policy.temperature (0) makes all search.max_children ({search.max_children}) tries "
+            "at a step the same; "
             "set it above 0, search.show_mistakes above 0, or search.max_children to 1"
         )
 
 
 def _factors_exist(config: RunConfig) -> Iterator[str]:
-    """A thought factor that somebody names is one that the policy has, and a search that tries them all always finds a legal one."""
+    """A thought factor that somebody names is one that the policy has, and a search
+    that tries them all always finds a legal one.
+    """
     search, factors = config.search, config.policy.factors
     names = [factor.name for factor in factors]
     listed = ", ".join(names) or "none"
     if QUESTION in names:
-        yield f"policy.factors has a factor of the name {QUESTION}, which stands for the start of a thought; give it another name"
+        yield (
+            f"policy.factors has a factor of the name {QUESTION}, which stands for the start of "
+            "a thought; give it another name"
+        )
     for factor in factors:
         for name in factor.after or ():
             if name not in (*names, QUESTION):
-                yield f"policy.factors.{factor.name}.after ({name}) must be {QUESTION} or one of policy.factors ({listed})"
+                yield (
+                    f"policy.factors.{factor.name}.after ({name}) must be {QUESTION} or one of "
+                    f"policy.factors ({listed})"
+                )
     if isinstance(search, CritiqueLoopConfig):
         for key in ("first_factor", "retry_factor"):
             name = getattr(search, key)
             if name is not None and name not in names:
-                yield f"search.{key} ({name}) must be one of policy.factors ({listed}); name one of them, or set null"
+                yield (
+                    f"search.{key} ({name}) must be one of policy.factors ({listed}); name one "
+                    "of them, or set null"
+                )
     if isinstance(search, MctsConfig) and search.use_factors:
         if not factors:
             yield (
                 "search.use_factors (true) needs policy.factors and there are none; "
-                "choose policy=rstar, policy=chat or policy=pocket, or set search.use_factors to false"
+                "choose policy=rstar, policy=chat or policy=pocket, or set search.use_factors to "
+                "false"
             )
             return
         for name in (QUESTION, *(factor.name for factor in factors if factor.horizon == "step")):
             if not legal_factors(factors, name):
                 yield (
-                    f"search.use_factors (true) needs a thought factor that may follow {name} and policy.factors has none; "
-                    f"add {name} to the list `after` of one of them ({listed}), or set search.use_factors to false"
+                    f"search.use_factors (true) needs a thought factor that may follow {name} and "
+                    "policy.factors has none; "
+                    f"add {name} to the list `after` of one of them ({listed}), or set "
+                    "search.use_factors to false"
                 )
 
 
 def _heads_exist(config: RunConfig) -> Iterator[str]:
-    """Who reads heads has some to read, and the policy head has something to choose from."""
+    """Who reads heads has some to read, and the policy head has something to choose
+    from.
+    """
     readers = [
         *(["critic.kind (value_head)"] if config.critic.kind == "value_head" else []),
         *(["search.prior (policy_head)"] if config.takes_priors_from_head else []),
@@ -206,25 +266,42 @@ def _heads_exist(config: RunConfig) -> Iterator[str]:
     if readers and config.heads.engine is None:
         verb = "reads" if len(readers) == 1 else "read"
         yield (
-            f"{' and '.join(readers)} {verb} heads and heads.engine is null; train some with training=heads, then set "
+            f"{' and '.join(readers)} {verb} heads and heads.engine is null; train some with "
+            "training=heads, then set "
             "engine@heads.engine=transformers heads.engine.model=FOLDER"
         )
     search, heads = config.search, config.heads.engine
-    if readers and isinstance(heads, VllmEngineConfig | TransformersEngineConfig) and heads.model == POCKET:
-        yield f"heads.engine.model ({POCKET}) has no heads; train some with training=heads, then set heads.engine.model=FOLDER"
+    if (
+        readers
+        and isinstance(heads, VllmEngineConfig | TransformersEngineConfig)
+        and heads.model == POCKET
+    ):
+        yield (
+            f"heads.engine.model ({POCKET}) has no heads; train some with training=heads, then "
+            "set heads.engine.model=FOLDER"
+        )
     if config.critic.kind == "value_head":
         last = "search=mcts search.aggregation=last (or best_of_n, beam, dvts, rebase, particles)"
-        if isinstance(search, ComputeOptimalConfig | CritiqueLoopConfig | PosteriorConfig | SequentialRevisionConfig):
+        if isinstance(
+            search,
+            ComputeOptimalConfig | CritiqueLoopConfig | PosteriorConfig | SequentialRevisionConfig,
+        ):
             yield (
-                f"critic.kind (value_head) judges paths whole and search.strategy ({search.strategy}) wants evidence on single steps; "
+                "critic.kind (value_head) judges paths whole and search.strategy "
+                f"({search.strategy}) wants evidence on single steps; "
                 f"choose {last}, or critic.kind=working or token"
             )
         elif isinstance(search, Selecting) and search.aggregation != "last":
             yield (
-                f"critic.kind (value_head) judges paths whole, so that their last verdict stands for them, and search.aggregation is "
+                "critic.kind (value_head) judges paths whole, so that their last verdict stands "
+                "for them, and search.aggregation is "
                 f"{search.aggregation}; set search.aggregation to last"
             )
-    if config.takes_priors_from_head and isinstance(config.search, MctsConfig) and not config.search.use_factors:
+    if (
+        config.takes_priors_from_head
+        and isinstance(config.search, MctsConfig)
+        and not config.search.use_factors
+    ):
         yield (
             "search.prior (policy_head) weighs thought factors and search.use_factors is false; "
             "set search.use_factors to true, or search.prior to logprob or uniform"
@@ -232,31 +309,42 @@ def _heads_exist(config: RunConfig) -> Iterator[str]:
 
 
 def _adapters_exist(config: RunConfig) -> Iterator[str]:
-    """An adapter that a pool names is one that the policy's engine serves, and what is trained has none."""
+    """An adapter that a pool names is one that the policy's engine serves, and what is
+    trained has none.
+    """
     served = config.engine_of("policy").adapter_names
     listed = ", ".join(served) or "none"
     if isinstance(config.search, MctsConfig):
         for name in dict.fromkeys(config.search.pool_adapters):
             if name is not None and name not in served:
-                yield f"search.pool_adapters ({name}) must be null or one of the policy's engine.adapters ({listed}); name it there"
+                yield (
+                    f"search.pool_adapters ({name}) must be null or one of the policy's "
+                    f"engine.adapters ({listed}); name it there"
+                )
     if config.training is not None and served:
         yield (
-            f"engine.adapters ({listed}) belong to the weights that are there, which training replaces; "
+            f"engine.adapters ({listed}) belong to the weights that are there, which training "
+            "replaces; "
             "leave engine.adapters away, or merge them into the model first"
         )
 
 
 def _roles_have_words(config: RunConfig) -> Iterator[str]:
-    """What a role is asked to write, its family of prompts has a template for; the pocket was taught neither reasons nor summaries."""
+    """What a role is asked to write, its family of prompts has a template for; the
+    pocket was taught neither reasons nor summaries.
+    """
     critic, summarizer = config.critic, config.summarizer
     if critic.speaks and critic.reason and critic.prompts == "pocket":
         yield (
-            "critic.reason (true) needs critic.prompts=chat and critic.prompts is pocket, which has no words to ask for one; "
-            "set critic.reason to false, or give the critic a chat model: critic=chat engine@critic.engine=vllm critic.engine.model=..."
+            "critic.reason (true) needs critic.prompts=chat and critic.prompts is pocket, which "
+            "has no words to ask for one; "
+            "set critic.reason to false, or give the critic a chat model: critic=chat "
+            "engine@critic.engine=vllm critic.engine.model=..."
         )
     if summarizer.kind == "model" and summarizer.prompts == "pocket":
         yield (
-            "summarizer.kind (model) needs summarizer.prompts=chat and summarizer.prompts is pocket, which has no words to ask for one; "
+            "summarizer.kind (model) needs summarizer.prompts=chat and summarizer.prompts is "
+            "pocket, which has no words to ask for one; "
             "set summarizer.kind to extractive, or give the summarizer a chat model: "
             "summarizer=chat engine@summarizer.engine=vllm summarizer.engine.model=..."
         )
@@ -266,9 +354,14 @@ def _heads_have_a_trunk(config: RunConfig) -> Iterator[str]:
     """Heads are trained over weights that are on this machine."""
     engine = config.engine_of("policy")
     training = config.training
-    if training is not None and training.needs_local_weights and engine.kind not in ("vllm", "transformers"):
+    if (
+        training is not None
+        and training.needs_local_weights
+        and engine.kind not in ("vllm", "transformers")
+    ):
         yield (
-            f"training.method ({training.method}) needs the policy's weights and engine.kind is {engine.kind}; "
+            f"training.method ({training.method}) needs the policy's weights and engine.kind is "
+            f"{engine.kind}; "
             "set engine=vllm or engine=transformers with engine.model=FOLDER"
         )
 
@@ -281,17 +374,22 @@ def _training_is_held_out(config: RunConfig) -> Iterator[str]:
     if isinstance(task, UserTaskConfig):
         yield (
             f"training.method ({training.method}) needs a set of questions and task.name is user; "
-            "choose task=pocket, reasoning_gym, gsm8k or jsonl" + (", or set training.evaluate to 0" if training.method == "sft" else "")
+            "choose task=pocket, reasoning_gym, gsm8k or jsonl"
+            + (", or set training.evaluate to 0" if training.method == "sft" else "")
         )
     elif "split" not in type(task).model_fields:
         yield (
-            f"task.name ({task.name}) has no option split, so nothing of it could be held out from training; "
-            "derive its options from _Dataset in configs/schema/task.py and give the task a field split, or choose another task"
+            f"task.name ({task.name}) has no option split, so nothing of it could be held out "
+            "from training; "
+            "derive its options from _Dataset in configs/schema/task.py and give the task a field "
+            "split, or choose another task"
         )
     elif training.num_held_out > 0 and task.split in ("train", None):
         yield (
-            f"task.split ({task.split or 'null'}) must be test or validation in a training with an evaluation: "
-            "it names the held-out questions, and training questions come from the train split anyway; "
+            f"task.split ({task.split or 'null'}) must be test or validation in a training with "
+            "an evaluation: "
+            "it names the held-out questions, and training questions come from the train split "
+            "anyway; "
             "set task.split to test, or training.evaluate to 0"
         )
 

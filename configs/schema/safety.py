@@ -1,4 +1,5 @@
-"""Options of the safety-spec checker: rules are attached before thinking, and the answer is judged by them afterwards.
+"""Options of the safety-spec checker: rules are attached before thinking, and the
+answer is judged by them afterwards.
 
 The checker decides by the matchers of the rules, so it needs no engine.
 """
@@ -16,5 +17,5 @@ class SafetyConfig(Group):
     rules: str = "default"
     """YAML file of rules with ids; default: the one that comes with the package."""
     refuse_before_thinking: bool = True
-    """Decide on a question that a rule matches before any thought is spent on it; otherwise question and answer are
-    judged after thinking."""
+    """Decide on a question that a rule matches before any thought is spent on it;
+    otherwise question and answer are judged after thinking."""

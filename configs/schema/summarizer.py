@@ -1,4 +1,6 @@
-"""Options of the summarizer: the role that tells the user what the hidden thought came to."""
+"""Options of the summarizer: the role that tells the user what the hidden thought came
+to.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +12,23 @@ from configs.schema.base import Group, PromptFamily
 from configs.schema.engine import EngineConfig
 
 SummarizerKind = Literal["extractive", "model", "neutral"]
-"""`extractive`: the kept steps, word for word, without a model. `model`: written by a model. `neutral`: counts alone."""
+"""`extractive`: the kept steps, word for word, without a model. `model`: written by a
+model. `neutral`: counts alone."""
 
 
 class SummarizerConfig(Group):
     """Turns question and hidden thought into the summary that the user sees."""
 
     kind: SummarizerKind = "extractive"
-    """extractive: the kept steps word for word, where summarizer.prompts is policy.prompts, else neutral; model: written by a
-    model, neutral where it gives none or repeats the thought; neutral: how many steps there were."""
+    """extractive: the kept steps word for word, where summarizer.prompts is
+    policy.prompts, else neutral; model: written by a model, neutral where it gives none
+    or repeats the thought; neutral: how many steps there were."""
     engine: EngineConfig | None = None
-    """The summarizer's own engine; null: the shared one. Chosen with engine@summarizer.engine=vllm."""
+    """The summarizer's own engine; null: the shared one. Chosen with
+    engine@summarizer.engine=vllm."""
     prompts: PromptFamily = "pocket"
-    """Family of prompts: pocket for a model trained with the pocket's special tokens, chat for any model with a chat template."""
+    """Family of prompts: pocket for a model trained with the pocket's special tokens,
+    chat for any model with a chat template."""
     max_characters: int = Field(600, ge=40)
     """Longest summary, in characters."""
     max_tokens: int = Field(128, ge=1)

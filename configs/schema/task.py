@@ -1,7 +1,8 @@
-"""Where questions come from, chosen with `task=pocket | reasoning_gym | gsm8k | svamp | multiarith | math500 | jsonl | csv | text | user`.
+"""Where questions come from, chosen with `task=pocket | reasoning_gym | gsm8k | svamp |
+multiarith | math500 | jsonl | csv | text | user`.
 
-The split of a generated or user-supplied question is a function of its hash (`agents.types.split_of`), so that no question is
-ever both trained on and measured.
+The split of a generated or user-supplied question is a function of its hash
+(`agents.types.split_of`), so that no question is ever both trained on and measured.
 """
 
 from __future__ import annotations
@@ -48,17 +49,20 @@ class _OwnFile(_Slice):
     """What all files of one's own share."""
 
     split: Split | None = None
-    """Part of the questions, by their hash: train, validation or test; null: every line of the file."""
+    """Part of the questions, by their hash: train, validation or test; null: every line
+    of the file."""
 
 
 class _Rows(_OwnFile):
     """What files with named fields share."""
 
     question_field: str = Field("question", min_length=1)
-    """Field that holds the question; several, joined by commas, are put together with a blank."""
+    """Field that holds the question; several, joined by commas, are put together with a
+    blank."""
     answer_field: str | None = Field("answer", min_length=1)
-    """Field that holds the right answer. A question without one (the field is null, empty, or, where it
-    is the default, missing) is asked and not scored; null: no question is scored."""
+    """Field that holds the right answer. A question without one (the field is null,
+    empty, or, where it is the default, missing) is asked and not scored; null: no
+    question is scored."""
 
 
 class JsonlTaskConfig(_Rows):
@@ -78,7 +82,8 @@ class CsvTaskConfig(_Rows):
     path: str
     """The file; its first row names the fields, each other row holds a question."""
     delimiter: str | None = Field(None, min_length=1)
-    """The character between two cells; null: a tab in a .tsv file, a comma in any other."""
+    """The character between two cells; null: a tab in a .tsv file, a comma in any
+    other."""
 
 
 class TextTaskConfig(_OwnFile):
@@ -96,8 +101,9 @@ class Gsm8kTaskConfig(_Dataset):
     name: Literal["gsm8k"] = "gsm8k"
     """Grade-school word problems."""
     path: str | None = None
-    """Local JSONL file with the fields question and answer: the test file, or the train file for train and validation (5 % of it, by
-    hash); null: openai/gsm8k from the hub."""
+    """Local JSONL file with the fields question and answer: the test file, or the train
+    file for train and validation (5 % of it, by hash); null: openai/gsm8k from the
+    hub."""
 
 
 class _MeasuringOnly(_Dataset):
@@ -113,7 +119,8 @@ class SvampTaskConfig(_MeasuringOnly):
     name: Literal["svamp"] = "svamp"
     """One-step word problems whose words mislead."""
     path: str | None = None
-    """Local JSONL file with the fields Body, Question and Answer; null: ChilleD/SVAMP from the hub."""
+    """Local JSONL file with the fields Body, Question and Answer; null: ChilleD/SVAMP
+    from the hub."""
 
 
 class MultiarithTaskConfig(_MeasuringOnly):
@@ -122,16 +129,20 @@ class MultiarithTaskConfig(_MeasuringOnly):
     name: Literal["multiarith"] = "multiarith"
     """Word problems of several steps."""
     path: str | None = None
-    """Local JSONL file with the fields input and target, or question and final_ans; null: ChilleD/MultiArith from the hub."""
+    """Local JSONL file with the fields input and target, or question and final_ans;
+    null: ChilleD/MultiArith from the hub."""
 
 
 class Math500TaskConfig(_MeasuringOnly):
-    """Competition mathematics. Source: MATH (arXiv:2103.03874), the 500 test problems of arXiv:2305.20050."""
+    """Competition mathematics. Source: MATH (arXiv:2103.03874), the 500 test problems
+    of arXiv:2305.20050.
+    """
 
     name: Literal["math500"] = "math500"
     """Competition mathematics."""
     path: str | None = None
-    """Local JSONL file with the fields problem and answer; null: HuggingFaceH4/MATH-500 from the hub."""
+    """Local JSONL file with the fields problem and answer; null: HuggingFaceH4/MATH-500
+    from the hub."""
 
 
 class _Generated(_Dataset):
@@ -144,14 +155,17 @@ class _Generated(_Dataset):
 
 
 class ReasoningGymTaskConfig(_Generated):
-    """Problems of the reasoning-gym package; an answer counts only when it is exactly right."""
+    """Problems of the reasoning-gym package; an answer counts only when it is exactly
+    right.
+    """
 
     name: Literal["reasoning_gym"] = "reasoning_gym"
     """Problems of the reasoning-gym package."""
     datasets: tuple[str, ...] = Field(("countdown",), min_length=1)
     """Names of reasoning-gym datasets, mixed in equal parts."""
     parameters: dict[str, dict[str, int | float | bool | str]] | None = None
-    """Parameters of single datasets, by the name of the dataset: {countdown: {max_value: 25}}; null: the package's own for all."""
+    """Parameters of single datasets, by the name of the dataset: {countdown:
+    {max_value: 25}}; null: the package's own for all."""
 
 
 class PocketTaskConfig(_Generated):

@@ -1,19 +1,26 @@
 """Fits how a posterior search reads trees, on finished runs over validation questions.
 
-    python -m graphs.fit_selector RUN [RUN ...] --out selector.json             # then: search=posterior search.selector_model=selector.json
-    python -m graphs.fit_selector RUN [RUN ...] --believer --out believer.yaml  # then: the words that it prints
+    python -m graphs.fit_selector RUN [RUN ...] --out selector.json
+    python -m graphs.fit_selector RUN [RUN ...] --believer --out believer.yaml
 
-Without `--believer`: the weights of graphs/strategies/posterior/fitted.py. With it: the assumptions of the sum-product pass
-(graphs/strategies/posterior/belief.py) that give the truth about the answers the least log loss, found by going through them one at a time, on
-ladders of round values, until no change betters it. An assumption that the loss hardly depends on stays as it was, and so does a
-`give_up_rate` of 0.
+The first is used with search=posterior search.selector_model=selector.json, the second
+with the words that it prints.
 
-Log losses are in nats per question: - log of the belief in the right answer, or in none of them; questions without an answer are left out.
-What is told is the loss on the very questions that the numbers were fitted on, which flatters; `python -m graphs.calibration` measures it
-on others.
+Without `--believer`: the weights of graphs/strategies/posterior/fitted.py. With it: the
+assumptions of the sum-product pass (graphs/strategies/posterior/belief.py) that give
+the truth about the answers the least log loss, found by going through them one at a
+time, on ladders of round values, until no change betters it. An assumption that the
+loss hardly depends on stays as it was, and so does a `give_up_rate` of 0.
 
-Runs must be of search=best_of_n (with policy.logprobs=always) or posterior, whose samples are drawn as a posterior search draws them, and
-not over test questions. But a best-of-N's samples go through the policy's doubts, so where such a run is among them `give_up_rate` is 0.
+Log losses are in nats per question: - log of the belief in the right answer, or in none
+of them; questions without an answer are left out. What is told is the loss on the very
+questions that the numbers were fitted on, which flatters; `python -m
+graphs.calibration` measures it on others.
+
+Runs must be of search=best_of_n (with policy.logprobs=always) or posterior, whose
+samples are drawn as a posterior search draws them, and not over test questions. But a
+best-of-N's samples go through the policy's doubts, so where such a run is among them
+`give_up_rate` is 0.
 """
 
 from __future__ import annotations
@@ -50,10 +57,12 @@ LADDERS: Mapping[str, tuple[float, ...]] = {
     "give_up_rate": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
     "prior_strength": (1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
 }
-"""Values that are tried for the assumptions of `Believer`, in the order in which they are."""
+"""Values that are tried for the assumptions of `Believer`, in the order in which they
+are."""
 
 LEAST_GAIN = 1e-3
-"""Nats per question by which a change must better the log loss; less is noise of a few hundred questions."""
+"""Nats per question by which a change must better the log loss; less is noise of a few
+hundred questions."""
 
 
 class BelieverFit(NamedTuple):
@@ -65,11 +74,14 @@ class BelieverFit(NamedTuple):
     after: float
     """Mean log loss of `believer`, in nats; at most `before`."""
     flat: tuple[str, ...]
-    """Assumptions on which the loss hardly depends: all values of the ladder are within `LEAST_GAIN`."""
+    """Assumptions on which the loss hardly depends: all values of the ladder are within
+    `LEAST_GAIN`."""
 
 
 def fit_believer(thoughts: Sequence[CheckedThought], start: Believer) -> BelieverFit:
-    """Returns the assumptions under which the truth about the answers is most probable, by coordinate search from `start`."""
+    """Returns the assumptions under which the truth about the answers is most probable,
+    by coordinate search from `start`.
+    """
     losses: dict[Believer, float] = {}
 
     def loss(believer: Believer) -> float:
@@ -77,7 +89,11 @@ def fit_believer(thoughts: Sequence[CheckedThought], start: Believer) -> Believe
             losses[believer] = mean_log_loss(thoughts, believer)
         return losses[believer]
 
-    ladders = {name: ladder for name, ladder in LADDERS.items() if name != "give_up_rate" or start.give_up_rate}
+    ladders = {
+        name: ladder
+        for name, ladder in LADDERS.items()
+        if name != "give_up_rate" or start.give_up_rate
+    }
     best, before, flat, changed = start, loss(start), set[str](), True
     while changed:
         changed = False
@@ -98,7 +114,9 @@ def _with(believer: Believer, name: str, value: float) -> Believer:
 
 
 def mean_log_loss(thoughts: Sequence[CheckedThought], model: Believer | AnswerModel) -> float:
-    """Returns the mean log loss of a model's beliefs over the thoughts that came to an answer, in nats; 0 where none did."""
+    """Returns the mean log loss of a model's beliefs over the thoughts that came to an
+    answer, in nats; 0 where none did.
+    """
     losses = []
     for thought in thoughts:
         if thought.right:
@@ -109,23 +127,30 @@ def mean_log_loss(thoughts: Sequence[CheckedThought], model: Believer | AnswerMo
     return sum(losses) / max(len(losses), 1)
 
 
-def read_for_fit(folder: Path, *, allow_test: bool = False) -> tuple[RunConfig, list[CheckedThought]]:
-    """Returns the configuration of a run and its thoughts; says on the console what is left out.
+def read_for_fit(
+    folder: Path, *, allow_test: bool = False
+) -> tuple[RunConfig, list[CheckedThought]]:
+    """Returns the configuration of a run and its thoughts; says on the console what is
+    left out.
 
     Raises:
-        BadDataError: its search is another one, its questions may be for testing, or none can be checked.
+        BadDataError: its search is another one, its questions may be for testing, or
+            none can be checked.
     """
     config = config_of(folder)
     if not isinstance(config.search, BestOfNConfig | PosteriorConfig):
         raise BadDataError(
-            f"{folder} was searched with search={config.search.strategy}, and a selector is fitted on what search=best_of_n or "
+            f"{folder} was searched with search={config.search.strategy}, and a selector is "
+            "fitted on what search=best_of_n or "
             "search=posterior leaves behind; give a run with one of them"
         )
     split = getattr(config.task, "split", None)
     if split not in ("train", "validation") and not allow_test:
         raise BadDataError(
-            f"{folder} has task.split={split or 'null'}, and what is fitted on test questions cannot be measured on them; "
-            "give a run with task.split=validation, or say --allow-test and never measure on this set"
+            f"{folder} has task.split={split or 'null'}, and what is fitted on test questions "
+            "cannot be measured on them; "
+            "give a run with task.split=validation, or say --allow-test and never measure on this "
+            "set"
         )
     _, thoughts, left_out = asyncio.run(read_checked(folder))
     if left_out:
@@ -134,23 +159,53 @@ def read_for_fit(folder: Path, *, allow_test: bool = False) -> tuple[RunConfig, 
 
 
 def as_yaml(fit: BelieverFit, runs: Sequence[str], questions: int) -> str:
-    """Returns the assumptions as an experiment: a file that `experiment=NAME` finds in a folder `experiment` of hydra.searchpath."""
+    """Returns the assumptions as an experiment: a file that `experiment=NAME` finds in
+    a folder `experiment` of hydra.searchpath.
+    """
     options = {name: getattr(fit.believer.assumptions, name) for name in (*LADDERS, "many_answers")}
-    about = f"# Assumptions of search=posterior, fitted on {questions} questions of {', '.join(runs)}:"
+    about = (
+        f"# Assumptions of search=posterior, fitted on {questions} questions of {', '.join(runs)}:"
+    )
     return (
-        f"# @package _global_\n{about}\n# log loss of the right answer {fit.before:.3f} before, {fit.after:.3f} after.\n"
-        "defaults:\n  - override /search: posterior\n" + yaml.safe_dump({"search": options}, sort_keys=False)
+        f"# @package _global_\n{about}\n# log loss of the right answer {fit.before:.3f} before, "
+        f"{fit.after:.3f} after.\n"
+        "defaults:\n  - override /search: posterior\n"
+        + yaml.safe_dump({"search": options}, sort_keys=False)
     )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="python -m graphs.fit_selector", description="Fits how a posterior search reads trees.")
-    parser.add_argument("runs", nargs="+", type=Path, help="names or directories of runs over validation questions")
-    parser.add_argument("--out", type=Path, required=True, help="file to write: JSON for search.selector_model, YAML with --believer")
-    parser.add_argument("--believer", action="store_true", help="fit the assumptions of the sum-product pass instead of a selector")
-    parser.add_argument("--many-answers", action="store_true", help="questions may have several right answers, so that they are no rivals")
-    parser.add_argument("--ridge", type=float, default=1.0, help="precision of the prior on a selector's weights (default 1)")
-    parser.add_argument("--allow-test", action="store_true", help="take runs over test questions, too")
+    parser = Parser(
+        prog="python -m graphs.fit_selector", description="Fits how a posterior search reads trees."
+    )
+    parser.add_argument(
+        "runs", nargs="+", type=Path, help="names or directories of runs over validation questions"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="file to write: JSON for search.selector_model, YAML with --believer",
+    )
+    parser.add_argument(
+        "--believer",
+        action="store_true",
+        help="fit the assumptions of the sum-product pass instead of a selector",
+    )
+    parser.add_argument(
+        "--many-answers",
+        action="store_true",
+        help="questions may have several right answers, so that they are no rivals",
+    )
+    parser.add_argument(
+        "--ridge",
+        type=float,
+        default=1.0,
+        help="precision of the prior on a selector's weights (default 1)",
+    )
+    parser.add_argument(
+        "--allow-test", action="store_true", help="take runs over test questions, too"
+    )
     arguments = parser.parse_args(argv)
     folders = [run_folder(run) for run in arguments.runs]
     read = [read_for_fit(folder, allow_test=arguments.allow_test) for folder in folders]
@@ -162,8 +217,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     changes = {"many_answers": many_answers, "give_up_rate": rate}
     believer = replace(assumed[0], assumptions=assumed[0].assumptions.model_copy(update=changes))
     if not thoughts:
-        raise BadDataError(f"no question of {', '.join(names)} came to an answer; give runs in which some did")
-    print(f"{len(thoughts)} questions with an answer, of {', '.join(names)}; log loss of the right answer, in nats")
+        raise BadDataError(
+            f"no question of {', '.join(names)} came to an answer; give runs in which some did"
+        )
+    print(
+        f"{len(thoughts)} questions with an answer, of {', '.join(names)}; log loss of the right "
+        "answer, in nats"
+    )
     if arguments.believer:
         _fit_believer(thoughts, believer, names, arguments.out)
     else:
@@ -171,16 +231,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _fit_believer(thoughts: Sequence[CheckedThought], start: Believer, names: Sequence[str], out: Path) -> None:
+def _fit_believer(
+    thoughts: Sequence[CheckedThought], start: Believer, names: Sequence[str], out: Path
+) -> None:
     fit = fit_believer(thoughts, start)
     write_text(out, as_yaml(fit, names, len(thoughts)), elsewhere="name another file with --out")
     print(f"before {fit.before:.3f}, after {fit.after:.3f}")
-    print(" ".join(f"search.{name}={getattr(fit.believer.assumptions, name):g}" for name in LADDERS))
+    print(
+        " ".join(f"search.{name}={getattr(fit.believer.assumptions, name):g}" for name in LADDERS)
+    )
     if fit.flat:
         print(f"kept, for the loss hardly depends on it: {', '.join(fit.flat)}")
 
 
-def _fit_selector(thoughts: Sequence[CheckedThought], believer: Believer, names: Sequence[str], ridge: float, out: Path) -> None:
+def _fit_selector(
+    thoughts: Sequence[CheckedThought],
+    believer: Believer,
+    names: Sequence[str],
+    ridge: float,
+    out: Path,
+) -> None:
     examples = [
         choices(
             thought.tree,
@@ -190,10 +260,19 @@ def _fit_selector(thoughts: Sequence[CheckedThought], believer: Believer, names:
         )
         for thought in thoughts
     ]
-    model = AnswerModel.fit(examples, many_answers=believer.many_answers, ridge=ridge, fitted_on=names)
+    model = AnswerModel.fit(
+        examples, many_answers=believer.many_answers, ridge=ridge, fitted_on=names
+    )
     model.save(out)
-    print(f"sum-product pass {mean_log_loss(thoughts, believer):.3f}, fitted selector {mean_log_loss(thoughts, model):.3f}")
-    print(", ".join(f"{name} {weight:+.3f}" for name, weight in zip(FEATURES, model.weights, strict=True)))
+    print(
+        f"sum-product pass {mean_log_loss(thoughts, believer):.3f}, fitted selector "
+        f"{mean_log_loss(thoughts, model):.3f}"
+    )
+    print(
+        ", ".join(
+            f"{name} {weight:+.3f}" for name, weight in zip(FEATURES, model.weights, strict=True)
+        )
+    )
 
 
 if __name__ == "__main__":

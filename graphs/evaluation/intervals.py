@@ -24,7 +24,9 @@ class Proportion:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % Wilson score interval; (0, 1) of nothing. Source: Wilson (1927); it keeps its level near 0 and 1, where +-2 se does not."""
+        """95 % Wilson score interval; (0, 1) of nothing. Source: Wilson (1927); it
+        keeps its level near 0 and 1, where +-2 se does not.
+        """
         if not self.total:
             return 0.0, 1.0
         n, p, z2 = self.total, self.value, _Z95**2
@@ -49,13 +51,16 @@ class PairedDifference:
 
     @classmethod
     def of(cls, first: Sequence[bool], second: Sequence[bool]) -> PairedDifference:
-        """Returns the difference of two methods on the same questions, in the same order.
+        """Returns the difference of two methods on the same questions, in the same
+        order.
 
         Raises:
             ValueError: the lists differ in length.
         """
         pairs = list(zip(first, second, strict=True))
-        return cls(sum(a and not b for a, b in pairs), sum(b and not a for a, b in pairs), len(pairs))
+        return cls(
+            sum(a and not b for a, b in pairs), sum(b and not a for a, b in pairs), len(pairs)
+        )
 
     @property
     def value(self) -> float:
@@ -64,10 +69,12 @@ class PairedDifference:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of the difference: the adjusted Wald interval of Bonett and Price.
+        """95 % interval of the difference: the adjusted Wald interval of Bonett and
+        Price.
 
-        Source: Bonett and Price, "Confidence intervals for a ratio and difference of paired proportions" (2012): one
-        is added to both discordant counts and two to the total.
+        Source: Bonett and Price, "Confidence intervals for a ratio and difference of
+        paired proportions" (2012): one is added to both discordant counts and two to
+        the total.
         """
         if not self.total:
             return -1.0, 1.0
@@ -78,7 +85,9 @@ class PairedDifference:
 
     @property
     def p_value(self) -> float:
-        """Two-sided exact McNemar test: how often a fair coin splits the discordant questions at least as unevenly."""
+        """Two-sided exact McNemar test: how often a fair coin splits the discordant
+        questions at least as unevenly.
+        """
         n, k = self.only_first + self.only_second, min(self.only_first, self.only_second)
         return float(min(1.0, 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n))
 

@@ -17,7 +17,9 @@ from graphs.tree import ReasoningTree
 
 @dataclass(slots=True)
 class Tally:
-    """Adds up traces one by one; holds counts only, so it costs the same for ten questions and for a million."""
+    """Adds up traces one by one; holds counts only, so it costs the same for ten
+    questions and for a million.
+    """
 
     questions: int = 0
     model: str | None = None
@@ -30,7 +32,8 @@ class Tally:
     not_scored: int = 0
     """Questions without a right answer to compare with; they are in no accuracy."""
     unchecked: Counter[str] = field(default_factory=Counter)
-    """Answers that the checker could not compare with the right one, by its outcome; they are in no accuracy."""
+    """Answers that the checker could not compare with the right one, by its outcome;
+    they are in no accuracy."""
     usage: UsageByRole = field(default_factory=UsageByRole)
     tree: Counter[str] = field(default_factory=Counter)
     """Sums of the trees' statistics, by their names."""
@@ -54,8 +57,16 @@ class Tally:
         for role, usage in trace.usage.items():
             self.usage.add(role, usage)
         tree = ReasoningTree.replay(trace.question, trace.events)
-        self.tree.update({name: value for name, value in asdict(tree_statistics(tree)).items() if name != "branching"})
-        self.cut_steps += sum(step is not None and step.finish_reason == "length" for step in tree.steps)
+        self.tree.update(
+            {
+                name: value
+                for name, value in asdict(tree_statistics(tree)).items()
+                if name != "branching"
+            }
+        )
+        self.cut_steps += sum(
+            step is not None and step.finish_reason == "length" for step in tree.steps
+        )
         for reflections in tree.reflections:
             for reflection in reflections:
                 self.actions[reflection.action] += 1
@@ -68,27 +79,41 @@ class Tally:
             self.add(trace)
         return self
 
-    def metrics(self, *, seconds: float | None, failed: dict[str, str] | None = None) -> dict[str, Any]:
-        """Returns everything that was counted, as JSON-able values. `seconds`: wall-clock time of the asking, None where it was resumed."""
+    def metrics(
+        self, *, seconds: float | None, failed: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Returns everything that was counted, as JSON-able values. `seconds`:
+        wall-clock time of the asking, None where it was resumed.
+        """
         total = self.usage.total
         n = max(self.questions, 1)
         return {
             "questions": self.questions,
             "statuses": dict(self.statuses),
             "accuracy": {
-                group: _as_json(Proportion(self.correct[group], self.scored[group])) for group in sorted(self.scored, key=_in_order)
+                group: _as_json(Proportion(self.correct[group], self.scored[group]))
+                for group in sorted(self.scored, key=_in_order)
             },
             "not_scored": self.not_scored,
             "unchecked": dict(self.unchecked),
             "tokens_by_role": {
-                role: {"generated": usage.generated_tokens, "prompt": usage.prompt_tokens, "cached_prompt": usage.cached_prompt_tokens}
+                role: {
+                    "generated": usage.generated_tokens,
+                    "prompt": usage.prompt_tokens,
+                    "cached_prompt": usage.cached_prompt_tokens,
+                }
                 | {"calls": usage.calls}
                 for role, usage in sorted(self.usage.roles.items())
             },
             "generated_tokens_per_question": total.generated_tokens / n,
-            "prefix_cache_hit_rate": total.cached_prompt_tokens / total.prompt_tokens if total.prompt_tokens else None,
+            "prefix_cache_hit_rate": total.cached_prompt_tokens / total.prompt_tokens
+            if total.prompt_tokens
+            else None,
             "tree": {
-                **{f"{name}_per_question": self.tree[name] / n for name in ("nodes", "depth", "known_wrong", "backtracks")},
+                **{
+                    f"{name}_per_question": self.tree[name] / n
+                    for name in ("nodes", "depth", "known_wrong", "backtracks")
+                },
                 "cut_steps": self.cut_steps,
                 "unparsed_verdicts": self.tree["unparsed"],
                 "unread_reflections": self.unread_reflections,
@@ -102,51 +127,97 @@ class Tally:
 
 
 def report(metrics: dict[str, Any], *, run: str, model: str | None, config_yaml: str) -> str:
-    """Returns the Markdown report of a run. `model`: its name, None where no engine has named one."""
-    statuses = ", ".join(f"{count} {status}" for status, count in sorted(metrics["statuses"].items()))
+    """Returns the Markdown report of a run. `model`: its name, None where no engine has
+    named one.
+    """
+    statuses = ", ".join(
+        f"{count} {status}" for status, count in sorted(metrics["statuses"].items())
+    )
     title = "Model not known" if model is None else f"Model `{model}`"
-    lines = [f"# Run {run}", "", f"{title}; {counted(metrics['questions'], 'questions')}: {statuses or 'none'}.", ""]
+    lines = [
+        f"# Run {run}",
+        "",
+        f"{title}; {counted(metrics['questions'], 'questions')}: {statuses or 'none'}.",
+        "",
+    ]
     if metrics["accuracy"] or metrics["not_scored"]:
         lines += ["## Accuracy", ""]
     if metrics["accuracy"]:
-        lines += ["| group | right | of | accuracy | 95 % interval (Wilson) |", "|---|---|---|---|---|"]
+        lines += [
+            "| group | right | of | accuracy | 95 % interval (Wilson) |",
+            "|---|---|---|---|---|",
+        ]
         for group, share in metrics["accuracy"].items():
             low, high = share["interval"]
-            lines.append(f"| {group} | {share['right']} | {share['of']} | {share['value']:.3f} | {low:.3f} to {high:.3f} |")
+            lines.append(
+                f"| {group} | {share['right']} | {share['of']} | {share['value']:.3f} | "
+                f"{low:.3f} to {high:.3f} |"
+            )
         lines.append("")
     if metrics["not_scored"]:
         lines += [f"Not scored: {unscored(metrics)}.", ""]
     if metrics["unchecked"]:
-        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(metrics["unchecked"].items()))
+        outcomes = ", ".join(
+            f"{count} {outcome}" for outcome, count in sorted(metrics["unchecked"].items())
+        )
         lines += [f"Answers that could not be checked, and are in no accuracy: {outcomes}.", ""]
-    lines += ["## Cost", "", "| role | generated tokens | prompt tokens | of these cached | calls |", "|---|---|---|---|---|"]
+    lines += [
+        "## Cost",
+        "",
+        "| role | generated tokens | prompt tokens | of these cached | calls |",
+        "|---|---|---|---|---|",
+    ]
     for role, usage in metrics["tokens_by_role"].items():
-        lines.append(f"| {role} | {usage['generated']} | {usage['prompt']} | {usage['cached_prompt']} | {usage['calls']} |")
-    lines += ["", f"{metrics['generated_tokens_per_question']:.1f} generated tokens per question, all roles."]
+        lines.append(
+            f"| {role} | {usage['generated']} | {usage['prompt']} "
+            f"| {usage['cached_prompt']} | "
+            f"{usage['calls']} |"
+        )
+    lines += [
+        "",
+        f"{metrics['generated_tokens_per_question']:.1f} generated tokens per question, all roles.",
+    ]
     if metrics["seconds"]:
-        lines.append(f"{metrics['seconds']:.1f} s, {metrics['generated_tokens_per_second']:.0f} generated tokens per second.")
+        lines.append(
+            f"{metrics['seconds']:.1f} s, "
+            f"{metrics['generated_tokens_per_second']:.0f} "
+            "generated "
+            "tokens per second."
+        )
     tree = metrics["tree"]
     lines += [
         "",
         "## Trees",
         "",
-        f"Per question: {tree['nodes_per_question']:.1f} nodes, depth {tree['depth_per_question']:.1f}, "
-        f"{tree['known_wrong_per_question']:.1f} nodes known to be wrong, {tree['backtracks_per_question']:.2f} backtracks.",
-        f"Steps cut off: {tree['cut_steps']}. Verdicts that could not be read: {tree['unparsed_verdicts']}. "
-        f"Reflections that could not be read: {tree['unread_reflections']}. Reflections: {tree['reflections'] or 'none'}.",
+        f"Per question: {tree['nodes_per_question']:.1f} nodes, depth "
+        f"{tree['depth_per_question']:.1f}, "
+        f"{tree['known_wrong_per_question']:.1f} nodes known to be wrong, "
+        f"{tree['backtracks_per_question']:.2f} backtracks.",
+        f"Steps cut off: {tree['cut_steps']}. Verdicts that could not be read: "
+        f"{tree['unparsed_verdicts']}. "
+        f"Reflections that could not be read: {tree['unread_reflections']}. Reflections: "
+        f"{tree['reflections'] or 'none'}.",
     ]
     if metrics["safety_rules_cited"]:
         lines += ["", f"Safety rules cited: {metrics['safety_rules_cited']}."]
     if metrics["failed"]:
         lines += ["", "## Questions that could not be asked", ""]
         lines += [f"- {name}: {reason}" for name, reason in metrics["failed"].items()]
-    return "\n".join([*lines, "", "## Configuration", "", "```yaml", config_yaml.strip(), "```", ""])
+    return "\n".join(
+        [*lines, "", "## Configuration", "", "```yaml", config_yaml.strip(), "```", ""]
+    )
 
 
 def unscored(metrics: Mapping[str, Any]) -> str:
     """Returns how many questions are not scored and why, in words."""
     few, all_of = metrics["not_scored"], metrics["questions"]
-    count = f"{few} of {all_of} questions" if few < all_of else f"all {all_of} questions" if few > 1 else "the question"
+    count = (
+        f"{few} of {all_of} questions"
+        if few < all_of
+        else f"all {all_of} questions"
+        if few > 1
+        else "the question"
+    )
     return f"{count} came without a right answer to compare with"
 
 
@@ -167,4 +238,9 @@ def _in_order(group: str) -> list[tuple[int, str]]:
 
 
 def _as_json(share: Proportion) -> dict[str, Any]:
-    return {"right": share.successes, "of": share.total, "value": share.value, "interval": list(share.interval)}
+    return {
+        "right": share.successes,
+        "of": share.total,
+        "value": share.value,
+        "interval": list(share.interval),
+    }

@@ -1,10 +1,13 @@
-"""How accuracy grows with the number of samples: pure functions of counts, and of the pool of samples that a tree holds.
+"""How accuracy grows with the number of samples: pure functions of counts, and of the
+pool of samples that a tree holds.
 
-Coverage (pass@k) is the chance that any of k samples is right; a vote must also find it. Legend: `Q` questions, `K` sample sizes, `L`
-different samples of a question, `A` its answers, `D` draws. Every interval is a 95 % one.
+Coverage (pass@k) is the chance that any of k samples is right; a vote must also find
+it. Legend: `Q` questions, `K` sample sizes, `L` different samples of a question, `A`
+its answers, `D` draws. Every interval is a 95 % one.
 
-Sources: pass@k: Chen et al. (arXiv:2107.03374). Power law of coverage: Brown et al., "Large language monkeys" (arXiv:2407.21787).
-Law of majority votes: Chen et al., "Are more LM calls all you need?" (arXiv:2403.02419).
+Sources: pass@k: Chen et al. (arXiv:2107.03374). Power law of coverage: Brown et al.,
+"Large language monkeys" (arXiv:2407.21787). Law of majority votes: Chen et al., "Are
+more LM calls all you need?" (arXiv:2403.02419).
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ from numpy.typing import NDArray
 from agents.answers import canonical
 from graphs.tree import ROOT, ReasoningTree
 
-_TIE = 1e-9  # votes this close, relative to the winner's, are tied: sums of equal weights differ in their last bits
+# votes this close, relative to the winner's, are tied: sums of equal weights differ in
+# their last bits
+_TIE = 1e-9
 _MOST_ROUNDS = 2000  # of expectation maximisation
 
 
@@ -38,7 +43,8 @@ class Point(NamedTuple):
     interval: tuple[float, float]
     """Bootstrap over questions: what other questions of this kind would have given."""
     standard_error: float = 0.0
-    """Of the Monte-Carlo estimate of `value` for these questions; 0 where `value` is exact."""
+    """Of the Monte-Carlo estimate of `value` for these questions; 0 where `value` is
+    exact."""
 
 
 class Mean(NamedTuple):
@@ -67,23 +73,30 @@ class Pool(NamedTuple):
 
     @property
     def duel(self) -> Count:
-        """Samples of the most frequent right answer and of the most frequent wrong one, and how many are of the first."""
+        """Samples of the most frequent right answer and of the most frequent wrong one,
+        and how many are of the first.
+        """
         voting = self.answers >= 0
         right, wrong = (
-            int(np.bincount(self.answers[voting & of], self.counts[voting & of], minlength=1).max()) for of in (self.right, ~self.right)
+            int(np.bincount(self.answers[voting & of], self.counts[voting & of], minlength=1).max())
+            for of in (self.right, ~self.right)
         )
         return Count(right + wrong, right)
 
 
-def pool_of(tree: ReasoningTree, right: NDArray[np.bool_], log_weights: NDArray[np.float64] | None = None) -> Pool:
+def pool_of(
+    tree: ReasoningTree, right: NDArray[np.bool_], log_weights: NDArray[np.float64] | None = None
+) -> Pool:
     """Returns the samples of a tree in which each of them begins at the question.
 
-    The last entry holds the samples that came to no answer: they are counted and have no vote.
+    The last entry holds the samples that came to no answer: they are counted and have
+    no vote.
 
     Args:
         tree: of `N` nodes.
         right: whether each node ends the thought with a right answer, [N].
-        log_weights: what a leaf's vote weighs, [N], in nats, up to a constant; None: all the same.
+        log_weights: what a leaf's vote weighs, [N], in nats, up to a constant; None:
+            all the same.
     """
     leaves = tree.finals()
     forms = [canonical(tree.step(leaf).answer or "", tree.question.task) for leaf in leaves]
@@ -99,9 +112,11 @@ def pool_of(tree: ReasoningTree, right: NDArray[np.bool_], log_weights: NDArray[
 
 
 def pass_at_k(total: int, right: int, k: int) -> float:
-    """Returns the chance that k of `total` samples, drawn without replacement, hold one of the `right` ones: 1 - C(n - c, k) / C(n, k).
+    """Returns the chance that k of `total` samples, drawn without replacement, hold one
+    of the `right` ones: 1 - C(n - c, k) / C(n, k).
 
-    Over questions its mean is an unbiased estimate of coverage, which 1 - (1 - c / n)^k is not. Source: arXiv:2107.03374, equation 1.
+    Over questions its mean is an unbiased estimate of coverage, which 1 - (1 - c / n)^k
+    is not. Source: arXiv:2107.03374, equation 1.
 
     Raises:
         ValueError: k is not in 1 .. total.
@@ -110,7 +125,9 @@ def pass_at_k(total: int, right: int, k: int) -> float:
     return 1.0 - math.comb(total - right, k) / math.comb(total, k)
 
 
-def coverage_curve(counts: Sequence[Count], ks: Sequence[int], *, rng: np.random.Generator, resamples: int = 1000) -> list[Point]:
+def coverage_curve(
+    counts: Sequence[Count], ks: Sequence[int], *, rng: np.random.Generator, resamples: int = 1000
+) -> list[Point]:
     """Returns coverage at each of `ks`, with bootstrap intervals over the questions.
 
     Raises:
@@ -121,11 +138,13 @@ def coverage_curve(counts: Sequence[Count], ks: Sequence[int], *, rng: np.random
 
 
 def vote_at_k(pool: Pool, k: int, *, rng: np.random.Generator, draws: int = 1000) -> Mean:
-    """Returns the chance that a vote among k samples of the pool, drawn without replacement, elects a right answer.
+    """Returns the chance that a vote among k samples of the pool, drawn without
+    replacement, elects a right answer.
 
-    Of tied answers the one that was found first is elected, as `graphs.strategies.selection` does it: each with a chance in proportion to its samples.
-    There is no closed form for more than two answers, so `draws` subsets are drawn; at k = the whole pool they are all the same, and the
-    error is 0.
+    Of tied answers the one that was found first is elected, as
+    `graphs.strategies.selection` does it: each with a chance in proportion to its
+    samples. There is no closed form for more than two answers, so `draws` subsets are
+    drawn; at k = the whole pool they are all the same, and the error is 0.
 
     Raises:
         ValueError: k is not in 1 .. the size of the pool.
@@ -134,31 +153,42 @@ def vote_at_k(pool: Pool, k: int, *, rng: np.random.Generator, draws: int = 1000
     num_answers = int(pool.answers.max()) + 1
     if num_answers == 0:
         return Mean(0.0, 0.0)
-    ballots = np.eye(num_answers)[pool.answers] * (pool.answers >= 0)[:, None]  # [L, A]; row -1 is masked
+    # [L, A]; row -1 is masked
+    ballots = np.eye(num_answers)[pool.answers] * (pool.answers >= 0)[:, None]
     is_right = (ballots * pool.right[:, None]).any(axis=0)  # [A]
     drawn = rng.multivariate_hypergeometric(pool.counts, k, size=draws)  # [D, L]
     votes = drawn @ (ballots * pool.weights[:, None])  # [D, A]
-    elected = (drawn @ ballots) * (votes >= votes.max(axis=1, keepdims=True) * (1 - _TIE))  # [D, A]: samples of the tied winners
+    # [D, A]: samples of the tied winners
+    elected = (drawn @ ballots) * (votes >= votes.max(axis=1, keepdims=True) * (1 - _TIE))
     chances = (elected * is_right).sum(axis=1) / np.maximum(elected.sum(axis=1), 1)
     return Mean(float(chances.mean()), float(chances.std() / math.sqrt(draws)))
 
 
 def vote_curve(
-    pools: Sequence[Pool], ks: Sequence[int], *, rng: np.random.Generator, draws: int = 200, resamples: int = 1000
+    pools: Sequence[Pool],
+    ks: Sequence[int],
+    *,
+    rng: np.random.Generator,
+    draws: int = 200,
+    resamples: int = 1000,
 ) -> list[Point]:
-    """Returns the accuracy of a vote at each of `ks`, with bootstrap intervals over the questions; see `vote_at_k`.
+    """Returns the accuracy of a vote at each of `ks`, with bootstrap intervals over the
+    questions; see `vote_at_k`.
 
     Raises:
         ValueError: there is no question, or one has fewer than `max(ks)` samples.
     """
-    means = np.array([[vote_at_k(pool, k, rng=rng, draws=draws) for k in ks] for pool in pools])  # [Q, K, 2]
+    # [Q, K, 2]
+    means = np.array([[vote_at_k(pool, k, rng=rng, draws=draws) for k in ks] for pool in pools])
     if not len(means):
         raise ValueError("there is no question to average over; give at least one")
     return _curve(ks, means[..., 0], means[..., 1], rng, resamples)
 
 
 class PowerLaw(NamedTuple):
-    """Coverage c(k) = exp(a k^b), with a below 0; b is below 0 where coverage grows. Source: arXiv:2407.21787, section 3."""
+    """Coverage c(k) = exp(a k^b), with a below 0; b is below 0 where coverage grows.
+    Source: arXiv:2407.21787, section 3.
+    """
 
     a: float
     b: float
@@ -169,11 +199,17 @@ class PowerLaw(NamedTuple):
 
 
 def fit_power_law(points: Sequence[tuple[int, float]]) -> PowerLaw | None:
-    """Returns the law through points (k, coverage): least squares of log(-log c) on log k.
+    """Returns the law through points (k, coverage): least squares of log(-log c) on log
+    k.
 
-    Points with coverage 0 or 1, where that is undefined, are left out; None where fewer than two different k are left.
+    Points with coverage 0 or 1, where that is undefined, are left out; None where fewer
+    than two different k are left.
     """
-    usable = [(math.log(k), math.log(-math.log(coverage))) for k, coverage in points if 0.0 < coverage < 1.0]
+    usable = [
+        (math.log(k), math.log(-math.log(coverage)))
+        for k, coverage in points
+        if 0.0 < coverage < 1.0
+    ]
     if len({x for x, _ in usable}) < 2:
         return None
     x, y = np.array(usable).T
@@ -182,11 +218,13 @@ def fit_power_law(points: Sequence[tuple[int, float]]) -> PowerLaw | None:
 
 
 def majority_accuracy(chance: float, num_calls: int) -> float:
-    """Returns the chance that the majority of `num_calls` answers is right, each right with `chance`, a tie being broken by a fair coin.
+    """Returns the chance that the majority of `num_calls` answers is right, each right
+    with `chance`, a tie being broken by a fair coin.
 
-    For odd K this is the binomial tail, or I_p((K + 1) / 2, (K + 1) / 2) with the regularised incomplete beta function; an even K gives
-    what K - 1 gives. Computed by its increments, each of which is what two more calls change:
-    F(2m + 1) - F(2m - 1) = C(2m - 1, m) (p (1 - p))^m (2p - 1).
+    For odd K this is the binomial tail, or I_p((K + 1) / 2, (K + 1) / 2) with the
+    regularised incomplete beta function; an even K gives what K - 1 gives. Computed by
+    its increments, each of which is what two more calls change: F(2m + 1) - F(2m - 1) =
+    C(2m - 1, m) (p (1 - p))^m (2p - 1).
 
     Raises:
         ValueError: `num_calls` is below 1.
@@ -202,7 +240,9 @@ def majority_accuracy(chance: float, num_calls: int) -> float:
 
 
 class DifficultyMix(NamedTuple):
-    """Questions of two difficulties: a share on which a call is right with chance `easy`, the rest with chance `hard`."""
+    """Questions of two difficulties: a share on which a call is right with chance
+    `easy`, the rest with chance `hard`.
+    """
 
     easy_share: float
     """alpha, in [0, 1]."""
@@ -212,23 +252,34 @@ class DifficultyMix(NamedTuple):
     """p2, in (0, 1); the paper has it below 1/2."""
 
     def accuracy(self, num_calls: int) -> float:
-        """Returns the accuracy of a majority of `num_calls` answers, of which there are two. Source: arXiv:2403.02419."""
-        return self.easy_share * majority_accuracy(self.easy, num_calls) + (1 - self.easy_share) * majority_accuracy(self.hard, num_calls)
+        """Returns the accuracy of a majority of `num_calls` answers, of which there are
+        two. Source: arXiv:2403.02419.
+        """
+        return self.easy_share * majority_accuracy(self.easy, num_calls) + (
+            1 - self.easy_share
+        ) * majority_accuracy(self.hard, num_calls)
 
     @property
     def limit(self) -> float:
-        """What the accuracy tends to: the share of the questions that a call answers right more often than not."""
+        """What the accuracy tends to: the share of the questions that a call answers
+        right more often than not.
+        """
         return self.easy_share * _side(self.easy) + (1 - self.easy_share) * _side(self.hard)
 
     def best_num_calls(self) -> int | None:
-        """Returns the smallest (odd) number of calls that no other one beats; None where more calls are always better in the end.
+        """Returns the smallest (odd) number of calls that no other one beats; None
+        where more calls are always better in the end.
 
-        Two more calls change the accuracy by C(2m - 1, m) (gain x s1^m - loss x s2^m), with gain = alpha (2 p1 - 1),
-        loss = (1 - alpha) (1 - 2 p2) and s = p (1 - p). With s1 < s2 that turns from rise to fall once, at
-        m = log(gain / loss) / log(s2 / s1); with s1 >= s2 it may turn from fall to rise, so the best is at one of the ends. Not for mixes
-        of which both kinds go one way.
+        Two more calls change the accuracy by C(2m - 1, m) (gain x s1^m - loss x s2^m),
+        with gain = alpha (2 p1 - 1), loss = (1 - alpha) (1 - 2 p2) and s = p (1 - p).
+        With s1 < s2 that turns from rise to fall once, at m = log(gain / loss) / log(s2
+        / s1); with s1 >= s2 it may turn from fall to rise, so the best is at one of the
+        ends. Not for mixes of which both kinds go one way.
         """
-        gain, loss = self.easy_share * (2 * self.easy - 1), (1 - self.easy_share) * (1 - 2 * self.hard)
+        gain, loss = (
+            self.easy_share * (2 * self.easy - 1),
+            (1 - self.easy_share) * (1 - 2 * self.hard),
+        )
         if loss <= 0 or gain <= 0:  # nothing gets worse, or nothing gets better, with more calls
             return None if gain > 0 or loss < 0 else 1
         easy_spread, hard_spread = self.easy * (1 - self.easy), self.hard * (1 - self.hard)
@@ -244,11 +295,13 @@ def _side(chance: float) -> float:
 
 
 def fit_difficulty_mix(counts: Sequence[Count]) -> DifficultyMix:
-    """Returns the mix of two difficulties under which the counts are likeliest, found by expectation maximisation.
+    """Returns the mix of two difficulties under which the counts are likeliest, found
+    by expectation maximisation.
 
-    It begins with the questions that are right more than half of the time as the easy ones. Splitting the questions there and leaving it at
-    that would let chance make easy questions look easier, and hard ones harder, than they are. A kind that comes to less than half a
-    question is left out: its share is 0.
+    It begins with the questions that are right more than half of the time as the easy
+    ones. Splitting the questions there and leaving it at that would let chance make
+    easy questions look easier, and hard ones harder, than they are. A kind that comes
+    to less than half a question is left out: its share is 0.
 
     Raises:
         ValueError: there is no question.
@@ -260,7 +313,10 @@ def fit_difficulty_mix(counts: Sequence[Count]) -> DifficultyMix:
     for _ in range(_MOST_ROUNDS):
         if not 0.0 < mix.easy_share < 1.0:
             break
-        odds = right * math.log(mix.easy / mix.hard) + (total - right) * math.log((1 - mix.easy) / (1 - mix.hard))  # [Q]
+        # [Q]
+        odds = right * math.log(mix.easy / mix.hard) + (total - right) * math.log(
+            (1 - mix.easy) / (1 - mix.hard)
+        )
         odds += math.log(mix.easy_share / (1 - mix.easy_share))
         before, mix = mix, _mix_of(1.0 / (1.0 + np.exp(-np.clip(odds, -700, 700))), total, right)
         if max(abs(new - old) for new, old in zip(mix, before, strict=True)) < 1e-9:
@@ -268,11 +324,19 @@ def fit_difficulty_mix(counts: Sequence[Count]) -> DifficultyMix:
     return mix
 
 
-def _mix_of(is_easy: NDArray[np.float64], total: NDArray[np.float64], right: NDArray[np.float64]) -> DifficultyMix:
-    """Returns the likeliest mix where each question is easy with the probability `is_easy`; all arrays `[Q]`."""
+def _mix_of(
+    is_easy: NDArray[np.float64], total: NDArray[np.float64], right: NDArray[np.float64]
+) -> DifficultyMix:
+    """Returns the likeliest mix where each question is easy with the probability
+    `is_easy`; all arrays `[Q]`.
+    """
     num_easy, num_questions = float(is_easy.sum()), len(is_easy)
     return DifficultyMix(
-        0.0 if num_easy < 0.5 else 1.0 if num_easy > num_questions - 0.5 else num_easy / num_questions,
+        0.0
+        if num_easy < 0.5
+        else 1.0
+        if num_easy > num_questions - 0.5
+        else num_easy / num_questions,
         # One made-up sample of either kind keeps both chances off 0 and 1.
         float(((is_easy * right).sum() + 0.75) / ((is_easy * total).sum() + 1)),
         float((((1 - is_easy) * right).sum() + 0.25) / (((1 - is_easy) * total).sum() + 1)),
@@ -280,18 +344,34 @@ def _mix_of(is_easy: NDArray[np.float64], total: NDArray[np.float64], right: NDA
 
 
 def _curve(
-    ks: Sequence[int], values: NDArray[np.float64], errors: NDArray[np.float64], rng: np.random.Generator, resamples: int
+    ks: Sequence[int],
+    values: NDArray[np.float64],
+    errors: NDArray[np.float64],
+    rng: np.random.Generator,
+    resamples: int,
 ) -> list[Point]:
-    """Returns the means of `values` `[Q, K]` over the questions; all k share one set of bootstrap resamples."""
+    """Returns the means of `values` `[Q, K]` over the questions; all k share one set of
+    bootstrap resamples.
+    """
     if not len(values):
         raise ValueError("there is no question to average over; give at least one")
     num_questions = len(values)
-    times_drawn = rng.multinomial(num_questions, [1 / num_questions] * num_questions, size=resamples)  # [resamples, Q]
+    # [resamples, Q]
+    times_drawn = rng.multinomial(
+        num_questions, [1 / num_questions] * num_questions, size=resamples
+    )
     low, high = np.percentile(times_drawn @ values / num_questions, (2.5, 97.5), axis=0)
     means, standard_errors = values.mean(axis=0), np.sqrt((errors**2).sum(axis=0)) / num_questions
-    return [Point(k, float(means[i]), (float(low[i]), float(high[i])), float(standard_errors[i])) for i, k in enumerate(ks)]
+    return [
+        Point(k, float(means[i]), (float(low[i]), float(high[i])), float(standard_errors[i]))
+        for i, k in enumerate(ks)
+    ]
 
 
 def _check_k(k: int, total: int) -> None:
     if not 1 <= k <= total:
-        raise ValueError(f"k ({k}) must be from 1 to the number of samples ({total}); estimate it at a smaller k, or draw more samples")
+        raise ValueError(
+            f"k ({k}) must be from 1 to the number of samples "
+            f"({total}); estimate it at a "
+            "smaller k, or draw more samples"
+        )

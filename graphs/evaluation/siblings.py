@@ -1,7 +1,9 @@
-"""Within-sibling accuracy: whether a critic tells a right continuation from a wrong one of the same path.
+"""Within-sibling accuracy: whether a critic tells a right continuation from a wrong one
+of the same path.
 
-That, and not its accuracy over all steps, is what a search needs of it: a critic may know which questions are hard, or at which depth
-thoughts go wrong, and still have nothing to say between two siblings.
+That, and not its accuracy over all steps, is what a search needs of it: a critic may
+know which questions are hard, or at which depth thoughts go wrong, and still have
+nothing to say between two siblings.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from graphs.tree.truth import Truth
 
 
 class SiblingPairs(NamedTuple):
-    """Pairs of children of one sound node, one right and one wrong, and in how many the critic prefers the right one; a tie is half."""
+    """Pairs of children of one sound node, one right and one wrong, and in how many the
+    critic prefers the right one; a tie is half.
+    """
 
     pairs: int = 0
     wins: float = 0.0
@@ -46,8 +50,8 @@ class SiblingPairs(NamedTuple):
 def sibling_pairs(tree: ReasoningTree, truth: Truth) -> SiblingPairs:
     """Counts the pairs of a tree.
 
-    Below a wrong step nothing is counted, for there a choice decides nothing. A step without a readable verdict is no sibling: that nothing
-    was said of it is no tie.
+    Below a wrong step nothing is counted, for there a choice decides nothing. A step
+    without a readable verdict is no sibling: that nothing was said of it is no tie.
     """
     found = SiblingPairs()
     for node in range(len(tree)):
@@ -55,8 +59,12 @@ def sibling_pairs(tree: ReasoningTree, truth: Truth) -> SiblingPairs:
         if not truth.sound[node] or len(judged) < 2:
             continue
         right, wrong = judged[truth.right[judged]], judged[~truth.right[judged]]
-        evidence = tree.log_likelihood_ratio[right][:, None] - tree.log_likelihood_ratio[wrong][None, :]
+        evidence = (
+            tree.log_likelihood_ratio[right][:, None] - tree.log_likelihood_ratio[wrong][None, :]
+        )
         wins = np.where(evidence > 0, 1.0, np.where(evidence == 0, 0.5, 0.0))
         hard = tree.logprob[wrong][None, :] > tree.logprob[right][:, None]
-        found = found.plus(SiblingPairs(wins.size, float(wins.sum()), int(hard.sum()), float(wins[hard].sum())))
+        found = found.plus(
+            SiblingPairs(wins.size, float(wins.sum()), int(hard.sum()), float(wins[hard].sum()))
+        )
     return found

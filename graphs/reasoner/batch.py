@@ -13,7 +13,9 @@ from graphs.reasoner.graph import Answer, think
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of asking: how many answers, and why some questions could not be asked."""
+    """What came of asking: how many answers, and why some questions could not be
+    asked.
+    """
 
     answered: int = 0
     failed: dict[str, str] = field(default_factory=dict)
@@ -28,14 +30,18 @@ async def run_questions(
     sample: int = 0,
     on_answer: Callable[[Answer], None] | None = None,
 ) -> Outcome:
-    """Asks all questions, at most `concurrency` at a time, with the resources registered as `key`; there is no barrier between questions.
+    """Asks all questions, at most `concurrency` at a time, with the resources
+    registered as `key`; there is no barrier between questions.
 
-    A question that cannot be asked is counted with its reason, and the others go on: ContextLengthError (it is too long for the model, or
-    for the server, which may hold less than it reported) and ValueError (it is empty, say). Everything else ends the run: an engine or a
-    disk that fails would fail for the others as well, and a run that has ended can be resumed.
+    A question that cannot be asked is counted with its reason, and the others go on:
+    ContextLengthError (it is too long for the model, or for the server, which may hold
+    less than it reported) and ValueError (it is empty, say). Everything else ends the
+    run: an engine or a disk that fails would fail for the others as well, and a run
+    that has ended can be resumed.
 
     Raises:
-        EngineError, StorageError: an engine or the sink failed; every answer until then has reached the sink.
+        EngineError, StorageError: an engine or the sink failed; every answer until then
+            has reached the sink.
         LongthoughtError: something else that no question is to blame for.
     """
     outcome = Outcome()

@@ -4,8 +4,10 @@
     with Reasoner(["search=critique_loop"]) as reasoner:
         print(reasoner.ask("Use the numbers 3, 7, 11 and 25 to make 57.").answer)
 
-or, inside an event loop, `await graph.ainvoke({"question": ...}, context=Context(overrides=("effort=low",)))`, whose overrides are
-those of a remote caller; `register_preset` and `graphs.reasoner.resources.register` give such a context any configuration.
+or, inside an event loop, `await graph.ainvoke({"question": ...},
+context=Context(overrides=("effort=low",)))`, whose overrides are those of a remote
+caller; `register_preset` and `graphs.reasoner.resources.register` give such a context
+any configuration.
 """
 
 from __future__ import annotations
@@ -38,12 +40,20 @@ RECURSION_LIMIT = 10_000  # super-steps; the budget ends a thought long before
 
 
 class CompiledReasoner(CompiledStateGraph[State, Context, InputState, OutputState]):
-    """The compiled graph. However a run of it ends, it leaves no thought behind; an interrupted one can go on."""
+    """The compiled graph. However a run of it ends, it leaves no thought behind; an
+    interrupted one can go on.
+    """
 
     async def astream(
-        self, input: Any, config: RunnableConfig | None = None, *, control: RunControl | None = None, **options: Any
+        self,
+        input: Any,
+        config: RunnableConfig | None = None,
+        *,
+        control: RunControl | None = None,
+        **options: Any,
     ) -> AsyncGenerator[Any]:
-        """Streams a run, as LangGraph does; `ainvoke` and `astream_events` go through here, too.
+        """Streams a run, as LangGraph does; `ainvoke` and `astream_events` go through
+        here, too.
 
         Raises:
             ConfigError: `context` is none.
@@ -65,15 +75,21 @@ class ReasonerGraph(StateGraph[State, Context, InputState, OutputState]):
     """The graph before it is compiled."""
 
     def compile(self, *args: Any, **options: Any) -> CompiledReasoner:
-        """Returns the compiled graph; the arguments are those of `StateGraph.compile`."""
+        """Returns the compiled graph; the arguments are those of
+        `StateGraph.compile`.
+        """
         compiled = vars(super().compile(*args, **options))
-        made = CompiledReasoner(**{name: value for name, value in compiled.items() if name != "__orig_class__"})
+        made = CompiledReasoner(
+            **{name: value for name, value in compiled.items() if name != "__orig_class__"}
+        )
         vars(made).update(compiled)  # what LangGraph sets behind the constructor
         return made
 
 
 def _control_around() -> RunControl | None:
-    """Returns the control of the run whose node runs this graph; None outside of any."""
+    """Returns the control of the run whose node runs this graph; None outside of
+    any.
+    """
     try:
         around = get_runtime()
     except RuntimeError:
@@ -82,8 +98,12 @@ def _control_around() -> RunControl | None:
 
 
 def create_reasoner() -> ReasonerGraph:
-    """Returns the graph, uncompiled, so that it can be extended, given a checkpointer, or become a part of another graph."""
-    builder = ReasonerGraph(State, context_schema=Context, input_schema=InputState, output_schema=OutputState)
+    """Returns the graph, uncompiled, so that it can be extended, given a checkpointer,
+    or become a part of another graph.
+    """
+    builder = ReasonerGraph(
+        State, context_schema=Context, input_schema=InputState, output_schema=OutputState
+    )
     builder.add_node("screen", nodes.screen, destinations=("select", "derive"))
     builder.add_node("select", nodes.select, destinations=("suggest", "derive"))
     builder.add_node("suggest", nodes.suggest, destinations=("critique", "reflect", "select"))
@@ -100,14 +120,16 @@ def create_reasoner() -> ReasonerGraph:
 
 
 graph: CompiledReasoner = create_reasoner().compile(name="longthought")
-"""The compiled graph without a checkpointer: what batch runs use and `langgraph.json` serves."""
+"""The compiled graph without a checkpointer: what batch runs use and `langgraph.json`
+serves."""
 
 
 @dataclass(frozen=True)
 class Answer:
     """What the user gets of a thought. The fields are plain values that may be shown.
 
-    A caller that audits reads `trace` and `thought`. They are no fields: `dataclasses.asdict`, `repr` and pickle leave them out.
+    A caller that audits reads `trace` and `thought`. They are no fields:
+    `dataclasses.asdict`, `repr` and pickle leave them out.
     """
 
     question: str
@@ -116,8 +138,9 @@ class Answer:
     reason: NoAnswer | None
     """Why there is no answer; None where the status is not no_answer."""
     answer: str | None
-    """The answer in the model's words, which may have several lines. Beside the status no_answer it is an unscored answer that was cut
-    off, as far as it goes (`reason` says by what), else None."""
+    """The answer in the model's words, which may have several lines. Beside the status
+    no_answer it is an unscored answer that was cut off, as far as it goes (`reason`
+    says by what), else None."""
     summary: str
     summary_source: SummarySource
     """Where the summary comes from: the kept steps, a model, or counts alone."""
@@ -144,12 +167,14 @@ class Answer:
         """The whole trace of the thought, hidden.
 
         Raises:
-            LookupError: the answer was copied or came from another process; read the trace from the run's store.
+            LookupError: the answer was copied or came from another process; read the
+                trace from the run's store.
         """
         trace: Hidden[Trace] | None = vars(self)["_trace"]
         if trace is None:
             raise LookupError(
-                f"this answer no longer holds the trace of thought {self.thought_id}; ask Reasoner or think in this process, or read the "
+                f"this answer no longer holds the trace of thought {self.thought_id}; ask "
+                "Reasoner or think in this process, or read the "
                 "run's store with graphs.traces.store.TraceStore"
             )
         return trace
@@ -166,7 +191,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What may be shown of a thought while it is being thought: where it is and how far, never what it says."""
+    """What may be shown of a thought while it is being thought: where it is and how
+    far, never what it says.
+    """
 
     phase: str
     """Node of the graph that was just finished."""
@@ -176,8 +203,15 @@ class Progress:
     """Size of the reasoning tree."""
 
 
-async def think(question: Question, key: str, *, sample: int = 0, on_progress: Callable[[Progress], None] | None = None) -> Answer:
-    """Thinks about a question with the resources that are registered as `key`; tells `on_progress` after every phase.
+async def think(
+    question: Question,
+    key: str,
+    *,
+    sample: int = 0,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Answer:
+    """Thinks about a question with the resources that are registered as `key`; tells
+    `on_progress` after every phase.
 
     Raises:
         ValueError: the question is empty, or too long for the model.
@@ -194,21 +228,33 @@ async def think(question: Question, key: str, *, sample: int = 0, on_progress: C
         if on_progress is None:
             shown = await graph.ainvoke(inputs, context=context, config=config)
         else:
-            async with aclosing(graph.astream(inputs, context=context, config=config, stream_mode="updates")) as updates:
+            async with aclosing(
+                graph.astream(inputs, context=context, config=config, stream_mode="updates")
+            ) as updates:
                 async for update in updates:
                     for phase, changed in update.items():
                         shown |= changed or {}
                         on_progress(Progress(phase, shown.get("rounds", 0), shown.get("nodes", 1)))
     finally:
         nodes.AUDIT.reset(audit)
-    values: dict[str, Any] = {field.name: shown.get(field.name) for field in fields(Answer) if field.name != "question"}
+    values: dict[str, Any] = {
+        field.name: shown.get(field.name) for field in fields(Answer) if field.name != "question"
+    }
     return Answer(question=question.text, audited=traces[-1], **values)
 
 
 class Reasoner:
-    """Engines and graph for synchronous callers: opened at `with`, shared by all questions, closed at its end."""
+    """Engines and graph for synchronous callers: opened at `with`, shared by all
+    questions, closed at its end.
+    """
 
-    def __init__(self, config: RunConfig | Sequence[str] = (), *, sink: Sink | None = None, run: str = "adhoc") -> None:
+    def __init__(
+        self,
+        config: RunConfig | Sequence[str] = (),
+        *,
+        sink: Sink | None = None,
+        run: str = "adhoc",
+    ) -> None:
         """Composes the configuration; nothing is loaded before `with`.
 
         Raises:
@@ -216,7 +262,9 @@ class Reasoner:
             ConfigError: it was refused.
         """
         if isinstance(config, str):
-            raise TypeError(f"config ({config!r}) must be a list of options; write Reasoner([{config!r}])")
+            raise TypeError(
+                f"config ({config!r}) must be a list of options; write Reasoner([{config!r}])"
+            )
         self.config = config if isinstance(config, RunConfig) else compose(list(config))
         self.key = uuid4().hex
         self._sink = sink
@@ -228,14 +276,26 @@ class Reasoner:
         register(self.key, self._resources)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         forget(self.key)
         if (opened := self._resources) is not None:
             self._resources = None
             loop.run(opened.close())
 
-    def ask(self, question: str | Question, *, sample: int = 0, on_progress: Callable[[Progress], None] | None = None) -> Answer:
-        """Thinks about one question and waits for the answer; see `think`. Ctrl-C cancels the thought and leaves the engines open.
+    def ask(
+        self,
+        question: str | Question,
+        *,
+        sample: int = 0,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Answer:
+        """Thinks about one question and waits for the answer; see `think`. Ctrl-C
+        cancels the thought and leaves the engines open.
 
         Raises:
             TypeError: the question is neither text nor a Question.
@@ -244,9 +304,12 @@ class Reasoner:
         """
         if not isinstance(question, str | Question):
             raise TypeError(
-                f"question ({type(question).__name__}) must be a text or a Question; pass the words, or agents.types.Question(text=...)"
+                f"question ({type(question).__name__}) must be a text or a Question; pass the "
+                "words, or agents.types.Question(text=...)"
             )
         if self._resources is None:
-            raise RuntimeError("the reasoner is not open; ask inside of `with Reasoner([...]) as reasoner:`")
+            raise RuntimeError(
+                "the reasoner is not open; ask inside of `with Reasoner([...]) as reasoner:`"
+            )
         asked = Question(text=question) if isinstance(question, str) else question
         return loop.run(think(asked, self.key, sample=sample, on_progress=on_progress))

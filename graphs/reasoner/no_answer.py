@@ -1,7 +1,8 @@
 """Why a thought has no answer, and what to do about it.
 
-The reason is found in what happened: the search is asked whether it would go on if a cap of the budget were not there; if
-it would not, the end of the last completion decides.
+The reason is found in what happened: the search is asked whether it would go on if a
+cap of the budget were not there; if it would not, the end of the last completion
+decides.
 """
 
 from __future__ import annotations
@@ -39,18 +40,29 @@ _RAISE_OR_HIGH: Final = "raise it, or choose budget=high"
 
 EXPLANATIONS: Final[dict[NoAnswer, Explanation]] = {
     "ended": Explanation(
-        "the model ended without an answer", "ask in other words, or choose another model (engine.model=FOLDER_OR_HUB_ID)"
+        "the model ended without an answer",
+        "ask in other words, or choose another model (engine.model=FOLDER_OR_HUB_ID)",
     ),
     "cut_step": Explanation("the last step was cut at policy.max_step_tokens", "raise it"),
-    "cut_answer": Explanation("the answer was cut at policy.max_answer_tokens", "raise it, or ask for a shorter answer"),
-    "context_length": Explanation(
-        "the thought filled the model's context", "ask a shorter question, or choose a model with a longer context (engine.model)"
+    "cut_answer": Explanation(
+        "the answer was cut at policy.max_answer_tokens", "raise it, or ask for a shorter answer"
     ),
-    "budget_tokens": Explanation("budget.max_tokens was spent before there was one", _RAISE_OR_HIGH),
+    "context_length": Explanation(
+        "the thought filled the model's context",
+        "ask a shorter question, or choose a model with a longer context (engine.model)",
+    ),
+    "budget_tokens": Explanation(
+        "budget.max_tokens was spent before there was one", _RAISE_OR_HIGH
+    ),
     "budget_calls": Explanation("budget.max_calls was spent before there was one", _RAISE_OR_HIGH),
     "budget_seconds": Explanation("budget.max_seconds was over before there was one", "raise it"),
-    "budget_nodes": Explanation("budget.max_nodes was reached before there was one", _RAISE_OR_HIGH),
-    "stopped": Explanation("the search gave up, since nothing was left to try", "choose another search, or another model (engine.model)"),
+    "budget_nodes": Explanation(
+        "budget.max_nodes was reached before there was one", _RAISE_OR_HIGH
+    ),
+    "stopped": Explanation(
+        "the search gave up, since nothing was left to try",
+        "choose another search, or another model (engine.model)",
+    ),
 }
 
 
@@ -75,7 +87,11 @@ def why_no_answer(
     """
 
     def goes_on(changed: Meter) -> bool:
-        return not changed.exhausted and changed.nodes_left != 0 and bool(strategy.select(tree, changed, new_rng()))
+        return (
+            not changed.exhausted
+            and changed.nodes_left != 0
+            and bool(strategy.select(tree, changed, new_rng()))
+        )
 
     caps = [name for name in _CAPS if getattr(meter.budget, name) is not None]
     for name in caps:
@@ -92,17 +108,24 @@ def why_no_answer(
         case Failed(kind="budget"):
             return "budget_tokens"
         case Expanded():
-            above = prompt_tokens + sum(len(step.content.reveal().token_ids) for step in tree.path_steps(last.parent))
+            above = prompt_tokens + sum(
+                len(step.content.reveal().token_ids) for step in tree.path_steps(last.parent)
+            )
             has_cap = meter.budget.max_tokens is not None
-            ends = Counter(_end(chain, last.horizon, above, context_length, has_cap=has_cap) for chain in last.chains if chain)
+            ends = Counter(
+                _end(chain, last.horizon, above, context_length, has_cap=has_cap)
+                for chain in last.chains
+                if chain
+            )
             return ends.most_common(1)[0][0] if ends else "ended"
         case _:
             return "stopped"
 
 
 def last_words(tree: ReasoningTree) -> Hidden[str]:
-    """Returns the text of the step that was written last and says anything; "" where nothing was written. For an auditor who looks for an
-    answer that was not taken."""
+    """Returns the text of the step that was written last and says anything; "" where
+    nothing was written. For an auditor who looks for an answer that was not taken.
+    """
     path = tree.path_steps(tree.ends[-1]) if tree.ends else []
     texts = (step.content.reveal().text for step in reversed(path))
     return Hidden(next((text for text in texts if text.strip()), ""))
@@ -126,8 +149,12 @@ def _is_spent(meter: Meter, cap: str) -> bool:
             return meter.exhausted
 
 
-def _end(chain: Sequence[Step], horizon: Horizon, above: int, context_length: int, *, has_cap: bool) -> NoAnswer:
-    """Returns why one completion, of `above` tokens of context and the steps of `chain`, gave no answer."""
+def _end(
+    chain: Sequence[Step], horizon: Horizon, above: int, context_length: int, *, has_cap: bool
+) -> NoAnswer:
+    """Returns why one completion, of `above` tokens of context and the steps of
+    `chain`, gave no answer.
+    """
     last = chain[-1]
     if last.finish_reason == "stop":
         return "ended" if last.is_final else "stopped"

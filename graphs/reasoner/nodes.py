@@ -1,10 +1,12 @@
 """The nodes of the reasoning graph: a role or a phase each, `State -> Command`.
 
-    screen -> select -> suggest -> critique -> reflect -> (select) -> derive -> answer -> summarize -> check -> record
+    screen -> select -> suggest -> critique -> reflect -> (select)
+           -> derive -> answer -> summarize -> check -> record
 
-Children of one question are gathered inside a node; between questions there is no barrier anywhere. The hidden part of a thought lives in
-`Thinking`; what a node returns is what the user may see. `critique` and `reflect` are left out of a round that has nothing for them, since
-a super-step costs as much as a call.
+Children of one question are gathered inside a node; between questions there is no
+barrier anywhere. The hidden part of a thought lives in `Thinking`; what a node returns
+is what the user may see. `critique` and `reflect` are left out of a round that has
+nothing for them, since a super-step costs as much as a call.
 """
 
 from __future__ import annotations
@@ -34,35 +36,57 @@ from graphs.thought.long_thought import LongThought
 from graphs.thought.markup import told_steps
 from graphs.thought.statistics import thought_statistics
 from graphs.traces.trace import SafetyRecord, Trace
-from graphs.tree import ROOT, Backup, Expanded, Expansion, Failed, Finished, Judged, Reflected, Weighed
+from graphs.tree import (
+    ROOT,
+    Backup,
+    Expanded,
+    Expansion,
+    Failed,
+    Finished,
+    Judged,
+    Reflected,
+    Weighed,
+)
 
 CHAT_MODEL = ("experiment=chat", "engine.model=FOLDER_OR_HUB_ID")
 """A whole configuration for any question, with a model of the user's choice."""
 CHAT_SERVER = ("experiment=chat", "engine=openai", "engine.base_url=URL")
 """The same, with the model behind a server."""
 OUT_OF_DOMAIN = (
-    "This model was made for other questions: {families}. For example: Use the numbers 3, 7, 11 and 25 to make 57. Ask one of those, or "
-    f'choose a chat model: python -m graphs.ask "QUESTION" {" ".join(CHAT_MODEL)}, or, where a server has it, {" ".join(CHAT_SERVER)}. '
-    "Every other command, Reasoner([...]) and a served graph take the same options where they start."
+    "This model was made for other questions: {families}. For example: Use the numbers 3, 7, 11 "
+    "and 25 to make 57. Ask one of those, or "
+    f'choose a chat model: python -m graphs.ask "QUESTION" {" ".join(CHAT_MODEL)}, or, where a '
+    f"server has it, {' '.join(CHAT_SERVER)}. "
+    "Every other command, Reasoner([...]) and a served graph take the same options where they "
+    "start."
 )
 
 AUDIT: ContextVar[list[Hidden[Trace]] | None] = ContextVar("AUDIT", default=None)
-"""Where a caller in this process gets the trace of its own thought; the state of the graph never holds it."""
+"""Where a caller in this process gets the trace of its own thought; the state of the
+graph never holds it."""
 
 MOST_CHARACTERS_PER_TOKEN = 20
-"""A question with more characters per token of the context is refused before it is tokenised; ordinary text has up to 6."""
+"""A question with more characters per token of the context is refused before it is
+tokenised; ordinary text has up to 6."""
 
 Go = Command[Phase]
 
 
 async def screen(state: State, runtime: Runtime[Context]) -> Go:
-    """Begins the thought: refuses what cannot be a question, attaches the safety rules that apply, and thinks about
-    nothing that a rule decides already."""
+    """Begins the thought: refuses what cannot be a question, attaches the safety rules
+    that apply, and thinks about nothing that a rule decides already.
+    """
     resources = await find_resources(runtime.context)
-    question, sample = read_input(state, is_local=runtime.context is not None and bool(runtime.context.resources))
+    question, sample = read_input(
+        state, is_local=runtime.context is not None and bool(runtime.context.resources)
+    )
     check_question(question, resources)
     if resources.thoughts.is_live(given := state.get("thought_id")):
-        raise ValueError(f"thought {given} is in progress; the graph makes the thought_id of a question itself, so leave it out")
+        raise ValueError(
+            f"thought {given} is in progress; the graph makes "
+            "the thought_id of a question "
+            "itself, so leave it out"
+        )
     meter = Meter(resources.config.budget.to_budget())
     thinking = Thinking(question, sample, resources.config.run.seed, meter, uuid4().hex)
     resources.thoughts.begin(thinking, runtime.control)
@@ -72,7 +96,9 @@ async def screen(state: State, runtime: Runtime[Context]) -> Go:
         if resources.config.safety.refuse_before_thinking:
             judgement = resources.safety.decide(question.text, answer=None, summary="")
             if judgement.decision != "comply":
-                thinking.safety.append(SafetyRecord(judgement.decision, judgement.rule_id, "before_thinking"))
+                thinking.safety.append(
+                    SafetyRecord(judgement.decision, judgement.rule_id, "before_thinking")
+                )
                 thinking.status = "refused" if judgement.decision == "refuse" else "no_answer"
                 return Command(update=update, goto="derive")
     if not resources.domain.contains(question.text):
@@ -88,7 +114,11 @@ def check_question(question: Question, resources: Resources) -> None:
         ValueError: says which, and the way out.
     """
     if not without_controls(question.text).strip():
-        raise ValueError("the question is empty; ask something, for example: Use the numbers 3, 7, 11 and 25 to make 57.")
+        raise ValueError(
+            "the question is empty; ask something, for example: "
+            "Use the numbers 3, 7, 11 and 25 "
+            "to make 57."
+        )
     length, context = len(question.text), resources.engine.info.context_length
     if length > MOST_CHARACTERS_PER_TOKEN * context:
         size = f"{length} characters"
@@ -103,7 +133,9 @@ def check_question(question: Question, resources: Resources) -> None:
 
 
 async def select(state: State, runtime: Runtime[Context]) -> Go:
-    """Asks the strategy what to do next, and the policy head first, where the strategy would go by it."""
+    """Asks the strategy what to do next, and the policy head first, where the strategy
+    would go by it.
+    """
     resources, thinking = await _find(state, runtime)
     meter, strategy = thinking.meter, _strategy(resources, thinking)
     thinking.pending = []
@@ -111,7 +143,9 @@ async def select(state: State, runtime: Runtime[Context]) -> Go:
     while not (meter.exhausted or meter.nodes_left == 0 or thinking.pending):
         asked = strategy.select(thinking.tree, meter, thinking.rng_of_search())
         wanted = [expansion for expansion in asked if isinstance(expansion, Expansion)]
-        if to_weigh := [node for node in strategy.to_weigh(thinking.tree, wanted) if node not in weighed]:
+        if to_weigh := [
+            node for node in strategy.to_weigh(thinking.tree, wanted) if node not in weighed
+        ]:
             weighed.update(to_weigh)
             await _weigh(resources, thinking, to_weigh)
             continue
@@ -121,18 +155,27 @@ async def select(state: State, runtime: Runtime[Context]) -> Go:
             break
     through = any(expansion.horizon == "answer" for expansion in thinking.pending)
     meter.held_back = strategy.tokens_to_hold_back if thinking.pending and not through else 0
-    return Command(update={"nodes": len(thinking.tree)}, goto="suggest" if thinking.pending else "derive")
+    return Command(
+        update={"nodes": len(thinking.tree)}, goto="suggest" if thinking.pending else "derive"
+    )
 
 
 async def suggest(state: State, runtime: Runtime[Context]) -> Go:
     """Lets the policy write what the strategy asked for, all at once."""
     resources, thinking = await _find(state, runtime)
     tree, pending = thinking.tree, thinking.pending
-    proposals = await asyncio.gather(*(_propose(resources, thinking, number, expansion) for number, expansion in enumerate(pending)))
+    proposals = await asyncio.gather(
+        *(
+            _propose(resources, thinking, number, expansion)
+            for number, expansion in enumerate(pending)
+        )
+    )
     size = len(tree)
     for expansion, proposal in zip(pending, proposals, strict=True):
         if proposal.chains:
-            thinking.happened([Expanded(expansion.node, proposal.chains, expansion.horizon, expansion.mistakes)])
+            thinking.happened(
+                [Expanded(expansion.node, proposal.chains, expansion.horizon, expansion.mistakes)]
+            )
         if proposal.failure is not None:
             thinking.happened([Failed(expansion.node, proposal.failure)])
     thinking.new_nodes = list(range(size, len(thinking.tree)))
@@ -144,20 +187,34 @@ async def suggest(state: State, runtime: Runtime[Context]) -> Go:
 
 
 async def critique(state: State, runtime: Runtime[Context]) -> Go:
-    """Lets the critic judge the new steps that the strategy wants judged, but for those that lead nowhere (cut off, or the end without an
-    answer)."""
+    """Lets the critic judge the new steps that the strategy wants judged, but for those
+    that lead nowhere (cut off, or the end without an answer).
+    """
     resources, thinking = await _find(state, runtime)
     critic, tree = resources.critic, thinking.tree
     asked: set[int] = set()
-    while critic is not None and (wanted := [node for node in _to_judge(resources, thinking) if node not in asked]):
+    while critic is not None and (
+        wanted := [node for node in _to_judge(resources, thinking) if node not in asked]
+    ):
         asked.update(wanted)
-        judged = await asyncio.gather(*(critic.judge(thinking.question, tree.path_steps(node), meter=thinking.meter) for node in wanted))
-        thinking.happened(Judged(node, verdict) for node, verdict in zip(wanted, judged, strict=True) if verdict is not None)
+        judged = await asyncio.gather(
+            *(
+                critic.judge(thinking.question, tree.path_steps(node), meter=thinking.meter)
+                for node in wanted
+            )
+        )
+        thinking.happened(
+            Judged(node, verdict)
+            for node, verdict in zip(wanted, judged, strict=True)
+            if verdict is not None
+        )
     return Command(goto=_after_judging(resources, thinking))
 
 
 def _to_judge(resources: Resources, thinking: Thinking) -> list[int]:
-    """Returns the new nodes that the strategy wants judged, that were not, and that can be."""
+    """Returns the new nodes that the strategy wants judged, that were not, and that can
+    be.
+    """
     if resources.critic is None:
         return []
     tree = thinking.tree
@@ -166,10 +223,14 @@ def _to_judge(resources: Resources, thinking: Thinking) -> list[int]:
 
 
 def _after_judging(resources: Resources, thinking: Thinking) -> Phase:
-    """Lets the strategy say what the simulations that have ended were worth, and returns where the round goes on."""
+    """Lets the strategy say what the simulations that have ended were worth, and
+    returns where the round goes on.
+    """
     strategy = _strategy(resources, thinking)
     thinking.happened(strategy.to_back_up(thinking.tree, thinking.new_nodes))
-    stuck = resources.reflector is not None and strategy.to_reflect(thinking.tree, thinking.new_nodes)
+    stuck = resources.reflector is not None and strategy.to_reflect(
+        thinking.tree, thinking.new_nodes
+    )
     return "reflect" if stuck else "select"
 
 
@@ -192,7 +253,9 @@ async def reflect(state: State, runtime: Runtime[Context]) -> Go:
                 for node in stuck
             )
         )
-        thinking.happened(Reflected(node, reflection) for node, reflection in zip(stuck, reflections, strict=True))
+        thinking.happened(
+            Reflected(node, reflection) for node, reflection in zip(stuck, reflections, strict=True)
+        )
     return Command(goto="select")
 
 
@@ -216,16 +279,22 @@ async def derive(state: State, runtime: Runtime[Context]) -> Go:
             context_length=resources.engine.info.context_length,
         )
     thinking.long_thought = derive_journey(tree, leaf, rng=thinking.rng("derive"))
-    thinking.happened([Finished(thinking.status, leaf, tree.step(leaf).answer if leaf is not None else None)])
+    thinking.happened(
+        [Finished(thinking.status, leaf, tree.step(leaf).answer if leaf is not None else None)]
+    )
     return Command(goto="answer")
 
 
 async def answer(state: State, runtime: Runtime[Context]) -> Go:
-    """Takes the answer from the tree, or the message for a question outside of the model's families."""
+    """Takes the answer from the tree, or the message for a question outside of the
+    model's families.
+    """
     resources, thinking = await _find(state, runtime)
     shown, finished = thinking.shown, thinking.tree.finished
     if thinking.status == "out_of_domain":
-        families = "; ".join(f"{name} ({FAMILIES[name].limits})" for name in resources.domain.families or ())
+        families = "; ".join(
+            f"{name} ({FAMILIES[name].limits})" for name in resources.domain.families or ()
+        )
         shown.summary = visible_text(OUT_OF_DOMAIN.format(families=families))
         return Command(goto="check")
     if finished is not None and finished.answer is not None:
@@ -259,19 +328,29 @@ async def summarize(state: State, runtime: Runtime[Context]) -> Go:
 
 
 async def check(state: State, runtime: Runtime[Context]) -> Go:
-    """Lets the safety rules judge what is about to be shown, never the thought, and only then shows it."""
+    """Lets the safety rules judge what is about to be shown, never the thought, and
+    only then shows it.
+    """
     resources, thinking = await _find(state, runtime)
     shown, rule_id = thinking.shown, None
     if resources.safety is not None:
-        judgement = resources.safety.decide(thinking.question.text, answer=shown.answer, summary=shown.summary)
-        thinking.safety.append(SafetyRecord(judgement.decision, judgement.rule_id, "after_thinking"))
+        judgement = resources.safety.decide(
+            thinking.question.text, answer=shown.answer, summary=shown.summary
+        )
+        thinking.safety.append(
+            SafetyRecord(judgement.decision, judgement.rule_id, "after_thinking")
+        )
         rule_id = judgement.rule_id
         if judgement.reply is not None:
             thinking.status = "refused" if judgement.decision == "refuse" else "answered"
             summary = visible_text(f"Decided by the safety rule {rule_id}.")
             thinking.shown = shown = Shown(visible_text(judgement.reply), summary)
     shown.is_checked = True
-    update: State = {"answer": shown.answer, "summary": shown.summary, "summary_source": shown.summary_source}
+    update: State = {
+        "answer": shown.answer,
+        "summary": shown.summary,
+        "summary_source": shown.summary_source,
+    }
     update |= {"reason": shown.reason, "status": thinking.status, "rule_id": rule_id}
     return Command(update=update, goto="record")
 
@@ -285,8 +364,12 @@ async def record(state: State, runtime: Runtime[Context]) -> State:
     resources, thinking = await _find(state, runtime)
     shown = thinking.shown
     if not shown.is_checked:
-        raise RuntimeError("the thought has not passed the safety check; let the graph go from `check` to `record`")
-    checked = await resources.check(thinking.question, shown.answer if thinking.status == "answered" else None)
+        raise RuntimeError(
+            "the thought has not passed the safety check; let the graph go from `check` to `record`"
+        )
+    checked = await resources.check(
+        thinking.question, shown.answer if thinking.status == "answered" else None
+    )
     trace = Trace(
         run=resources.run,
         sample=thinking.sample,
@@ -316,10 +399,17 @@ async def record(state: State, runtime: Runtime[Context]) -> State:
     if (audit := AUDIT.get()) is not None:
         audit.append(Hidden(trace))
     usage = {role: dataclasses.asdict(spent) for role, spent in trace.usage.items()}
-    return {"correct": checked.correct, "usage": usage, "nodes": len(thinking.tree), "seconds": trace.seconds}
+    return {
+        "correct": checked.correct,
+        "usage": usage,
+        "nodes": len(thinking.tree),
+        "seconds": trace.seconds,
+    }
 
 
-async def _propose(resources: Resources, thinking: Thinking, number: int, expansion: Expansion) -> Proposal:
+async def _propose(
+    resources: Resources, thinking: Thinking, number: int, expansion: Expansion
+) -> Proposal:
     tree = thinking.tree
     path = tree.path_steps(expansion.node) if expansion.node != ROOT else []
     mistakes = [Mistake(tree.step(node), reason_against(tree, node)) for node in expansion.mistakes]
@@ -343,9 +433,15 @@ async def _propose(resources: Resources, thinking: Thinking, number: int, expans
 def _unfinished_reply(resources: Resources, thinking: Thinking) -> str | None:
     """Returns what there is of an open answer that was cut off; None without one."""
     tree, policy = thinking.tree, resources.policy
-    if not (tree.ends and policy.prompts.takes_open_answer(thinking.question) and tree.step(tree.ends[-1]).finish_reason == "length"):
+    if not (
+        tree.ends
+        and policy.prompts.takes_open_answer(thinking.question)
+        and tree.step(tree.ends[-1]).finish_reason == "length"
+    ):
         return None
-    reply = policy.read_reply(thinking.question, tree.path_steps(tree.ends[-1]), rules=_rules(thinking))
+    reply = policy.read_reply(
+        thinking.question, tree.path_steps(tree.ends[-1]), rules=_rules(thinking)
+    )
     return visible_text(reply or "") or None
 
 
@@ -353,9 +449,21 @@ async def _weigh(resources: Resources, thinking: Thinking, nodes: Sequence[int])
     """Lets the policy head say what should come next behind each of `nodes`."""
     head, tree = resources.policy_head, thinking.tree
     if head is None:
-        raise RuntimeError("the search asks a policy head and there is none; build_resources makes one where search.prior=policy_head")
-    found = await asyncio.gather(*(head.priors(thinking.question, tree.path_steps(node), meter=thinking.meter) for node in nodes))
-    thinking.happened(Weighed(node, priors) for node, priors in zip(nodes, found, strict=True) if priors is not None)
+        raise RuntimeError(
+            "the search asks a policy head and there is none; build_resources makes one where "
+            "search.prior=policy_head"
+        )
+    found = await asyncio.gather(
+        *(
+            head.priors(thinking.question, tree.path_steps(node), meter=thinking.meter)
+            for node in nodes
+        )
+    )
+    thinking.happened(
+        Weighed(node, priors)
+        for node, priors in zip(nodes, found, strict=True)
+        if priors is not None
+    )
 
 
 def _rules(thinking: Thinking) -> tuple[tuple[str, str], ...]:

@@ -1,11 +1,17 @@
-"""Configurations that a context of the graph may name: the server's own, "default", and further presets.
+"""Configurations that a context of the graph may name: the server's own, "default", and
+further presets.
 
-The owner of a served graph sets them where the server starts; callers choose one with `preset=NAME` (see configs.remote):
+The owner of a served graph sets them where the server starts; callers choose one with
+`preset=NAME` (see configs.remote):
 
-    LONGTHOUGHT_CONFIG="engine=openai budget=high" langgraph dev     # words as on the command line
-    LONGTHOUGHT_PRESETS=presets.yaml langgraph dev                   # NAME: [word, word] or NAME: "word word"
+    LONGTHOUGHT_CONFIG="engine=openai budget=high" langgraph dev
+    LONGTHOUGHT_PRESETS=presets.yaml langgraph dev
 
-or, in Python, `register_preset("careful", ["engine=openai", "search=beam"])`, which wins over both.
+The first holds words as on the command line, the file `NAME: [word, word]` or
+`NAME: "word word"`.
+
+or, in Python, `register_preset("careful", ["engine=openai", "search=beam"])`, which
+wins over both.
 """
 
 from __future__ import annotations
@@ -31,25 +37,37 @@ _registered: dict[str, RunConfig] = {}
 
 
 def register_preset(name: str, config: RunConfig | Sequence[str]) -> None:
-    """Makes a configuration known under `name`, for `Context(overrides=("preset=NAME",))`. It stays for the process.
+    """Makes a configuration known under `name`, for
+    `Context(overrides=("preset=NAME",))`. It stays for the process.
 
     Args:
-        name: letters, digits, _ and -; "default" is what a context without a preset gets.
+        name: letters, digits, _ and -; "default" is what a context without a preset
+            gets.
         config: a configuration, or the words of one.
 
     Raises:
         ConfigError: the configuration is refused.
-        ValueError: the name has other characters, or stands for another configuration already.
+        ValueError: the name has other characters, or stands for another configuration
+            already.
     """
     if not _NAME.fullmatch(name):
-        raise ValueError(f"a preset's name ({name!r}) must have letters, digits, _ and - only, at most 64; choose another")
+        raise ValueError(
+            f"a preset's name ({name!r}) must have letters, "
+            "digits, _ and - only, at most 64; "
+            "choose another"
+        )
     made = config if isinstance(config, RunConfig) else compose(list(config))
     if _registered.setdefault(name, made) != made:
-        raise ValueError(f"preset {name} stands for another configuration already, which callers may be using; choose another name")
+        raise ValueError(
+            f"preset {name} stands for another configuration "
+            "already, which callers may be "
+            "using; choose another name"
+        )
 
 
 def preset_config(name: str) -> RunConfig:
-    """Returns the configuration of a preset. Reads files, so it does not belong in an event loop.
+    """Returns the configuration of a preset. Reads files, so it does not belong in an
+    event loop.
 
     Raises:
         ConfigError: there is no such preset, or its words are refused.
@@ -60,7 +78,8 @@ def preset_config(name: str) -> RunConfig:
     if name not in presets:
         known = ", ".join(sorted({DEFAULT, *_registered, *presets}))
         raise ConfigError(
-            f"Context.overrides: preset ({name}) must be one of {known}; the server's owner adds one with {PRESETS_VARIABLE} "
+            f"Context.overrides: preset ({name}) must be one of {known}; the server's owner adds "
+            f"one with {PRESETS_VARIABLE} "
             "or graphs.reasoner.presets.register_preset"
         )
     return compose(presets[name])
@@ -80,12 +99,16 @@ def check_environment() -> None:
 
 
 def environment() -> tuple[str, ...]:
-    """Returns what the environment says of presets; part of the name under which resources are kept."""
+    """Returns what the environment says of presets; part of the name under which
+    resources are kept.
+    """
     return os.environ.get(CONFIG_VARIABLE, ""), os.environ.get(PRESETS_VARIABLE, "")
 
 
 def _presets() -> dict[str, list[str]]:
-    """Returns the words of each preset that the environment names, those of the default included."""
+    """Returns the words of each preset that the environment names, those of the default
+    included.
+    """
     words, path = environment()
     presets = {DEFAULT: _split(words, CONFIG_VARIABLE)}
     if not path:
@@ -93,14 +116,29 @@ def _presets() -> dict[str, list[str]]:
     try:
         found = yaml.safe_load(Path(path).expanduser().read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{PRESETS_VARIABLE} ({path}) must be a YAML file of presets, and cannot be read: {error}") from None
+        raise ConfigError(
+            f"{PRESETS_VARIABLE} ({path}) must be a YAML file of "
+            "presets, and cannot be read: "
+            f"{error}"
+        ) from None
     if not isinstance(found, dict):
-        raise ConfigError(f"{PRESETS_VARIABLE} ({path}) must map names to lists of words and is a {type(found).__name__}; correct it")
+        raise ConfigError(
+            f"{PRESETS_VARIABLE} ({path}) must map names to lists of words and is a "
+            f"{type(found).__name__}; correct it"
+        )
     for name, value in found.items():
         if isinstance(value, str):
             value = _split(value, f"{PRESETS_VARIABLE}, preset {name}")
-        if not (_NAME.fullmatch(str(name)) and isinstance(value, list) and all(isinstance(word, str) for word in value)):
-            raise ConfigError(f"{PRESETS_VARIABLE} ({path}): preset {name} must be a list of words such as engine=openai, or one text")
+        if not (
+            _NAME.fullmatch(str(name))
+            and isinstance(value, list)
+            and all(isinstance(word, str) for word in value)
+        ):
+            raise ConfigError(
+                f"{PRESETS_VARIABLE} ({path}): preset {name} must "
+                "be a list of words such as "
+                "engine=openai, or one text"
+            )
         presets[str(name)] = value
     return presets
 
@@ -109,4 +147,6 @@ def _split(words: str, where: str) -> list[str]:
     try:
         return shlex.split(words)
     except ValueError as error:
-        raise ConfigError(f"{where} must hold words as on a command line ({error}); close the quotes") from None
+        raise ConfigError(
+            f"{where} must hold words as on a command line ({error}); close the quotes"
+        ) from None

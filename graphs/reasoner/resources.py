@@ -1,8 +1,11 @@
-"""What a thought needs from the world, built from a `RunConfig`: engines, roles, strategy, and where traces go.
+"""What a thought needs from the world, built from a `RunConfig`: engines, roles,
+strategy, and where traces go.
 
-Resources are opened explicitly (`async with open_resources(config) as resources`) or lazily by the graph's context. An engine belongs to
-the event loop that opened it, so lazily built resources are kept per loop, and closed when it ends. They are views on shared engines:
-what a context may choose (configs.remote) never opens another one, and the latest `MOST_VIEWS` views are kept.
+Resources are opened explicitly (`async with open_resources(config) as resources`) or
+lazily by the graph's context. An engine belongs to the event loop that opened it, so
+lazily built resources are kept per loop, and closed when it ends. They are views on
+shared engines: what a context may choose (configs.remote) never opens another one, and
+the latest `MOST_VIEWS` views are kept.
 """
 
 from __future__ import annotations
@@ -20,7 +23,15 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from agents.answers import AnswerChecker, CheckResult, canonical, checker_for
-from agents.critics import Critic, CriticSettings, GenerativeCritic, LengthCritic, LogprobCritic, OracleCritic, RandomCritic
+from agents.critics import (
+    Critic,
+    CriticSettings,
+    GenerativeCritic,
+    LengthCritic,
+    LogprobCritic,
+    OracleCritic,
+    RandomCritic,
+)
 from agents.critics.calibration import Calibration
 from agents.critics.heads import PolicyHead, ValueHead
 from agents.engines.base import Classifier, Engine, Generator
@@ -75,19 +86,24 @@ class Resources:
     """Checkers of answers by task, made when a task's first answer comes."""
     config_hash: str = ""
     contents: dict[str, str] = field(default_factory=dict)
-    """Hashes of what the configuration only names: weights by role, safety rules, the critic's calibration, a fitted selector."""
+    """Hashes of what the configuration only names: weights by role, safety rules, the
+    critic's calibration, a fitted selector."""
     versions: dict[str, str] = field(default_factory=dict)
     opened: AsyncExitStack = field(default_factory=AsyncExitStack)
     """Closes the engines; empty where somebody else opened them."""
 
     def strategy(self, task: str) -> Strategy:
-        """Returns the search strategy; answers are counted in the canonical form of `task`."""
+        """Returns the search strategy; answers are counted in the canonical form of
+        `task`.
+        """
         if task not in self.strategies:
             self.strategies[task] = build_strategy(self.config, partial(canonical, task=task))
         return self.strategies[task]
 
     async def check(self, question: Question, answer: str | None) -> CheckResult:
-        """Returns what the exact checker finds: `no_gold` where there is nothing to compare with, `no_answer` without an answer."""
+        """Returns what the exact checker finds: `no_gold` where there is nothing to
+        compare with, `no_answer` without an answer.
+        """
         if question.gold is None:
             return CheckResult("no_gold", "the question has no gold answer")
         if answer is None:
@@ -97,11 +113,15 @@ class Resources:
         return await self.checkers[question.task].check(question, answer)
 
     async def is_correct(self, question: Question, answer: str | None) -> bool | None:
-        """Returns whether an answer is right; None where that cannot be known (see `check`)."""
+        """Returns whether an answer is right; None where that cannot be known (see
+        `check`).
+        """
         return (await self.check(question, answer)).correct
 
     async def close(self) -> None:
-        """Ends the checkers' processes, and closes the engines that came with `start_resources`."""
+        """Ends the checkers' processes, and closes the engines that came with
+        `start_resources`.
+        """
         for checker in self.checkers.values():
             await checker.close()
         self.checkers.clear()
@@ -109,8 +129,12 @@ class Resources:
 
 
 @asynccontextmanager
-async def open_resources(config: RunConfig, *, sink: Sink | None = None, run: str = "adhoc") -> AsyncIterator[Resources]:
-    """Yields what `start_resources` opens, and closes it at the end of the `async with`."""
+async def open_resources(
+    config: RunConfig, *, sink: Sink | None = None, run: str = "adhoc"
+) -> AsyncIterator[Resources]:
+    """Yields what `start_resources` opens, and closes it at the end of the `async
+    with`.
+    """
     resources = await start_resources(config, sink=sink, run=run)
     try:
         yield resources
@@ -118,8 +142,11 @@ async def open_resources(config: RunConfig, *, sink: Sink | None = None, run: st
         await resources.close()
 
 
-async def start_resources(config: RunConfig, *, sink: Sink | None = None, run: str = "adhoc") -> Resources:
-    """Opens the engines that `config` names, each once. Whoever calls it calls `close` at the end.
+async def start_resources(
+    config: RunConfig, *, sink: Sink | None = None, run: str = "adhoc"
+) -> Resources:
+    """Opens the engines that `config` names, each once. Whoever calls it calls `close`
+    at the end.
 
     Raises:
         EngineUnavailableError: an engine cannot be opened.
@@ -134,9 +161,15 @@ async def start_resources(config: RunConfig, *, sink: Sink | None = None, run: s
 
 def engines_wanted(config: RunConfig) -> dict[str, tuple[str, dict[str, Any]]]:
     """Returns the engine of each role that speaks through one, as (kind, options)."""
-    roles = ("policy", *(role for role in ("critic", "reflector", "summarizer") if _speaks(config, role)))
-    engines = {role: config.engine_of(role) for role in roles}  # type: ignore[arg-type]  # the tuple above holds role names only
-    wanted: dict[str, tuple[str, dict[str, Any]]] = {role: (engine.kind, engine.options()) for role, engine in engines.items()}
+    roles = (
+        "policy",
+        *(role for role in ("critic", "reflector", "summarizer") if _speaks(config, role)),
+    )
+    # the tuple above holds role names only
+    engines = {role: config.engine_of(role) for role in roles}  # type: ignore[arg-type]
+    wanted: dict[str, tuple[str, dict[str, Any]]] = {
+        role: (engine.kind, engine.options()) for role, engine in engines.items()
+    }
     if config.reads_heads and config.heads.engine is not None:
         wanted["heads"] = f"{config.heads.engine.kind}_heads", config.heads.options()
     return wanted
@@ -147,11 +180,15 @@ def engine_key(kind: str, options: Mapping[str, Any]) -> str:
     return json.dumps([kind, dict(options)], sort_keys=True, default=repr)
 
 
-def build_resources(config: RunConfig, opened: Mapping[str, Engine], *, sink: Sink | None = None, run: str = "adhoc") -> Resources:
-    """Returns resources over engines that are already open (and that the caller closes), by role.
+def build_resources(
+    config: RunConfig, opened: Mapping[str, Engine], *, sink: Sink | None = None, run: str = "adhoc"
+) -> Resources:
+    """Returns resources over engines that are already open (and that the caller
+    closes), by role.
 
     Raises:
-        ValueError: roles and engines do not fit together, or what the configuration reads heads with is not among them ("heads").
+        ValueError: roles and engines do not fit together, or what the configuration
+            reads heads with is not among them ("heads").
     """
     engines = {role: engine for role, engine in opened.items() if isinstance(engine, Generator)}
     heads = opened.get("heads")
@@ -161,33 +198,52 @@ def build_resources(config: RunConfig, opened: Mapping[str, Engine], *, sink: Si
     value_head = policy_head = None
     if config.reads_heads:
         if not isinstance(heads, Classifier):
-            raise ValueError('the configuration reads heads and no classifier is open for them; open one and pass it as "heads"')
+            raise ValueError(
+                "the configuration reads heads and no classifier is "
+                "open for them; open one and "
+                'pass it as "heads"'
+            )
         _must_read_ids(heads, engine)
-        value_head = ValueHead(heads, policy_prompts) if config.critic.kind == "value_head" else None
-        policy_head = PolicyHead(heads, policy_prompts, config.policy.factors) if config.takes_priors_from_head else None
+        value_head = (
+            ValueHead(heads, policy_prompts) if config.critic.kind == "value_head" else None
+        )
+        policy_head = (
+            PolicyHead(heads, policy_prompts, config.policy.factors)
+            if config.takes_priors_from_head
+            else None
+        )
     critic = value_head or _critic(config, engines, domain)
     reflector = None
     if config.reflector.kind != "none":
         speaker = engines.get("reflector", engine)
         prompts = _prompts(config.reflector.prompts, speaker, domain)
         _must_share_ids("reflector", prompts.family, speaker, engine)
-        settings = ReflectorSettings(config.reflector.kind, config.reflector.max_tokens, config.reflector.temperature)
+        settings = ReflectorSettings(
+            config.reflector.kind, config.reflector.max_tokens, config.reflector.temperature
+        )
         reflector = Reflector(speaker, prompts, settings)
     summarizer_engine = engines.get("summarizer", engine)
     summarizer = Summarizer(
         summarizer_engine,
         _prompts(config.summarizer.prompts, summarizer_engine, domain),
-        SummarizerSettings(_summarizer_kind(config), config.summarizer.max_characters, config.summarizer.max_tokens),
+        SummarizerSettings(
+            _summarizer_kind(config), config.summarizer.max_characters, config.summarizer.max_tokens
+        ),
     )
     rules = DEFAULT_RULES if config.safety.rules == "default" else Path(config.safety.rules)
     safety = SafetyChecker.load(rules) if config.safety.enabled else None
     contents = {f"weights of the {role}": engine.info.model_hash for role, engine in opened.items()}
-    contents |= {f"weights of the adapter {name}": found for name, found in engine.info.adapters.items()}
+    contents |= {
+        f"weights of the adapter {name}": found for name, found in engine.info.adapters.items()
+    }
     if safety is not None:
         contents["safety.rules"] = hash_text(repr(safety.rules))
     if isinstance(critic, GenerativeCritic):
         contents["critic.calibration"] = hash_text(repr(critic.calibration))
-    if isinstance(config.search, PosteriorConfig) and (model := load_answer_model(config.search)) is not None:
+    if (
+        isinstance(config.search, PosteriorConfig)
+        and (model := load_answer_model(config.search)) is not None
+    ):
         contents["search.selector_model"] = hash_text(repr(model))
     return Resources(
         config=config,
@@ -208,10 +264,13 @@ def build_resources(config: RunConfig, opened: Mapping[str, Engine], *, sink: Si
 
 
 def _folder(engine: Generator) -> Path:
-    """Returns the model's folder: that of a hub id is in the hub's cache; a name that only a server knows leads nowhere."""
+    """Returns the model's folder: that of a hub id is in the hub's cache; a name that
+    only a server knows leads nowhere.
+    """
     try:
         return find_folder(engine.info.model) or Path(engine.info.model)
-    except (EngineUnavailableError, ValueError):  # ValueError: the hub refuses to look for such a name ("scripted/module:function")
+    # ValueError: the hub refuses to look for such a name ("scripted/module:function")
+    except (EngineUnavailableError, ValueError):
         return Path(engine.info.model)
 
 
@@ -229,10 +288,16 @@ def _policy_settings(config: RunConfig) -> PolicySettings:
 
 
 def _summarizer_kind(config: RunConfig) -> SummarizerKind:
-    """Returns how summaries are made. `extractive` shows the policy's steps, so it must be chosen for the policy's prompt family: the
-    pocket's choice over another policy shows counts alone."""
+    """Returns how summaries are made. `extractive` shows the policy's steps, so it must
+    be chosen for the policy's prompt family: the pocket's choice over another policy
+    shows counts alone.
+    """
     is_for_policy = config.summarizer.prompts == config.policy.prompts
-    return "neutral" if config.summarizer.kind == "extractive" and not is_for_policy else config.summarizer.kind
+    return (
+        "neutral"
+        if config.summarizer.kind == "extractive" and not is_for_policy
+        else config.summarizer.kind
+    )
 
 
 def _speaks(config: RunConfig, role: str) -> bool:
@@ -241,7 +306,9 @@ def _speaks(config: RunConfig, role: str) -> bool:
 
 
 def _critic(config: RunConfig, engines: dict[str, Generator], domain: Domain) -> Critic | None:
-    """Returns who judges steps: a model, a control, or nobody. In which scope the pocket was taught to judge, a question's family says."""
+    """Returns who judges steps: a model, a control, or nobody. In which scope the
+    pocket was taught to judge, a question's family says.
+    """
 
     def scope_of(text: str) -> VerdictScope:
         return domain.scope(text) or config.critic.scope
@@ -267,7 +334,9 @@ def _critic(config: RunConfig, engines: dict[str, Generator], domain: Domain) ->
                 CriticSettings(kind, config.critic.max_tokens, config.critic.reason),
                 calibration=_calibration(config, _folder(judge)),
                 family_of=domain.family,
-                scope_of=scope_of if prompts.family.style == "continuation" else lambda text: config.critic.scope,
+                scope_of=scope_of
+                if prompts.family.style == "continuation"
+                else lambda text: config.critic.scope,
             )
 
 
@@ -275,12 +344,21 @@ def _prompts(family: str, engine: Generator, domain: Domain) -> Prompts:
     return Prompts(PromptFamily(family), engine.tokenizer, wording=domain.wording)
 
 
-def _must_share_ids(role: str, family: PromptFamily, engine: Generator, policy_engine: Generator) -> None:
-    """A role that continues the policy's token ids must have the policy's vocabulary."""
-    if family.style == "continuation" and engine.info.tokenizer_hash != policy_engine.info.tokenizer_hash:
+def _must_share_ids(
+    role: str, family: PromptFamily, engine: Generator, policy_engine: Generator
+) -> None:
+    """A role that continues the policy's token ids must have the policy's
+    vocabulary.
+    """
+    if (
+        family.style == "continuation"
+        and engine.info.tokenizer_hash != policy_engine.info.tokenizer_hash
+    ):
         raise ValueError(
-            f"{role}.prompts ({family.name}) continues the policy's token ids, but {role}.engine ({engine.info.model}) has another "
-            f"tokenizer than the policy ({policy_engine.info.model}); set {role}.prompts=chat or give both the same model"
+            f"{role}.prompts ({family.name}) continues the policy's token ids, but {role}.engine "
+            f"({engine.info.model}) has another "
+            f"tokenizer than the policy ({policy_engine.info.model}); set {role}.prompts=chat or "
+            "give both the same model"
         )
 
 
@@ -288,13 +366,16 @@ def _must_read_ids(heads: Classifier, policy_engine: Generator) -> None:
     """Heads read the policy's own token ids."""
     if heads.info.tokenizer_hash != policy_engine.info.tokenizer_hash:
         raise ValueError(
-            f"heads.engine ({heads.info.model}) has another tokenizer than the policy ({policy_engine.info.model}), whose token ids it "
+            f"heads.engine ({heads.info.model}) has another tokenizer than the policy "
+            f"({policy_engine.info.model}), whose token ids it "
             "would read; name heads that were trained on this policy (training=heads)"
         )
 
 
 def _calibration(config: RunConfig, model: Path) -> Calibration | None:
-    """Returns the critic's calibration: bundled with its model, from a file, or none."""
+    """Returns the critic's calibration: bundled with its model, from a file, or
+    none.
+    """
     if config.critic.calibration is None:
         return None
     if config.critic.calibration == "bundled":
@@ -314,26 +395,33 @@ def _versions() -> dict[str, str]:
 
 
 MOST_VIEWS = 16
-"""Lazily built resources that one event loop keeps beyond those in use; the least recently used go first."""
+"""Lazily built resources that one event loop keeps beyond those in use; the least
+recently used go first."""
 
 
 @dataclass(slots=True)
 class _Lazy:
-    """What one event loop has built for contexts, and what closes it when the loop ends."""
+    """What one event loop has built for contexts, and what closes it when the loop
+    ends.
+    """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     opened: AsyncExitStack = field(default_factory=AsyncExitStack)
     """Closes the engines."""
     engines: dict[str, Engine] = field(default_factory=dict)
-    """By `engine_key`: one for each that a preset asks for, however many views share it."""
+    """By `engine_key`: one for each that a preset asks for, however many views share
+    it."""
     checkers: dict[str, AnswerChecker] = field(default_factory=dict)
     """By task, shared by all views."""
     views: OrderedDict[tuple[str, ...], Resources] = field(default_factory=OrderedDict)
-    """By the words of context and environment, the latest used last. A view owns nothing that has to be closed."""
+    """By the words of context and environment, the latest used last. A view owns
+    nothing that has to be closed."""
     keeper: AsyncIterator[None] | None = None
 
     async def find(self, words: tuple[str, ...]) -> Resources:
-        """Returns the view for a context's words; builds it, and opens the engines that are not open yet."""
+        """Returns the view for a context's words; builds it, and opens the engines that
+        are not open yet.
+        """
         key = (*environment(), *words)
         if key not in self.views:
             choices = parse_remote(words)
@@ -345,8 +433,14 @@ class _Lazy:
         return self.views[key]
 
     def _evict(self, newest: tuple[str, ...]) -> None:
-        """Drops the least recently used views beyond `MOST_VIEWS` that have no thought in progress."""
-        idle = [key for key, view in self.views.items() if key != newest and not view.thoughts.in_progress]
+        """Drops the least recently used views beyond `MOST_VIEWS` that have no thought
+        in progress.
+        """
+        idle = [
+            key
+            for key, view in self.views.items()
+            if key != newest and not view.thoughts.in_progress
+        ]
         for key in idle[: max(0, len(self.views) - MOST_VIEWS)]:
             del self.views[key]
 
@@ -356,7 +450,10 @@ class _Lazy:
             return remote_config(preset_config(choices.get("preset", DEFAULT)), others)
 
         config = await asyncio.to_thread(configure)
-        opened = {role: await self._engine(kind, options) for role, (kind, options) in engines_wanted(config).items()}
+        opened = {
+            role: await self._engine(kind, options)
+            for role, (kind, options) in engines_wanted(config).items()
+        }
         view = await asyncio.to_thread(build_resources, config, opened)
         view.checkers = self.checkers
         return view
@@ -372,7 +469,9 @@ class _Lazy:
         return self.engines[key]
 
     async def _close_with_the_loop(self) -> AsyncIterator[None]:
-        """Yields once. A loop closes its unfinished generators when it ends (`asyncio.run` does), and this one the engines."""
+        """Yields once. A loop closes its unfinished generators when it ends
+        (`asyncio.run` does), and this one the engines.
+        """
         try:
             yield
         finally:
@@ -399,23 +498,32 @@ def forget(key: str) -> None:
 
 
 async def find_resources(context: Context | None) -> Resources:
-    """Returns the resources that a context names, and builds them the first time that this event loop asks for them.
+    """Returns the resources that a context names, and builds them the first time that
+    this event loop asks for them.
 
     Raises:
         KeyError: `context.resources` was never registered.
-        ConfigError: it is no context, `overrides` name what a remote caller may not set, or there is a key beside them.
+        ConfigError: it is no context, `overrides` name what a remote caller may not
+            set, or there is a key beside them.
         EngineUnavailableError: an engine cannot be opened.
     """
     context = read_context(context)
     if context.resources:
         if context.overrides:
             raise ConfigError(
-                "Context.overrides and Context.resources exclude each other; registered resources have their own configuration"
+                "Context.overrides and Context.resources exclude each other; registered resources "
+                "have their own configuration"
             )
         if not isinstance(context.resources, str) or context.resources not in _registered:
-            raise KeyError(f"no resources are registered as {ascii(context.resources)[:80]}; call graphs.reasoner.resources.register first")
+            raise KeyError(
+                f"no resources are registered as {ascii(context.resources)[:80]}; call "
+                "graphs.reasoner.resources.register first"
+            )
         return _registered[context.resources]
-    if not (isinstance(context.overrides, tuple) and all(isinstance(word, str) for word in context.overrides)):
+    if not (
+        isinstance(context.overrides, tuple)
+        and all(isinstance(word, str) for word in context.overrides)
+    ):
         parse_remote(context.overrides)  # names what is wrong with them
     lazy = _lazy.setdefault(asyncio.get_running_loop(), _Lazy())
     return await lazy.find(context.overrides)

@@ -1,7 +1,8 @@
-"""What the runs of one command share: engines that stay open, and questions that were loaded.
+"""What the runs of one command share: engines that stay open, and questions that were
+loaded.
 
-An engine serves a further run only after it has emptied its prefix cache, so what a run costs does not depend on the runs before it. One
-that cannot is opened anew.
+An engine serves a further run only after it has emptied its prefix cache, so what a run
+costs does not depend on the runs before it. One that cannot is opened anew.
 """
 
 from __future__ import annotations
@@ -30,7 +31,12 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         loop.run(self._close_all())
 
     def load(self, config: RunConfig) -> TaskData:
@@ -41,20 +47,34 @@ class Session:
         """
         key = config.task.model_dump_json()
         if key not in self._questions:
-            self._questions[key] = load_task(config.task.name, **config.task.model_dump(exclude={"name"}))
+            self._questions[key] = load_task(
+                config.task.name, **config.task.model_dump(exclude={"name"})
+            )
         return self._questions[key]
 
     def open(self, config: RunConfig, *, sink: Sink, run: str) -> Resources:
-        """Returns resources for a run of `config` over engines with empty caches. The caller closes them, which leaves the engines open.
+        """Returns resources for a run of `config` over engines with empty caches. The
+        caller closes them, which leaves the engines open.
 
         Raises:
-            EngineUnavailableError, ValueError: see `graphs.reasoner.resources.start_resources`.
+            EngineUnavailableError, ValueError: see
+                `graphs.reasoner.resources.start_resources`.
         """
-        wanted = {role: (engine_key(kind, options), kind, options) for role, (kind, options) in engines_wanted(config).items()}
+        wanted = {
+            role: (engine_key(kind, options), kind, options)
+            for role, (kind, options) in engines_wanted(config).items()
+        }
         if not loop.run(self._are_fresh({key for key, _, _ in wanted.values()})):
             with starting(config):
-                loop.run(self._reopen({key: (kind, options) for key, kind, options in wanted.values()}))
-        return build_resources(config, {role: self._engines[key] for role, (key, _, _) in wanted.items()}, sink=sink, run=run)
+                loop.run(
+                    self._reopen({key: (kind, options) for key, kind, options in wanted.values()})
+                )
+        return build_resources(
+            config,
+            {role: self._engines[key] for role, (key, _, _) in wanted.items()},
+            sink=sink,
+            run=run,
+        )
 
     async def _are_fresh(self, keys: set[str]) -> bool:
         """Whether all these engines are open, and have emptied their caches."""
@@ -67,7 +87,9 @@ class Session:
         return True
 
     async def _reopen(self, wanted: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None:
-        """Closes all engines before it opens others, one after another: two at once would compete for memory."""
+        """Closes all engines before it opens others, one after another: two at once
+        would compete for memory.
+        """
         await self._close_all()
         for key, (kind, options) in wanted.items():
             self._engines[key] = await open_engine(kind, options)

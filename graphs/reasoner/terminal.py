@@ -1,7 +1,7 @@
 """What the entry points share: exit codes, and how errors and start-up are shown.
 
-Exit codes: 0 done; 1 something failed that was not the caller's fault, or not every question could be asked; 2 a wrong option, question or
-file; 130 Ctrl-C.
+Exit codes: 0 done; 1 something failed that was not the caller's fault, or not every
+question could be asked; 2 a wrong option, question or file; 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from graphs.reasoner.graph import Progress
 
 console = Console(stderr=True, highlight=False)
-"""For everything that is not the result: progress, status, errors. Results go to stdout."""
+"""For everything that is not the result: progress, status, errors. Results go to
+stdout."""
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
 METRICS = "metrics.json"
@@ -39,11 +40,14 @@ TELL_EVERY_S = 15.0
 
 
 def guarded(main: Callable[[], int]) -> int:
-    """Runs an entry point and turns what a user may cause into one message and an exit code; anything else keeps its traceback."""
+    """Runs an entry point and turns what a user may cause into one message and an exit
+    code; anything else keeps its traceback.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show a sign of an answer shows the rest of it
+            # a terminal that cannot show a sign of an answer shows the rest of it
+            stream.reconfigure(errors="replace")
     try:
         return _written_out(main)
     except (ConfigError, RunConflictError, BadDataError, ValueError) as error:
@@ -66,9 +70,14 @@ def guarded(main: Callable[[], int]) -> int:
 
 
 def words_of(error: Exception) -> str:
-    """Returns the words of an error for a user: of those that pydantic raises the reasons alone."""
+    """Returns the words of an error for a user: of those that pydantic raises the
+    reasons alone.
+    """
     if isinstance(error, ValidationError):
-        return "; ".join(found["msg"].removeprefix("Value error, ") for found in error.errors(include_url=False, include_input=False))
+        return "; ".join(
+            found["msg"].removeprefix("Value error, ")
+            for found in error.errors(include_url=False, include_input=False)
+        )
     return str(error)
 
 
@@ -79,7 +88,8 @@ def _print_notes(error: BaseException) -> None:
 
 
 def _written_out(main: Callable[[], int]) -> int:
-    """Runs `main` and writes out what it has printed, so that a full disk behind stdout is an error of the command.
+    """Runs `main` and writes out what it has printed, so that a full disk behind stdout
+    is an error of the command.
 
     A reader of stdout that has gone (`| head`) is none: the rest is dropped.
 
@@ -95,12 +105,16 @@ def _written_out(main: Callable[[], int]) -> int:
             raise
         if isinstance(error, BrokenPipeError):
             return FAILED
-        raise StorageError("stdout", error.strerror or str(error), "free some space, or send the output elsewhere") from error
+        raise StorageError(
+            "stdout", error.strerror or str(error), "free some space, or send the output elsewhere"
+        ) from error
     return code
 
 
 def _is_stdout_stuck() -> bool:
-    """Whether stdout takes no more; what it still holds is then dropped, for the interpreter would try again to write it at its end."""
+    """Whether stdout takes no more; what it still holds is then dropped, for the
+    interpreter would try again to write it at its end.
+    """
     try:
         sys.stdout.write(" ")
         sys.stdout.flush()
@@ -114,10 +128,16 @@ def _is_stdout_stuck() -> bool:
 
 
 def _in_words(error: OSError) -> str:
-    """Returns an error of the operating system as one sentence with the file that it is about."""
+    """Returns an error of the operating system as one sentence with the file that it is
+    about.
+    """
     if error.filename is None:
         return f"{error}; check the permissions and the space on the disks in use"
-    return f"cannot use {error.filename}: {error.strerror}; check its path, its permissions and the space on its disk"
+    return (
+        f"cannot use {error.filename}: {error.strerror}; check its "
+        "path, its permissions and the "
+        "space on its disk"
+    )
 
 
 def counted(count: int, units: str) -> str:
@@ -127,12 +147,15 @@ def counted(count: int, units: str) -> str:
 
 def resuming(folder: Path) -> str:
     """Returns the options with which graphs.run resumes the run of a folder."""
-    elsewhere = f" run.output_dir={folder.parent}" if folder.parent != RunOptions().output_dir else ""
+    elsewhere = (
+        f" run.output_dir={folder.parent}" if folder.parent != RunOptions().output_dir else ""
+    )
     return f"run={folder.name}{elsewhere}"
 
 
 def run_folder(run: Path) -> Path:
-    """Returns the directory of a run, given by it or by its name; warns of one that is unfinished, or whose thoughts were deleted.
+    """Returns the directory of a run, given by it or by its name; warns of one that is
+    unfinished, or whose thoughts were deleted.
 
     Raises:
         BadDataError: there is no such run.
@@ -142,7 +165,11 @@ def run_folder(run: Path) -> Path:
     with TraceStore.read(folder) as store:
         deleted_on = store.thoughts_deleted_on
     if deleted_on is not None:
-        message = f"warning: the thoughts of run {folder} were deleted on {deleted_on}; what a user may see is left"
+        message = (
+            f"warning: the thoughts of run {folder} were deleted "
+            f"on {deleted_on}; what a user "
+            "may see is left"
+        )
         console.print(message, style="yellow", markup=False, soft_wrap=True)
     elif not (folder / METRICS).is_file():
         message = (
@@ -165,13 +192,16 @@ _DOING_AFTER = {
     "check": "storing the thought",
     "record": "done",
 }
-"""What most likely goes on after a phase has ended; `Progress.phase` names the phase that ended."""
+"""What most likely goes on after a phase has ended; `Progress.phase` names the phase
+that ended."""
 
 
 @contextmanager
 def thinking() -> Iterator[Callable[[Progress], None]]:
-    """Yields what shows where a thought is and since when, never what it says: a status line in a terminal, elsewhere
-    a line every few seconds, also where one request takes long."""
+    """Yields what shows where a thought is and since when, never what it says: a status
+    line in a terminal, elsewhere a line every few seconds, also where one request takes
+    long.
+    """
     status = console.status("thinking") if console.is_terminal else None
     doing, done, began = "thinking", threading.Event(), time.monotonic()
 
@@ -205,9 +235,13 @@ def thinking() -> Iterator[Callable[[Progress], None]]:
 
 @contextmanager
 def starting(config: RunConfig) -> Iterator[None]:
-    """Shows that the engine is being started: a spinner in a terminal, elsewhere a line now and every few seconds."""
+    """Shows that the engine is being started: a spinner in a terminal, elsewhere a line
+    now and every few seconds.
+    """
     engine = config.engine_of("policy")
-    what = f"starting the {engine.kind} engine" + (" (about half a minute on a CPU)" if engine.kind == "vllm" else "")
+    what = f"starting the {engine.kind} engine" + (
+        " (about half a minute on a CPU)" if engine.kind == "vllm" else ""
+    )
     if console.is_terminal:
         with console.status(what):
             yield
@@ -217,7 +251,11 @@ def starting(config: RunConfig) -> Iterator[None]:
 
         def tell() -> None:
             while not done.wait(TELL_EVERY_S):
-                print(f"still starting, {time.monotonic() - began:.0f} s ...", file=sys.stderr, flush=True)
+                print(
+                    f"still starting, {time.monotonic() - began:.0f} s ...",
+                    file=sys.stderr,
+                    flush=True,
+                )
 
         teller = threading.Thread(target=tell, daemon=True)
         teller.start()

@@ -1,7 +1,9 @@
-"""A thought while it is being thought: its events, the tree that they make, what it has spent, and its source of randomness.
+"""A thought while it is being thought: its events, the tree that they make, what it has
+spent, and its source of randomness.
 
-A thought lives as long as the run of the graph that began it (`Run`). Where the run fails, is cancelled or is not read to its
-end, the thought goes with it; where it is interrupted, the thought waits for the run that goes on.
+A thought lives as long as the run of the graph that began it (`Run`). Where the run
+fails, is cancelled or is not read to its end, the thought goes with it; where it is
+interrupted, the thought waits for the run that goes on.
 """
 
 from __future__ import annotations
@@ -21,13 +23,15 @@ from graphs.traces.trace import SafetyRecord
 from graphs.tree import Event, Expansion, NoAnswer, ReasoningTree, Status
 
 MOST_PAUSED = 32
-"""Thoughts of interrupted runs that one set of resources keeps; the oldest goes first."""
+"""Thoughts of interrupted runs that one set of resources keeps; the oldest goes
+first."""
 
 
 @dataclass(slots=True)
 class Shown:
-    """What the user is to read. It waits here until the safety rules have judged it; the graph's channels, which
-    LangGraph streams, get it only then."""
+    """What the user is to read. It waits here until the safety rules have judged it;
+    the graph's channels, which LangGraph streams, get it only then.
+    """
 
     answer: str | None = None
     summary: str = ""
@@ -40,12 +44,15 @@ class Shown:
 
 @dataclass(slots=True)
 class Thinking:
-    """The runtime state of one thought. Everything hidden about it is here, and nothing of it is in the graph's state."""
+    """The runtime state of one thought. Everything hidden about it is here, and nothing
+    of it is in the graph's state.
+    """
 
     question: Question
     sample: int
     seed: int
-    """Seed of the whole run; the thought's own random numbers derive from it, the question and the number of events."""
+    """Seed of the whole run; the thought's own random numbers derive from it, the
+    question and the number of events."""
     meter: Meter
     thought_id: str
     rules: tuple[SafetyRule, ...] = ()
@@ -68,7 +75,9 @@ class Thinking:
 
     @property
     def tree(self) -> ReasoningTree:
-        """The tree of all events so far; brought up to date, and rebuilt when it is not there."""
+        """The tree of all events so far; brought up to date, and rebuilt when it is not
+        there.
+        """
         if self._tree is None:
             self._tree = ReasoningTree(self.question)
         self._tree.apply(self.events[self._tree.version :])
@@ -79,7 +88,9 @@ class Thinking:
         self.events.extend(events)
 
     def derive_seed(self, purpose: str = "") -> int:
-        """Returns a seed that depends on (run seed, question, sample, number of events, purpose), and on nothing else."""
+        """Returns a seed that depends on (run seed, question, sample, number of events,
+        purpose), and on nothing else.
+        """
         text = f"{self.seed}/{self.question.hash}/{self.sample}/{len(self.events)}/{purpose}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
@@ -88,7 +99,9 @@ class Thinking:
         return random.Random(self.derive_seed(purpose))
 
     def rng_of_search(self) -> random.Random:
-        """Returns the strategy's source of random numbers: at every call the same one from its beginning, whatever has happened."""
+        """Returns the strategy's source of random numbers: at every call the same one
+        from its beginning, whatever has happened.
+        """
         return random.Random(f"{self.seed}/{self.question.hash}/{self.sample}/search")
 
 
@@ -125,7 +138,11 @@ class Thoughts(dict[str, Thinking]):
         if thinking.is_paused and run is not None:
             run.take(self, thinking)
         elif thinking.run is not run:
-            raise ValueError(f"thought {thought_id} is being thought by another run; wait for its end, or ask the question anew")
+            raise ValueError(
+                f"thought {thought_id} is being thought by another "
+                "run; wait for its end, or ask "
+                "the question anew"
+            )
         return thinking
 
     def pause(self, thinking: Thinking) -> None:
@@ -139,7 +156,9 @@ class Thoughts(dict[str, Thinking]):
 
 
 class Run(RunControl):
-    """One run of the graph, as the control object that LangGraph hands to every node: it ends the thoughts that it began."""
+    """One run of the graph, as the control object that LangGraph hands to every node:
+    it ends the thoughts that it began.
+    """
 
     __slots__ = ("_outer", "_taken", "has_ended")
 
@@ -153,7 +172,9 @@ class Run(RunControl):
     @property
     def drain_requested(self) -> bool:
         """Whether the run was asked to stop at the next super-step."""
-        return self._drain_reason is not None or (self._outer is not None and self._outer.drain_requested)
+        return self._drain_reason is not None or (
+            self._outer is not None and self._outer.drain_requested
+        )
 
     @property
     def drain_reason(self) -> str | None:
@@ -169,7 +190,9 @@ class Run(RunControl):
         self._taken.append((thoughts, thinking))
 
     def end(self, *, interrupted: bool) -> None:
-        """Lets go of the thoughts that are not finished: they are paused where the run was `interrupted`, else dropped."""
+        """Lets go of the thoughts that are not finished: they are paused where the run
+        was `interrupted`, else dropped.
+        """
         self.has_ended = True
         for thoughts, thinking in self._taken:
             if thoughts.get(thinking.thought_id) is thinking and thinking.run is self:

@@ -1,7 +1,7 @@
 """From options to a strategy.
 
-A strategy holds its own options, and gets what it needs of the other groups as a `SearchContext`. A
-file that an option names (`search.selector_model`) is read here.
+A strategy holds its own options, and gets what it needs of the other groups as a
+`SearchContext`. A file that an option names (`search.selector_model`) is read here.
 """
 
 from __future__ import annotations
@@ -43,8 +43,11 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
 """Strategies by the name that `search.strategy` knows them by."""
 
 
-def build_strategy(config: RunConfig, canonical_answer: Callable[[str], str] = str.strip) -> Strategy:
-    """Returns the strategy that `config.search` describes; answers are counted in the form that `canonical_answer` gives them.
+def build_strategy(
+    config: RunConfig, canonical_answer: Callable[[str], str] = str.strip
+) -> Strategy:
+    """Returns the strategy that `config.search` describes; answers are counted in the
+    form that `canonical_answer` gives them.
 
     Raises:
         ValueError: see `load_answer_model`.
@@ -55,23 +58,31 @@ def build_strategy(config: RunConfig, canonical_answer: Callable[[str], str] = s
         max_depth=config.budget.max_depth,
         factors=config.policy.factors,
         can_backtrack=bool(config.policy.doubts),
-        answer_model=load_answer_model(search, canonical_answer) if isinstance(search, PosteriorConfig) else None,
+        answer_model=load_answer_model(search, canonical_answer)
+        if isinstance(search, PosteriorConfig)
+        else None,
     )
     return STRATEGIES[search.strategy](search, context)
 
 
-def load_answer_model(search: PosteriorConfig, canonical_answer: Callable[[str], str] = str.strip) -> AnswerModel | None:
-    """Returns the fitted beliefs that a posterior search goes by; None where it has none.
+def load_answer_model(
+    search: PosteriorConfig, canonical_answer: Callable[[str], str] = str.strip
+) -> AnswerModel | None:
+    """Returns the fitted beliefs that a posterior search goes by; None where it has
+    none.
 
     Raises:
-        ValueError: `search.selector_model` holds none, or is for the other kind of questions.
+        ValueError: `search.selector_model` holds none, or is for the other kind of
+            questions.
     """
     if search.selector_model is None:
         return None
     model = AnswerModel.load(Path(search.selector_model).expanduser(), canonical=canonical_answer)
     if model.many_answers != search.many_answers:
         raise ValueError(
-            f"search.many_answers ({str(search.many_answers).lower()}) must be what search.selector_model ({search.selector_model}) was "
-            f"fitted with, {str(model.many_answers).lower()}; set it so, or fit another one (python -m graphs.fit_selector)"
+            f"search.many_answers ({str(search.many_answers).lower()}) must be what "
+            f"search.selector_model ({search.selector_model}) was "
+            f"fitted with, {str(model.many_answers).lower()}; set it so, or fit another one "
+            "(python -m graphs.fit_selector)"
         )
     return model

@@ -1,12 +1,15 @@
-"""Which of several answers is the answer. Separate from search: any strategy's leaves can be put to any vote.
+"""Which of several answers is the answer. Separate from search: any strategy's leaves
+can be put to any vote.
 
-A path's score is an aggregation over it of the critic's log-probability that each step is right (log sigma of the calibrated likelihood
-ratio; log 1/2 for a step without a readable verdict, nothing where the whole tree has none), mixed with the last step's (the outcome), plus
-`logprob_weight` times the policy's own log-probability of the path. A leaf votes as often as it was sampled. Weighted votes add exp(score),
-so with `logprob_weight` 1 and no critic they are the log-probability vote.
+A path's score is an aggregation over it of the critic's log-probability that each step
+is right (log sigma of the calibrated likelihood ratio; log 1/2 for a step without a
+readable verdict, nothing where the whole tree has none), mixed with the last step's
+(the outcome), plus `logprob_weight` times the policy's own log-probability of the path.
+A leaf votes as often as it was sampled. Weighted votes add exp(score), so with
+`logprob_weight` 1 and no critic they are the log-probability vote.
 
-Sources: Lightman et al. (arXiv:2305.20050) for the product, Math-Shepherd (arXiv:2312.08935) for the minimum, Snell et al.
-(arXiv:2408.03314) for the last step.
+Sources: Lightman et al. (arXiv:2305.20050) for the product, Math-Shepherd
+(arXiv:2312.08935) for the minimum, Snell et al. (arXiv:2408.03314) for the last step.
 """
 
 from __future__ import annotations
@@ -50,7 +53,9 @@ class Selector:
         *,
         selection: Selection | None = None,
     ) -> Selector:
-        """Returns the selector that a strategy's options describe, or one that selects otherwise."""
+        """Returns the selector that a strategy's options describe, or one that selects
+        otherwise.
+        """
         return cls(
             selection or options.selection,
             options.aggregation,
@@ -65,14 +70,26 @@ class Selector:
         return self.selection != "majority"
 
     def score(self, tree: ReasoningTree, node: int) -> float:
-        """Returns the log-score of the path to `node`, in nats; `node` is not the root."""
+        """Returns the log-score of the path to `node`, in nats; `node` is not the
+        root.
+        """
         path = tree.path(node)
-        log_scores = [log_sigmoid(tree.log_likelihood_ratio.item(step)) for step in path] if tree.is_judged else None
-        return self.combine(log_scores, float(tree.logprob[path].sum()) if self.logprob_weight else 0.0)
+        log_scores = (
+            [log_sigmoid(tree.log_likelihood_ratio.item(step)) for step in path]
+            if tree.is_judged
+            else None
+        )
+        return self.combine(
+            log_scores, float(tree.logprob[path].sum()) if self.logprob_weight else 0.0
+        )
 
     def scores(self, tree: ReasoningTree) -> NDArray[np.float64]:
         """Returns `score` of every node at once, [N]; of the root, 0."""
-        scores = self.logprob_weight * tree.along_paths(tree.logprob, np.add) if self.logprob_weight else np.zeros(len(tree))
+        scores = (
+            self.logprob_weight * tree.along_paths(tree.logprob, np.add)
+            if self.logprob_weight
+            else np.zeros(len(tree))
+        )
         if tree.is_judged:
             last = -np.logaddexp(0.0, -tree.log_likelihood_ratio)
             last[ROOT] = 0.0
@@ -89,20 +106,31 @@ class Selector:
         return scores
 
     def combine(self, log_scores: Sequence[float] | None, logprob: float) -> float:
-        """Returns the log-score of a path from the log-scores of its steps (None: there is no verdict at all) and its log-probability."""
+        """Returns the log-score of a path from the log-scores of its steps (None: there
+        is no verdict at all) and its log-probability.
+        """
         score = self.logprob_weight * logprob
         if log_scores is None:
             return score
-        return score + (1.0 - self.outcome_weight) * _AGGREGATE[self.aggregation](log_scores) + self.outcome_weight * log_scores[-1]
+        return (
+            score
+            + (1.0 - self.outcome_weight) * _AGGREGATE[self.aggregation](log_scores)
+            + self.outcome_weight * log_scores[-1]
+        )
 
     def choose(self, tree: ReasoningTree, leaves: Sequence[int]) -> int | None:
-        """Returns the chosen leaf: of the winning answer, the leaf with the best score; None without leaves.
+        """Returns the chosen leaf: of the winning answer, the leaf with the best score;
+        None without leaves.
 
-        Ties go to the answer that was found first, so that the choice does not depend on a dictionary's order.
+        Ties go to the answer that was found first, so that the choice does not depend
+        on a dictionary's order.
         """
         if not leaves:
             return None
-        scores = {leaf: self.score(tree, leaf) if self.needs_verdicts or self.logprob_weight else 0.0 for leaf in leaves}
+        scores = {
+            leaf: self.score(tree, leaf) if self.needs_verdicts or self.logprob_weight else 0.0
+            for leaf in leaves
+        }
         if self.selection == "best":
             return max(leaves, key=lambda leaf: scores[leaf])
         best = max(scores.values())  # weights are relative, for exp(-800) is 0

@@ -3,7 +3,12 @@
 from graphs.tasks.base import LineProblem, Task, TaskData
 from graphs.tasks.delimited import CsvTask
 from graphs.tasks.jsonl import JsonlTask
-from graphs.tasks.leakage import assert_trainable, is_for_measuring_only, split_of_question, split_of_text
+from graphs.tasks.leakage import (
+    assert_trainable,
+    is_for_measuring_only,
+    split_of_question,
+    split_of_text,
+)
 from graphs.tasks.pocket import PocketTask
 from graphs.tasks.published.gsm8k import Gsm8kTask
 from graphs.tasks.published.math500 import Math500Task

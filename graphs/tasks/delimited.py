@@ -1,6 +1,7 @@
-"""Questions from a CSV file, as spreadsheets write it: a header that names the fields, then one question
-per row. A cell in quotes may hold commas and line breaks (RFC 4180). Without a field `answer`, or with an
-empty cell there, a question is asked and not scored.
+"""Questions from a CSV file, as spreadsheets write it: a header that names the fields,
+then one question per row. A cell in quotes may hold commas and line breaks (RFC 4180).
+Without a field `answer`, or with an empty cell there, a question is asked and not
+scored.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class CsvTask(RowTask):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n '):
-            raise ValueError(f"task.delimiter ({self.delimiter!r}) must be one character, such as ;")
+            raise ValueError(
+                f"task.delimiter ({self.delimiter!r}) must be one character, such as ;"
+            )
 
     def load(self) -> TaskData:
         """Returns the file's questions."""
@@ -51,7 +54,9 @@ class CsvTask(RowTask):
         return self.delimiter or ("\t" if Path(self.path).suffix.lower() == ".tsv" else ",")
 
     def _rows(self) -> Iterator[tuple[int, _Row]]:
-        """Yields the rows that are not blank, each with the number of its first line."""
+        """Yields the rows that are not blank, each with the number of its first
+        line.
+        """
         text = read_bytes(self.path).decode("utf-8", "surrogateescape")
         lines = io.StringIO(text, newline="")
         reader = csv.reader(lines, delimiter=self._separator, skipinitialspace=True, strict=True)
@@ -64,7 +69,8 @@ class CsvTask(RowTask):
             except csv.Error as error:
                 if str(error) == _NEVER_CLOSED:
                     raise BadDataError(
-                        f"task.path ({self.path}): a cell that opens with a quote on line {line} is "
+                        f"task.path ({self.path}): a cell that opens with a quote on line {line} "
+                        "is "
                         "never closed, so the rows behind it cannot be told apart; close it, and "
                         "write a quote inside a cell twice"
                     ) from None
@@ -81,12 +87,23 @@ class CsvTask(RowTask):
         """
         where, other = f"task.path ({self.path})", other_task(self.path, self.name)
         if isinstance(header, csv.Error):
-            raise BadDataError(f"{where}: its header (line {line}) is no row of CSV: {header}{other}")
+            raise BadDataError(
+                f"{where}: its header (line {line}) is no row of CSV: {header}{other}"
+            )
         fields = [cell.strip() for cell in header]
-        if separator := next((mark for mark in ";\t|," if len(fields) == 1 and mark in fields[0]), None):
-            way_out = "name the file .tsv" if separator == "\t" else f"set 'task.delimiter=\"{separator}\"'"
+        if separator := next(
+            (mark for mark in ";\t|," if len(fields) == 1 and mark in fields[0]), None
+        ):
+            way_out = (
+                "name the file .tsv"
+                if separator == "\t"
+                else (f"set 'task.delimiter=\"{separator}\"'")
+            )
             if separator != self._separator:
-                raise BadDataError(f"{where} has one field, {fields[0]!r}, which {separator!r} seems to separate; {way_out}{other}")
+                raise BadDataError(
+                    f"{where} has one field, {fields[0]!r}, which {separator!r} seems to "
+                    f"separate; {way_out}{other}"
+                )
         wanted = [*self.question_fields, *([self.answer_field] if self.answer_field else [])]
         if twice := next((field for field in wanted if fields.count(field) > 1), None):
             raise BadDataError(f"{where} has two fields {twice!r}; rename one in its header")
@@ -95,7 +112,9 @@ class CsvTask(RowTask):
             if fields:
                 self.check_fields(fields)
         except ValueError as error:
-            raise BadDataError(f"{where} {error} (its first row must name the fields){other}") from None
+            raise BadDataError(
+                f"{where} {error} (its first row must name the fields){other}"
+            ) from None
         return fields
 
     def _named(self, fields: list[str], row: _Row) -> dict[str, str]:

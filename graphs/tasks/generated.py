@@ -1,4 +1,6 @@
-"""What the generated tasks share: filling a split with different questions, from several sources in equal parts."""
+"""What the generated tasks share: filling a split with different questions, from
+several sources in equal parts.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from agents.types import BadDataError, Question, Split
 from graphs.tasks.base import TaskData
 from graphs.tasks.leakage import split_of_text
 
-_DRAWS_WITHOUT_NEWS = 2000  # a split is 5 % of the questions: 2000 draws without a new one mean that there is none (chance e^-100)
+# a split is 5 % of the questions: 2000 draws without a new one mean that there is none
+# (chance e^-100)
+_DRAWS_WITHOUT_NEWS = 2000
 
 
 def fill_split(
@@ -20,10 +24,11 @@ def fill_split(
     limit: int | None,
     split_of: Callable[[str], Split] = split_of_text,
 ) -> TaskData:
-    """Returns `size` different questions of `split`, taken from the named sources in turn; then `offset` and `limit` apply.
+    """Returns `size` different questions of `split`, taken from the named sources in
+    turn; then `offset` and `limit` apply.
 
-    `split_of` tells the split of a text. Only as many questions are drawn as are returned, and a smaller `size` gives the beginning of a
-    larger one.
+    `split_of` tells the split of a text. Only as many questions are drawn as are
+    returned, and a smaller `size` gives the beginning of a larger one.
 
     Raises:
         BadDataError: a source runs out of new questions of that split.
@@ -42,7 +47,8 @@ def fill_split(
                 break
         else:
             raise BadDataError(
-                f"{name} has no more than {len(questions)} different questions of split {split} in this mix; lower task.size ({size})"
+                f"{name} has no more than {len(questions)} different questions of split {split} "
+                f"in this mix; lower task.size ({size})"
             )
         seen.add(question.hash)
         questions.append(question)

@@ -1,9 +1,10 @@
-"""Questions from a JSONL file: one object per line, `{"question": ..., "answer": ...}` unless the field
-names say otherwise. Without `answer` a question is asked and not scored. A file that is one JSON array of
-such objects is read, too; its "lines" are then its items.
+"""Questions from a JSONL file: one object per line, `{"question": ..., "answer": ...}`
+unless the field names say otherwise. Without `answer` a question is asked and not
+scored. A file that is one JSON array of such objects is read, too; its "lines" are then
+its items.
 
-The split of a line is a function of its question's hash. A published set has a split of its own, and a
-task of its own (graphs/tasks/published/published.py).
+The split of a line is a function of its question's hash. A published set has a split of
+its own, and a task of its own (graphs/tasks/published/published.py).
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ class JsonlTask(RowTask):
     expected = "one JSON object per line"
 
     def load(self) -> TaskData:
-        """Returns the file's questions; of a file that is one JSON array, those of its items."""
+        """Returns the file's questions; of a file that is one JSON array, those of its
+        items.
+        """
         content = read_bytes(self.path)
         if (items := _array(content)) is not None:
             return self.collect(enumerate(items, start=1), as_object)
@@ -40,7 +43,9 @@ def parse_row(text: str) -> dict[str, Any]:
     try:
         row = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"is not JSON: {error.msg.removesuffix(' at')} at column {error.colno}") from None
+        raise ValueError(
+            f"is not JSON: {error.msg.removesuffix(' at')} at column {error.colno}"
+        ) from None
     except RecursionError:
         raise ValueError("is nested too deeply") from None
     except ValueError:  # Python's limit for integers

@@ -1,7 +1,7 @@
 """Problems of the pocket model's families, generated.
 
-Only questions whose hash puts them into the split are given out, so what is generated for measuring was never trained on, whichever
-seed either side used.
+Only questions whose hash puts them into the split are given out, so what is generated
+for measuring was never trained on, whichever seed either side used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from graphs.tasks.generated import fill_split
 
 @dataclass(frozen=True)
 class PocketTask:
-    """Problems of `families` at `levels`, each family and each level of it in equal parts."""
+    """Problems of `families` at `levels`, each family and each level of it in equal
+    parts.
+    """
 
     split: Split = "test"
     size: int = 500
@@ -42,19 +44,34 @@ class PocketTask:
         sources: list[tuple[str, Iterator[Question]]] = []
         for name in self.families or tuple(FAMILIES):
             if name not in FAMILIES:
-                raise ValueError(f"task.families: {name!r} is not a family; choose from {', '.join(FAMILIES)}")
+                raise ValueError(
+                    f"task.families: {name!r} is not a family; choose from {', '.join(FAMILIES)}"
+                )
             has = FAMILIES[name].levels
             levels = [level for level in self.levels if level in has] if self.levels else list(has)
             if not levels:
-                raise ValueError(f"task.levels {list(self.levels)} holds no level of {name}; it has {', '.join(map(str, has))}")
+                raise ValueError(
+                    f"task.levels {list(self.levels)} holds no "
+                    f"level of {name}; it has "
+                    f"{', '.join(map(str, has))}"
+                )
             sources.append((f"family {name}", self._problems(name, levels)))
-        # Its wording is canonical as it comes, so that it need not be recognised first, which takes four times as long as making it.
-        return fill_split(sources, split=self.split, size=self.size, offset=self.offset, limit=self.limit, split_of=split_of)
+        # Its wording is canonical as it comes, so that it need not be recognised first,
+        # which takes four times as long as making it.
+        return fill_split(
+            sources,
+            split=self.split,
+            size=self.size,
+            offset=self.offset,
+            limit=self.limit,
+            split_of=split_of,
+        )
 
     def _problems(self, name: str, levels: list[int]) -> Iterator[Question]:
         """Yields problems of one family without end, its levels drawn evenly.
 
-        The levels of a question are drawn, not taken in turn, because the split then keeps them in equal parts on average.
+        The levels of a question are drawn, not taken in turn, because the split then
+        keeps them in equal parts on average.
         """
         from agents.families import FAMILIES
 
@@ -63,4 +80,6 @@ class PocketTask:
         while True:
             problem = family.generate(rng, rng.choice(levels))
             metadata = {"family": problem.family, "level": problem.level, "split": self.split}
-            yield Question(text=problem.text, gold=problem.answer, task=self.name, metadata=metadata)
+            yield Question(
+                text=problem.text, gold=problem.answer, task=self.name, metadata=metadata
+            )

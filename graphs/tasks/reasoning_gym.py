@@ -1,8 +1,11 @@
-"""Problems of reasoning-gym (github.com/open-thought/reasoning-gym), in its own wording, checked by agents/answers/checkers/gym_checker.py.
+"""Problems of reasoning-gym (github.com/open-thought/reasoning-gym), in its own
+wording, checked by agents/answers/checkers/gym_checker.py.
 
-The package draws problem i of a data set with seed s from Random(s + i), so neighbouring seeds give almost the same problems; here every
-(seed, data set) has a seed derived from its hash, and seed 0 and 1 have nothing in common. The test split takes one problem in twenty, and
-Countdown at its default size needs 20 ms for each: set a limit, or smaller parameters.
+The package draws problem i of a data set with seed s from Random(s + i), so
+neighbouring seeds give almost the same problems; here every (seed, data set) has a seed
+derived from its hash, and seed 0 and 1 have nothing in common. The test split takes one
+problem in twenty, and Countdown at its default size needs 20 ms for each: set a limit,
+or smaller parameters.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ from graphs.tasks.base import TaskData, check_slice, check_split
 from graphs.tasks.generated import fill_split
 from graphs.tasks.leakage import FROM_TEST_QUESTIONS
 
-_CHUNK = 500  # problems of one reasoning-gym data set object; some build all of their problems when they are made
+# problems of one reasoning-gym data set object; some build all of their problems when
+# they are made
+_CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class ReasoningGymTask:
     size: int = 500
     seed: int = 0
     parameters: Mapping[str, Mapping[str, Any]] | None = None
-    """Generator settings by data set: {"countdown": {"max_value": 25, "max_target": 99}}; the package's by default."""
+    """Generator settings by data set: {"countdown": {"max_value": 25, "max_target":
+    99}}; the package's by default."""
     limit: int | None = None
     offset: int = 0
     name: ClassVar[str] = "reasoning_gym"
@@ -38,24 +44,39 @@ class ReasoningGymTask:
         check_slice(self.offset, self.limit)
         check_split(self.split)
         if not self.datasets:
-            raise ValueError("task.datasets is empty; name at least one reasoning-gym data set, for example countdown")
+            raise ValueError(
+                "task.datasets is empty; name at least one "
+                "reasoning-gym data set, for example "
+                "countdown"
+            )
         if self.split != "test":
             for dataset in self.datasets:
                 if dataset in FROM_TEST_QUESTIONS:
                     raise ValueError(
-                        f"task.split ({self.split}): reasoning-gym's {dataset} is made from published test questions "
-                        f"({FROM_TEST_QUESTIONS[dataset]}) and is for measuring only; set task.split=test, or leave it out of "
+                        f"task.split ({self.split}): reasoning-gym's {dataset} is made from "
+                        "published test questions "
+                        f"({FROM_TEST_QUESTIONS[dataset]}) and is for measuring only; set "
+                        "task.split=test, or leave it out of "
                         "task.datasets in a training"
                     )
         if unused := set(self.parameters or {}) - set(self.datasets):
-            raise ValueError(f"task.parameters names {', '.join(sorted(unused))}, which task.datasets does not; add it there")
+            raise ValueError(
+                "task.parameters names "
+                f"{', '.join(sorted(unused))}, which task.datasets "
+                "does "
+                "not; add it there"
+            )
 
     def load(self) -> TaskData:
         """Returns the generated questions."""
-        sources = [(f"reasoning-gym's {dataset}", self._problems(dataset)) for dataset in self.datasets]
+        sources = [
+            (f"reasoning-gym's {dataset}", self._problems(dataset)) for dataset in self.datasets
+        ]
         for dataset in self.datasets:
             check_dataset(dataset, self._parameters(dataset))
-        return fill_split(sources, split=self.split, size=self.size, offset=self.offset, limit=self.limit)
+        return fill_split(
+            sources, split=self.split, size=self.size, offset=self.offset, limit=self.limit
+        )
 
     def _parameters(self, dataset: str) -> Mapping[str, Any]:
         return (self.parameters or {}).get(dataset, {})
@@ -66,16 +87,29 @@ class ReasoningGymTask:
 
         chunk = 0
         while True:
-            seed = int.from_bytes(hashlib.sha256(f"{self.seed}/{dataset}/{chunk}".encode()).digest()[:4], "big")
-            problems = reasoning_gym.create_dataset(dataset, size=_CHUNK, seed=seed, **self._parameters(dataset))
+            seed = int.from_bytes(
+                hashlib.sha256(f"{self.seed}/{dataset}/{chunk}".encode()).digest()[:4], "big"
+            )
+            problems = reasoning_gym.create_dataset(
+                dataset, size=_CHUNK, seed=seed, **self._parameters(dataset)
+            )
             for index, entry in enumerate(problems):
-                metadata = {"dataset": dataset, "seed": seed, "index": index, "split": self.split, "entry": to_json(entry["metadata"])}
-                yield Question(text=entry["question"], gold=entry["answer"], task=self.name, metadata=metadata)
+                metadata = {
+                    "dataset": dataset,
+                    "seed": seed,
+                    "index": index,
+                    "split": self.split,
+                    "entry": to_json(entry["metadata"]),
+                }
+                yield Question(
+                    text=entry["question"], gold=entry["answer"], task=self.name, metadata=metadata
+                )
             chunk += 1
 
 
 def check_dataset(dataset: str, parameters: Mapping[str, Any]) -> None:
-    """Refuses what cannot be checked: an unknown data set, or one in which the package's own answer is missing or not accepted.
+    """Refuses what cannot be checked: an unknown data set, or one in which the
+    package's own answer is missing or not accepted.
 
     Raises:
         BadDataError: with the known names.
@@ -86,21 +120,35 @@ def check_dataset(dataset: str, parameters: Mapping[str, Any]) -> None:
     from agents.answers.checkers.gym_checker import score_entry
 
     if dataset not in DATASETS:
-        raise BadDataError(f"task.datasets: reasoning-gym has no {dataset!r}; it has {', '.join(sorted(DATASETS))}")
+        raise BadDataError(
+            f"task.datasets: reasoning-gym has no {dataset!r}; it has {', '.join(sorted(DATASETS))}"
+        )
     try:
         entry = reasoning_gym.create_dataset(dataset, size=1, seed=0, **parameters)[0]
         answer = entry["answer"]
-        score = score_entry(dataset, answer, {**entry, "metadata": to_json(entry["metadata"])}) if isinstance(answer, str) else None
-    except Exception as error:  # foreign code refuses with assertions, TypeErrors and more ("composite" needs more than a name)
+        score = (
+            score_entry(dataset, answer, {**entry, "metadata": to_json(entry["metadata"])})
+            if isinstance(answer, str)
+            else None
+        )
+    # foreign code refuses with assertions, TypeErrors and more ("composite" needs more
+    # than a name)
+    except Exception as error:
         raise BadDataError(
-            f"task.datasets: {dataset!r} cannot be generated ({type(error).__name__}: {error}); leave it out or change task.parameters"
+            f"task.datasets: {dataset!r} cannot be generated ({type(error).__name__}: {error}); "
+            "leave it out or change task.parameters"
         ) from error
     if score != 1.0:
-        raise BadDataError(f"task.datasets: the problems of {dataset!r} have no single answer that can be checked exactly; leave it out")
+        raise BadDataError(
+            f"task.datasets: the problems of {dataset!r} have no single answer that can be "
+            "checked exactly; leave it out"
+        )
 
 
 def to_json(value: Any) -> Any:
-    """Returns a generator's metadata as what JSON can hold: it is kept in traces. Tuples become lists, NumPy scalars Python's."""
+    """Returns a generator's metadata as what JSON can hold: it is kept in traces.
+    Tuples become lists, NumPy scalars Python's.
+    """
     if isinstance(value, dict):
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

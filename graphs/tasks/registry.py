@@ -39,16 +39,23 @@ def make_task(name: str, **options: Any) -> Task:
 
     Raises:
         BadDataError: no such task.
-        ValueError: an option that the task does not have, or a value that makes no sense.
+        ValueError: an option that the task does not have, or a value that makes no
+            sense.
     """
     if name == "user":
-        raise BadDataError(f"task=user has no questions of its own; ask one with graphs.ask, or choose task={', '.join(TASKS)}")
+        raise BadDataError(
+            "task=user has no questions of its own; ask one "
+            "with graphs.ask, or choose "
+            f"task={', '.join(TASKS)}"
+        )
     if name not in TASKS:
         raise BadDataError(f"task {name!r} is unknown; choose one of {', '.join(TASKS)}")
     task = TASKS[name]
     known = [field.name for field in fields(task)]  # type: ignore[arg-type]
     if unknown := [option for option in options if option not in known]:
-        raise ValueError(f"task {name} has no option {', '.join(unknown)}; it has {', '.join(known)}")
+        raise ValueError(
+            f"task {name} has no option {', '.join(unknown)}; it has {', '.join(known)}"
+        )
     if name in OWN_FILES and not options.get("path"):
         raise ValueError(f"task {name} needs task.path, {OWN_FILES[name]}")
     return task(**options)

@@ -1,7 +1,9 @@
-"""Questions in rows with named fields: lines of JSONL, rows of CSV, rows of published sets.
+"""Questions in rows with named fields: lines of JSONL, rows of CSV, rows of published
+sets.
 
-A row that lacks a field is never read from another one: the error names the fields that are there and
-proposes the option to set, since a guess would ask, or score, the wrong column without a word.
+A row that lacks a field is never read from another one: the error names the fields that
+are there and proposes the option to set, since a guess would ask, or score, the wrong
+column without a word.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from graphs.tasks.base import TaskData, check_slice, check_split, collect
 from graphs.tasks.leakage import split_of_text
 
 DEFAULT_ANSWER = "answer"
-"""The field that holds golds unless the configuration names another; a file may do without it."""
+"""The field that holds golds unless the configuration names another; a file may do
+without it."""
 
 _QUESTIONS = (
     *("question", "problem", "prompt", "query", "instruction", "input", "text", "q"),
@@ -36,7 +39,9 @@ _MOST_SHOWN = 10  # fields that an error names
 
 @dataclass(frozen=True)
 class RowTask(ABC):
-    """Questions of a file of one's own whose rows have named fields; golds are optional."""
+    """Questions of a file of one's own whose rows have named fields; golds are
+    optional.
+    """
 
     path: str
     split: Split | None = None
@@ -44,10 +49,11 @@ class RowTask(ABC):
     limit: int | None = None
     offset: int = 0
     question_field: str = "question"
-    """Name of the field, or several joined by commas: their texts are joined by a blank."""
+    """Name of the field, or several joined by commas: their texts are joined by a
+    blank."""
     answer_field: str | None = DEFAULT_ANSWER
-    """Name of the gold's field; a row with null or nothing there has no gold. Where it is `answer`,
-    rows may lack it, too. None: no row has a gold."""
+    """Name of the gold's field; a row with null or nothing there has no gold. Where it
+    is `answer`, rows may lack it, too. None: no row has a gold."""
     name: ClassVar[str]
     expected: ClassVar[str]
     """What a file holds, in words."""
@@ -81,7 +87,8 @@ class RowTask(ABC):
         A note says so where no row has a gold although there are other fields.
 
         Raises:
-            BadDataError: see `graphs.tasks.base.collect`; names the task that fits the file's suffix.
+            BadDataError: see `graphs.tasks.base.collect`; names the task that fits the
+                file's suffix.
         """
         fields: dict[str, None] = {}
 
@@ -111,7 +118,11 @@ class RowTask(ABC):
         """
         self.check_fields(row)
         question = question_in(row, *self.question_fields)
-        gold = None if self.answer_field is None else gold_of(row.get(self.answer_field), self.answer_field)
+        gold = (
+            None
+            if self.answer_field is None
+            else gold_of(row.get(self.answer_field), self.answer_field)
+        )
         split = split_of_text(question)
         if self.split is not None and split != self.split:
             return None
@@ -119,7 +130,9 @@ class RowTask(ABC):
         return Question(text=question, gold=gold, task=self.name, metadata=metadata)
 
     def check_fields(self, fields: Iterable[str]) -> None:
-        """Raises ValueError, with the option to set, where a field that the options name is missing."""
+        """Raises ValueError, with the option to set, where a field that the options
+        name is missing.
+        """
         fields = list(fields)
         for field in self.question_fields:
             if field not in fields:
@@ -131,7 +144,9 @@ class RowTask(ABC):
 
 
 def other_task(path: str | Path, name: str) -> str:
-    """Returns the hint that the suffix of a file belongs to another task than `name`; "" if not."""
+    """Returns the hint that the suffix of a file belongs to another task than `name`;
+    "" if not.
+    """
     other = TASK_OF_SUFFIX.get(Path(path).suffix.lower())
     return "" if other in (None, name) else f"; for a {Path(path).suffix} file choose task={other}"
 
@@ -151,7 +166,8 @@ def text_of(row: Mapping[str, Any], field: str) -> str:
 
 
 def question_in(row: Mapping[str, Any], *fields: str) -> str:
-    """Returns the question in a field, or in several, whose texts are joined by a blank.
+    """Returns the question in a field, or in several, whose texts are joined by a
+    blank.
 
     Raises:
         ValueError: one is missing or something else.
@@ -160,7 +176,8 @@ def question_in(row: Mapping[str, Any], *fields: str) -> str:
 
 
 def gold_of(value: Any, field: str) -> str | None:
-    """Returns a gold answer as text, None where there is none: null or blank. 145.0 is "145".
+    """Returns a gold answer as text, None where there is none: null or blank. 145.0 is
+    "145".
 
     Raises:
         ValueError: it is neither text nor a finite number nor null.
@@ -169,7 +186,8 @@ def gold_of(value: Any, field: str) -> str | None:
         return None
     if isinstance(value, bool):
         raise ValueError(
-            f'has a field {field!r} that is {_kind(value)}; write the words of the right answer, such as "Yes" or "True", as text'
+            f"has a field {field!r} that is {_kind(value)}; write the words of the right answer, "
+            'such as "Yes" or "True", as text'
         )
     if not isinstance(value, str | int | float):
         raise ValueError(f"has a field {field!r} that is {_kind(value)}, not text or a number")
@@ -190,7 +208,9 @@ def fields_in(row: Iterable[str]) -> str:
 
 
 def proposal(option: str, fields: Iterable[str], names: tuple[str, ...]) -> str:
-    """Returns the words that set `option` to the first field with one of the usual `names`, in whatever case."""
+    """Returns the words that set `option` to the first field with one of the usual
+    `names`, in whatever case.
+    """
     by_name = {str(field).strip().casefold(): str(field) for field in fields}
     found = next((by_name[name] for name in names if name in by_name), None)
     if found is None:
@@ -205,7 +225,9 @@ def _missing(
     names: tuple[str, ...],
     candidates: list[str] | None = None,
 ) -> str:
-    way_out = proposal(option, fields if candidates is None else candidates, names) if fields else ""
+    way_out = (
+        proposal(option, fields if candidates is None else candidates, names) if fields else ""
+    )
     return f"has no field {field!r}; {fields_in(fields)}" + (f"; {way_out}" if way_out else "")
 
 

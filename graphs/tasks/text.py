@@ -1,5 +1,5 @@
-"""Questions from a text file, one per line; blank lines are skipped. They are asked and not scored, since
-the file has no golds.
+"""Questions from a text file, one per line; blank lines are skipped. They are asked and
+not scored, since the file has no golds.
 """
 
 from __future__ import annotations

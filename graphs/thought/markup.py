@@ -1,4 +1,5 @@
-"""A long thought as one text, with mark-up at two levels: around the whole thought, and around each of its segments.
+"""A long thought as one text, with mark-up at two levels: around the whole thought, and
+around each of its segments.
 
     <thought kind="journey">
     <act kind="wrong" node="1" factor="compute">3 + 7 = 11</act>
@@ -6,13 +7,15 @@
     ...
     </thought>
 
-A text is written as it is, save that anything in it that looks like this mark-up gets a backslash after the "<", one more if it has some;
-so ordinary text stays readable, and `parse(render(thought)) == thought` for every thought.
+A text is written as it is, save that anything in it that looks like this mark-up gets a
+backslash after the "<", one more if it has some; so ordinary text stays readable, and
+`parse(render(thought)) == thought` for every thought.
 
-What a user reads passes `agents.safety.visible_text` first, which knows this mark-up and the special tokens of common models.
+What a user reads passes `agents.safety.visible_text` first, which knows this mark-up
+and the special tokens of common models.
 
-Source: Reverse-o1 (Zhang Junlin, 2024): start and end tokens around the hidden thought and around every thought factor, all filtered before
-the answer is shown.
+Source: Reverse-o1 (Zhang Junlin, 2024): start and end tokens around the hidden thought
+and around every thought factor, all filtered before the answer is shown.
 """
 
 from __future__ import annotations
@@ -35,12 +38,18 @@ _NODE = re.compile(r'(?:0|[1-9][0-9]{0,17})(?=")')
 
 
 class MarkupError(ValueError):
-    """A text is no rendered thought. `position`: characters from the start to where it stops being one. Quotes nothing of the text."""
+    """A text is no rendered thought. `position`: characters from the start to where it
+    stops being one. Quotes nothing of the text.
+    """
 
     def __init__(self, text: str, position: int, expected: str) -> None:
         line = text.count("\n", 0, position) + 1
         column = position - (text.rfind("\n", 0, position) + 1) + 1
-        super().__init__(f"no rendered thought: {expected} expected at character {position} (line {line}, column {column})")
+        super().__init__(
+            f"no rendered thought: {expected} expected at "
+            f"character {position} (line {line}, "
+            f"column {column})"
+        )
         self.position = position
 
 
@@ -50,7 +59,9 @@ def render(thought: LongThought) -> Hidden[str]:
     for segment in thought.segments:
         factor = "" if segment.factor is None else f" factor={_quoted(segment.factor)}"
         text = _OWN_TAG.sub(r"<\\\1", segment.text.reveal())
-        lines.append(f'<act kind="{segment.kind}" node="{segment.node}"{factor}>{text}{_END_OF_ACT}')
+        lines.append(
+            f'<act kind="{segment.kind}" node="{segment.node}"{factor}>{text}{_END_OF_ACT}'
+        )
     return Hidden("\n".join([*lines, _END_OF_THOUGHT]))
 
 
@@ -75,16 +86,24 @@ def parse(text: str) -> LongThought:
 
 
 def told_steps(thought: LongThought, *, with_answer: bool = False) -> list[Hidden[str]]:
-    """Returns the plain text of each step that stands: without wrong turns, without mark-up; with the answer's where that is wanted."""
+    """Returns the plain text of each step that stands: without wrong turns, without
+    mark-up; with the answer's where that is wanted.
+    """
     kinds = ("step", "answer") if with_answer else ("step",)
-    return [Hidden(strip_markup(segment.text.reveal())) for segment in thought.segments if segment.kind in kinds]
+    return [
+        Hidden(strip_markup(segment.text.reveal()))
+        for segment in thought.segments
+        if segment.kind in kinds
+    ]
 
 
 def readable(thought: LongThought) -> str:
-    """Returns the thought as plain numbered text for an auditor who asked for it; unwraps what is hidden.
+    """Returns the thought as plain numbered text for an auditor who asked for it;
+    unwraps what is hidden.
 
-    Steps are numbered along the current line, so that the numbers fit the backtrack marks. `✗` is a wrong step, `~` what was said about it,
-    `↩` the way back, `=` the answer.
+    Steps are numbered along the current line, so that the numbers fit the backtrack
+    marks. `✗` is a wrong step, `~` what was said about it, `↩` the way back, `=` the
+    answer.
     """
     lines: list[str] = []
     kept = wrong = 0

@@ -1,8 +1,10 @@
 """Numbers about thoughts and trees: how long, how many wrong turns, which words.
 
-Keywords are counted because long thoughts show themselves by them ("Wait", "Alternatively").
+Keywords are counted because long thoughts show themselves by them ("Wait",
+"Alternatively").
 
-Source: O1 Replication Journey (arXiv:2410.18982), the table of o1's thoughts: tokens, lines, words per line, keywords.
+Source: O1 Replication Journey (arXiv:2410.18982), the table of o1's thoughts: tokens,
+lines, words per line, keywords.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ class ThoughtStatistics:
     """Lines that are not empty."""
     words: int
     keywords: dict[str, int]
-    """How often each keyword occurs, in any case and as whole words; those that do not occur are left out."""
+    """How often each keyword occurs, in any case and as whole words; those that do not
+    occur are left out."""
 
     @property
     def words_per_line(self) -> float:
@@ -63,7 +66,8 @@ class TreeStatistics:
     nodes: int
     depth: int
     branching: float
-    """Mean number of children of the nodes that have any, the root among them; 0 for a tree without steps."""
+    """Mean number of children of the nodes that have any, the root among them; 0 for a
+    tree without steps."""
     leaves: int
     answers: int
     """Leaves with a marked, non-empty answer."""
@@ -77,9 +81,14 @@ class TreeStatistics:
 
 
 def thought_statistics(
-    thought: LongThought, *, tokenize: Callable[[str], Sized] = str.split, keywords: Sequence[str] = KEYWORDS
+    thought: LongThought,
+    *,
+    tokenize: Callable[[str], Sized] = str.split,
+    keywords: Sequence[str] = KEYWORDS,
 ) -> ThoughtStatistics:
-    """Returns the numbers of one long thought; `tokenize` cuts a text into the tokens to count."""
+    """Returns the numbers of one long thought; `tokenize` cuts a text into the tokens
+    to count.
+    """
     kinds = Counter(segment.kind for segment in thought.segments)
     texts = [segment.text.reveal() for segment in thought.segments]
     words = " ".join(texts).casefold()
@@ -113,5 +122,7 @@ def tree_statistics(tree: ReasoningTree) -> TreeStatistics:
 
 
 def _as_pattern(keyword: str) -> str:
-    """Whole words, with anything but letters between them: "Wait, but" is "wait but"."""
+    """Whole words, with anything but letters between them: "Wait, but" is "wait
+    but".
+    """
     return r"\b" + r"[^\w]+".join(map(re.escape, keyword.casefold().split())) + r"\b"

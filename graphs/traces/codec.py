@@ -1,13 +1,15 @@
 """The one door through which hidden values reach disk and other processes.
 
-A trace becomes plain JSON values and back. The shape of the JSON follows the dataclasses of `Trace` field by field, so there is no second
-description of a trace to keep in step: for every type that occurs, an encoder and a decoder are put together once from its annotations.
-Of several event types in one field, the key "type" tells which it is. `Hidden[T]` is stored as its T, which is why nothing but this file
-may do it.
+A trace becomes plain JSON values and back. The shape of the JSON follows the
+dataclasses of `Trace` field by field, so there is no second description of a trace to
+keep in step: for every type that occurs, an encoder and a decoder are put together once
+from its annotations. Of several event types in one field, the key "type" tells which it
+is. `Hidden[T]` is stored as its T, which is why nothing but this file may do it.
 
-Floats are exact. NaN (the logprob of a forced token, the score of an unparsed verdict) is stored as the JSON extension NaN and comes back
-as `math.nan` itself, so that a decoded trace equals one that was built with `math.nan`. A question's metadata comes back as JSON keeps it:
-tuples as lists.
+Floats are exact. NaN (the logprob of a forced token, the score of an unparsed verdict)
+is stored as the JSON extension NaN and comes back as `math.nan` itself, so that a
+decoded trace equals one that was built with `math.nan`. A question's metadata comes
+back as JSON keeps it: tuples as lists.
 
     codec = AuditCodec()
     assert codec.loads(codec.dumps(trace)) == trace
@@ -54,20 +56,25 @@ class AuditCodec:
         """Returns the trace that `encode` was given.
 
         Raises:
-            BadTraceError: another schema version, or a value that does not belong where it is; names the place, never a hidden value.
+            BadTraceError: another schema version, or a value that does not belong where
+                it is; names the place, never a hidden value.
         """
         if not isinstance(data, dict):
             raise BadTraceError(f"a trace is a JSON object, not {type(data).__name__}")
         version = data.get("schema_version")
         if version != SCHEMA_VERSION:
             raise BadTraceError(
-                f"the trace has schema version {version!r}, this version of longthought reads {SCHEMA_VERSION}; "
-                "read it with the version that wrote it (see versions.longthought in the trace), or record the run again"
+                f"the trace has schema version {version!r}, this version of longthought reads "
+                f"{SCHEMA_VERSION}; "
+                "read it with the version that wrote it (see versions.longthought in the trace), "
+                "or record the run again"
             )
         try:
             trace: Trace = _decoder(Trace)(data)
         except _Misfit as misfit:
-            raise BadTraceError(f"the trace is damaged at {misfit.where()}: {misfit.problem}") from None
+            raise BadTraceError(
+                f"the trace is damaged at {misfit.where()}: {misfit.problem}"
+            ) from None
         return trace
 
     def dumps(self, trace: Trace) -> bytes:
@@ -84,7 +91,9 @@ class AuditCodec:
         try:
             data = json.loads(zlib.decompress(blob), parse_constant=_CONSTANTS.__getitem__)
         except (zlib.error, ValueError, RecursionError) as error:
-            raise BadTraceError(f"{len(blob)} bytes are no stored trace: {type(error).__name__}") from None
+            raise BadTraceError(
+                f"{len(blob)} bytes are no stored trace: {type(error).__name__}"
+            ) from None
         return self.decode(data)
 
 
@@ -144,7 +153,9 @@ def _encoder_of_literal(choices: tuple[Any, ...]) -> _Encode:
 
 
 def _encoder_of_dataclass(kind: Any) -> _Encode:
-    fields = [(field.name, _encoder(_hints(kind)[field.name])) for field in dataclasses.fields(kind)]
+    fields = [
+        (field.name, _encoder(_hints(kind)[field.name])) for field in dataclasses.fields(kind)
+    ]
 
     def encode(value: Any) -> dict[str, Any]:
         if type(value) is not kind:
@@ -169,7 +180,9 @@ def _encoder_of_union(members: tuple[Any, ...]) -> _Encode:
 
 @cache
 def _decoder(kind: Any) -> _Decode:
-    """Returns the function that turns JSON values into a value of type `kind`, or raises `_Misfit`."""
+    """Returns the function that turns JSON values into a value of type `kind`, or
+    raises `_Misfit`.
+    """
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
         return _same
@@ -218,7 +231,8 @@ def _decoder_of_tuple(member: Any) -> _Decode:
     def decode(value: Any) -> tuple[Any, ...]:
         if type(value) is not list:
             raise _Misfit(f"{type(value).__name__} where a list belongs")
-        if plain is not None and set(map(type, value)).issubset(plain):  # token ids and logprobs: most of a trace
+        # token ids and logprobs: most of a trace
+        if plain is not None and set(map(type, value)).issubset(plain):
             return tuple(value)
         return tuple(_inside(item, entry, f"[{index}]") for index, entry in enumerate(value))
 
@@ -263,9 +277,14 @@ def _decoder_of_model(kind: type[BaseModel]) -> _Decode:
 
 
 def _decoder_of_dataclass(kind: Any) -> _Decode:
-    fields = [(field.name, _decoder(_hints(kind)[field.name]), f".{field.name}") for field in dataclasses.fields(kind)]
+    fields = [
+        (field.name, _decoder(_hints(kind)[field.name]), f".{field.name}")
+        for field in dataclasses.fields(kind)
+    ]
     names = {name for name, _, _ in fields}
-    required = {field.name for field in dataclasses.fields(kind) if not field.metadata.get("may_be_missing")}
+    required = {
+        field.name for field in dataclasses.fields(kind) if not field.metadata.get("may_be_missing")
+    }
 
     def decode(value: Any) -> Any:
         if type(value) is not dict:
@@ -273,7 +292,9 @@ def _decoder_of_dataclass(kind: Any) -> _Decode:
         if not required <= value.keys() <= names:
             missing, unknown = sorted(required - value.keys()), sorted(value.keys() - names)
             raise _Misfit(f"a {kind.__name__} without {missing} and with unknown {unknown}")
-        inside = {name: _inside(item, value[name], way) for name, item, way in fields if name in value}
+        inside = {
+            name: _inside(item, value[name], way) for name, item, way in fields if name in value
+        }
         try:
             return kind(**inside)
         except (ValueError, OverflowError) as error:

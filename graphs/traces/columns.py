@@ -22,10 +22,23 @@ COLUMNS = (*VISIBLE, "trace")
 
 def row_of(trace: Trace, codec: AuditCodec) -> tuple[Any, ...]:
     """Returns the row of a trace: `COLUMNS` and its checksum."""
-    usage = {role: [used.prompt_tokens, used.cached_prompt_tokens, used.generated_tokens, used.calls] for role, used in trace.usage.items()}
+    usage = {
+        role: [used.prompt_tokens, used.cached_prompt_tokens, used.generated_tokens, used.calls]
+        for role, used in trace.usage.items()
+    }
     row = (
-        *(trace.run, trace.question.hash, int(trace.sample), trace.question.task, _utf8(trace.question.text), trace.status),
-        *(None if trace.answer is None else _utf8(trace.answer), None if trace.correct is None else int(trace.correct)),
+        *(
+            trace.run,
+            trace.question.hash,
+            int(trace.sample),
+            trace.question.task,
+            _utf8(trace.question.text),
+            trace.status,
+        ),
+        *(
+            None if trace.answer is None else _utf8(trace.answer),
+            None if trace.correct is None else int(trace.correct),
+        ),
         *(_utf8(trace.summary), json.dumps(usage), float(trace.seconds), codec.dumps(trace)),
     )
     return (*row, checksum_of(row))
@@ -42,7 +55,9 @@ def checksum_of(row: Sequence[Any]) -> int:
 
 
 def _utf8(text: str) -> str:
-    """Returns the text with what UTF-8 cannot write replaced; the exact text is in the encoded trace."""
+    """Returns the text with what UTF-8 cannot write replaced; the exact text is in the
+    encoded trace.
+    """
     with contextlib.suppress(UnicodeEncodeError):
         text.encode()
         return text

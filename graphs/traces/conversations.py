@@ -1,15 +1,19 @@
 """Traces as conversations, in the columns that TRL's trainers load as they are.
 
-    sft    messages [user, assistant], and the same as prompt [user] and completion [assistant], with
-           correct: true, false, or null where the question has no right answer to compare with
-    dpo    prompt [user], chosen [assistant], rejected [assistant]: a right and a wrong answer to one question
+    sft    messages [user, assistant], and the same as prompt [user] and completion
+           [assistant], with correct: true, false, or null where the question has no
+           right answer to compare with
+    dpo    prompt [user], chosen [assistant], rejected [assistant]: a right and a wrong
+           answer to one question
 
-The user's turn is the question. The assistant's is the final answer; with `reveal` the thought stands
-before it in a think block: for sft the long thought, wrong turns included, for dpo the path to each answer.
+The user's turn is the question. The assistant's is the final answer; with `reveal` the
+thought stands before it in a think block: for sft the long thought, wrong turns
+included, for dpo the path to each answer.
 
-SFTTrainer reads prompt and completion where both are there, and learns the completion alone. What is for
-measuring only (published test sets, and what is made from them) is left out, since these rows are made to
-be trained on. `split` is the split of each question; rows of other splits than train are counted.
+SFTTrainer reads prompt and completion where both are there, and learns the completion
+alone. What is for measuring only (published test sets, and what is made from them) is
+left out, since these rows are made to be trained on. `split` is the split of each
+question; rows of other splits than train are counted.
 """
 
 from __future__ import annotations
@@ -49,20 +53,29 @@ class Selection:
     left_out: Counter[str] = field(default_factory=Counter)
     """Reason to number: of traces for sft, of questions for dpo."""
     held_out: int = 0
-    """Rows whose question belongs to the validation or the test split and has a right answer: trained on,
-    it measures nothing any more."""
+    """Rows whose question belongs to the validation or the test split and has a right
+    answer: trained on, it measures nothing any more."""
 
     def origin(self, trace: Trace) -> dict[str, Any]:
-        """Returns where a row comes from, and counts it where its question is held out."""
+        """Returns where a row comes from, and counts it where its question is held
+        out.
+        """
         question = trace.question
         split = split_of_question(question)
         self.held_out += question.is_scored and split != "train"
-        return dict(zip(_ORIGIN, (trace.run, question.hash, trace.sample, question.task, split), strict=True))
+        return dict(
+            zip(
+                _ORIGIN, (trace.run, question.hash, trace.sample, question.task, split), strict=True
+            )
+        )
 
 
-def sft_rows(traces: Iterable[Trace], selection: Selection, *, reveal: bool, keep_wrong: bool = False) -> Iterator[dict[str, Any]]:
-    """Yields a row for each trace with an answer that is right or not scored, with `keep_wrong` also
-    for each with a wrong one."""
+def sft_rows(
+    traces: Iterable[Trace], selection: Selection, *, reveal: bool, keep_wrong: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Yields a row for each trace with an answer that is right or not scored, with
+    `keep_wrong` also for each with a wrong one.
+    """
     for trace in traces:
         reason = _reason(trace, keep_wrong=keep_wrong)
         answer = visible_text(trace.answer or "")
@@ -77,11 +90,15 @@ def sft_rows(traces: Iterable[Trace], selection: Selection, *, reveal: bool, kee
         yield row | {"correct": trace.correct} | selection.origin(trace)
 
 
-def dpo_rows(traces: Iterable[Trace], selection: Selection, *, reveal: bool) -> Iterator[dict[str, Any]]:
-    """Yields a row for each different wrong answer in the trees of a question that also hold a right one.
+def dpo_rows(
+    traces: Iterable[Trace], selection: Selection, *, reveal: bool
+) -> Iterator[dict[str, Any]]:
+    """Yields a row for each different wrong answer in the trees of a question that also
+    hold a right one.
 
-    The right answer is the one that a thought ended with, else the one that was sampled most; the wrong
-    ones are all others, each once. Traces of one question must follow each other.
+    The right answer is the one that a thought ended with, else the one that was sampled
+    most; the wrong ones are all others, each once. Traces of one question must follow
+    each other.
     """
     checkers: dict[str, AnswerChecker] = {}
     try:
@@ -120,8 +137,12 @@ class _Candidate:
     trace: Trace
 
 
-def _candidates(samples: list[Trace], checkers: dict[str, AnswerChecker], *, reveal: bool) -> list[_Candidate]:
-    """Returns the best node of each different answer that could be checked, best first."""
+def _candidates(
+    samples: list[Trace], checkers: dict[str, AnswerChecker], *, reveal: bool
+) -> list[_Candidate]:
+    """Returns the best node of each different answer that could be checked, best
+    first.
+    """
     best: dict[str, _Candidate] = {}
     for trace in samples:
         question = trace.question

@@ -1,7 +1,8 @@
 """The SQLite file of a run: its tables, how it is opened, and what its errors mean.
 
-Two kinds of failure are kept apart. `StorageError`: the file is well and the machine refuses (no
-room, no permission, a lock). `BadTraceError`: the file itself is damaged, or no trace store.
+Two kinds of failure are kept apart. `StorageError`: the file is well and the machine
+refuses (no room, no permission, a lock). `BadTraceError`: the file itself is damaged,
+or no trace store.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ from agents.files import ELSEWHERE, make_private_file, storage_error, storing
 from agents.types import BadTraceError, LongthoughtError, RunConflictError, StorageError
 
 _TABLES = """
-CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, config_hash TEXT NOT NULL, config TEXT NOT NULL, schema_version INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS runs (
+    run TEXT PRIMARY KEY, config_hash TEXT NOT NULL, config TEXT NOT NULL,
+    schema_version INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS contents (name TEXT PRIMARY KEY, hash TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS questions (hash TEXT PRIMARY KEY, gold_hash TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS deletions (deleted_on TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS traces (
     run TEXT NOT NULL REFERENCES runs, question_hash TEXT NOT NULL, sample INTEGER NOT NULL,
-    task TEXT NOT NULL, question TEXT NOT NULL, status TEXT NOT NULL, answer TEXT, correct INTEGER, summary TEXT NOT NULL,
+    task TEXT NOT NULL, question TEXT NOT NULL, status TEXT NOT NULL, answer TEXT,
+    correct INTEGER, summary TEXT NOT NULL,
     usage TEXT NOT NULL, seconds REAL NOT NULL, trace BLOB NOT NULL, checksum INTEGER,
     PRIMARY KEY (run, question_hash, sample)
 );
@@ -57,11 +61,12 @@ _REFUSALS = {
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     """Opens the file; for writing, makes it and its tables where they are missing.
 
-    WAL keeps two files beside the file while it is open, and only a connection that may write removes
-    them: a reader is one, too, held to reading (`query_only`). In a folder that cannot be written to,
-    where WAL cannot make its shared memory, it opens the file as an immutable one. Text that is not
-    UTF-8, which only damage leaves, is returned with surrogates instead of an error, so that a damaged
-    row does not hide the others.
+    WAL keeps two files beside the file while it is open, and only a connection that may
+    write removes them: a reader is one, too, held to reading (`query_only`). In a
+    folder that cannot be written to, where WAL cannot make its shared memory, it opens
+    the file as an immutable one. Text that is not UTF-8, which only damage leaves, is
+    returned with surrogates instead of an error, so that a damaged row does not hide
+    the others.
 
     Raises:
         StorageError: the file cannot be opened, made or written to.
@@ -94,19 +99,24 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 def _require_tables(connection: sqlite3.Connection) -> None:
-    """Refuses a file that has lost one of the tables which every version fills; to make it anew would hide the loss.
+    """Refuses a file that has lost one of the tables which every version fills; to make
+    it anew would hide the loss.
 
     Raises:
         sqlite3.DatabaseError: names the table.
     """
     for name, other in (("runs", "traces"), ("traces", "runs")):
-        is_left = has_table(connection, other) and connection.execute(f"SELECT 1 FROM {other} LIMIT 1").fetchone() is not None
+        is_left = (
+            has_table(connection, other)
+            and connection.execute(f"SELECT 1 FROM {other} LIMIT 1").fetchone() is not None
+        )
         if is_left and not has_table(connection, name):
             raise sqlite3.DatabaseError(f"no such table: {name}")
 
 
 def _refuse_lone_log(path: Path) -> None:
-    """Refuses to make a file beside the log of one that is gone: SQLite would delete the log, and with it what only the log holds.
+    """Refuses to make a file beside the log of one that is gone: SQLite would delete
+    the log, and with it what only the log holds.
 
     Raises:
         StorageError: there is such a log.
@@ -119,21 +129,27 @@ def _refuse_lone_log(path: Path) -> None:
 
 
 def has_checksums(connection: sqlite3.Connection) -> bool:
-    """Whether the table of traces has a column of checksums; stores of earlier versions lack it."""
+    """Whether the table of traces has a column of checksums; stores of earlier versions
+    lack it.
+    """
     return any(row[1] == "checksum" for row in connection.execute("PRAGMA table_info(traces)"))
 
 
 def has_table(connection: sqlite3.Connection, name: str) -> bool:
     """Whether there is such a table; stores of earlier versions lack some."""
-    found = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,))
+    found = connection.execute(
+        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)
+    )
     return found.fetchone() is not None
 
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turns what SQLite reports about the file `path` inside the `with` into this project's errors.
+    """Turns what SQLite reports about the file `path` inside the `with` into this
+    project's errors.
 
-    A closed connection and a violated constraint are mistakes of the caller and pass unchanged.
+    A closed connection and a violated constraint are mistakes of the caller and pass
+    unchanged.
 
     Raises:
         StorageError, BadTraceError: see the module.
@@ -171,8 +187,8 @@ def error_of(path: Path, error: sqlite3.Error) -> LongthoughtError:
 
 
 def lock_for_writing(path: Path, run: str) -> IO[str]:
-    """Returns a file that this process alone holds; the operating system frees it when the process
-    dies, however it dies.
+    """Returns a file that this process alone holds; the operating system frees it when
+    the process dies, however it dies.
 
     Raises:
         RunConflictError: another process holds it.
@@ -186,7 +202,10 @@ def lock_for_writing(path: Path, run: str) -> IO[str]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
-            raise RunConflictError(f"another process is writing to run {run!r}; wait for it, or choose another run name") from None
+            raise RunConflictError(
+                f"another process is writing to run {run!r}; wait for it, or choose another run "
+                "name"
+            ) from None
         except BaseException:
             lock.close()
             raise
@@ -194,7 +213,9 @@ def lock_for_writing(path: Path, run: str) -> IO[str]:
 
 
 def _is_shared(path: Path) -> bool:
-    """Whether the file can be read beside a writer: WAL needs its shared memory, which is a file."""
+    """Whether the file can be read beside a writer: WAL needs its shared memory, which
+    is a file.
+    """
     if os.access(path.parent, os.W_OK):
         return True
     return all(os.access(f"{path}{end}", os.R_OK) for end in ("-wal", "-shm"))
@@ -207,7 +228,9 @@ def _is_full(folder: Path) -> bool:
 
 
 def _why_not_opened(path: Path) -> int:
-    """Returns the errno of opening the file, for SQLite reports only that it could not."""
+    """Returns the errno of opening the file, for SQLite reports only that it could
+    not.
+    """
     try:
         with path.open("rb+"):
             return errno.EACCES if not os.access(path.parent, os.W_OK) else errno.EIO

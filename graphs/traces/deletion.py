@@ -1,13 +1,15 @@
-"""Deletes the thoughts of a run and keeps what a user may see of it; or deletes the whole record.
+"""Deletes the thoughts of a run and keeps what a user may see of it; or deletes the
+whole record.
 
     delete_thoughts(Path("runs/first"), day=date.today())
 
-Deleted are the events of the trees (steps, verdicts with their reasons, reflections), the long
-thoughts and the policy's prompts. Questions, answers, summaries, usage and configuration stay, so
-the run can still be compared and exported without `--reveal`. Nothing is left of the thoughts in
-the file, its free pages and its log: pages are zeroed as they are freed (`secure_delete`), the file
-is rebuilt (`VACUUM`) and the log is emptied. What a file system, an SSD or a backup keeps of
-earlier bytes is out of reach; so are files that were exported with `--reveal`.
+Deleted are the events of the trees (steps, verdicts with their reasons, reflections),
+the long thoughts and the policy's prompts. Questions, answers, summaries, usage and
+configuration stay, so the run can still be compared and exported without `--reveal`.
+Nothing is left of the thoughts in the file, its free pages and its log: pages are
+zeroed as they are freed (`secure_delete`), the file is rebuilt (`VACUUM`) and the log
+is emptied. What a file system, an SSD or a backup keeps of earlier bytes is out of
+reach; so are files that were exported with `--reveal`.
 """
 
 from __future__ import annotations
@@ -48,13 +50,15 @@ class Deletion:
 
 
 def delete_thoughts(folder: Path, *, day: date, wait_s: float = 30.0) -> Deletion:
-    """Deletes the hidden thought of every trace of the run in `folder`. A second call finishes what a killed one left undone.
+    """Deletes the hidden thought of every trace of the run in `folder`. A second call
+    finishes what a killed one left undone.
 
     Args:
         wait_s: seconds for which readers of the run are waited for.
 
     Raises:
-        RunConflictError: another process writes to the run, or reads it, so that its log cannot be emptied.
+        RunConflictError: another process writes to the run, or reads it, so that its
+            log cannot be emptied.
         BadTraceError: the store is damaged as a whole, or of another schema version.
         StorageError: it cannot be written.
     """
@@ -75,14 +79,18 @@ def delete_thoughts(folder: Path, *, day: date, wait_s: float = 30.0) -> Deletio
         _empty_log(connection, folder)
         traces = connection.execute("SELECT count(*) FROM traces").fetchone()[0]
         deleted_on = connection.execute("SELECT max(deleted_on) FROM deletions").fetchone()[0]
-    return Deletion(deleted_on, traces, damaged, is_repeated=was_deleted and not stripped and not damaged)
+    return Deletion(
+        deleted_on, traces, damaged, is_repeated=was_deleted and not stripped and not damaged
+    )
 
 
 def delete_record(folder: Path) -> list[Path]:
-    """Deletes the store of a run, its configuration, metrics, report and finished stages, and the folder where nothing else is in it.
+    """Deletes the store of a run, its configuration, metrics, report and finished
+    stages, and the folder where nothing else is in it.
 
     Returns:
-        what is left in the folder, for others than a run wrote it, or it is a trained model.
+        what is left in the folder, for others than a run wrote it, or it is a trained
+            model.
 
     Raises:
         RunConflictError: another process writes to the run.
@@ -90,7 +98,8 @@ def delete_record(folder: Path) -> list[Path]:
     """
     path = folder / FILE_NAME
     with _held(folder):
-        for name in (*(f"{FILE_NAME}{end}" for end in COMPANIONS), *RECORD, FILE_NAME):  # the store last: what is left can be repeated
+        # the store last: what is left can be repeated
+        for name in (*(f"{FILE_NAME}{end}" for end in COMPANIONS), *RECORD, FILE_NAME):
             _unlink(folder / name)
             for left in folder.glob(f"{unfinished_prefix(folder / name)}*"):
                 _unlink(left)
@@ -105,12 +114,18 @@ def delete_record(folder: Path) -> list[Path]:
 
 
 def _strip(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Takes the thoughts out of all traces. Returns the number of those that had one, and of those that could not be read and were
-    removed."""
+    """Takes the thoughts out of all traces. Returns the number of those that had one,
+    and of those that could not be read and were removed.
+    """
     codec, stripped, damaged = AuditCodec(), 0, 0
-    update = f"UPDATE traces SET {', '.join(f'{name} = ?' for name in (*COLUMNS, 'checksum'))} WHERE rowid = ?"
+    update = (
+        f"UPDATE traces SET {', '.join(f'{name} = ?' for name in (*COLUMNS, 'checksum'))} WHERE "
+        "rowid = ?"
+    )
     for (rowid,) in connection.execute("SELECT rowid FROM traces").fetchall():
-        (blob,) = connection.execute("SELECT trace FROM traces WHERE rowid = ?", (rowid,)).fetchone()
+        (blob,) = connection.execute(
+            "SELECT trace FROM traces WHERE rowid = ?", (rowid,)
+        ).fetchone()
         try:
             trace = codec.loads(blob)
         except (BadTraceError, TypeError):
@@ -125,14 +140,17 @@ def _strip(connection: sqlite3.Connection) -> tuple[int, int]:
 
 def without_thought(trace: Trace) -> Trace:
     """Returns a trace with nothing in it that is hidden from users."""
-    return replace(trace, policy_prompt=(), events=(), long_thought=LongThought((), trace.long_thought.kind))
+    return replace(
+        trace, policy_prompt=(), events=(), long_thought=LongThought((), trace.long_thought.kind)
+    )
 
 
 def _empty_log(connection: sqlite3.Connection, folder: Path) -> None:
     busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if busy:
         raise RunConflictError(
-            f"another process reads {folder}, so that the thoughts cannot be deleted from the log of its store; repeat the command when it "
+            f"another process reads {folder}, so that the thoughts cannot be deleted from the log "
+            "of its store; repeat the command when it "
             "has ended"
         )
 

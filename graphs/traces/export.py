@@ -1,16 +1,20 @@
-"""Traces as a file that `datasets.load_dataset` and TRL's trainers read: JSON Lines or Parquet.
+"""Traces as a file that `datasets.load_dataset` and TRL's trainers read: JSON Lines or
+Parquet.
 
     export(store, Path("first.parquet"))
     datasets.load_dataset("parquet", data_files="first.parquet")
 
 Formats:
 
-    trace   a row for each trace: what a user may see of it; with `reveal` also the thought
-    sft     a row for each right or unscored answer, for TRL's SFTTrainer (graphs/traces/conversations.py)
-    dpo     a row for each pair of a right and a wrong answer to one question, for TRL's DPOTrainer
+    trace   a row for each trace: what a user may see of it; with `reveal` also the
+            thought
+    sft     a row for each right or unscored answer, for TRL's SFTTrainer
+            (graphs/traces/conversations.py)
+    dpo     a row for each pair of a right and a wrong answer to one question, for TRL's
+            DPOTrainer
 
-Without `reveal` a row holds nothing of the thought; of other branches of the tree, dpo shows their final
-answers. With it, the file is readable by its owner alone.
+Without `reveal` a row holds nothing of the thought; of other branches of the tree, dpo
+shows their final answers. With it, the file is readable by its owner alone.
 """
 
 from __future__ import annotations
@@ -67,20 +71,24 @@ def export(
     reveal: bool = False,
     keep_wrong: bool = False,
 ) -> Exported:
-    """Writes the traces of `store` to `path`, a .jsonl or .parquet file, which appears whole or not at all.
+    """Writes the traces of `store` to `path`, a .jsonl or .parquet file, which appears
+    whole or not at all.
 
     Args:
-        format: see the module's docstring. The columns of trace are those of `TraceStore.visible`; with
-            `reveal` also `thought` (the long thought with its mark-up) and `trace` (the whole trace as
-            JSON, which `AuditCodec.decode` takes).
+        format: see the module's docstring. The columns of trace are those of
+            `TraceStore.visible`; with `reveal` also `thought` (the long thought with
+            its mark-up) and `trace` (the whole trace as JSON, which `AuditCodec.decode`
+            takes).
         reveal: with the hidden thought, for training and audit.
         keep_wrong: sft also holds wrong answers, with correct false.
 
     Raises:
-        ValueError: `path` has another suffix, an option does not fit the format, or there is no trace yet.
+        ValueError: `path` has another suffix, an option does not fit the format, or
+            there is no trace yet.
         BadTraceError: a trace cannot be read back.
         StorageError: the file cannot be written.
-        ThoughtsDeletedError: they are asked for, or the answers in them (dpo), and were deleted.
+        ThoughtsDeletedError: they are asked for, or the answers in them (dpo), and were
+            deleted.
     """
     path = Path(path)
     if path.suffix not in (".jsonl", ".parquet"):
@@ -88,9 +96,13 @@ def export(
     if format not in FORMATS:
         raise ValueError(f"format ({format!r}) must be one of {', '.join(FORMATS)}")
     if keep_wrong and format != "sft":
-        raise ValueError(f"keep_wrong (true) is an option of format=sft, and format is {format}; leave it out")
+        raise ValueError(
+            f"keep_wrong (true) is an option of format=sft, and format is {format}; leave it out"
+        )
     if len(store) == 0:
-        raise ValueError(f"run {store.run!r} holds no trace yet; export it after the first question is finished")
+        raise ValueError(
+            f"run {store.run!r} holds no trace yet; export it after the first question is finished"
+        )
     selection = Selection()
     columns, rows = _table(store, format, selection, reveal=reveal, keep_wrong=keep_wrong)
     write = write_jsonl if path.suffix == ".jsonl" else write_parquet
@@ -101,12 +113,14 @@ def export(
         notes.append(f"{path} has no rows, and datasets reads no empty file")
     if selection.held_out:
         notes.append(
-            f"{selection.held_out} rows are of questions that are held out from training (column split); "
+            f"{selection.held_out} rows are of questions that are held out from training (column "
+            "split); "
             "train on the others alone where these are measured on"
         )
     if written.only_dates:
         notes.append(
-            f"every text in {', '.join(written.only_dates)} is a date, which readers of JSON take for a time "
+            f"every text in {', '.join(written.only_dates)} is a date, which readers of JSON take "
+            "for a time "
             "stamp; export to .parquet, which keeps it a text"
         )
     return Exported(written.rows, dict(selection.left_out), notes)

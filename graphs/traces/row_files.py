@@ -1,8 +1,10 @@
-"""Rows as JSON Lines or Parquet, with the same columns and types whatever the rows hold.
+"""Rows as JSON Lines or Parquet, with the same columns and types whatever the rows
+hold.
 
-Parquet stores its schema. JSON Lines stores none: a reader infers each column's type from the first rows
-that it sees (`datasets` from 10 MB, others from less), and fails where a column was null, empty or looked
-like a date until then. So the file begins with the rows that show every type; the others follow in order.
+Parquet stores its schema. JSON Lines stores none: a reader infers each column's type
+from the first rows that it sees (`datasets` from 10 MB, others from less), and fails
+where a column was null, empty or looked like a date until then. So the file begins with
+the rows that show every type; the others follow in order.
 """
 
 from __future__ import annotations
@@ -17,13 +19,14 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 Kind: TypeAlias = "type | list[Kind] | dict[str, Kind]"
-"""Type of a column: str, int, float or bool; a list with the kind of its items; an object with the kinds of
-its fields. Every value may be null."""
+"""Type of a column: str, int, float or bool; a list with the kind of its items; an
+object with the kinds of its fields. Every value may be null."""
 
 Columns: TypeAlias = Mapping[str, Kind]
 
 _ROWS_PER_GROUP = 500
-_DATE = re.compile(r"\s?\d{4}-\d\d-\d\d")  # what Arrow's JSON reader takes for a time stamp begins so
+# what Arrow's JSON reader takes for a time stamp begins so
+_DATE = re.compile(r"\s?\d{4}-\d\d-\d\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +35,14 @@ class Written:
 
     rows: int
     only_dates: tuple[str, ...] = ()
-    """Texts of a JSON Lines file that are dates in every row: a reader takes them for time stamps."""
+    """Texts of a JSON Lines file that are dates in every row: a reader takes them for
+    time stamps."""
 
 
 def write_parquet(rows: Iterable[Mapping[str, Any]], path: Path, columns: Columns) -> Written:
     """Writes the rows as Parquet; without rows, a file that holds the columns alone."""
-    import pyarrow as pa  # type: ignore[import-untyped]  # loaded only here: graphs imports without it
+    # loaded only here: graphs imports without it
+    import pyarrow as pa  # type: ignore[import-untyped]
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
     def arrow(kind: Kind) -> Any:
@@ -63,7 +68,9 @@ def write_parquet(rows: Iterable[Mapping[str, Any]], path: Path, columns: Column
 
 
 def write_jsonl(rows: Iterable[Mapping[str, Any]], path: Path, columns: Columns) -> Written:
-    """Writes the rows as JSON Lines, those first that show the type of a column that none before does."""
+    """Writes the rows as JSON Lines, those first that show the type of a column that
+    none before does.
+    """
     leaves = set(_leaves(dict(columns)))
     shown: set[str] = set()
     dates: set[str] = set()
@@ -102,7 +109,9 @@ def _leaves(kind: Kind, path: str = "") -> Iterator[str]:
 
 
 def _values(value: Any, path: str = "") -> Iterator[tuple[str, bool]]:
-    """Yields the paths at which there is a value that has a type, and whether it is a text that looks like a date."""
+    """Yields the paths at which there is a value that has a type, and whether it is a
+    text that looks like a date.
+    """
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _values(inner, f"{path}.{name}" if path else name)

@@ -1,24 +1,28 @@
 """The store of a run on one machine: an SQLite file that a killed process leaves whole.
 
-    with TraceStore.open(run_dir, config_hash=config_hash(config), config_yaml=to_yaml(config)) as store:
+    with TraceStore.open(run_dir, config_hash=HASH, config_yaml=YAML) as store:
         if (question.hash, 0) not in store.finished():
             store.record(trace)
 
-Durability. The database is in WAL mode with `synchronous=NORMAL`: a commit is one write to the log and no fsync (about 0.1 ms beside 0.7 ms
-of encoding, measured; so `record` may be called from the event loop). What `record` has returned for survives any death of the process,
-kill -9 included, because the log then lies in the operating system's cache. After a power cut the last traces since the latest checkpoint
-may be missing; the file is never corrupt, and a resumed run asks those questions again. `synchronous=FULL` would close that gap for an
-fsync per trace.
+Durability. The database is in WAL mode with `synchronous=NORMAL`: a commit is one write
+to the log and no fsync (about 0.1 ms beside 0.7 ms of encoding, measured; so `record`
+may be called from the event loop). What `record` has returned for survives any death of
+the process, kill -9 included, because the log then lies in the operating system's
+cache. After a power cut the last traces since the latest checkpoint may be missing; the
+file is never corrupt, and a resumed run asks those questions again. `synchronous=FULL`
+would close that gap for an fsync per trace.
 
-A folder holds one run, and one process at a time may write to it; any number may read meanwhile. The folder must lie on a local disk:
-WAL needs shared memory.
+A folder holds one run, and one process at a time may write to it; any number may read
+meanwhile. The folder must lie on a local disk: WAL needs shared memory.
 
-Privacy. Hidden thought is inside the column `trace` alone, encoded by `AuditCodec`; the other columns are what a user of the run may see.
-Encoded is not encrypted: whoever may read the file may read the thought. So a store is made for its owner alone (0600 in a 0700 folder),
-and `graphs.traces.deletion` removes the thoughts of a run.
+Privacy. Hidden thought is inside the column `trace` alone, encoded by `AuditCodec`; the
+other columns are what a user of the run may see. Encoded is not encrypted: whoever may
+read the file may read the thought. So a store is made for its owner alone (0600 in a
+0700 folder), and `graphs.traces.deletion` removes the thoughts of a run.
 
-Damage. A row carries a CRC-32 over all its columns. Readers name a damaged row, leave it out and go on; `open` removes it, so that the
-question is asked again. Rows of versions without checksums are decoded instead, and given one when the run is resumed.
+Damage. A row carries a CRC-32 over all its columns. Readers name a damaged row, leave
+it out and go on; `open` removes it, so that the question is asked again. Rows of
+versions without checksums are decoded instead, and given one when the run is resumed.
 """
 
 from __future__ import annotations
@@ -49,7 +53,14 @@ from configs import ConfigError, RunConfig, difference, from_yaml
 from configs.schema import RunOptions
 from graphs.traces.codec import AuditCodec
 from graphs.traces.columns import COLUMNS, VISIBLE, checksum_of, row_of
-from graphs.traces.database import connect, error_of, has_checksums, has_table, lock_for_writing, translated
+from graphs.traces.database import (
+    connect,
+    error_of,
+    has_checksums,
+    has_table,
+    lock_for_writing,
+    translated,
+)
 from graphs.traces.trace import SCHEMA_VERSION, Trace
 
 FILE_NAME = "traces.sqlite"
@@ -66,16 +77,25 @@ class TraceKey(NamedTuple):
 
 
 class TraceStore:
-    """The traces of one run. Made by `open` (to write) or `read`; safe to use from several threads."""
+    """The traces of one run. Made by `open` (to write) or `read`; safe to use from
+    several threads.
+    """
 
     def __init__(
-        self, path: Path, connection: sqlite3.Connection, run: str, config_hash: str, *, writer_lock: IO[str] | None = None
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        run: str,
+        config_hash: str,
+        *,
+        writer_lock: IO[str] | None = None,
     ) -> None:
         self.path = path
         self.run = run
         self.config_hash = config_hash
         self.damaged: dict[TraceKey, str] = {}
-        """Rows that were found to be damaged, each with the reason: left out by a reader, removed by a writer."""
+        """Rows that were found to be damaged, each with the reason: left out by a
+        reader, removed by a writer."""
         self._connection = connection
         self._writer_lock = writer_lock
         self._file = os.stat(path)
@@ -86,14 +106,18 @@ class TraceStore:
 
     @classmethod
     def open(cls, run_dir: Path | str, *, config_hash: str, config_yaml: str) -> TraceStore:
-        """Opens the store of the run `run_dir` (its name is the folder's) for writing, or makes it.
+        """Opens the store of the run `run_dir` (its name is the folder's) for writing,
+        or makes it.
 
-        `config_yaml` is kept beside the traces; where the hashes differ, the error says in which options the two do. All rows are read and
-        those that are damaged are removed (see `damaged`).
+        `config_yaml` is kept beside the traces; where the hashes differ, the error says
+        in which options the two do. All rows are read and those that are damaged are
+        removed (see `damaged`).
 
         Raises:
-            RunConflictError: the run was begun with another configuration, or another process is writing to it.
-            BadTraceError: the file is damaged as a whole, no trace store, or one of another schema version.
+            RunConflictError: the run was begun with another configuration, or another
+                process is writing to it.
+            BadTraceError: the file is damaged as a whole, no trace store, or one of
+                another schema version.
             StorageError: the folder or the file cannot be made or written to.
         """
         path = Path(run_dir) / FILE_NAME
@@ -121,7 +145,8 @@ class TraceStore:
 
         Raises:
             FileNotFoundError: there is no store in `run_dir`.
-            BadTraceError: the file is damaged as a whole, no trace store, or one of another schema version.
+            BadTraceError: the file is damaged as a whole, no trace store, or one of
+                another schema version.
             StorageError: the file cannot be read.
         """
         path = Path(run_dir) / FILE_NAME
@@ -152,7 +177,11 @@ class TraceStore:
             StorageError: the file cannot be removed.
         """
         if self._writer_lock is None or len(self):
-            raise ValueError(f"{self.path} is read only, or holds traces; python -m graphs.forget deletes thoughts")
+            raise ValueError(
+                f"{self.path} is read only, or holds traces; "
+                "python -m graphs.forget deletes "
+                "thoughts"
+            )
         with self._mutex, storing(self.path):
             self._connection.close()
             for end in ("", "-wal", "-shm"):
@@ -162,7 +191,12 @@ class TraceStore:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self.close()
 
     @property
@@ -181,13 +215,17 @@ class TraceStore:
             return from_yaml(self.config_yaml)
         except ConfigError as error:
             raise BadTraceError(
-                f"the configuration that {self.path} holds cannot be read by this version of longthought: {error}\n"
-                "read the run with the version that wrote it, put back a copy, or record the run again"
+                f"the configuration that {self.path} holds cannot be read by this version of "
+                f"longthought: {error}\n"
+                "read the run with the version that wrote it, put back a copy, or record the run "
+                "again"
             ) from None
 
     @property
     def thoughts_deleted_on(self) -> str | None:
-        """The day (YYYY-MM-DD) on which the run's thoughts were deleted; None: they are there."""
+        """The day (YYYY-MM-DD) on which the run's thoughts were deleted; None: they are
+        there.
+        """
         with self._mutex, translated(self.path):
             if not has_table(self._connection, "deletions"):
                 return None
@@ -199,8 +237,10 @@ class TraceStore:
         day = self.thoughts_deleted_on
         if day is not None:
             raise ThoughtsDeletedError(
-                f"the thoughts of run {self.run!r} were deleted on {day}; metrics.json, report.md, graphs.compare and graphs.export "
-                "without --reveal still show what a user may see; record a new run to have thoughts again",
+                f"the thoughts of run {self.run!r} were deleted on {day}; metrics.json, "
+                "report.md, graphs.compare and graphs.export "
+                "without --reveal still show what a user may see; record a new run to have "
+                "thoughts again",
                 deleted_on=day,
             )
 
@@ -208,36 +248,56 @@ class TraceStore:
         return int(self._rows("SELECT count(*) FROM traces")[0][0])
 
     def finished(self) -> set[TraceKey]:
-        """Returns the (question hash, sample) pairs that were recorded: what a resumed run leaves out."""
-        return {TraceKey(*row) for row in self._rows("SELECT question_hash, sample FROM traces NOT INDEXED")}
+        """Returns the (question hash, sample) pairs that were recorded: what a resumed
+        run leaves out.
+        """
+        return {
+            TraceKey(*row)
+            for row in self._rows("SELECT question_hash, sample FROM traces NOT INDEXED")
+        }
 
     def hold_to_config(self, config_hash: str, config_yaml: str) -> None:
-        """Raises RunConflictError, with the difference, where the run was begun with another configuration."""
+        """Raises RunConflictError, with the difference, where the run was begun with
+        another configuration.
+        """
         _require_config(self.run, (self.config_hash, self.config_yaml), (config_hash, config_yaml))
 
     def hold_to(self, contents: Mapping[str, str]) -> None:
-        """Keeps the hashes of what the configuration only names (weights, rules, calibrations), and holds a resumed run to them.
+        """Keeps the hashes of what the configuration only names (weights, rules,
+        calibrations), and holds a resumed run to them.
 
         Raises:
-            RunConflictError: the run was begun with other contents under the same names; nothing is kept.
+            RunConflictError: the run was begun with other contents under the same
+                names; nothing is kept.
         """
         kept = dict(self._rows("SELECT name, hash FROM contents"))
-        lines = [f"  {name}: {kept[name]} in the run, {found} now" for name, found in contents.items() if kept.get(name, found) != found]
+        lines = [
+            f"  {name}: {kept[name]} in the run, {found} now"
+            for name, found in contents.items()
+            if kept.get(name, found) != found
+        ]
         if lines:
             raise RunConflictError(
-                f"run {self.run!r} was begun with other contents under the same names (hashes):\n" + "\n".join(lines) + "\n"
-                "a run is of one model and one set of files; put the old ones back to resume it, or choose another run name"
+                f"run {self.run!r} was begun with other contents under the same names (hashes):\n"
+                + "\n".join(lines)
+                + "\n"
+                "a run is of one model and one set of files; put the old ones back to resume it, "
+                "or choose another run name"
             )
         with self._writing():
-            self._connection.executemany("INSERT OR IGNORE INTO contents VALUES (?, ?)", contents.items())
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO contents VALUES (?, ?)", contents.items()
+            )
 
     def hold_to_questions(self, questions: Sequence[Question]) -> None:
-        """Keeps the hashes of the run's questions and golds, and holds a resumed run to them; their order is free.
+        """Keeps the hashes of the run's questions and golds, and holds a resumed run to
+        them; their order is free.
 
         A run of a version that kept none is held to these from now on.
 
         Raises:
-            RunConflictError: a question was added, removed or edited, or a gold is another one; names the first few.
+            RunConflictError: a question was added, removed or edited, or a gold is
+                another one; names the first few.
         """
         now = {question.hash: _gold_hash(question) for question in questions}
         kept = dict(self._rows("SELECT hash, gold_hash FROM questions"))
@@ -255,25 +315,32 @@ class TraceStore:
             lines += [f"  removed: {_named(key, texts)}" for key in removed[:_SHOWN]]
             lines += [f"  with another gold: {_named(key, texts)}" for key in changed[:_SHOWN]]
             raise RunConflictError(
-                f"run {self.run!r} was begun with other questions ({len(added)} added, {len(removed)} removed, {len(changed)} with "
+                f"run {self.run!r} was begun with other questions ({len(added)} added, "
+                f"{len(removed)} removed, {len(changed)} with "
                 "another gold):\n" + "\n".join(lines) + "\n"
-                "a run is of one set of questions; put the old data back (task.path) to resume it, or choose another run name"
+                "a run is of one set of questions; put the old data back (task.path) to resume "
+                "it, or choose another run name"
             )
 
     def record(self, trace: Trace) -> None:
-        """Stores a trace; when it returns, no death of the process loses it. A trace is recorded once and never changed.
+        """Stores a trace; when it returns, no death of the process loses it. A trace is
+        recorded once and never changed.
 
         Raises:
-            ValueError: the trace belongs to another run or configuration, or the store was opened by `read`.
+            ValueError: the trace belongs to another run or configuration, or the store
+                was opened by `read`.
             RunConflictError: it was recorded before.
             BadTraceError: the file's tables are others.
             StorageError: it cannot be written; what was recorded before stays.
         """
         if self._writer_lock is None:
-            raise ValueError(f"{self.path} was opened for reading; open it with TraceStore.open to record")
+            raise ValueError(
+                f"{self.path} was opened for reading; open it with TraceStore.open to record"
+            )
         if (trace.run, trace.config_hash) != (self.run, self.config_hash):
             raise ValueError(
-                f"the trace belongs to run {trace.run!r} with config hash {trace.config_hash}, the store to run {self.run!r} with "
+                f"the trace belongs to run {trace.run!r} with config hash {trace.config_hash}, "
+                f"the store to run {self.run!r} with "
                 f"{self.config_hash}; record a trace in its own run"
             )
         row = row_of(trace, self._codec)
@@ -282,10 +349,14 @@ class TraceStore:
             with self._writing():
                 self._connection.execute(_INSERT, row)
         except sqlite3.IntegrityError as error:
-            if error.sqlite_errorname not in ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE"):
+            if error.sqlite_errorname not in (
+                "SQLITE_CONSTRAINT_PRIMARYKEY",
+                "SQLITE_CONSTRAINT_UNIQUE",
+            ):
                 raise error_of(self.path, error) from error
             raise RunConflictError(
-                f"sample {trace.sample} of question {trace.question.hash} was recorded before in run {self.run!r}, which never overwrites; "
+                f"sample {trace.sample} of question {trace.question.hash} was recorded before in "
+                f"run {self.run!r}, which never overwrites; "
                 "leave out what `finished` names, and let one process write to a run"
             ) from None
 
@@ -309,10 +380,11 @@ class TraceStore:
         return self._decode(row)
 
     def __iter__(self) -> Iterator[Trace]:
-        """Yields the traces by question hash and sample: an order that does not depend on which question finished first.
+        """Yields the traces by question hash and sample: an order that does not depend
+        on which question finished first.
 
-        One trace is in memory at a time, and the file is not held between two of them. A damaged one is left out with a warning (see
-        `damaged`).
+        One trace is in memory at a time, and the file is not held between two of them.
+        A damaged one is left out with a warning (see `damaged`).
 
         Raises:
             ThoughtsDeletedError: see `require_thoughts`.
@@ -322,30 +394,36 @@ class TraceStore:
         return map(self._decode, self._intact_rows())
 
     def outcomes(self) -> Iterator[Trace]:
-        """Yields the traces as iteration does, and without their thoughts where these were deleted: events, long thought and policy prompt
-        are then empty."""
+        """Yields the traces as iteration does, and without their thoughts where these
+        were deleted: events, long thought and policy prompt are then empty.
+        """
         return map(self._decode, self._intact_rows())
 
     def visible(self) -> Iterator[dict[str, Any]]:
-        """Yields what a user may see of each trace, in the order of iteration; hidden thought is not decoded.
+        """Yields what a user may see of each trace, in the order of iteration; hidden
+        thought is not decoded.
 
-        Keys: run, question_hash, sample, task, question, status, answer, correct, summary, usage (a list with an entry for each role),
-        seconds.
+        Keys: run, question_hash, sample, task, question, status, answer, correct,
+        summary, usage (a list with an entry for each role), seconds.
         """
         names = Usage.__dataclass_fields__
         for row in self._intact_rows():
             values = dict(zip(VISIBLE, row[:-1], strict=True))
             values["correct"] = None if values["correct"] is None else bool(values["correct"])
             values["usage"] = [
-                {"role": role, **dict(zip(names, counts, strict=True))} for role, counts in json.loads(values["usage"]).items()
+                {"role": role, **dict(zip(names, counts, strict=True))}
+                for role, counts in json.loads(values["usage"]).items()
             ]
             yield values
 
     def _intact_rows(self) -> Iterator[list[Any]]:
-        """Yields the rows that are whole, in order, each with its columns as `COLUMNS` names them; notes the others in `damaged`."""
+        """Yields the rows that are whole, in order, each with its columns as `COLUMNS`
+        names them; notes the others in `damaged`.
+        """
         known = len(self.damaged)
         for rowid, question_hash, sample in self._rows(
-            "SELECT rowid, question_hash, sample FROM traces NOT INDEXED ORDER BY question_hash, sample"
+            "SELECT rowid, question_hash, sample FROM traces NOT INDEXED ORDER BY question_hash, "
+            "sample"
         ):
             key = TraceKey(question_hash, sample)
             row = self._row_or_damage(rowid, key)
@@ -355,12 +433,15 @@ class TraceStore:
                 yield row
         if len(self.damaged) > known:
             _log.warning(
-                "%s: %d of %d traces are damaged and left out; graphs.run asks their questions again when run %r is resumed",
+                "%s: %d of %d traces are damaged and left out; graphs.run asks their questions "
+                "again when run %r is resumed",
                 *(self.path, len(self.damaged), len(self), self.run),
             )
 
     def _row_or_damage(self, rowid: int, key: TraceKey) -> list[Any] | str | None:
-        """Returns a row, or what is wrong with it; None where a writer has removed it meanwhile."""
+        """Returns a row, or what is wrong with it; None where a writer has removed it
+        meanwhile.
+        """
         try:
             rows = self._rows(f"SELECT {self._columns} FROM traces WHERE rowid = ?", rowid)
         except BadTraceError as error:
@@ -376,22 +457,30 @@ class TraceStore:
         """Removes the damaged rows, and gives those of versions without checksums one.
 
         Raises:
-            BadTraceError: not rows but the file itself is damaged; it is not written to.
+            BadTraceError: not rows but the file itself is damaged; it is not written
+                to.
         """
         if (found := self._connection.execute("PRAGMA quick_check(1)").fetchone()) != ("ok",):
             raise sqlite3.DatabaseError(*found)
         damaged: list[tuple[int]] = []
         unsigned: list[tuple[int, int]] = []
-        for rowid, *row, checksum in self._connection.execute(f"SELECT rowid, {self._columns} FROM traces NOT INDEXED"):
+        for rowid, *row, checksum in self._connection.execute(
+            f"SELECT rowid, {self._columns} FROM traces NOT INDEXED"
+        ):
             if (reason := self._damage_of(row, checksum)) is not None:
                 damaged.append((rowid,))
-                self._note_damage(TraceKey(row[1], row[2]), f"removed, so that the question is asked again: {reason}")
+                self._note_damage(
+                    TraceKey(row[1], row[2]),
+                    f"removed, so that the question is asked again: {reason}",
+                )
             elif checksum is None:
                 unsigned.append((checksum_of(row), rowid))
         if damaged or unsigned:
             with self._writing():
                 self._connection.executemany("DELETE FROM traces WHERE rowid = ?", damaged)
-                self._connection.executemany("UPDATE traces SET checksum = ? WHERE rowid = ?", unsigned)
+                self._connection.executemany(
+                    "UPDATE traces SET checksum = ? WHERE rowid = ?", unsigned
+                )
 
     def _damage_of(self, row: Sequence[Any], checksum: int | None) -> str | None:
         """Returns what is wrong with a row as it was read, None where it is whole."""
@@ -403,7 +492,10 @@ class TraceStore:
             trace = self._codec.loads(row[-1])
             if tuple(row[:3]) != (trace.run, trace.question.hash, trace.sample):
                 return "it holds the trace of another question"
-            if not all(len(counts) == len(Usage.__dataclass_fields__) for counts in json.loads(row[9]).values()):
+            if not all(
+                len(counts) == len(Usage.__dataclass_fields__)
+                for counts in json.loads(row[9]).values()
+            ):
                 return "its usage is incomplete"
         except (BadTraceError, AttributeError, TypeError, ValueError, RecursionError) as error:
             return str(error)
@@ -412,16 +504,25 @@ class TraceStore:
     def _note_damage(self, key: TraceKey, what: str) -> None:
         if key not in self.damaged:
             self.damaged[key] = what
-            _log.warning("%s: the trace of question %s, sample %s, is damaged and was %s", self.path, *key, what)
+            _log.warning(
+                "%s: the trace of question %s, sample %s, is damaged and was %s",
+                self.path,
+                *key,
+                what,
+            )
 
     def _decode(self, row: Sequence[Any]) -> Trace:
         try:
             return self._codec.loads(row[-1])
         except BadTraceError as error:
-            raise BadTraceError(f"{self.path}, question {row[1]}, sample {row[2]}: {error}") from None
+            raise BadTraceError(
+                f"{self.path}, question {row[1]}, sample {row[2]}: {error}"
+            ) from None
 
     def _require_place(self) -> None:
-        """Raises StorageError where the file was removed or replaced under this process: SQLite would go on writing into nothing."""
+        """Raises StorageError where the file was removed or replaced under this
+        process: SQLite would go on writing into nothing.
+        """
         try:
             found = os.stat(self.path)
         except OSError:
@@ -442,11 +543,15 @@ class TraceStore:
 
 
 _FIND = "SELECT 1 FROM traces NOT INDEXED WHERE question_hash = ? AND sample = ?"
-_INSERT = f"INSERT INTO traces ({', '.join(COLUMNS)}, checksum) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
+_INSERT = (
+    f"INSERT INTO traces ({', '.join(COLUMNS)}, checksum) VALUES "
+    f"({', '.join('?' * (len(COLUMNS) + 1))})"
+)
 
 
 def find_run(run: Path) -> Path:
-    """Returns the directory of a run that is given by it, or by the name of one in the default folder of runs.
+    """Returns the directory of a run that is given by it, or by the name of one in the
+    default folder of runs.
 
     Raises:
         BadDataError: there is no such run.
@@ -455,67 +560,103 @@ def find_run(run: Path) -> Path:
     for folder in (run, by_name):
         if (folder / FILE_NAME).is_file():
             return folder
-    raise BadDataError(f"{run} holds no run, and there is none in {by_name}; give the directory of one, or its name")
+    raise BadDataError(
+        f"{run} holds no run, and there is none in {by_name}; "
+        "give the directory of one, or its "
+        "name"
+    )
 
 
 def _run_name(path: Path) -> str:
     return path.parent.absolute().name
 
 
-def _begin_or_resume(connection: sqlite3.Connection, path: Path, run: str, config_hash: str, config_yaml: str) -> None:
-    if not any(connection.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0] for table in ("runs", "traces")):
+def _begin_or_resume(
+    connection: sqlite3.Connection, path: Path, run: str, config_hash: str, config_yaml: str
+) -> None:
+    if not any(
+        connection.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").fetchone()[0]
+        for table in ("runs", "traces")
+    ):
         with connection:
-            connection.execute("INSERT INTO runs VALUES (?, ?, ?, ?)", (run, config_hash, config_yaml, SCHEMA_VERSION))
+            connection.execute(
+                "INSERT INTO runs VALUES (?, ?, ?, ?)",
+                (run, config_hash, config_yaml, SCHEMA_VERSION),
+            )
         return
     stored_run, stored_hash, stored_yaml, schema_version = _the_run(connection, path)
     check_schema_version(path, schema_version)
     if stored_run != run:
-        raise RunConflictError(f"{path} is the store of run {stored_run!r}; name the folder so again, or choose another run name")
+        raise RunConflictError(
+            f"{path} is the store of run {stored_run!r}; name the folder so again, or choose "
+            "another run name"
+        )
     _require_config(run, (stored_hash, stored_yaml), (config_hash, config_yaml))
 
 
 def _require_config(run: str, stored: tuple[str, str], given: tuple[str, str]) -> None:
-    """Raises RunConflictError where two configurations, each its hash and its YAML, are not the same."""
+    """Raises RunConflictError where two configurations, each its hash and its YAML, are
+    not the same.
+    """
     if stored[0] != given[0]:
         lines = "\n".join(f"  {line}" for line in _differences(stored[1], given[1]))
         raise RunConflictError(
             f"run {run!r} was begun with another configuration:\n{lines}\n"
-            f"its own is the left one; repeat that (graphs.run does so where run={run} is all that it is given), or choose another run name"
+            f"its own is the left one; repeat that (graphs.run does so where run={run} is all "
+            "that it is given), or choose another run name"
         )
 
 
 def _the_run(connection: sqlite3.Connection, path: Path) -> tuple[str, str, str, int]:
-    """Returns the row of the run: its name, configuration hash, configuration and schema version.
+    """Returns the row of the run: its name, configuration hash, configuration and
+    schema version.
 
     Raises:
         BadTraceError: there is none, or several.
     """
-    rows: list[tuple[str, str, str, int]] = connection.execute("SELECT run, config_hash, config, schema_version FROM runs").fetchall()
+    rows: list[tuple[str, str, str, int]] = connection.execute(
+        "SELECT run, config_hash, config, schema_version FROM runs"
+    ).fetchall()
     if len(rows) != 1:
-        raise error_of(path, sqlite3.DatabaseError(f"it holds {len(rows)} runs where there should be one"))
+        raise error_of(
+            path, sqlite3.DatabaseError(f"it holds {len(rows)} runs where there should be one")
+        )
     return rows[0]
 
 
 def check_schema_version(path: Path, version: int) -> None:
-    """Raises BadTraceError where this version of longthought does not read what a store of that version holds."""
+    """Raises BadTraceError where this version of longthought does not read what a store
+    of that version holds.
+    """
     if version != SCHEMA_VERSION:
         raise BadTraceError(
-            f"{path} has schema version {version}, this version of longthought reads {SCHEMA_VERSION}; record the run again"
+            f"{path} has schema version {version}, this version of longthought reads "
+            f"{SCHEMA_VERSION}; record the run again"
         )
 
 
 def _differences(stored: str, new: str) -> list[str]:
     try:
-        return difference(from_yaml(stored), from_yaml(new)) or ["no option differs and its hash does: the store is damaged"]
+        return difference(from_yaml(stored), from_yaml(new)) or [
+            "no option differs and its hash does: the store is damaged"
+        ]
     except ConfigError as error:  # written by another version, whose options were others
         return [f"it cannot be read by this version of longthought: {error}"]
 
 
 def _gold_hash(question: Question) -> str:
-    return "" if question.gold is None else hashlib.sha256(question.gold.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return (
+        ""
+        if question.gold is None
+        else hashlib.sha256(question.gold.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    )
 
 
 def _named(question_hash: str, texts: Mapping[str, str]) -> str:
     """Returns a question's hash, and the beginning of its text where that is known."""
     text = " ".join(texts.get(question_hash, "").split())
-    return f"{question_hash} {text[:60]!r}{' ...' if len(text) > 60 else ''}" if text else question_hash
+    return (
+        f"{question_hash} {text[:60]!r}{' ...' if len(text) > 60 else ''}"
+        if text
+        else question_hash
+    )

@@ -1,4 +1,6 @@
-"""A trace: everything that one question was to the machine. Immutable once recorded; the training data of the next policy."""
+"""A trace: everything that one question was to the machine. Immutable once recorded;
+the training data of the next policy.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,9 @@ from graphs.thought.long_thought import LongThought
 from graphs.tree import Event, NoAnswer, Status
 
 SCHEMA_VERSION = 2
-"""Raised whenever a stored trace would be read differently; the codec refuses what it does not know. A field that was only added has a
-default and `ADDED`: older traces, which lack it, are read with the default."""
+"""Raised whenever a stored trace would be read differently; the codec refuses what it
+does not know. A field that was only added has a default and `ADDED`: older traces,
+which lack it, are read with the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ class Trace:
     answer: str | None
     summary: str
     correct: bool | None
-    """What the exact checker said; None where there is no gold answer, and where the checker could not say (see `is_unchecked`)."""
+    """What the exact checker said; None where there is no gold answer, and where the
+    checker could not say (see `is_unchecked`)."""
     safety: tuple[SafetyRecord, ...]
     usage: dict[str, Usage]
     """Tokens and calls by role."""
@@ -62,21 +66,25 @@ class Trace:
     check: CheckOutcome | None = field(default=None, metadata=ADDED)
     """How the checker came to `correct`; None in traces of before this was kept."""
     reason: NoAnswer | None = field(default=None, metadata=ADDED)
-    """Why there is no answer; None for other statuses, and in traces of before this was kept."""
+    """Why there is no answer; None for other statuses, and in traces of before this was
+    kept."""
     summary_source: SummarySource | None = field(default=None, metadata=ADDED)
     """Where the summary comes from; None in traces of before this was kept."""
 
     @property
     def is_unchecked(self) -> bool:
-        """Whether the right answer is known and the checker could not compare with it: it timed out or failed."""
+        """Whether the right answer is known and the checker could not compare with it:
+        it timed out or failed.
+        """
         return self.correct is None and self.question.gold is not None
 
 
 def unusable(trace: Trace) -> str | None:
-    """Returns why nothing is to be learned from a trace's answer; None where it is right or not scored.
+    """Returns why nothing is to be learned from a trace's answer; None where it is
+    right or not scored.
 
-    One of no_answer, wrong_answer, unchecked, decided_by_rule: the user then read the rule's
-    reply in place of the thought's answer.
+    One of no_answer, wrong_answer, unchecked, decided_by_rule: the user then read the
+    rule's reply in place of the thought's answer.
     """
     if trace.status != "answered":
         return "no_answer"

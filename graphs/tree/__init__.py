@@ -1,7 +1,20 @@
 """The reasoning tree and its events."""
 
 from graphs.tree.draw import LEGEND, draw
-from graphs.tree.events import Backup, Event, Expanded, Failed, FailureKind, Finished, Horizon, Judged, NoAnswer, Reflected, Status, Weighed
+from graphs.tree.events import (
+    Backup,
+    Event,
+    Expanded,
+    Failed,
+    FailureKind,
+    Finished,
+    Horizon,
+    Judged,
+    NoAnswer,
+    Reflected,
+    Status,
+    Weighed,
+)
 from graphs.tree.expansion import Expansion
 from graphs.tree.tree import ROOT, ReasoningTree, siblings_wrong
 

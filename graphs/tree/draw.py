@@ -15,7 +15,8 @@ from agents.types import Hidden
 from graphs.tree.tree import ROOT, ReasoningTree
 
 LEGEND = (
-    "✓ the evidence speaks for the step, ✗ against it, ↩ taken back all the same, · not judged, … cut off, ★ the chosen answer; "
+    "✓ the evidence speaks for the step, ✗ against it, ↩ taken back all the same, · not judged, … "
+    "cut off, ★ the chosen answer; "
     "nats: log-likelihood ratio"
 )
 
@@ -32,7 +33,10 @@ def _draw_children(tree: ReasoningTree, node: int, indent: str, lines: list[str]
         last = child == tree.children[node][-1]
         lines.append(f"{indent}{'└─' if last else '├─'} {_mark(tree, child)} {_words(tree, child)}")
         below = indent + ("   " if last else "│  ")
-        lines += [f"{below}   {reflection.text.reveal().strip()}" for reflection in tree.reflections[child]]
+        lines += [
+            f"{below}   {reflection.text.reveal().strip()}"
+            for reflection in tree.reflections[child]
+        ]
         _draw_children(tree, child, below, lines)
 
 
@@ -50,5 +54,11 @@ def _mark(tree: ReasoningTree, node: int) -> str:
 
 def _words(tree: ReasoningTree, node: int) -> str:
     text = " ".join(tree.step(node).content.reveal().text.split()) or "(ends here)"
-    scores = [f"{verdict.score:.2f}" for verdict in tree.verdicts[node] if verdict.outcome == "judged"]
-    return f"{text}  (critic {', '.join(scores)}; {tree.log_likelihood_ratio[node]:+.1f} nats)" if scores else text
+    scores = [
+        f"{verdict.score:.2f}" for verdict in tree.verdicts[node] if verdict.outcome == "judged"
+    ]
+    return (
+        (f"{text}  (critic {', '.join(scores)}; {tree.log_likelihood_ratio[node]:+.1f} nats)")
+        if scores
+        else text
+    )

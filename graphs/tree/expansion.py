@@ -8,7 +8,9 @@ from graphs.tree.events import Horizon
 
 
 class Expansion(NamedTuple):
-    """A request for continuations of one node. Siblings are one engine request with `n` samples."""
+    """A request for continuations of one node. Siblings are one engine request with `n`
+    samples.
+    """
 
     node: int
     n: int = 1
@@ -16,7 +18,8 @@ class Expansion(NamedTuple):
     factor: str | None = None
     """Thought factor to write under; None lets the policy choose."""
     through_doubt: bool = False
-    """Whether the policy may take steps back within a chain (policy.doubts); else it ends there, with an empty step that has no answer."""
+    """Whether the policy may take steps back within a chain (policy.doubts); else it
+    ends there, with an empty step that has no answer."""
     temperature: float | None = None
     """None takes the policy's own."""
     adapter: str | None = None

@@ -1,8 +1,9 @@
 """The reasoning tree: an array-backed fold of events.
 
-Columns are numpy arrays indexed by node, so that a strategy can rank ten thousand nodes without touching Python objects; what is
-not a number (steps, verdicts, children) lies in lists beside them. A tree never changes except by `apply`, and two trees that
-applied the same events are equal in every column.
+Columns are numpy arrays indexed by node, so that a strategy can rank ten thousand nodes
+without touching Python objects; what is not a number (steps, verdicts, children) lies
+in lists beside them. A tree never changes except by `apply`, and two trees that applied
+the same events are equal in every column.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from graphs.tree.events import Backup, Event, Expanded, Failed, Finished, Judged
 
 ROOT = 0
 MOST_FAILURES = 3
-"""Expansions that may give nothing before a node is closed; the policy is sampled, so the next try may be better."""
+"""Expansions that may give nothing before a node is closed; the policy is sampled, so
+the next try may be better."""
 
 _FIRST_CAPACITY = 32
 
@@ -31,16 +33,21 @@ class ReasoningTree:
         parent: parent's number, -1 for the root.
         depth: steps from the root.
         count: samples that went through the node, equal ones included.
-        samples: samples that began below the node: how often the policy was asked there.
+        samples: samples that began below the node: how often the policy was asked
+            there.
         tokens: tokens of the step that the policy generated; 0 for the root.
-        logprob: sum of the step's sampled token log-probabilities, in nats; 0 for the root.
-        log_likelihood_ratio: sum of the calibrated verdicts on the step, in nats; 0 while unjudged.
-        of_value: whether the last verdict was of value scope ("can it still end right?") and not of local scope ("is this step right?").
+        logprob: sum of the step's sampled token log-probabilities, in nats; 0 for the
+            root.
+        log_likelihood_ratio: sum of the calibrated verdicts on the step, in nats; 0
+            while unjudged.
+        of_value: whether the last verdict was of value scope ("can it still end
+            right?") and not of local scope ("is this step right?").
         judged: number of verdicts with a number in them.
         unparsed: number of verdicts that could not be read.
         visit_count: simulations that went through the node.
         value_sum: sum of their values.
-        final: whether the thought ends at the node, with a marked answer or without one.
+        final: whether the thought ends at the node, with a marked answer or without
+            one.
         answered: whether it ends there with a marked, non-empty answer.
         closed: whether the node cannot be continued: final, cut off, or failed.
         given_up: whether the reflector backtracked over it.
@@ -49,7 +56,8 @@ class ReasoningTree:
     def __init__(self, question: Question) -> None:
         self.question = question
         self.version = 0
-        """Number of events applied so far: `tree.apply(events[tree.version:])` brings it up to date."""
+        """Number of events applied so far: `tree.apply(events[tree.version:])` brings
+        it up to date."""
         self.steps: list[Step | None] = []
         self.children: list[list[int]] = []
         self.verdicts: list[list[Verdict]] = []
@@ -57,20 +65,24 @@ class ReasoningTree:
         self.written_through: set[int] = set()
         """Nodes from which the policy was asked to write on to an answer."""
         self.ends: list[int] = []
-        """Where each sample ended, in the order in which they were drawn; equal samples end at one node."""
+        """Where each sample ended, in the order in which they were drawn; equal samples
+        end at one node."""
         self.votes: dict[str, int] = {}
-        """How many samples ended with each answer, in the words of the model, in the order in which they were drawn first."""
+        """How many samples ended with each answer, in the words of the model, in the
+        order in which they were drawn first."""
         self.greedy_child: dict[int, int] = {}
         """What the policy writes below a node at temperature 0, where it was asked."""
         self.priors: dict[int, Mapping[str, float]] = {}
-        """What a policy head said of the thought factors behind a node, where it was asked."""
+        """What a policy head said of the thought factors behind a node, where it was
+        asked."""
         self.failures: dict[int, int] = {}
         """How many expansions of a node gave nothing."""
         self.finished: Finished | None = None
         self.is_judged = False
         """Whether there is a verdict with a number in it anywhere."""
         self.backtracks = 0
-        """How often the reflector gave up a step before the wrong one; going back over the wrong step alone is only another try."""
+        """How often the reflector gave up a step before the wrong one; going back over
+        the wrong step alone is only another try."""
         self.terminated = False
         """Whether the reflector said that nothing is left to try."""
         self._node_of: dict[tuple[int, tuple[int, ...], str], int] = {}
@@ -136,7 +148,8 @@ class ReasoningTree:
         """
         if not self._has_logprobs:
             raise BadDataError(
-                "the thought was sampled without log-probabilities, which its search does not read; ask its question again with "
+                "the thought was sampled without log-probabilities, which its search does not "
+                "read; ask its question again with "
                 "policy.logprobs=always"
             )
         return self._logprob[: self._size]
@@ -209,31 +222,42 @@ class ReasoningTree:
         return [node for node in range(self._size) if not self.children[node]]
 
     def finals(self) -> list[int]:
-        """Returns the nodes that hold a marked, non-empty answer, in the order in which they were made."""
+        """Returns the nodes that hold a marked, non-empty answer, in the order in which
+        they were made.
+        """
         nodes: list[int] = np.flatnonzero(self.answered).tolist()
         return nodes
 
     def levels(self) -> Sequence[NDArray[np.int64]]:
-        """Returns the nodes of each depth, in the order in which they were made, from the first steps downwards."""
+        """Returns the nodes of each depth, in the order in which they were made, from
+        the first steps downwards.
+        """
         if self._levels_of != self._size:
-            by_depth = np.argsort(self.depth.astype(np.uint16), kind="stable")  # 16 bits: a radix sort
+            # 16 bits: a radix sort
+            by_depth = np.argsort(self.depth.astype(np.uint16), kind="stable")
             self._levels = np.split(by_depth, np.bincount(self.depth).cumsum()[:-1])[1:]
             self._levels_of = self._size
         return self._levels
 
     def along_paths(self, values: NDArray[np.float64], combine: np.ufunc) -> NDArray[np.float64]:
-        """Returns, for each node, `combine` (np.add, np.minimum) of `values`, [N], over its path; the root's value starts it."""
+        """Returns, for each node, `combine` (np.add, np.minimum) of `values`, [N], over
+        its path; the root's value starts it.
+        """
         combined = values.copy()
         for nodes in self.levels():
             combined[nodes] = combine(combined[self.parent[nodes]], values[nodes])
         return combined
 
     def is_right(self, node: int) -> bool:
-        """Whether the verdicts on `node` speak for it: judged, and a calibrated likelihood ratio above one. False while unjudged."""
+        """Whether the verdicts on `node` speak for it: judged, and a calibrated
+        likelihood ratio above one. False while unjudged.
+        """
         return bool(self._judged[node] > 0 and self._llr[node] > 0.0)
 
     def is_wrong(self, node: int) -> bool:
-        """Whether `node` was judged and the verdicts do not speak for it. False while unjudged, also where no verdict could be read."""
+        """Whether `node` was judged and the verdicts do not speak for it. False while
+        unjudged, also where no verdict could be read.
+        """
         return bool(self._judged[node] > 0 and self._llr[node] <= 0.0)
 
     def wrong(self) -> NDArray[np.bool_]:
@@ -242,12 +266,20 @@ class ReasoningTree:
         return wrong
 
     def is_unreadable(self, node: int) -> bool:
-        """Whether `node` is unjudged because none of the verdicts on it could be read: neither right nor wrong, and no evidence."""
+        """Whether `node` is unjudged because none of the verdicts on it could be read:
+        neither right nor wrong, and no evidence.
+        """
         return bool(self._judged[node] == 0 and self._unparsed[node] > 0)
 
     def leads_somewhere(self, node: int) -> bool:
-        """Whether a step can be continued, was continued, or ends the thought with an answer; not one that was cut off, or just stops."""
-        return bool(self._answered[node] if self._final[node] else self.children[node] or not self._closed[node])
+        """Whether a step can be continued, was continued, or ends the thought with an
+        answer; not one that was cut off, or just stops.
+        """
+        return bool(
+            self._answered[node]
+            if self._final[node]
+            else self.children[node] or not self._closed[node]
+        )
 
     def leading(self) -> NDArray[np.bool_]:
         """Returns `leads_somewhere` of every node, [N]."""
@@ -255,25 +287,32 @@ class ReasoningTree:
         return np.where(self.final, self.answered, has_children | ~self.closed)
 
     def path_score(self, node: int, *, logprob_weight: float = 0.0) -> float:
-        """Returns the sum over the path of log sigma(log-likelihood ratio) + `logprob_weight` x the step's log-probability, in nats.
+        """Returns the sum over the path of log sigma(log-likelihood ratio) +
+        `logprob_weight` x the step's log-probability, in nats.
 
-        The first term is the critic's log-probability that the step is right at even odds; an unjudged step counts log 1/2. The
-        second is the policy's own opinion, the prior that a de-duplicating search would otherwise throw away.
+        The first term is the critic's log-probability that the step is right at even
+        odds; an unjudged step counts log 1/2. The second is the policy's own opinion,
+        the prior that a de-duplicating search would otherwise throw away.
         """
         nodes = self.path(node)
-        return float(-np.logaddexp(0.0, -self._llr[nodes]).sum() + logprob_weight * self._logprob[nodes].sum())
+        return float(
+            -np.logaddexp(0.0, -self._llr[nodes]).sum()
+            + logprob_weight * self._logprob[nodes].sum()
+        )
 
     def apply(self, events: Iterable[Event]) -> None:
         """Folds further events into the columns.
 
         Raises:
-            ValueError: an event refers to a node that does not exist, reflects on the question, or comes after `Finished`. The events
-                before it have been applied, and of the refused one nothing has.
+            ValueError: an event refers to a node that does not exist, reflects on the
+                question, or comes after `Finished`. The events before it have been
+                applied, and of the refused one nothing has.
         """
         for event in events:
             if self.finished is not None:
                 raise ValueError(
-                    f"event {self.version} ({type(event).__name__}) comes after Finished; a finished tree takes no more events"
+                    f"event {self.version} ({type(event).__name__}) comes after Finished; a "
+                    "finished tree takes no more events"
                 )
             match event:
                 case Expanded():
@@ -285,7 +324,11 @@ class ReasoningTree:
                         node = event.parent
                         for step in chain:
                             child = self._place(node, step)
-                            if step.sampling.temperature == 0.0 and step.author.adapter is None and not event.mistakes:
+                            if (
+                                step.sampling.temperature == 0.0
+                                and step.author.adapter is None
+                                and not event.mistakes
+                            ):
                                 self.greedy_child.setdefault(node, child)
                             node = child
                         self.ends.append(node)
@@ -312,7 +355,11 @@ class ReasoningTree:
                 case Reflected():
                     self._check(event.node)
                     if event.node == ROOT:
-                        raise ValueError(f"event {self.version} (Reflected) refers to node 0, the question; reflect on a step")
+                        raise ValueError(
+                            f"event {self.version} (Reflected) refers "
+                            "to node 0, the question; "
+                            "reflect on a step"
+                        )
                     self.reflections[event.node].append(event.reflection)
                     self.terminated = self.terminated or event.reflection.action == "terminate"
                     if event.reflection.action == "backtrack":
@@ -331,12 +378,18 @@ class ReasoningTree:
             self.version += 1
 
     def abandoned(self, node: int, target_step: int | None) -> int:
-        """Returns the node that a backtrack from the step `node` to `target_step` gives up: the target's child on the path to `node`."""
+        """Returns the node that a backtrack from the step `node` to `target_step` gives
+        up: the target's child on the path to `node`.
+        """
         path = self.path(node)
-        return path[len(path) - 1 if target_step is None else min(max(target_step, 0), len(path) - 1)]
+        return path[
+            len(path) - 1 if target_step is None else min(max(target_step, 0), len(path) - 1)
+        ]
 
     def _give_up(self, node: int, target_step: int | None) -> None:
-        """Marks what a backtrack gives up, so that the search goes on from the target."""
+        """Marks what a backtrack gives up, so that the search goes on from the
+        target.
+        """
         abandoned = self.abandoned(node, target_step)
         if abandoned != node:
             self.backtracks += 1
@@ -344,10 +397,16 @@ class ReasoningTree:
 
     def _check(self, node: int) -> None:
         if not 0 <= node < self._size:
-            raise ValueError(f"event {self.version} refers to node {node}, but the tree has nodes 0 to {self._size - 1}")
+            raise ValueError(
+                f"event {self.version} refers to node {node}, "
+                "but the tree has nodes 0 to "
+                f"{self._size - 1}"
+            )
 
     def _place(self, parent: int, step: Step) -> int:
-        """Returns the child of `parent` that says what `step` says, token for token and to the same end; a new one where there is none."""
+        """Returns the child of `parent` that says what `step` says, token for token and
+        to the same end; a new one where there is none.
+        """
         key = parent, step.content.reveal().token_ids, step.finish_reason
         node = self._node_of.get(key)
         if node is None:
@@ -384,5 +443,7 @@ class ReasoningTree:
 
 
 def siblings_wrong(tree: ReasoningTree, node: int) -> Sequence[int]:
-    """Returns the children of `node` that were judged wrong, oldest first: what a retry may be shown."""
+    """Returns the children of `node` that were judged wrong, oldest first: what a retry
+    may be shown.
+    """
     return [child for child in tree.children[node] if tree.is_wrong(child)]

@@ -1,4 +1,6 @@
-"""Files of a run: whole or not at all, private where they are made, refused with the path, the cause and the way out."""
+"""Files of a run: whole or not at all, private where they are made, refused with the
+path, the cause and the way out.
+"""
 
 from __future__ import annotations
 
@@ -80,8 +82,13 @@ def full_device(place: Path) -> Path:
     return place / "report.md"
 
 
-@pytest.mark.parametrize("obstacle", [file_in_the_way, file_for_a_folder, folder_for_a_file, dangling_link, long_name, full_device])
-def test_what_stands_in_the_way_is_a_storage_error(tmp_path: Path, obstacle: Callable[[Path], Path]) -> None:
+@pytest.mark.parametrize(
+    "obstacle",
+    [file_in_the_way, file_for_a_folder, folder_for_a_file, dangling_link, long_name, full_device],
+)
+def test_what_stands_in_the_way_is_a_storage_error(
+    tmp_path: Path, obstacle: Callable[[Path], Path]
+) -> None:
     path = obstacle(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(StorageError) as caught:
@@ -136,7 +143,12 @@ for letter in cycle("ab"):
 def test_kill_9_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     path = tmp_path / "report.md"
     for written in (1, 2, 5):
-        with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path)],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
             assert process.stdout is not None
             for _ in range(written):
                 process.stdout.readline()
@@ -179,13 +191,17 @@ def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
         "[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534",  # torch
     ],
 )
-def test_what_libraries_raise_on_a_full_disk_is_a_storage_error(tmp_path: Path, message: str) -> None:
+def test_what_libraries_raise_on_a_full_disk_is_a_storage_error(
+    tmp_path: Path, message: str
+) -> None:
     with pytest.raises(StorageError) as caught, storing(tmp_path / "model.safetensors"):
         raise RuntimeError(message)
     assert caught.value.reason == os.strerror(errno.ENOSPC)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("something else"), TimeoutError(), ConnectionResetError()], ids=repr)
+@pytest.mark.parametrize(
+    "error", [RuntimeError("something else"), TimeoutError(), ConnectionResetError()], ids=repr
+)
 def test_errors_that_are_not_of_the_disk_pass(tmp_path: Path, error: Exception) -> None:
     with pytest.raises(type(error)), storing(tmp_path):
         raise error

@@ -1,1 +1,3 @@
-"""Benchmarks: what the search costs beside the model, and what it buys. `python -m tests.bench --help` lists them."""
+"""Benchmarks: what the search costs beside the model, and what it buys. `python -m
+tests.bench --help` lists them.
+"""

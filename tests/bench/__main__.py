@@ -1,8 +1,10 @@
 """Runs benchmarks and prints what they measured.
 
-    python -m tests.bench [NAME ...] [--quick] [--questions N] [--repeats N] [--json FILE]
+    python -m tests.bench [NAME ...] [--quick] [--questions N] [--repeats N]
+        [--json FILE]
 
-Without a name all of them run. Every figure is measured in this run; a target is printed beside its figure, and missing it is no failure.
+Without a name all of them run. Every figure is measured in this run; a target is
+printed beside its figure, and missing it is no failure.
 """
 
 from __future__ import annotations
@@ -22,13 +24,17 @@ from tests.bench.figures import Options, Result, render
 
 SECTIONS = {
     "engine": "tokens per second of a search over those of a replay of its requests",
-    "smollm2": "the same on SmolLM2-135M, where the engine is the bottleneck (needs `make smol`; long on a CPU)",
+    "smollm2": "the same on SmolLM2-135M, where the engine is the "
+    "bottleneck (needs `make smol`; long "
+    "on a CPU)",
     "overhead": "our CPU time per engine call, and of a strategy's decision on a large tree",
     "questions": "time and memory per question with up to 10,000 in flight",
-    "orchestration": "questions that do not wait for each other, against a sequential and a lock-step loop",
+    "orchestration": "questions that do not wait for each other, against a "
+    "sequential and a lock-step loop",
     "admission": "more requests than the engine holds: first begun, first finished",
     "solved": "tokens and time per solved problem, of every strategy",
-    "injection": "share of injected verdicts that succeed, against models that parrot and real ones",
+    "injection": "share of injected verdicts that succeed, against "
+    "models that parrot and real ones",
     "profile": "where our CPU time goes",
 }
 
@@ -41,20 +47,33 @@ def run_section(name: str, options: Options) -> Result:
 
 def main(argv: Sequence[str] | None = None) -> None:
     defaults = Options()
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Runs benchmarks and prints what they measured.")
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "\n".join(["benchmarks:", *(f"  {name:15}{what}" for name, what in SECTIONS.items())])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="which; all without a name")
-    parser.add_argument("--quick", action="store_true", help="everything small and without vLLM: a smoke test")
-    parser.add_argument(
-        "--questions", type=int, default=defaults.questions, help="questions of engine, smollm2, solved, admission (64 at most)"
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description="Runs benchmarks and prints what they measured."
     )
-    parser.add_argument("--repeats", type=int, default=defaults.repeats, help="rounds over what is compared")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "\n".join(
+        ["benchmarks:", *(f"  {name:15}{what}" for name, what in SECTIONS.items())]
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which; all without a name")
+    parser.add_argument(
+        "--quick", action="store_true", help="everything small and without vLLM: a smoke test"
+    )
+    parser.add_argument(
+        "--questions",
+        type=int,
+        default=defaults.questions,
+        help="questions of engine, smollm2, solved, admission (64 at most)",
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=defaults.repeats, help="rounds over what is compared"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args(argv)
     if unknown := [name for name in arguments.names if name not in SECTIONS]:
         parser.error(f"no benchmark is called {unknown[0]!r}; choose from {', '.join(SECTIONS)}")
-    options = Options(arguments.questions, 1 if arguments.quick else arguments.repeats, arguments.quick)
+    options = Options(
+        arguments.questions, 1 if arguments.quick else arguments.repeats, arguments.quick
+    )
     machine: dict[str, Any] = {
         "cores": len(os.sched_getaffinity(0)),
         "load_before": os.getloadavg()[0],
@@ -62,7 +81,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         "python": platform.python_version(),
         "options": asdict(options),
     }
-    print(f"{machine['cores']} cores, load {machine['load_before']:.1f} before the start, Python {machine['python']}", flush=True)
+    print(
+        f"{machine['cores']} cores, load {machine['load_before']:.1f} before the start, Python "
+        f"{machine['python']}",
+        flush=True,
+    )
     results = {}
     for name in arguments.names or SECTIONS:
         start = time.monotonic()
@@ -75,7 +98,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(end="", flush=True)
         results[name] = asdict(result)
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps({"machine": machine, "results": results}, indent=2, allow_nan=False) + "\n")
+        arguments.json.write_text(
+            json.dumps({"machine": machine, "results": results}, indent=2, allow_nan=False) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """An event loop that does not wait, and says how long it would have waited.
 
-Its time is the CPU time that this process has used, plus the sleeps that it has skipped. So an hour of a simulated server passes in the
-time that our own code needs to drive it, that code is charged at what it really costs, and another process on the same core changes
-nothing: a result is a wall time on a machine of one's own. What stands in for another machine (the simulated server) runs under
-`uncharged`, which stops the clock.
+Its time is the CPU time that this process has used, plus the sleeps that it has
+skipped. So an hour of a simulated server passes in the time that our own code needs to
+drive it, that code is charged at what it really costs, and another process on the same
+core changes nothing: a result is a wall time on a machine of one's own. What stands in
+for another machine (the simulated server) runs under `uncharged`, which stops the
+clock.
 
-It is right for work in one thread without sockets: nothing that the loop waits for may happen outside of it.
+It is right for work in one thread without sockets: nothing that the loop waits for may
+happen outside of it.
 """
 
 from __future__ import annotations
@@ -46,13 +49,17 @@ class SkippingLoop(asyncio.SelectorEventLoop):
         super().__init__(self._impatient)
 
     def time(self) -> float:
-        """Returns CPU seconds of this process that are charged, plus seconds of sleep that were skipped."""
+        """Returns CPU seconds of this process that are charged, plus seconds of sleep
+        that were skipped.
+        """
         return self.cpu_seconds + self._impatient.skipped_s
 
     @property
     def cpu_seconds(self) -> float:
         """CPU seconds of this process outside of `uncharged`."""
-        return (time.process_time() if self._stopped_at is None else self._stopped_at) - self._uncharged_s
+        return (
+            time.process_time() if self._stopped_at is None else self._stopped_at
+        ) - self._uncharged_s
 
     @contextmanager
     def uncharged(self) -> Iterator[None]:
@@ -82,5 +89,7 @@ def skipping_loop() -> SkippingLoop:
     """
     loop = asyncio.get_running_loop()
     if not isinstance(loop, SkippingLoop):
-        raise TypeError(f"{type(loop).__name__} keeps real time; start with tests.bench.clock.run_skipping")
+        raise TypeError(
+            f"{type(loop).__name__} keeps real time; start with tests.bench.clock.run_skipping"
+        )
     return loop

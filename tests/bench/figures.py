@@ -1,4 +1,6 @@
-"""What a benchmark hands back: tables of figures that were measured in this run, with their spread and their target."""
+"""What a benchmark hands back: tables of figures that were measured in this run, with
+their spread and their target.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,14 @@ class Options:
     """How large a run of the benchmarks is."""
 
     questions: int = 256
-    """Questions of `engine`, `smollm2`, `admission` (at most 64) and, per level, `solved`; the other sections choose their own number."""
+    """Questions of `engine`, `smollm2`, `admission` (at most 64) and, per level,
+    `solved`; the other sections choose their own number."""
     repeats: int = 3
-    """Rounds over the things that are compared: A B A B A B. One where it must be quick."""
+    """Rounds over the things that are compared: A B A B A B. One where it must be
+    quick."""
     quick: bool = False
-    """Everything small, a scripted engine in place of vLLM: the figures mean nothing, the code is run."""
+    """Everything small, a scripted engine in place of vLLM: the figures mean nothing,
+    the code is run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +62,29 @@ class Target(NamedTuple):
 
 
 def figure(what: str, values: Sequence[float], unit: str, target: Target | None = None) -> Row:
-    """Returns a row: the median of the repeats, the least and the greatest of them, and whether the median meets the target."""
+    """Returns a row: the median of the repeats, the least and the greatest of them, and
+    whether the median meets the target.
+    """
     median = statistics.median(values)
-    said = "" if target is None else f"{target.sign} {target.bound:g} {'met' if target.is_met(median) else 'MISSED'}"
-    return {"what": what, "median": median, "min": min(values), "max": max(values), "unit": unit, "target": said}
+    said = (
+        ""
+        if target is None
+        else (f"{target.sign} {target.bound:g} {'met' if target.is_met(median) else 'MISSED'}")
+    )
+    return {
+        "what": what,
+        "median": median,
+        "min": min(values),
+        "max": max(values),
+        "unit": unit,
+        "target": said,
+    }
 
 
 def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
-    """Returns the ratio of each pair that was measured side by side, so that what slows the machine down slows down both."""
+    """Returns the ratio of each pair that was measured side by side, so that what slows
+    the machine down slows down both.
+    """
     return [above / below for above, below in zip(numerators, denominators, strict=True)]
 
 
@@ -76,15 +96,21 @@ class Estimate(NamedTuple):
 
 
 def mean(values: Sequence[float]) -> Estimate:
-    """Returns the mean of independent observations; the error is NaN of a single one."""
+    """Returns the mean of independent observations; the error is NaN of a single
+    one.
+    """
     n = len(values)
-    return Estimate(statistics.fmean(values), statistics.stdev(values) / math.sqrt(n) if n > 1 else math.nan)
+    return Estimate(
+        statistics.fmean(values), statistics.stdev(values) / math.sqrt(n) if n > 1 else math.nan
+    )
 
 
 def ratio_of_sums(above: Sequence[float], below: Sequence[float]) -> Estimate:
-    """Returns sum(above) / sum(below) over independent pairs, such as tokens per solved question; infinite where nothing is below.
+    """Returns sum(above) / sum(below) over independent pairs, such as tokens per solved
+    question; infinite where nothing is below.
 
-    The error is that of the linearised ratio: each pair moves it by (above - ratio x below) / mean(below).
+    The error is that of the linearised ratio: each pair moves it by (above - ratio x
+    below) / mean(below).
     """
     if sum(below) == 0:
         return Estimate(math.inf, math.nan)
@@ -93,17 +119,23 @@ def ratio_of_sums(above: Sequence[float], below: Sequence[float]) -> Estimate:
     return Estimate(ratio, mean(residuals).standard_error / statistics.fmean(below))
 
 
-def ratio_of_ratios(first: tuple[Sequence[float], Sequence[float]], second: tuple[Sequence[float], Sequence[float]]) -> Estimate:
-    """Returns `ratio_of_sums(*first) / ratio_of_sums(*second)` of two methods that were given the same questions in the same order.
+def ratio_of_ratios(
+    first: tuple[Sequence[float], Sequence[float]], second: tuple[Sequence[float], Sequence[float]]
+) -> Estimate:
+    """Returns `ratio_of_sums(*first) / ratio_of_sums(*second)` of two methods that were
+    given the same questions in the same order.
 
-    The error is that of the linearised logarithm, question by question, so that what is hard for both cancels.
+    The error is that of the linearised logarithm, question by question, so that what is
+    hard for both cancels.
     """
     r1, r2 = ratio_of_sums(*first).value, ratio_of_sums(*second).value
     if not (math.isfinite(r1) and math.isfinite(r2) and r1 > 0 and r2 > 0):
         return Estimate(math.nan, math.nan)
     (a1, b1), (a2, b2) = first, second
     m1, m2 = statistics.fmean(a1), statistics.fmean(a2)
-    moves = [(w - r1 * x) / m1 - (y - r2 * z) / m2 for w, x, y, z in zip(a1, b1, a2, b2, strict=True)]
+    moves = [
+        (w - r1 * x) / m1 - (y - r2 * z) / m2 for w, x, y, z in zip(a1, b1, a2, b2, strict=True)
+    ]
     return Estimate(r1 / r2, r1 / r2 * mean(moves).standard_error)
 
 
@@ -132,7 +164,9 @@ class CollectorTime:
 
 
 def finite(value: float) -> float | None:
-    """Returns what a table can show and JSON can hold; None for the price of nothing, and for the error of one observation."""
+    """Returns what a table can show and JSON can hold; None for the price of nothing,
+    and for the error of one observation.
+    """
     return value if math.isfinite(value) else None
 
 
@@ -140,12 +174,17 @@ def render(table: Table) -> str:
     """Returns a table as text, its columns aligned."""
     if not table.rows:
         return f"{table.title}: nothing"
-    columns = [name for name in table.rows[0] if any(row[name] not in ("", None) for row in table.rows)]
+    columns = [
+        name for name in table.rows[0] if any(row[name] not in ("", None) for row in table.rows)
+    ]
     cells = [columns, *([_shown(row[name]) for name in columns] for row in table.rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     numeric = [all(not isinstance(row[name], str) for row in table.rows) for name in columns]
     lines = [
-        "  ".join(cell.rjust(width) if right else cell.ljust(width) for cell, width, right in zip(line, widths, numeric, strict=True))
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(line, widths, numeric, strict=True)
+        )
         for line in cells
     ]
     return "\n".join([table.title, *(f"  {line.rstrip()}" for line in lines)])

@@ -1,15 +1,21 @@
-"""What it is worth that questions do not wait for each other: our graph against two simpler ways to run the same search.
+"""What it is worth that questions do not wait for each other: our graph against two
+simpler ways to run the same search.
 
-    ours           the graph, all questions in flight, children of a question gathered, no barrier between questions
+    ours           the graph, all questions in flight, children of a question gathered,
+                   no barrier between questions
     sequential     one question at a time, and of its requests one at a time
-    lock-step      all questions do the same phase at once, and the next one when the slowest is through
+    lock-step      all questions do the same phase at once, and the next one when the
+                   slowest is through
 
-All three send the same requests (checked) to the same simulated server with continuous batching, on a clock that skips the waiting and
-charges our CPU (tests/bench/clock.py). The baselines call the graph's nodes by hand, so LangGraph's cost is on our side alone. The figure
-is problems per second; a ratio is ours over theirs, of runs that follow each other.
+All three send the same requests (checked) to the same simulated server with continuous
+batching, on a clock that skips the waiting and charges our CPU (tests/bench/clock.py).
+The baselines call the graph's nodes by hand, so LangGraph's cost is on our side alone.
+The figure is problems per second; a ratio is ours over theirs, of runs that follow each
+other.
 
-The recording's steps differ in length as the pocket's do: what lock-step loses is what the slowest of a level makes the others wait, and
-the slots of the batch that are empty then.
+The recording's steps differ in length as the pocket's do: what lock-step loses is what
+the slowest of a level makes the others wait, and the slots of the batch that are empty
+then.
 """
 
 from __future__ import annotations
@@ -22,7 +28,16 @@ from tests.bench.clock import run_skipping, skipping_loop
 from tests.bench.figures import Options, Result, Row, Table, figure, ratios
 from tests.bench.questions import SPEED
 from tests.bench.recording import BatchingServer, Speed
-from tests.bench.workload import STEPPED, Walk, ask, opened, questions, record, scripted_config, walk
+from tests.bench.workload import (
+    STEPPED,
+    Walk,
+    ask,
+    opened,
+    questions,
+    record,
+    scripted_config,
+    walk,
+)
 
 SMALL = Speed(iteration_s=0.0036, per_sequence_s=0.00033, max_batch=64)
 """An assumption: of the order of the pocket model in vLLM on two CPU cores."""
@@ -73,11 +88,19 @@ def run(options: Options) -> Result:
         for _ in range(options.repeats):
             for name in WAYS:
                 rate, token_rate, requests = run_skipping(problems_per_second(name, speed))
-                assert requests == len(recording.requests), f"{name} sent {requests} requests, not {len(recording.requests)}"
+                assert requests == len(recording.requests), (
+                    f"{name} sent {requests} requests, not {len(recording.requests)}"
+                )
                 rates[name].append(rate)
                 tokens[name].append(token_rate)
         rows: list[Row] = [figure(name, rates[name], "problems/s") for name in WAYS]
         rows += [figure(f"{name}, tokens", tokens[name], "tokens/s") for name in WAYS]
-        rows += [figure(f"ours over {name}", ratios(rates["ours"], rates[name]), "x") for name in WAYS if name != "ours"]
-        result.tables.append(Table(f"beam 16/4, {len(asked)} questions, {server}: {speed}", tuple(rows)))
+        rows += [
+            figure(f"ours over {name}", ratios(rates["ours"], rates[name]), "x")
+            for name in WAYS
+            if name != "ours"
+        ]
+        result.tables.append(
+            Table(f"beam 16/4, {len(asked)} questions, {server}: {speed}", tuple(rows))
+        )
     return result

@@ -1,13 +1,17 @@
 """Where our CPU time goes in a stepped search, by package.
 
-The process is stopped every few milliseconds of CPU time that it has used (the kernel's tick decides how many), and the Python function
-that is running is written down; built-ins, the standard library but for asyncio, and code that dataclasses made count for their caller.
-Nothing is traced, so nothing is slowed down: cProfile makes a call of this search several times as dear, and dearest what consists of small
-functions. The garbage collector, whose pauses are longer than a tick, is timed by its own callbacks and left out of the samples. Shares
-have a sampling error of about sqrt(share / samples); microseconds are the share of the CPU time that was measured beside it.
+The process is stopped every few milliseconds of CPU time that it has used (the kernel's
+tick decides how many), and the Python function that is running is written down;
+built-ins, the standard library but for asyncio, and code that dataclasses made count
+for their caller. Nothing is traced, so nothing is slowed down: cProfile makes a call of
+this search several times as dear, and dearest what consists of small functions. The
+garbage collector, whose pauses are longer than a tick, is timed by its own callbacks
+and left out of the samples. Shares have a sampling error of about sqrt(share /
+samples); microseconds are the share of the CPU time that was measured beside it.
 
-Two runs of the same search: beam 16/4 with a working critic on a recording that answers at once, and on vLLM, whose front end (requests,
-sockets, outputs) runs in our process; the model's own process is not in it.
+Two runs of the same search: beam 16/4 with a working critic on a recording that answers
+at once, and on vLLM, whose front end (requests, sockets, outputs) runs in our process;
+the model's own process is not in it.
 """
 
 from __future__ import annotations
@@ -26,7 +30,16 @@ from agents.types import Question
 from configs import RunConfig
 from tests.bench.figures import CollectorTime, Options, Result, Row, Table
 from tests.bench.recording import Recorder, Remembering
-from tests.bench.workload import STEPPED, ask, opened, questions, record, scripted_config, served_config, serving
+from tests.bench.workload import (
+    STEPPED,
+    ask,
+    opened,
+    questions,
+    record,
+    scripted_config,
+    served_config,
+    serving,
+)
 
 ROOT = Path(__file__).parents[2]
 INTERVAL_S = 0.001
@@ -41,7 +54,9 @@ _GROUP_OF = {package: group for group, packages in _GROUPS.items() for package i
 
 
 class Sampler:
-    """Counts, over samples of CPU time, in which function the process was. Works in the main thread only."""
+    """Counts, over samples of CPU time, in which function the process was. Works in the
+    main thread only.
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -65,7 +80,8 @@ class Sampler:
     def _sample(self, number: int, frame: FrameType | None) -> None:
         while frame is not None and group_of(frame.f_code.co_filename) is None:
             frame = frame.f_back
-        if frame is not None and frame.f_code is not CollectorTime.listen.__code__:  # it hears the collector, and runs when that has ended
+        # it hears the collector, and runs when that has ended
+        if frame is not None and frame.f_code is not CollectorTime.listen.__code__:
             self.counts[frame.f_code.co_filename, frame.f_code.co_qualname] += 1
 
 
@@ -79,19 +95,24 @@ async def _run(options: Options) -> Result:
     config = scripted_config(*STEPPED)
     recording = await record(config, asked)
     result = Result()
-    result.tables += await _sampled("answered at once", config, Remembering(recording), asked, 2 * options.repeats)
+    result.tables += await _sampled(
+        "answered at once", config, Remembering(recording), asked, 2 * options.repeats
+    )
     config = served_config(*STEPPED, quick=options.quick)
     async with serving(config, quick=options.quick) as (engine, name):
         result.tables += await _sampled(name, config, engine, asked, 1)
     return result
 
 
-async def _sampled(name: str, config: RunConfig, engine: Generator, asked: Sequence[Question], rounds: int) -> list[Table]:
+async def _sampled(
+    name: str, config: RunConfig, engine: Generator, asked: Sequence[Question], rounds: int
+) -> list[Table]:
     """Returns the shares of packages and of the dearest functions."""
     recorder = Recorder(engine)
     sampler, collector = Sampler(), CollectorTime()
     with opened(config, recorder) as (key, _):
-        await ask(asked, key, concurrency=config.run.concurrency)  # fills the caches of prompts and questions
+        # fills the caches of prompts and questions
+        await ask(asked, key, concurrency=config.run.concurrency)
         calls = len(recorder.recording.requests)
         with collector.measured(), sampler.running():
             for _ in range(rounds):
@@ -108,19 +129,27 @@ async def _sampled(name: str, config: RunConfig, engine: Generator, asked: Seque
     groups: Counter[str] = Counter()
     for (file, _), count in sampler.counts.items():
         groups[group_of(file) or ""] += count
-    by_group: list[Row] = [{"package": group, **shares(count)} for group, count in groups.most_common()]
-    by_group.append({"package": "garbage collector", "share": collected, "us/call": collected * per_call})
+    by_group: list[Row] = [
+        {"package": group, **shares(count)} for group, count in groups.most_common()
+    ]
+    by_group.append(
+        {"package": "garbage collector", "share": collected, "us/call": collected * per_call}
+    )
     by_group.append({"package": "all", "share": 1.0, "us/call": per_call})
     functions: list[Row] = [
-        {"function": f"{_short(file)} {function}", **shares(count)} for (file, function), count in sampler.counts.most_common(20)
+        {"function": f"{_short(file)} {function}", **shares(count)}
+        for (file, function), count in sampler.counts.most_common(20)
     ]
     title = f"beam 16/4, {len(asked)} questions, {calls} calls, {samples} samples, {name}"
-    return [Table(f"CPU by package, {title}", tuple(by_group)), Table(f"the dearest functions, {name}", tuple(functions))]
+    return [
+        Table(f"CPU by package, {title}", tuple(by_group)),
+        Table(f"the dearest functions, {name}", tuple(functions)),
+    ]
 
 
 def group_of(file: str) -> str | None:
-    """Returns what a source file belongs to; None for what belongs to its caller: what has no file, and the rest of the standard
-    library.
+    """Returns what a source file belongs to; None for what belongs to its caller: what
+    has no file, and the rest of the standard library.
     """
     if file.startswith("<"):
         return None

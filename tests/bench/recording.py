@@ -1,7 +1,9 @@
-"""Engines for benchmarks: one that writes down what it is asked, one that answers from what was written, at once or like a busy server.
+"""Engines for benchmarks: one that writes down what it is asked, one that answers from
+what was written, at once or like a busy server.
 
-A search that is run again on its own recording asks for the same again (a seed decides everything), so the recording answers it: the same
-search, token for token, at the price of a dictionary look-up. What is measured then is everything but the model.
+A search that is run again on its own recording asks for the same again (a seed decides
+everything), so the recording answers it: the same search, token for token, at the price
+of a dictionary look-up. What is measured then is everything but the model.
 """
 
 from __future__ import annotations
@@ -14,7 +16,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from agents.engines.base import EngineInfo, GenerateRequest, Generation, Generator, NextTokenScores, Tokenizer
+from agents.engines.base import (
+    EngineInfo,
+    GenerateRequest,
+    Generation,
+    Generator,
+    NextTokenScores,
+    Tokenizer,
+)
 from agents.engines.gate import Gate
 from agents.types import EngineError, Usage
 from tests.bench.clock import SkippingLoop
@@ -67,7 +76,9 @@ class Recorder:
         self.recording.answers[request] = generation
         return generation
 
-    async def score(self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0) -> NextTokenScores:
+    async def score(
+        self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0
+    ) -> NextTokenScores:
         request = ScoreRequest(tuple(prompt), tuple(candidates))
         self.recording.requests.append(request)
         scores = await self._engine.score(prompt, candidates, priority=priority)
@@ -79,7 +90,9 @@ class Recorder:
 
 
 async def replay(engine: Generator, requests: Sequence[Request]) -> Usage:
-    """Sends all requests at once, to be served in their order, and returns what they cost: the engine when nobody makes it wait."""
+    """Sends all requests at once, to be served in their order, and returns what they
+    cost: the engine when nobody makes it wait.
+    """
 
     async def send(request: Request) -> Usage:
         if isinstance(request, ScoreRequest):
@@ -90,11 +103,16 @@ async def replay(engine: Generator, requests: Sequence[Request]) -> Usage:
 
 
 class Remembering:
-    """A Generator that answers from a recording, in the next turn of the event loop. Its door is that of every engine (`Gate`)."""
+    """A Generator that answers from a recording, in the next turn of the event loop.
+    Its door is that of every engine (`Gate`).
+    """
 
-    def __init__(self, recording: Recording, *, one_at_a_time: bool = False, copies: bool = False) -> None:
-        """`one_at_a_time`: requests wait for each other. `copies`: an answer shares no numbers with the recording, as those of a real
-        engine do not, so that memory can be measured.
+    def __init__(
+        self, recording: Recording, *, one_at_a_time: bool = False, copies: bool = False
+    ) -> None:
+        """`one_at_a_time`: requests wait for each other. `copies`: an answer shares no
+        numbers with the recording, as those of a real engine do not, so that memory can
+        be measured.
         """
         self.info = recording.info
         self.tokenizer = recording.tokenizer
@@ -105,11 +123,15 @@ class Remembering:
         self._gate = Gate("the recording", limit=1 if one_at_a_time else None)
 
     async def generate(self, request: GenerateRequest) -> Generation:
-        answer = await self._gate.run(lambda: self._answer(request, request.priority), priority=request.priority)
+        answer = await self._gate.run(
+            lambda: self._answer(request, request.priority), priority=request.priority
+        )
         assert isinstance(answer, Generation)
         return answer
 
-    async def score(self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0) -> NextTokenScores:
+    async def score(
+        self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0
+    ) -> NextTokenScores:
         request = ScoreRequest(tuple(prompt), tuple(candidates))
         answer = await self._gate.run(lambda: self._answer(request, priority), priority=priority)
         assert isinstance(answer, NextTokenScores)
@@ -132,19 +154,26 @@ class Remembering:
         self.asked += 1
         answer = self.answers.get(request)
         if answer is None:
-            raise EngineError("a request is not in the recording: the search is not the one that was recorded")
+            raise EngineError(
+                "a request is not in the recording: the search is not the one that was recorded"
+            )
         return answer
 
 
 def _copy(answer: Answer) -> Answer:
     if isinstance(answer, NextTokenScores):
         return answer
-    completions = tuple(replace(one, logprobs=tuple(math.nextafter(x, 0.0) for x in one.logprobs)) for one in answer.completions)
+    completions = tuple(
+        replace(one, logprobs=tuple(math.nextafter(x, 0.0) for x in one.logprobs))
+        for one in answer.completions
+    )
     return replace(answer, completions=completions)
 
 
 class Speed(NamedTuple):
-    """How fast a server with continuous batching is: an iteration writes one token of every sequence in the batch."""
+    """How fast a server with continuous batching is: an iteration writes one token of
+    every sequence in the batch.
+    """
 
     iteration_s: float
     """Seconds of an iteration without sequences (t0): reading the weights."""
@@ -164,21 +193,26 @@ class _Ticket:
 
 
 class BatchingServer(Remembering):
-    """Answers from a recording when a server with continuous batching would: `Speed` says how fast it is.
+    """Answers from a recording when a server with continuous batching would: `Speed`
+    says how fast it is.
 
-    A request of n samples is n sequences; it is answered when the last of them has ended. A sequence joins at the beginning of an
-    iteration, its prompt costs nothing (a prefix cache, and a simplification). The server is another machine: it goes on while we compute,
-    and what its simulation costs here is not charged.
+    A request of n samples is n sequences; it is answered when the last of them has
+    ended. A sequence joins at the beginning of an iteration, its prompt costs nothing
+    (a prefix cache, and a simplification). The server is another machine: it goes on
+    while we compute, and what its simulation costs here is not charged.
     """
 
-    def __init__(self, recording: Recording, loop: SkippingLoop, speed: Speed, *, one_at_a_time: bool = False) -> None:
+    def __init__(
+        self, recording: Recording, loop: SkippingLoop, speed: Speed, *, one_at_a_time: bool = False
+    ) -> None:
         super().__init__(recording, one_at_a_time=one_at_a_time)
         self._loop = loop
         self._speed = speed
         self._running: list[tuple[int, int, _Ticket]] = []
         """Heap of (iteration after which a sequence ends, its number, its request)."""
         self._waiting: list[tuple[int, int, int, _Ticket]] = []
-        """Heap of (priority, number of the arrival, length, request) of the sequences that no iteration has begun."""
+        """Heap of (priority, number of the arrival, length, request) of the sequences
+        that no iteration has begun."""
         self._arrivals = itertools.count()
         self._sequences = 0
         self._iterations = 0
@@ -198,7 +232,11 @@ class BatchingServer(Remembering):
 
     async def wait(self, answer: Answer, priority: int) -> None:
         with self._loop.uncharged():
-            lengths = [len(one.token_ids) for one in answer.completions] if isinstance(answer, Generation) else [1]
+            lengths = (
+                [len(one.token_ids) for one in answer.completions]
+                if isinstance(answer, Generation)
+                else [1]
+            )
             ticket = _Ticket(len(lengths), self._loop.create_future())
             self._join(lengths, ticket, priority)
         await ticket.done
@@ -234,7 +272,8 @@ class BatchingServer(Remembering):
             while self._running and self._running[0][0] <= self._iterations:
                 _, _, ticket = heapq.heappop(self._running)
                 ticket.left -= 1
-                if ticket.left == 0 and not ticket.done.done():  # a request that was cancelled is done
+                # a request that was cancelled is done
+                if ticket.left == 0 and not ticket.done.done():
                     ticket.done.set_result(None)
             self._admit()
 

@@ -1,17 +1,25 @@
-"""What a solved problem costs: every registered strategy on Countdown, with the same policy, the same critic and 16 samples.
+"""What a solved problem costs: every registered strategy on Countdown, with the same
+policy, the same critic and 16 samples.
 
-Countdown of 3 and 4 numbers, the pocket model on vLLM. The critic is the oracle that is wrong with probability .15, so strategies are
-compared under a critic that is known, and not under the pocket's own. A strategy may draw 16 samples: 16 whole answers, as much in single
-steps, 16 steps per level with 4 paths kept, or 16 simulations; what that costs in tokens is the figure. The critic's tokens are none.
+Countdown of 3 and 4 numbers, the pocket model on vLLM. The critic is the oracle that is
+wrong with probability .15, so strategies are compared under a critic that is known, and
+not under the pocket's own. A strategy may draw 16 samples: 16 whole answers, as much in
+single steps, 16 steps per level with 4 paths kept, or 16 simulations; what that costs
+in tokens is the figure. The critic's tokens are none.
 
-    accuracy           share of the questions that were answered right, by the exact checker
+    accuracy           share of the questions that were answered right, by the exact
+                       checker
     tokens             generated tokens per question
-    tokens/solved      generated tokens of all questions over those that were solved: the table is sorted by it
+    tokens/solved      generated tokens of all questions over those that were solved:
+                       the table is sorted by it
     x beam             the same, over that of beam 16/4
-    problems/min       questions per minute, all in flight as the configuration has it; the median over the blocks
+    problems/min       questions per minute, all in flight as the configuration has it;
+                       the median over the blocks
 
-Errors (+-) are standard errors over questions; that of `x beam` is taken question by question, for all strategies answer the same ones. The
-questions are asked in blocks, and every strategy takes its turn in each block: A B C A B C, so that nobody has the quiet hour for himself.
+Errors (+-) are standard errors over questions; that of `x beam` is taken question by
+question, for all strategies answer the same ones. The questions are asked in blocks,
+and every strategy takes its turn in each block: A B C A B C, so that nobody has the
+quiet hour for himself.
 """
 
 from __future__ import annotations
@@ -26,13 +34,23 @@ from agents.engines.base import Generator
 from agents.types import Question
 from configs import RunConfig
 from graphs.strategies.build import STRATEGIES
-from tests.bench.figures import Options, Result, Row, Table, finite, mean, ratio_of_ratios, ratio_of_sums
+from tests.bench.figures import (
+    Options,
+    Result,
+    Row,
+    Table,
+    finite,
+    mean,
+    ratio_of_ratios,
+    ratio_of_sums,
+)
 from tests.bench.workload import NO_CAPS, ask, opened, questions, served_config, serving
 
 LEVELS = (3, 4)
 ORACLE = ("critic=oracle", "critic.flip_rate=0.15", "reflector=none", *NO_CAPS)
 SAMPLES = {"num_samples": 16, "beam_width": 4, "num_simulations": 16}
-"""What 16 samples mean, by the name of the option; a strategy takes the options that it has."""
+"""What 16 samples mean, by the name of the option; a strategy takes the options that it
+has."""
 ASSUMPTIONS = (
     "search.right_rate=0.8",
     "search.logprob_weight=1",
@@ -42,9 +60,11 @@ ASSUMPTIONS = (
     "search.give_up_rate=0",
     "search.prior_strength=32",
 )
-"""Of the posterior search, fitted on 150 validation questions with this critic (`graphs.evaluation.fit_selector --believer --many-answers`)."""
+"""Of the posterior search, fitted on 150 validation questions with this critic
+(`graphs.evaluation.fit_selector --believer --many-answers`)."""
 HORIZON = ("search.step_cost=1", "search.first_samples=2")
-"""Of the posterior search, chosen on the same questions: where verdicts are free and few steps are right, it goes step by step."""
+"""Of the posterior search, chosen on the same questions: where verdicts are free and
+few steps are right, it goes step by step."""
 SPECIAL = {
     "best_of_n": ("search.num_samples=16", "search.selection=weighted_vote"),
     "posterior": ("search.num_samples=16", "search.many_answers=true", *ASSUMPTIONS, *HORIZON),
@@ -80,31 +100,49 @@ async def _run(options: Options) -> Result:
     result = Result()
     configs = {name: config_of(name, quick=options.quick) for name in STRATEGIES}
     async with serving(configs[REFERENCE], quick=options.quick) as (engine, served_by):
-        await _block(_Run(configs["greedy"]), engine, questions(8))  # the first requests of an engine are slow
+        # the first requests of an engine are slow
+        await _block(_Run(configs["greedy"]), engine, questions(8))
         everywhere = {name: _Run(config) for name, config in configs.items()}
         for level in LEVELS:
-            asked = questions(6 if options.quick else options.questions, families=("countdown",), levels=(level,))
+            asked = questions(
+                6 if options.quick else options.questions, families=("countdown",), levels=(level,)
+            )
             runs = {name: _Run(config) for name, config in configs.items()}
             blocks = min(options.repeats, len(asked))
             for number in range(blocks):
                 for one in runs.values():
                     await _block(one, engine, asked[number::blocks])
-            result.tables.append(Table(f"Countdown of {level} numbers, {len(asked)} questions, {served_by}", _rows(runs)))
+            result.tables.append(
+                Table(
+                    f"Countdown of {level} numbers, {len(asked)} questions, {served_by}",
+                    _rows(runs),
+                )
+            )
             for name, one in runs.items():
                 everywhere[name].add(one)
-        result.tables.append(Table(f"Countdown of {' and '.join(map(str, LEVELS))} numbers together, {served_by}", _rows(everywhere)))
+        result.tables.append(
+            Table(
+                f"Countdown of {' and '.join(map(str, LEVELS))} numbers together, {served_by}",
+                _rows(everywhere),
+            )
+        )
     for name, config in configs.items():
         chosen = {
             key: value
             for key, value in config.search.model_dump().items()
             if key in ("selection", "num_children", "max_children", *SAMPLES)
         }
-        result.notes.append(f"{name}: {', '.join(f'{key}={value}' for key, value in chosen.items()) or 'no options'}")
+        result.notes.append(
+            f"{name}: "
+            f"{', '.join(f'{key}={value}' for key, value in chosen.items()) or 'no options'}"
+        )
     return result
 
 
 async def _block(one: _Run, engine: Generator, asked: Sequence[Question]) -> None:
-    """Asks a part of the questions, and books the answers in the order of the questions."""
+    """Asks a part of the questions, and books the answers in the order of the
+    questions.
+    """
     with opened(one.config, engine) as (key, _):
         start = time.monotonic()
         answers = await ask(asked, key, concurrency=one.config.run.concurrency)
@@ -120,7 +158,11 @@ def _rows(runs: dict[str, _Run]) -> tuple[Row, ...]:
     beam = runs[REFERENCE]
     priced: list[tuple[float, Row]] = []
     for name, one in runs.items():
-        accuracy, tokens, price = mean(one.solved), mean(one.tokens), ratio_of_sums(one.tokens, one.solved)
+        accuracy, tokens, price = (
+            mean(one.solved),
+            mean(one.tokens),
+            ratio_of_sums(one.tokens, one.solved),
+        )
         against = ratio_of_ratios((one.tokens, one.solved), (beam.tokens, beam.solved))
         row: Row = {
             "strategy": name,
@@ -141,9 +183,15 @@ def _rows(runs: dict[str, _Run]) -> tuple[Row, ...]:
 
 
 def config_of(name: str, *, quick: bool) -> RunConfig:
-    """Returns the configuration of a strategy with 16 samples; one that needs no critic gets the oracle too, and does not ask it."""
+    """Returns the configuration of a strategy with 16 samples; one that needs no critic
+    gets the oracle too, and does not ask it.
+    """
     options = SPECIAL.get(name)
     if options is None:
         search = served_config(f"search={name}", *ORACLE, quick=quick).search
-        options = tuple(f"search.{option}={value}" for option, value in SAMPLES.items() if option in type(search).model_fields)
+        options = tuple(
+            f"search.{option}={value}"
+            for option, value in SAMPLES.items()
+            if option in type(search).model_fields
+        )
     return served_config(f"search={name}", *options, *ORACLE, quick=quick)

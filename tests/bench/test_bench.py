@@ -12,7 +12,9 @@ from tests.bench.__main__ import SECTIONS, main
 from tests.bench.profile import ROOT, group_of
 
 
-def test_the_sections_without_a_model_have_their_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_sections_without_a_model_have_their_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     sections = ["overhead", "questions", "orchestration", "admission"]
     main([*sections, "--quick", "--json", str(tmp_path / "bench.json")])
     printed = capsys.readouterr().out
@@ -26,7 +28,9 @@ def test_the_sections_without_a_model_have_their_figures(tmp_path: Path, capsys:
                 assert all(math.isfinite(row[name]) for name in ("median", "min", "max")), row
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_name_is_answered_with_the_known_ones(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(SystemExit):
         main(["speed"])
     said = capsys.readouterr().err

@@ -6,7 +6,16 @@ import math
 import random
 import statistics
 
-from tests.bench.figures import Table, Target, figure, mean, ratio_of_ratios, ratio_of_sums, ratios, render
+from tests.bench.figures import (
+    Table,
+    Target,
+    figure,
+    mean,
+    ratio_of_ratios,
+    ratio_of_sums,
+    ratios,
+    render,
+)
 
 RNG = random.Random(0)
 TOKENS = [RNG.uniform(50, 150) for _ in range(400)]
@@ -20,7 +29,9 @@ def resampled(count: int = 2000) -> list[list[int]]:
 
 
 def test_the_error_of_a_ratio_is_that_of_the_bootstrap() -> None:
-    bootstrap = statistics.stdev(sum(TOKENS[i] for i in drawn) / sum(SOLVED[i] for i in drawn) for drawn in resampled())
+    bootstrap = statistics.stdev(
+        sum(TOKENS[i] for i in drawn) / sum(SOLVED[i] for i in drawn) for drawn in resampled()
+    )
     found = ratio_of_sums(TOKENS, SOLVED)
     assert found.value == sum(TOKENS) / sum(SOLVED)
     assert math.isclose(found.standard_error, bootstrap, rel_tol=0.1)
@@ -32,7 +43,9 @@ def test_the_error_of_a_ratio_of_ratios_is_that_of_the_paired_bootstrap() -> Non
         return first / (sum(TOKENS[i] for i in drawn) / sum(SOLVED[i] for i in drawn))
 
     found = ratio_of_ratios((OTHER_TOKENS, OTHER_SOLVED), (TOKENS, SOLVED))
-    assert math.isclose(found.standard_error, statistics.stdev(map(ratio, resampled())), rel_tol=0.1)
+    assert math.isclose(
+        found.standard_error, statistics.stdev(map(ratio, resampled())), rel_tol=0.1
+    )
 
 
 def test_a_method_over_itself_is_one_without_error() -> None:

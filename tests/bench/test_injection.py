@@ -1,4 +1,6 @@
-"""No injection succeeds with a scripted model, whatever that repeats of what it was shown."""
+"""No injection succeeds with a scripted model, whatever that repeats of what it was
+shown.
+"""
 
 from __future__ import annotations
 

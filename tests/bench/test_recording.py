@@ -1,4 +1,6 @@
-"""The engines of the benchmarks: a recording answers as it was answered, and the simulated server keeps to its model of time."""
+"""The engines of the benchmarks: a recording answers as it was answered, and the
+simulated server keeps to its model of time.
+"""
 
 from __future__ import annotations
 
@@ -24,27 +26,41 @@ class FreeLoop(SkippingLoop):
 
 
 def recording_of(lengths: list[list[int]]) -> Recording:
-    """Returns a recording in which request i, whose prompt is (i,), gets completions of `lengths[i]` tokens."""
+    """Returns a recording in which request i, whose prompt is (i,), gets completions of
+    `lengths[i]` tokens.
+    """
     engine = ScriptedEngine.from_function(lambda prompt, index, rng: "")
     recording = Recording(engine.tokenizer, EngineInfo("scripted", "m", "", "", 4096))
     for number, of_request in enumerate(lengths):
         request = GenerateRequest((number,), n=len(of_request))
-        completions = tuple(Completion("", (0,) * length, (0.0,) * length, "stop") for length in of_request)
+        completions = tuple(
+            Completion("", (0,) * length, (0.0,) * length, "stop") for length in of_request
+        )
         recording.requests.append(request)
         recording.answers[request] = Generation(completions, Usage(1, 0, sum(of_request), 1))
     return recording
 
 
-def naive_ends(arrivals: list[float], lengths: list[list[int]], priorities: list[int], speed: Speed) -> list[float]:
-    """Returns when each request is answered, from iteration to iteration. All arrivals differ."""
-    waiting = [(arrivals[i], i, length) for i in sorted(range(len(arrivals)), key=lambda i: arrivals[i]) for length in lengths[i]]
+def naive_ends(
+    arrivals: list[float], lengths: list[list[int]], priorities: list[int], speed: Speed
+) -> list[float]:
+    """Returns when each request is answered, from iteration to iteration. All arrivals
+    differ.
+    """
+    waiting = [
+        (arrivals[i], i, length)
+        for i in sorted(range(len(arrivals)), key=lambda i: arrivals[i])
+        for length in lengths[i]
+    ]
     running: list[list[int]] = []
     ends = [0.0] * len(arrivals)
     now = 0.0
     while waiting or running:
         if not running:
             now = max(now, waiting[0][0])
-        while len(running) < speed.max_batch and (come := [one for one in waiting if one[0] <= now]):
+        while len(running) < speed.max_batch and (
+            come := [one for one in waiting if one[0] <= now]
+        ):
             first = min(come, key=lambda one: priorities[one[1]])
             waiting.remove(first)
             running.append([first[1], first[2]])
@@ -81,7 +97,9 @@ def test_the_server_answers_when_one_that_counts_every_iteration_does(seed: int)
         return found
 
     with asyncio.Runner(loop_factory=FreeLoop) as runner:
-        assert runner.run(ends()) == pytest.approx(naive_ends(arrivals, lengths, priorities, speed), abs=1e-6)
+        assert runner.run(ends()) == pytest.approx(
+            naive_ends(arrivals, lengths, priorities, speed), abs=1e-6
+        )
 
 
 async def test_a_recording_answers_what_it_was_asked_and_nothing_else() -> None:
@@ -93,7 +111,9 @@ async def test_a_recording_answers_what_it_was_asked_and_nothing_else() -> None:
     for copies in (False, True):
         remembering = Remembering(recorder.recording, copies=copies)
         again = await remembering.generate(request)
-        assert [one.token_ids for one in again.completions] == [one.token_ids for one in generation.completions]
+        assert [one.token_ids for one in again.completions] == [
+            one.token_ids for one in generation.completions
+        ]
         assert await remembering.score([65], [66, 67]) == scores
         assert remembering.asked == 2
         with pytest.raises(EngineError, match="not in the recording"):

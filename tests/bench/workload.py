@@ -1,4 +1,6 @@
-"""What the benchmarks run: questions of the pocket's families, a search over an engine, and the same search without LangGraph."""
+"""What the benchmarks run: questions of the pocket's families, a search over an engine,
+and the same search without LangGraph.
+"""
 
 from __future__ import annotations
 
@@ -32,18 +34,31 @@ from tests.scripted_pocket import Pocket
 
 NO_CAPS = ("budget.max_tokens=null", "budget.max_calls=null", "budget.max_nodes=null")
 NOT_TOLD = ("run.show_progress=false",)
-STEPPED = ("search=beam", "search.num_samples=16", "search.beam_width=4", "reflector=none", *NO_CAPS)
-"""Beam search of the papers' size, with the pocket's critic: every step is judged, nothing is skipped."""
+STEPPED = (
+    "search=beam",
+    "search.num_samples=16",
+    "search.beam_width=4",
+    "reflector=none",
+    *NO_CAPS,
+)
+"""Beam search of the papers' size, with the pocket's critic: every step is judged,
+nothing is skipped."""
 
 
-def questions(count: int, *, families: tuple[str, ...] = (), levels: tuple[int, ...] = (), seed: int = 0) -> list[Question]:
+def questions(
+    count: int, *, families: tuple[str, ...] = (), levels: tuple[int, ...] = (), seed: int = 0
+) -> list[Question]:
     """Returns questions of the test split, different from each other."""
-    return list(PocketTask(size=count, seed=seed, families=families, levels=levels).load().questions)
+    return list(
+        PocketTask(size=count, seed=seed, families=families, levels=levels).load().questions
+    )
 
 
 @contextmanager
 def opened(config: RunConfig, engine: Generator) -> Iterator[tuple[str, Resources]]:
-    """Registers the resources of `config` over an engine that is open already; yields their key, and them."""
+    """Registers the resources of `config` over an engine that is open already; yields
+    their key, and them.
+    """
     resources = build_resources(config, {"policy": engine})
     key = uuid4().hex
     register(key, resources)
@@ -54,7 +69,8 @@ def opened(config: RunConfig, engine: Generator) -> Iterator[tuple[str, Resource
 
 
 async def ask(asked: Sequence[Question], key: str, *, concurrency: int) -> list[Answer]:
-    """Asks all questions through the graph, as `python -m graphs.run` does, and returns the answers in the order of their coming.
+    """Asks all questions through the graph, as `python -m graphs.run` does, and returns
+    the answers in the order of their coming.
 
     Raises:
         RuntimeError: a question could not be asked.
@@ -62,12 +78,17 @@ async def ask(asked: Sequence[Question], key: str, *, concurrency: int) -> list[
     answers: list[Answer] = []
     outcome = await run_questions(asked, key, concurrency=concurrency, on_answer=answers.append)
     if outcome.failed:
-        raise RuntimeError(f"{len(outcome.failed)} of {len(asked)} questions failed: {next(iter(outcome.failed.values()))}")
+        raise RuntimeError(
+            f"{len(outcome.failed)} of {len(asked)} questions failed: "
+            f"{next(iter(outcome.failed.values()))}"
+        )
     return answers
 
 
 async def walk(asked: Sequence[Question], key: str, *, concurrency: int) -> None:
-    """Does what `ask` does without LangGraph: the same nodes, called one after another."""
+    """Does what `ask` does without LangGraph: the same nodes, called one after
+    another.
+    """
     waiting = iter(asked)
 
     async def worker() -> None:
@@ -91,7 +112,12 @@ class Walk:
     @classmethod
     def begin(cls, question: Question, key: str) -> Walk:
         """Returns a thought that has not begun."""
-        inputs: State = {"question": question.text, "gold": question.gold, "task": question.task, "metadata": question.metadata}
+        inputs: State = {
+            "question": question.text,
+            "gold": question.gold,
+            "task": question.task,
+            "metadata": question.metadata,
+        }
         return cls(inputs, Runtime(context=Context(resources=key)))
 
     @property
@@ -112,12 +138,24 @@ class Walk:
 
 
 def scripted_config(*overrides: str) -> RunConfig:
-    """Returns a configuration whose engine is a scripted one; whoever builds resources with it brings the engine along."""
-    return compose(["engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "critic.calibration=null", *NOT_TOLD, *overrides])
+    """Returns a configuration whose engine is a scripted one; whoever builds resources
+    with it brings the engine along.
+    """
+    return compose(
+        [
+            "engine=scripted",
+            "engine.function=tests.scripted_pocket:Pocket",
+            "critic.calibration=null",
+            *NOT_TOLD,
+            *overrides,
+        ]
+    )
 
 
 def served_config(*overrides: str, quick: bool) -> RunConfig:
-    """Returns a configuration with vLLM as engine, or a scripted one where it must be quick."""
+    """Returns a configuration with vLLM as engine, or a scripted one where it must be
+    quick.
+    """
     return scripted_config(*overrides) if quick else compose([*NOT_TOLD, *overrides])
 
 
@@ -135,8 +173,9 @@ async def serving(config: RunConfig, *, quick: bool) -> AsyncIterator[tuple[Gene
 
 
 async def record(config: RunConfig, asked: Sequence[Question]) -> Recording:
-    """Runs the search once with the scripted pocket and returns what it asked for. The tokenizer is the pocket model's own, because what
-    it costs is a part of what we measure.
+    """Runs the search once with the scripted pocket and returns what it asked for. The
+    tokenizer is the pocket model's own, because what it costs is a part of what we
+    measure.
     """
     engine = scripted_pocket()
     recorder = Recorder(engine)
@@ -148,7 +187,9 @@ async def record(config: RunConfig, asked: Sequence[Question]) -> Recording:
 
 
 class _PocketScript(Pocket):
-    """The scripted pocket, taught to read the embedded model's chat template, and to end a sequence as it does."""
+    """The scripted pocket, taught to read the embedded model's chat template, and to
+    end a sequence as it does.
+    """
 
     @staticmethod
     def reply(prompt: str, sample_index: int, rng: random.Random) -> str:
@@ -160,7 +201,11 @@ class _PocketScript(Pocket):
 
 
 def _respelled(prompt: str) -> str:
-    return prompt.replace("<|user|> ", "<|user|>").replace("<|policy|>", "<|end|><|assistant|>").replace("<|eos|>", "<|end|>")
+    return (
+        prompt.replace("<|user|> ", "<|user|>")
+        .replace("<|policy|>", "<|end|><|assistant|>")
+        .replace("<|eos|>", "<|end|>")
+    )
 
 
 class _CountedTokenizer(HFTokenizer):
@@ -174,7 +219,9 @@ class _CountedTokenizer(HFTokenizer):
 
 
 def scripted_pocket() -> ScriptedEngine:
-    """Returns the scripted pocket with the pocket model's tokenizer, folder and chat template."""
+    """Returns the scripted pocket with the pocket model's tokenizer, folder and chat
+    template.
+    """
     engine = ScriptedEngine(function=cast(Any, _PocketScript))
     engine.tokenizer = cast(Any, _CountedTokenizer(resolve_model("pocket")))
     engine.info = replace(engine.info, model=resolve_model("pocket"))

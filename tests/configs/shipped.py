@@ -1,4 +1,6 @@
-"""Every choice that the package ships, and the words that make each of them complete."""
+"""Every choice that the package ships, and the words that make each of them
+complete.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,12 @@ NEEDS = {
     "training=sft": ["training.from_runs=[{folder}]"],
     "training=heads": ["training.from_runs=[{folder}]"],
     "critic=none": ["search=greedy"],
-    "critic=value_head": ["search=mcts", "search.aggregation=last", "engine@heads.engine=transformers", "heads.engine.model={folder}"],
+    "critic=value_head": [
+        "search=mcts",
+        "search.aggregation=last",
+        "engine@heads.engine=transformers",
+        "heads.engine.model={folder}",
+    ],
 }
 """Choices that are refused alone."""
 
@@ -26,5 +33,7 @@ FILES = sorted(path for path in CONFIG_DIR.rglob("*.yaml") if path.parent != CON
 
 
 def words_for(choice: str, folder: Path) -> list[str]:
-    """Returns the words that choose `choice` and compose; `folder` is any existing folder."""
+    """Returns the words that choose `choice` and compose; `folder` is any existing
+    folder.
+    """
     return [choice, *(word.format(folder=folder) for word in NEEDS.get(choice, []))]

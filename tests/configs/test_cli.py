@@ -27,7 +27,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 @pytest.mark.parametrize(
-    "question", ["Solve 3x + 2 = 11", "x=3, y=?", "search=greedy", "2=2", "Is {a: 1} [valid]? \"yes\" or 'no'", "-3 + 5 = ?"]
+    "question",
+    [
+        "Solve 3x + 2 = 11",
+        "x=3, y=?",
+        "search=greedy",
+        "2=2",
+        "Is {a: 1} [valid]? \"yes\" or 'no'",
+        "-3 + 5 = ?",
+    ],
 )
 def test_the_first_positional_is_always_the_question(question: str) -> None:
     arguments = parse(_parser(), [question, "search=greedy", "--json", "policy.temperature=0.5"])
@@ -37,9 +45,18 @@ def test_the_first_positional_is_always_the_question(question: str) -> None:
 
 
 def test_flags_may_stand_anywhere() -> None:
-    for argv in (["--json", "q", "-m", "a=1"], ["q", "--json", "a=1", "-m"], ["q", "a=1", "--json", "-m"]):
+    for argv in (
+        ["--json", "q", "-m", "a=1"],
+        ["q", "--json", "a=1", "-m"],
+        ["q", "a=1", "--json", "-m"],
+    ):
         arguments = parse(_parser(), argv)
-        assert (arguments.json, arguments.multirun, arguments.question, split_overrides(arguments)) == (True, True, "q", ["a=1"])
+        assert (
+            arguments.json,
+            arguments.multirun,
+            arguments.question,
+            split_overrides(arguments),
+        ) == (True, True, "q", ["a=1"])
 
 
 def test_a_question_without_quotes_is_refused() -> None:
@@ -47,7 +64,20 @@ def test_a_question_without_quotes_is_refused() -> None:
         split_overrides(parse(_parser(), ["Solve", "3x", "+", "2"]))
 
 
-@pytest.mark.parametrize("word", ["a=1", "a.b=", "+a.b=1", "++a=1", "~a", "~a.b=1", "engine@policy.engine=vllm", "a=b=c", "a=x\ny"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "a=1",
+        "a.b=",
+        "+a.b=1",
+        "++a=1",
+        "~a",
+        "~a.b=1",
+        "engine@policy.engine=vllm",
+        "a=b=c",
+        "a=x\ny",
+    ],
+)
 def test_overrides_are_recognised(word: str) -> None:
     assert is_override(word)
 
@@ -74,9 +104,16 @@ def test_help_that_cannot_be_written_is_an_error() -> None:
 
 @pytest.mark.parametrize(
     ("word", "meant"),
-    [("--jsno", "--json"), ("--multi-run", "--multirun"), ("--search=greedy", "search="), ("--policy.top_p=1", "policy.top_p=")],
+    [
+        ("--jsno", "--json"),
+        ("--multi-run", "--multirun"),
+        ("--search=greedy", "search="),
+        ("--policy.top_p=1", "policy.top_p="),
+    ],
 )
-def test_a_wrong_flag_is_told_what_was_meant(word: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_flag_is_told_what_was_meant(
+    word: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
         parse(_parser(), ["question", word])
     assert caught.value.code == 2
@@ -126,7 +163,13 @@ def test_help_shows_every_field_and_every_choice() -> None:
     for key, _ in _fields(RunConfig, ""):
         parent = key.rpartition(".")[0]
         below_an_option = any(key.startswith(f"{option}.") for option in keys)
-        assert key in keys or key in tags or below_an_option or any(other.startswith(f"{key}.") for other in keys) or not parent, key
+        assert (
+            key in keys
+            or key in tags
+            or below_an_option
+            or any(other.startswith(f"{key}.") for other in keys)
+            or not parent
+        ), key
 
 
 def test_help_fits_its_width() -> None:

@@ -17,7 +17,14 @@ from pydantic import ValidationError
 from agents.types import Budget
 from configs import ConfigError, RunConfig, compose, from_mapping, from_yaml, sweep, to_yaml
 from configs.options import MISSING, Option, defaults, groups, options
-from configs.schema import CritiqueLoopConfig, OpenaiEngineConfig, ScriptedEngineConfig, ScriptRule, VllmEngineConfig, resolve_model
+from configs.schema import (
+    CritiqueLoopConfig,
+    OpenaiEngineConfig,
+    ScriptedEngineConfig,
+    ScriptRule,
+    VllmEngineConfig,
+    resolve_model,
+)
 
 
 def test_an_option_of_the_schema_needs_no_plus() -> None:
@@ -34,7 +41,14 @@ def test_a_configuration_is_frozen_and_hashable() -> None:
 
 
 def test_values_are_kept_as_written() -> None:
-    config = compose(["task.families=[locks, countdown]", "engine.kv_cache_gib=2", "run.output_dir=a/b", "task.levels=[3,4]"])
+    config = compose(
+        [
+            "task.families=[locks, countdown]",
+            "engine.kv_cache_gib=2",
+            "run.output_dir=a/b",
+            "task.levels=[3,4]",
+        ]
+    )
     assert config.run.output_dir == Path("a/b")
     assert config.task.model_dump()["families"] == ("locks", "countdown")
     assert config.task.model_dump()["levels"] == (3, 4)
@@ -48,7 +62,9 @@ def test_run_name_has_a_short_form(name: str) -> None:
 
 
 def test_roles_share_the_engine_until_they_have_their_own() -> None:
-    config = compose(["engine@critic.engine=openai", "critic.engine.base_url=[http://a/v1, http://b/v1]"])
+    config = compose(
+        ["engine@critic.engine=openai", "critic.engine.base_url=[http://a/v1, http://b/v1]"]
+    )
     assert config.engine_of("policy") is config.engine
     critic = config.engine_of("critic")
     assert isinstance(critic, OpenaiEngineConfig)
@@ -68,7 +84,9 @@ def test_engine_options_are_the_keywords_of_the_engine() -> None:
 
 
 def test_a_script_can_be_written_on_the_command_line() -> None:
-    engine = compose(["engine=scripted", 'engine.script=[{reply: "one"}, {reply: [a, b], match: "?"}]']).engine
+    engine = compose(
+        ["engine=scripted", 'engine.script=[{reply: "one"}, {reply: [a, b], match: "?"}]']
+    ).engine
     assert isinstance(engine, ScriptedEngineConfig)
     assert engine.script == (ScriptRule(reply="one"), ScriptRule(reply=("a", "b"), match="?"))
     assert "special_tokens" not in engine.options()
@@ -76,7 +94,9 @@ def test_a_script_can_be_written_on_the_command_line() -> None:
 
 def test_the_budget_becomes_the_noun() -> None:
     budget = compose(["budget.max_seconds=2.5", "budget.max_calls=null"]).budget.to_budget()
-    assert budget == Budget(max_tokens=4096, max_calls=None, max_nodes=128, max_depth=16, max_seconds=2.5)
+    assert budget == Budget(
+        max_tokens=4096, max_calls=None, max_nodes=128, max_depth=16, max_seconds=2.5
+    )
 
 
 def test_an_own_folder_of_experiments_can_be_searched(tmp_path: Path) -> None:
@@ -91,13 +111,24 @@ def test_words_of_the_command_line_win_over_the_experiment() -> None:
 
 
 def test_requirements_are_met_or_refused() -> None:
-    with pytest.raises(ConfigError, match=r"training is missing.*choose training=sft \| grpo \| sft_grpo"):
+    with pytest.raises(
+        ConfigError,
+        match=r"training is missing.*choose "
+        r"training=sft \| grpo \| sft_grpo",
+    ):
         compose(require=("training",))
-    with pytest.raises(ConfigError, match=r"task \(user\) has no questions of its own; choose task=pocket"):
+    with pytest.raises(
+        ConfigError,
+        match=r"task \(user\) has no questions of its "
+        r"own; choose task=pocket",
+    ):
         compose(["task=user"], require=("task",))
     with pytest.raises(ConfigError, match=r"run\.name is missing.*set run\.name=VALUE"):
         compose(require=("run.name",))
-    assert compose(["training=grpo", "run=x"], require=("training", "task", "run.name")).training is not None
+    assert (
+        compose(["training=grpo", "run=x"], require=("training", "task", "run.name")).training
+        is not None
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,14 +150,25 @@ def test_a_sweep_is_every_combination(words: list[str], jobs: list[list[str]] | 
 
 
 def test_a_sweep_over_groups_composes() -> None:
-    names = [compose(job).search.strategy for job in sweep(["search=greedy,best_of_n,critique_loop"])]
+    names = [
+        compose(job).search.strategy for job in sweep(["search=greedy,best_of_n,critique_loop"])
+    ]
     assert names == ["greedy", "best_of_n", "critique_loop"]
 
 
 def test_importing_loads_no_machine_learning_library() -> None:
     libraries = ("torch", "vllm", "transformers", "trl", "datasets")
-    code = f"import sys, configs; configs.compose(); print([name for name in {libraries} if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = (
+        "import sys, configs; configs.compose(); print([name for "
+        f"name in {libraries} if name in "
+        "sys.modules])"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )
 
 
 def test_a_configuration_of_hydra_around_us_is_left_alone(tmp_path: Path) -> None:
@@ -150,7 +192,8 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "a list of paths": st.lists(_TEXTS, min_size=1, max_size=3),
     "a list of integers": st.lists(st.integers(0, 9), max_size=3),
     "a list of {name, opening, description}s": st.lists(
-        st.fixed_dictionaries({"name": _TEXTS, "opening": st.text(_CHARACTERS, max_size=9)}), max_size=3
+        st.fixed_dictionaries({"name": _TEXTS, "opening": st.text(_CHARACTERS, max_size=9)}),
+        max_size=3,
     ),
 }
 
@@ -158,15 +201,27 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
 def _value(option: Option) -> st.SearchStrategy[Any]:
     words = option.rule.split(", ")[0]
     if " | " in words:
-        return st.sampled_from([int(word) if word.isdigit() else None if word == "null" else word for word in words.split(" | ")])
+        return st.sampled_from(
+            [
+                int(word) if word.isdigit() else None if word == "null" else word
+                for word in words.split(" | ")
+            ]
+        )
     return st.one_of(
-        *(_VALUES.get(part, st.none()) for part in words.split(" or ") if part not in ("false", "true")), st.just(option.default)
+        *(
+            _VALUES.get(part, st.none())
+            for part in words.split(" or ")
+            if part not in ("false", "true")
+        ),
+        st.just(option.default),
     )
 
 
 @st.composite
 def _mappings(draw: st.DrawFn) -> dict[str, Any]:
-    """Draws a choice for every group and up to four options that differ from their defaults."""
+    """Draws a choice for every group and up to four options that differ from their
+    defaults.
+    """
     needs = {"path": "questions.jsonl", "function": "package.module:reply", "from_runs": ["runs/a"]}
     tree: dict[str, Any] = {}
     chosen: list[Option] = []
@@ -176,7 +231,11 @@ def _mappings(draw: st.DrawFn) -> dict[str, Any]:
         for name, value in needs.items():
             if name in tree[group] and tree[group][name] in (MISSING, None):
                 tree[group][name] = value
-        chosen += [option for option in options() if option.group == group and option.choice == choice.value]
+        chosen += [
+            option
+            for option in options()
+            if option.group == group and option.choice == choice.value
+        ]
     for option in draw(st.lists(st.sampled_from(chosen), max_size=4)):
         *parents, last = option.key.split(".")
         place: dict[str, Any] = tree
@@ -193,7 +252,10 @@ def test_every_configuration_survives_yaml_and_plain_data(mapping: dict[str, Any
     try:
         config = from_mapping(mapping)
     except ConfigError as error:
-        two_do_not_fit = any(words in str(error) for words in ("must", "needs", "makes", "twice", "is for", "reads heads"))
+        two_do_not_fit = any(
+            words in str(error)
+            for words in ("must", "needs", "makes", "twice", "is for", "reads heads")
+        )
         assert two_do_not_fit, error
         assume(False)
     assert from_yaml(to_yaml(config)) == config
@@ -224,5 +286,12 @@ def test_a_damaged_file_is_refused(text: str) -> None:
 
 
 def test_a_partial_mapping_takes_the_defaults() -> None:
-    words: Sequence[str] = ["search=greedy", "policy=pocket_no_factors", "policy.doubts=[]", "critic.kind=token"]
-    assert from_mapping({"search": {"strategy": "greedy"}, "critic": {"kind": "token"}}) == compose(words)
+    words: Sequence[str] = [
+        "search=greedy",
+        "policy=pocket_no_factors",
+        "policy.doubts=[]",
+        "critic.kind=token",
+    ]
+    assert from_mapping({"search": {"strategy": "greedy"}, "critic": {"kind": "token"}}) == compose(
+        words
+    )

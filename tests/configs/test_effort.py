@@ -19,16 +19,23 @@ def test_there_are_three_levels_and_help_lists_them() -> None:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_level_chooses_the_budget_of_its_name_and_nothing_but_search_and_budget(level: str) -> None:
+def test_a_level_chooses_the_budget_of_its_name_and_nothing_but_search_and_budget(
+    level: str,
+) -> None:
     config = compose([f"effort={level}"])
     assert config.budget == compose([f"budget={level}"]).budget
-    assert config.model_copy(update={"search": compose().search, "budget": compose().budget}) == compose()
+    assert (
+        config.model_copy(update={"search": compose().search, "budget": compose().budget})
+        == compose()
+    )
 
 
 def test_more_effort_may_draw_more_samples() -> None:
     low, medium, high = (compose([f"effort={level}"]).search for level in LEVELS)
     assert isinstance(low, GreedyConfig) and medium == PosteriorConfig()
-    assert isinstance(high, PosteriorConfig) and high.num_samples == 64 > PosteriorConfig().num_samples
+    assert (
+        isinstance(high, PosteriorConfig) and high.num_samples == 64 > PosteriorConfig().num_samples
+    )
 
 
 @pytest.mark.parametrize("words", [["effort=high", "search=beam"], ["search=beam", "effort=high"]])
@@ -40,24 +47,40 @@ def test_a_word_for_a_group_wins_and_leaves_nothing_of_the_level_behind(words: l
 def test_every_search_and_budget_can_stand_in_a_levels_place() -> None:
     assert compose(["effort=high", "budget=low"]).budget == compose(["budget=low"]).budget
     for strategy in group_options("search"):
-        assert compose(["effort=high", f"search={strategy}"]).search == compose([f"search={strategy}"]).search
+        assert (
+            compose(["effort=high", f"search={strategy}"]).search
+            == compose([f"search={strategy}"]).search
+        )
 
 
 def test_a_word_for_an_option_wins() -> None:
     config = compose(["effort=high", "search.num_samples=100", "budget.max_tokens=500"])
     assert isinstance(config.search, PosteriorConfig)
-    assert (config.search.num_samples, config.search.confidence, config.budget.max_tokens) == (100, 0.99, 500)
+    assert (config.search.num_samples, config.search.confidence, config.budget.max_tokens) == (
+        100,
+        0.99,
+        500,
+    )
 
 
-@pytest.mark.parametrize("words", [["experiment=demo", "effort=high"], ["effort=high", "experiment=demo"]])
+@pytest.mark.parametrize(
+    "words", [["experiment=demo", "effort=high"], ["effort=high", "experiment=demo"]]
+)
 def test_effort_wins_over_the_experiment_which_keeps_the_rest(words: list[str]) -> None:
     config, demo = compose(words), compose(["experiment=demo"])
     assert config.task == demo.task and config.engine == demo.engine
-    assert config.search == compose(["effort=high"]).search and config.budget == compose(["effort=high"]).budget
+    assert (
+        config.search == compose(["effort=high"]).search
+        and config.budget == compose(["effort=high"]).budget
+    )
 
 
 def test_an_experiment_that_sets_options_of_its_own_search_is_refused_with_the_way_out() -> None:
-    with pytest.raises(ConfigError, match=r"search\.selection is an option of search=best_of_n.*search=posterior was chosen"):
+    with pytest.raises(
+        ConfigError,
+        match=r"search\.selection is an option of "
+        r"search=best_of_n.*search=posterior was chosen",
+    ):
         compose(["experiment=pocket_best_of_n", "effort=medium", "critic=pocket"])
     config = compose(["experiment=pocket_best_of_n", "effort=low", "search=best_of_n"])
     assert isinstance(config.search, BestOfNConfig) and config.budget.max_tokens == 1024
@@ -66,7 +89,12 @@ def test_an_experiment_that_sets_options_of_its_own_search_is_refused_with_the_w
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("effort=hihg", "effort (hihg) is no such option; did you mean effort=high? choose one of: high, low, medium"),
+        (
+            "effort=hihg",
+            "effort (hihg) is no such option; did you mean "
+            "effort=high? choose one of: high, "
+            "low, medium",
+        ),
         ("efort=high", "efort is no option and no group; did you mean effort?"),
         ("effort=null", "effort=null does not choose one option of effort"),
         ("effort=low,high", "add -m"),

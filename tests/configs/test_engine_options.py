@@ -13,14 +13,21 @@ from agents.engines.scripted.engine import ScriptedEngine
 from agents.engines.transformers.engine import TransformersEngine
 from agents.engines.vllm.engine import VLLMEngine
 from configs.options import defaults
-from configs.schema import OpenaiEngineConfig, ScriptedEngineConfig, ScriptRule, TransformersEngineConfig, VllmEngineConfig
+from configs.schema import (
+    OpenaiEngineConfig,
+    ScriptedEngineConfig,
+    ScriptRule,
+    TransformersEngineConfig,
+    VllmEngineConfig,
+)
 from configs.schema.base import Group
 
 NOT_OPTIONS = {"sleep", "clock", "rng", "score"}
 """What only Python callers pass: functions."""
 
 SCHEMA_ONLY = {"kind", "model", "special_tokens", "script", "adapters"}
-"""Fields whose defaults are the schema's own: the embedded model, a list that the engine knows or takes in another form."""
+"""Fields whose defaults are the schema's own: the embedded model, a list that the
+engine knows or takes in another form."""
 
 
 @pytest.mark.parametrize(
@@ -32,7 +39,9 @@ SCHEMA_ONLY = {"kind", "model", "special_tokens", "script", "adapters"}
         (ScriptedEngineConfig, ScriptedEngine),
     ],
 )
-def test_options_are_the_keywords_of_the_engine(options: type[Group], opens: Callable[..., Any]) -> None:
+def test_options_are_the_keywords_of_the_engine(
+    options: type[Group], opens: Callable[..., Any]
+) -> None:
     parameters: Mapping[str, inspect.Parameter] = inspect.signature(opens).parameters
     assert set(options.model_fields) - {"kind"} == set(parameters) - NOT_OPTIONS
     for name, default in defaults(options).items():
@@ -41,7 +50,11 @@ def test_options_are_the_keywords_of_the_engine(options: type[Group], opens: Cal
 
 
 def test_a_script_opens_the_scripted_engine() -> None:
-    rules = (ScriptRule(reply="one", match="?"), ScriptRule(reply=("a", "b")), ScriptRule(scores={"yes": -0.1, "no": -2.3}))
+    rules = (
+        ScriptRule(reply="one", match="?"),
+        ScriptRule(reply=("a", "b")),
+        ScriptRule(scores={"yes": -0.1, "no": -2.3}),
+    )
     config = ScriptedEngineConfig(script=rules)
     assert ScriptedEngine(**config.options()).rules_left == 3
     assert len({config, config.model_copy()}) == 1

@@ -10,7 +10,13 @@ import pytest
 
 from configs import compose, group_options
 from configs.options import MISSING, groups, options
-from configs.schema import BestOfNConfig, CritiqueLoopConfig, GreedyConfig, Gsm8kTaskConfig, SftGrpoTrainingConfig
+from configs.schema import (
+    BestOfNConfig,
+    CritiqueLoopConfig,
+    GreedyConfig,
+    Gsm8kTaskConfig,
+    SftGrpoTrainingConfig,
+)
 from tests.configs.shipped import CHOICES, FILES, words_for
 
 
@@ -30,7 +36,11 @@ def test_every_yaml_file_is_a_choice(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_yaml_file_says_what_it_is_for(path: Path) -> None:
-    comments = [line for line in path.read_text().splitlines() if line.startswith("# ") and "@package" not in line]
+    comments = [
+        line
+        for line in path.read_text().splitlines()
+        if line.startswith("# ") and "@package" not in line
+    ]
     assert comments
 
 
@@ -42,13 +52,18 @@ def test_every_option_can_be_set_without_a_plus(group: str, tmp_path: Path) -> N
         words += [
             f"{option.key}={_written(option.default)}"
             for option in options()
-            if option.group == group and option.choice == choice.value and option.default != MISSING and option.key not in taken
+            if option.group == group
+            and option.choice == choice.value
+            and option.default != MISSING
+            and option.key not in taken
         ]
         compose(words)
 
 
 def _written(value: object) -> str:
-    """Returns a value in Hydra's grammar, which has no quotes around the keys of a mapping."""
+    """Returns a value in Hydra's grammar, which has no quotes around the keys of a
+    mapping.
+    """
     return re.sub(r'"(\w+)": ', r"\1: ", json.dumps(value))
 
 
@@ -60,7 +75,12 @@ def test_the_experiments_choose_what_their_names_say() -> None:
     assert best_of_n.critic.kind == "none"
     smol = compose(["experiment=gsm8k_smol"])
     assert isinstance(smol.task, Gsm8kTaskConfig)
-    assert {smol.policy.prompts, smol.critic.prompts, smol.reflector.prompts, smol.summarizer.prompts} == {"chat"}
+    assert {
+        smol.policy.prompts,
+        smol.critic.prompts,
+        smol.reflector.prompts,
+        smol.summarizer.prompts,
+    } == {"chat"}
     assert isinstance(compose(["experiment=sft_grpo"]).training, SftGrpoTrainingConfig)
 
 
@@ -72,6 +92,8 @@ def test_the_levels_of_effort_are_ordered() -> None:
 
 def test_presets_without_factors_differ_in_nothing_else() -> None:
     for family in ("pocket", "chat"):
-        with_factors, without = (compose([f"policy={name}"]).policy for name in (family, f"{family}_no_factors"))
+        with_factors, without = (
+            compose([f"policy={name}"]).policy for name in (family, f"{family}_no_factors")
+        )
         assert with_factors.factors
         assert without == with_factors.model_copy(update={"factors": ()})

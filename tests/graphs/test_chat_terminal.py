@@ -28,19 +28,24 @@ class Screen:
                 part = os.read(self.terminal, 4096).decode(errors="replace")
             except OSError:
                 part = ""
-            assert part, f"the chat ended before it showed {wanted!r}; it showed {self.shown[-2000:]!r}"
+            assert part, (
+                f"the chat ended before it showed {wanted!r}; it showed {self.shown[-2000:]!r}"
+            )
             self.shown += part
         self.shown = self.shown.partition(wanted)[2]
 
 
 def listen_to_ctrl_c() -> None:
-    """Undoes what a shell does to the jobs that it starts in the background: they ignore SIGINT, and so do their children."""
+    """Undoes what a shell does to the jobs that it starts in the background: they
+    ignore SIGINT, and so do their children.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_ctrl_c_stops_a_thought_and_not_the_chat() -> None:
     terminal, inside = pty.openpty()
-    command = [sys.executable, "-m", "graphs.chat", *SCRIPTED, "engine.latency_s=600"]  # the first request outlives the test
+    # the first request outlives the test
+    command = [sys.executable, "-m", "graphs.chat", *SCRIPTED, "engine.latency_s=600"]
     process = subprocess.Popen(
         command,
         cwd=ROOT,

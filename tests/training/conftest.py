@@ -1,4 +1,6 @@
-"""Fixtures of the training tests: a tiny pocket, and the same one after it was taught a few questions."""
+"""Fixtures of the training tests: a tiny pocket, and the same one after it was taught a
+few questions.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,12 @@ NUM_TAUGHT = 8
 
 @pytest.fixture(scope="session")
 def taught_questions() -> list[Question]:
-    """Questions of the train split that the taught pocket has seen: the first that a training on legs takes."""
-    return load_task("pocket", split="train", size=NUM_TAUGHT, families=("legs",), levels=(1,)).questions
+    """Questions of the train split that the taught pocket has seen: the first that a
+    training on legs takes.
+    """
+    return load_task(
+        "pocket", split="train", size=NUM_TAUGHT, families=("legs",), levels=(1,)
+    ).questions
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +32,10 @@ def tiny_pocket(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def taught_pocket(tiny_pocket: Path, taught_questions: list[Question], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny pocket after a fine-tuning that makes it right on most of the taught questions, and unsure of all."""
+def taught_pocket(
+    tiny_pocket: Path, taught_questions: list[Question], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The tiny pocket after a fine-tuning that makes it right on most of the taught
+    questions, and unsure of all.
+    """
     return teach(tiny_pocket, taught_questions, tmp_path_factory.mktemp("taught-pocket") / "model")

@@ -34,15 +34,21 @@ def test_advantages_of_a_group_sum_to_zero() -> None:
 
 def test_advantages_do_not_change_when_all_rewards_are_shifted_or_scaled() -> None:
     rewards = torch.rand(40, generator=torch.Generator().manual_seed(1))
-    assert torch.allclose(group_advantages(rewards, 8).values, group_advantages(3 * rewards + 5, 8).values, atol=1e-4)
+    assert torch.allclose(
+        group_advantages(rewards, 8).values, group_advantages(3 * rewards + 5, 8).values, atol=1e-4
+    )
 
 
 def test_advantages_follow_a_permutation_inside_and_of_groups() -> None:
     rewards = torch.rand(24, generator=torch.Generator().manual_seed(2))
-    inside = torch.cat([torch.randperm(6, generator=torch.Generator().manual_seed(g)) + 6 * g for g in range(4)])
+    inside = torch.cat(
+        [torch.randperm(6, generator=torch.Generator().manual_seed(g)) + 6 * g for g in range(4)]
+    )
     groups = torch.tensor([2, 0, 3, 1])
     order = inside.view(4, 6)[groups].flatten()
-    assert torch.allclose(group_advantages(rewards, 6).values[order], group_advantages(rewards[order], 6).values)
+    assert torch.allclose(
+        group_advantages(rewards, 6).values[order], group_advantages(rewards[order], 6).values
+    )
 
 
 def test_groups_without_variance_are_dropped_and_counted() -> None:
@@ -53,13 +59,21 @@ def test_groups_without_variance_are_dropped_and_counted() -> None:
 
 
 def test_rounding_noise_makes_no_variance() -> None:
-    assert group_advantages(torch.tensor([0.1 + 0.2, 0.3, 0.3, 0.3], dtype=torch.float64), 4).dropped_groups == 1
+    assert (
+        group_advantages(
+            torch.tensor([0.1 + 0.2, 0.3, 0.3, 0.3], dtype=torch.float64), 4
+        ).dropped_groups
+        == 1
+    )
 
 
 @pytest.mark.parametrize("scale", ["group", "batch", "none"])
 def test_a_group_with_an_unknown_reward_is_as_if_it_were_not_there(scale: Scale) -> None:
     unknown = torch.tensor([1.0, math.nan, 0, 0])
-    found, without = group_advantages(torch.cat([unknown, REWARDS]), GROUP, scale=scale), group_advantages(REWARDS, GROUP, scale=scale)
+    found, without = (
+        group_advantages(torch.cat([unknown, REWARDS]), GROUP, scale=scale),
+        group_advantages(REWARDS, GROUP, scale=scale),
+    )
     assert found.values.tolist() == [0.0] * GROUP + without.values.tolist()
     assert found.kept.tolist() == [False] * GROUP + without.kept.tolist()
     assert found.dropped_groups == without.dropped_groups + 1
@@ -67,7 +81,12 @@ def test_a_group_with_an_unknown_reward_is_as_if_it_were_not_there(scale: Scale)
 
 
 @pytest.mark.parametrize(
-    ("rewards", "size", "message"), [([1.0, 0, 1], 2, "groups of 2"), ([1.0, 0], 1, "at least 2"), ([1.0, math.inf], 2, "infinite")]
+    ("rewards", "size", "message"),
+    [
+        ([1.0, 0, 1], 2, "groups of 2"),
+        ([1.0, 0], 1, "at least 2"),
+        ([1.0, math.inf], 2, "infinite"),
+    ],
 )
 def test_what_makes_no_groups_is_refused(rewards: list[float], size: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -84,4 +103,7 @@ def test_importance_weights_are_the_capped_ratio_and_one_outside_the_mask() -> N
     sampler = torch.log(torch.tensor([[0.5, 0.05, 0.1]]))
     found = importance_weights(trainer, sampler, torch.tensor([[1, 1, 0]]), cap=2.0)
     assert torch.allclose(found, torch.tensor([[1.0, 2.0, 1.0]]))
-    assert torch.allclose(importance_weights(trainer, sampler, torch.tensor([[1, 1, 0]]), cap=9.0), torch.tensor([[1.0, 4.0, 1.0]]))
+    assert torch.allclose(
+        importance_weights(trainer, sampler, torch.tensor([[1, 1, 0]]), cap=9.0),
+        torch.tensor([[1.0, 4.0, 1.0]]),
+    )

@@ -1,4 +1,6 @@
-"""The pipeline on a tiny pocket: what it writes, what it skips after a restart, what it refuses."""
+"""The pipeline on a tiny pocket: what it writes, what it skips after a restart, what it
+refuses.
+"""
 
 from __future__ import annotations
 
@@ -29,21 +31,48 @@ STAGES = ["before", "traces", "sft", "after_sft", "grpo", "after_grpo"]
 
 def overrides(model: Path, output: Path, *more: str, kind: str = "transformers") -> list[str]:
     return [
-        *("experiment=sft_grpo", f"engine={kind}", f"engine.model={model}", f"run.output_dir={output}", "run=turn", "critic=none"),
-        *("search=best_of_n", "search.num_samples=4", "search.selection=majority", "policy.max_answer_tokens=96"),
-        *("task.families=[legs]", "task.levels=[1]", "training.evaluate=6", "training.traces=4", "training.sft.learning_rate=1e-3"),
-        *("training.grpo.max_steps=2", "training.grpo.prompts_per_step=2", "training.grpo.num_generations=4", *more),
+        *(
+            "experiment=sft_grpo",
+            f"engine={kind}",
+            f"engine.model={model}",
+            f"run.output_dir={output}",
+            "run=turn",
+            "critic=none",
+        ),
+        *(
+            "search=best_of_n",
+            "search.num_samples=4",
+            "search.selection=majority",
+            "policy.max_answer_tokens=96",
+        ),
+        *(
+            "task.families=[legs]",
+            "task.levels=[1]",
+            "training.evaluate=6",
+            "training.traces=4",
+            "training.sft.learning_rate=1e-3",
+        ),
+        *(
+            "training.grpo.max_steps=2",
+            "training.grpo.prompts_per_step=2",
+            "training.grpo.num_generations=4",
+            *more,
+        ),
     ]
 
 
 @pytest.fixture(scope="module")
-def turned(taught_pocket: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path, dict[str, Any]]:
+def turned(
+    taught_pocket: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[str], Path, dict[str, Any]]:
     words = overrides(taught_pocket, tmp_path_factory.mktemp("runs"))
     folder, found = run(compose(words))
     return words, folder, found
 
 
-def test_a_turn_leaves_model_report_metrics_config_and_traces(turned: tuple[list[str], Path, dict[str, Any]]) -> None:
+def test_a_turn_leaves_model_report_metrics_config_and_traces(
+    turned: tuple[list[str], Path, dict[str, Any]],
+) -> None:
     _, folder, found = turned
     assert {file.name for file in folder.iterdir()} >= {
         "model",
@@ -57,28 +86,43 @@ def test_a_turn_leaves_model_report_metrics_config_and_traces(turned: tuple[list
     assert (folder / "model" / "families.json").is_file()
     assert json.loads((folder / "metrics.json").read_text()) == json.loads(json.dumps(found))
     assert list(found["accuracy"]) == ["before", "after_sft", "after_grpo"]
-    assert list(found["comparison"]) == ["after_sft - before", "after_grpo - before", "after_grpo - after_sft"]
-    assert all(0 <= shares["all"]["value"] <= 1 and shares["all"]["of"] == 6 for shares in found["accuracy"].values())
+    assert list(found["comparison"]) == [
+        "after_sft - before",
+        "after_grpo - before",
+        "after_grpo - after_sft",
+    ]
+    assert all(
+        0 <= shares["all"]["value"] <= 1 and shares["all"]["of"] == 6
+        for shares in found["accuracy"].values()
+    )
     assert found["traces"]["traces"] == 4 and found["traces"]["right"] > 0
     assert found["sft"]["records"] == found["traces"]["right"]
     assert len(found["grpo"]["steps"]) == 2
-    assert all(publication["max_difference"] < 1e-4 for publication in found["publications"].values())
+    assert all(
+        publication["max_difference"] < 1e-4 for publication in found["publications"].values()
+    )
     text = (folder / "report.md").read_text()
     assert "| all |" in text and ("no gain" in text or "gain" in text or "loss" in text)
     assert "## Configuration" in text
 
 
-def test_traces_are_of_the_train_split_and_never_of_what_is_measured(turned: tuple[list[str], Path, dict[str, Any]]) -> None:
+def test_traces_are_of_the_train_split_and_never_of_what_is_measured(
+    turned: tuple[list[str], Path, dict[str, Any]],
+) -> None:
     words, folder, _ = turned
     config = compose(words)
     held_out, training = load_held_out(config, 6), load_training(config, NUM_TAUGHT)
     assert len(held_out) == 6 and len(training) == NUM_TAUGHT
     assert not {question.hash for question in held_out} & {question.hash for question in training}
     with TraceStore.read(folder) as store:
-        assert {row["question_hash"] for row in store.visible()} == {question.hash for question in training[:4]}
+        assert {row["question_hash"] for row in store.visible()} == {
+            question.hash for question in training[:4]
+        }
 
 
-def test_a_finished_run_is_not_done_again(turned: tuple[list[str], Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_run_is_not_done_again(
+    turned: tuple[list[str], Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     words, folder, found = turned
     monkeypatch.setattr("training.stages.base.Reasoner", _must_not_be_called)
     assert run(compose(words)) == (folder, found)
@@ -93,36 +137,75 @@ def test_a_stopped_run_resumes_with_the_stage_that_was_not_finished(
         (folder / "stages" / f"{stage}.json").unlink()
     monkeypatch.setattr("training.loops.fine_tune.fine_tune", _must_not_be_called)
     _, again = run(compose(words))
-    assert again["accuracy"]["before"] == before and again["sft"] == json.loads(json.dumps(found["sft"]))
-    assert [step["reward"] for step in again["grpo"]["steps"]] == pytest.approx([step["reward"] for step in found["grpo"]["steps"]])
+    assert again["accuracy"]["before"] == before and again["sft"] == json.loads(
+        json.dumps(found["sft"])
+    )
+    assert [step["reward"] for step in again["grpo"]["steps"]] == pytest.approx(
+        [step["reward"] for step in found["grpo"]["steps"]]
+    )
 
 
-def test_another_configuration_under_the_same_name_is_refused(turned: tuple[list[str], Path, dict[str, Any]]) -> None:
+def test_another_configuration_under_the_same_name_is_refused(
+    turned: tuple[list[str], Path, dict[str, Any]],
+) -> None:
     words, _, _ = turned
     with pytest.raises(RunConflictError, match=r"training\.grpo\.learning_rate"):
         run(compose([*words, "training.grpo.learning_rate=0.5"]))
 
 
-def test_sft_alone_learns_from_another_run(turned: tuple[list[str], Path, dict[str, Any]], taught_pocket: Path, tmp_path: Path) -> None:
+def test_sft_alone_learns_from_another_run(
+    turned: tuple[list[str], Path, dict[str, Any]], taught_pocket: Path, tmp_path: Path
+) -> None:
     _, folder, found = turned
-    words = [word for word in overrides(taught_pocket, tmp_path, "training=sft") if "grpo" not in word and "traces" not in word]
-    _, again = run(compose([*words, f"training.from_runs=[{folder}]", "training.publish=false", "training.sft.thought=shortcut"]))
+    words = [
+        word
+        for word in overrides(taught_pocket, tmp_path, "training=sft")
+        if "grpo" not in word and "traces" not in word
+    ]
+    _, again = run(
+        compose(
+            [
+                *words,
+                f"training.from_runs=[{folder}]",
+                "training.publish=false",
+                "training.sft.thought=shortcut",
+            ]
+        )
+    )
     assert again["accuracy"] == {} and again["sft"]["records"] == found["sft"]["records"]
     assert "Nothing was measured" in (tmp_path / "turn" / "report.md").read_text()
 
 
 def sft_from(source: Path, model: Path, output: Path) -> list[str]:
-    words = [word for word in overrides(model, output, "training=sft") if "grpo" not in word and "traces" not in word]
-    return [*words, f"training.from_runs=[{source}]", "training.publish=false", "training.sft.thought=shortcut"]
+    words = [
+        word
+        for word in overrides(model, output, "training=sft")
+        if "grpo" not in word and "traces" not in word
+    ]
+    return [
+        *words,
+        f"training.from_runs=[{source}]",
+        "training.publish=false",
+        "training.sft.thought=shortcut",
+    ]
 
 
 def test_sft_leaves_out_a_damaged_trace_and_refuses_a_run_without_thoughts(
     turned: tuple[list[str], Path, dict[str, Any]], taught_pocket: Path, tmp_path: Path
 ) -> None:
     _, folder, found = turned
-    source = Path(shutil.copytree(folder, tmp_path / "source" / folder.name, ignore=shutil.ignore_patterns("model", "sft", "stages")))
+    source = Path(
+        shutil.copytree(
+            folder,
+            tmp_path / "source" / folder.name,
+            ignore=shutil.ignore_patterns("model", "sft", "stages"),
+        )
+    )
     with closing(sqlite3.connect(source / FILE_NAME)) as connection, connection:
-        connection.execute("UPDATE traces SET trace = x'00' WHERE rowid = (SELECT min(rowid) FROM traces WHERE correct = 1)")
+        connection.execute(
+            "UPDATE traces SET trace = x'00' WHERE rowid = (SELECT min(rowid) FROM traces WHERE "
+            "correct = 1)"
+        )
     _, trained = run(compose(sft_from(source, taught_pocket, tmp_path / "damaged")))
     assert trained["sft"]["records"] == found["sft"]["records"] - 1
     assert trained["sft"]["left_out"]["damaged"] == 1
@@ -131,8 +214,14 @@ def test_sft_leaves_out_a_damaged_trace_and_refuses_a_run_without_thoughts(
         run(compose(sft_from(source, taught_pocket, tmp_path / "deleted")))
 
 
-def test_a_turn_without_a_right_trace_says_so_and_goes_on(tiny_pocket: Path, tmp_path: Path) -> None:
-    folder, found = run(compose(overrides(tiny_pocket, tmp_path, "training.evaluate=2", "training.grpo.max_steps=1")))
+def test_a_turn_without_a_right_trace_says_so_and_goes_on(
+    tiny_pocket: Path, tmp_path: Path
+) -> None:
+    folder, found = run(
+        compose(
+            overrides(tiny_pocket, tmp_path, "training.evaluate=2", "training.grpo.max_steps=1")
+        )
+    )
     assert found["sft"]["records"] == 0 and found["grpo"]["steps"][0]["dropped_groups"] == 2
     text = (folder / "report.md").read_text()
     assert "skipped: nothing to learn from" in text and "no gain" in text
@@ -144,9 +233,17 @@ def names(words: list[str], folder: Path) -> list[str]:
 
 def test_stages_follow_the_method(tmp_path: Path) -> None:
     assert names(["experiment=sft_grpo"], tmp_path) == STAGES
-    assert names(["experiment=sft_grpo", "training.evaluate=0"], tmp_path) == ["traces", "sft", "grpo"]
+    assert names(["experiment=sft_grpo", "training.evaluate=0"], tmp_path) == [
+        "traces",
+        "sft",
+        "grpo",
+    ]
     assert names(["training=grpo"], tmp_path) == ["before", "grpo", "after_grpo"]
-    assert names(["training=sft", f"training.from_runs=[{tmp_path}]"], tmp_path) == ["before", "sft", "after_sft"]
+    assert names(["training=sft", f"training.from_runs=[{tmp_path}]"], tmp_path) == [
+        "before",
+        "sft",
+        "after_sft",
+    ]
 
 
 def test_a_file_that_is_the_test_split_is_not_trained_on(tmp_path: Path) -> None:
@@ -159,12 +256,17 @@ def test_a_file_that_is_the_test_split_is_not_trained_on(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["training=grpo", "training.publish=false"], "training.publish is an option of training=sft"),
+        (
+            ["training=grpo", "training.publish=false"],
+            "training.publish is an option of training=sft",
+        ),
         (["engine=openai", "engine.base_url=http://127.0.0.1:9/v1", "training=sft_grpo"], None),
         ([], "training"),
     ],
 )
-def test_wrong_calls_end_with_a_message(words: list[str], message: str | None, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_wrong_calls_end_with_a_message(
+    words: list[str], message: str | None, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     code = guarded(lambda: main([*words, f"run.output_dir={tmp_path}"]))
     assert code == (WRONG if message else 1)
     assert message is None or message in " ".join(capsys.readouterr().err.split())
@@ -176,10 +278,16 @@ def test_a_configuration_without_training_is_refused() -> None:
 
 
 @pytest.mark.slow
-def test_a_turn_on_vllm_publishes_into_the_running_engine(taught_pocket: Path, tmp_path: Path) -> None:
-    words = overrides(taught_pocket, tmp_path, "engine.dtype=float32", "engine.kv_cache_gib=0.25", kind="vllm")
+def test_a_turn_on_vllm_publishes_into_the_running_engine(
+    taught_pocket: Path, tmp_path: Path
+) -> None:
+    words = overrides(
+        taught_pocket, tmp_path, "engine.dtype=float32", "engine.kv_cache_gib=0.25", kind="vllm"
+    )
     _, found = run(compose(words))
-    assert all(publication["max_difference"] < 1e-4 for publication in found["publications"].values())
+    assert all(
+        publication["max_difference"] < 1e-4 for publication in found["publications"].values()
+    )
     errors = [step["max_ratio_error"] for step in found["grpo"]["steps"]]
     assert all(error is None or error < 1e-3 for error in errors)
 
@@ -194,7 +302,9 @@ def _must_not_be_called(*args: object, **options: object) -> None:
 
 
 @pytest.mark.parametrize("method", ["grpo", "sft_grpo"])
-def test_a_training_on_what_is_made_from_test_questions_is_refused(tmp_path: Path, method: str) -> None:
+def test_a_training_on_what_is_made_from_test_questions_is_refused(
+    tmp_path: Path, method: str
+) -> None:
     words = ["task=reasoning_gym", "task.datasets=[chain_sum,gsm_symbolic]", f"training={method}"]
     config = compose([*words, f"run.output_dir={tmp_path}", "run=leak"])
     with pytest.raises(ValueError, match="gsm_symbolic is made from published test questions"):

@@ -1,6 +1,8 @@
-"""A pocket of 0.2M weights: the shipped pocket's tokenizer, template and families around a small random Llama, made in a second.
+"""A pocket of 0.2M weights: the shipped pocket's tokenizer, template and families
+around a small random Llama, made in a second.
 
-`teach` makes it know a few questions by heart, so that searches, rewards and evaluations have something right in them.
+`teach` makes it know a few questions by heart, so that searches, rewards and
+evaluations have something right in them.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from training.loops.fine_tune import fine_tune
 from training.pretrain.tokenizer import Codec, save_tokenizer
 
 
-def make_tiny_pocket(folder: Path, *, seed: int = 0, hidden_size: int = 64, num_layers: int = 2) -> Path:
+def make_tiny_pocket(
+    folder: Path, *, seed: int = 0, hidden_size: int = 64, num_layers: int = 2
+) -> Path:
     """Writes the model and returns its folder."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -41,28 +45,45 @@ def make_tiny_pocket(folder: Path, *, seed: int = 0, hidden_size: int = 64, num_
         torch.manual_seed(seed)
         LlamaForCausalLM(config).save_pretrained(folder)
     save_tokenizer(folder)
-    (folder / "families.json").write_text(json.dumps({"families": [{"name": "legs", "levels": [1, 2, 3]}]}))
+    (folder / "families.json").write_text(
+        json.dumps({"families": [{"name": "legs", "levels": [1, 2, 3]}]})
+    )
     return folder
 
 
 def solution_record(question: Question) -> Record:
-    """Returns the row of a right solution, written by the family itself and encoded by the generators' codec."""
+    """Returns the row of a right solution, written by the family itself and encoded by
+    the generators' codec.
+    """
     codec, problem = Codec(), recognise_question(question.text)
     assert problem is not None
-    prompt = [codec.special("bos"), codec.special("user"), *codec.encode(problem.text), codec.special("policy")]
-    thought = [token for step in problem.solution(random.Random(0)) for token in step_ids(codec, step)]
-    return Record((*prompt, *thought), (*[IGNORED] * len(prompt), *thought), "taught", question.hash, 0, ())
+    prompt = [
+        codec.special("bos"),
+        codec.special("user"),
+        *codec.encode(problem.text),
+        codec.special("policy"),
+    ]
+    thought = [
+        token for step in problem.solution(random.Random(0)) for token in step_ids(codec, step)
+    ]
+    return Record(
+        (*prompt, *thought), (*[IGNORED] * len(prompt), *thought), "taught", question.hash, 0, ()
+    )
 
 
 def step_ids(codec: Codec, step: str, factor: str | None = None) -> list[int]:
-    """Returns a step's ids: factor, text, and separator or (after an answer) end of sequence."""
+    """Returns a step's ids: factor, text, and separator or (after an answer) end of
+    sequence.
+    """
     concludes = step.startswith("Answer:")
     head = codec.special(factor or ("conclude" if concludes else "propose"))
     return [head, *codec.encode(step), codec.eos if concludes else codec.separator]
 
 
 def teach(base: Path, questions: Sequence[Question], folder: Path, *, epochs: float = 120) -> Path:
-    """Overfits the model on right solutions of the questions and returns the new folder."""
+    """Overfits the model on right solutions of the questions and returns the new
+    folder.
+    """
     sft = SftConfig(learning_rate=3e-3, epochs=epochs, batch_size=8, warmup_ratio=0.1)
     training = SftTrainingConfig(from_runs=(Path("unused"),), sft=sft)
     fine_tune([solution_record(question) for question in questions], base, folder, training, sft)

@@ -1,26 +1,34 @@
-"""From traces to rows for supervised fine-tuning: exact token ids, and labels that say which of them are learned.
+"""From traces to rows for supervised fine-tuning: exact token ids, and labels that say
+which of them are learned.
 
-A row begins with the ids of the trace's policy prompt and goes on with the ids of steps as the policy wrote them; nothing of it is ever
-tokenised a second time. Two kinds:
+A row begins with the ids of the trace's policy prompt and goes on with the ids of steps
+as the policy wrote them; nothing of it is ever tokenised a second time. Two kinds:
 
     shortcut   the path to the right answer
-    journey    the long thought of the tree (`derive_journey`): before a step of the path a wrong turn, what is said of it, the way back
+    journey    the long thought of the tree (`derive_journey`): before a step of the
+               path a wrong turn, what is said of it, the way back
 
 What is learned (label = token id) and what is only read (label = -100):
 
 - the prompt is only read;
-- steps on the path are learned whole, the opening of their thought factor included: the controller put it there during search, but a
-  policy that thinks alone must write it itself;
-- the words "Wait, step 2 is wrong. Back to step 1." are learned. They are the prompt family's template `mistake`, tokenised here once,
-  exactly as the policy is shown its mistakes during search;
+- steps on the path are learned whole, the opening of their thought factor included: the
+  controller put it there during search, but a policy that thinks alone must write it
+  itself;
+- the words "Wait, step 2 is wrong. Back to step 1." are learned. They are the prompt
+  family's template `mistake`, tokenised here once, exactly as the policy is shown its
+  mistakes during search;
 - steps of wrong turns are only read: what is learned is to notice, not to err.
 
-A journey is written as the pocket was pretrained: a wrong *answer* is proposed and not concluded (its end of sequence becomes a
-separator, for a concluded thought has ended), and the step that follows a wrong turn opens with the factor `correct`, where the family has
-these openings. A thought whose last step lacks the end of the sequence gets it, so that a policy learns to stop.
+A journey is written as the pocket was pretrained: a wrong *answer* is proposed and not
+concluded (its end of sequence becomes a separator, for a concluded thought has ended),
+and the step that follows a wrong turn opens with the factor `correct`, where the family
+has these openings. A thought whose last step lacks the end of the sequence gets it, so
+that a policy learns to stop.
 
-Only what is known to be right is learned: `correct` traces, or answered ones of questions without a gold answer. Source: O1 Replication
-Journey (arXiv:2410.18982), journey learning; masking of wrong steps: Physics of Language Models 2.2 (arXiv:2408.16293).
+Only what is known to be right is learned: `correct` traces, or answered ones of
+questions without a gold answer. Source: O1 Replication Journey (arXiv:2410.18982),
+journey learning; masking of wrong steps: Physics of Language Models 2.2
+(arXiv:2408.16293).
 """
 
 from __future__ import annotations
@@ -76,7 +84,8 @@ class Records:
 
     rows: list[Record] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
-    """Reason to number of traces: wrong_answer, no_answer, unchecked, decided_by_rule, too_long, repeated."""
+    """Reason to number of traces: wrong_answer, no_answer, unchecked, decided_by_rule,
+    too_long, repeated."""
 
     @property
     def learned_tokens(self) -> int:
@@ -98,13 +107,17 @@ def make_records(
 
     Args:
         prompts: those of the policy that is trained; they word the reflections.
-        max_length: longest row, in tokens; longer ones are left out whole, for half a thought has no answer.
+        max_length: longest row, in tokens; longer ones are left out whole, for half a
+            thought has no answer.
         tokenizer_hash: of the policy that is trained.
-        openings: thought factor to its opening, for journeys; None or empty: steps stay as they are.
-        seed: of the choice among wrong siblings; with the question it determines the row.
+        openings: thought factor to its opening, for journeys; None or empty: steps stay
+            as they are.
+        seed: of the choice among wrong siblings; with the question it determines the
+            row.
 
     Raises:
-        ValueError: a trace belongs to a held-out question, or was written with another tokenizer.
+        ValueError: a trace belongs to a held-out question, or was written with another
+            tokenizer.
     """
     records, seen = Records(), set()
     builder = _Builder(prompts, openings or {})
@@ -112,13 +125,23 @@ def make_records(
         assert_trainable([trace.question])
         if trace.engine.tokenizer_hash != tokenizer_hash:
             raise ValueError(
-                f"the trace of question {trace.question.hash} in run {trace.run!r} was written by {trace.engine.model}, whose tokenizer "
-                "differs from the trained policy's; its token ids mean something else, so record the run again with this policy"
+                f"the trace of question {trace.question.hash} in run {trace.run!r} was written by "
+                f"{trace.engine.model}, whose tokenizer "
+                "differs from the trained policy's; its token ids mean something else, so record "
+                "the run again with this policy"
             )
         reason = unusable(trace)
         if reason is None:
-            record = builder.record(trace, kind, random.Random(f"{seed}/{trace.question.hash}/{trace.sample}"))
-            reason = "too_long" if len(record.input_ids) > max_length else "repeated" if record.input_ids in seen else None
+            record = builder.record(
+                trace, kind, random.Random(f"{seed}/{trace.question.hash}/{trace.sample}")
+            )
+            reason = (
+                "too_long"
+                if len(record.input_ids) > max_length
+                else "repeated"
+                if record.input_ids in seen
+                else None
+            )
         if reason is not None:
             records.left_out[reason] += 1
             continue
@@ -134,14 +157,24 @@ class _Builder:
         encode = prompts.tokenizer.encode
         self.prompts = prompts
         self.eos = prompts.tokenizer.eos_token_id
-        self.openings = {name: tuple(encode(opening)) for name, opening in openings.items() if opening}
+        self.openings = {
+            name: tuple(encode(opening)) for name, opening in openings.items() if opening
+        }
 
     def record(self, trace: Trace, kind: ThoughtKind, rng: random.Random) -> Record:
         tree = ReasoningTree.replay(trace.question, trace.events)
         leaf = tree.finished.leaf if tree.finished is not None else None
         if leaf is None:
-            raise ValueError(f"the trace of question {trace.question.hash} is answered, and its tree names no leaf; record it again")
-        thought = derive_shortcut(tree, leaf) if kind == "shortcut" else derive_journey(tree, leaf, rng=rng)
+            raise ValueError(
+                f"the trace of question {trace.question.hash} is "
+                "answered, and its tree names no "
+                "leaf; record it again"
+            )
+        thought = (
+            derive_shortcut(tree, leaf)
+            if kind == "shortcut"
+            else derive_journey(tree, leaf, rng=rng)
+        )
         ids = list(trace.policy_prompt)
         labels = [IGNORED] * len(ids)
         nodes: list[int] = []
@@ -167,10 +200,14 @@ class _Builder:
                     mended = False
         if ids[-1] != self.eos:
             tell([self.eos], learned=True)
-        return Record(tuple(ids), tuple(labels), trace.run, trace.question.hash, trace.sample, tuple(nodes))
+        return Record(
+            tuple(ids), tuple(labels), trace.run, trace.question.hash, trace.sample, tuple(nodes)
+        )
 
     def _right(self, step: Step, *, corrects: bool) -> tuple[int, ...]:
-        """Returns the ids of a step of the path; behind a wrong turn it opens as a correction, unless it concludes."""
+        """Returns the ids of a step of the path; behind a wrong turn it opens as a
+        correction, unless it concludes.
+        """
         ids = step.content.reveal().token_ids
         if corrects and not step.is_final and "correct" in self.openings:
             return self._reopened(ids, "correct")
@@ -184,12 +221,16 @@ class _Builder:
         return self.prompts.as_open_step(ids)
 
     def _reopened(self, ids: tuple[int, ...], factor: str) -> tuple[int, ...]:
-        """Returns `ids` with the opening of another factor; as they are when they open with none."""
+        """Returns `ids` with the opening of another factor; as they are when they open
+        with none.
+        """
         for opening in self.openings.values():
             if ids[: len(opening)] == opening:
                 return (*self.openings[factor], *ids[len(opening) :])
         return ids
 
     def _mistake(self, tree: ReasoningTree, node: int) -> tuple[int, ...]:
-        """Returns what is said about a wrong step and the way back, in the words that the policy is shown during search."""
+        """Returns what is said about a wrong step and the way back, in the words that
+        the policy is shown during search.
+        """
         return self.prompts.mistake(int(tree.depth[node]), reason_against(tree, node))

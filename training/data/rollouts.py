@@ -1,9 +1,11 @@
-"""What the policy alone writes: whole thoughts from the serving engine, each with its exact outcome reward.
+"""What the policy alone writes: whole thoughts from the serving engine, each with its
+exact outcome reward.
 
-No graph, no critic: one generation from the prompt to the end of the sequence, or to a token that asks another role, behind
-which a search does not go on either. That token stays in the completion with its log-probability: the policy sampled it, so
-GRPO learns from it. GRPO takes groups of rollouts, evaluation one greedy rollout per question; both read the answer in the
-same way, so that what is rewarded is what is measured.
+No graph, no critic: one generation from the prompt to the end of the sequence, or to a
+token that asks another role, behind which a search does not go on either. That token
+stays in the completion with its log-probability: the policy sampled it, so GRPO learns
+from it. GRPO takes groups of rollouts, evaluation one greedy rollout per question; both
+read the answer in the same way, so that what is rewarded is what is measured.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from agents.roles.policy import Policy
 from agents.types import Question
 
 Check = Callable[[Question, str | None], Awaitable[bool | None]]
-"""Says whether an answer is right; None where it cannot be known. `graphs.reasoner.resources.Resources.is_correct` is one."""
+"""Says whether an answer is right; None where it cannot be known.
+`graphs.reasoner.resources.Resources.is_correct` is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ async def roll_out(
     concurrency: int = 64,
     on_done: Callable[[], None] | None = None,
 ) -> list[list[Rollout]]:
-    """Returns `n` rollouts of each question, in order; a thought that reaches the context length ends there.
+    """Returns `n` rollouts of each question, in order; a thought that reaches the
+    context length ends there.
 
     Raises:
         ContextLengthError: a prompt alone fills the context.
@@ -70,6 +74,11 @@ async def roll_out(
         right = await asyncio.gather(*(check(question, answer) for answer in answers))
         if on_done is not None:
             on_done()
-        return [Rollout(prompt, *found) for found in zip(generation.completions, answers, right, strict=True)]
+        return [
+            Rollout(prompt, *found)
+            for found in zip(generation.completions, answers, right, strict=True)
+        ]
 
-    return await asyncio.gather(*(ask(number, question) for number, question in enumerate(questions)))
+    return await asyncio.gather(
+        *(ask(number, question) for number, question in enumerate(questions))
+    )

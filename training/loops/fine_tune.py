@@ -1,8 +1,9 @@
 """Supervised fine-tuning of the policy on records, by TRL's SFTTrainer.
 
-The rows are tokenised and labelled already (training/data/records.py), so TRL's own preparation is switched off, and its collator pads ids on
-the right and labels with -100. Weights stay in float32 unless `training.dtype` says otherwise: TRL's default of bfloat16 rounds away the
-small updates of a short fine-tuning.
+The rows are tokenised and labelled already (training/data/records.py), so TRL's own
+preparation is switched off, and its collator pads ids on the right and labels with
+-100. Weights stay in float32 unless `training.dtype` says otherwise: TRL's default of
+bfloat16 rounds away the small updates of a short fine-tuning.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ from agents.engines.transformers.engine import no_progress_bar
 from configs.schema.training import PolicyTraining, SftConfig
 from training.data.records import Record
 from training.loops.model_folder import load_model, load_tokenizer, save_model
-from training.loops.trainers import common_arguments, lora, on_one_device, per_process, progress_callback
+from training.loops.trainers import (
+    common_arguments,
+    lora,
+    on_one_device,
+    per_process,
+    progress_callback,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,8 @@ class SftResult:
     steps: int
     """Optimizer steps."""
     losses: tuple[float, ...]
-    """Mean negative log-likelihood per learned token of each step's records, in nats."""
+    """Mean negative log-likelihood per learned token of each step's records, in
+    nats."""
     seconds: float
 
 
@@ -50,7 +58,11 @@ def fine_tune(
         ValueError: there are no records.
     """
     if not records:
-        raise ValueError("there is no record to learn from: no trace has a right answer; write more traces, or raise the search's budget")
+        raise ValueError(
+            "there is no record to learn from: no trace has a "
+            "right answer; write more traces, "
+            "or raise the search's budget"
+        )
     from datasets import Dataset
     from transformers import PrinterCallback
     from trl import SFTConfig, SFTTrainer
@@ -58,15 +70,22 @@ def fine_tune(
     start = time.monotonic()
     tokenizer = load_tokenizer(base)
     losses: list[float] = []
-    rows = [{"input_ids": list(record.input_ids), "labels": list(record.labels)} for record in records]
+    rows = [
+        {"input_ids": list(record.input_ids), "labels": list(record.labels)} for record in records
+    ]
     with tempfile.TemporaryDirectory() as scratch, no_progress_bar():
         arguments = SFTConfig(
-            **common_arguments(training, scratch, batch_size=per_process(min(sft.batch_size, len(rows)), "training.sft.batch_size")),
+            **common_arguments(
+                training,
+                scratch,
+                batch_size=per_process(min(sft.batch_size, len(rows)), "training.sft.batch_size"),
+            ),
             learning_rate=sft.learning_rate,
             weight_decay=sft.weight_decay,
             num_train_epochs=sft.epochs,
             max_steps=_steps(sft, len(rows)),
-            warmup_steps=int(sft.warmup_ratio * _steps(sft, len(rows))),  # rounded down: a warm-up's first step has learning rate 0
+            # rounded down: a warm-up's first step has learning rate 0
+            warmup_steps=int(sft.warmup_ratio * _steps(sft, len(rows))),
             lr_scheduler_type="linear",
             max_length=None,
             dataset_kwargs={"skip_prepare_dataset": True},
@@ -87,6 +106,8 @@ def fine_tune(
 
 
 def _steps(sft: SftConfig, rows: int) -> int:
-    """Returns the number of optimizer steps: what the epochs need, at most `sft.max_steps`."""
+    """Returns the number of optimizer steps: what the epochs need, at most
+    `sft.max_steps`.
+    """
     needed = max(1, math.ceil(sft.epochs * rows / min(sft.batch_size, rows)))
     return needed if sft.max_steps is None else min(needed, sft.max_steps)

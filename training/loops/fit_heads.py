@@ -1,23 +1,30 @@
 """Policy and value heads, learned from finished searches.
 
-One row per node of a reasoning tree. What is read is the policy's context there, question and steps token for token, without the safety
-rules that may apply. What is learned:
+One row per node of a reasoning tree. What is read is the policy's context there,
+question and steps token for token, without the safety rules that may apply. What is
+learned:
 
-    value    the share of the answers below the node that are right, as a probability V: the logit of one output
-    policy   where it pays to go from the node, by thought factor: the visits of its children in a tree whose visits were counted (MCTS),
-             the right answers below them in any other. A step that the policy wrote freely has the factor whose opening it begins with,
-             or else the one without an opening.
+    value    the share of the answers below the node that are right, as a probability V:
+             the logit of one output
+    policy   where it pays to go from the node, by thought factor: the visits of its
+             children in a tree whose visits were counted (MCTS), the right answers
+             below them in any other. A step that the policy wrote freely has the factor
+             whose opening it begins with, or else the one without an opening.
 
-Loss: the mean over nodes of the cross-entropy of V, plus `policy_weight` times the mean over visits (or right answers) of -log P, so that a
-node that was hardly searched says little. In a tree of visits P is that among the factors that were tried at the node: one that was not
-written (search.min_prior) says nothing. So samples (best-of-N) are what to begin with, since a search with even priors goes everywhere; the
-visits of a search that these heads guide may be added (not measured), and do not do alone.
+Loss: the mean over nodes of the cross-entropy of V, plus `policy_weight` times the mean
+over visits (or right answers) of -log P, so that a node that was hardly searched says
+little. In a tree of visits P is that among the factors that were tried at the node: one
+that was not written (search.min_prior) says nothing. So samples (best-of-N) are what to
+begin with, since a search with even priors goes everywhere; the visits of a search that
+these heads guide may be added (not measured), and do not do alone.
 
-Questions are held out by their hash. On these V is compared with the base rate, and P with the shares of the factors over all nodes.
+Questions are held out by their hash. On these V is compared with the base rate, and P
+with the shares of the factors over all nodes.
 
-Source: AlphaZero (arXiv:1712.01815). The trunk is a copy of the policy's; with `finetune=head` its weights stay, so that one network
-could serve all three. Outcomes are those of the search that was run and not of the policy alone, and only answers count: a path that was
-given up or cut off says nothing about the value above it.
+Source: AlphaZero (arXiv:1712.01815). The trunk is a copy of the policy's; with
+`finetune=head` its weights stay, so that one network could serve all three. Outcomes
+are those of the search that was run and not of the policy alone, and only answers
+count: a path that was given up or cut off says nothing about the value above it.
 """
 
 from __future__ import annotations
@@ -52,7 +59,13 @@ from graphs.tasks import assert_trainable
 from graphs.traces.checked import CheckedThought, read_checked
 from graphs.tree import ROOT
 from training.loops.model_folder import base_folder, save_model
-from training.loops.trainers import OnStep, common_arguments, on_one_device, per_process, progress_callback
+from training.loops.trainers import (
+    OnStep,
+    common_arguments,
+    on_one_device,
+    per_process,
+    progress_callback,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -82,7 +95,9 @@ class HeadRow:
 
     @property
     def is_searched(self) -> bool:
-        """Whether it says something about the policy head: there were visits, and something to choose between."""
+        """Whether it says something about the policy head: there were visits, and
+        something to choose between.
+        """
         return any(self.visits) and sum(self.tried) > 1
 
 
@@ -94,17 +109,21 @@ class HeadRows:
     left_out: Counter[str]
     """Reason to number of questions."""
     contents: dict[str, str]
-    """Hashes of what the configuration only names: the policy's weights, and the rows of each run."""
+    """Hashes of what the configuration only names: the policy's weights, and the rows
+    of each run."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeadMeasure:
-    """What heads say of held-out nodes, beside what can be said without reading anything. NaN where nothing was measured."""
+    """What heads say of held-out nodes, beside what can be said without reading
+    anything. NaN where nothing was measured.
+    """
 
     nodes: int
     """Nodes with answers below them."""
     value_loss: float
-    """Mean over these of the cross-entropy of V to the share of right answers, in nats."""
+    """Mean over these of the cross-entropy of V to the share of right answers, in
+    nats."""
     base_rate_loss: float
     """The same of one V for all nodes: the mean share below the trained ones."""
     perfect_loss: float
@@ -114,19 +133,25 @@ class HeadMeasure:
     searched_nodes: int
     """Nodes with visits, or right answers, below them, and a choice between factors."""
     policy_loss: float = math.nan
-    """Mean over visits (or right answers) of -log P among the factors that were tried, in nats."""
+    """Mean over visits (or right answers) of -log P among the factors that were tried,
+    in nats."""
     marginal_loss: float = math.nan
-    """The same of one P for all nodes: the factors' shares of all visits of the trained ones."""
+    """The same of one P for all nodes: the factors' shares of all visits of the trained
+    ones."""
     uniform_loss: float = math.nan
     """The same of even priors."""
     agreement: float = math.nan
-    """Share of the searched nodes at which the likeliest factor is the most visited one."""
+    """Share of the searched nodes at which the likeliest factor is the most visited
+    one."""
     chance_agreement: float = math.nan
-    """Share at which the factor is that has the most visits of all, in the trained ones."""
+    """Share at which the factor is that has the most visits of all, in the trained
+    ones."""
 
     def as_json(self) -> dict[str, Any]:
         """Returns plain values; null for what was not measured."""
-        return {name: None if math.isnan(number) else number for name, number in asdict(self).items()}
+        return {
+            name: None if math.isnan(number) else number for name, number in asdict(self).items()
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +171,17 @@ def collect_rows(config: RunConfig, training: HeadsTrainingConfig) -> HeadRows:
     """Returns the rows of the runs that `training` names, for the policy of `config`.
 
     Raises:
-        ValueError: a trace belongs to a held-out split, or was written with another tokenizer.
+        ValueError: a trace belongs to a held-out split, or was written with another
+            tokenizer.
         BadDataError, FileNotFoundError: see `graphs.traces.checked.read_checked`.
         EngineUnavailableError: the policy's weights are not on this machine.
     """
     options = config.engine_of("policy").options()
     base = base_folder(options["model"])
     tokenizer = HFTokenizer(options["tokenizer"] or str(base))
-    prompts = Prompts(PromptFamily(config.policy.prompts), tokenizer, wording=Domain.of(base).wording)
+    prompts = Prompts(
+        PromptFamily(config.policy.prompts), tokenizer, wording=Domain.of(base).wording
+    )
     rows: list[HeadRow] = []
     left_out: Counter[str] = Counter()
     contents = {"weights of the policy": hash_weights(base)}
@@ -165,20 +193,34 @@ def collect_rows(config: RunConfig, training: HeadsTrainingConfig) -> HeadRows:
         for thought in thoughts:
             if thought.tokenizer_hash != tokenizer.hash:
                 raise ValueError(
-                    f"{run} was recorded with another tokenizer than {base} has; its token ids mean something else, so record the run "
+                    f"{run} was recorded with another tokenizer than {base} has; its token ids "
+                    "mean something else, so record the run "
                     "again with this policy"
                 )
             rng = random.Random(f"{training.seed}/{thought.question.hash}")
-            found += head_rows(thought, prompts, config.policy.factors, most=training.heads.nodes_per_question, rng=rng)
+            found += head_rows(
+                thought,
+                prompts,
+                config.policy.factors,
+                most=training.heads.nodes_per_question,
+                rng=rng,
+            )
         contents[f"nodes of {run}"] = hash_text(repr(found))
         rows += found
     return HeadRows(tuple(rows), left_out, contents)
 
 
 def head_rows(
-    thought: CheckedThought, prompts: Prompts, factors: Sequence[ThoughtFactor], *, most: int, rng: random.Random
+    thought: CheckedThought,
+    prompts: Prompts,
+    factors: Sequence[ThoughtFactor],
+    *,
+    most: int,
+    rng: random.Random,
 ) -> list[HeadRow]:
-    """Returns the rows of one thought: at most `most` of the nodes that something is known of, in their order."""
+    """Returns the rows of one thought: at most `most` of the nodes that something is
+    known of, in their order.
+    """
     tree = thought.tree
     right, answers = outcomes_below(thought)
     has_visits = bool(tree.visit_count[ROOT])
@@ -205,22 +247,31 @@ def head_rows(
         )
     known = [row for row in rows if row.answers or row.is_searched]
     chosen = sorted(rng.sample(known, min(most, len(known))), key=lambda row: row.node)
-    return [replace(row, input_ids=prompts.context(thought.question, tree.path_steps(row.node))[0]) for row in chosen]
+    return [
+        replace(row, input_ids=prompts.context(thought.question, tree.path_steps(row.node))[0])
+        for row in chosen
+    ]
 
 
 def factor_written(step: Step, factors: Sequence[ThoughtFactor]) -> str | None:
-    """Returns the thought factor of a step: the one it was written under, or whose opening it begins with, or that has no opening."""
+    """Returns the thought factor of a step: the one it was written under, or whose
+    opening it begins with, or that has no opening.
+    """
     names = {factor.name for factor in factors}
     if step.factor is not None:
         return step.factor if step.factor in names else None
     text = step.content.reveal().text
     openings = {factor.name: factor.opening.strip() for factor in factors}
     begun = (name for name, opening in openings.items() if opening and text.startswith(opening))
-    return next(begun, None) or next((name for name, opening in openings.items() if not opening), None)
+    return next(begun, None) or next(
+        (name for name, opening in openings.items() if not opening), None
+    )
 
 
 def outcomes_below(thought: CheckedThought) -> tuple[list[int], list[int]]:
-    """Returns, for each node, how many of the samples at or below it ended with a right answer, and how many with an answer. Both [N]."""
+    """Returns, for each node, how many of the samples at or below it ended with a right
+    answer, and how many with an answer. Both [N].
+    """
     tree = thought.tree
     right, answers = [0] * len(tree), [0] * len(tree)
     for end in tree.ends:
@@ -242,9 +293,11 @@ def fit_heads(
     *,
     on_step: OnStep | None = None,
 ) -> HeadsResult:
-    """Trains heads over a copy of the model of `base`, writes it to `folder` and measures it on the questions held out.
+    """Trains heads over a copy of the model of `base`, writes it to `folder` and
+    measures it on the questions held out.
 
-    A policy head is made where some tree says under which thought factors it pays to go on.
+    A policy head is made where some tree says under which thought factors it pays to go
+    on.
 
     Raises:
         ValueError: see `split_rows`.
@@ -264,7 +317,9 @@ def fit_heads(
     model = _with_new_heads(base, labels, training)
     with tempfile.TemporaryDirectory() as scratch, no_progress_bar():
         arguments = TrainingArguments(
-            **common_arguments(training, scratch, batch_size=per_process(batch_size, "training.heads.batch_size")),
+            **common_arguments(
+                training, scratch, batch_size=per_process(batch_size, "training.heads.batch_size")
+            ),
             learning_rate=options.learning_rate,
             weight_decay=options.weight_decay,
             max_steps=steps,
@@ -274,7 +329,9 @@ def fit_heads(
             logging_nan_inf_filter=False,
         )
         trainer: Any = Trainer(
-            model=_with_loss(model, LossScale.of(learned, options.policy_weight if has_policy else 0.0)),
+            model=_with_loss(
+                model, LossScale.of(learned, options.policy_weight if has_policy else 0.0)
+            ),
             args=on_one_device(arguments),
             train_dataset=list(learned),
             data_collator=lambda batch: {"rows": batch},
@@ -285,11 +342,14 @@ def fit_heads(
     measure = measure_heads(model.eval(), held_out, learned, has_policy=has_policy)
     if not all(math.isfinite(number) for number in (*losses, measure.value_loss)):
         raise LongthoughtError(
-            f"the training diverged: losses from {losses[0]:.3g} to {losses[-1]:.3g}, on held-out nodes {measure.value_loss:.3g}; "
+            f"the training diverged: losses from {losses[0]:.3g} to {losses[-1]:.3g}, on held-out "
+            f"nodes {measure.value_loss:.3g}; "
             "lower training.heads.learning_rate, or set training.dtype=float32"
         )
     save_model(model, base, folder)
-    return HeadsResult(labels, len(learned), len(held_out), tuple(losses), time.monotonic() - start, measure)
+    return HeadsResult(
+        labels, len(learned), len(held_out), tuple(losses), time.monotonic() - start, measure
+    )
 
 
 def split_rows(rows: Sequence[HeadRow], share: float) -> tuple[list[HeadRow], list[HeadRow]]:
@@ -302,36 +362,54 @@ def split_rows(rows: Sequence[HeadRow], share: float) -> tuple[list[HeadRow], li
     held_out = [row for row in rows if is_held_out(row.question_hash, share)]
     if not (any(row.answers for row in learned) and any(row.answers for row in held_out)):
         raise ValueError(
-            f"{len(rows)} nodes of {len({row.question_hash for row in rows})} questions leave {len(learned)} to learn from and "
-            f"{len(held_out)} to measure on, and both need some with an answer below them; record more questions, or change "
+            f"{len(rows)} nodes of {len({row.question_hash for row in rows})} questions leave "
+            f"{len(learned)} to learn from and "
+            f"{len(held_out)} to measure on, and both need some with an answer below them; record "
+            "more questions, or change "
             "training.heads.held_out"
         )
     return learned, held_out
 
 
 def is_held_out(question_hash: str, share: float) -> bool:
-    """Whether the heads are measured on a question; a function of its hash, so that every run says the same."""
+    """Whether the heads are measured on a question; a function of its hash, so that
+    every run says the same.
+    """
     return random.Random(f"heads/{question_hash}").random() < share
 
 
-def measure_heads(model: Any, rows: Sequence[HeadRow], learned: Sequence[HeadRow], *, has_policy: bool) -> HeadMeasure:
+def measure_heads(
+    model: Any, rows: Sequence[HeadRow], learned: Sequence[HeadRow], *, has_policy: bool
+) -> HeadMeasure:
     """Returns what the heads of `model` say of `rows`."""
     import torch
 
     with torch.inference_mode():
-        batches = (rows[start : start + MEASURED_AT_ONCE] for start in range(0, len(rows), MEASURED_AT_ONCE))
-        outputs = torch.cat([head_outputs(model, [row.input_ids for row in batch]).cpu() for batch in batches]).double()
+        batches = (
+            rows[start : start + MEASURED_AT_ONCE]
+            for start in range(0, len(rows), MEASURED_AT_ONCE)
+        )
+        outputs = torch.cat(
+            [head_outputs(model, [row.input_ids for row in batch]).cpu() for batch in batches]
+        ).double()
     measure = _measure_values(outputs[:, 0].sigmoid().numpy(), rows, learned)
-    return _measure_policy(measure, outputs[:, 1:].numpy(), rows, learned) if has_policy else measure
+    return (
+        _measure_policy(measure, outputs[:, 1:].numpy(), rows, learned) if has_policy else measure
+    )
 
 
-def _measure_values(values: Floats, rows: Sequence[HeadRow], learned: Sequence[HeadRow]) -> HeadMeasure:
+def _measure_values(
+    values: Floats, rows: Sequence[HeadRow], learned: Sequence[HeadRow]
+) -> HeadMeasure:
     answered = np.array([row.answers > 0 for row in rows])
     shares = np.array([row.right / row.answers for row in rows if row.answers])
     values = values[answered]
     base_rate = float(np.mean([row.right / row.answers for row in learned if row.answers]))
     tenth = np.minimum(np.nan_to_num(values * 10).astype(int), 9)
-    errors = [abs(float((values[tenth == number] - shares[tenth == number]).sum())) for number in range(10)]
+    errors = [
+        abs(float((values[tenth == number] - shares[tenth == number]).sum()))
+        for number in range(10)
+    ]
     return HeadMeasure(
         nodes=len(shares),
         value_loss=_cross_entropy(shares, values),
@@ -342,7 +420,9 @@ def _measure_values(values: Floats, rows: Sequence[HeadRow], learned: Sequence[H
     )
 
 
-def _measure_policy(measure: HeadMeasure, logits: Floats, rows: Sequence[HeadRow], learned: Sequence[HeadRow]) -> HeadMeasure:
+def _measure_policy(
+    measure: HeadMeasure, logits: Floats, rows: Sequence[HeadRow], learned: Sequence[HeadRow]
+) -> HeadMeasure:
     searched = [number for number, row in enumerate(rows) if row.is_searched]
     if not searched:
         return measure
@@ -376,8 +456,9 @@ def _cross_entropy(shares: Floats, values: Floats) -> float:
 
 @dataclass(frozen=True, slots=True)
 class LossScale:
-    """What the sums over a batch are divided by: means over all rows, so that the loss of a batch is the mean of its parts' losses, however
-    it is cut up."""
+    """What the sums over a batch are divided by: means over all rows, so that the loss
+    of a batch is the mean of its parts' losses, however it is cut up.
+    """
 
     answered: float
     """Share of the rows that have answers."""
@@ -390,7 +471,9 @@ class LossScale:
     def of(cls, rows: Sequence[HeadRow], policy_weight: float) -> LossScale:
         """Returns the scale of these rows."""
         visits = sum(sum(row.visits) for row in rows if row.is_searched)
-        return cls(sum(row.answers > 0 for row in rows) / len(rows), visits / len(rows), policy_weight)
+        return cls(
+            sum(row.answers > 0 for row in rows) / len(rows), visits / len(rows), policy_weight
+        )
 
 
 def heads_loss(outputs: torch.Tensor, rows: Sequence[HeadRow], scale: LossScale) -> torch.Tensor:
@@ -400,25 +483,40 @@ def heads_loss(outputs: torch.Tensor, rows: Sequence[HeadRow], scale: LossScale)
 
     answers = torch.tensor([row.answers for row in rows], device=outputs.device)
     target = torch.tensor([row.right for row in rows], device=outputs.device) / answers.clamp(min=1)
-    each = binary_cross_entropy_with_logits(outputs[:, 0], target.to(outputs.dtype), reduction="none")
+    each = binary_cross_entropy_with_logits(
+        outputs[:, 0], target.to(outputs.dtype), reduction="none"
+    )
     loss = (each * (answers > 0)).sum() / (scale.answered * len(rows))
     searched = [number for number, row in enumerate(rows) if row.is_searched]
     if scale.policy_weight > 0 and searched:
-        visits = torch.tensor([rows[number].visits for number in searched], device=outputs.device, dtype=outputs.dtype)
+        visits = torch.tensor(
+            [rows[number].visits for number in searched], device=outputs.device, dtype=outputs.dtype
+        )
         tried = torch.tensor([rows[number].tried for number in searched], device=outputs.device)
-        logprobs = outputs[searched, 1:].masked_fill(~tried, -math.inf).log_softmax(-1).masked_fill(~tried, 0.0)
+        logprobs = (
+            outputs[searched, 1:]
+            .masked_fill(~tried, -math.inf)
+            .log_softmax(-1)
+            .masked_fill(~tried, 0.0)
+        )
         loss = loss - scale.policy_weight * (visits * logprobs).sum() / (scale.visits * len(rows))
     return loss
 
 
 def _with_new_heads(base: Path, labels: Sequence[str], training: HeadsTrainingConfig) -> Any:
-    """Returns a copy of the model of `base` with a linear layer that says nothing yet: V is 1/2, and P uniform."""
+    """Returns a copy of the model of `base` with a linear layer that says nothing yet:
+    V is 1/2, and P uniform.
+    """
     import torch
 
     names = dict(enumerate(labels))
     with _no_load_report():
         model = load_heads(
-            base, dtype=training.dtype, num_labels=len(labels), id2label=names, label2id={name: number for number, name in names.items()}
+            base,
+            dtype=training.dtype,
+            num_labels=len(labels),
+            id2label=names,
+            label2id={name: number for number, name in names.items()},
         )
     torch.nn.init.zeros_(model.score.weight)
     model.config.problem_type = "regression"  # raw outputs, wherever it is served
@@ -429,7 +527,9 @@ def _with_new_heads(base: Path, labels: Sequence[str], training: HeadsTrainingCo
 
 @contextmanager
 def _no_load_report() -> Iterator[None]:
-    """Silences transformers' warning that the weights of the heads are not in the folder: they are about to be learned."""
+    """Silences transformers' warning that the weights of the heads are not in the
+    folder: they are about to be learned.
+    """
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()
@@ -441,7 +541,9 @@ def _no_load_report() -> Iterator[None]:
 
 
 def _with_loss(model: Any, scale: LossScale) -> Any:
-    """Returns the model as transformers' Trainer wants one: a module whose forward says the loss."""
+    """Returns the model as transformers' Trainer wants one: a module whose forward says
+    the loss.
+    """
     import torch
 
     class WithLoss(torch.nn.Module):
@@ -450,6 +552,10 @@ def _with_loss(model: Any, scale: LossScale) -> Any:
             self.model = model
 
         def forward(self, rows: Sequence[HeadRow]) -> dict[str, torch.Tensor]:
-            return {"loss": heads_loss(head_outputs(self.model, [row.input_ids for row in rows]), rows, scale)}
+            return {
+                "loss": heads_loss(
+                    head_outputs(self.model, [row.input_ids for row in rows]), rows, scale
+                )
+            }
 
     return WithLoss()

@@ -1,8 +1,10 @@
-"""Model folders: loaded for training, and saved so that the result is served exactly like the model it came from.
+"""Model folders: loaded for training, and saved so that the result is served exactly
+like the model it came from.
 
-Saved are weights (in the number format they were trained in), config, and everything else of the base folder that is not weights: the
-tokenizer's own files byte for byte, chat template, families.json, calibration.json. So the tokenizer's hash stays the same, and traces
-of before and after can be mixed.
+Saved are weights (in the number format they were trained in), config, and everything
+else of the base folder that is not weights: the tokenizer's own files byte for byte,
+chat template, families.json, calibration.json. So the tokenizer's hash stays the same,
+and traces of before and after can be mixed.
 """
 
 from __future__ import annotations
@@ -19,7 +21,15 @@ from agents.engines.weights import find_folder
 from agents.files import storing
 from agents.types import EngineUnavailableError
 
-_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".safetensors.index.json", ".bin.index.json")
+_WEIGHTS = (
+    ".safetensors",
+    ".bin",
+    ".pt",
+    ".pth",
+    ".gguf",
+    ".safetensors.index.json",
+    ".bin.index.json",
+)
 
 
 def base_folder(model: str) -> Path:
@@ -30,12 +40,18 @@ def base_folder(model: str) -> Path:
     """
     folder = find_folder(model)
     if folder is None:
-        raise EngineUnavailableError(f"the weights of {model!r} are not on this machine; set engine.model to a folder to train it")
+        raise EngineUnavailableError(
+            f"the weights of {model!r} are not on this machine; "
+            "set engine.model to a folder to "
+            "train it"
+        )
     return folder
 
 
 def load_model(folder: Path, *, dtype: str) -> Any:
-    """Returns the causal language model of a folder, on the CPU, ready to be trained in `dtype`."""
+    """Returns the causal language model of a folder, on the CPU, ready to be trained in
+    `dtype`.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -44,7 +60,9 @@ def load_model(folder: Path, *, dtype: str) -> Any:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """Returns the tokenizer of a folder, padded on the right and with a token to pad with."""
+    """Returns the tokenizer of a folder, padded on the right and with a token to pad
+    with.
+    """
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="right")
@@ -54,10 +72,11 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def save_model(model: Any, base: Path, folder: Path) -> Path:
-    """Writes `model` as a full folder, adapters merged, and returns the folder. It appears whole or not at all.
+    """Writes `model` as a full folder, adapters merged, and returns the folder. It
+    appears whole or not at all.
 
-    Adapters are merged into a copy: merging into the model itself and taking them out again lets its weights drift in bfloat16
-    (huggingface/trl#6688).
+    Adapters are merged into a copy: merging into the model itself and taking them out
+    again lets its weights drift in bfloat16 (huggingface/trl#6688).
 
     Raises:
         StorageError: the folder cannot be written.
@@ -66,14 +85,22 @@ def save_model(model: Any, base: Path, folder: Path) -> Path:
         model = copy.deepcopy(model).merge_and_unload()
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(unfinished, ignore_errors=True)
-    with storing(folder, is_folder=True, elsewhere="choose another folder with training.output or run.output_dir"):
+    with storing(
+        folder,
+        is_folder=True,
+        elsewhere="choose another folder with training.output or run.output_dir",
+    ):
         try:
             unfinished.mkdir(parents=True)
             with no_progress_bar():
                 model.save_pretrained(unfinished)
             _keep_special_ids(base, unfinished)
             for file in sorted(base.iterdir()):
-                if file.is_file() and not file.name.endswith(_WEIGHTS) and file.name != "config.json":
+                if (
+                    file.is_file()
+                    and not file.name.endswith(_WEIGHTS)
+                    and file.name != "config.json"
+                ):
                     shutil.copyfile(file, unfinished / file.name)
             shutil.rmtree(folder, ignore_errors=True)
             unfinished.replace(folder)
@@ -83,7 +110,9 @@ def save_model(model: Any, base: Path, folder: Path) -> Path:
 
 
 def _keep_special_ids(base: Path, folder: Path) -> None:
-    """Puts the token ids of the base's config back: trainers overwrite the padding id with the one they pad with."""
+    """Puts the token ids of the base's config back: trainers overwrite the padding id
+    with the one they pad with.
+    """
     original, written = (json.loads((path / "config.json").read_text()) for path in (base, folder))
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
         written[name] = original.get(name)

@@ -1,12 +1,15 @@
 """Publishing trained weights into a running engine, and the proof that it serves them.
 
-After publication the engine writes a few completions, and its logprobs are compared, token by token, with a plain transformers forward of
-the same folder in float32. An engine that serves old weights, or new weights over a stale cache, is off by whole nats at some token.
+After publication the engine writes a few completions, and its logprobs are compared,
+token by token, with a plain transformers forward of the same folder in float32. An
+engine that serves old weights, or new weights over a stale cache, is off by whole nats
+at some token.
 
-Tolerances: 1e-4 nats at every token for an engine that computes in float32. An engine that computes in bfloat16 (8 bits of mantissa)
-rounds its logits to about 0.1, so single improbable tokens are off by up to a nat (0.74 measured on the pocket, 0.017 on average); there
-the bound is on the mean, and finds another model but not the small steps of one training. Train with `engine.dtype=float32` where that
-matters.
+Tolerances: 1e-4 nats at every token for an engine that computes in float32. An engine
+that computes in bfloat16 (8 bits of mantissa) rounds its logits to about 0.1, so single
+improbable tokens are off by up to a nat (0.74 measured on the pocket, 0.017 on
+average); there the bound is on the mean, and finds another model but not the small
+steps of one training. Train with `engine.dtype=float32` where that matters.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ from training.loops.model_folder import load_model
 TOLERANCE_FLOAT32 = 1e-4
 """Largest difference of a token's logprob, in nats."""
 MEAN_TOLERANCE_HALF = 0.05
-"""Mean difference over all tokens where the engine computes in bfloat16 or float16, in nats."""
+"""Mean difference over all tokens where the engine computes in bfloat16 or float16, in
+nats."""
 
 _SAMPLES = 2
 _MAX_TOKENS = 32
@@ -48,14 +52,18 @@ class Publication:
     """Of loading the weights into the engine, comparison not included."""
 
 
-def publish(engine: Generator, folder: Path, prompts: Sequence[tuple[int, ...]], *, dtype: str = "float32") -> Publication:
-    """Loads the weights of `folder` into the engine and compares logprobs after each of `prompts`. Call it from outside the engines' loop.
+def publish(
+    engine: Generator, folder: Path, prompts: Sequence[tuple[int, ...]], *, dtype: str = "float32"
+) -> Publication:
+    """Loads the weights of `folder` into the engine and compares logprobs after each of
+    `prompts`. Call it from outside the engines' loop.
 
     `dtype`: what the engine computes in.
 
     Raises:
         ValueError: the engine takes no weights, or those of the folder do not fit.
-        EngineError: the engine does not serve the folder's weights; names the largest difference.
+        EngineError: the engine does not serve the folder's weights; names the largest
+            difference.
     """
     publisher = require_publisher(engine)
     start = time.monotonic()
@@ -66,10 +74,16 @@ def publish(engine: Generator, folder: Path, prompts: Sequence[tuple[int, ...]],
     largest, mean = max(differences), sum(differences) / len(differences)
     exact = dtype == "float32"
     if (largest > TOLERANCE_FLOAT32) if exact else (mean > MEAN_TOLERANCE_HALF):
-        limit = f"at most {TOLERANCE_FLOAT32:g} each" if exact else f"at most {MEAN_TOLERANCE_HALF:g} on average"
+        limit = (
+            f"at most {TOLERANCE_FLOAT32:g} each"
+            if exact
+            else (f"at most {MEAN_TOLERANCE_HALF:g} on average")
+        )
         raise EngineError(
-            f"the engine does not serve the weights of {folder}: of {len(differences)} logprobs the largest difference to transformers is "
-            f"{largest:.2g} nats, {mean:.2g} on average ({dtype}: {limit}); open a new engine with engine.model={folder}"
+            f"the engine does not serve the weights of {folder}: of {len(differences)} logprobs "
+            "the largest difference to transformers is "
+            f"{largest:.2g} nats, {mean:.2g} on average ({dtype}: {limit}); open a new engine "
+            f"with engine.model={folder}"
         )
     return Publication(version, largest, mean, len(differences), seconds)
 
@@ -81,7 +95,10 @@ def require_publisher(engine: Generator) -> Publisher:
         ValueError: it takes no new weights.
     """
     if not isinstance(engine, Publisher):
-        raise ValueError(f"engine.kind ({engine.info.kind}) cannot take new weights while it runs; set engine=vllm or engine=transformers")
+        raise ValueError(
+            f"engine.kind ({engine.info.kind}) cannot take new weights while it runs; set "
+            "engine=vllm or engine=transformers"
+        )
     return engine
 
 
@@ -94,8 +111,12 @@ def serving_dtype(options: dict[str, Any], base: Path) -> str:
     return "float32" if named == "auto" else named
 
 
-def logprob_differences(model: Any, prompts: Sequence[tuple[int, ...]], completions: Sequence[Sequence[Completion]]) -> list[float]:
-    """Returns |reported - computed| for the logprob of every token of the completions, in nats; `model` is run in its own format."""
+def logprob_differences(
+    model: Any, prompts: Sequence[tuple[int, ...]], completions: Sequence[Sequence[Completion]]
+) -> list[float]:
+    """Returns |reported - computed| for the logprob of every token of the completions,
+    in nats; `model` is run in its own format.
+    """
     import torch
 
     differences: list[float] = []
@@ -104,16 +125,31 @@ def logprob_differences(model: Any, prompts: Sequence[tuple[int, ...]], completi
             for completion in found:
                 ids = torch.tensor([[*prompt, *completion.token_ids]], device=model.device)
                 logits = model(input_ids=ids).logits[0, len(prompt) - 1 : -1].float()
-                computed = logits.log_softmax(-1).gather(-1, ids[0, len(prompt) :, None])[:, 0].cpu()
+                computed = (
+                    logits.log_softmax(-1).gather(-1, ids[0, len(prompt) :, None])[:, 0].cpu()
+                )
                 differences += (computed - torch.tensor(completion.logprobs)).abs().tolist()
     return differences
 
 
-async def _samples(engine: Generator, prompts: Sequence[tuple[int, ...]]) -> list[tuple[Completion, ...]]:
-    """Draws at temperature 1: improbable tokens betray wrong weights sooner than greedy ones."""
+async def _samples(
+    engine: Generator, prompts: Sequence[tuple[int, ...]]
+) -> list[tuple[Completion, ...]]:
+    """Draws at temperature 1: improbable tokens betray wrong weights sooner than greedy
+    ones.
+    """
     room = engine.info.context_length
     requests = [
-        GenerateRequest(prompt, n=_SAMPLES, max_tokens=max(1, min(_MAX_TOKENS, room - len(prompt))), temperature=1.0, seed=number)
+        GenerateRequest(
+            prompt,
+            n=_SAMPLES,
+            max_tokens=max(1, min(_MAX_TOKENS, room - len(prompt))),
+            temperature=1.0,
+            seed=number,
+        )
         for number, prompt in enumerate(prompts)
     ]
-    return [generation.completions for generation in await asyncio.gather(*(engine.generate(request) for request in requests))]
+    return [
+        generation.completions
+        for generation in await asyncio.gather(*(engine.generate(request) for request in requests))
+    ]

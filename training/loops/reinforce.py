@@ -1,16 +1,22 @@
-"""Outcome-reward GRPO of the policy: TRL's loss and loop, our rollouts, advantages and publication.
+"""Outcome-reward GRPO of the policy: TRL's loss and loop, our rollouts, advantages and
+publication.
 
-Each optimizer step: the serving engine writes G thoughts of every question, the exact checker says which end right, the weights move, and
-are published into the engine before the next step samples. Sampling and training alternate strictly, so rollouts are on-policy up to
-rounding, which the truncated importance weight corrects and the metrics show.
+Each optimizer step: the serving engine writes G thoughts of every question, the exact
+checker says which end right, the weights move, and are published into the engine before
+the next step samples. Sampling and training alternate strictly, so rollouts are
+on-policy up to rounding, which the truncated importance weight corrects and the metrics
+show.
 
-The seam is TRL's `_generate_and_score_completions`: it returns padded ids, masks, advantages [B, T] and old logprobs, and everything
-after it (loss types, clipping, KL, accumulation) is TRL's own. Token ids go from the engine into the loss as they are.
+The seam is TRL's `_generate_and_score_completions`: it returns padded ids, masks,
+advantages [B, T] and old logprobs, and everything after it (loss types, clipping, KL,
+accumulation) is TRL's own. Token ids go from the engine into the loss as they are.
 
-Groups without variance say nothing about what is better: their rows are left out of the batch, and counted. If none is left, the step has
-no gradient and Adam's momentum alone moves the weights.
+Groups without variance say nothing about what is better: their rows are left out of the
+batch, and counted. If none is left, the step has no gradient and Adam's momentum alone
+moves the weights.
 
-Source: DeepSeekMath (arXiv:2402.03300), section 4.1; what is ours in it: training/credit.py.
+Source: DeepSeekMath (arXiv:2402.03300), section 4.1; what is ours in it:
+training/credit.py.
 """
 
 from __future__ import annotations
@@ -46,7 +52,9 @@ from training.loops.publish import require_publisher
 from training.loops.trainers import OnStep, common_arguments, lora, on_one_device, per_process
 
 _CHECKPOINTS = 10  # of one training
-_STEPS = "rollout_steps.json"  # in a checkpoint: what its steps saw; written last, so that a checkpoint with it is whole
+# in a checkpoint: what its steps saw; written last, so that a checkpoint with it is
+# whole
+_STEPS = "rollout_steps.json"
 
 
 @dataclass(slots=True)
@@ -59,11 +67,14 @@ class GrpoStep:
     """Groups left out because all their rewards are equal."""
     groups: int
     unscored: int
-    """Completions whose answer the checker could not judge; their groups are left out, too."""
+    """Completions whose answer the checker could not judge; their groups are left out,
+    too."""
     max_ratio_error: float | None
-    """Largest |pi_trainer / pi_sampler - 1| of a token that is learned from, 0 when exactly on-policy; None without a token."""
+    """Largest |pi_trainer / pi_sampler - 1| of a token that is learned from, 0 when
+    exactly on-policy; None without a token."""
     sampler_kl: float | None
-    """KL(sampler || trainer) per such token, in nats: the estimator r - 1 - log r (k3), r = pi_trainer / pi_sampler."""
+    """KL(sampler || trainer) per such token, in nats: the estimator r - 1 - log r (k3),
+    r = pi_trainer / pi_sampler."""
     capped: float | None
     """Share of such tokens whose importance weight reached the cap."""
     tokens: float
@@ -91,22 +102,34 @@ class RolloutSource:
     check: Check
     questions: Sequence[Question]
     base: Path
-    """Folder of the model that training starts from; the published folders are made like it."""
+    """Folder of the model that training starts from; the published folders are made
+    like it."""
     scratch: Path
     """Folder for weights on their way to the engine."""
     concurrency: int = 64
     steps: list[GrpoStep] = field(default_factory=list)
 
-    def sample(self, indices: Sequence[int], *, n: int, temperature: float, max_tokens: int, seed: int) -> list[list[Rollout]]:
-        """Returns `n` rollouts of each question, by index; called from the trainer's thread."""
+    def sample(
+        self, indices: Sequence[int], *, n: int, temperature: float, max_tokens: int, seed: int
+    ) -> list[list[Rollout]]:
+        """Returns `n` rollouts of each question, by index; called from the trainer's
+        thread.
+        """
         asked = [self.questions[index] for index in indices]
         work = roll_out(
-            *(self.policy, self.check, asked), n=n, temperature=temperature, max_tokens=max_tokens, seed=seed, concurrency=self.concurrency
+            *(self.policy, self.check, asked),
+            n=n,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            seed=seed,
+            concurrency=self.concurrency,
         )
         return loop.run(work)
 
     def publish(self, model: Any) -> float:
-        """Loads the weights of `model` into the engine and returns the seconds that it took."""
+        """Loads the weights of `model` into the engine and returns the seconds that it
+        took.
+        """
         start = time.monotonic()
         publisher = require_publisher(self.policy.engine)
         folder = save_model(model, self.base, self.scratch / f"weights-{publisher.version + 1}")
@@ -130,21 +153,32 @@ def reinforce(
     checkpoints: Path | None = None,
     on_step: OnStep | None = None,
 ) -> GrpoResult:
-    """Trains the model of `base`, which the policy's engine serves, and writes the result to `folder`; the engine serves it at the end.
+    """Trains the model of `base`, which the policy's engine serves, and writes the
+    result to `folder`; the engine serves it at the end.
 
-    With a folder for `checkpoints` (about ten in all, the last two are kept), a training that was stopped goes on from there: with the same
-    questions and seeds, so that it ends as if it had not been stopped. It is removed at the end.
+    With a folder for `checkpoints` (about ten in all, the last two are kept), a
+    training that was stopped goes on from there: with the same questions and seeds, so
+    that it ends as if it had not been stopped. It is removed at the end.
 
     Raises:
-        ValueError: a question belongs to a held-out split or has no gold answer, or the engine takes no weights or reports raw logprobs.
+        ValueError: a question belongs to a held-out split or has no gold answer, or the
+            engine takes no weights or reports raw logprobs.
         StorageError: a checkpoint or the result cannot be written.
     """
     assert_trainable(questions)
     require_publisher(policy.engine)
     if policy.engine.info.logprobs_mode != "processed":
-        raise ValueError("the engine reports logprobs before temperature, so importance ratios would be biased; set engine=vllm")
+        raise ValueError(
+            "the engine reports logprobs before temperature, so "
+            "importance ratios would be "
+            "biased; set engine=vllm"
+        )
     if without := next((question.hash for question in questions if question.gold is None), None):
-        raise ValueError(f"question {without} has no gold answer, so it gives no reward; choose a task with answers")
+        raise ValueError(
+            f"question {without} has no gold answer, so it gives "
+            "no reward; choose a task with "
+            "answers"
+        )
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch, no_progress_bar():
         source = RolloutSource(policy, check, questions, base, Path(scratch), concurrency)
@@ -161,7 +195,9 @@ def reinforce(
 
 
 def last_checkpoint(checkpoints: Path) -> Path | None:
-    """Returns the newest whole checkpoint, None without one; those that a kill left unfinished are removed."""
+    """Returns the newest whole checkpoint, None without one; those that a kill left
+    unfinished are removed.
+    """
     whole: list[Path] = []
     for folder in checkpoints.glob("checkpoint-*"):
         if (folder / _STEPS).is_file():
@@ -183,7 +219,9 @@ def make_trainer(
     from datasets import Dataset
 
     groups = per_process(grpo.prompts_per_step, "training.grpo.prompts_per_step")
-    common = common_arguments(training, str(source.scratch / "trainer"), batch_size=groups * grpo.num_generations)
+    common = common_arguments(
+        training, str(source.scratch / "trainer"), batch_size=groups * grpo.num_generations
+    )
     if checkpoints is not None:  # two are kept, so that one is whole while the next is written
         common |= {"output_dir": str(checkpoints), "save_strategy": "steps", "save_total_limit": 2}
         common["save_steps"] = max(1, grpo.max_steps // _CHECKPOINTS)
@@ -205,7 +243,9 @@ def make_trainer(
         model=load_model(source.base, dtype=training.dtype),
         reward_funcs=_outcome,
         args=on_one_device(arguments),
-        train_dataset=Dataset.from_list([{"prompt": question.hash, "index": i} for i, question in enumerate(source.questions)]),
+        train_dataset=Dataset.from_list(
+            [{"prompt": question.hash, "index": i} for i, question in enumerate(source.questions)]
+        ),
         processing_class=load_tokenizer(source.base),
         peft_config=lora(training),
         callbacks=[_PublishEveryStep(source, on_step)],
@@ -221,7 +261,9 @@ def _outcome(**_: Any) -> list[float]:
 
 
 class EngineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
-    """TRL's trainer with rollouts of our engine. B rows, P prompt tokens, T completion tokens."""
+    """TRL's trainer with rollouts of our engine. B rows, P prompt tokens, T completion
+    tokens.
+    """
 
     source: RolloutSource
     importance_cap: float | None
@@ -241,10 +283,15 @@ class EngineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
         advantages, reward, unscored = outcome_advantages(rollouts, scale=args.scale_rewards)
         rows = [rollout for group in rollouts for rollout in group]
         batch = self._batch(rows, advantages)
-        sampled, mask = batch["sampling_per_token_logps"], batch["completion_mask"] * batch["tool_mask"]
+        sampled, mask = (
+            batch["sampling_per_token_logps"],
+            batch["completion_mask"] * batch["tool_mask"],
+        )
         with torch.no_grad():
             self._add_old_logprobs(batch)
-        weights = importance_weights(batch["old_per_token_logps"], sampled, mask, cap=self.importance_cap or float("inf"))
+        weights = importance_weights(
+            batch["old_per_token_logps"], sampled, mask, cap=self.importance_cap or float("inf")
+        )
         if self.importance_cap is not None:
             batch["advantages"] = batch["advantages"] * weights
         ratio = importance_weights(batch["old_per_token_logps"], sampled, mask, cap=float("inf"))
@@ -268,7 +315,9 @@ class EngineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
         return batch
 
     def _batch(self, rows: Sequence[Rollout], advantages: Advantages) -> dict[str, Tensor]:
-        """Returns padded tensors of the rows whose group is kept, filled up with silent rows to whole micro-batches on every device."""
+        """Returns padded tensors of the rows whose group is kept, filled up with silent
+        rows to whole micro-batches on every device.
+        """
         device = self.accelerator.device
         kept = [index for index, keep in enumerate(advantages.kept.tolist()) if keep]
         most = int(self.accelerator.gather(torch.tensor([len(kept)], device=device)).max())
@@ -292,20 +341,27 @@ class EngineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
             "prompt_mask": padded([torch.ones_like(ids) for ids in prompts], "left"),
             "completion_ids": padded(completions, "right", self._tokenizer.pad_token_id),
             "completion_mask": mask,
-            "tool_mask": loss_mask,  # TRL's name for the tokens of a completion that the loss counts
+            # TRL's name for the tokens of a completion that the loss counts
+            "tool_mask": loss_mask,
             "advantages": token_advantages(values.to(device), loss_mask),
-            "sampling_per_token_logps": padded([torch.tensor(row.completion.logprobs) for row in chosen], "right"),
+            "sampling_per_token_logps": padded(
+                [torch.tensor(row.completion.logprobs) for row in chosen], "right"
+            ),
             "num_items_in_batch": self.accelerator.gather(loss_mask.sum()).sum(),
         }
 
     def _add_old_logprobs(self, batch: dict[str, Tensor]) -> None:
-        """Adds logprobs of the weights as they are now, and of the reference policy where the loss has a KL term."""
+        """Adds logprobs of the weights as they are now, and of the reference policy
+        where the loss has a KL term.
+        """
         ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
         attention = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
         kept, micro = batch["completion_ids"].shape[1], self.args.per_device_train_batch_size
 
         def logprobs(model: Any) -> Tensor:
-            found: Tensor = self._get_per_token_logps_and_entropies(model, ids, attention, kept, batch_size=micro)[0]
+            found: Tensor = self._get_per_token_logps_and_entropies(
+                model, ids, attention, kept, batch_size=micro
+            )[0]
             return found
 
         batch["old_per_token_logps"] = logprobs(self.model)
@@ -318,22 +374,33 @@ class EngineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
                 batch["ref_per_token_logps"] = logprobs(self.model)
 
 
-def outcome_advantages(rollouts: Sequence[Sequence[Rollout]], *, scale: Any = "group") -> tuple[Advantages, float, int]:
-    """Returns advantages of all rollouts in order, the mean reward, and how many the checker could not judge.
+def outcome_advantages(
+    rollouts: Sequence[Sequence[Rollout]], *, scale: Any = "group"
+) -> tuple[Advantages, float, int]:
+    """Returns advantages of all rollouts in order, the mean reward, and how many the
+    checker could not judge.
 
-    The reward is 1 for a right answer and 0 for a wrong or missing one. A group with an unjudged answer is dropped: neither 0 nor 1 would
-    be true, so its rewards are NaN.
+    The reward is 1 for a right answer and 0 for a wrong or missing one. A group with an
+    unjudged answer is dropped: neither 0 nor 1 would be true, so its rewards are NaN.
     """
-    rewards = torch.tensor([[1.0 if rollout.correct else 0.0 for rollout in group] for group in rollouts])
+    rewards = torch.tensor(
+        [[1.0 if rollout.correct else 0.0 for rollout in group] for group in rollouts]
+    )
     unjudged = torch.tensor([[rollout.correct is None for rollout in group] for group in rollouts])
     scored = rewards[~unjudged]
     mean = float(scored.mean()) if scored.numel() else float("nan")
     rewards[unjudged] = math.nan
-    return group_advantages(rewards.view(-1), rewards.shape[1], scale=scale), mean, int(unjudged.sum())
+    return (
+        group_advantages(rewards.view(-1), rewards.shape[1], scale=scale),
+        mean,
+        int(unjudged.sum()),
+    )
 
 
 class _PublishEveryStep(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Publishes the weights after every optimizer step, and before the first one where the engine may serve others."""
+    """Publishes the weights after every optimizer step, and before the first one where
+    the engine may serve others.
+    """
 
     def __init__(self, source: RolloutSource, on_step: OnStep | None) -> None:
         self.source = source
@@ -349,9 +416,16 @@ class _PublishEveryStep(TrainerCallback):  # type: ignore[misc]  # transformers 
     def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
         step = self.source.steps[-1]
         step.publish_seconds = self.source.publish(rest["model"])
-        step.train_seconds = max(0.0, time.monotonic() - self._begun - step.publish_seconds - step.rollout_seconds)
+        step.train_seconds = max(
+            0.0, time.monotonic() - self._begun - step.publish_seconds - step.rollout_seconds
+        )
         if self.on_step is not None:
-            text = f"reward {step.reward:.3f}, {step.groups - step.dropped_groups} of {step.groups} groups have right and wrong answers"
+            text = (
+                f"reward {step.reward:.3f}, "
+                f"{step.groups - step.dropped_groups} of "
+                f"{step.groups} "
+                "groups have right and wrong answers"
+            )
             self.on_step(state.global_step, state.max_steps, text)
 
     def on_save(self, args: Any, state: Any, control: Any, **rest: Any) -> None:

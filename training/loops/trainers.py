@@ -1,4 +1,6 @@
-"""What our uses of the trainers of TRL and transformers share: arguments for any machine, adapters, and a voice while they work."""
+"""What our uses of the trainers of TRL and transformers share: arguments for any
+machine, adapters, and a voice while they work.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,19 @@ OnStep = Callable[[int, int, str], None]
 
 
 def common_arguments(training: TrainingGroup, scratch: str, *, batch_size: int) -> dict[str, Any]:
-    """Returns the trainer arguments that do not depend on the method. `batch_size`: rows of this process per optimizer step.
+    """Returns the trainer arguments that do not depend on the method. `batch_size`:
+    rows of this process per optimizer step.
 
-    TRL would train in bfloat16 with gradient checkpointing and report to whatever it finds installed; here none of it is on by itself.
+    TRL would train in bfloat16 with gradient checkpointing and report to whatever it
+    finds installed; here none of it is on by itself.
     """
     import torch
 
     on_gpu = torch.cuda.is_available()
     micro = min(training.micro_batch_size, batch_size)
-    while batch_size % micro:  # whole micro-batches, so that every optimizer step sees the rows that the config promises
+    # whole micro-batches, so that every optimizer step sees the rows that the config
+    # promises
+    while batch_size % micro:
         micro -= 1
     return {
         "output_dir": scratch,
@@ -42,7 +48,8 @@ def common_arguments(training: TrainingGroup, scratch: str, *, batch_size: int) 
 
 
 def per_process(number: int, key: str) -> int:
-    """Returns this process's share of what all of them (torchrun's WORLD_SIZE) take in one optimizer step.
+    """Returns this process's share of what all of them (torchrun's WORLD_SIZE) take in
+    one optimizer step.
 
     Raises:
         ValueError: the processes cannot have equal shares; names the option `key`.
@@ -50,16 +57,19 @@ def per_process(number: int, key: str) -> int:
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     if number % processes:
         raise ValueError(
-            f"{key} ({number}) must be a multiple of the {processes} processes that train together, which step at once with equal shares; "
+            f"{key} ({number}) must be a multiple of the {processes} processes that train "
+            "together, which step at once with equal shares; "
             f"set it to {-(-number // processes) * processes}, or start another number of processes"
         )
     return number // processes
 
 
 def on_one_device(arguments: Any) -> Any:
-    """Returns the trainer's arguments, kept to the first of the GPUs that this process sees.
+    """Returns the trainer's arguments, kept to the first of the GPUs that this process
+    sees.
 
-    With several, transformers would use `nn.DataParallel`, which TRL refuses; it is told as transformers tells itself for a split model.
+    With several, transformers would use `nn.DataParallel`, which TRL refuses; it is
+    told as transformers tells itself for a split model.
     """
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1
@@ -67,23 +77,38 @@ def on_one_device(arguments: Any) -> Any:
 
 
 def lora(training: PolicyTraining) -> Any:
-    """Returns PEFT's configuration of the adapters, None where all weights are trained."""
+    """Returns PEFT's configuration of the adapters, None where all weights are
+    trained.
+    """
     if training.finetune == "full":
         return None
     from peft import LoraConfig
 
     options = training.lora
     return LoraConfig(
-        r=options.rank, lora_alpha=options.alpha, lora_dropout=options.dropout, target_modules="all-linear", task_type="CAUSAL_LM"
+        r=options.rank,
+        lora_alpha=options.alpha,
+        lora_dropout=options.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
     )
 
 
 def progress_callback(losses: list[float], on_step: OnStep | None) -> Any:
-    """Returns a callback that appends every logged loss to `losses`, tells `on_step`, and keeps the trainer from printing."""
+    """Returns a callback that appends every logged loss to `losses`, tells `on_step`,
+    and keeps the trainer from printing.
+    """
     from transformers import TrainerCallback
 
     class Progress(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **rest: Any) -> None:
+        def on_log(
+            self,
+            args: Any,
+            state: Any,
+            control: Any,
+            logs: dict[str, float] | None = None,
+            **rest: Any,
+        ) -> None:
             if logs is not None and "loss" in logs:
                 losses.append(float(logs["loss"]))
                 if on_step is not None:

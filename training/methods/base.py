@@ -1,8 +1,9 @@
 """The law of a training method.
 
-A method is its options and the list of stages that they make. The pipeline runs the stages in order,
-each once, and measures the policy before the first and after every stage that trains it. A method
-that repeats stages in rounds puts the round into their names.
+A method is its options and the list of stages that they make. The pipeline runs the
+stages in order, each once, and measures the policy before the first and after every
+stage that trains it. A method that repeats stages in rounds puts the round into their
+names.
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ class Method(Protocol):
 
     @property
     def config(self) -> type[Any]:
-        """The class of its options, derived from `configs.schema.training.TrainingGroup`."""
+        """The class of its options, derived from
+        `configs.schema.training.TrainingGroup`.
+        """
         ...
 
     def stages(self, training: Any) -> Sequence[Stage]:
-        """Returns the stages that the options, an instance of `config`, make; their names differ."""
+        """Returns the stages that the options, an instance of `config`, make; their
+        names differ.
+        """
         ...

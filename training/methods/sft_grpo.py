@@ -1,4 +1,6 @@
-"""`training=sft_grpo`: traces, fine-tuning on the right ones, then reinforcement learning."""
+"""`training=sft_grpo`: traces, fine-tuning on the right ones, then reinforcement
+learning.
+"""
 
 from __future__ import annotations
 

@@ -6,8 +6,10 @@
     python -m training.pretrain --export checkpoints/pocket/last.pt --to agents/pocket
     python -m training.pretrain --evaluate checkpoints/pocket/last.pt
 
-Surprising: the process starts itself anew with MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ set, because glibc otherwise hands the
-activations' memory back to the kernel after every step, which costs a quarter of the speed and can only be set at the start.
+Surprising: the process starts itself anew with MALLOC_MMAP_THRESHOLD_ and
+MALLOC_TRIM_THRESHOLD_ set, because glibc otherwise hands the activations' memory back
+to the kernel after every step, which costs a quarter of the speed and can only be set
+at the start.
 """
 
 from __future__ import annotations
@@ -21,16 +23,28 @@ _ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(8 << 30), "MALLOC_TRIM_THRESHOLD_": 
 
 
 def _with_allocator_settings() -> None:
-    """Replaces this process by itself with the allocator settings in the environment."""
+    """Replaces this process by itself with the allocator settings in the
+    environment.
+    """
     if any(os.environ.get(name) != value for name, value in _ALLOCATOR.items()):
-        os.execvpe(sys.executable, [sys.executable, "-m", "training.pretrain", *sys.argv[1:]], {**os.environ, **_ALLOCATOR})
+        os.execvpe(
+            sys.executable,
+            [sys.executable, "-m", "training.pretrain", *sys.argv[1:]],
+            {**os.environ, **_ALLOCATOR},
+        )
 
 
 def parser() -> argparse.ArgumentParser:
     """Returns the command's options."""
-    options = argparse.ArgumentParser(prog="python -m training.pretrain", description="Train, evaluate or export the pocket model.")
+    options = argparse.ArgumentParser(
+        prog="python -m training.pretrain",
+        description="Train, evaluate or export the pocket model.",
+    )
     options.add_argument(
-        "--out", type=Path, default=Path("checkpoints/pocket"), help="folder of the checkpoint and the log (default %(default)s)"
+        "--out",
+        type=Path,
+        default=Path("checkpoints/pocket"),
+        help="folder of the checkpoint and the log (default %(default)s)",
     )
     options.add_argument(
         "--recipe",
@@ -39,28 +53,68 @@ def parser() -> argparse.ArgumentParser:
         help="pocket: every role; pocket-base: the policy alone, error dose 0",
     )
     options.add_argument(
-        "--start-from", type=Path, default=None, metavar="FOLDER", help="model folder to start from (default: random weights)"
+        "--start-from",
+        type=Path,
+        default=None,
+        metavar="FOLDER",
+        help="model folder to start from (default: random weights)",
     )
-    options.add_argument("--minutes", type=float, default=50.0, help="wall time that bounds the schedule (default %(default)s)")
-    options.add_argument("--steps", type=int, default=None, help="optimizer steps that bound the schedule instead; exactly reproducible")
-    options.add_argument("--seed", type=int, default=1, help="seed of weights and documents (default %(default)s)")
+    options.add_argument(
+        "--minutes",
+        type=float,
+        default=50.0,
+        help="wall time that bounds the schedule (default %(default)s)",
+    )
+    options.add_argument(
+        "--steps",
+        type=int,
+        default=None,
+        help="optimizer steps that bound the schedule instead; exactly reproducible",
+    )
+    options.add_argument(
+        "--seed", type=int, default=1, help="seed of weights and documents (default %(default)s)"
+    )
     options.add_argument(
         "--phase-2-from",
         type=float,
         default=0.5,
-        help="share of the schedule after which the policy's own proposals join (default %(default)s)",
-    )
-    options.add_argument("--rows", type=int, default=10, help="rows of --row-length tokens in an optimizer step (default %(default)s)")
-    options.add_argument(
-        "--row-length", type=int, default=256, help="tokens in a row; whole documents are packed into rows (default %(default)s)"
-    )
-    options.add_argument("--muon-rate", type=float, default=0.006, help="learning rate of the matrices (default %(default)s)")
-    options.add_argument("--adam-rate", type=float, default=1e-3, help="learning rate of embeddings and norms (default %(default)s)")
-    options.add_argument(
-        "--error-dose", type=float, default=0.1, help="share of policy documents with a wrong step and its correction (default %(default)s)"
+        help="share of the schedule after which the policy's own proposals join (default "
+        "%(default)s)",
     )
     options.add_argument(
-        "--train-on-errors", action="store_true", help="learn the wrong steps of such documents too; by default their loss is masked"
+        "--rows",
+        type=int,
+        default=10,
+        help="rows of --row-length tokens in an optimizer step (default %(default)s)",
+    )
+    options.add_argument(
+        "--row-length",
+        type=int,
+        default=256,
+        help="tokens in a row; whole documents are packed into rows (default %(default)s)",
+    )
+    options.add_argument(
+        "--muon-rate",
+        type=float,
+        default=0.006,
+        help="learning rate of the matrices (default %(default)s)",
+    )
+    options.add_argument(
+        "--adam-rate",
+        type=float,
+        default=1e-3,
+        help="learning rate of embeddings and norms (default %(default)s)",
+    )
+    options.add_argument(
+        "--error-dose",
+        type=float,
+        default=0.1,
+        help="share of policy documents with a wrong step and its correction (default %(default)s)",
+    )
+    options.add_argument(
+        "--train-on-errors",
+        action="store_true",
+        help="learn the wrong steps of such documents too; by default their loss is masked",
     )
     options.add_argument("--threads", type=int, default=1, help="CPU threads (default %(default)s)")
     options.add_argument("--no-compile", action="store_true", help="train in eager mode")
@@ -69,16 +123,32 @@ def parser() -> argparse.ArgumentParser:
         "--evaluate",
         type=Path,
         metavar="MODEL",
-        help="checkpoint or model folder: print accuracy and critic figures on validation questions instead of training",
-    )
-    options.add_argument("--questions", type=int, default=100, help="validation questions a level for --evaluate (default %(default)s)")
-    options.add_argument("--families", nargs="+", default=None, help="families for --evaluate (default: all)")
-    options.add_argument("--export", type=Path, metavar="CHECKPOINT", help="write a model folder instead of training")
-    options.add_argument(
-        "--calibrate", type=Path, metavar="CHECKPOINT", help="fit the critic's calibration on validation questions instead of training"
+        help="checkpoint or model folder: print accuracy and critic figures on validation "
+        "questions instead of training",
     )
     options.add_argument(
-        "--to", type=Path, default=Path("agents/pocket"), help="model folder for --export and --calibrate (default %(default)s)"
+        "--questions",
+        type=int,
+        default=100,
+        help="validation questions a level for --evaluate (default %(default)s)",
+    )
+    options.add_argument(
+        "--families", nargs="+", default=None, help="families for --evaluate (default: all)"
+    )
+    options.add_argument(
+        "--export", type=Path, metavar="CHECKPOINT", help="write a model folder instead of training"
+    )
+    options.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="fit the critic's calibration on validation questions instead of training",
+    )
+    options.add_argument(
+        "--to",
+        type=Path,
+        default=Path("agents/pocket"),
+        help="model folder for --export and --calibrate (default %(default)s)",
     )
     return options
 
@@ -97,11 +167,21 @@ def main() -> None:
     elif arguments.evaluate:
         from training.pretrain.evaluate import evaluate_checkpoint
 
-        evaluate_checkpoint(arguments.evaluate, num_questions=arguments.questions, seed=arguments.seed, families=arguments.families)
+        evaluate_checkpoint(
+            arguments.evaluate,
+            num_questions=arguments.questions,
+            seed=arguments.seed,
+            families=arguments.families,
+        )
     elif arguments.calibrate:
         from training.pretrain.calibrate import calibrate_checkpoint
 
-        calibrate_checkpoint(arguments.calibrate, arguments.to / "calibration.json", num_questions=arguments.questions, seed=arguments.seed)
+        calibrate_checkpoint(
+            arguments.calibrate,
+            arguments.to / "calibration.json",
+            num_questions=arguments.questions,
+            seed=arguments.seed,
+        )
     else:
         _train(arguments)
 
@@ -114,7 +194,9 @@ def _train(arguments: argparse.Namespace) -> None:
         raise SystemExit(f"--error-dose ({arguments.error_dose}) is a share and must lie in [0, 1]")
     checkpoint = arguments.out / CHECKPOINT_NAME
     if arguments.resume and not checkpoint.exists():
-        raise SystemExit(f"--resume: {checkpoint} does not exist; leave --resume away to start anew")
+        raise SystemExit(
+            f"--resume: {checkpoint} does not exist; leave --resume away to start anew"
+        )
     if checkpoint.exists() and not arguments.resume:
         raise SystemExit(f"{checkpoint} exists; continue it with --resume or choose another --out")
     options = TrainOptions(
@@ -130,7 +212,9 @@ def _train(arguments: argparse.Namespace) -> None:
         row_length=arguments.row_length,
         phase_2_from=arguments.phase_2_from,
         compile=not arguments.no_compile,
-        documents=DocumentOptions(error_dose=arguments.error_dose, train_on_errors=arguments.train_on_errors),
+        documents=DocumentOptions(
+            error_dose=arguments.error_dose, train_on_errors=arguments.train_on_errors
+        ),
     )
     trainer = Trainer(options)
     if arguments.resume:

@@ -1,9 +1,12 @@
-"""Fits what the critic's probability is worth: a line from logit(p) to a log-likelihood ratio, per form and family; of a critic that works
-first, one that changes with how sure it was of its working (agents/critics/calibration.py).
+"""Fits what the critic's probability is worth: a line from logit(p) to a log-likelihood
+ratio, per form and family; of a critic that works first, one that changes with how sure
+it was of its working (agents/critics/calibration.py).
 
-Fitted by logistic regression on the policy's own proposals for *validation* questions; the prior is dropped by weighting right and
-wrong steps equally, so that the line gives log P(verdict | right) - log P(verdict | wrong) and not a posterior of the policy's skill.
-Source: Platt, "Probabilistic outputs for support vector machines" (1999), whose smoothed targets we keep.
+Fitted by logistic regression on the policy's own proposals for *validation* questions;
+the prior is dropped by weighting right and wrong steps equally, so that the line gives
+log P(verdict | right) - log P(verdict | wrong) and not a posterior of the policy's
+skill. Source: Platt, "Probabilistic outputs for support vector machines" (1999), whose
+smoothed targets we keep.
 """
 
 from __future__ import annotations
@@ -23,12 +26,18 @@ from training.pretrain.judging import CRITIC_FORMS, Judge, Judged, logit, nodes_
 _SAMPLES = 8
 _NEWTON_STEPS = 50
 _RIDGE = 1e-3
-_LEAST_FOR_SURENESS = 50  # right steps, and wrong ones: with twelve wrong steps, two more numbers made new steps worse in 98 % of trials
-_NAMES = ("a", "b", "a_sureness", "b_sureness")  # in the file, as agents/critics/calibration.py reads it
+# right steps, and wrong ones: with twelve wrong steps, two more numbers made new steps
+# worse in 98 % of trials
+_LEAST_FOR_SURENESS = 50
+# in the file, as agents/critics/calibration.py reads it
+_NAMES = ("a", "b", "a_sureness", "b_sureness")
 
 
-def fit_platt(logits: Sequence[float], rights: Sequence[bool], sureness: Sequence[float] | None = None) -> tuple[float, ...]:
-    """Fits the log-likelihood ratio a * logit + b, or (a + c w) * logit + b + d w with w the `sureness`, by Newton's method.
+def fit_platt(
+    logits: Sequence[float], rights: Sequence[bool], sureness: Sequence[float] | None = None
+) -> tuple[float, ...]:
+    """Fits the log-likelihood ratio a * logit + b, or (a + c w) * logit + b + d w with
+    w the `sureness`, by Newton's method.
 
     Both classes have the same weight. Returns (a, b), or (a, b, c, d).
 
@@ -38,7 +47,9 @@ def fit_platt(logits: Sequence[float], rights: Sequence[bool], sureness: Sequenc
     """
     num_right, num_wrong = sum(rights), len(rights) - sum(rights)
     if not num_right or not num_wrong:
-        raise ValueError(f"a calibration needs right and wrong steps; there are {num_right} and {num_wrong}")
+        raise ValueError(
+            f"a calibration needs right and wrong steps; there are {num_right} and {num_wrong}"
+        )
     x, right = np.array(logits), np.array(rights, bool)
     columns = [x, np.ones_like(x)]
     if sureness is not None:
@@ -48,28 +59,45 @@ def fit_platt(logits: Sequence[float], rights: Sequence[bool], sureness: Sequenc
     weight = np.where(right, 0.5 / num_right, 0.5 / num_wrong)
     prior = np.array([1.0, 0.0, 0.0, 0.0][: len(columns)])
     ridge = np.array([_RIDGE, 1e-9, _RIDGE, _RIDGE][: len(columns)])
-    found = np.zeros(len(columns))  # where the curvature is largest: from a = 1, saturated verdicts made the steps cycle
+    # where the curvature is largest: from a = 1, saturated verdicts made the steps
+    # cycle
+    found = np.zeros(len(columns))
     for _ in range(_NEWTON_STEPS):
         p = 1 / (1 + np.exp(-np.clip(features @ found, -50.0, 50.0)))
         gradient = features.T @ (weight * (p - target)) + ridge * (found - prior)
         curvature = (features.T * (weight * p * (1 - p))) @ features + np.diag(ridge)
         step = np.linalg.solve(curvature, gradient)
         longest = float(np.abs(step).max())
-        found -= step * min(1.0, 2.0 / max(longest, 1e-12))  # a long Newton step overshoots where classes hardly overlap
+        # a long Newton step overshoots where classes hardly overlap
+        found -= step * min(1.0, 2.0 / max(longest, 1e-12))
         if longest < 1e-9:
             return tuple(found.tolist())
     raise ArithmeticError(
-        f"the calibration did not converge in {_NEWTON_STEPS} Newton steps ({', '.join(f'{value:.3g}' for value in found)})"
+        f"the calibration did not converge in {_NEWTON_STEPS} Newton steps "
+        f"({', '.join(f'{value:.3g}' for value in found)})"
     )
 
 
 def calibration_line(verdicts: Sequence[Judged], rights: Sequence[bool]) -> dict[str, Any]:
-    """Returns one entry of the calibration file; what sureness adds only where it differs, and where there are steps enough to see that."""
+    """Returns one entry of the calibration file; what sureness adds only where it
+    differs, and where there are steps enough to see that.
+    """
     sureness = [judged.sureness for judged in verdicts]
-    adds = len(set(sureness)) > 1 and min(sum(rights), len(rights) - sum(rights)) >= _LEAST_FOR_SURENESS
-    fitted = fit_platt([logit(judged.probability) for judged in verdicts], rights, sureness if adds else None)
-    accepted_right = sum(judged.probability > 0.5 for judged, right in zip(verdicts, rights, strict=True) if right)
-    rejected_wrong = sum(judged.probability <= 0.5 for judged, right in zip(verdicts, rights, strict=True) if not right)
+    adds = (
+        len(set(sureness)) > 1
+        and min(sum(rights), len(rights) - sum(rights)) >= _LEAST_FOR_SURENESS
+    )
+    fitted = fit_platt(
+        [logit(judged.probability) for judged in verdicts], rights, sureness if adds else None
+    )
+    accepted_right = sum(
+        judged.probability > 0.5 for judged, right in zip(verdicts, rights, strict=True) if right
+    )
+    rejected_wrong = sum(
+        judged.probability <= 0.5
+        for judged, right in zip(verdicts, rights, strict=True)
+        if not right
+    )
     num_right, num_wrong = sum(rights), len(rights) - sum(rights)
     return {
         **{name: round(value, 4) for name, value in zip(_NAMES, fitted, strict=False)},
@@ -80,13 +108,23 @@ def calibration_line(verdicts: Sequence[Judged], rights: Sequence[bool]) -> dict
     }
 
 
-def calibrate_checkpoint(checkpoint: Path, out: Path, *, num_questions: int, seed: int) -> dict[str, dict[str, dict[str, Any]]]:
-    """Writes the calibration of both critic forms: {form: {family or "*": {a, b, ..., rates, counts}}}."""
+def calibrate_checkpoint(
+    checkpoint: Path, out: Path, *, num_questions: int, seed: int
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Writes the calibration of both critic forms: {form: {family or "*": {a, b, ...,
+    rates, counts}}}.
+    """
     judge = Judge(load_checkpoint(checkpoint), seed)
     calibration: dict[str, dict[str, dict[str, Any]]] = {form: {} for form in CRITIC_FORMS}
-    everything: dict[str, tuple[list[Judged], list[bool]]] = {form: ([], []) for form in CRITIC_FORMS}
+    everything: dict[str, tuple[list[Judged], list[bool]]] = {
+        form: ([], []) for form in CRITIC_FORMS
+    }
     for family in FAMILIES.values():
-        problems = [problem for level in family.levels for problem in validation_problems(family.name, level, num_questions, seed + 1000)]
+        problems = [
+            problem
+            for level in family.levels
+            for problem in validation_problems(family.name, level, num_questions, seed + 1000)
+        ]
         truths = truths_of(problems, nodes_of(judge.think(problems, _SAMPLES, 1.0)))
         for form in CRITIC_FORMS:
             verdicts = judge.verdicts(problems, truths, form)

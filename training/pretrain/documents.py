@@ -1,13 +1,18 @@
-"""Training documents: what each role reads and writes, as tries that share the question and the path.
+"""Training documents: what each role reads and writes, as tries that share the question
+and the path.
 
-    <|bos|><|user|> QUESTION <|policy|> <|propose|> step "\\n\\n" ... <|conclude|> Answer: 57 <|eos|>
-        after a step:   <|critic|> <|right|>                        verdict in one token
-                        <|verify|> 50 : 21 9 30 20 50 <|right|>     verdict after working
-                        <|reflector|> Step 2 is wrong. backtrack to step 1. <|eos|>
+    <|bos|><|user|> QUESTION <|policy|> <|propose|> step "\\n\\n" ...
+        <|conclude|> Answer: 57 <|eos|>
+    after a step:
+        <|critic|> <|right|>                                   verdict in one token
+        <|verify|> 50 : 21 9 30 20 50 <|right|>                verdict after working
+        <|reflector|> Step 2 is wrong. backtrack to step 1. <|eos|>
 
-A *journey* is a policy document that goes wrong and mends itself: a wrong step under <|propose|>, then <|reflect|> Wait, step N is
-wrong. <|backtrack|> Back to step M. <|correct|> and a right step. Steps are numbered along the path that stands, so that the
-number is a depth in the reasoning tree. The loss on the wrong step's own tokens is masked by default: what is learned is to notice.
+A *journey* is a policy document that goes wrong and mends itself: a wrong step under
+<|propose|>, then <|reflect|> Wait, step N is wrong. <|backtrack|> Back to step M.
+<|correct|> and a right step. Steps are numbered along the path that stands, so that the
+number is a depth in the reasoning tree. The loss on the wrong step's own tokens is
+masked by default: what is learned is to notice.
 """
 
 from __future__ import annotations
@@ -26,24 +31,29 @@ class DocumentOptions:
     """What goes into documents, and how much it weighs in the loss."""
 
     error_dose: float = 0.1
-    """Share of policy documents that contain a wrong step followed by its correction, in [0, 1]."""
+    """Share of policy documents that contain a wrong step followed by its correction,
+    in [0, 1]."""
     train_on_errors: bool = False
     """Whether a journey's wrong step is itself learned."""
     max_tokens: int = 250
     """A branch that would make a document longer is left out."""
     policy_weight: float = 2.0
-    """Weight of a token of a policy step; its factor and separator weigh a quarter, being nearly certain."""
+    """Weight of a token of a policy step; its factor and separator weigh a quarter,
+    being nearly certain."""
     verdict_weight: float = 1.0
     """Weight of a token of working and of a verdict."""
     reflector_weight: float = 0.5
     """Weight of a token of a reflection."""
     compared_weight: float = 0.05
-    """Weight of the first and the last number of working in *right* checks: these are what the verdict compares, and with full
-    weight an unsure critic learns to copy one into the other and confirm."""
+    """Weight of the first and the last number of working in *right* checks: these are
+    what the verdict compares, and with full weight an unsure critic learns to copy one
+    into the other and confirm."""
 
 
 class DocumentBuilder:
-    """Makes documents of one problem each; all randomness comes from the `rng` that each call is given."""
+    """Makes documents of one problem each; all randomness comes from the `rng` that
+    each call is given.
+    """
 
     def __init__(self, codec: Codec, options: DocumentOptions) -> None:
         self.codec = codec
@@ -52,21 +62,36 @@ class DocumentBuilder:
     def prompt(self, problem: Problem) -> list[int]:
         """Returns what the policy is asked with: bos, user, question, policy."""
         special = self.codec.special
-        return [special("bos"), special("user"), *self.codec.encode(problem.text), special("policy")]
+        return [
+            special("bos"),
+            special("user"),
+            *self.codec.encode(problem.text),
+            special("policy"),
+        ]
 
     def step_ids(self, step: str, factor: str | None = None) -> list[int]:
-        """Returns a step as it stands in a thought: factor, text and separator (after a concluding step: eos)."""
+        """Returns a step as it stands in a thought: factor, text and separator (after a
+        concluding step: eos).
+        """
         concludes = read_answer(step) is not None
         head = self.codec.special(factor or ("conclude" if concludes else "propose"))
-        return [head, *self.codec.encode(step), self.codec.eos if concludes else self.codec.separator]
+        return [
+            head,
+            *self.codec.encode(step),
+            self.codec.eos if concludes else self.codec.separator,
+        ]
 
     def policy(self, rng: random.Random, problem: Problem) -> TrieDocument:
-        """Returns a document for the policy alone; a share of `error_dose` are journeys."""
+        """Returns a document for the policy alone; a share of `error_dose` are
+        journeys.
+        """
         document, _ = self._trunk(rng, problem)
         return document
 
     def checked(self, rng: random.Random, problem: Problem) -> TrieDocument:
-        """Returns a policy document with both forms of verdict on one right or wrong proposal at every step, and reflections."""
+        """Returns a policy document with both forms of verdict on one right or wrong
+        proposal at every step, and reflections.
+        """
         document, path = self._trunk(rng, problem)
         reflected = rng.randrange(2 * len(path))  # every other document has a reflection
         for depth, (parent, end, prefix, step) in enumerate(path):
@@ -82,10 +107,14 @@ class DocumentBuilder:
                 self._reflect(rng, document, problem, steps, judged, len(steps) if wrong else 0)
         return document
 
-    def sampled(self, rng: random.Random, problem: Problem, thoughts: Sequence[Sequence[str]]) -> TrieDocument:
-        """Returns a policy document with the policy's own proposals around it as one trie, verdicts after every step.
+    def sampled(
+        self, rng: random.Random, problem: Problem, thoughts: Sequence[Sequence[str]]
+    ) -> TrieDocument:
+        """Returns a policy document with the policy's own proposals around it as one
+        trie, verdicts after every step.
 
-        `thoughts` are the step texts of several samples. Siblings of one parent stand side by side, below wrong steps too.
+        `thoughts` are the step texts of several samples. Siblings of one parent stand
+        side by side, below wrong steps too.
         """
         document, path = self._trunk(rng, problem, journey=False)
         ends: dict[tuple[str, ...], int] = {}
@@ -106,22 +135,30 @@ class DocumentBuilder:
                 for one in (node, sibling):
                     if one in ends and one not in judged:
                         judged.add(one)
-                        right = problem.verdict(truths[depth] if one == node else problem.check_steps(one)[-1])
+                        right = problem.verdict(
+                            truths[depth] if one == node else problem.check_steps(one)[-1]
+                        )
                         self._judge(document, problem, one[:-1], one[-1], ends[one], right)
             if thought and rng.random() < 0.3 and tuple(thought) in ends:
                 verdicts = [problem.verdict(truth) for truth in truths]
                 first_wrong = verdicts.index(False) + 1 if False in verdicts else 0
-                self._reflect(rng, document, problem, thought, ends[tuple(thought)], first_wrong, extend=False)
+                self._reflect(
+                    rng, document, problem, thought, ends[tuple(thought)], first_wrong, extend=False
+                )
         return document
 
     def _trunk(
         self, rng: random.Random, problem: Problem, journey: bool = True
     ) -> tuple[TrieDocument, list[tuple[int, int, list[str], str]]]:
-        """Returns the policy's document, and per step: its parent's index, where its verdict attaches, the steps before it, its text."""
+        """Returns the policy's document, and per step: its parent's index, where its
+        verdict attaches, the steps before it, its text.
+        """
         options, document = self.options, TrieDocument()
         end = document.extend(self.prompt(problem), -1)
         steps = problem.solution(rng)
-        goes_wrong = rng.randrange(len(steps)) if journey and rng.random() < options.error_dose else -1
+        goes_wrong = (
+            rng.randrange(len(steps)) if journey and rng.random() < options.error_dose else -1
+        )
         path: list[tuple[int, int, list[str], str]] = []
         for depth, step in enumerate(steps):
             factor = None
@@ -129,33 +166,71 @@ class DocumentBuilder:
                 end = self._go_wrong(rng, document, problem, steps[:depth], end)
                 factor = "correct" if read_answer(step) is None else None
             ids = self.step_ids(step, factor)
-            weights = [0.25 * options.policy_weight, *[options.policy_weight] * (len(ids) - 2), 0.25 * options.policy_weight]
+            weights = [
+                0.25 * options.policy_weight,
+                *[options.policy_weight] * (len(ids) - 2),
+                0.25 * options.policy_weight,
+            ]
             last = document.extend(ids, end, weights)
-            path.append((end, document.parents[last] if ids[-1] == self.codec.eos else last, steps[:depth], step))
+            path.append(
+                (
+                    end,
+                    document.parents[last] if ids[-1] == self.codec.eos else last,
+                    steps[:depth],
+                    step,
+                )
+            )
             end = last
         return document, path
 
-    def _go_wrong(self, rng: random.Random, document: TrieDocument, problem: Problem, prefix: list[str], end: int) -> int:
-        """Appends a wrong step (sometimes one more step before it is noticed), the reflection and the way back; returns the end."""
+    def _go_wrong(
+        self,
+        rng: random.Random,
+        document: TrieDocument,
+        problem: Problem,
+        prefix: list[str],
+        end: int,
+    ) -> int:
+        """Appends a wrong step (sometimes one more step before it is noticed), the
+        reflection and the way back; returns the end.
+        """
         weight = self.options.policy_weight
         wrong = [problem.wrong_step(rng, prefix)]
-        if read_answer(wrong[0]) is None and rng.random() < 0.3 and (later := problem.next_step(rng, [*prefix, *wrong])) is not None:
+        if (
+            read_answer(wrong[0]) is None
+            and rng.random() < 0.3
+            and (later := problem.next_step(rng, [*prefix, *wrong])) is not None
+        ):
             wrong += [later] if read_answer(later) is None else []
         for step in wrong:
-            # A wrong answer on the way to a mended one is proposed, not concluded: only <|conclude|> ends a thought.
+            # A wrong answer on the way to a mended one is proposed, not concluded: only
+            # <|conclude|> ends a thought.
             ids = [self.codec.special("propose"), *self.codec.encode(step), self.codec.separator]
             end = document.extend(ids, end, weight if self.options.train_on_errors else 0.0)
         depth = len(prefix) + 1
-        for factor, text in (("reflect", f"Wait, step {depth} is wrong."), ("backtrack", f"Back to step {depth - 1}.")):
+        for factor, text in (
+            ("reflect", f"Wait, step {depth} is wrong."),
+            ("backtrack", f"Back to step {depth - 1}."),
+        ):
             ids = [self.codec.special(factor), *self.codec.encode(text), self.codec.separator]
             end = document.extend(ids, end, 0.25 * weight)
         return end
 
     def _branch_end(self, document: TrieDocument, ids: list[int], parent: int) -> int:
-        """Appends an untrained step and returns where its verdict attaches: the separator, or the last token of an answer."""
+        """Appends an untrained step and returns where its verdict attaches: the
+        separator, or the last token of an answer.
+        """
         return document.extend(ids[:-1] if ids[-1] == self.codec.eos else ids, parent)
 
-    def _judge(self, document: TrieDocument, problem: Problem, prefix: Sequence[str], step: str, end: int, right: bool) -> None:
+    def _judge(
+        self,
+        document: TrieDocument,
+        problem: Problem,
+        prefix: Sequence[str],
+        step: str,
+        end: int,
+        right: bool,
+    ) -> None:
         """Appends both forms of verdict on the step that ends at `end`."""
         options, special = self.options, self.codec.special
         verdict = special("right" if right else "wrong")
@@ -166,7 +241,11 @@ class DocumentBuilder:
         position = document.add(special("verify"), end)
         for index, word in enumerate(words):
             compared = right and index in (0, len(words) - 1)
-            position = document.extend(self.codec.encode(word), position, options.compared_weight if compared else options.verdict_weight)
+            position = document.extend(
+                self.codec.encode(word),
+                position,
+                options.compared_weight if compared else options.verdict_weight,
+            )
         document.predict(position, verdict, options.verdict_weight)
 
     def _reflect(
@@ -179,7 +258,9 @@ class DocumentBuilder:
         wrong_depth: int,
         extend: bool = True,
     ) -> None:
-        """Appends the reflector's sentence on a path whose first wrong step is `wrong_depth` (0: none is)."""
+        """Appends the reflector's sentence on a path whose first wrong step is
+        `wrong_depth` (0: none is).
+        """
         later = list(steps)
         while extend and wrong_depth and rng.random() < 0.4 and read_answer(later[-1]) is None:
             step = problem.next_step(rng, later)
@@ -196,7 +277,9 @@ class DocumentBuilder:
 
 
 def reflection_text(wrong_depth: int, answered: bool) -> str:
-    """Returns the reflector's sentence: `wrong_depth` is the first wrong step (from 1), 0 when every step is right."""
+    """Returns the reflector's sentence: `wrong_depth` is the first wrong step (from 1),
+    0 when every step is right.
+    """
     if wrong_depth:
         return f"Step {wrong_depth} is wrong. backtrack to step {wrong_depth - 1}."
     return "No step is wrong. terminate." if answered else "No step is wrong. continue."

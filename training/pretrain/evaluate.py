@@ -1,8 +1,11 @@
-"""What the pocket model can do on validation questions: accuracy per family and level, and what its critic is worth.
+"""What the pocket model can do on validation questions: accuracy per family and level,
+and what its critic is worth.
 
-Greedy, majority and coverage are of the *native* thought (the model alone, one generation). The critic is measured on the policy's own
-proposals. Pooled figures mislead (a critic can know which questions are hard and not which sibling is right), so that the figure to
-read is the sibling accuracy: of a right and a wrong step with the same parent, how often the right one scores higher.
+Greedy, majority and coverage are of the *native* thought (the model alone, one
+generation). The critic is measured on the policy's own proposals. Pooled figures
+mislead (a critic can know which questions are hard and not which sibling is right), so
+that the figure to read is the sibling accuracy: of a right and a wrong step with the
+same parent, how often the right one scores higher.
 """
 
 from __future__ import annotations
@@ -29,17 +32,28 @@ JUDGED_SAMPLES = 8
 def share(flags: Sequence[bool]) -> dict[str, Any]:
     """Returns a share with its interval and n, rounded for a report."""
     low, high = Proportion(sum(flags), len(flags)).interval
-    return {"share": round(sum(flags) / len(flags), 4) if flags else None, "low": round(low, 4), "high": round(high, 4), "n": len(flags)}
+    return {
+        "share": round(sum(flags) / len(flags), 4) if flags else None,
+        "low": round(low, 4),
+        "high": round(high, 4),
+        "n": len(flags),
+    }
 
 
 def majority(thoughts: Sequence[Thought]) -> str | None:
-    """Returns the most frequent answer, ties broken by order; None when no thought has one."""
+    """Returns the most frequent answer, ties broken by order; None when no thought has
+    one.
+    """
     answers = Counter(thought.answer for thought in thoughts if thought.answer is not None)
     return answers.most_common(1)[0][0] if answers else None
 
 
-def sibling_accuracy(scores: Mapping[Node, float], truths: Mapping[Node, bool]) -> tuple[float, int]:
-    """Returns how often a right step scores above a wrong sibling (a tie counts half), and the number of such pairs."""
+def sibling_accuracy(
+    scores: Mapping[Node, float], truths: Mapping[Node, bool]
+) -> tuple[float, int]:
+    """Returns how often a right step scores above a wrong sibling (a tie counts half),
+    and the number of such pairs.
+    """
     families: dict[tuple[int, tuple[str, ...]], list[Node]] = defaultdict(list)
     for node in truths:
         families[node.question, node.path[:-1]].append(node)
@@ -52,25 +66,39 @@ def sibling_accuracy(scores: Mapping[Node, float], truths: Mapping[Node, bool]) 
     return (wins / pairs if pairs else math.nan), pairs
 
 
-def critic_report(judge: Judge, problems: Sequence[Problem], thoughts: Sequence[Sequence[Thought]]) -> dict[str, Any]:
-    """Returns true positive and negative rates of both critic forms on the policy's proposals, and sibling accuracies."""
+def critic_report(
+    judge: Judge, problems: Sequence[Problem], thoughts: Sequence[Sequence[Thought]]
+) -> dict[str, Any]:
+    """Returns true positive and negative rates of both critic forms on the policy's
+    proposals, and sibling accuracies.
+    """
     logprobs = nodes_of([samples[:JUDGED_SAMPLES] for samples in thoughts])
     truths = truths_of(problems, logprobs)
-    report: dict[str, Any] = {"nodes": len(truths), "right_share": round(sum(truths.values()) / max(1, len(truths)), 4)}
+    report: dict[str, Any] = {
+        "nodes": len(truths),
+        "right_share": round(sum(truths.values()) / max(1, len(truths)), 4),
+    }
     accuracy, pairs = sibling_accuracy(logprobs, truths)
     report["sibling_pairs"], report["sibling_logprob"] = pairs, round(accuracy, 4)
     for form in CRITIC_FORMS:
-        scores = {node: judged.probability for node, judged in judge.verdicts(problems, truths, form).items()}
+        scores = {
+            node: judged.probability
+            for node, judged in judge.verdicts(problems, truths, form).items()
+        }
         report[form] = {
             "true_positive": share([scores[node] > 0.5 for node, right in truths.items() if right]),
-            "true_negative": share([scores[node] <= 0.5 for node, right in truths.items() if not right]),
+            "true_negative": share(
+                [scores[node] <= 0.5 for node, right in truths.items() if not right]
+            ),
             "sibling": round(sibling_accuracy(scores, truths)[0], 4),
         }
     return report
 
 
 def position_accuracy(problems: Sequence[Problem], greedy: Sequence[Thought]) -> list[float]:
-    """Returns, per step position, how often the greedy thought's step is right as its prefix stands."""
+    """Returns, per step position, how often the greedy thought's step is right as its
+    prefix stands.
+    """
     flags: dict[int, list[bool]] = defaultdict(list)
     for problem, thought in zip(problems, greedy, strict=True):
         for depth, truth in enumerate(problem.check_steps(thought.steps)):
@@ -90,10 +118,20 @@ def evaluate_level(judge: Judge, problems: Sequence[Problem], temperature: float
     return {
         "greedy": share([correct(p, t.answer) for p, t in zip(problems, greedy, strict=True)]),
         f"majority@{NUM_SAMPLES}": share([correct(p, majority(samples)) for p, samples in pairs]),
-        f"coverage@{NUM_SAMPLES}": share([any(correct(p, t.answer) for t in samples) for p, samples in pairs]),
-        "sample": round(sum(correct(p, t.answer) for p, samples in pairs for t in samples) / (NUM_SAMPLES * len(problems)), 4),
+        f"coverage@{NUM_SAMPLES}": share(
+            [any(correct(p, t.answer) for t in samples) for p, samples in pairs]
+        ),
+        "sample": round(
+            sum(correct(p, t.answer) for p, samples in pairs for t in samples)
+            / (NUM_SAMPLES * len(problems)),
+            4,
+        ),
         "greedy_tokens": round(sum(t.num_tokens for t in greedy) / len(greedy), 1),
-        "reflected": round(sum(t.reflected for samples in thoughts for t in samples) / (NUM_SAMPLES * len(problems)), 4),
+        "reflected": round(
+            sum(t.reflected for samples in thoughts for t in samples)
+            / (NUM_SAMPLES * len(problems)),
+            4,
+        ),
         "by_position": position_accuracy(problems, greedy),
         "critic": critic_report(judge, problems, thoughts),
     }
@@ -112,17 +150,36 @@ def validation_problems(family: str, level: int, count: int, seed: int) -> list[
 
 
 def evaluate_checkpoint(
-    path: Path, *, num_questions: int, seed: int, families: Sequence[str] | None = None, temperature: float = 1.0
+    path: Path,
+    *,
+    num_questions: int,
+    seed: int,
+    families: Sequence[str] | None = None,
+    temperature: float = 1.0,
 ) -> dict[str, dict[int, dict[str, Any]]]:
-    """Evaluates a checkpoint on every family and level; prints one line each and writes evaluation.json beside the checkpoint."""
+    """Evaluates a checkpoint on every family and level; prints one line each and writes
+    evaluation.json beside the checkpoint.
+    """
     judge = Judge(load_checkpoint(path), seed)
     report: dict[str, dict[int, dict[str, Any]]] = {}
     for family in (FAMILIES[name] for name in families or FAMILIES):
         report[family.name] = {}
         for level in family.levels:
             started = time.monotonic()
-            result = evaluate_level(judge, validation_problems(family.name, level, num_questions, seed), temperature)
+            result = evaluate_level(
+                judge, validation_problems(family.name, level, num_questions, seed), temperature
+            )
             report[family.name][level] = result
-            print(json.dumps({"family": family.name, "level": level, "seconds": round(time.monotonic() - started), **result}), flush=True)
+            print(
+                json.dumps(
+                    {
+                        "family": family.name,
+                        "level": level,
+                        "seconds": round(time.monotonic() - started),
+                        **result,
+                    }
+                ),
+                flush=True,
+            )
     path.with_suffix(".evaluation.json").write_text(json.dumps(report, indent=1) + "\n")
     return report

@@ -1,4 +1,6 @@
-"""From a training checkpoint to an ordinary Llama folder of transformers: safetensors in bfloat16, tokenizer, chat template."""
+"""From a training checkpoint to an ordinary Llama folder of transformers: safetensors
+in bfloat16, tokenizer, chat template.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from training.pretrain.tokenizer import Codec, save_tokenizer
 
 
 def load_checkpoint(path: Path) -> PocketModel:
-    """Returns the model of a checkpoint, or of an exported folder; its weights are rounded as they are served.
+    """Returns the model of a checkpoint, or of an exported folder; its weights are
+    rounded as they are served.
 
     It computes in this CPU's native dtype.
     """
@@ -58,8 +61,13 @@ def llama_config(shape: ModelShape, codec: Codec) -> dict[str, Any]:
 
 
 def llama_state(model: PocketModel) -> dict[str, Tensor]:
-    """Returns the weights in bfloat16 under the names of transformers, fused projections split."""
-    state: dict[str, Tensor] = {"model.embed_tokens.weight": model.embedding, "model.norm.weight": model.final_norm}
+    """Returns the weights in bfloat16 under the names of transformers, fused
+    projections split.
+    """
+    state: dict[str, Tensor] = {
+        "model.embed_tokens.weight": model.embedding,
+        "model.norm.weight": model.final_norm,
+    }
     for index, block in enumerate(model.blocks):
         assert isinstance(block, Block)
         prefix = f"model.layers.{index}"
@@ -80,7 +88,9 @@ def llama_state(model: PocketModel) -> dict[str, Tensor]:
 
 
 def load_folder(model: PocketModel, folder: Path) -> None:
-    """Writes the weights of an exported folder into a model of the same shape; the inverse of `llama_state`."""
+    """Writes the weights of an exported folder into a model of the same shape; the
+    inverse of `llama_state`.
+    """
     weights = load_file(folder / "model.safetensors")
     with torch.no_grad():
         model.embedding.copy_(weights["model.embed_tokens.weight"])
@@ -88,9 +98,17 @@ def load_folder(model: PocketModel, folder: Path) -> None:
         for index, block in enumerate(model.blocks):
             assert isinstance(block, Block)
             prefix = f"model.layers.{index}."
-            part = {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
-            block.query_key_value.copy_(torch.cat([part[f"self_attn.{name}_proj.weight"] for name in "qkv"]))
-            block.gate_up.copy_(torch.cat([part[f"mlp.{name}_proj.weight"] for name in ("gate", "up")]))
+            part = {
+                name.removeprefix(prefix): weight
+                for name, weight in weights.items()
+                if name.startswith(prefix)
+            }
+            block.query_key_value.copy_(
+                torch.cat([part[f"self_attn.{name}_proj.weight"] for name in "qkv"])
+            )
+            block.gate_up.copy_(
+                torch.cat([part[f"mlp.{name}_proj.weight"] for name in ("gate", "up")])
+            )
             block.output.copy_(part["self_attn.o_proj.weight"])
             block.down.copy_(part["mlp.down_proj.weight"])
             block.attention_norm.copy_(part["input_layernorm.weight"])
@@ -98,13 +116,28 @@ def load_folder(model: PocketModel, folder: Path) -> None:
 
 
 def export_model(model: PocketModel, folder: Path) -> None:
-    """Writes the model folder; files of other origin in it (README, calibration) are left alone."""
+    """Writes the model folder; files of other origin in it (README, calibration) are
+    left alone.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     codec = Codec()
     config = llama_config(model.shape, codec)
-    generation = {"bos_token_id": codec.special("bos"), "eos_token_id": codec.eos, "pad_token_id": codec.pad, "do_sample": False}
-    families = {"families": [{"name": family.name, "levels": list(family.levels)} for family in FAMILIES.values()]}
-    for name, content in (("config.json", config), ("generation_config.json", generation), ("families.json", families)):
+    generation = {
+        "bos_token_id": codec.special("bos"),
+        "eos_token_id": codec.eos,
+        "pad_token_id": codec.pad,
+        "do_sample": False,
+    }
+    families = {
+        "families": [
+            {"name": family.name, "levels": list(family.levels)} for family in FAMILIES.values()
+        ]
+    }
+    for name, content in (
+        ("config.json", config),
+        ("generation_config.json", generation),
+        ("families.json", families),
+    ):
         (folder / name).write_text(json.dumps(content, indent=2) + "\n")
     save_file(llama_state(model), folder / "model.safetensors", metadata={"format": "pt"})
     save_tokenizer(folder)

@@ -1,4 +1,6 @@
-"""The model in training as policy and critic on held-out questions: thoughts, and both forms of verdict on their steps."""
+"""The model in training as policy and critic on held-out questions: thoughts, and both
+forms of verdict on their steps.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ _SMALLEST = 1e-4  # as in the calibration that reads these numbers
 
 @dataclass(frozen=True)
 class Thought:
-    """One sampled thought: its steps up to where it first reflects, their log-probabilities, and the answer that it ended with."""
+    """One sampled thought: its steps up to where it first reflects, their
+    log-probabilities, and the answer that it ended with.
+    """
 
     steps: tuple[str, ...]
     logprobs: tuple[float, ...]
@@ -37,7 +41,9 @@ class Thought:
 
 
 class Node(NamedTuple):
-    """A step in its place: the index of the question and the path that ends with the step."""
+    """A step in its place: the index of the question and the path that ends with the
+    step.
+    """
 
     question: int
     path: tuple[str, ...]
@@ -60,8 +66,12 @@ class Judge:
         self.builder = DocumentBuilder(self.codec, DocumentOptions())
         self._generator = torch.Generator().manual_seed(seed)
 
-    def think(self, problems: Sequence[Problem], num_samples: int, temperature: float) -> list[list[Thought]]:
-        """Returns `num_samples` native thoughts for each problem; temperature 0 is greedy."""
+    def think(
+        self, problems: Sequence[Problem], num_samples: int, temperature: float
+    ) -> list[list[Thought]]:
+        """Returns `num_samples` native thoughts for each problem; temperature 0 is
+        greedy.
+        """
         prompts = [self.builder.prompt(problem) for problem in problems]
         drawn = sample(
             self.model,
@@ -78,37 +88,76 @@ class Judge:
         steps = read_thought(self.codec, ids)
         per_step, start = [], 0
         for _ in steps:
-            end = next(i for i in range(start, len(ids)) if ids[i] in (self.codec.separator, self.codec.eos)) + 1
+            end = (
+                next(
+                    i
+                    for i in range(start, len(ids))
+                    if ids[i] in (self.codec.separator, self.codec.eos)
+                )
+                + 1
+            )
             per_step.append(sum(logprobs[start:end]))
             start = end
         conclude, answer = self.codec.special("conclude"), None
         if conclude in ids and ids[-1] == self.codec.eos:
             text = ids[len(ids) - ids[::-1].index(conclude) : -1]
-            answer = read_answer(self.codec.decode([token for token in text if token > self.codec.special("wrong")]))
-        return Thought(tuple(steps), tuple(per_step), answer, self.codec.special("reflect") in ids, len(ids))
+            answer = read_answer(
+                self.codec.decode([token for token in text if token > self.codec.special("wrong")])
+            )
+        return Thought(
+            tuple(steps), tuple(per_step), answer, self.codec.special("reflect") in ids, len(ids)
+        )
 
-    def verdicts(self, problems: Sequence[Problem], nodes: Iterable[Node], form: CriticForm) -> dict[Node, Judged]:
-        """Judges each node's last step as the served critic does: `GenerativeCritic` is calibrated on this.
+    def verdicts(
+        self, problems: Sequence[Problem], nodes: Iterable[Node], form: CriticForm
+    ) -> dict[Node, Judged]:
+        """Judges each node's last step as the served critic does: `GenerativeCritic` is
+        calibrated on this.
 
-        `token`: normalised over the two verdicts that the next token may be. `working`: the probability of the verdict that was written,
-        at least 0.5; without a verdict 0.5, where the served critic has no evidence.
+        `token`: normalised over the two verdicts that the next token may be. `working`:
+        the probability of the verdict that was written, at least 0.5; without a verdict
+        0.5, where the served critic has no evidence.
         """
         ordered = list(nodes)
-        role, right, wrong = self.codec.special(_ROLE_TOKEN[form]), self.codec.special("right"), self.codec.special("wrong")
+        role, right, wrong = (
+            self.codec.special(_ROLE_TOKEN[form]),
+            self.codec.special("right"),
+            self.codec.special("wrong"),
+        )
         prompts = []
         for node in ordered:
             ids = [token for step in node.path for token in self.builder.step_ids(step)]
-            prompts.append([*self.builder.prompt(problems[node.question]), *(ids[:-1] if ids[-1] == self.codec.eos else ids), role])
+            prompts.append(
+                [
+                    *self.builder.prompt(problems[node.question]),
+                    *(ids[:-1] if ids[-1] == self.codec.eos else ids),
+                    role,
+                ]
+            )
         if form == "token":
             scores = next_logprobs(self.model, prompts, (right, wrong))
             return {
-                node: Judged(1 / (1 + math.exp(min(against - pro, 700.0)))) for node, (pro, against) in zip(ordered, scores, strict=True)
+                node: Judged(1 / (1 + math.exp(min(against - pro, 700.0))))
+                for node, (pro, against) in zip(ordered, scores, strict=True)
             }
-        drawn = sample(self.model, prompts, num_samples=1, stop=(right, wrong), max_tokens=_MAX_WORKING_TOKENS, temperature=0.0)
+        drawn = sample(
+            self.model,
+            prompts,
+            num_samples=1,
+            stop=(right, wrong),
+            max_tokens=_MAX_WORKING_TOKENS,
+            temperature=0.0,
+        )
         judged: dict[Node, Judged] = {}
         for node, (one,) in zip(ordered, drawn, strict=True):
             confidence = max(math.exp(one.logprobs[-1]), 0.5)
-            probability = confidence if one.ids[-1] == right else 1 - confidence if one.ids[-1] == wrong else 0.5
+            probability = (
+                confidence
+                if one.ids[-1] == right
+                else 1 - confidence
+                if one.ids[-1] == wrong
+                else 0.5
+            )
             judged[node] = Judged(probability, math.exp(sum(one.logprobs[:-1])))
         return judged
 
@@ -125,7 +174,10 @@ def nodes_of(thoughts: Sequence[Sequence[Thought]]) -> dict[Node, float]:
 
 def truths_of(problems: Sequence[Problem], nodes: Iterable[Node]) -> dict[Node, bool]:
     """Returns what a critic should say of each node's last step."""
-    return {node: problems[node.question].verdict(problems[node.question].check_steps(node.path)[-1]) for node in nodes}
+    return {
+        node: problems[node.question].verdict(problems[node.question].check_steps(node.path)[-1])
+        for node in nodes
+    }
 
 
 def logit(probability: float) -> float:

@@ -1,8 +1,10 @@
-"""The curriculum: which families, levels and kinds of documents a batch is drawn from, and the policy's own proposals.
+"""The curriculum: which families, levels and kinds of documents a batch is drawn from,
+and the policy's own proposals.
 
-Phase 1 has policy documents and synthetic checks. From half-way on, part of the documents carry the policy's *own* proposals, labelled
-by the exact checkers and sampled anew as the policy changes: a critic that only ever saw synthetic mistakes accepts the ones that
-its policy makes (dataset aggregation: Ross et al., arXiv 1011.0686).
+Phase 1 has policy documents and synthetic checks. From half-way on, part of the
+documents carry the policy's *own* proposals, labelled by the exact checkers and sampled
+anew as the policy changes: a critic that only ever saw synthetic mistakes accepts the
+ones that its policy makes (dataset aggregation: Ross et al., arXiv 1011.0686).
 """
 
 from __future__ import annotations
@@ -24,7 +26,20 @@ from training.pretrain.tokenizer import Codec
 FAMILY_SHARES = {"locks": 0.50, "countdown": 0.15, "running": 0.09, "equations": 0.20, "legs": 0.06}
 """Share of documents; the locks get most because a lock costs the policy a search."""
 LEVEL_SHARES: dict[str, dict[int, float]] = {
-    "locks": {1: 0.2, 2: 0.2, 3: 0.2, 4: 0.3, 5: 0.4, 6: 0.5, 7: 0.6, 8: 0.8, 9: 1.2, 10: 1.4, 11: 1.6, 12: 1.8},
+    "locks": {
+        1: 0.2,
+        2: 0.2,
+        3: 0.2,
+        4: 0.3,
+        5: 0.4,
+        6: 0.5,
+        7: 0.6,
+        8: 0.8,
+        9: 1.2,
+        10: 1.4,
+        11: 1.6,
+        12: 1.8,
+    },
     "countdown": {3: 1.0, 4: 1.5, 5: 0.5},
     "running": {1: 1.0, 2: 1.0, 3: 1.5},
     "equations": {1: 0.5, 2: 1.0, 3: 1.0, 4: 1.5},
@@ -36,7 +51,9 @@ _USES_OF_A_ROUND = 3
 
 @dataclass(frozen=True)
 class PhaseShares:
-    """Shares of the kinds of documents within a phase; the rest are policy documents with synthetic checks."""
+    """Shares of the kinds of documents within a phase; the rest are policy documents
+    with synthetic checks.
+    """
 
     policy_only: float
     sampled: float
@@ -47,25 +64,47 @@ PHASE_2 = PhaseShares(policy_only=0.35, sampled=0.25)
 POLICY_ONLY = PhaseShares(policy_only=1.0, sampled=0.0)
 
 
-def draw_problem(rng: random.Random, family_name: str | None = None, split: str = "train", level: int | None = None) -> Problem:
-    """Returns a random problem whose question belongs to `split`; no other split's question is ever returned."""
+def draw_problem(
+    rng: random.Random,
+    family_name: str | None = None,
+    split: str = "train",
+    level: int | None = None,
+) -> Problem:
+    """Returns a random problem whose question belongs to `split`; no other split's
+    question is ever returned.
+    """
     name = family_name or rng.choices(list(FAMILY_SHARES), weights=list(FAMILY_SHARES.values()))[0]
     levels = LEVEL_SHARES[name]
     while True:
-        chosen = level if level is not None else rng.choices(list(levels), weights=list(levels.values()))[0]
+        chosen = (
+            level
+            if level is not None
+            else rng.choices(list(levels), weights=list(levels.values()))[0]
+        )
         problem = FAMILIES[name].generate(rng, chosen)
         if split_of(problem.text) == split:
             return problem
 
 
 def read_thought(codec: Codec, ids: Sequence[int]) -> list[str]:
-    """Returns the step texts of a sampled thought up to its answer, up to where it starts to reflect, or up to its cut-off end."""
-    separator, eos, plain = codec.separator, codec.eos, {codec.special("propose"), codec.special("conclude"), codec.special("correct")}
+    """Returns the step texts of a sampled thought up to its answer, up to where it
+    starts to reflect, or up to its cut-off end.
+    """
+    separator, eos, plain = (
+        codec.separator,
+        codec.eos,
+        {codec.special("propose"), codec.special("conclude"), codec.special("correct")},
+    )
     steps: list[str] = []
     current: list[int] = []
     for token in ids:
         if token in (separator, eos):
-            if not current or current[0] not in plain or len(current) < 2 or min(current[1:]) <= codec.special("wrong"):
+            if (
+                not current
+                or current[0] not in plain
+                or len(current) < 2
+                or min(current[1:]) <= codec.special("wrong")
+            ):
                 return steps
             text = codec.decode(current[1:])
             if not codec.can_encode(text):
@@ -80,17 +119,32 @@ def read_thought(codec: Codec, ids: Sequence[int]) -> list[str]:
 
 
 class Mixture:
-    """An endless source of documents. Its state is its random generator and what is left of the last sampled round."""
+    """An endless source of documents. Its state is its random generator and what is
+    left of the last sampled round.
+    """
 
     def __init__(
-        self, codec: Codec, builder: DocumentBuilder, rng: random.Random, *, questions_per_round: int = 224, samples_per_question: int = 4
+        self,
+        codec: Codec,
+        builder: DocumentBuilder,
+        rng: random.Random,
+        *,
+        questions_per_round: int = 224,
+        samples_per_question: int = 4,
     ) -> None:
         self.codec, self.builder, self.rng = codec, builder, rng
-        self.questions_per_round, self.samples_per_question = questions_per_round, samples_per_question
+        self.questions_per_round, self.samples_per_question = (
+            questions_per_round,
+            samples_per_question,
+        )
         self.thoughts: list[tuple[Problem, list[list[str]]]] = []
 
-    def draw(self, count: int, shares: PhaseShares, model: Callable[[], PocketModel]) -> list[TrieDocument]:
-        """Returns `count` documents; `model` gives the current policy when proposals must be sampled."""
+    def draw(
+        self, count: int, shares: PhaseShares, model: Callable[[], PocketModel]
+    ) -> list[TrieDocument]:
+        """Returns `count` documents; `model` gives the current policy when proposals
+        must be sampled.
+        """
         documents: list[TrieDocument] = []
         for _ in range(count):
             kind = self.rng.random()
@@ -106,11 +160,14 @@ class Mixture:
         return documents
 
     def _sample(self, model: PocketModel) -> None:
-        """Samples thoughts at temperature 1 for new training questions; every round is used three times."""
+        """Samples thoughts at temperature 1 for new training questions; every round is
+        used three times.
+        """
         problems = [draw_problem(self.rng) for _ in range(self.questions_per_round)]
         generator = torch.Generator().manual_seed(self.rng.getrandbits(62))
         drawn: list[tuple[Problem, list[list[str]]]] = []
-        for name in FAMILIES:  # one family at a time: a batch decodes until its longest thought ends
+        # one family at a time: a batch decodes until its longest thought ends
+        for name in FAMILIES:
             chosen = [problem for problem in problems if problem.family == name]
             completions = sample(
                 model,

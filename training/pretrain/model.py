@@ -1,10 +1,14 @@
-"""The pocket model: the Llama architecture written for one CPU thread, with fused projections.
+"""The pocket model: the Llama architecture written for one CPU thread, with fused
+projections.
 
-Attention is over an arbitrary mask `[B, 1, T, T]`, because a packed row holds several documents and each document is a trie: role
-branches and sibling steps share their prefix and do not see each other. Positions follow the path through the trie, so that every
-branch is trained exactly as it will be served, as a plain sequence. Rotary embedding is the half-split convention of transformers.
+Attention is over an arbitrary mask `[B, 1, T, T]`, because a packed row holds several
+documents and each document is a trie: role branches and sibling steps share their
+prefix and do not see each other. Positions follow the path through the trie, so that
+every branch is trained exactly as it will be served, as a plain sequence. Rotary
+embedding is the half-split convention of transformers.
 
-Source: Touvron et al., LLaMA (arXiv 2302.13971), section 2.2; rotary embedding: Su et al. (arXiv 2104.09864).
+Source: Touvron et al., LLaMA (arXiv 2302.13971), section 2.2; rotary embedding: Su et
+al. (arXiv 2104.09864).
 """
 
 from __future__ import annotations
@@ -24,7 +28,9 @@ _FOURIER_PERIODS = (0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 20.0, 30.0, 50.0)  # tur
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Sizes of the network. The head size must be one that vLLM knows on CPU (32, 64, 80, 96, 112, 128 ...)."""
+    """Sizes of the network. The head size must be one that vLLM knows on CPU (32, 64,
+    80, 96, 112, 128 ...).
+    """
 
     vocab_size: int
     hidden_size: int = 256
@@ -57,23 +63,37 @@ class Block(nn.Module):
         self.gate_up = _matrix(2 * inner, size, 0.5)
         self.down = _matrix(size, inner, 0.25)
 
-    def project(self, x: Tensor, cosine: Tensor, sine: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns query, key (both rotated) and value, each `[B, T, H, D]`, of the residual stream `[B, T, hidden]`."""
+    def project(
+        self, x: Tensor, cosine: Tensor, sine: Tensor, rotation: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns query, key (both rotated) and value, each `[B, T, H, D]`, of the
+        residual stream `[B, T, hidden]`.
+        """
         size = x.shape[-1]
         fused = F.linear(F.rms_norm(x, (size,), self.attention_norm, RMS_EPS), self.query_key_value)
         rotated = fused[..., : 2 * size].contiguous()
         turned = (rotated.view(-1, self.head_dim) @ rotation).view(rotated.shape)
         rotated = rotated * cosine + turned * sine
         split = (*x.shape[:-1], self.num_heads, self.head_dim)
-        return rotated[..., :size].reshape(split), rotated[..., size:].reshape(split), fused[..., 2 * size :].reshape(split)
+        return (
+            rotated[..., :size].reshape(split),
+            rotated[..., size:].reshape(split),
+            fused[..., 2 * size :].reshape(split),
+        )
 
     def feed_forward(self, x: Tensor) -> Tensor:
         """Returns the residual stream after the gated feed-forward part."""
-        gate, up = F.linear(F.rms_norm(x, (x.shape[-1],), self.feed_forward_norm, RMS_EPS), self.gate_up).chunk(2, -1)
+        gate, up = F.linear(
+            F.rms_norm(x, (x.shape[-1],), self.feed_forward_norm, RMS_EPS), self.gate_up
+        ).chunk(2, -1)
         return x + F.linear(F.silu(gate) * up, self.down)
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, rotation: Tensor, mask: Tensor) -> Tensor:
-        query, key, value = (part.transpose(1, 2) for part in self.project(x, cosine, sine, rotation))
+    def forward(
+        self, x: Tensor, cosine: Tensor, sine: Tensor, rotation: Tensor, mask: Tensor
+    ) -> Tensor:
+        query, key, value = (
+            part.transpose(1, 2) for part in self.project(x, cosine, sine, rotation)
+        )
         scores = (query @ key.transpose(-1, -2)) * self.head_dim**-0.5 + mask
         attended = F.softmax(scores, -1) @ value
         x = x + F.linear(attended.transpose(1, 2).reshape(x.shape), self.output)
@@ -81,14 +101,18 @@ class Block(nn.Module):
 
 
 class PocketModel(nn.Module):
-    """A decoder with tied embeddings. `forward` returns hidden states; `logits` turns chosen ones into scores."""
+    """A decoder with tied embeddings. `forward` returns hidden states; `logits` turns
+    chosen ones into scores.
+    """
 
     cosine: Tensor
     sine: Tensor
     rotation: Tensor
 
     def __init__(self, shape: ModelShape, number_tokens: Sequence[int] = ()) -> None:
-        """`number_tokens[v]` is the id of the token of v in 0 .. 99; these embeddings start from digits, bits and Fourier features."""
+        """`number_tokens[v]` is the id of the token of v in 0 .. 99; these embeddings
+        start from digits, bits and Fourier features.
+        """
         super().__init__()
         self.shape = shape
         self.embedding = nn.Parameter(torch.randn(shape.vocab_size, shape.hidden_size) * 0.02)
@@ -97,7 +121,9 @@ class PocketModel(nn.Module):
         if number_tokens:
             with torch.no_grad():
                 self.embedding[torch.tensor(number_tokens)] = _number_embeddings(shape.hidden_size)
-        frequency = 1.0 / ROPE_THETA ** (torch.arange(0, shape.head_dim, 2).float() / shape.head_dim)
+        frequency = 1.0 / ROPE_THETA ** (
+            torch.arange(0, shape.head_dim, 2).float() / shape.head_dim
+        )
         angle = torch.outer(torch.arange(shape.max_positions).float(), frequency).repeat(1, 2)
         self.register_buffer("cosine", angle.cos().repeat(1, 2 * shape.num_heads), persistent=False)
         self.register_buffer("sine", angle.sin().repeat(1, 2 * shape.num_heads), persistent=False)
@@ -108,7 +134,9 @@ class PocketModel(nn.Module):
         self.register_buffer("rotation", rotation, persistent=False)
 
     def forward(self, ids: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
-        """Returns hidden states `[B, T, hidden]` of ids `[B, T]`; `mask` is additive, `[B, 1, T, T]`."""
+        """Returns hidden states `[B, T, hidden]` of ids `[B, T]`; `mask` is additive,
+        `[B, 1, T, T]`.
+        """
         x = F.embedding(ids, self.embedding)
         cosine, sine = self.cosine[positions], self.sine[positions]
         for block in self.blocks:
@@ -121,12 +149,23 @@ class PocketModel(nn.Module):
 
 
 def _number_embeddings(size: int) -> Tensor:
-    """Returns `[100, size]`: decimal digits, binary digits, Fourier features (among them slow ramps) and noise, at the usual scale."""
+    """Returns `[100, size]`: decimal digits, binary digits, Fourier features (among
+    them slow ramps) and noise, at the usual scale.
+    """
     value = torch.arange(100)
     tens, ones = torch.randn(10, size), torch.randn(10, size)
     phase = 2 * math.pi * value[:, None] * torch.tensor(_FOURIER_PERIODS) / 100
-    waves = torch.cat([phase.cos(), phase.sin()], 1) @ torch.randn(2 * len(_FOURIER_PERIODS), size) / len(_FOURIER_PERIODS) ** 0.5
+    waves = (
+        torch.cat([phase.cos(), phase.sin()], 1)
+        @ torch.randn(2 * len(_FOURIER_PERIODS), size)
+        / len(_FOURIER_PERIODS) ** 0.5
+    )
     signs = (value[:, None] >> torch.arange(7) & 1) * 2.0 - 1.0
     bits = signs @ torch.randn(7, size) / 7**0.5
-    mixed: Tensor = 0.5 * (tens[value // 10] + ones[value % 10]) + 0.6 * waves + 0.6 * bits + 0.4 * torch.randn(100, size)
+    mixed: Tensor = (
+        0.5 * (tens[value // 10] + ones[value % 10])
+        + 0.6 * waves
+        + 0.6 * bits
+        + 0.4 * torch.randn(100, size)
+    )
     return 0.02 * mixed

@@ -1,8 +1,11 @@
-"""Muon for the matrices and Adam for the rest, over float32 masters of a model that may compute in bfloat16.
+"""Muon for the matrices and Adam for the rest, over float32 masters of a model that may
+compute in bfloat16.
 
-Muon orthogonalises the momentum of a matrix by five Newton-Schulz iterations; embeddings and norms, where that has no meaning, get
-Adam. Ours and not `torch.optim.Muon`, which always iterates in bfloat16: a CPU without instructions for it does that eight times slower
-than float32. Source: Jordan et al., Muon (kellerjordan.github.io/posts/muon); Kingma and Ba, Adam (arXiv 1412.6980).
+Muon orthogonalises the momentum of a matrix by five Newton-Schulz iterations;
+embeddings and norms, where that has no meaning, get Adam. Ours and not
+`torch.optim.Muon`, which always iterates in bfloat16: a CPU without instructions for it
+does that eight times slower than float32. Source: Jordan et al., Muon
+(kellerjordan.github.io/posts/muon); Kingma and Ba, Adam (arXiv 1412.6980).
 """
 
 from __future__ import annotations
@@ -24,20 +27,26 @@ _NEWTON_SCHULZ_STEPS = 5
 
 
 def native_dtype() -> torch.dtype:
-    """Returns the dtype in which this CPU multiplies matrices fastest: bfloat16 where it has instructions for it, else float32."""
+    """Returns the dtype in which this CPU multiplies matrices fastest: bfloat16 where
+    it has instructions for it, else float32.
+    """
     return torch.bfloat16 if cpu_has_bfloat16() else torch.float32
 
 
 def rate_factor(step: int, progress: float) -> float:
-    """Returns the factor of both learning rates: a short warm-up, constant, then linear decay over the last half.
+    """Returns the factor of both learning rates: a short warm-up, constant, then linear
+    decay over the last half.
 
-    `progress` in [0, 1] is the share of the schedule that has passed; there are no restarts.
+    `progress` in [0, 1] is the share of the schedule that has passed; there are no
+    restarts.
     """
     return min(1.0, (step + 1) / WARM_UP_STEPS) * max(_LEAST_RATE, min(1.0, 2.0 * (1.0 - progress)))
 
 
 def orthogonalised(matrix: Tensor, dtype: torch.dtype) -> Tensor:
-    """Returns a matrix with the singular vectors of `matrix` and singular values near 1 (about 0.7 to 1.2), computed in `dtype`."""
+    """Returns a matrix with the singular vectors of `matrix` and singular values near 1
+    (about 0.7 to 1.2), computed in `dtype`.
+    """
     a, b, c = _NEWTON_SCHULZ
     wide = matrix.shape[0] <= matrix.shape[1]
     x = (matrix if wide else matrix.T).to(dtype)
@@ -49,7 +58,9 @@ def orthogonalised(matrix: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, orthogonalised; a tall matrix `[m, n]` steps sqrt(m / n) times further, as in the source."""
+    """Nesterov momentum, orthogonalised; a tall matrix `[m, n]` steps sqrt(m / n) times
+    further, as in the source.
+    """
 
     def __init__(self, matrices: Sequence[Tensor], rate: float, dtype: torch.dtype) -> None:
         super().__init__(matrices, {"lr": rate})
@@ -70,22 +81,43 @@ class Muon(torch.optim.Optimizer):
 
 
 class MuonAdam:
-    """One optimizer over a model's parameters: `step` reads their gradients, updates the masters and writes the model back."""
+    """One optimizer over a model's parameters: `step` reads their gradients, updates
+    the masters and writes the model back.
+    """
 
     def __init__(
-        self, model: nn.Module, *, muon_rate: float, adam_rate: float, max_norm: float = 1.0, dtype: torch.dtype = torch.float32
+        self,
+        model: nn.Module,
+        *,
+        muon_rate: float,
+        adam_rate: float,
+        max_norm: float = 1.0,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         """`dtype` is what Newton-Schulz iterates in."""
         self._live = dict(model.named_parameters())
-        self.masters = {name: parameter.detach().float().clone().requires_grad_() for name, parameter in self._live.items()}
-        matrices = [master for name, master in self.masters.items() if master.ndim == 2 and name != "embedding"]
-        others = [master for name, master in self.masters.items() if master.ndim != 2 or name == "embedding"]
+        self.masters = {
+            name: parameter.detach().float().clone().requires_grad_()
+            for name, parameter in self._live.items()
+        }
+        matrices = [
+            master
+            for name, master in self.masters.items()
+            if master.ndim == 2 and name != "embedding"
+        ]
+        others = [
+            master
+            for name, master in self.masters.items()
+            if master.ndim != 2 or name == "embedding"
+        ]
         self._muon = Muon(matrices, muon_rate, dtype)
         self._adam = torch.optim.Adam(others, lr=adam_rate, betas=(0.9, 0.98))
         self._rates, self._max_norm = (muon_rate, adam_rate), max_norm
 
     def step(self, factor: float) -> float:
-        """Updates with both learning rates times `factor`; returns the gradient's norm before clipping."""
+        """Updates with both learning rates times `factor`; returns the gradient's norm
+        before clipping.
+        """
         with torch.no_grad():
             for name, parameter in self._live.items():
                 assert parameter.grad is not None, name
@@ -102,8 +134,14 @@ class MuonAdam:
 
     def state_dict(self) -> dict[str, Any]:
         """Returns masters and both optimizers' states."""
-        masters: dict[str, Tensor] = {name: master.detach() for name, master in self.masters.items()}
-        return {"masters": masters, "muon": self._muon.state_dict(), "adam": self._adam.state_dict()}
+        masters: dict[str, Tensor] = {
+            name: master.detach() for name, master in self.masters.items()
+        }
+        return {
+            "masters": masters,
+            "muon": self._muon.state_dict(),
+            "adam": self._adam.state_dict(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict()` and writes the masters into the model."""

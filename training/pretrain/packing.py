@@ -1,8 +1,10 @@
 """Trie documents and their packing into fixed rows.
 
-A trie document is a tree of tokens: the question and one path of thought are the trunk, and the verdicts, the critic's working,
-sibling steps and reflections are branches. A token attends to its own path only and its position is its depth, so one document
-trains every branch at the price of its new tokens (prefix sharing as in tree attention: Cai et al., Medusa, arXiv 2401.10774).
+A trie document is a tree of tokens: the question and one path of thought are the trunk,
+and the verdicts, the critic's working, sibling steps and reflections are branches. A
+token attends to its own path only and its position is its depth, so one document trains
+every branch at the price of its new tokens (prefix sharing as in tree attention: Cai et
+al., Medusa, arXiv 2401.10774).
 """
 
 from __future__ import annotations
@@ -27,22 +29,30 @@ class TrieDocument:
     """(index of the token that predicts, id to predict, weight)."""
 
     def add(self, token: int, parent: int, weight: float = 0.0) -> int:
-        """Appends a token after `parent` and returns its index; a weight > 0 trains the parent to predict it."""
+        """Appends a token after `parent` and returns its index; a weight > 0 trains the
+        parent to predict it.
+        """
         self.ids.append(token)
         self.parents.append(parent)
         if weight and parent >= 0:
             self.targets.append((parent, token, weight))
         return len(self.ids) - 1
 
-    def extend(self, tokens: Sequence[int], parent: int, weight: float | Sequence[float] = 0.0) -> int:
-        """Appends a chain of tokens after `parent`, with one weight or one for each; returns the index of the last."""
+    def extend(
+        self, tokens: Sequence[int], parent: int, weight: float | Sequence[float] = 0.0
+    ) -> int:
+        """Appends a chain of tokens after `parent`, with one weight or one for each;
+        returns the index of the last.
+        """
         weights = [weight] * len(tokens) if isinstance(weight, (int, float)) else weight
         for token, each in zip(tokens, weights, strict=True):
             parent = self.add(token, parent, each)
         return parent
 
     def predict(self, index: int, token: int, weight: float) -> None:
-        """Trains token `index` to predict `token`, which need not be in the document (a verdict is always a last token)."""
+        """Trains token `index` to predict `token`, which need not be in the document (a
+        verdict is always a last token).
+        """
         self.targets.append((index, token, weight))
 
     def __len__(self) -> int:
@@ -68,8 +78,11 @@ class Batch(NamedTuple):
     """Tokens that are not padding."""
 
 
-def pack(documents: Sequence[TrieDocument], num_rows: int, row_length: int, dtype: torch.dtype) -> tuple[Batch, list[TrieDocument]]:
-    """Returns one batch of whole documents (best fit) and the documents that found no room; `dtype` is the mask's.
+def pack(
+    documents: Sequence[TrieDocument], num_rows: int, row_length: int, dtype: torch.dtype
+) -> tuple[Batch, list[TrieDocument]]:
+    """Returns one batch of whole documents (best fit) and the documents that found no
+    room; `dtype` is the mask's.
 
     Raises:
         ValueError: a document is longer than a row, so that no batch will ever hold it.
@@ -83,8 +96,16 @@ def pack(documents: Sequence[TrieDocument], num_rows: int, row_length: int, dtyp
     for document in documents:
         length = len(document)
         if length > row_length:
-            raise ValueError(f"a document has {length} tokens, a row {row_length}; make rows longer or documents shorter")
-        row = max((r for r in range(num_rows) if fill[r] + length <= row_length), key=lambda r: fill[r], default=None)
+            raise ValueError(
+                f"a document has {length} tokens, a row "
+                f"{row_length}; make rows longer or "
+                "documents shorter"
+            )
+        row = max(
+            (r for r in range(num_rows) if fill[r] + length <= row_length),
+            key=lambda r: fill[r],
+            default=None,
+        )
         if row is None:
             left.append(document)
             continue
@@ -99,12 +120,18 @@ def pack(documents: Sequence[TrieDocument], num_rows: int, row_length: int, dtyp
             rows[start + index, start + index] = True
         positions[row, start : start + length] = torch.tensor(depths)
         offset = row * row_length + start
-        predictions += [(offset + index, token, weight) for index, token, weight in document.targets]
+        predictions += [
+            (offset + index, token, weight) for index, token, weight in document.targets
+        ]
     for row in range(num_rows):
         padding = np.arange(fill[row], row_length)
         allowed[row, padding, padding] = True  # a row of -inf only would make NaN
-    mask = torch.zeros(num_rows, 1, row_length, row_length, dtype=dtype).masked_fill_(~torch.from_numpy(allowed)[:, None], float("-inf"))
-    predictors, targets, weights = (list(column) for column in zip(*predictions, strict=True)) if predictions else ([], [], [])
+    mask = torch.zeros(num_rows, 1, row_length, row_length, dtype=dtype).masked_fill_(
+        ~torch.from_numpy(allowed)[:, None], float("-inf")
+    )
+    predictors, targets, weights = (
+        (list(column) for column in zip(*predictions, strict=True)) if predictions else ([], [], [])
+    )
     batch = Batch(
         ids,
         positions,

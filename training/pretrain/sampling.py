@@ -1,6 +1,8 @@
-"""Batched sampling from the model in training: `M` samples of each prompt, which share the prompt's keys and values.
+"""Batched sampling from the model in training: `M` samples of each prompt, which share
+the prompt's keys and values.
 
-Only training and its evaluation use this; a finished model is served by an ordinary engine from its exported folder.
+Only training and its evaluation use this; a finished model is served by an ordinary
+engine from its exported folder.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from training.pretrain.model import RMS_EPS, Block, PocketModel
 
 
 class Sample(NamedTuple):
-    """One completion: its ids including the stop token where one was reached, and their log-probabilities at temperature 1."""
+    """One completion: its ids including the stop token where one was reached, and their
+    log-probabilities at temperature 1.
+    """
 
     ids: list[int]
     logprobs: list[float]
@@ -40,7 +44,15 @@ def sample(
     width = max(1, chunk // num_samples)
     for start in range(0, len(order), width):
         chosen = order[start : start + width]
-        completions = _sample_chunk(model, [prompts[i] for i in chosen], num_samples, stop, max_tokens, temperature, generator)
+        completions = _sample_chunk(
+            model,
+            [prompts[i] for i in chosen],
+            num_samples,
+            stop,
+            max_tokens,
+            temperature,
+            generator,
+        )
         for index, samples in zip(chosen, completions, strict=True):
             results[index] = samples
     return results
@@ -48,9 +60,15 @@ def sample(
 
 @torch.inference_mode()
 def next_logprobs(
-    model: PocketModel, prompts: Sequence[Sequence[int]], candidates: Sequence[int], *, chunk: int = 768
+    model: PocketModel,
+    prompts: Sequence[Sequence[int]],
+    candidates: Sequence[int],
+    *,
+    chunk: int = 768,
 ) -> list[list[float]]:
-    """Returns the log-probability of each candidate as the token after each prompt, [prompts, candidates], in nats."""
+    """Returns the log-probability of each candidate as the token after each prompt,
+    [prompts, candidates], in nats.
+    """
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     results: list[list[float]] = [[] for _ in prompts]
     for start in range(0, len(order), chunk):
@@ -63,7 +81,9 @@ def next_logprobs(
 
 
 def _padded(prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Returns the prompts' ids `[N, T]`, padded on the right, and their lengths `[N]`."""
+    """Returns the prompts' ids `[N, T]`, padded on the right, and their lengths
+    `[N]`.
+    """
     ids = torch.zeros(len(prompts), max(map(len, prompts)), dtype=torch.long)
     for row, prompt in enumerate(prompts):
         ids[row, : len(prompt)] = torch.tensor(list(prompt))
@@ -88,9 +108,19 @@ def _sample_chunk(
         torch.arange(longest) >= lengths[:, None, None, None], float("-inf")
     )
     new_cache = [
-        [torch.zeros(count, shape.num_heads, num_samples, max_tokens, shape.head_dim, dtype=dtype) for _ in range(2)] for _ in model.blocks
+        [
+            torch.zeros(
+                count, shape.num_heads, num_samples, max_tokens, shape.head_dim, dtype=dtype
+            )
+            for _ in range(2)
+        ]
+        for _ in model.blocks
     ]
-    hidden = hidden[:, None].expand(count, num_samples, shape.hidden_size).reshape(count * num_samples, shape.hidden_size)
+    hidden = (
+        hidden[:, None]
+        .expand(count, num_samples, shape.hidden_size)
+        .reshape(count * num_samples, shape.hidden_size)
+    )
     positions = lengths.repeat_interleave(num_samples)
     stops, done = torch.tensor(list(stop)), torch.zeros(count * num_samples, dtype=torch.bool)
     tokens: list[Tensor] = []
@@ -100,7 +130,9 @@ def _sample_chunk(
         choice = (
             logits.argmax(-1)
             if temperature == 0
-            else torch.multinomial(F.softmax(logits / temperature, -1), 1, generator=generator).squeeze(1)
+            else torch.multinomial(
+                F.softmax(logits / temperature, -1), 1, generator=generator
+            ).squeeze(1)
         )
         logprobs.append(F.log_softmax(logits, -1).gather(1, choice[:, None]).squeeze(1))
         tokens.append(choice)
@@ -112,22 +144,36 @@ def _sample_chunk(
         positions = positions + 1
         for block, prompt_part, new_part in zip(model.blocks, prompt_cache, new_cache, strict=True):
             assert isinstance(block, Block)
-            x = _decode(block, x, cosine, sine, model.rotation, prompt_part, new_part, prompt_mask, step)
+            x = _decode(
+                block, x, cosine, sine, model.rotation, prompt_part, new_part, prompt_mask, step
+            )
         hidden = F.rms_norm(x, (shape.hidden_size,), model.final_norm, RMS_EPS)
-    return _collect(torch.stack(tokens, 1).tolist(), torch.stack(logprobs, 1).tolist(), set(stop), num_samples)
+    return _collect(
+        torch.stack(tokens, 1).tolist(), torch.stack(logprobs, 1).tolist(), set(stop), num_samples
+    )
 
 
-def _prefill(model: PocketModel, ids: Tensor, lengths: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    """Returns the last hidden state `[N, hidden]` of each right-padded prompt, and keys `[N, H, D, T]` and values `[N, H, T, D]`."""
+def _prefill(
+    model: PocketModel, ids: Tensor, lengths: Tensor
+) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """Returns the last hidden state `[N, hidden]` of each right-padded prompt, and keys
+    `[N, H, D, T]` and values `[N, H, T, D]`.
+    """
     length = ids.shape[1]
     mask = torch.full((length, length), float("-inf"), dtype=model.embedding.dtype).triu(1)
     x, cosine, sine = F.embedding(ids, model.embedding), model.cosine[:length], model.sine[:length]
     cache = []
     for block in model.blocks:
         assert isinstance(block, Block)
-        query, key, value = (part.transpose(1, 2) for part in block.project(x, cosine, sine, model.rotation))
-        attended = F.softmax((query @ key.transpose(-1, -2)) * block.head_dim**-0.5 + mask, -1) @ value
-        x = block.feed_forward(x + F.linear(attended.transpose(1, 2).reshape(x.shape), block.output))
+        query, key, value = (
+            part.transpose(1, 2) for part in block.project(x, cosine, sine, model.rotation)
+        )
+        attended = (
+            F.softmax((query @ key.transpose(-1, -2)) * block.head_dim**-0.5 + mask, -1) @ value
+        )
+        x = block.feed_forward(
+            x + F.linear(attended.transpose(1, 2).reshape(x.shape), block.output)
+        )
         cache.append((key.transpose(-1, -2).contiguous(), value.contiguous()))
     x = x[torch.arange(len(lengths)), lengths - 1]
     return F.rms_norm(x, (x.shape[-1],), model.final_norm, RMS_EPS), cache
@@ -144,22 +190,30 @@ def _decode(
     prompt_mask: Tensor,
     step: int,
 ) -> Tensor:
-    """Returns the residual stream `[N * M, hidden]` of one new token after a layer; writes its key and value into `new`."""
+    """Returns the residual stream `[N * M, hidden]` of one new token after a layer;
+    writes its key and value into `new`.
+    """
     keys, values = prompt
     count, heads, num_samples = new[0].shape[:3]
     split = (count, num_samples, heads, block.head_dim)
-    query, key, value = (part.reshape(split).transpose(1, 2) for part in block.project(x, cosine, sine, rotation))
+    query, key, value = (
+        part.reshape(split).transpose(1, 2) for part in block.project(x, cosine, sine, rotation)
+    )
     new[0][:, :, :, step], new[1][:, :, :, step] = key, value
     scale = block.head_dim**-0.5
     old_scores = query @ keys * scale + prompt_mask
     new_scores = (new[0][:, :, :, : step + 1] * query.unsqueeze(-2)).sum(-1) * scale
     weights = F.softmax(torch.cat([old_scores, new_scores], -1), -1)
     length = keys.shape[-1]
-    attended = weights[..., :length] @ values + (weights[..., length:].unsqueeze(-1) * new[1][:, :, :, : step + 1]).sum(-2)
+    attended = weights[..., :length] @ values + (
+        weights[..., length:].unsqueeze(-1) * new[1][:, :, :, : step + 1]
+    ).sum(-2)
     return block.feed_forward(x + F.linear(attended.transpose(1, 2).reshape(x.shape), block.output))
 
 
-def _collect(tokens: list[list[int]], logprobs: list[list[float]], stop: set[int], num_samples: int) -> list[list[Sample]]:
+def _collect(
+    tokens: list[list[int]], logprobs: list[list[float]], stop: set[int], num_samples: int
+) -> list[list[Sample]]:
     cut: list[Sample] = []
     for row, scores in zip(tokens, logprobs, strict=True):
         end = next((index for index, token in enumerate(row) if token in stop), len(row) - 1) + 1

@@ -1,7 +1,9 @@
-"""The pocket model's tokenizer: one token per whole number 0-99, one per word, nothing below.
+"""The pocket model's tokenizer: one token per whole number 0-99, one per word, nothing
+below.
 
-Numbers above 99 are cut into right-aligned two-digit chunks ("105" -> "▁1" "05"), so that arithmetic meets the same tokens again.
-Vocabulary order: special tokens, the step separator (an ordinary added token), then words, numbers and chunks.
+Numbers above 99 are cut into right-aligned two-digit chunks ("105" -> "▁1" "05"), so
+that arithmetic meets the same tokens again. Vocabulary order: special tokens, the step
+separator (an ordinary added token), then words, numbers and chunks.
 """
 
 from __future__ import annotations
@@ -21,25 +23,59 @@ STEP_SEPARATOR = "\n\n"
 FACTORS = ("propose", "correct", "reflect", "backtrack", "conclude")
 ROLES = ("user", "policy", "critic", "verify", "reflector")
 VERDICTS = ("right", "wrong")
-SPECIAL_TOKENS = ("<pad>", "<unk>", *(f"<|{name}|>" for name in ("bos", "eos", *ROLES, *FACTORS, *VERDICTS)))
+SPECIAL_TOKENS = (
+    "<pad>",
+    "<unk>",
+    *(f"<|{name}|>" for name in ("bos", "eos", *ROLES, *FACTORS, *VERDICTS)),
+)
 _PUNCTUATION = "+-*/=(),;.:?"
-_THOUGHT_WORDS = ("Answer:", "Wait", "step", "Step", "is", "wrong", "Back", "to", "No", "backtrack", "continue", "terminate")
+_THOUGHT_WORDS = (
+    "Answer:",
+    "Wait",
+    "step",
+    "Step",
+    "is",
+    "wrong",
+    "Back",
+    "to",
+    "No",
+    "backtrack",
+    "continue",
+    "terminate",
+)
 _MODEL_MAX_LENGTH = 512
 
 CHAT_TEMPLATE = (
-    "{{ '<|bos|>' }}{% for message in messages %}{% if message['role'] == 'user' %}{{ '<|user|>' + message['content'] }}"
-    "{% elif message['role'] == 'assistant' %}{{ '<|policy|>' + message['content'] + '<|eos|>' }}{% endif %}{% endfor %}"
+    "{{ '<|bos|>' }}{% for message in messages %}{% if message['role'] == 'user' %}{{ '<|user|>' "
+    "+ message['content'] }}"
+    "{% elif message['role'] == 'assistant' %}{{ '<|policy|>' + message['content'] + '<|eos|>' "
+    "}}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|policy|>' }}{% endif %}"
 )
-"""One user message and the policy's role token. A system message has no meaning to this model and is left out."""
+"""One user message and the policy's role token. A system message has no meaning to this
+model and is left out."""
 
 
 def vocabulary() -> dict[str, int]:
-    """Returns token -> id without the step separator, which `build_tokenizer` appends."""
-    words = sorted({*_THOUGHT_WORDS, *string.ascii_lowercase, *(word for family in FAMILIES.values() for word in family.words)})
+    """Returns token -> id without the step separator, which `build_tokenizer`
+    appends.
+    """
+    words = sorted(
+        {
+            *_THOUGHT_WORDS,
+            *string.ascii_lowercase,
+            *(word for family in FAMILIES.values() for word in family.words),
+        }
+    )
     numbers = [f"▁{number}" for number in range(100)]
     chunks = [f"{number:02d}" for number in range(100)]
-    tokens = [*SPECIAL_TOKENS, *(f"▁{mark}" for mark in _PUNCTUATION), *numbers, *chunks, *(f"▁{word}" for word in words)]
+    tokens = [
+        *SPECIAL_TOKENS,
+        *(f"▁{mark}" for mark in _PUNCTUATION),
+        *numbers,
+        *chunks,
+        *(f"▁{word}" for word in words),
+    ]
     return {token: index for index, token in enumerate(tokens)}
 
 
@@ -47,7 +83,9 @@ def build_tokenizer() -> Any:
     """Returns the tokenizer as a `PreTrainedTokenizerFast` with its chat template."""
     tokenizer = Tokenizer(models.WordLevel(vocabulary(), unk_token="<unk>"))
     tokenizer.add_tokens([AddedToken(STEP_SEPARATOR, normalized=False, special=False)])
-    tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in SPECIAL_TOKENS])
+    tokenizer.add_special_tokens(
+        [AddedToken(token, normalized=False, special=True) for token in SPECIAL_TOKENS]
+    )
     tokenizer.normalizer = normalizers.Sequence(
         [
             *(normalizers.Replace(mark, f" {mark} ") for mark in _PUNCTUATION),
@@ -93,9 +131,11 @@ def save_tokenizer(folder: Path) -> None:
 
 
 class Codec:
-    """Text of the generators <-> ids, without the tokenizer's cost: the generators' spacing is known.
+    """Text of the generators <-> ids, without the tokenizer's cost: the generators'
+    spacing is known.
 
-    Equal to `build_tokenizer()` on every text that a family makes (tested), and ten times faster, which the packer needs.
+    Equal to `build_tokenizer()` on every text that a family makes (tested), and ten
+    times faster, which the packer needs.
     """
 
     _word = re.compile(r"Answer:|[A-Za-z]+|\d+|[^\sA-Za-z0-9]")
@@ -111,11 +151,15 @@ class Codec:
         self.encode = lru_cache(maxsize=1 << 16)(self._encode)
 
     def special(self, name: str) -> int:
-        """Returns the id of a role, factor or verdict token, by its name without <| |>."""
+        """Returns the id of a role, factor or verdict token, by its name without <|
+        |>.
+        """
         return self._ids[f"<|{name}|>"]
 
     def can_encode(self, text: str) -> bool:
-        """Whether a text that a model made is one that the generators could have made (a stray chunk such as "07" is not)."""
+        """Whether a text that a model made is one that the generators could have made
+        (a stray chunk such as "07" is not).
+        """
         return not re.search(r"(?<!\d)0\d", text)
 
     def _encode(self, text: str) -> tuple[int, ...]:
@@ -130,7 +174,9 @@ class Codec:
         return tuple(ids)
 
     def decode(self, ids: list[int]) -> str:
-        """Returns plain text in the generators' spacing; special tokens and the separator must not be among `ids`."""
+        """Returns plain text in the generators' spacing; special tokens and the
+        separator must not be among `ids`.
+        """
         text = "".join(self._tokens[index] for index in ids).replace("▁", " ").strip()
         for mark in "),.?":
             text = text.replace(f" {mark}", mark)

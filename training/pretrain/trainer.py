@@ -1,7 +1,9 @@
-"""The training loop: packed batches, one long schedule, a checkpoint every few minutes, a log line every hundred steps.
+"""The training loop: packed batches, one long schedule, a checkpoint every few minutes,
+a log line every hundred steps.
 
-The schedule is bounded by `steps` (exactly reproducible) or by `minutes` of wall time (what fits). A checkpoint holds everything that
-the next step depends on, so that with `steps` a resumed run ends in the same weights as an unbroken one.
+The schedule is bounded by `steps` (exactly reproducible) or by `minutes` of wall time
+(what fits). A checkpoint holds everything that the next step depends on, so that with
+`steps` a resumed run ends in the same weights as an unbroken one.
 """
 
 from __future__ import annotations
@@ -53,8 +55,12 @@ class TrainOptions:
     documents: DocumentOptions = field(default_factory=DocumentOptions)
 
 
-def hidden_states(model: PocketModel, use_compile: bool, example: Batch | None = None) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """Returns the model's forward, compiled where the machine has a C++ compiler; a failure to compile is reported and tolerated."""
+def hidden_states(
+    model: PocketModel, use_compile: bool, example: Batch | None = None
+) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Returns the model's forward, compiled where the machine has a C++ compiler; a
+    failure to compile is reported and tolerated.
+    """
     if not use_compile:
         return model
     compiled = torch.compile(model, dynamic=False)
@@ -63,7 +69,11 @@ def hidden_states(model: PocketModel, use_compile: bool, example: Batch | None =
             compiled(example.ids, example.positions, example.mask).sum().backward()
             model.zero_grad(set_to_none=True)
         except Exception as error:  # torch.compile raises many types; training itself has not begun
-            print(f"torch.compile does not work here ({type(error).__name__}); training in eager mode", flush=True)
+            print(
+                f"torch.compile does not work here ({type(error).__name__}); training in eager "
+                "mode",
+                flush=True,
+            )
             torch.compiler.reset()
             model.zero_grad(set_to_none=True)
             return model
@@ -77,13 +87,21 @@ class Trainer:
         torch.manual_seed(options.seed)
         self.options, self.codec = options, Codec()
         base = options.recipe == "pocket-base"
-        document_options = DocumentOptions(**{**asdict(options.documents), "error_dose": 0.0}) if base else options.documents
+        document_options = (
+            DocumentOptions(**{**asdict(options.documents), "error_dose": 0.0})
+            if base
+            else options.documents
+        )
         self.dtype = native_dtype()
         self.model = PocketModel(ModelShape(self.codec.size), self.codec.numbers).to(self.dtype)
         if options.start_from:
             load_folder(self.model, options.start_from)
-        self.optimizer = MuonAdam(self.model, muon_rate=options.muon_rate, adam_rate=options.adam_rate, dtype=self.dtype)
-        self.mixture = Mixture(self.codec, DocumentBuilder(self.codec, document_options), random.Random(options.seed))
+        self.optimizer = MuonAdam(
+            self.model, muon_rate=options.muon_rate, adam_rate=options.adam_rate, dtype=self.dtype
+        )
+        self.mixture = Mixture(
+            self.codec, DocumentBuilder(self.codec, document_options), random.Random(options.seed)
+        )
         self.pool: list[TrieDocument] = []
         self.step = self.num_tokens = 0
         self.elapsed_s = 0.0
@@ -94,7 +112,11 @@ class Trainer:
     @property
     def progress(self) -> float:
         """Share of the schedule that has passed, in [0, 1]."""
-        return self.step / self.options.steps if self.options.steps else self.elapsed_s / (60 * self.options.minutes)
+        return (
+            self.step / self.options.steps
+            if self.options.steps
+            else self.elapsed_s / (60 * self.options.minutes)
+        )
 
     def shares(self) -> PhaseShares:
         """Returns the kinds of documents of the current phase."""
@@ -103,17 +125,26 @@ class Trainer:
         return PHASE_1 if self.progress < self.options.phase_2_from else PHASE_2
 
     def next_batch(self) -> Batch:
-        """Returns a batch of whole documents; those that found no room wait for the next."""
+        """Returns a batch of whole documents; those that found no room wait for the
+        next.
+        """
         while len(self.pool) < _POOL:
             self.pool += self.mixture.draw(_POOL, self.shares(), lambda: self.model)
-        batch, left = pack(self.pool[:_POOL], self.options.num_rows, self.options.row_length, self.dtype)
+        batch, left = pack(
+            self.pool[:_POOL], self.options.num_rows, self.options.row_length, self.dtype
+        )
         self.pool = left + self.pool[_POOL:]
         return batch
 
     def train(self) -> None:
-        """Trains to the end of the schedule, writing checkpoints and the log; does nothing where it has ended already."""
+        """Trains to the end of the schedule, writing checkpoints and the log; does
+        nothing where it has ended already.
+        """
         if self.progress >= 1.0:
-            print(f"the schedule ended at step {self.step}; there is nothing left to train", flush=True)
+            print(
+                f"the schedule ended at step {self.step}; there is nothing left to train",
+                flush=True,
+            )
             return
         self.options.out.mkdir(parents=True, exist_ok=True)
         batch = self.resumed_batch or self.next_batch()
@@ -149,10 +180,14 @@ class Trainer:
         self.num_tokens += batch.num_tokens
 
     def _note(self, losses: Tensor, batch: Batch) -> None:
-        """Keeps moving averages: the policy's numbers, the critic's working and verdicts (by the token before), in nats."""
+        """Keeps moving averages: the policy's numbers, the critic's working and
+        verdicts (by the token before), in nats.
+        """
         before = batch.ids.view(-1)[batch.predictors]
         documents = self.options.documents
-        verdict = (batch.targets == self.codec.special("right")) | (batch.targets == self.codec.special("wrong"))
+        verdict = (batch.targets == self.codec.special("right")) | (
+            batch.targets == self.codec.special("wrong")
+        )
         parts = {
             "policy": batch.weights == documents.policy_weight,
             "working": (batch.weights == documents.verdict_weight) & ~verdict,
@@ -163,7 +198,9 @@ class Trainer:
         for name, chosen in parts.items():
             if bool(chosen.any()):
                 value = float(losses[chosen].mean())
-                self.losses[name] = value if name not in self.losses else 0.98 * self.losses[name] + 0.02 * value
+                self.losses[name] = (
+                    value if name not in self.losses else 0.98 * self.losses[name] + 0.02 * value
+                )
 
     def log(self) -> None:
         """Appends one line to the log and prints it."""
@@ -180,7 +217,9 @@ class Trainer:
         print(json.dumps(line), flush=True)
 
     def save(self, next_batch: Batch | None) -> None:
-        """Writes the checkpoint beside the old one and moves it into place, so that a kill never leaves half a file."""
+        """Writes the checkpoint beside the old one and moves it into place, so that a
+        kill never leaves half a file.
+        """
         state: dict[str, Any] = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),

@@ -1,1 +1,3 @@
-"""What a training method is made of: the law of a stage, and the stages that there are."""
+"""What a training method is made of: the law of a stage, and the stages that there
+are.
+"""

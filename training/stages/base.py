@@ -1,9 +1,10 @@
 """The law of a stage, and what the pipeline hands to it.
 
-A stage is one part of a training method: it writes traces, trains the policy, or measures it. The
-pipeline calls `run` once, keeps the result as JSON, and hands it to `describe` for the report, also
-after a restart, when `run` is not called again. So a result holds plain values only, and a stage
-that is stopped in the middle keeps what it needs to resume in `TrainingRun.folder`.
+A stage is one part of a training method: it writes traces, trains the policy, or
+measures it. The pipeline calls `run` once, keeps the result as JSON, and hands it to
+`describe` for the report, also after a restart, when `run` is not called again. So a
+result holds plain values only, and a stage that is stopped in the middle keeps what it
+needs to resume in `TrainingRun.folder`.
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ from training.loops.publish import require_publisher
 from training.stages.progress import StageProgress
 
 StageResult = Mapping[str, Any]
-"""The result of a stage, as JSON holds it. A stage that trains the policy has `folder` in it: the
-folder of the trained model, null where nothing could be learned."""
+"""The result of a stage, as JSON holds it. A stage that trains the policy has `folder`
+in it: the folder of the trained model, null where nothing could be learned."""
 
 
 class Stage(ABC):
     """One part of a training method.
 
-    Law: `run` depends on `run.config`, on the questions that it is given and on the policy in
-    `run.base`; it leaves nothing behind but its result, `run.folder` and `run.store`. A stage is a
-    frozen dataclass, whose options come with it.
+    Law: `run` depends on `run.config`, on the questions that it is given and on the
+    policy in `run.base`; it leaves nothing behind but its result, `run.folder` and
+    `run.store`. A stage is a frozen dataclass, whose options come with it.
     """
 
     @property
@@ -52,17 +53,23 @@ class Stage(ABC):
 
     @property
     def num_questions(self) -> int:
-        """Questions of the train split that the stage asks; no two stages are given the same."""
+        """Questions of the train split that the stage asks; no two stages are given the
+        same.
+        """
         return 0
 
     @property
     def trains_policy(self) -> bool:
-        """Whether the stage leaves new weights of the policy, which are then published and measured."""
+        """Whether the stage leaves new weights of the policy, which are then published
+        and measured.
+        """
         return False
 
     @property
     def leaves_model(self) -> bool:
-        """Whether the stage writes a model folder; that of the last one is the run's."""
+        """Whether the stage writes a model folder; that of the last one is the
+        run's.
+        """
         return self.trains_policy
 
     @abstractmethod
@@ -71,10 +78,12 @@ class Stage(ABC):
 
         Args:
             run: what the stage works with.
-            questions: `num_questions` of the train split, or those that there are of a smaller one.
+            questions: `num_questions` of the train split, or those that there are of a
+                smaller one.
 
         Raises:
-            ValueError, LongthoughtError: the stage cannot be run; the stages before it stay finished.
+            ValueError, LongthoughtError: the stage cannot be run; the stages before it
+                stay finished.
         """
 
     def describe(self, result: StageResult) -> list[str]:
@@ -84,7 +93,9 @@ class Stage(ABC):
 
 @dataclass(slots=True)
 class TrainingRun:
-    """What a stage works with. The engine is opened when a stage first asks for `resources`."""
+    """What a stage works with. The engine is opened when a stage first asks for
+    `resources`.
+    """
 
     config: RunConfig
     folder: Path
@@ -94,7 +105,8 @@ class TrainingRun:
     held_out: Sequence[Question] = ()
     """Questions that the policy is measured on."""
     policy: Path | None = None
-    """Folder of the weights that the stages before have trained; None: the configured model."""
+    """Folder of the weights that the stages before have trained; None: the configured
+    model."""
     served: Path | None = None
     """Folder of the weights that the engine serves; None where they are not known."""
     is_last: bool = False
@@ -109,11 +121,14 @@ class TrainingRun:
 
         Raises:
             EngineUnavailableError: the engine cannot be opened.
-            RunConflictError: the run was begun with other weights, rules or calibrations.
+            RunConflictError: the run was begun with other weights, rules or
+                calibrations.
             ValueError: the training publishes and the engine takes no new weights.
         """
         if self._resources is None:
-            reasoner = Reasoner(self.config, sink=self.store.record, run=self.folder.absolute().name)
+            reasoner = Reasoner(
+                self.config, sink=self.store.record, run=self.folder.absolute().name
+            )
             with starting(self.config):
                 self._opened.enter_context(reasoner)
             resources = loop.run(find_resources(Context(resources=reasoner.key)))
@@ -137,8 +152,9 @@ class TrainingRun:
         return self.policy or base_folder(self.resources.engine.info.model)
 
     def model_folder(self, stage: str) -> Path:
-        """Returns the folder that a stage writes its model to: `training.output` or `model` if it is
-        the last that leaves one, else one of its own."""
+        """Returns the folder that a stage writes its model to: `training.output` or
+        `model` if it is the last that leaves one, else one of its own.
+        """
         training = self.config.training
         assert training is not None
         return (training.output or self.folder / "model") if self.is_last else self.folder / stage

@@ -1,5 +1,7 @@
-"""Greedy accuracy of the policy alone on held-out questions, kept question by question so that two
-policies can be paired; and the stage that publishes a policy and measures it."""
+"""Greedy accuracy of the policy alone on held-out questions, kept question by question
+so that two policies can be paired; and the stage that publishes a policy and measures
+it.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ class Evaluation:
 
     question_hashes: tuple[str, ...]
     correct: tuple[bool, ...]
-    """Whether each question was answered right; an answer that the checker could not judge counts as wrong, and in `unchecked`."""
+    """Whether each question was answered right; an answer that the checker could not
+    judge counts as wrong, and in `unchecked`."""
     groups: tuple[str, ...]
     """Family of each question, or its task."""
     unchecked: int
@@ -46,7 +49,12 @@ class Evaluation:
         """Returns the accuracy of each group."""
         pairs = list(zip(self.groups, self.correct, strict=True))
         names = sorted(set(self.groups))
-        return {name: Proportion(sum(c for g, c in pairs if g == name), sum(g == name for g, _ in pairs)) for name in names}
+        return {
+            name: Proportion(
+                sum(c for g, c in pairs if g == name), sum(g == name for g, _ in pairs)
+            )
+            for name in names
+        }
 
     def as_json(self) -> dict[str, Any]:
         """Returns plain values; `from_json` is the inverse."""
@@ -55,7 +63,10 @@ class Evaluation:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Evaluation:
         """Returns the evaluation that `as_json` wrote."""
-        plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        plain: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
         return cls(**plain)
 
 
@@ -75,11 +86,28 @@ async def evaluate(
     """
     for question in questions:
         if question.gold is None:
-            raise ValueError(f"question {question.hash} has no gold answer, so nothing can be measured on it; choose another task")
+            raise ValueError(
+                f"question {question.hash} has no gold answer, so "
+                "nothing can be measured on it; "
+                "choose another task"
+            )
         if split_of_question(question) == "train":
-            raise ValueError(f"question {question.hash} belongs to the train split and measures nothing; set task.split=test")
+            raise ValueError(
+                f"question {question.hash} belongs to the train "
+                "split and measures nothing; set "
+                "task.split=test"
+            )
     start = time.monotonic()
-    found = await roll_out(policy, check, questions, n=1, temperature=0.0, max_tokens=max_tokens, concurrency=concurrency, on_done=on_done)
+    found = await roll_out(
+        policy,
+        check,
+        questions,
+        n=1,
+        temperature=0.0,
+        max_tokens=max_tokens,
+        concurrency=concurrency,
+        on_done=on_done,
+    )
     rollouts = [group[0] for group in found]
     return Evaluation(
         question_hashes=tuple(question.hash for question in questions),
@@ -94,9 +122,11 @@ async def evaluate(
 
 @dataclass(frozen=True, slots=True)
 class Evaluate(Stage):
-    """Publishes the policy into the engine, unless the engine serves it already, and measures it.
+    """Publishes the policy into the engine, unless the engine serves it already, and
+    measures it.
 
-    The result is that of `Evaluation.as_json` with `publication`, null where there was none.
+    The result is that of `Evaluation.as_json` with `publication`, null where there was
+    none.
     """
 
     name: str
@@ -121,7 +151,10 @@ class Evaluate(Stage):
         resources, folder = run.resources, run.base
         if folder == run.served:
             return None
-        prompts = [resources.policy.prompts.policy(question) for question in run.held_out[:_CHECKED_PROMPTS]]
+        prompts = [
+            resources.policy.prompts.policy(question)
+            for question in run.held_out[:_CHECKED_PROMPTS]
+        ]
         options = run.config.engine_of("policy").options()
         dtype = serving_dtype(options, base_folder(resources.engine.info.model))
         publication = publish(resources.engine, folder, prompts, dtype=dtype)
@@ -141,4 +174,6 @@ class Evaluate(Stage):
 
 def evaluation_of(result: StageResult) -> Evaluation:
     """Returns the evaluation that the result of `Evaluate` holds."""
-    return Evaluation.from_json({name: value for name, value in result.items() if name != "publication"})
+    return Evaluation.from_json(
+        {name: value for name, value in result.items() if name != "publication"}
+    )

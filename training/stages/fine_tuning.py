@@ -22,7 +22,8 @@ class FineTune(Stage):
     from_runs: tuple[Path, ...] = ()
     """Folders of runs; empty: the traces of this run."""
     must_learn: bool = False
-    """Whether it is an error that no trace can be learned from; else the stage is skipped."""
+    """Whether it is an error that no trace can be learned from; else the stage is
+    skipped."""
     name: str = "sft"
     title: str = "SFT"
     trains_policy: bool = True
@@ -38,11 +39,17 @@ class FineTune(Stage):
         }
         if not records.rows:
             if self.must_learn:
-                raise LongthoughtError(f"no trace of {len(self.from_runs)} runs can be learned from: {dict(records.left_out)}")
+                raise LongthoughtError(
+                    f"no trace of {len(self.from_runs)} runs "
+                    "can be learned from: "
+                    f"{dict(records.left_out)}"
+                )
             return counted | {"steps": 0, "losses": [], "seconds": 0.0, "folder": None}
         folder = run.model_folder(self.name)
         with run.progress(self.title, 1) as progress:
-            result = fine_tune(records.rows, run.base, folder, self.training, self.sft, on_step=progress.step)
+            result = fine_tune(
+                records.rows, run.base, folder, self.training, self.sft, on_step=progress.step
+            )
         return counted | {
             "steps": result.steps,
             "losses": result.losses,
@@ -75,8 +82,14 @@ class FineTune(Stage):
     def describe(self, result: StageResult) -> list[str]:
         left_out = ", ".join(f"{count} {reason}" for reason, count in result["left_out"].items())
         losses = result["losses"]
-        curve = f"loss {losses[0]:.3f} to {losses[-1]:.3f} nats" if losses else "skipped: nothing to learn from"
+        curve = (
+            (f"loss {losses[0]:.3f} to {losses[-1]:.3f} nats")
+            if losses
+            else "skipped: nothing to learn from"
+        )
         return [
-            f"SFT: {result['records']} records ({result['learned_tokens']} learned tokens; traces left "
-            f"out: {left_out or 'none'}), {result['steps']} steps, {curve}, {result['seconds']:.0f} s"
+            f"SFT: {result['records']} records ({result['learned_tokens']} learned tokens; traces "
+            "left "
+            f"out: {left_out or 'none'}), {result['steps']} steps, {curve}, "
+            f"{result['seconds']:.0f} s"
         ]

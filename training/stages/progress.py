@@ -15,7 +15,9 @@ _LINES = 10  # at most about this many lines of one stage where no terminal show
 
 
 class StageProgress:
-    """Shows how far a stage is. `with StageProgress("SFT", 20) as progress: progress.step(3, 20, "loss 0.4")`."""
+    """Shows how far a stage is. `with StageProgress("SFT", 20) as progress:
+    progress.step(3, 20, "loss 0.4")`.
+    """
 
     def __init__(self, title: str, total: int, *, shown: bool = True) -> None:
         self.title = title
@@ -39,10 +41,19 @@ class StageProgress:
         self._bar.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._bar.__exit__(kind, error, traceback)
         if self.shown and kind is None and not console.is_terminal:
-            print(f"{self.title}: done in {time.monotonic() - self._start:.0f} s", file=sys.stderr, flush=True)
+            print(
+                f"{self.title}: done in {time.monotonic() - self._start:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def step(self, done: int, total: int, text: str = "") -> None:
         """Says that `done` of `total` steps are done."""

@@ -1,4 +1,6 @@
-"""Which questions a training asks: those it learns from, and those it is measured on."""
+"""Which questions a training asks: those it learns from, and those it is measured
+on.
+"""
 
 from __future__ import annotations
 
@@ -24,18 +26,20 @@ def load_held_out(config: RunConfig, count: int) -> list[Question]:
 
 
 def load_training(config: RunConfig, count: int) -> list[Question]:
-    """Returns `count` questions of the task's train split, or all of a file that holds fewer.
+    """Returns `count` questions of the task's train split, or all of a file that holds
+    fewer.
 
     Raises:
-        BadDataError: the task has no train split of its own, or its generator does not make so many
-            different questions.
+        BadDataError: the task has no train split of its own, or its generator does not
+            make so many different questions.
     """
     task = config.task
     if count == 0 or isinstance(task, UserTaskConfig):
         return []
     if isinstance(task, Gsm8kTaskConfig) and task.path is not None:
         raise BadDataError(
-            f"task.path ({task.path}) holds the {task.split} split whole, so there is nothing to train on; leave it out to take both "
+            f"task.path ({task.path}) holds the {task.split} split whole, so there is nothing to "
+            "train on; leave it out to take both "
             "splits from the hub, or use task=jsonl, which is split by hash"
         )
     options = task.model_dump(exclude={"name"}) | {"split": "train", "limit": count, "offset": 0}

@@ -48,11 +48,16 @@ class Reinforce(Stage):
     def describe(self, result: StageResult) -> list[str]:
         steps = result["steps"]
         fifth = max(1, len(steps) // 5)
-        first, last = (_mean([step["reward"] for step in part]) for part in (steps[:fifth], steps[-fifth:]))
-        dropped = sum(step["dropped_groups"] for step in steps) / sum(step["groups"] for step in steps)
+        first, last = (
+            _mean([step["reward"] for step in part]) for part in (steps[:fifth], steps[-fifth:])
+        )
+        dropped = sum(step["dropped_groups"] for step in steps) / sum(
+            step["groups"] for step in steps
+        )
         divergence = max(step["sampler_kl"] or 0.0 for step in steps)
         return [
-            f"GRPO: {len(steps)} steps, mean reward {first:.3f} (first fifth) to {last:.3f} (last fifth), "
+            f"GRPO: {len(steps)} steps, mean reward {first:.3f} (first fifth) to {last:.3f} (last "
+            "fifth), "
             f"{dropped:.0%} of the groups without variance, KL(sampler || trainer) at most "
             f"{divergence:.1e} nats a token, {result['seconds']:.0f} s"
         ]

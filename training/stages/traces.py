@@ -1,4 +1,6 @@
-"""The stage that writes traces: questions of the train split through the whole graph."""
+"""The stage that writes traces: questions of the train split through the whole
+graph.
+"""
 
 from __future__ import annotations
 
@@ -43,4 +45,7 @@ class WriteTraces(Stage):
         }
 
     def describe(self, result: StageResult) -> list[str]:
-        return [f"traces: {result['traces']} questions through the graph, {result['right']} right, {result['seconds']:.0f} s"]
+        return [
+            f"traces: {result['traces']} questions through the graph, {result['right']} right, "
+            f"{result['seconds']:.0f} s"
+        ]

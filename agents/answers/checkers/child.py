@@ -1,7 +1,9 @@
-"""The child's side of `ProcessPool`: `python -m agents.answers.child MODULE:FUNCTION ALARM_S MEMORY_GIB`.
+"""The child's side of `ProcessPool`: `python -m agents.answers.child MODULE:FUNCTION
+ALARM_S MEMORY_GIB`.
 
-Reads argument lists from stdin, one JSON line each, and writes {"result": ...} or {"error": ...}. The real stdout is taken away
-from the function first, so that what it prints cannot be mistaken for a message.
+Reads argument lists from stdin, one JSON line each, and writes {"result": ...} or
+{"error": ...}. The real stdout is taken away from the function first, so that what it
+prints cannot be mistaken for a message.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ def main(name: str, alarm_s: float, memory_gib: float) -> None:
         return
     send({"ready": True})
     for line in sys.stdin:
-        # The parent kills a call at its time limit. Should the parent itself be gone, the alarm's default action ends this process.
+        # The parent kills a call at its time limit. Should the parent itself be gone,
+        # the alarm's default action ends this process.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, alarm_s)
         try:
@@ -43,7 +46,8 @@ def main(name: str, alarm_s: float, memory_gib: float) -> None:
 
 
 def _limit_memory(memory_gib: float) -> None:
-    with contextlib.suppress(ImportError, ValueError, OSError):  # not every system can; the time limit stands without it
+    # not every system can; the time limit stands without it
+    with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
         size = int(memory_gib * 2**30)

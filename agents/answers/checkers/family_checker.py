@@ -1,4 +1,6 @@
-"""Checks answers to the pocket families' questions: the family reads the question and knows every right answer."""
+"""Checks answers to the pocket families' questions: the family reads the question and
+knows every right answer.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from agents.types import Question
 
 
 class FamilyChecker:
-    """Correct is what the question's family accepts; a question of no family is compared with its gold answer, if it has one."""
+    """Correct is what the question's family accepts; a question of no family is
+    compared with its gold answer, if it has one.
+    """
 
     async def check(self, question: Question, answer: str) -> CheckResult:
         """Returns the family's judgement of `answer`."""

@@ -1,9 +1,11 @@
 """Checks answers to reasoning-gym problems.
 
-The data sets' own scorers give up to 0.75 for wrong answers and 1.0 for some that only contain the right one, and Countdown's evaluates
-the answer as Python. So an answer must first be canonically equal to the gold one, and only then must the scorer give it 1.0 as well
-(it knows where upper case or order matters). The price: where several answers are right (a word ladder), only the gold one counts.
-Countdown (and the puzzle of 24) is the exception: any expression is evaluated exactly, with each given number used once.
+The data sets' own scorers give up to 0.75 for wrong answers and 1.0 for some that only
+contain the right one, and Countdown's evaluates the answer as Python. So an answer must
+first be canonically equal to the gold one, and only then must the scorer give it 1.0 as
+well (it knows where upper case or order matters). The price: where several answers are
+right (a word ladder), only the gold one counts. Countdown (and the puzzle of 24) is the
+exception: any expression is evaluated exactly, with each given number used once.
 """
 
 from __future__ import annotations
@@ -23,43 +25,70 @@ _OPERATORS = re.compile(r"\\(?:times|cdot|div|left|right)(?![A-Za-z])")
 
 
 class GymChecker:
-    """Needs `question.metadata["dataset"]` and `["entry"]` (the generator's metadata), as graphs.tasks.reasoning_gym fills them in."""
+    """Needs `question.metadata["dataset"]` and `["entry"]` (the generator's metadata),
+    as graphs.tasks.reasoning_gym fills them in.
+    """
 
     async def check(self, question: Question, answer: str) -> CheckResult:
         """Returns whether the answer is exactly right."""
         dataset, entry = question.metadata.get("dataset"), question.metadata.get("entry")
         if not isinstance(dataset, str) or not isinstance(entry, dict):
-            return CheckResult("failed", "question.metadata names no reasoning-gym dataset; load the question with graphs.tasks.load_task")
+            return CheckResult(
+                "failed",
+                "question.metadata names no reasoning-gym "
+                "dataset; load the question with "
+                "graphs.tasks.load_task",
+            )
         if dataset in _EVALUATED and answer.strip():
             return check_countdown({"target": 24, **entry}, answer)
         result = await ExactChecker("text").check(question, answer)
         if not result.correct:
             return result
         scored = {"question": question.text, "answer": question.gold, "metadata": entry}
-        # The scorer sees the canonical form, too: it wants "1000" where the model wrote "1,000".
+        # The scorer sees the canonical form, too: it wants "1000" where the model wrote
+        # "1,000".
         try:
-            score = max(score_entry(dataset, form, scored) for form in (answer.strip(), canonical_form(answer, "text")))
-        except Exception as error:  # foreign code; a check that broke is told apart from a wrong answer
-            return CheckResult("failed", f"the scorer of {dataset} raised {type(error).__name__}: {error}")
-        return result if score == 1.0 else CheckResult("wrong", f"equal to the gold answer, but {dataset} scores its form {score:g}")
+            score = max(
+                score_entry(dataset, form, scored)
+                for form in (answer.strip(), canonical_form(answer, "text"))
+            )
+        # foreign code; a check that broke is told apart from a wrong answer
+        except Exception as error:
+            return CheckResult(
+                "failed", f"the scorer of {dataset} raised {type(error).__name__}: {error}"
+            )
+        return (
+            result
+            if score == 1.0
+            else CheckResult(
+                "wrong", f"equal to the gold answer, but {dataset} scores its form {score:g}"
+            )
+        )
 
     async def close(self) -> None:
         """Has nothing to end."""
 
 
 def check_countdown(entry: dict[str, Any], answer: str) -> CheckResult:
-    """Returns whether `answer` is an expression that uses each of the given numbers once and has the target's value, exactly."""
+    """Returns whether `answer` is an expression that uses each of the given numbers
+    once and has the target's value, exactly.
+    """
     from agents.families.arithmetic import evaluate_exactly
 
     if (long := too_long(answer)) is not None:
         return long
-    expression, _, stated = _OPERATORS.sub(lambda match: _SIGNS[match[0]], canonical_form(answer, "text")).partition("=")
+    expression, _, stated = _OPERATORS.sub(
+        lambda match: _SIGNS[match[0]], canonical_form(answer, "text")
+    ).partition("=")
     value, used = evaluate_exactly(expression)
     used = [abs(number) for number in used]  # "-3 + 10" uses 3 and 10
     if value is None:
         return CheckResult("wrong", "the answer is not an arithmetic expression that has a value")
     if Counter(used) != Counter(entry["numbers"]):
-        return CheckResult("wrong", f"the expression uses {sorted(used)}, the question gives {sorted(entry['numbers'])}")
+        return CheckResult(
+            "wrong",
+            f"the expression uses {sorted(used)}, the question gives {sorted(entry['numbers'])}",
+        )
     if value != entry["target"] or (stated and stated.strip() != str(entry["target"])):
         return CheckResult("wrong", f"the expression is {value}, not {entry['target']}")
     return CheckResult("correct", f"the expression is {entry['target']}")

@@ -11,8 +11,9 @@ from agents.types import Question
 
 
 class MathChecker:
-    """Compares answers of `kind`; algebra runs in `size` child processes, each check within
-    `timeout_s` seconds."""
+    """Compares answers of `kind`; algebra runs in `size` child processes, each check
+    within `timeout_s` seconds.
+    """
 
     def __init__(
         self,

@@ -1,10 +1,14 @@
-"""A small pool of processes that can be killed: for functions that may hang, eat memory or set signals.
+"""A small pool of processes that can be killed: for functions that may hang, eat memory
+or set signals.
 
-A call runs in a child process of its own interpreter (not a fork: the parent may hold CUDA, threads, an engine), which is kept for the
-next call and killed when the call exceeds its time limit. Children start at the first call, after `close` nothing of them is left, and
-a parent that dies takes them along: they end at the end of their input, and while they work, by an alarm.
+A call runs in a child process of its own interpreter (not a fork: the parent may hold
+CUDA, threads, an engine), which is kept for the next call and killed when the call
+exceeds its time limit. Children start at the first call, after `close` nothing of them
+is left, and a parent that dies takes them along: they end at the end of their input,
+and while they work, by an alarm.
 
-The function is named "module:function" rather than passed, so that nothing is pickled; arguments and result are JSON.
+The function is named "module:function" rather than passed, so that nothing is pickled;
+arguments and result are JSON.
 """
 
 from __future__ import annotations
@@ -29,26 +33,41 @@ class CallTimedOutError(LongthoughtError):
 
 
 class CallFailedError(LongthoughtError):
-    """A call raised in the child, or the child died of it (out of memory, a crash in C code) or never became ready."""
+    """A call raised in the child, or the child died of it (out of memory, a crash in C
+    code) or never became ready.
+    """
 
 
 class ProcessPool:
-    """Calls one function in up to `size` child processes; may be used from any thread and any event loop."""
+    """Calls one function in up to `size` child processes; may be used from any thread
+    and any event loop.
+    """
 
     def __init__(
-        self, function: str, *, size: int = 2, timeout_s: float = 5.0, start_timeout_s: float = 120.0, memory_gib: float = 4.0
+        self,
+        function: str,
+        *,
+        size: int = 2,
+        timeout_s: float = 5.0,
+        start_timeout_s: float = 120.0,
+        memory_gib: float = 4.0,
     ) -> None:
         """Starts nothing yet.
 
         Args:
-            function: "module:function", importable in a fresh interpreter with this one's sys.path.
+            function: "module:function", importable in a fresh interpreter with this
+                one's sys.path.
             size: most calls that run at the same time.
-            timeout_s: seconds that one call may take; waiting for a free child and starting it do not count.
-            start_timeout_s: seconds that a child may take to import the function's module.
+            timeout_s: seconds that one call may take; waiting for a free child and
+                starting it do not count.
+            start_timeout_s: seconds that a child may take to import the function's
+                module.
             memory_gib: address space of a child, in GiB, where the system can limit it.
         """
         if size < 1 or timeout_s <= 0:
-            raise ValueError(f"size ({size}) must be at least 1 and timeout_s ({timeout_s}) above 0")
+            raise ValueError(
+                f"size ({size}) must be at least 1 and timeout_s ({timeout_s}) above 0"
+            )
         self.function = function
         self.timeout_s = timeout_s
         self.start_timeout_s = start_timeout_s
@@ -69,10 +88,14 @@ class ProcessPool:
         """
         if self._closed:
             raise RuntimeError(f"the pool of {self.function} is closed; make a new one")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._call, arguments)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._call, arguments
+        )
 
     async def close(self) -> None:
-        """Waits for the calls that run, which takes at most their time limit, and ends every child. Idempotent."""
+        """Waits for the calls that run, which takes at most their time limit, and ends
+        every child. Idempotent.
+        """
         with self._lock:
             if self._closed:
                 return
@@ -98,17 +121,37 @@ class ProcessPool:
 class _Child:
     """One child process; used by one thread at a time."""
 
-    def __init__(self, function: str, start_timeout_s: float, timeout_s: float, memory_gib: float) -> None:
+    def __init__(
+        self, function: str, start_timeout_s: float, timeout_s: float, memory_gib: float
+    ) -> None:
         # -P: a folder named "agents" in the working directory must not shadow ours.
-        command = [sys.executable, "-P", "-m", "agents.answers.child", function, str(2 * timeout_s + 10), str(memory_gib)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "agents.answers.child",
+            function,
+            str(2 * timeout_s + 10),
+            str(memory_gib),
+        ]
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+        }
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
         )
         try:
             ready = self._read(start_timeout_s)
         except CallTimedOutError:
-            raise CallFailedError(f"the process for {function} was not ready after {start_timeout_s:g} s") from None
+            raise CallFailedError(
+                f"the process for {function} was not ready after {start_timeout_s:g} s"
+            ) from None
         if "error" in ready:
             self.end()
             raise CallFailedError(f"{function} cannot be called: {ready['error']}")
@@ -128,7 +171,9 @@ class _Child:
         return reply["result"]
 
     def _read(self, timeout_s: float) -> dict[str, Any]:
-        """Returns the child's next message; it writes one line at once, so a line that has begun is there."""
+        """Returns the child's next message; it writes one line at once, so a line that
+        has begun is there.
+        """
         assert self.process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
@@ -138,7 +183,9 @@ class _Child:
         line = self.process.stdout.readline()
         if not line.endswith(b"\n"):
             self.end()
-            raise CallFailedError(f"the checking process died with exit code {self.process.returncode}")
+            raise CallFailedError(
+                f"the checking process died with exit code {self.process.returncode}"
+            )
         message: dict[str, Any] = json.loads(line)
         return message
 

@@ -1,7 +1,8 @@
 """The words by which texts name their answer, as sources of regular expressions.
 
-English in full, other languages with their label ("Réponse :") and their plain sentence ("La réponse
-est 12."). They are matched on lower-case text whose full-width characters were made narrow.
+English in full, other languages with their label ("Réponse :") and their plain sentence
+("La réponse est 12."). They are matched on lower-case text whose full-width characters
+were made narrow.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import re
 
 _LETTERED = (
-    r"answers?|ans(?=\.?\s?:|\s?[=-]\s)|final result|correct (?:options?|choice)(?! (?:of|for|to)\b)"
+    r"answers?|ans(?=\.?\s?:|\s?[=-]\s)|final result|correct (?:options?|choice)(?! "
+    r"(?:of|for|to)\b)"
     r"|r[ée]ponses?|antwort|endantwort|respuestas?|rispost[ae]|respostas?|antwoord"
     "|ответы?|відповідь|odpowied[zź]|odpověď|sva(?:r|ret)|vastaus|cevap|yanıt|απάντηση|תשובה"
     "|الإجابة|الجواب|الاجابة|جواب|پاسخ|răspuns(?:ul)?|válasz|jawaban(?:nya)?|trả lời|đáp án|đáp số"
@@ -18,12 +20,19 @@ _LETTERED = (
 _UNSPACED = "答案|解答|回答|答え|答|正解|选项|選項|故选|故選|故|정답|답변|답|उत्तर|คำตอบ"
 UNSPACED_WORDS = frozenset(_UNSPACED.split("|"))
 """Words of languages that put no blank around them."""
-_BOUND = "(?<!不)正解|(?<=正确)选项|(?<=正確)選項|故[选選](?=:\\W{0,4}[a-z\\d])|故(?=[选選]\\W{0,4}[a-z\\d])"
-WORD = rf"(?:(?:(?<![^\W_])|(?<=final))(?:{_LETTERED})(?![^\W_])|{_BOUND}|(?![正选選故])(?:{_UNSPACED}))"
+_BOUND = (
+    "(?<!不)正解|(?<=正确)选项|(?<=正確)選項"
+    "|故[选選](?=:\\W{0,4}[a-z\\d])|故(?=[选選]\\W{0,4}[a-z\\d])"
+)
+WORD = (
+    rf"(?:(?:(?<![^\W_])|(?<=final))(?:{_LETTERED})(?![^\W_])"
+    rf"|{_BOUND}|(?![正选選故])(?:{_UNSPACED}))"
+)
 """What an answer is called."""
 
 WORDS = re.compile(rf"{_LETTERED}|{_UNSPACED}")
-"""Finds candidates for `WORD`; each branch begins with a letter, so that the search is fast."""
+"""Finds candidates for `WORD`; each branch begins with a letter, so that the search is
+fast."""
 HINT = re.compile(rf"boxed|####|begin_of_box|a[*]{{0,2}}:|{_LETTERED}|{_UNSPACED}")
 """One of these is in every mark, and none in most steps."""
 
@@ -43,7 +52,8 @@ AFTER_WORD = (
     r"(?:\s?\([^()\n]{1,40}\))?"
     r"(?:\s(?:to|for|of|à|a|auf)\s[^:.?!\n=]{1,80}?)?"
 )
-"""What may stand between the word and its colon or verb: "to the question", "(in dollars)"."""
+"""What may stand between the word and its colon or verb: "to the question", "(in
+dollars)"."""
 
 IS = (
     r"(?:(?<![^\W_])(?:is|are|equals|becomes|(?:would|will|should|must|has to) be|comes (?:out )?to"
@@ -56,13 +66,15 @@ IS = (
 THEREFORE = (
     r"(?:(?:therefore|thus|hence|then|so|simply|just|indeed|clearly|also|actually|really|definitely"
     r"|exactly|precisely|obviously|equal to|given by|donc|also|daher|somit|folglich|entonces"
-    r"|por lo tanto|quindi|dunque|portanto|dus|(?:l[ae]|a|el|die|de)(?=\s\W{0,3}(?:[a-j]\b|opción|op[cç])))"
+    r"|por lo tanto|quindi|dunque|portanto|dus"
+    r"|(?:l[ae]|a|el|die|de)(?=\s\W{0,3}(?:[a-j]\b|opción|op[cç])))"
     r"(?![^\W_])[\s,:*_]*)"
 )
 
 NO_VALUE = re.compile(
     r"(?:(?:the|(?-i:a)|an|it|this|that|my|your|our|their|his|her|both|either|neither)\s+\w"
-    r"|(?:not|never|no longer|wrong|incorrect|correct|right|unclear|unknown|uncertain|now|in|to|still"
+    r"|(?:not|never|no "
+    r"longer|wrong|incorrect|correct|right|unclear|unknown|uncertain|now|in|to|still"
     r"|yet|only|approximately|approx|about|roughly|around|nearly|almost|close|between|greater|less"
     r"|more|fewer|at least|at most|up to|somewhere|likely|probably|possibly|perhaps|maybe|found"
     r"|obtained|given|based|calculated|computed|derived|determined|as follows|follows|here|below"
@@ -75,7 +87,8 @@ NO_VALUE = re.compile(
 
 _HEDGES = (
     r"if|whether|unless|until|when|maybe|perhaps|possibly|what|how|why|assum(?:e|ed|ing)|\w*n['’]t|not|cannot"
-    r"|guess(?:ed|ing)?|check|verify|^\W*say|says|said|saying|(?<!second )thought|thinks|claim(?:s|ed)?|believed"
+    r"|guess(?:ed|ing)?|check|verify|^\W*say|says|said|saying|(?<!second "
+    r")thought|thinks|claim(?:s|ed)?|believed"
     r"|(?<!\bi )(?<!\bwe )believes?|wonder|doubt|si|wenn|falls|ob|als|если|jika|nếu"
 )
 ASIDE = re.compile(
@@ -90,13 +103,17 @@ ASIDE = re.compile(
     r"|如果|假设|假設|假如|若|설령|만약|もし|仮に",
     re.IGNORECASE,
 )
-"""The beginning of a sentence that mentions an answer in passing; it ends where the word begins."""
+"""The beginning of a sentence that mentions an answer in passing; it ends where the
+word begins."""
 
 RETRACTION = (
-    r"wait|actually|correction|edit:|update:|sorry|oops|hold on|on second thought|(?:up)?on (?:re\w*|closer)|(?:my )?apologies|scratch that"
-    r"|i (?:apologi[sz]e|made|was wrong|mis\w+|forgot|overlooked|(?:need|have) to correct)|let me (?:re\w+|correct|fix)"
+    r"wait|actually|correction|edit:|update:|sorry|oops|hold on|on second thought|(?:up)?on "
+    r"(?:re\w*|closer)|(?:my )?apologies|scratch that"
+    r"|i (?:apologi[sz]e|made|was wrong|mis\w+|forgot|overlooked|(?:need|have) to correct)|let me "
+    r"(?:re\w+|correct|fix)"
     r"|(?:that|this)(?:['’]s| is| was) (?:wrong|incorrect|not right)"
-    r"|esper[ae]|perdón|me equivoqu|moment[,.!]|entschuldigung|das (?:ist|war) falsch|attend|désolé|je me suis tromp|aspett"
+    r"|esper[ae]|perdón|me equivoqu|moment[,.!]|entschuldigung|das (?:ist|war) "
+    r"falsch|attend|désolé|je me suis tromp|aspett"
     r"|подожд|извини|等等|等一下|不对|更正|抱歉|待って|すみません|잠깐"
 )
 """How a sentence begins that takes back what stands before it."""
@@ -110,7 +127,8 @@ CLOSING = re.compile(
 """How a closing courtesy begins, which is no part of an answer."""
 
 CONCLUSION = re.compile(
-    r"\W*(?:so|therefore|thus|hence|consequently|the (?:\w+ )?answer|also,|daher|somit|folglich|donc"
+    r"\W*(?:so|therefore|thus|hence|consequently|the (?:\w+ "
+    r")?answer|also,|daher|somit|folglich|donc"
     r"|por (?:lo )?tanto|quindi)\b|\W*(?:因此|所以|したがって)",
     re.IGNORECASE,
 )
@@ -118,7 +136,8 @@ CONCLUSION = re.compile(
 
 REMARK = re.compile(
     r"\W*(?:by (?:following|doing|using)|following (?:these|this)|remember\b|note that"
-    r"|(?:with )?(?:these|this|the above) (?:steps?|tips?|plan|list|guide|recipe|instructions|ideas?))\b",
+    r"|(?:with )?(?:these|this|the above) "
+    r"(?:steps?|tips?|plan|list|guide|recipe|instructions|ideas?))\b",
     re.IGNORECASE,
 )
 """How a block begins that remarks on the list above it and is nothing without it."""

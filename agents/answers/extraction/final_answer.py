@@ -1,9 +1,11 @@
-"""The final answer of a text: one function for search, evaluation, rewards and what users read.
+"""The final answer of a text: one function for search, evaluation, rewards and what
+users read.
 
-A marked answer is the last explicit mark (`agents.answers.extraction.marks` lists them), else the last sentence "the
-answer is X"; never a guess at the last number. A mark that the end of the text cuts off voids the
-earlier ones. What stands in a think block is no answer, and a text that ends inside of one has none.
-The result is in the model's own words: see `canonical` for comparing.
+A marked answer is the last explicit mark (`agents.answers.extraction.marks` lists
+them), else the last sentence "the answer is X"; never a guess at the last number. A
+mark that the end of the text cuts off voids the earlier ones. What stands in a think
+block is no answer, and a text that ends inside of one has none. The result is in the
+model's own words: see `canonical` for comparing.
 """
 
 from __future__ import annotations
@@ -12,7 +14,15 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from agents.answers.extraction.answer_words import CLOSING, CONCLUSION, HINT, PRESENTING, REMARK, SALUTATION, SIGN_OFF
+from agents.answers.extraction.answer_words import (
+    CLOSING,
+    CONCLUSION,
+    HINT,
+    PRESENTING,
+    REMARK,
+    SALUTATION,
+    SIGN_OFF,
+)
 from agents.answers.extraction.marks import find_mark, is_heading
 from agents.answers.extraction.think_blocks import clean, hide_think_blocks
 
@@ -23,7 +33,10 @@ _ITEM = re.compile(
     r"(?:[-*+•]\s|\d{1,3}[.)]\s|[a-z][.)]\s|(?:step|day|week|part|phase|schritt|tag|étape|jour|paso|día)\s\d)",
     re.IGNORECASE,
 )
-_TITLE = re.compile(r"\s*(?:#{1,6} (?!\W*step\b)[^\n]+|(?:\*\*|__)(?!\W*step\b)[^*_\n]+(?:\*\*|__):?)\s*", re.IGNORECASE)
+_TITLE = re.compile(
+    r"\s*(?:#{1,6} (?!\W*step\b)[^\n]+|(?:\*\*|__)(?!\W*step\b)[^*_\n]+(?:\*\*|__):?)\s*",
+    re.IGNORECASE,
+)
 _LONGEST_SIGN_OFF = 120
 _SENTENCE_END = re.compile(r"[.!?。！？]\s|\n")
 _WORDS = re.compile(r"(?<![</\w])\w")  # but for the names of tags
@@ -42,10 +55,11 @@ def final_answer(text: str, *, marked: bool = True) -> str | None:
     """Returns the final answer of a finished completion; None when it has none.
 
     Args:
-        marked: True: only what is marked is an answer. False: without a mark the answer is the last
-            block that is not empty: a paragraph; a list with the line that leads to it; a fenced block
-            with that line and with what is said about it below. A letter, sections under titles, and a
-            list that is presented ("Here are ...:") are whole. Marks in code do not count then.
+        marked: True: only what is marked is an answer. False: without a mark the answer
+            is the last block that is not empty: a paragraph; a list with the line that
+            leads to it; a fenced block with that line and with what is said about it
+            below. A letter, sections under titles, and a list that is presented ("Here
+            are ...:") are whole. Marks in code do not count then.
     """
     if marked:
         answer = marked_answer([text])
@@ -58,10 +72,12 @@ def final_answer(text: str, *, marked: bool = True) -> str | None:
 
 
 def whole_reply(text: str) -> str | None:
-    """Returns the answer of a reply that a user reads as it stands; None when nothing of it is visible.
+    """Returns the answer of a reply that a user reads as it stands; None when nothing
+    of it is visible.
 
-    It is a mark with which the reply ends: an explicit one, or "the answer is X" where that is all. Else it
-    is all that stands outside of think blocks, so that no paragraph of a poem or an explanation is lost.
+    It is a mark with which the reply ends: an explicit one, or "the answer is X" where
+    that is all. Else it is all that stands outside of think blocks, so that no
+    paragraph of a poem or an explanation is lost.
     """
     visible = hide_think_blocks(clean(text))
     if visible is None:
@@ -77,10 +93,12 @@ def whole_reply(text: str) -> str | None:
 
 
 def marked_answer(pieces: Sequence[str], *, is_cut: bool = False) -> MarkedAnswer | None:
-    """Returns the marked answer of a text that is given in pieces, such as the steps of a thought.
+    """Returns the marked answer of a text that is given in pieces, such as the steps of
+    a thought.
 
     Args:
-        is_cut: whether the last piece was cut off: a value that reaches its end is unfinished then.
+        is_cut: whether the last piece was cut off: a value that reaches its end is
+            unfinished then.
     """
     if not any(HINT.search(piece.lower()) or not piece.isascii() for piece in pieces):  # most texts
         return None
@@ -113,7 +131,9 @@ def _without_code(text: str) -> str:
 
 
 def _blocks(text: str) -> list[str]:
-    """Returns the blocks between blank lines; a fenced block is one, blank lines and all."""
+    """Returns the blocks between blank lines; a fenced block is one, blank lines and
+    all.
+    """
     blocks: list[list[str]] = [[]]
     fence = ""
     for line in text.split("\n"):
@@ -150,12 +170,17 @@ def _last_block(text: str) -> str | None:
 
 
 def _begin_of_document(blocks: list[str]) -> int | None:
-    """Returns the first block of a letter, of sections under titles, or of a presented list with a remark below; None
-    where the last block is none of these, or a conclusion."""
+    """Returns the first block of a letter, of sections under titles, or of a presented
+    list with a remark below; None where the last block is none of these, or a
+    conclusion.
+    """
     last = len(blocks) - 1
     if last == 0:
         return None
-    if any(SIGN_OFF.match(block) and len(block) < _LONGEST_SIGN_OFF for block in blocks[-2:]) and len(blocks[-1]) < _LONGEST_SIGN_OFF:
+    if (
+        any(SIGN_OFF.match(block) and len(block) < _LONGEST_SIGN_OFF for block in blocks[-2:])
+        and len(blocks[-1]) < _LONGEST_SIGN_OFF
+    ):
         return next((number for number, block in enumerate(blocks) if SALUTATION.match(block)), 0)
     if CONCLUSION.match(blocks[-1]):
         return None
@@ -171,23 +196,36 @@ def _begin_of_document(blocks: list[str]) -> int | None:
     begin = last - 1
     while begin > 0 and _is_in_list(blocks, begin):
         begin -= 1
-    if begin < last - 1 and not _is_in_list(blocks, last) and _leads_on(blocks[begin]) and PRESENTING.search(blocks[begin]):
+    if (
+        begin < last - 1
+        and not _is_in_list(blocks, last)
+        and _leads_on(blocks[begin])
+        and PRESENTING.search(blocks[begin])
+    ):
         return begin
     return None
 
 
 def _is_title(block: str) -> bool:
-    """Returns whether a block is one line that is a title: "## Sunday", "**Day 1**"; no step, and no title of an answer."""
+    """Returns whether a block is one line that is a title: "## Sunday", "**Day 1**"; no
+    step, and no title of an answer.
+    """
     return _TITLE.fullmatch(block) is not None and not is_heading(block)
 
 
 def _is_in_list(blocks: list[str], number: int) -> bool:
-    """Returns whether a block is an item of a list, is indented below one, or follows the title of one."""
+    """Returns whether a block is an item of a list, is indented below one, or follows
+    the title of one.
+    """
     block = blocks[number]
     if _ITEM.match(block) or block.startswith((" ", "\t")):
         return True
     title = blocks[number - 1] if number > 0 else ""
-    return _ITEM.match(title) is not None and "\n" not in title and (title.startswith("#") or title.endswith((":", "*", "_")))
+    return (
+        _ITEM.match(title) is not None
+        and "\n" not in title
+        and (title.startswith("#") or title.endswith((":", "*", "_")))
+    )
 
 
 def _leads_on(block: str) -> bool:

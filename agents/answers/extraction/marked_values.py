@@ -1,7 +1,8 @@
 """The value behind a mark: where it ends on its line, and whether it looks like one.
 
-A value is the first sentence behind the mark, without emphasis, a closing full stop, or an explanation
-("12, because 5 + 7 = 12"). What is no number may be explained: "Yes, because it is prime" stays whole.
+A value is the first sentence behind the mark, without emphasis, a closing full stop, or
+an explanation ("12, because 5 + 7 = 12"). What is no number may be explained: "Yes,
+because it is prime" stays whole.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ NUMBER_FIRST = re.compile(rf"[({{\[\"'*_]*(?:{_NUMBER}|\\|\$|[a-z]\s?=)", re.IGN
 _MEASURED = re.compile(MEASURE, re.IGNORECASE)
 _EXPLANATION = re.compile(
     r"\s?[,;:(–—-]?\s+\(?(?:because|since|which|so|as|where|given|due|see|but|not|hence|thus|therefore"
-    r"|meaning|i\.e\.|i hope|and (?:that|this|it)(?:['’]s| is)|is (?:the|my|our))\b|\s?[–—]\s(?=[^\W\d_]{2})|\s-\s(?=[^\W\d_]{2})"
+    r"|meaning|i\.e\.|i hope|and (?:that|this|it)(?:['’]s| is)|is "
+    r"(?:the|my|our))\b|\s?[–—]\s(?=[^\W\d_]{2})|\s-\s(?=[^\W\d_]{2})"
     r"|,\s(?:the|an?|who)\s|[，；,]\s?(?:因|所以|即|其中|这|這|故|なぜ)",
     re.IGNORECASE,
 )
@@ -34,13 +36,16 @@ _REMARK = re.compile(  # behind a number
     r"|assuming|just|only|right|please|thanks)\b",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"(?<!\\)(?:(?<!\.\.)[.!?]|(?<=\.\.)\.(?=\s+\S))(?=[*_`\"'”’)\]]*(?:\s|$))|[。！？]")
+_SENTENCE_END = re.compile(
+    r"(?<!\\)(?:(?<!\.\.)[.!?]|(?<=\.\.)\.(?=\s+\S))(?=[*_`\"'”’)\]]*(?:\s|$))|[。！？]"
+)
 _ABBREVIATION = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|st|prof|jr|sr|vs|mt|approx|etc|e\.g|i\.e)|\b\w\.\w)$",
     re.IGNORECASE,
 )
 _UNIT = re.compile(r"\d\s?(?:sq|cu|in|ft|yd|mi|lbs?|oz|hrs?|min|sec)$", re.IGNORECASE)
-"""The abbreviation of a unit, whose full stop ends no sentence where a small letter follows."""
+"""The abbreviation of a unit, whose full stop ends no sentence where a small letter
+follows."""
 _INITIAL = re.compile(r"\b(?!Option|Choice)[A-Z][a-z]+\s[A-Z]$|(?:^|\W)[A-Z]\.\s?[A-Z]$")
 _INITIALS = re.compile(r"(?:\W|^)[A-Z]\.\s?[A-Z]\.")
 STYLING_TAG = (
@@ -53,21 +58,32 @@ _STRUCK_OUT = re.compile(r"~~[^~\n]+~~")
 _BOLD_FIRST = re.compile(r"\s*\*\*([^*\n]+)\*\*(?=\s?[,;:(–—-])")
 _OPTION_FIRST = re.compile(r"\(?[A-J]\)?(?:[,;]|\s(?:because|since|as)\b)")
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_WORDS_OF_FORMULAS = frozenset(("and", "or", "sin", "cos", "tan", "log", "ln", "exp", "sqrt", "pi", "mod"))
+_WORDS_OF_FORMULAS = frozenset(
+    ("and", "or", "sin", "cos", "tan", "log", "ln", "exp", "sqrt", "pi", "mod")
+)
 _TRAILING_OFF = re.compile(r"(?<![.,\d])(\d+)(?:\.{2,3}|…)$")
 """Dots behind a whole number; 0.333... keeps its own."""
 _EMPHASIS = re.compile(r"(?<!\w)\*\*([^\s*](?:[^*]*[^\s*])?)\*\*(?!\w)")
-_PLACEHOLDER = re.compile(r"[.…_\s]+|\W*\\boxed\s*\{\s*\}\W*|(?:your |the )?(?:final )?answer|and", re.IGNORECASE)
-_PLACEHOLDER_IN_LINE = re.compile(r"[\s-]+|<[^<>]*>|\[[^\[\]]*\b(?:answer|number|value)\b[^\[\]]*\]|\{\w*\}", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    r"[.…_\s]+|\W*\\boxed\s*\{\s*\}\W*|(?:your "
+    r"|the )?(?:final )?answer|and",
+    re.IGNORECASE,
+)
+_PLACEHOLDER_IN_LINE = re.compile(
+    r"[\s-]+|<[^<>]*>|\[[^\[\]]*\b(?:answer|number|value)\b[^\[\]]*\]|\{\w*\}", re.IGNORECASE
+)
 _CLOSING_TAGS = re.compile(r"(?:</\w{1,20}>[^\S\n]{0,4})+$")
-_FORMULA = re.compile(r"(\$\$?(?=\\|$)|\\\[|\\\()\s*(?:\\(?:text\w{0,6}|mathbf|mathrm)\s?\{)?(?:[a-z]+\s){0,3}$")
+_FORMULA = re.compile(
+    r"(\$\$?(?=\\|$)|\\\[|\\\()\s*(?:\\(?:text\w{0,6}|mathbf|mathrm)\s?\{)?(?:[a-z]+\s){0,3}$"
+)
 """Opens a formula right before a label, as in "$\\text{Answer: } 7$"."""
 _FORMULA_CLOSERS = {"$": "$", "$$": "$$", "\\[": "\\]", "\\(": "\\)"}
 _CLOSERS = {"/": "*/", "<!--": "-->", "(": ")", "[": "]", "'": "'", "“": "”", "`": "`"}
 
 
 def up_to_closer(value: str, before: str, label: str) -> str:
-    """Returns a value up to what closes a quotation, bracket or comment that was opened before it.
+    """Returns a value up to what closes a quotation, bracket or comment that was opened
+    before it.
 
     Args:
         before: the line up to the label.
@@ -86,27 +102,39 @@ def up_to_closer(value: str, before: str, label: str) -> str:
 
 
 def line_value(line: str) -> str:
-    """Returns the value of a line without the prose behind it; "" where it asks or leads on."""
-    sentence, terminator, _ = first_sentence(_STRUCK_OUT.sub("", without_tags(line)), is_prose=False)
+    """Returns the value of a line without the prose behind it; "" where it asks or
+    leads on.
+    """
+    sentence, terminator, _ = first_sentence(
+        _STRUCK_OUT.sub("", without_tags(line)), is_prose=False
+    )
     value = sentence.strip()
     if terminator in ("?", "？") or value.endswith((":", "：", "?", "？")):
         return ""
-    is_explained = NUMBER_FIRST.match(value) or _BOLD_FIRST.match(value) or _OPTION_FIRST.match(value)
+    is_explained = (
+        NUMBER_FIRST.match(value) or _BOLD_FIRST.match(value) or _OPTION_FIRST.match(value)
+    )
     value = tidy(without_explanation(value) if is_explained else value)
     return "" if _PLACEHOLDER_IN_LINE.fullmatch(value) else value
 
 
 def without_tags(line: str) -> str:
-    """Returns the line without tags that style it, and without what closes a tag at its end."""
+    """Returns the line without tags that style it, and without what closes a tag at its
+    end.
+    """
     return _CLOSING_TAGS.sub("", _STYLING_TAG.sub("", line)) if "<" in line else line
 
 
 def tidy(value: str) -> str:
-    """Returns the value without emphasis, outer blanks and a closing full stop; "" for no value."""
+    """Returns the value without emphasis, outer blanks and a closing full stop; "" for
+    no value.
+    """
     value = _TRAILING_OFF.sub(r"\1", _EMPHASIS.sub(r"\1", value).strip(TRIM))
     if len(value) > LONGEST_ANSWER or _PLACEHOLDER.fullmatch(value):
         return ""
-    if value.endswith((".", "。", "．", ",", ";", "，", "；")) and not value.endswith(("\\,", "\\;", "..")):
+    if value.endswith((".", "。", "．", ",", ";", "，", "；")) and not value.endswith(
+        ("\\,", "\\;", "..")
+    ):
         value = value[:-1]
     return value.strip(TRIM)
 
@@ -123,11 +151,16 @@ def _up_to_stray_brace(value: str) -> str:
 def first_sentence(text: str, *, is_prose: bool) -> tuple[str, str, str]:
     """Returns the first sentence, the sign that ends it, and what follows.
 
-    What stands behind an explicit mark ends only where another sentence begins: "5! = 120" is one.
+    What stands behind an explicit mark ends only where another sentence begins: "5! =
+    120" is one.
     """
     for sign in _SENTENCE_END.finditer(text):
         head, rest = text[: sign.start()], text[sign.end() :].lstrip(TRIM + "\"'”’)]")
-        if sign[0] == "." and (_ABBREVIATION.search(head) or _INITIAL.search(head) or _INITIALS.match(text, max(0, len(head) - 2))):
+        if sign[0] == "." and (
+            _ABBREVIATION.search(head)
+            or _INITIAL.search(head)
+            or _INITIALS.match(text, max(0, len(head) - 2))
+        ):
             continue
         if sign[0] == "." and rest[:1].islower() and _UNIT.search(head):
             continue
@@ -152,7 +185,11 @@ def without_explanation(value: str) -> str:
 def is_open(value: str) -> bool:
     """Returns whether a brace or formula in the value does not end."""
     bare = re.sub(r"\\[{}]", "", value)
-    return bare.count("{") > bare.count("}") or value.count("\\(") > value.count("\\)") or value.count("\\[") > value.count("\\]")
+    return (
+        bare.count("{") > bare.count("}")
+        or value.count("\\(") > value.count("\\)")
+        or value.count("\\[") > value.count("\\]")
+    )
 
 
 def looks_like_value(value: str, *, words: int = 10) -> bool:

@@ -1,11 +1,13 @@
-"""Where a text marks an answer: boxes, tags, labels, headings, "####", and plain sentences.
+"""Where a text marks an answer: boxes, tags, labels, headings, "####", and plain
+sentences.
 
-Two ranks. *Explicit* marks are `\\boxed{X}`, `<answer>X</answer>`, `Answer: X`, a heading with X in the
-next block, and `#### X`. A *sentence* is "the answer is X", where X looks like a value. Passing remarks
-("suppose the answer is 5", "is the answer 8?") mark nothing.
+Two ranks. *Explicit* marks are `\\boxed{X}`, `<answer>X</answer>`, `Answer: X`, a
+heading with X in the next block, and `#### X`. A *sentence* is "the answer is X", where
+X looks like a value. Passing remarks ("suppose the answer is 5", "is the answer 8?")
+mark nothing.
 
-Marks are read from the last one backwards. Every look ahead or back is bounded by a constant, so the
-whole is linear in the text.
+Marks are read from the last one backwards. Every look ahead or back is bounded by a
+constant, so the whole is linear in the text.
 """
 
 from __future__ import annotations
@@ -64,7 +66,11 @@ _SENTENCE = re.compile(
     rf"(?P<word>{WORD}){AFTER_WORD}[\s*_]{{0,4}}{IS}[^\S\n]{{0,4}}(?:\.{{2,4}}|[,:、…*_}}]{{0,4}})[^\S\n]{{0,4}}{THEREFORE}{{0,2}}",
 )
 _HASHES = re.compile(r"(?<!#)####(?!#)")
-_TAG = re.compile(r"[<\[]\s?(?P<slash>/?)\s?(?:final[_ ]?)?answer(?:\s\w{1,20}=\"[^\"<>]{0,80}\"|\s)?[>\]]", re.IGNORECASE)
+_TAG = re.compile(
+    r"[<\[]\s?(?P<slash>/?)\s?(?:final[_ "
+    r"]?)?answer(?:\s\w{1,20}=\"[^\"<>]{0,80}\"|\s)?[>\]]",
+    re.IGNORECASE,
+)
 _BOX_TOKEN = re.compile(r"\\{1,4}boxed\s{0,4}\{|\\{1,4}boxed\s{1,4}\w{1,20}|\\.|[{}]", re.DOTALL)
 
 # What may stand before a label on its line, and in whose clause it stands.
@@ -73,8 +79,10 @@ _STYLING = re.compile(
     re.IGNORECASE,
 )
 _LABEL_START = re.compile(
-    r"[\W_]*(?:(?:here(?:['’]s| is| are)|this is|that is|(?:i|we) get|gives?|so|thus|hence|therefore"
-    r"|then|and|now|finally|conclusion|in conclusion|step|solution|result|final|[a-z]|\d{1,3})[\W_]+)*"
+    r"[\W_]*(?:(?:here(?:['’]s| is| are)|this is|that is|(?:i|we) "
+    r"get|gives?|so|thus|hence|therefore"
+    r"|then|and|now|finally|conclusion|in "
+    r"conclusion|step|solution|result|final|[a-z]|\d{1,3})[\W_]+)*"
     rf"(?:{ARTICLE}\s+)?(?:{SAME}\s*)*",
     re.IGNORECASE,
 )
@@ -97,33 +105,49 @@ _NUMBERED = re.compile(
     re.IGNORECASE,
 )
 _RETRACTION = re.compile(r"\W*(?:but\s+)?(?:wait|hmm+|hold on|oops|no[,.\s]|等等)", re.IGNORECASE)
-_SECOND_THOUGHT = re.compile(r"\W\s(?:no,? )?wait\b|\bbut\b.{0,80}\b(?:check|verify|sure|wait|wrong)\b", re.IGNORECASE)
-_JSON_VALUE = re.compile(r"\s*(?:([\"'])(?P<text>(?:\\.|(?!\1)[^\\])*)\1|(?P<other>\[[^\[\]]*\]|[^\s,{}\[\]\"']+))\s*(?:[,}]|$)", re.DOTALL)
+_SECOND_THOUGHT = re.compile(
+    r"\W\s(?:no,? )?wait\b|\bbut\b.{0,80}\b(?:check|verify|sure|wait|wrong)\b", re.IGNORECASE
+)
+_JSON_VALUE = re.compile(
+    r"\s*(?:([\"'])(?P<text>(?:\\.|(?!\1)[^\\])*)\1|(?P<other>\[[^\[\]]*\]|[^\s,{}\[\]\"']+))\s*(?:[,}]|$)",
+    re.DOTALL,
+)
 _LAST_LINE_A = re.compile(rf"(?:^|\n)\**a\**:[\s*]{{0,4}}(?P<value>{MEASURE})\**\.?\**\s*\Z")
 _WORKING = re.compile(
-    r"(?:let['’]s|let (?:us|me)|to (?:find|solve|determine|calculate|compute|answer|get)|first,? (?:we|i|let)"
+    r"(?:let['’]s|let (?:us|me)|to (?:find|solve|determine|calculate|compute|answer|get)|first,? "
+    r"(?:we|i|let)"
     r"|we (?:need|have|must|should|know|are)|okay,|sure[,!])\s",
     re.IGNORECASE,
 )
 """How a working begins, which is no value."""
-_VARIABLE = re.compile(r"\s*|.*(?:_|\.|\b(?:const|let|var|int|float|double|auto|assert|if|while)\s+)")
+_VARIABLE = re.compile(
+    r"\s*|.*(?:_|\.|\b(?:const|let|var|int|float|double|auto|assert|if|while)\s+)"
+)
 """What stands before a name in code."""
-_TYPE = re.compile(r"(?:int|str|float|number|string|bool|list|dict)(?:\[[^\[\]]*\])?\s?=", re.IGNORECASE)
+_TYPE = re.compile(
+    r"(?:int|str|float|number|string|bool|list|dict)(?:\[[^\[\]]*\])?\s?=", re.IGNORECASE
+)
 _RETRACTED = re.compile(
     rf"(?:^|[.!?…\n])\W{{0,5}}(?:(?:but|oh|hmm+|no|oops|well|and)\W{{1,4}}){{0,3}}(?:{RETRACTION})",
     re.IGNORECASE,
 )
 _CHECKED = re.compile(  # "Wait, let me check: 3 + 4 = 7. Yes."
-    r"\W{0,5}(?:but\s)?(?:wait|hmm+|hold on)\W(?:(?!wrong|mistake|incorrect|error|\bno\b|\bnot\b).){0,300}?"
-    r"[.!?…\n]\W{0,5}(?:yes|yep|confirmed|correct|(?:that|it|this)(?:['’]s| is) (?:right|correct))\b",
+    r"\W{0,5}(?:but\s)?(?:wait|hmm+|hold "
+    r"on)\W(?:(?!wrong|mistake|incorrect|error|\bno\b|\bnot\b).){0,300}?"
+    r"[.!?…\n]\W{0,5}(?:yes|yep|confirmed|correct|(?:that|it|this)(?:['’]s| is) "
+    r"(?:right|correct))\b",
     re.IGNORECASE | re.DOTALL,
 )
-_QUOTED = re.compile(r"\b(?:said|says?|ask(?:s|ed)|claims?|claimed|wrote|replied|states?)\b\W{0,3}[\"“'](?:the|my|our)?\s*$")
+_QUOTED = re.compile(
+    r"\b(?:said|says?|ask(?:s|ed)|claims?|claimed|wrote|replied|states?)\b\W{0,3}[\"“'](?:the|my|our)?\s*$"
+)
 _OPENING_BRACKET, _CLOSING_BRACKET = re.compile(r"[(\[]"), re.compile(r"[)\]]")
 _UNDERLINES = re.compile(r"(?:[\s>=*_~-]*\n)?[^\S\n]*(?:>\s)?(?:[*_]{1,3}(?=[^\s*_]))?")
 _AFTER_SEPARATOR = re.compile(r"(?:}|</\w{1,8}>|[^\S\n]){0,8}")
 _CLOSING_BOLD = re.compile(r"[^\S\n]?\*\*")
-_SAID_TO_BE = re.compile(r"(?:です|でした|である|となります|になります|だ|입니다|이에요|예요|이다)$")
+_SAID_TO_BE = re.compile(
+    r"(?:です|でした|である|となります|になります|だ|입니다|이에요|예요|이다)$"
+)
 _ENVIRONMENT = re.compile(r"\\begin\{(\w{1,20}\*?)\}(?![^\n]{0,800}\\end\{\1\})")
 """Begins a matrix or a set of equations that has several lines."""
 _DISPLAY = {"\\[": "\\]", "$$": "$$", "```": "\n```"}
@@ -148,21 +172,27 @@ class Mark:
 def find_mark(text: str, *, is_cut: bool = False, with_sentences: bool = True) -> Mark | None:
     """Returns the mark that counts: the last explicit one, else the last sentence.
 
-    Where a plain sentence takes an explicit mark back ("Wait, I made a mistake. The answer is 8."), the sentence
-    counts; so it does where the explicit mark leads to a working ("Answer: Let's think ... The answer is 8.").
+    Where a plain sentence takes an explicit mark back ("Wait, I made a mistake. The
+    answer is 8."), the sentence counts; so it does where the explicit mark leads to a
+    working ("Answer: Let's think ... The answer is 8.").
 
-    None: there is none, or the one that counts is unfinished (`\\boxed{` at the end of the text).
+    None: there is none, or the one that counts is unfinished (`\\boxed{` at the end of
+    the text).
 
     Args:
         text: cleaned text without think blocks.
-        is_cut: whether the text stops in the middle: a value that reaches its end is unfinished then.
-        with_sentences: whether a plain sentence counts where nothing is marked explicitly.
+        is_cut: whether the text stops in the middle: a value that reaches its end is
+            unfinished then.
+        with_sentences: whether a plain sentence counts where nothing is marked
+            explicitly.
     """
     if HINT.search(plain := lowered(text)) is None:
         return None
     reader = _Reader(text, plain, is_cut)
     mark = next(reader.explicit(), None)
-    if with_sentences and (mark is None or (isinstance(mark, Mark) and reader.may_be_replaced(mark))):
+    if with_sentences and (
+        mark is None or (isinstance(mark, Mark) and reader.may_be_replaced(mark))
+    ):
         mark = reader.sentence_behind(mark) or mark
     if not isinstance(mark, Mark):
         return None
@@ -171,7 +201,9 @@ def find_mark(text: str, *, is_cut: bool = False, with_sentences: bool = True) -
 
 
 def is_heading(line: str) -> bool:
-    """Returns whether a line announces an answer that is to follow below: "**Final Answer**"."""
+    """Returns whether a line announces an answer that is to follow below: "**Final
+    Answer**".
+    """
     line = line[-_WINDOW:]
     plain = lowered(line)
     for match in _matches(_LABEL, plain):
@@ -189,7 +221,9 @@ def lowered(text: str) -> str:
     lower = narrow.lower()
     if len(lower) == len(text):
         return lower
-    return "".join(small if len(small := character.lower()) == 1 else character for character in narrow)
+    return "".join(
+        small if len(small := character.lower()) == 1 else character for character in narrow
+    )
 
 
 def _matches(pattern: re.Pattern[str], plain: str) -> Iterator[re.Match[str]]:
@@ -205,7 +239,9 @@ def _clause(before: str) -> str:
 
 
 def _is_code(match: re.Match[str], clause: str, text: str) -> bool:
-    """Returns whether a label is a variable ("answer = 5 + 7"), or a line of prose that ends there."""
+    """Returns whether a label is a variable ("answer = 5 + 7"), or a line of prose that
+    ends there.
+    """
     return match["separator"] in (None, "=") and _is_variable(match, clause, text)
 
 
@@ -218,8 +254,14 @@ def _value_end(mark: Mark) -> int:
 
 
 def _leads_to_working(mark: Mark) -> bool:
-    """Returns whether a value that only its line ends may be the first words of a working."""
-    return mark.begin is not None and len(mark.value.split()) > 3 and not mark.value.startswith(("$", "\\"))
+    """Returns whether a value that only its line ends may be the first words of a
+    working.
+    """
+    return (
+        mark.begin is not None
+        and len(mark.value.split()) > 3
+        and not mark.value.startswith(("$", "\\"))
+    )
 
 
 class _Reader:
@@ -235,37 +277,57 @@ class _Reader:
         found: list[tuple[int, Callable[[], Mark | Unfinished | None]]] = [
             *self._boxes(),
             *self._tags(),
-            *((match.start(), partial(self._label, match)) for match in _matches(_LABEL, self.plain)),
-            *((match.start(), partial(self._hashes, match)) for match in _HASHES.finditer(self.plain)),
+            *(
+                (match.start(), partial(self._label, match))
+                for match in _matches(_LABEL, self.plain)
+            ),
+            *(
+                (match.start(), partial(self._hashes, match))
+                for match in _HASHES.finditer(self.plain)
+            ),
         ]
         for _, read in sorted(found, key=lambda place: place[0], reverse=True):
             if (mark := read()) is not None:
                 yield mark
 
     def sentences(self) -> Iterator[Mark | Unfinished]:
-        """Yields the answers of plain sentences, the last one first; before them a last line "A: 12"."""
+        """Yields the answers of plain sentences, the last one first; before them a last
+        line "A: 12".
+        """
         if (line := _LAST_LINE_A.search(self.plain)) is not None:
             begin, end = line.span("value")
             if (mark := self._mark(end, tidy(self.text[begin:end]))) is not None:
                 yield mark
         found = (self._sentence(match) for match in reversed(list(_matches(_SENTENCE, self.plain))))
         last = next((mark for mark in found if mark is not None), None)
-        if isinstance(last, Mark) and _REMARK.fullmatch(last.value):  # "The answer is 7. The answer is prime."
-            yield from (mark for mark in found if isinstance(mark, Mark) and NUMBER_FIRST.match(mark.value))
+        # "The answer is 7. The answer is prime."
+        if isinstance(last, Mark) and _REMARK.fullmatch(last.value):
+            yield from (
+                mark for mark in found if isinstance(mark, Mark) and NUMBER_FIRST.match(mark.value)
+            )
         if last is not None:
             yield last
 
     def may_be_replaced(self, mark: Mark) -> bool:
-        """Returns whether an explicit mark leads to a working, or is taken back behind it."""
+        """Returns whether an explicit mark leads to a working, or is taken back behind
+        it.
+        """
         return _leads_to_working(mark) or _RETRACTED.search(self.text, _value_end(mark)) is not None
 
     def sentence_behind(self, mark: Mark | None) -> Mark | Unfinished | None:
-        """Returns the last sentence with an answer, if it stands behind an explicit mark and what takes it back."""
+        """Returns the last sentence with an answer, if it stands behind an explicit
+        mark and what takes it back.
+        """
         sentence = next(self.sentences(), None)
         if mark is None or sentence is None:
             return sentence
-        begin, end = _value_end(mark), sentence.end if isinstance(sentence, Mark) else len(self.text)
-        if begin < end and (_leads_to_working(mark) or _RETRACTED.search(self.text, begin, end) is not None):
+        begin, end = (
+            _value_end(mark),
+            sentence.end if isinstance(sentence, Mark) else len(self.text),
+        )
+        if begin < end and (
+            _leads_to_working(mark) or _RETRACTED.search(self.text, begin, end) is not None
+        ):
             return sentence
         return None
 
@@ -308,8 +370,11 @@ class _Reader:
         end = self._line_end(match.end())
         line = self.text[match.end() : end].strip()
         value = line_value(line)
-        is_option = _OPTION.fullmatch(value) is not None and not self.text[end : end + _WINDOW].strip()
-        if not (is_option or _HASH_VALUE.fullmatch(value)) or _NUMBERED.match(line):  # a heading: "#### 2. Add"
+        is_option = (
+            _OPTION.fullmatch(value) is not None and not self.text[end : end + _WINDOW].strip()
+        )
+        # a heading: "#### 2. Add"
+        if not (is_option or _HASH_VALUE.fullmatch(value)) or _NUMBERED.match(line):
             return None
         return self._mark(end, value)
 
@@ -319,7 +384,9 @@ class _Reader:
         at_start = _LABEL_START.fullmatch(clause) is not None
         if not at_start and (match["separator"] != ":" or ASIDE.search(clause)):
             return None
-        if _is_code(match, clause, self.text) or (match["separator"] == "=" and _CONTEXT.search(match[0])):
+        if _is_code(match, clause, self.text) or (
+            match["separator"] == "=" and _CONTEXT.search(match[0])
+        ):
             return None
         begin = match.end()
         if line.count("**") % 2 and (closed := _CLOSING_BOLD.match(self.plain, begin)) is not None:
@@ -329,7 +396,9 @@ class _Reader:
         if self._opens_display(begin):
             return self._display(begin)
         end = self._line_end(begin)
-        if match["separator"] == "|" and (not line.lstrip().startswith("|") or _TABLE_RULE.match(self.text, end)):
+        if match["separator"] == "|" and (
+            not line.lstrip().startswith("|") or _TABLE_RULE.match(self.text, end)
+        ):
             return None
         raw = up_to_closer(self.text[begin:end], line, match[0])
         if '"' in match[0] or "'" in match[0]:
@@ -343,7 +412,9 @@ class _Reader:
         if not at_start and not NUMBER_FIRST.match(raw.strip(TRIM)):
             return None
         value = line_value(raw)
-        return None if _WORKING.match(value) or _TYPE.match(value) else self._mark(end, value, begin)
+        return (
+            None if _WORKING.match(value) or _TYPE.match(value) else self._mark(end, value, begin)
+        )
 
     def _sentence(self, match: re.Match[str]) -> Mark | Unfinished | None:
         line = self._line_before(match.start())
@@ -351,7 +422,9 @@ class _Reader:
         if ASIDE.search(clause) or _QUOTED.search(line):
             return None
         begin, end = match.end(), self._line_end(match.end())
-        if match[0].rstrip().endswith("=") and (_is_variable(match, clause, self.text) or " is " in self.plain[begin:end]):
+        if match[0].rstrip().endswith("=") and (
+            _is_variable(match, clause, self.text) or " is " in self.plain[begin:end]
+        ):
             return None
         if "would" in match[0].lower() and re.search(r"\b(?:if|were|had)\b", clause, re.IGNORECASE):
             return None
@@ -361,16 +434,22 @@ class _Reader:
             return self._display(begin)
         if not self.text[begin:end].strip(TRIM):
             return self._next_block(end, is_final=False)
-        raw = up_to_closer(without_tags(self.text[begin:end]), self._line_before(match.start()), match[0])
+        raw = up_to_closer(
+            without_tags(self.text[begin:end]), self._line_before(match.start()), match[0]
+        )
         sentence, terminator, rest = first_sentence(raw, is_prose=True)
         after = rest or self.text[end : end + 40]
-        is_retracted = _RETRACTION.match(after) and not _CHECKED.match(self.text, begin + len(sentence) + 1)
+        is_retracted = _RETRACTION.match(after) and not _CHECKED.match(
+            self.text, begin + len(sentence) + 1
+        )
         if terminator in ("?", "？") or is_retracted or _SECOND_THOUGHT.search(sentence):
             return None
         value = tidy(without_explanation(sentence))
         if match["word"] in UNSPACED_WORDS:
             value = tidy(_SAID_TO_BE.sub("", re.split("[，；]", value)[0]))
-        if value.endswith((")", "]")) and len(_CLOSING_BRACKET.findall(value)) > len(_OPENING_BRACKET.findall(value)):
+        if value.endswith((")", "]")) and len(_CLOSING_BRACKET.findall(value)) > len(
+            _OPENING_BRACKET.findall(value)
+        ):
             value = tidy(value[:-1])
         if not value or NO_VALUE.match(value.lstrip(TRIM)) or not looks_like_value(value):
             return None
@@ -384,21 +463,35 @@ class _Reader:
         end = self._line_end(begin)
         line = self.text[begin:end]
         value = line_value(line)
-        if not value or _NUMBERED.match(line) or (line.startswith("|") and _TABLE_RULE.match(self.text, end)):
+        if (
+            not value
+            or _NUMBERED.match(line)
+            or (line.startswith("|") and _TABLE_RULE.match(self.text, end))
+        ):
             return None
         following = self.text[end : end + _WINDOW]
         if _BULLET.match(line) and following[:2].strip():  # a list
             return None
-        is_alone = not following.strip() or (is_final and re.match(r"\n\s*\n", following) is not None)
+        is_alone = not following.strip() or (
+            is_final and re.match(r"\n\s*\n", following) is not None
+        )
         return self._mark(end, value) if is_alone or looks_like_value(value, words=8) else None
 
     def _opens_display(self, begin: int) -> bool:
-        if self.plain.startswith("```", begin) and "```" in self.plain[begin + 3 : self._line_end(begin)]:
+        if (
+            self.plain.startswith("```", begin)
+            and "```" in self.plain[begin + 3 : self._line_end(begin)]
+        ):
             return False
-        return self.plain.startswith(tuple(_DISPLAY), begin) or _ENVIRONMENT.match(self.text, begin) is not None
+        return (
+            self.plain.startswith(tuple(_DISPLAY), begin)
+            or _ENVIRONMENT.match(self.text, begin) is not None
+        )
 
     def _display(self, begin: int) -> Mark | Unfinished | None:
-        """Reads a display formula, an environment (a matrix, whole), or a fenced block."""
+        """Reads a display formula, an environment (a matrix, whole), or a fenced
+        block.
+        """
         if (environment := _ENVIRONMENT.match(self.text, begin)) is not None:
             opener, closer = environment[0], f"\\end{{{environment[1]}}}"
         else:
@@ -419,7 +512,11 @@ class _Reader:
         if not value:
             return None
         reaches_end = len(self.text) <= end + 40 and not self.text[end:].strip(TRIM + ".")
-        return _UNFINISHED if reaches_end and (self.is_cut or is_open(value)) else Mark(end, value, begin)
+        return (
+            _UNFINISHED
+            if reaches_end and (self.is_cut or is_open(value))
+            else Mark(end, value, begin)
+        )
 
     def _line_before(self, begin: int) -> str:
         before = self.plain[max(0, begin - _BEFORE) : begin]

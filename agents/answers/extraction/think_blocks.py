@@ -1,8 +1,9 @@
-"""The part of a model's text in which an answer can stand: no special tokens, no think blocks.
+"""The part of a model's text in which an answer can stand: no special tokens, no think
+blocks.
 
-A think block is `<think>...</think>` in any of the spellings that models use. A lone `</think>` closes
-a block that the chat template opened in the prompt. Of messages in channels only `final` is no
-thought. Tags quoted in backticks are words about tags.
+A think block is `<think>...</think>` in any of the spellings that models use. A lone
+`</think>` closes a block that the chat template opened in the prompt. Of messages in
+channels only `final` is no thought. Tags quoted in backticks are words about tags.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ _BOXES = {"<|begin_of_box|>": "<answer>", "<|end_of_box|>": "</answer>"}
 
 
 def clean(text: str) -> str:
-    """Returns the text with "\\n" as its only line end, no special tokens, no invisible characters.
+    """Returns the text with "\\n" as its only line end, no special tokens, no invisible
+    characters.
 
-    Invisible are those that `without_controls` removes. A special token ends a line: what follows
-    `<|im_end|>` is no part of an answer before it.
+    Invisible are those that `without_controls` removes. A special token ends a line:
+    what follows `<|im_end|>` is no part of an answer before it.
     """
     text = without_controls(text)
     if "<" not in text and "[" not in text:
@@ -64,7 +66,9 @@ def hide_think_blocks(text: str) -> str | None:
 
 
 def without_think_blocks(text: str) -> str:
-    """Returns what stands outside of think blocks; one that does not end reaches to the end of the text."""
+    """Returns what stands outside of think blocks; one that does not end reaches to the
+    end of the text.
+    """
     kept: list[str] = []
     position, inside = 0, False
     for begin, end, closes in think_tags(text):
@@ -89,7 +93,9 @@ def ends_in_think_block(text: str, *, opened: bool = False) -> bool:
 
 def think_tags(text: str) -> Iterator[tuple[int, int, bool]]:
     """Yields begin, end and whether it closes a block, of every tag."""
-    has_bare_headers = "assistantfinal" in text or text.lstrip().startswith(("analysis", "assistantanalysis"))
+    has_bare_headers = "assistantfinal" in text or text.lstrip().startswith(
+        ("analysis", "assistantanalysis")
+    )
     for tag in (_TAGS_AND_BARE_HEADERS if has_bare_headers else _TAGS).finditer(text):
         if text[tag.start() - 1 : tag.start()] == text[tag.end() : tag.end() + 1] == "`":
             continue

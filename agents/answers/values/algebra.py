@@ -1,15 +1,16 @@
-"""Decides whether two expressions are equal: by their values at random points, else by math-verify.
+"""Decides whether two expressions are equal: by their values at random points, else by
+math-verify.
 
-Runs in the math checker's child processes only. What `agents.answers.values.expression` can
-read is computed twice, with 60 and with 400 digits: the difference of equal expressions
-shrinks with the precision, that of different ones stays. Points are drawn from the
-names of the variables, so the same check gives the same result. Where one expression
-takes a root or a logarithm of a negative variable, a point is left out while others
-remain: a user of `\\sqrt{x^3} = x\\sqrt{x}` means positive x.
+Runs in the math checker's child processes only. What `agents.answers.values.expression`
+can read is computed twice, with 60 and with 400 digits: the difference of equal
+expressions shrinks with the precision, that of different ones stays. Points are drawn
+from the names of the variables, so the same check gives the same result. Where one
+expression takes a root or a logarithm of a negative variable, a point is left out while
+others remain: a user of `\\sqrt{x^3} = x\\sqrt{x}` means positive x.
 
-What cannot be read because of a LaTeX command (`\\vec`) is asked of math-verify, and only if
-both sides have the same words, numbers and commands: it compares decimals to six places, folds
-letters of different case, and reads 18 in "not equal to 18".
+What cannot be read because of a LaTeX command (`\\vec`) is asked of math-verify, and
+only if both sides have the same words, numbers and commands: it compares decimals to
+six places, folds letters of different case, and reads 18 in "not equal to 18".
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ _ORDERED = {"\\times", "\\equiv", "\\pmod", "\\bmod", "\\mod", "\\partial"}
 
 
 class NoValueError(Exception):
-    """An expression has no value at a point: a division by zero, or a number that is too large."""
+    """An expression has no value at a point: a division by zero, or a number that is
+    too large.
+    """
 
 
 def equal_mathematics(gold: Mathematics, answer: Mathematics) -> bool:
@@ -169,8 +172,9 @@ def _sized(value: Any) -> Any:
 
 
 def _agreements(one: Node, other: Node) -> list[bool]:
-    """Returns whether the difference vanishes, for each point of the common domain where
-    both have values."""
+    """Returns whether the difference vanishes, for each point of the common domain
+    where both have values.
+    """
     names = sorted(symbols(one) | symbols(other))
     inside: list[bool] = []
     outside: list[bool] = []
@@ -211,8 +215,9 @@ def _zero_side(equation: Equation) -> Node:
 
 
 def _proportional(one: Node, other: Node) -> bool:
-    """Returns whether two equations `tree = 0` are the same: one tree is a constant times
-    the other."""
+    """Returns whether two equations `tree = 0` are the same: one tree is a constant
+    times the other.
+    """
     names = sorted(symbols(one) | symbols(other))
     if not names:
         return False
@@ -234,8 +239,9 @@ def _proportional(one: Node, other: Node) -> bool:
 
 
 def _coordinate(name: str, number: int) -> Fraction:
-    """Returns a variable's value at a point: positive at the even ones, of either sign at
-    the odd ones."""
+    """Returns a variable's value at a point: positive at the even ones, of either sign
+    at the odd ones.
+    """
     rng = random.Random(f"{name} {number}")
     value = Fraction(rng.randrange(1_000, 40_000), 9_973)
     return -value if number % 2 and rng.random() < 0.5 else value
@@ -269,7 +275,9 @@ def _latex(value: Mathematics) -> str:
 
 
 def _ask_math_verify(gold: str, answer: str) -> bool:
-    """Returns math-verify's judgement where both sides have the same words, numbers and commands, False elsewhere."""
+    """Returns math-verify's judgement where both sides have the same words, numbers and
+    commands, False elsewhere.
+    """
     commands, others = (set(re.findall(r"\\[A-Za-z]+", text)) for text in (gold, answer))
     bare = [re.sub(r"\\[A-Za-z]+", "", text) for text in (gold, answer)]
     words, other_words = (sorted(re.findall(r"[^\W\d_]+|(?!1\b)[0-9]+", text)) for text in bare)
@@ -278,7 +286,8 @@ def _ask_math_verify(gold: str, answer: str) -> bool:
     from math_verify import parse as parse_latex
     from math_verify import verify
 
-    # In a box math-verify reads the whole expression, instead of looking for the last number in it.
+    # In a box math-verify reads the whole expression, instead of looking for the last
+    # number in it.
     boxes = ["\\boxed{" + text.replace("%", "\\%") + "}" for text in (gold, answer)]
     parsed = [parse_latex(box, parsing_timeout=None) for box in boxes]
     return bool(verify(*parsed, timeout_seconds=None))

@@ -34,14 +34,18 @@ from agents.answers.values.typed_values import InBase
 
 AnswerKind = Literal["number", "math", "text"]
 
-_PLAIN = re.compile(r"[-+]?(?!0[0-9])(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)")
+_PLAIN = re.compile(
+    r"[-+]?(?!0[0-9])(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
+)
 _SILENT_UNITS = ("degree", "dollar")
 _NAME = re.compile(r"[A-Za-z] ?= ?(?=[^=]+$)")
 
 
 @lru_cache(maxsize=4096)  # a vote counts the same few answers in every round
 def canonical_form(answer: str, kind: AnswerKind) -> str:
-    """Returns the canonical form of an answer of `kind`; the form of a form is itself."""
+    """Returns the canonical form of an answer of `kind`; the form of a form is
+    itself.
+    """
     form = " ".join(answer.split())
     if len(form) > LONGEST_ANSWER:
         return form

@@ -1,14 +1,17 @@
 """Are two values one answer? The same type and equal parts, with these tolerances:
 
-- a unit on one side only is ignored (18 and "18 km/h"; 52 and 52_8); two different ones differ;
+- a unit on one side only is ignored (18 and "18 km/h"; 52 and 52_8); two different ones
+  differ;
 - "x = 5" equals 5, and names differ only where both have one;
-- a bare list equals a set in any order, and a tuple or list of three or more in the same one;
+- a bare list equals a set in any order, and a tuple or list of three or more in the
+  same one;
 - a pair in () or [] is also the interval;
 - a choice "(C)" equals the letter C;
-- a percentage is its share, 50 % = 1/2; of a question that asks for a percentage, 50 and 50 % too.
+- a percentage is its share, 50 % = 1/2; of a question that asks for a percentage, 50
+  and 50 % too.
 
-Nothing here computes more than rational numbers of bounded size. Where algebra must decide, the
-result is None, or what the caller's `algebra` returns.
+Nothing here computes more than rational numbers of bounded size. Where algebra must
+decide, the result is None, or what the caller's `algebra` returns.
 """
 
 from __future__ import annotations
@@ -57,15 +60,16 @@ def equal_answers(
     percent: bool = False,
     algebra: Algebra | None = None,
 ) -> bool | None:
-    """Returns whether two answers of `kind` are equal; None where only algebra can decide
-    and none is given.
+    """Returns whether two answers of `kind` are equal; None where only algebra can
+    decide and none is given.
 
-    Where the gold answer is a number, the only number of a phrase counts: "She makes $18
-    every day".
+    Where the gold answer is a number, the only number of a phrase counts: "She makes
+    $18 every day".
 
     Args:
         gold, answer: the two texts.
-        kind: "number": a percent sign is a unit, so "50%" is 50. "text": canonical forms decide.
+        kind: "number": a percent sign is a unit, so "50%" is 50. "text": canonical
+            forms decide.
         percent: the question asks for a percentage.
         algebra: decides between expressions; `exact_algebra` if not given.
     """
@@ -84,12 +88,17 @@ def equal_answers(
 
 
 def asks_percentage(question: str) -> bool:
-    """Whether a question asks for a percentage, so that a bare number of the answer is one."""
+    """Whether a question asks for a percentage, so that a bare number of the answer is
+    one.
+    """
     return re.search(r"\bpercent|\b(?:what|how many|in) \\?%", question, re.IGNORECASE) is not None
 
 
-def same_value(gold: Value, answer: Value, algebra: Algebra, *, percent: bool = False) -> bool | None:
-    """Returns whether two values are one answer; None where `algebra` returned None and it decides.
+def same_value(
+    gold: Value, answer: Value, algebra: Algebra, *, percent: bool = False
+) -> bool | None:
+    """Returns whether two values are one answer; None where `algebra` returned None and
+    it decides.
 
     Args:
         gold, answer: the two values.
@@ -129,7 +138,9 @@ def same_value(gold: Value, answer: Value, algebra: Algebra, *, percent: bool = 
 
 
 def _coordinates(group: Group) -> Group | None:
-    """Returns "x = 1, y = 2" as the tuple (1, 2); None where the names are not in order."""
+    """Returns "x = 1, y = 2" as the tuple (1, 2); None where the names are not in
+    order.
+    """
     named = [item for item in group.items if isinstance(item, Named)]
     names = [item.name for item in named]
     if len(names) != len(group.items) or len(set(names)) != len(names) or names != sorted(names):
@@ -175,7 +186,9 @@ def _same_single(gold: Value, answer: Value, algebra: Algebra) -> bool | None:
             letter = other.text if isinstance(other, Code) else None
             letter = other.letter if isinstance(other, Choice) else letter
             texts = {one.text, other.text if isinstance(other, Choice) else None} - {None}
-            is_letter = letter is not None and len(texts) < 2 and (letter.isupper() or letter in "abcdefgh")
+            is_letter = (
+                letter is not None and len(texts) < 2 and (letter.isupper() or letter in "abcdefgh")
+            )
             return is_letter and letter is not None and letter.upper() == one.letter
         if isinstance(one, Group) and one.brackets == "{}" and len(one.items) == 1:
             return same_value(one.items[0], other, algebra)
@@ -201,7 +214,9 @@ def _same_single(gold: Value, answer: Value, algebra: Algebra) -> bool | None:
 
 
 def exact_algebra(gold: Mathematics, answer: Mathematics) -> bool | None:
-    """Decides between rational numbers, and on equal texts; None for everything else."""
+    """Decides between rational numbers, and on equal texts; None for everything
+    else.
+    """
     numbers = [rational(one) for one in (gold, answer)]
     if None not in numbers:
         return same_number(*(number for number in numbers if number is not None))
@@ -211,7 +226,9 @@ def exact_algebra(gold: Mathematics, answer: Mathematics) -> bool | None:
 
 
 def rational(value: Mathematics) -> Number | None:
-    """Returns the exact number that a piece of mathematics states, None where it states none."""
+    """Returns the exact number that a piece of mathematics states, None where it states
+    none.
+    """
     if isinstance(value, Number):
         return value
     if isinstance(value, Equation):
@@ -271,8 +288,9 @@ def _same_items(gold: Group, answer: Group, algebra: Algebra, *, ordered: bool) 
 
 
 def _has_order(item: Value) -> bool:
-    """Whether an item of a bare list is a word or a code; numbers, mathematics and choices
-    (A, C) have no order."""
+    """Whether an item of a bare list is a word or a code; numbers, mathematics and
+    choices (A, C) have no order.
+    """
     if isinstance(item, Code):
         return re.fullmatch("[A-H]", item.text) is None
     return isinstance(item, Words)
@@ -295,8 +313,9 @@ def _same_interval(one: Interval, other: Interval, algebra: Algebra) -> bool | N
 
 
 def _place(piece: Interval) -> tuple[int, Fraction]:
-    """Orders pieces by their lower ends where those are rational numbers; the others keep
-    their order."""
+    """Orders pieces by their lower ends where those are rational numbers; the others
+    keep their order.
+    """
     if piece.low is None:
         return (-1, Fraction(0))
     number = rational(piece.low) if isinstance(piece.low, Expression | Number) else None

@@ -23,7 +23,9 @@ _DATES = tuple(
         rf"{_NAME},? (?P<year>[0-9]{{4}})",
     )
 )
-_NUMERIC = re.compile(r"(?P<one>[0-9]{1,2})(?P<sign>[-/.])(?P<two>[0-9]{1,2})(?P=sign)(?P<year>[0-9]{4})")
+_NUMERIC = re.compile(
+    r"(?P<one>[0-9]{1,2})(?P<sign>[-/.])(?P<two>[0-9]{1,2})(?P=sign)(?P<year>[0-9]{4})"
+)
 _TIME = re.compile(
     r"(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9]))?)?"
     r" ?(?:(?P<half>[ap])\.? ?m\.?|(?P<word>noon|midnight)|(?P<clock>o['’]?clock))?(?: hours?)?",
@@ -40,7 +42,8 @@ class Date:
     month: int
     day: int | None
     is_ambiguous: bool = False
-    """Written as "05/01/2024", which is January or May; `month` is then the first number."""
+    """Written as "05/01/2024", which is January or May; `month` is then the first
+    number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,9 @@ def read_date(text: str) -> Date | None:
 
 
 def write_date(date: Date) -> str:
-    """Returns the date as `read_date` reads it back, in ISO 8601 where it is whole and certain."""
+    """Returns the date as `read_date` reads it back, in ISO 8601 where it is whole and
+    certain.
+    """
     if date.is_ambiguous:
         return f"{date.month:02}/{date.day:02}/{date.year}"
     if date.day is None:

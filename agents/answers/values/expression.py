@@ -1,9 +1,9 @@
 """Reads LaTeX and ASCII mathematics into a tree.
 
-The tree is a nested tuple: ("num", Fraction), ("sym", name), (operation, argument, ...); sums and
-products have any number of arguments, so that depth is nesting. Reading never guesses:
-what the grammar does not know raises `UnreadableError`, and so does nesting deeper than
-`DEEPEST`.
+The tree is a nested tuple: ("num", Fraction), ("sym", name), (operation, argument,
+...); sums and products have any number of arguments, so that depth is nesting. Reading
+never guesses: what the grammar does not know raises `UnreadableError`, and so does
+nesting deeper than `DEEPEST`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ Node = tuple[Any, ...]
 
 DEEPEST = 40
 
-_FUNCTION_NAMES = "sin cos tan cot sec csc arcsin arccos arctan asin acos atan sinh cosh tanh ln lg log exp sqrt"
+_FUNCTION_NAMES = (
+    "sin cos tan cot sec csc arcsin arccos arctan asin acos atan sinh cosh tanh ln lg log exp sqrt"
+)
 FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 _GREEK_NAMES = (
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta kappa lambda mu nu xi"
@@ -40,7 +42,9 @@ class UnreadableError(Exception):
 
     @property
     def is_command(self) -> bool:
-        """Whether a LaTeX command of the text is unknown, rather than its form wrong."""
+        """Whether a LaTeX command of the text is unknown, rather than its form
+        wrong.
+        """
         return str(self).startswith("\\")
 
 
@@ -65,7 +69,9 @@ def symbols(node: Node) -> set[str]:
 
 
 class _Parser:
-    """Recursive descent over the tokens of one text; `token` is the next one, "" at the end."""
+    """Recursive descent over the tokens of one text; `token` is the next one, "" at the
+    end.
+    """
 
     def __init__(self, text: str) -> None:
         self.tokens: list[str] = []
@@ -279,8 +285,9 @@ class _Parser:
         return node if exponent is None else ("pow", node, exponent)
 
     def bare_argument(self) -> Node:
-        """Reads the argument of a function without parentheses: `\\sin 2x`, up to an operator
-        or the next function."""
+        """Reads the argument of a function without parentheses: `\\sin 2x`, up to an
+        operator or the next function.
+        """
         sign = self.token == "-"
         if sign:
             self.take()

@@ -16,8 +16,14 @@ from agents.answers.values.units import read_currency, read_unit
 _INTEGER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]{1,3}(?: [0-9]{3})+(?![0-9/]| ?/)|[0-9]+)"
 _DECIMAL = rf"(?:{_INTEGER}(?:\.[0-9]+)?|\.[0-9]+)"
 _SIGN = r"(?:[-+] ?)?"
-_FRAC = rf"\\frac ?\{{ ?(?P<top>{_SIGN}[0-9][0-9,]*) ?\}} ?\{{ ?(?P<bottom>{_SIGN}[0-9][0-9,]*) ?\}}"
-_POWER = r"10 ?(?:\^|\*\*) ?(?:\{ ?(?P<{0}>[-+]?[0-9]{1,3}) ?\}|\(?(?P<{1}>[-+]?[0-9]{1,3})\)?(?![0-9]))"
+_FRAC = (
+    rf"\\frac ?\{{ ?(?P<top>{_SIGN}[0-9][0-9,]*) ?\}} ?\{{ "
+    rf"?(?P<bottom>{_SIGN}[0-9][0-9,]*) ?\}}"
+)
+_POWER = (
+    r"10 ?(?:\^|\*\*) ?(?:\{ ?(?P<{0}>[-+]?[0-9]{1,3}) "
+    r"?\}|\(?(?P<{1}>[-+]?[0-9]{1,3})\)?(?![0-9]))"
+)
 _TEN = _POWER.replace("{0}", "p1").replace("{1}", "p2")
 _TIMES_TEN = rf" ?(?:\\times|\\cdot|\*|x) ?{_POWER.replace('{0}', 'p3').replace('{1}', 'p4')}"
 _LITERAL = re.compile(
@@ -25,14 +31,20 @@ _LITERAL = re.compile(
     rf"|(?:(?P<whole>[0-9]+) ?)?{_FRAC}(?! ?[\^!])"
     rf"|(?:(?P<count>[0-9]+) )?(?P<over>[0-9]+) ?/ ?(?P<under>[0-9]+)(?![.,]?[0-9]| ?[\^!])"
     rf"|{_TEN}"
-    rf"|(?P<mantissa>{_DECIMAL})(?:[eE](?P<e>[-+]?[0-9]{{1,3}})(?![0-9])|{_TIMES_TEN})?(?! ?[\^!_]|[0-9]))"
+    rf"|(?P<mantissa>{_DECIMAL})(?:[eE](?P<e>[-+]?[0-9]{{1,3}})(?![0-9])|{_TIMES_TEN})?(?! "
+    r"?[\^!_]|[0-9]))"
 )
-_UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+_UNITS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+    "fifteen sixteen seventeen eighteen nineteen"
+)
 _WORDS = {word: number for number, word in enumerate(_UNITS.split())}
 _TENS_NAMES = "twenty thirty forty fifty sixty seventy eighty ninety"
 _TENS = {word: 10 * number for number, word in enumerate(_TENS_NAMES.split(), 2)}
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-SCALE = re.compile(rf" (?:(hundred) )?(hundred|dozens?|{'|'.join(_SCALES)})(?![A-Za-z])", re.IGNORECASE)
+SCALE = re.compile(
+    rf" (?:(hundred) )?(hundred|dozens?|{'|'.join(_SCALES)})(?![A-Za-z])", re.IGNORECASE
+)
 _SHORT_SCALES = {"k": 10**3, "K": 10**3, "M": 10**6, "mn": 10**6, "bn": 10**9, "B": 10**9}
 _SHORT_SCALE = re.compile(r" ?(k|K|M|mn|bn|B)(?![A-Za-z/])")
 """Behind an amount of money only ("$3.5M"); elsewhere a letter is a unit or a name."""
@@ -44,7 +56,10 @@ _FRACTION_WORDS = re.compile(
     rf"(?P<part>{'|'.join(_PARTS)})s?(?![A-Za-z]| (?:of|past|to)(?![A-Za-z]))",
     re.IGNORECASE,
 )
-_HAN_DIGITS = {sign: number for number, sign in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
+_HAN_DIGITS = {sign: number for number, sign in enumerate("零一二三四五六七八九")} | {
+    "〇": 0,
+    "两": 2,
+}
 _HAN_SCALES = {"十": 10, "百": 100, "千": 10**3, "万": 10**4, "亿": 10**8}
 _HAN = re.compile(f"[{''.join([*_HAN_DIGITS, *_HAN_SCALES])}]{{1,20}}(?=$| |元)")
 _TITLE = re.compile("[A-Z][a-z-]* [A-Z]")
@@ -61,12 +76,13 @@ class Number:
 
     value: Fraction
     unit: str | None = None
-    """In one spelling: "km/hour", "dollar"; a unit that is no known one keeps its words."""
+    """In one spelling: "km/hour", "dollar"; a unit that is no known one keeps its
+    words."""
     is_percent: bool = False
     """Written with a percent sign; `value` is the share (50 % is 1/2)."""
     places: int | None = None
-    """Decimal places of the value where it was written as a decimal; None: an integer or a
-    fraction, which is exact."""
+    """Decimal places of the value where it was written as a decimal; None: an integer
+    or a fraction, which is exact."""
     digits: int = 0
     """Significant digits of a decimal."""
 
@@ -166,7 +182,9 @@ def read_number_words(text: str) -> int | None:
             group, last = 1, "unit"
         elif word == "hundred" and last == "unit" and 0 < group < 10:
             group, last = 100 * group, "hundred"
-        elif group and last in ("unit", "ten", "hundred") and _SCALES.get(word, smallest) < smallest:
+        elif (
+            group and last in ("unit", "ten", "hundred") and _SCALES.get(word, smallest) < smallest
+        ):
             smallest = _SCALES[word]
             total, group, last = total + group * smallest, 0, "scale"
         elif word == "and" and last in ("hundred", "scale") and index + 1 < len(words):
@@ -177,12 +195,14 @@ def read_number_words(text: str) -> int | None:
 
 
 def same_number(one: Number, other: Number) -> bool:
-    """Whether two values are one number: exactly, or as an exact value and a long decimal of it.
+    """Whether two values are one number: exactly, or as an exact value and a long
+    decimal of it.
 
-    Exact values are compared exactly. A decimal of at least 8 significant digits stands for a
-    fraction or a root that it gives correctly rounded, or cut, at its last printed digit; one of at
-    least 15 digits also for a short number that it misses by the noise of 64-bit floating point,
-    1e-14 of its size (0.1 + 0.2 = 0.30000000000000004). So 0.333 is not 1/3.
+    Exact values are compared exactly. A decimal of at least 8 significant digits stands
+    for a fraction or a root that it gives correctly rounded, or cut, at its last
+    printed digit; one of at least 15 digits also for a short number that it misses by
+    the noise of 64-bit floating point, 1e-14 of its size (0.1 + 0.2 =
+    0.30000000000000004). So 0.333 is not 1/3.
     """
     if one.value == other.value:
         return True
@@ -245,7 +265,9 @@ def _read_fraction_words(text: str) -> tuple[Number, int] | None:
 
 
 def _read_han(text: str) -> tuple[Number, int] | None:
-    """Returns the number in Chinese numerals that `text` begins with, and where it ends."""
+    """Returns the number in Chinese numerals that `text` begins with, and where it
+    ends.
+    """
     match = _HAN.match(text)
     if match is None:
         return None
@@ -263,7 +285,9 @@ def _read_han(text: str) -> tuple[Number, int] | None:
 
 
 def _read_words(text: str) -> tuple[Number, int] | None:
-    """Returns the longest number in words that `text` begins with, and where it ends."""
+    """Returns the longest number in words that `text` begins with, and where it
+    ends.
+    """
     words = list(re.finditer(r"(?:negative |minus )?[A-Za-z]+(?:-[A-Za-z]+)?(?= |$|\))", text))[:12]
     best = _read_han(text)
     for word in words:

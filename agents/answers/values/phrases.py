@@ -40,7 +40,8 @@ _REFUSED = re.compile(
     re.IGNORECASE,
 )
 _CHANGED_BEFORE = re.compile(
-    r"\b(?:before|below|under|above|over|beyond|past|within|close to|exceed(?:s|ed|ing)?|but|double|triple"
+    r"\b(?:before|below|under|above|over|beyond|past|within|close "
+    r"to|exceed(?:s|ed|ing)?|but|double|triple"
     r"|quadruple)(?: the)? $",
     re.IGNORECASE,
 )
@@ -56,13 +57,15 @@ _ALGEBRA = re.compile(
     r"\b(?:not|never)\b|n['’]t\b|(?<![A-Za-z'’])(?![aI]\b|(?<=[0-9] )x [0-9])[A-Za-z](?![A-Za-z])",
     re.IGNORECASE,
 )
-"""Left of an equals sign: what makes the right side another thing's value ("2x = 36")."""
+"""Left of an equals sign: what makes the right side another thing's value ("2x =
+36")."""
 _PRONOUNS = ("one", "zero")  # "the one that she sold"
 
 
 def read_phrase(text: str) -> Number | None:
-    """Returns the number of a spelled text that states one and no other; what stands after
-    an equals sign first."""
+    """Returns the number of a spelled text that states one and no other; what stands
+    after an equals sign first.
+    """
     left, equals, right = text.rpartition("=")
     if equals and not left.endswith(("<", ">", "!")) and not _ALGEBRA.search(left):
         after = read_quantity(right.strip()) or _only_number(right)
@@ -120,8 +123,9 @@ def _only_number(text: str) -> Number | None:
 
 
 def _unit(rest: str) -> str | None:
-    """Returns the known unit that the rest of a phrase begins with: the longest of up to
-    three words."""
+    """Returns the known unit that the rest of a phrase begins with: the longest of up
+    to three words.
+    """
     ends = [word.end() for word in re.finditer(r" ?[^\s,.]+", rest)][:3]
     return next(
         (unit for end in reversed(ends) if (unit := read_unit(rest[:end], known=True)) is not None),

@@ -1,4 +1,6 @@
-"""The exact rational value of an expression's tree, where it has one of bounded size."""
+"""The exact rational value of an expression's tree, where it has one of bounded
+size.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from fractions import Fraction
 from agents.answers.values.expression import Node
 
 LARGEST_BITS = 20_000
-"""Bits of the largest numerator or denominator: computing with it takes microseconds."""
+"""Bits of the largest numerator or denominator: computing with it takes
+microseconds."""
 
 
 def exact(node: Node, *, bits: int = LARGEST_BITS) -> Fraction | None:
@@ -88,8 +91,9 @@ def _compute(kind: str, bits: int, a: Fraction, b: Fraction = Fraction(0)) -> Fr
 
 
 def _power(base: Fraction, exponent: Fraction, bits: int) -> Fraction | None:
-    """Returns base ** exponent where that is rational and small enough; 0 ** 0 and 0 ** -1
-    have no value."""
+    """Returns base ** exponent where that is rational and small enough; 0 ** 0 and 0 **
+    -1 have no value.
+    """
     if not base:
         return Fraction(0) if exponent > 0 else None
     if base == 1 or not exponent:
@@ -108,7 +112,9 @@ def _power(base: Fraction, exponent: Fraction, bits: int) -> Fraction | None:
 
 
 def _root(number: int, degree: int) -> int | None:
-    """Returns the exact integer root, None where there is none; by bisection on whole numbers."""
+    """Returns the exact integer root, None where there is none; by bisection on whole
+    numbers.
+    """
     low, high = 0, 1 << (number.bit_length() // degree + 1)
     while low < high:
         middle = (low + high + 1) // 2

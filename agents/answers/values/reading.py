@@ -1,9 +1,10 @@
-"""Reads the typed value that an answer of kind `math` states. Reading is total, exact and bounded.
+"""Reads the typed value that an answer of kind `math` states. Reading is total, exact
+and bounded.
 
-Types are tried in a fixed order: what has an exact form of its own (a date, a time, a number
-in a base, a code, a number with a unit) comes before groups, words and algebra, so that
-"555-1234" is no difference and "2024-01-05" is not 2018. What no other type reads is an
-`Expression`.
+Types are tried in a fixed order: what has an exact form of its own (a date, a time, a
+number in a base, a code, a number with a unit) comes before groups, words and algebra,
+so that "555-1234" is no difference and "2024-01-05" is not 2018. What no other type
+reads is an `Expression`.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ _ORDINALS = {name: f"{number}th" for number, name in enumerate(_ORDINAL_NAMES.sp
 _ORDINALS |= {"first": "1st", "second": "2nd", "third": "3rd"}
 _ORDINALS |= {sign: sign for sign in _ORDINALS.values()}
 _SUBSCRIPT = re.compile(r"_(?:\{([0-9]+)\}|([0-9]))")
-_CHOICE = re.compile(r"\(([A-Za-z])\)|\[?([A-H])[)\]]|(?:option|choice) \(?([A-Za-z])\)?", re.IGNORECASE)
+_CHOICE = re.compile(
+    r"\(([A-Za-z])\)|\[?([A-H])[)\]]|(?:option|choice) \(?([A-Za-z])\)?", re.IGNORECASE
+)
 _LETTERED = re.compile(r"\(?([A-H])[).:] (?P<text>[^\\]+)")
 _OTHER_CHOICE = re.compile(r"\b(?i:and|or|not|no|wrong|incorrect)\b|\b[B-H]\b|\bA[).:]")
 _INITIALS = re.compile(r"(?<![A-Za-z])(?:[A-Z]\. ?)+(?:[A-Z](?![A-Za-z])\.?)?")
@@ -69,7 +72,9 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 _TWO_WORDS = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}(?![A-Za-z])")
 _LINK_WORDS = "to in of by at on is it as an or no we he so go do me us if am vs"
 _LINKS = frozenset(_LINK_WORDS.split())
-_FORMULA = re.compile(r"(?=.*[(+-])(?:[A-Z][a-z]?[0-9]*|\((?:[A-Z][a-z]?[0-9]*)+\)[0-9]+)+(?:[0-9]?[+-])?")
+_FORMULA = re.compile(
+    r"(?=.*[(+-])(?:[A-Z][a-z]?[0-9]*|\((?:[A-Z][a-z]?[0-9]*)+\)[0-9]+)+(?:[0-9]?[+-])?"
+)
 """A chemical formula with a group or a charge, which algebra would multiply out."""
 _WORDS = re.compile(r"[^\\^_={}<>|]+")
 _ALGEBRA = re.compile(r"[-+*/] ?[0-9(]|[0-9)] ?[-+*/]|sqrt|[a-z]\(")
@@ -94,7 +99,10 @@ _BUILDER = re.compile(
     r"(?P<rule>[^{}]+?) ?\\?\}"
 )
 """A set of all numbers for which a solved inequality holds."""
-_PUNCTURED = re.compile(r"\\mathbb ?\{? ?R ?\}? ?(?:\\setminus|\\backslash|-) ?\\?\{(?P<points>[^{}\\]+)\\?\}")
+_PUNCTURED = re.compile(
+    r"\\mathbb ?\{? ?R ?\}? ?(?:\\setminus|\\backslash|-) "
+    r"?\\?\{(?P<points>[^{}\\]+)\\?\}"
+)
 _PLUS_MINUS = re.compile(r"\\(pm|mp)(?![A-Za-z])")
 _OPEN, _CLOSE = "([{", ")]}"
 
@@ -110,8 +118,9 @@ def read_value(text: str) -> Value:
 
 
 def read_plain(spelled: str) -> Plain | None:
-    """Returns the value of a spelled text that has an exact form of its own, None for every
-    other text."""
+    """Returns the value of a spelled text that has an exact form of its own, None for
+    every other text.
+    """
     if (found := read_date(spelled)) is not None:
         return found
     if (time := read_time(spelled)) is not None:
@@ -163,7 +172,9 @@ def _read(text: str, depth: int) -> Value:
 
 
 def _expression(text: str) -> Expression:
-    """Returns the mathematics of a text; a known unit behind its last blanks is taken off."""
+    """Returns the mathematics of a text; a known unit behind its last blanks is taken
+    off.
+    """
     text = text.strip()
     places = [match.start() for match in re.finditer(" ", text)][-4:]
     if text.endswith("°") and not text.startswith("\\"):
@@ -175,7 +186,9 @@ def _expression(text: str) -> Expression:
 
 
 def _read_symbols(text: str) -> Words | Code | None:
-    """Reads words, and signs in a row ("H2O", "H_2O", "ab"), which algebra would multiply."""
+    """Reads words, and signs in a row ("H2O", "H_2O", "ab"), which algebra would
+    multiply.
+    """
     if (ordinal := _ORDINALS.get(text.casefold().removeprefix("the "))) is not None:
         return Code(ordinal)
     text = _INITIALS.sub(lambda run: re.sub("[. ]", "", run[0]) + " ", text).strip()
@@ -242,7 +255,9 @@ def _read_compound(text: str, depth: int) -> Group | None:
 
 
 def _read_approximated(text: str, depth: int) -> Value | None:
-    """Reads "\\sqrt{2} \\approx 1.414" as its exact side, where the other is about equal to it."""
+    """Reads "\\sqrt{2} \\approx 1.414" as its exact side, where the other is about
+    equal to it.
+    """
     left, sign, right = text.partition("\\approx")
     if not sign or re.fullmatch(_SYMBOL, left.strip()):
         return None
@@ -255,7 +270,9 @@ def _read_approximated(text: str, depth: int) -> Value | None:
 
 
 def _read_region(text: str, depth: int) -> Value | None:
-    """Reads unions of intervals and solved inequalities, also joined by "or" and "and"."""
+    """Reads unions of intervals and solved inequalities, also joined by "or" and
+    "and".
+    """
     if (built := _BUILDER.fullmatch(text)) is not None:
         return _read_region(built["rule"].strip(), depth)
     if (punctured := _PUNCTURED.fullmatch(text)) is not None:
@@ -373,7 +390,12 @@ def _read_matrix(text: str, depth: int) -> Group | None:
     match = _MATRIX.fullmatch(text[1:-1].strip() if is_bracketed else text)
     if match is None:
         return None
-    rows = [row.split("&") for row in re.split(r"\\\\(?:\[[0-9.]+(?:ex|em|pt|mm|cm)\])?", match["body"].strip().removesuffix("\\\\"))]
+    rows = [
+        row.split("&")
+        for row in re.split(
+            r"\\\\(?:\[[0-9.]+(?:ex|em|pt|mm|cm)\])?", match["body"].strip().removesuffix("\\\\")
+        )
+    ]
     if len({len(row) for row in rows}) != 1 or len(rows) * len(rows[0]) > LONGEST_GROUP:
         return None
     name = "determinant" if match["name"] == "vmatrix" else "matrix"
@@ -445,8 +467,9 @@ def _items(parts: list[str], depth: int) -> tuple[Value, ...]:
 
 
 def split_top(text: str, *, words: bool = False) -> list[str]:
-    """Returns the parts of a text between the commas (with `words` also "and", "or") that
-    stand in no bracket."""
+    """Returns the parts of a text between the commas (with `words` also "and", "or")
+    that stand in no bracket.
+    """
     parts, start, depth = [], 0, 0
     for match in re.finditer(r"[(\[{]|[)\]}]|" + (_SEPARATOR.pattern if words else "[,;]"), text):
         sign = match[0]

@@ -1,8 +1,10 @@
-"""One spelling of an answer's characters and LaTeX commands; nothing here changes its value.
+"""One spelling of an answer's characters and LaTeX commands; nothing here changes its
+value.
 
-`unwrap` serves every kind of answer. `spell` also folds Unicode (full-width digits, zero-width
-characters, superscripts, π, √, ≤) and LaTeX (`\\dfrac`, `\\left`, `\\text{...}`, `{,}`) and serves
-answers that are numbers or mathematics; texts of at most `LONGEST_ANSWER` characters only.
+`unwrap` serves every kind of answer. `spell` also folds Unicode (full-width digits,
+zero-width characters, superscripts, π, √, ≤) and LaTeX (`\\dfrac`, `\\left`,
+`\\text{...}`, `{,}`) and serves answers that are numbers or mathematics; texts of at
+most `LONGEST_ANSWER` characters only.
 """
 
 from __future__ import annotations
@@ -15,7 +17,15 @@ LONGEST_ANSWER = 1000
 than 4300 digits."""
 
 _WRAPPERS = (
-    *(("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"), ('"', '"')),
+    *(
+        ("$$", "$$"),
+        ("$", "$"),
+        ("\\(", "\\)"),
+        ("\\[", "\\]"),
+        ("**", "**"),
+        ("`", "`"),
+        ('"', '"'),
+    ),
     *(("\\boxed{", "}"), ("\\text{", "}")),
 )
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ", "0123456789+-()n")
@@ -23,6 +33,20 @@ _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ]+")
 _LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 _ROOT = re.compile(r"([√∛]) ?(?:(\d+(?:\.\d+)?|[A-Za-z])|(?=[({]))")
+_GREEK_NAMES = [
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "theta",
+    "lambda",
+    "mu",
+    "sigma",
+    "phi",
+    "omega",
+    "rho",
+]
+_GREEK = dict(zip("αβγδθλμσφωρ", _GREEK_NAMES, strict=True))
 _SYMBOLS = str.maketrans(
     {
         **dict.fromkeys("−﹣－‐‑–", "-"),
@@ -56,24 +80,29 @@ _SYMBOLS = str.maketrans(
         "。": ".",
         "∣": "|",
         "、": ",",
-        **dict(zip("αβγδθλμσφωρ", ("\\" + name + " " for name in
-            ("alpha", "beta", "gamma", "delta", "theta", "lambda", "mu", "sigma", "phi", "omega", "rho")),
-            strict=True)),
+        **{letter: f"\\{name} " for letter, name in _GREEK.items()},
     }
 )  # fmt: skip
 _IGNORED = re.compile("[\ufe00-\ufe0f\u20e3\u034f]")
 _MARKS = "✅✔✓☑🎉👍✨💯🎯⭐🏆🙂😀😊➡👉 "
 _DECORATION = re.compile(rf"^[{_MARKS}]+|[{_MARKS}]+$")
 _IDEOGRAPH = "\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-_BESIDE_IDEOGRAPH = re.compile(rf"(?<=[{_IDEOGRAPH}])(?=[\w$-])(?![{_IDEOGRAPH}])|(?<=[0-9])(?=[{_IDEOGRAPH}])")
+_BESIDE_IDEOGRAPH = re.compile(
+    rf"(?<=[{_IDEOGRAPH}])(?=[\w$-])(?![{_IDEOGRAPH}])|(?<=[0-9])(?=[{_IDEOGRAPH}])"
+)
 _LABEL = re.compile(
-    r"^\*{0,2}(?:最终)?(?:(?:the|so|thus|therefore|hence|my|final|correct),? )*(?:answer|solution|result|答案|答)\*{0,2}"
+    r"^\*{0,2}(?:最终)?(?:(?:the|so|thus|therefore|hence|my|final|correct),? "
+    r")*(?:answer|solution|result|答案|答)\*{0,2}"
     r"(?: ?[:=]\*{0,2} ?| is:? | 是 ?)(?=\S)",
     re.IGNORECASE,
 )
-_REPEATING = re.compile(r"((?<![0-9])[0-9]+\.[0-9]*?)([0-9])\2{2,} ?(?:\.{3}|\\[lc]?dots(?![A-Za-z]))")
+_REPEATING = re.compile(
+    r"((?<![0-9])[0-9]+\.[0-9]*?)([0-9])\2{2,} "
+    r"?(?:\.{3}|\\[lc]?dots(?![A-Za-z]))"
+)
 """A decimal that ends in one digit, again and again: "0.333..."."""
-# Pandoc's rule: no blank inside the signs, no digit behind them. So "$5 and $6" holds no formula.
+# Pandoc's rule: no blank inside the signs, no digit behind them. So "$5 and $6" holds
+# no formula.
 _FORMULA = re.compile(r"(?<![\\$])\$(?![\s$])([^$]*[^$\s\\])\$(?![\d$])")
 
 _LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -98,7 +127,8 @@ _LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"^([^{}]+?) ?\\over(?![A-Za-z]) ?([^{}]+)$", r"\\frac{\1}{\2}"),
         (r"\{([^{}]+?) ?\\choose(?![A-Za-z]) ?([^{}]+)\}", r"\\binom{\1}{\2}"),
         (r"^([^{}]+?) ?\\choose(?![A-Za-z]) ?([^{}]+)$", r"\\binom{\1}{\2}"),
-        (r"(?<=\.)([0-9]*)\\(?:bar|dot|overline) ?(?:\{ ?([0-9]+) ?\}|([0-9]))", r"\1\\overline{\2\3}"),
+        (r"(?<=\.)([0-9]*)\\(?:bar|dot|overline) "
+            r"?(?:\{ ?([0-9]+) ?\}|([0-9]))", r"\1\\overline{\2\3}"),
         (r"\\frac ?([0-9]) ?([0-9])(?![0-9])", r"\\frac{\1}{\2}"),
         (r"\\frac ?([0-9]) ?(?=\{)", r"\\frac{\1}"),
         (r"(\\frac ?\{[^{}]*\}) ?([0-9])(?![0-9])", r"\1{\2}"),
@@ -118,7 +148,8 @@ _LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"^\\(?:approx|sim)(?![A-Za-z]) ?", ""),
         (r"^'([^']+)'$", r"\1"),
         (r"\\[lr]vert(?![A-Za-z]) ?|\\vert(?![A-Za-z]) ?", "|"),
-        (r"\\(?:text|textrm|textit|mathrm|textbf|mathbf|mathit|mbox|operatorname|ce|boxed) ?\{([^{}]*)\}", r" \1"),
+        (r"\\(?:text|textrm|textit|mathrm|textbf|mathbf|mathit|mbox|operatorname|ce|boxed) "
+            r"?\{([^{}]*)\}", r" \1"),
         (r" ?\^ ?(?:\{ ?\\circ ?\}|\\circ(?![A-Za-z]))| ?\\degree(?![A-Za-z])| ?°", "°"),
     )
 )  # fmt: skip
@@ -132,12 +163,17 @@ def unwrap(text: str) -> str:
         inner = text[len(left) : len(text) - len(right)]
         if inner and text == left + inner + right and _is_whole(inner, left, right):
             text = inner.strip()
-    return text[:-1].rstrip() if text.endswith(".") and len(text.rstrip(".")) == len(text) - 1 > 0 else text
+    return (
+        text[:-1].rstrip()
+        if text.endswith(".") and len(text.rstrip(".")) == len(text) - 1 > 0
+        else text
+    )
 
 
 def spell(text: str) -> str:
-    """Returns an answer in plain characters and one spelling of LaTeX; blanks stay where
-    words need them."""
+    """Returns an answer in plain characters and one spelling of LaTeX; blanks stay
+    where words need them.
+    """
     text = _REPEATING.sub(r"\1\\overline{\2}", _spell_characters(text))
     text = _LABEL.sub("", unwrap(text), count=1)
     text = unwrap(_FORMULA.sub(r"\1", unwrap(text)))
@@ -163,8 +199,9 @@ def _spell_root(root: re.Match[str]) -> str:
 
 
 def _fold(character: str) -> str:
-    """Returns a character's plain form (NFKC); invisible ones go, "½" is a fraction, "²"
-    was read before."""
+    """Returns a character's plain form (NFKC); invisible ones go, "½" is a fraction,
+    "²" was read before.
+    """
     if character.isascii():
         return character
     if unicodedata.category(character) == "Cf":
@@ -179,7 +216,9 @@ def _fold(character: str) -> str:
 
 
 def _is_whole(inner: str, left: str, right: str) -> bool:
-    """Whether the wrapper around `inner` is one pair, and not the outer halves of two."""
+    """Whether the wrapper around `inner` is one pair, and not the outer halves of
+    two.
+    """
     if right != "}":
         bare = inner.replace("\\$", "")
         return left not in bare and right not in bare

@@ -1,6 +1,7 @@
 """What an answer of kind `math` states, as a typed value.
 
-`agents.answers.values.reading` reads values, `agents.answers.values.compare` compares them.
+`agents.answers.values.reading` reads values, `agents.answers.values.compare` compares
+them.
 """
 
 from __future__ import annotations

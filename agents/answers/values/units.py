@@ -56,7 +56,16 @@ _SYNONYMS = {
     "km/hour": "kph kmh",
     "unit": "unit units",
 }  # fmt: skip
-_PREFIXES = {"T": "tera", "G": "giga", "M": "mega", "k": "kilo", "c": "centi", "m": "milli", "μ": "micro", "n": "nano"}
+_PREFIXES = {
+    "T": "tera",
+    "G": "giga",
+    "M": "mega",
+    "k": "kilo",
+    "c": "centi",
+    "m": "milli",
+    "μ": "micro",
+    "n": "nano",
+}
 _PREFIXED = {
     "m": "meter metre",
     "g": "gram",
@@ -86,7 +95,12 @@ _UNITS = {
     for one in written
     for name in ((one, one + "s") if prefix == long else (one,))
 }
-_UNITS |= {name: unit for unit in ("eV", "Wh", "B", "bit", "mol", "cal") for one in _PREFIXED[unit].split() for name in (one, one + "s")}
+_UNITS |= {
+    name: unit
+    for unit in ("eV", "Wh", "B", "bit", "mol", "cal")
+    for one in _PREFIXED[unit].split()
+    for name in (one, one + "s")
+}
 _UNITS |= {"mol": "mol", "eV": "eV", "Wh": "Wh", "Nm": "N m"}
 _UNITS |= {name: unit for unit, names in _SYNONYMS.items() for name in names.split()}
 _UNITS |= {short + "Ω": short + "ohm" for short in _PREFIXES}
@@ -101,7 +115,9 @@ COMPOUND_UNITS = (
     frozenset(("degree", "minute", "second")),
 )
 """Units that one quantity may be written in together."""
-_CURRENCY = re.compile(r"(?:US)?\$|[€£¥₹₩₽]|(?:USD|EUR|GBP|JPY|CNY|RMB|INR|KRW|RUB|Rs\.?)(?= |[0-9])")
+_CURRENCY = re.compile(
+    r"(?:US)?\$|[€£¥₹₩₽]|(?:USD|EUR|GBP|JPY|CNY|RMB|INR|KRW|RUB|Rs\.?)(?= |[0-9])"
+)
 _POWERS = {"square": "^2", "sq": "^2", "cubic": "^3", "squared": "^2", "cubed": "^3"}
 _FACTOR = re.compile(
     r"(?:(square|sq|cubic)\.? )?([A-Za-zμ°Ω$€£¥¢₹₩₽元圆块]+)\.?"
@@ -132,7 +148,8 @@ def read_currency(text: str) -> tuple[str, int] | None:
 
 
 def read_unit(rest: str, *, known: bool = False) -> str | None:
-    """Returns the unit that stands behind a number, in one spelling; None when `rest` is no unit.
+    """Returns the unit that stands behind a number, in one spelling; None when `rest`
+    is no unit.
 
     Args:
         rest: what follows the number, with the blank before it if there is one.
@@ -141,7 +158,9 @@ def read_unit(rest: str, *, known: bool = False) -> str | None:
     spaced, text = rest[:1] == " ", rest.strip().removesuffix(".")
     text = _DEGREES.sub(lambda sign: "°" + sign[1].upper(), re.sub(r"\\mu ?", "μ", text))
     parts = re.split(r" ?/ ?| per ", re.sub(r"^per ", "/", text))
-    names = [_product(part, spaced or index > 0) if part else "" for index, part in enumerate(parts)]
+    names = [
+        _product(part, spaced or index > 0) if part else "" for index, part in enumerate(parts)
+    ]
     if text and all(name is not None for name in names) and all(names[1:]):
         return _written("/".join(name or "" for name in names))
     words = text.replace(",", "").split()
@@ -197,7 +216,9 @@ def _factor(text: str, spaced: bool) -> str | None:
 
 
 def _singular(word: str) -> str:
-    """Returns a word without its plural's s and its case, which only abbreviations keep ("MB", "Mb")."""
+    """Returns a word without its plural's s and its case, which only abbreviations keep
+    ("MB", "Mb").
+    """
     if len(word) < 3:
         return word
     if not (word.islower() or word.istitle() or word.isupper()):

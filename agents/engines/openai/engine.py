@@ -1,25 +1,34 @@
-"""Any server with an OpenAI-compatible /v1/completions that takes and returns token ids; several copies of it share the load.
+"""Any server with an OpenAI-compatible /v1/completions that takes and returns token
+ids; several copies of it share the load.
 
-Token ids and log-probabilities of given tokens are vLLM's extensions of that API (`return_token_ids`, `logprob_token_ids`), so the server
-has to be vLLM or speak as it does; `open` asks one token of it and says what is missing. Start vLLM with
-`--logprobs-mode processed_logprobs --enable-prompt-tokens-details --block-size 32`, on CPU also `--no-enable-chunked-prefill`, as
-`agents.engines.vllm.server` does:
+Token ids and log-probabilities of given tokens are vLLM's extensions of that API
+(`return_token_ids`, `logprob_token_ids`), so the server has to be vLLM or speak as it
+does; `open` asks one token of it and says what is missing. Start vLLM with
+`--logprobs-mode processed_logprobs --enable-prompt-tokens-details --block-size 32`, on
+CPU also `--no-enable-chunked-prefill`, as `agents.engines.vllm.server` does:
 
-- with its default, raw log-probabilities, `info.logprobs_mode` is "raw", and only temperatures 0 and 1 report the truth;
-- without prompt token details the usage has no cached tokens. With n > 1 the server reports those of the sample that ended last, which
-  finds what the first sample has just computed; they are taken for all n, so a request may have one prefix too many: an upper bound.
+- with its default, raw log-probabilities, `info.logprobs_mode` is "raw", and only
+  temperatures 0 and 1 report the truth;
+- without prompt token details the usage has no cached tokens. With n > 1 the server
+  reports those of the sample that ended last, which finds what the first sample has
+  just computed; they are taken for all n, so a request may have one prefix too many: an
+  upper bound.
 
-Requests beyond `max_in_flight` wait here, by their `priority`. It is not sent on, since vLLM refuses it unless it was started with
-`--scheduling-policy priority`: the server takes those that it was sent in order of arrival.
+Requests beyond `max_in_flight` wait here, by their `priority`. It is not sent on, since
+vLLM refuses it unless it was started with `--scheduling-policy priority`: the server
+takes those that it was sent in order of arrival.
 
-A reply is used only after its fields were checked (agents.engines.openai.replies): a malformed one is a
-BadReplyError that shows its beginning, without keys and completions (agents.engines.openai.redaction).
-Failures of the server are retried for `retry_s` seconds (agents.engines.openai.replicas).
+A reply is used only after its fields were checked (agents.engines.openai.replies): a
+malformed one is a BadReplyError that shows its beginning, without keys and completions
+(agents.engines.openai.redaction). Failures of the server are retried for `retry_s`
+seconds (agents.engines.openai.replicas).
 
-Adapters are models of the server (`--enable-lora --lora-modules NAME=FOLDER`). On CPU set `--max-loras` one above their number, or requests
-without an adapter are computed with one (see agents.engines.vllm.engine).
+Adapters are models of the server (`--enable-lora --lora-modules NAME=FOLDER`). On CPU
+set `--max-loras` one above their number, or requests without an adapter are computed
+with one (see agents.engines.vllm.engine).
 
-`publish` needs VLLM_SERVER_DEV_MODE=1 on the server, a folder that the server sees under the same path, and nobody else who sends requests.
+`publish` needs VLLM_SERVER_DEV_MODE=1 on the server, a folder that the server sees
+under the same path, and nobody else who sends requests.
 """
 
 from __future__ import annotations
@@ -47,7 +56,13 @@ from agents.engines.base import (
     spread_seed,
 )
 from agents.engines.gate import Gate
-from agents.engines.openai.replicas import AllReplicasDeadError, Replica, Replicas, TooLongError, TryAgainError
+from agents.engines.openai.replicas import (
+    AllReplicasDeadError,
+    Replica,
+    Replicas,
+    TooLongError,
+    TryAgainError,
+)
 from agents.engines.openai.replies import (
     Choice,
     Completions,
@@ -79,7 +94,13 @@ T = TypeVar("T")
 _MOST_LISTED = 10  # models that an error names
 _ANY_VOCABULARY = 1 << 31  # of a server that was not seen to serve the model yet
 # Everything that a server might otherwise take from the model's generation_config.json.
-_NO_OTHER_SAMPLING = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
+_NO_OTHER_SAMPLING = {
+    "top_k": 0,
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
 _AS_TOKEN_IDS = {"return_token_ids": True, "return_tokens_as_token_ids": True}
 
 
@@ -128,58 +149,105 @@ class OpenAIEngine:
         Args:
             base_url: its address, or those of several copies that serve the same model.
             model: the model's name on the server; None: the first that it lists.
-            tokenizer: folder or hub id; None: where the server says that it has the model from.
-            adapters: LoRA adapters that the server lists as models, by the names that it gives them.
-            context_length: longest prompt plus completion, in tokens; None: what the server says.
-            api_key_env: name of the environment variable that holds the api key; None: no key is sent.
-            max_in_flight: requests in flight, all copies together; the others wait here.
+            tokenizer: folder or hub id; None: where the server says that it has the
+                model from.
+            adapters: LoRA adapters that the server lists as models, by the names that
+                it gives them.
+            context_length: longest prompt plus completion, in tokens; None: what the
+                server says.
+            api_key_env: name of the environment variable that holds the api key; None:
+                no key is sent.
+            max_in_flight: requests in flight, all copies together; the others wait
+                here.
             timeout_s: for one request, in seconds.
-            retry_s: how long a failed request is tried again, in seconds since its first failure.
-            clock: seconds, for `retry_s`; with `sleep` and `rng`, which draws the jitter, an argument for tests.
+            retry_s: how long a failed request is tried again, in seconds since its
+                first failure.
+            clock: seconds, for `retry_s`; with `sleep` and `rng`, which draws the
+                jitter, an argument for tests.
 
         Raises:
-            EngineUnavailableError: a copy cannot be reached, serves something else, or cannot do what is needed.
+            EngineUnavailableError: a copy cannot be reached, serves something else, or
+                cannot do what is needed.
             ValueError: an address is none, or the api key cannot be sent.
         """
         addresses = [base_url] if isinstance(base_url, str) else list(base_url)
         if not addresses:
-            raise ValueError("engine.base_url names no server; set it to an address such as http://127.0.0.1:8000/v1")
+            raise ValueError(
+                "engine.base_url names no server; set it to an address such as "
+                "http://127.0.0.1:8000/v1"
+            )
         api_key = Hidden(os.environ.get(api_key_env, "")) if api_key_env else None
         if api_key == Hidden(""):
-            raise EngineUnavailableError(f"engine.api_key_env names the environment variable {api_key_env}, which is not set; export it")
-        replicas = Replicas(addresses, api_key=api_key, timeout_s=timeout_s, retry_s=retry_s, clock=clock, sleep=sleep, rng=rng)
+            raise EngineUnavailableError(
+                "engine.api_key_env names the environment variable "
+                f"{api_key_env}, which is not "
+                "set; export it"
+            )
+        replicas = Replicas(
+            addresses,
+            api_key=api_key,
+            timeout_s=timeout_s,
+            retry_s=retry_s,
+            clock=clock,
+            sleep=sleep,
+            rng=rng,
+        )
         try:
             listed = [await _list_models(replicas, replica) for replica in replicas.all]
-            cards = [_card(replica, models, model) for replica, models in zip(replicas.all, listed, strict=True)]
+            cards = [
+                _card(replica, models, model)
+                for replica, models in zip(replicas.all, listed, strict=True)
+            ]
             model = cards[0].name
             for replica, models, card in zip(replicas.all, listed, cards, strict=True):
                 if card.name != model:
                     raise EngineUnavailableError(
-                        f"{replica.name} serves {card.name!r}, {replicas.all[0].name} serves {model!r}; set engine.model"
+                        f"{replica.name} serves {card.name!r}, {replicas.all[0].name} serves "
+                        f"{model!r}; set engine.model"
                     )
                 for name in adapters:
                     _card(replica, models, name)
             root = cards[0].root or model
             length = context_length or cards[0].context_length
             if length is None:
-                raise EngineUnavailableError(f"{replicas.all[0].name} does not say how long its context is; set engine.context_length")
+                raise EngineUnavailableError(
+                    f"{replicas.all[0].name} does not say how "
+                    "long its context is; set "
+                    "engine.context_length"
+                )
             own_tokenizer = await asyncio.to_thread(HFTokenizer, tokenizer or root)
-            modes = [await _probe(replicas, replica, model, own_tokenizer) for replica in replicas.all]
+            modes = [
+                await _probe(replicas, replica, model, own_tokenizer) for replica in replicas.all
+            ]
 
             def build() -> OpenAIEngine:
                 folder = _folder_of(root)
                 info = EngineInfo(
                     kind="openai",
                     model=model,
-                    model_hash=hash_weights(folder) if folder is not None else hash_text(f"{model} {root}"),
+                    model_hash=hash_weights(folder)
+                    if folder is not None
+                    else hash_text(f"{model} {root}"),
                     tokenizer_hash=own_tokenizer.hash,
                     context_length=length,
                     parameters=count_parameters(folder) if folder is not None else 0,
                     logprobs_mode="processed" if all(modes) else "raw",
-                    adapters={name: hash_text(f"{name} {_card(replicas.all[0], listed[0], name).root}") for name in adapters},
+                    adapters={
+                        name: hash_text(f"{name} {_card(replicas.all[0], listed[0], name).root}")
+                        for name in adapters
+                    },
                 )
-                vocabulary_size = (read_config(folder).get("vocab_size") if folder is not None else None) or own_tokenizer.vocabulary_size
-                return cls(replicas, info, own_tokenizer, vocabulary_size=vocabulary_size, max_in_flight=max_in_flight, folder=folder)
+                vocabulary_size = (
+                    read_config(folder).get("vocab_size") if folder is not None else None
+                ) or own_tokenizer.vocabulary_size
+                return cls(
+                    replicas,
+                    info,
+                    own_tokenizer,
+                    vocabulary_size=vocabulary_size,
+                    max_in_flight=max_in_flight,
+                    folder=folder,
+                )
 
             return await asyncio.to_thread(build)
         except BaseException:
@@ -196,17 +264,21 @@ class OpenAIEngine:
         check_request(request, self.info, self._vocabulary_size)
         return await self._gate.run(lambda: self._generate(request), priority=request.priority)
 
-    async def score(self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0) -> NextTokenScores:
+    async def score(
+        self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0
+    ) -> NextTokenScores:
         """Returns the log-probability of each candidate as the next token."""
         check_score(prompt, candidates, self.info, self._vocabulary_size)
         return await self._gate.run(lambda: self._score(prompt, candidates), priority=priority)
 
     async def publish(self, folder: Path) -> int:
-        """Makes every copy of the server load the weights of `folder` and forget its prefix cache.
+        """Makes every copy of the server load the weights of `folder` and forget its
+        prefix cache.
 
         Raises:
             EngineUnavailableError: a server has no such routes.
-            EngineDiedError: a server did not load the weights; copies may now serve different ones.
+            EngineDiedError: a server did not load the weights; copies may now serve
+                different ones.
         """
         folder = Path(folder).absolute()
         refuse_publication(self.info.adapters)
@@ -247,7 +319,9 @@ class OpenAIEngine:
         )
         version = self.version
         found = await self._send(request.prompt, body, expected, model=request.adapter)
-        return Generation(tuple(self._completion(choice) for choice in found.choices), found.usage, version)
+        return Generation(
+            tuple(self._completion(choice) for choice in found.choices), found.usage, version
+        )
 
     def _completion(self, choice: Choice) -> Completion:
         return served_completion(
@@ -261,17 +335,43 @@ class OpenAIEngine:
 
     async def _score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
         distinct = list(dict.fromkeys(candidates))
-        body = {"max_tokens": 1, "temperature": 0.0, "logprobs": len(distinct), "logprob_token_ids": distinct}
-        expected = Expected(prompt_tokens=len(prompt), prompt=prompt, vocabulary_size=self._vocabulary_size, candidates=tuple(candidates))
+        body = {
+            "max_tokens": 1,
+            "temperature": 0.0,
+            "logprobs": len(distinct),
+            "logprob_token_ids": distinct,
+        }
+        expected = Expected(
+            prompt_tokens=len(prompt),
+            prompt=prompt,
+            vocabulary_size=self._vocabulary_size,
+            candidates=tuple(candidates),
+        )
         found = await self._send(prompt, body, expected)
         return NextTokenScores(found.choices[0].scores, found.usage)
 
-    async def _send(self, prompt: Sequence[int], body: Mapping[str, Any], expected: Expected, *, model: str | None = None) -> Completions:
+    async def _send(
+        self,
+        prompt: Sequence[int],
+        body: Mapping[str, Any],
+        expected: Expected,
+        *,
+        model: str | None = None,
+    ) -> Completions:
         """Sends a request for the model, or for an adapter of it."""
-        request = {"model": model or self.info.model, "prompt": list(prompt), **_NO_OTHER_SAMPLING, **_AS_TOKEN_IDS, **body}
+        request = {
+            "model": model or self.info.model,
+            "prompt": list(prompt),
+            **_NO_OTHER_SAMPLING,
+            **_AS_TOKEN_IDS,
+            **body,
+        }
         try:
             return await self._replicas.post(
-                "/v1/completions", request, lambda reply: read_completions(reply, expected), most_bytes=expected.most_bytes
+                "/v1/completions",
+                request,
+                lambda reply: read_completions(reply, expected),
+                most_bytes=expected.most_bytes,
             )
         except AllReplicasDeadError as error:
             raise self._gate.shut(f"died: {error}") from error
@@ -280,7 +380,8 @@ class OpenAIEngine:
         size = len(prompt) + expected.max_tokens
         if refused.context_length >= size:
             raise EngineError(
-                f"{refused.server} refuses {size} tokens as too long for its context of {refused.context_length}; see the server's log"
+                f"{refused.server} refuses {size} tokens as too long for its context of "
+                f"{refused.context_length}; see the server's log"
             )
         raise ContextLengthError(
             prompt_tokens=len(prompt),
@@ -290,25 +391,34 @@ class OpenAIEngine:
         )
 
     async def _publish_to(self, replica: Replica, folder: Path) -> None:
-        async def post(path: str, read: Callable[[Reply], T], body: Mapping[str, Any] | None = None) -> T:
+        async def post(
+            path: str, read: Callable[[Reply], T], body: Mapping[str, Any] | None = None
+        ) -> T:
             return await self._replicas.call(replica, "POST", path, read, body)
 
         try:
             await post("/pause?mode=wait", read_nothing)
         except (EngineUnavailableError, TryAgainError) as error:
             raise EngineUnavailableError(
-                f"{replica.name} takes no new weights ({error}); start it with VLLM_SERVER_DEV_MODE=1, reachable from this machine alone"
+                f"{replica.name} takes no new weights ({error}); start it with "
+                "VLLM_SERVER_DEV_MODE=1, reachable from this machine alone"
             ) from error
         try:
-            await post("/collective_rpc", read_nothing, {"method": "reload_weights", "kwargs": {"weights_path": str(folder)}})
-            with suppress(EngineError, TryAgainError):  # a server without our extension; only CPU builds need it
+            await post(
+                "/collective_rpc",
+                read_nothing,
+                {"method": "reload_weights", "kwargs": {"weights_path": str(folder)}},
+            )
+            # a server without our extension; only CPU builds need it
+            with suppress(EngineError, TryAgainError):
                 await post("/collective_rpc", read_nothing, {"method": "repack_output_heads"})
             if not await post("/reset_prefix_cache", read_success):
                 raise EngineError("its prefix cache cannot be reset while others send requests")
         except (EngineError, TryAgainError, TooLongError) as error:
             raise self._gate.shut(f"died while {replica.name} loaded {folder} ({error})") from error
         finally:
-            with suppress(EngineError, TryAgainError):  # a server that cannot resume fails the next request
+            # a server that cannot resume fails the next request
+            with suppress(EngineError, TryAgainError):
                 await post("/resume", read_nothing)
 
 
@@ -318,7 +428,8 @@ async def _list_models(replicas: Replicas, replica: Replica) -> tuple[ModelCard,
         return await replicas.ask(replica, "GET", "/v1/models", read_models)
     except (TryAgainError, TooLongError) as error:
         raise EngineUnavailableError(
-            f"no model server answers at {replica.name} ({error}); start one with `python -m agents.engines.server MODEL`, "
+            f"no model server answers at {replica.name} ({error}); start one with `python -m "
+            "agents.engines.server MODEL`, "
             "or set engine.base_url"
         ) from error
 
@@ -329,11 +440,16 @@ def _card(replica: Replica, models: Sequence[ModelCard], name: str | None) -> Mo
         if name is None or card.name == name:
             return card
     known = [card.name for card in models[:_MOST_LISTED]] + ["..."] * (len(models) > _MOST_LISTED)
-    raise EngineUnavailableError(f"{replica.name} does not serve {name!r}, only {known}; set engine.model or engine.adapters to one")
+    raise EngineUnavailableError(
+        f"{replica.name} does not serve {name!r}, only "
+        f"{known}; set engine.model or "
+        "engine.adapters to one"
+    )
 
 
 async def _probe(replicas: Replicas, replica: Replica, model: str, tokenizer: HFTokenizer) -> bool:
-    """Asks a server for one token, and returns whether its log-probabilities are those after temperature.
+    """Asks a server for one token, and returns whether its log-probabilities are those
+    after temperature.
 
     Raises:
         EngineUnavailableError: it cannot do what this engine needs.
@@ -342,19 +458,39 @@ async def _probe(replicas: Replicas, replica: Replica, model: str, tokenizer: HF
     found: list[float] = []
     expected = Expected(prompt_tokens=2, vocabulary_size=_ANY_VOCABULARY, candidates=(token,))
     for temperature in (0.0, 2.0):
-        body = {"model": model, "prompt": [token, token], "max_tokens": 1, "temperature": temperature, "seed": 0, "logprobs": 1}
+        body = {
+            "model": model,
+            "prompt": [token, token],
+            "max_tokens": 1,
+            "temperature": temperature,
+            "seed": 0,
+            "logprobs": 1,
+        }
         body |= {"logprob_token_ids": [token], **_NO_OTHER_SAMPLING, **_AS_TOKEN_IDS}
         try:
-            answer = await replicas.ask(replica, "POST", "/v1/completions", lambda reply: read_completions(reply, expected), body)
+            answer = await replicas.ask(
+                replica,
+                "POST",
+                "/v1/completions",
+                lambda reply: read_completions(reply, expected),
+                body,
+            )
         except (TryAgainError, TooLongError) as error:
             raise EngineUnavailableError(
-                f"{replica.name} cannot be used: its /v1/completions must take a list of token ids as prompt, and support "
-                f"return_token_ids, return_tokens_as_token_ids and logprob_token_ids, as vLLM 0.32 does ({error})"
+                f"{replica.name} cannot be used: its /v1/completions must take a list of token "
+                "ids as prompt, and support "
+                "return_token_ids, return_tokens_as_token_ids and logprob_token_ids, as vLLM "
+                f"0.32 does ({error})"
             ) from error
         found += answer.choices[0].scores
     is_processed = found[0] != found[1]
     if not is_processed:
-        logger.warning("%s reports raw logprobs, wrong at temperatures other than 1; use --logprobs-mode processed_logprobs", replica.name)
+        logger.warning(
+            "%s reports raw logprobs, wrong at temperatures other "
+            "than 1; use --logprobs-mode "
+            "processed_logprobs",
+            replica.name,
+        )
     return is_processed
 
 

@@ -38,7 +38,9 @@ _ERROR_KEYS = frozenset(
         "type",
     }
 )
-_OF_A_COMPLETION = re.compile(r"""["'](?:choices|completion|content|generated_text|logprobs|response|text|token_ids|tokens)["']\s*:""")
+_OF_A_COMPLETION = re.compile(
+    r"""["'](?:choices|completion|content|generated_text|logprobs|response|text|token_ids|tokens)["']\s*:"""
+)
 _JSON_BEGINS = re.compile(r"""[{\[]\s*["'{\[\]}]""")
 _LEXEME = re.compile(
     r""""(?:[^"\\]|\\.)*(?:"|\\?$)|'(?:[^'\\]|\\.)*(?:'|\\?$)|[{}\[\],:]|[^\s{}\[\],:"']+""",
@@ -51,7 +53,10 @@ _REPEATED = re.compile(r"\b(int|float|str|null)(?:, \1\b)+")
 _MASK = "***"
 _SECRETS = (
     re.compile(r"(?i)(\b(?:bearer|basic)\s+)[^\s\"'<>,;]{4,}"),
-    re.compile(r"(?i)(\b(?:api[-_ ]?key|access[-_ ]?token|auth\w*|password|secret)\b[^:=]{0,20}[:=]\s*[\"']?)[^\s\"'<>,;]+"),
+    re.compile(
+        r"(?i)(\b(?:api[-_ ]?key|access[-_ "
+        r"]?token|auth\w*|password|secret)\b[^:=]{0,20}[:=]\s*[\"']?)[^\s\"'<>,;]+"
+    ),
     re.compile(r"(\b\w+://)[^\s/@]+@"),
     re.compile(r"(\b)(?:sk|pk|rk|hf|gh[a-z]|github|glpat|xox[a-z]|gsk|nvapi|key|r8)[-_][\w.-]{8,}"),
     re.compile(r"(\b)(?:AKIA|ASIA|AIza|ya29\.|eyJ)[\w.-]{8,}"),
@@ -74,7 +79,13 @@ def excerpt(body: bytes, *, secrets: Sequence[str] = ()) -> str:
         text = text[:-_UNSURE]
     if not text:
         return "nothing"
-    begin = 0 if text[0] in "{[\"'" else found.start() if (found := _JSON_BEGINS.search(text)) else len(text)
+    begin = (
+        0
+        if text[0] in "{[\"'"
+        else found.start()
+        if (found := _JSON_BEGINS.search(text))
+        else len(text)
+    )
     outline = " ".join(_outline(text[begin:], messages=not _OF_A_COMPLETION.search(text)))
     outline = _REPEATED.sub(r"\1, ...", re.sub(r"(?<=[{\[]) | (?=[}\],:])", "", outline))
     masked = mask((text[:begin] + outline)[:_MASKED], secrets=secrets)
@@ -107,11 +118,19 @@ def _outline(text: str, *, messages: bool) -> Iterator[str]:
                 key = inside
                 yield f'"{inside}"' if _KEY.fullmatch(inside) else '"..."'
             else:
-                yield (f'"{_plain(_unescaped(inside))}"' if messages and key.lower() in _ERROR_KEYS else "str")
+                yield (
+                    f'"{_plain(_unescaped(inside))}"'
+                    if messages and key.lower() in _ERROR_KEYS
+                    else "str"
+                )
         elif number := _NUMBER.fullmatch(lexeme):
             yield "float" if number[1] or number[2] else "int"
         else:
-            yield (lexeme if lexeme in ("true", "false", "null", "NaN", "Infinity", "-Infinity") else "...")
+            yield (
+                lexeme
+                if lexeme in ("true", "false", "null", "NaN", "Infinity", "-Infinity")
+                else "..."
+            )
 
 
 def _unescaped(text: str) -> str:
@@ -125,5 +144,9 @@ def _unescaped(text: str) -> str:
 def _plain(text: str) -> str:
     """Returns a text on one line, without characters that a terminal would act on or
     not show."""
-    shown = "".join(" " if char.isspace() else char for char in text if char.isspace() or unicodedata.category(char)[0] != "C")
+    shown = "".join(
+        " " if char.isspace() else char
+        for char in text
+        if char.isspace() or unicodedata.category(char)[0] != "C"
+    )
     return " ".join(shown.split())

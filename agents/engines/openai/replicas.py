@@ -49,7 +49,8 @@ _REST_S = 30.0  # how long a dead copy is passed over
 _MOST_MALFORMED = 3
 _WARN_EVERY_S = 60.0
 _KEEPALIVE_S = 2.0
-"""How long an idle connection is kept. Uvicorn closes them after 5 s; a request sent at that moment is lost."""
+"""How long an idle connection is kept. Uvicorn closes them after 5 s; a request sent at
+that moment is lost."""
 _MOST_ERROR_BYTES = 1 << 16
 _MOST_LOCATION = 100  # characters
 _SHORTEST_SECRET = 4  # characters; masking a shorter one would garble every error
@@ -92,7 +93,9 @@ class TryAgainError(Exception):
     @property
     def final(self) -> EngineError:
         """The error that it is where no other attempt is made."""
-        return (BadReplyError if self.failure == "malformed" else EngineError)(f"{self}{_WAY_OUT[self.failure]}")
+        return (BadReplyError if self.failure == "malformed" else EngineError)(
+            f"{self}{_WAY_OUT[self.failure]}"
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -151,11 +154,17 @@ class Replicas:
             ValueError: an address is none, or the key cannot be sent.
         """
         if api_key is not None and not re.fullmatch(r"[!-~]+", api_key.reveal()):
-            raise ValueError("the variable that engine.api_key_env names holds a character that no HTTP header carries; export it again")
+            raise ValueError(
+                "the variable that engine.api_key_env names holds a character that no HTTP header "
+                "carries; export it again"
+            )
         self.all = [_replica(address) for address in addresses]
         passwords = [URL(replica.root).password or "" for replica in self.all]
         if api_key is not None and any(passwords):
-            raise ValueError("engine.base_url holds a password and engine.api_key_env is set; a request carries one of the two, remove one")
+            raise ValueError(
+                "engine.base_url holds a password and engine.api_key_env is set; a request "
+                "carries one of the two, remove one"
+            )
         known = [*([] if api_key is None else [api_key.reveal()]), *passwords]
         self._secrets = [secret for secret in known if len(secret) >= _SHORTEST_SECRET]
         self._timeout_s, self._retry_s = timeout_s, retry_s
@@ -164,7 +173,8 @@ class Replicas:
         self._session = aiohttp.ClientSession(
             headers={} if api_key is None else {"Authorization": f"Bearer {api_key.reveal()}"},
             timeout=aiohttp.ClientTimeout(total=timeout_s),
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S),  # the engine has its own limit
+            # the engine has its own limit
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -273,7 +283,11 @@ class Replicas:
                 f"{shown} aborted the request, as a server does that is being stopped",
                 "unreachable",
             )
-        kind = reply.content_type if re.fullmatch(r"[\w/+.-]{1,60}", reply.content_type) else "an odd content type"
+        kind = (
+            reply.content_type
+            if re.fullmatch(r"[\w/+.-]{1,60}", reply.content_type)
+            else "an odd content type"
+        )
         what = f"HTTP {reply.status}, {kind}: {reply.excerpt(self._secrets)}"
         raise TryAgainError(f"{shown} sent no valid reply: {problem} ({what})", "malformed")
 
@@ -281,7 +295,9 @@ class Replicas:
         """Closes all connections."""
         await self._session.close()
 
-    async def _exchange(self, url: str, shown: str, method: str, body: Mapping[str, Any] | None, most_bytes: int) -> Reply | TryAgainError:
+    async def _exchange(
+        self, url: str, shown: str, method: str, body: Mapping[str, Any] | None, most_bytes: int
+    ) -> Reply | TryAgainError:
         """Returns the reply, or the failure.
 
         The failure is returned, not raised: errors of aiohttp hold headers and parts of
@@ -290,12 +306,17 @@ class Replicas:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if data is not None else {}
         try:
-            async with self._session.request(method, URL(url), data=data, headers=headers, allow_redirects=False) as response:
+            async with self._session.request(
+                method, URL(url), data=data, headers=headers, allow_redirects=False
+            ) as response:
                 is_error = not 200 <= response.status < 300
-                content = await _read_at_most(response, _MOST_ERROR_BYTES if is_error else most_bytes)
+                content = await _read_at_most(
+                    response, _MOST_ERROR_BYTES if is_error else most_bytes
+                )
                 if content is None and not is_error:
                     return TryAgainError(
-                        f"{shown} sent more than the {most_bytes} bytes that the request can be answered in",
+                        f"{shown} sent more than the {most_bytes} bytes that the request can be "
+                        "answered in",
                         "malformed",
                     )
                 return Reply(
@@ -304,7 +325,9 @@ class Replicas:
                     response.charset,
                     Hidden(content or b""),
                     _retry_after_s(response.headers),
-                    mask(response.headers.get("Location", "")[:_MOST_LOCATION], secrets=self._secrets),
+                    mask(
+                        response.headers.get("Location", "")[:_MOST_LOCATION], secrets=self._secrets
+                    ),
                 )
         except TimeoutError:
             return TryAgainError(f"{shown} gave no reply in {self._timeout_s:g} s", "silent")
@@ -314,13 +337,19 @@ class Replicas:
                 "unreachable",
             )
         except aiohttp.ClientPayloadError as error:
-            if isinstance(error.__cause__, HttpProcessingError) and error.__cause__.code == 400 and "encoding" in repr(error.__cause__):
+            if (
+                isinstance(error.__cause__, HttpProcessingError)
+                and error.__cause__.code == 400
+                and "encoding" in repr(error.__cause__)
+            ):
                 return TryAgainError(f"{shown} sent a reply that cannot be decoded", "malformed")
             return TryAgainError(f"{shown} broke off in the middle of a reply", "unreachable")
         except (aiohttp.ClientConnectionError, OSError) as error:
             return TryAgainError(f"{shown} broke off ({type(error).__name__})", "unreachable")
         except (aiohttp.ClientError, HttpProcessingError, ValueError) as error:
-            return TryAgainError(f"{shown} does not speak HTTP ({type(error).__name__})", "malformed")
+            return TryAgainError(
+                f"{shown} does not speak HTTP ({type(error).__name__})", "malformed"
+            )
 
     def _refuse(self, reply: Reply, replica: Replica, shown: str) -> NoReturn:
         """Raises what a reply that is no success means."""
@@ -334,21 +363,32 @@ class Replicas:
         if (context_length := reply.named_context) is not None:
             raise TooLongError(replica.name, context_length)
         if status in (401, 403):
-            raise EngineUnavailableError(f"{shown} wants another API key ({text}); set engine.api_key_env")
+            raise EngineUnavailableError(
+                f"{shown} wants another API key ({text}); set engine.api_key_env"
+            )
         if status in _NO_SUCH_PLACE:
             where = f", which points to {reply.location}" if reply.location else ""
-            raise EngineUnavailableError(f"{shown} does not exist ({text}{where}); check engine.base_url and engine.model")
-        raise EngineError(f"{shown} refuses the request ({text}); the server must take what vLLM's /v1/completions takes")
+            raise EngineUnavailableError(
+                f"{shown} does not exist ({text}{where}); check engine.base_url and engine.model"
+            )
+        raise EngineError(
+            f"{shown} refuses the request ({text}); the server must take what vLLM's "
+            "/v1/completions takes"
+        )
 
     def _urgency(self, replica: Replica, now: float) -> tuple[float, int]:
         """Returns the smaller the sooner a replica gets a request: none that rests
         before one that does not."""
         return max(replica.rests_until - now, 0.0), replica.in_flight
 
-    def _let_rest(self, replica: Replica, problem: TryAgainError, now: float, series: _Series) -> None:
+    def _let_rest(
+        self, replica: Replica, problem: TryAgainError, now: float, series: _Series
+    ) -> None:
         """Books a failure: the others are tried first for a while."""
         replica.is_dead = problem.failure == "unreachable"
-        replica.rests_until = now + max(problem.wait_s, _REST_S if replica.is_dead else series.backoff_s)
+        replica.rests_until = now + max(
+            problem.wait_s, _REST_S if replica.is_dead else series.backoff_s
+        )
 
     def _left(self, series: _Series, problem: TryAgainError, now: float) -> float:
         """Counts a failed attempt, and returns for how many seconds its request may be
@@ -365,7 +405,11 @@ class Replicas:
             self._warn(problem, now)
             return left
         elapsed = now - series.failed_since
-        tried = f" (attempt {series.attempts}, {elapsed:.0f} s after the first failure)" if series.attempts > 1 else ""
+        tried = (
+            f" (attempt {series.attempts}, {elapsed:.0f} s after the first failure)"
+            if series.attempts > 1
+            else ""
+        )
         if all(replica.is_dead for replica in self.all):
             raise AllReplicasDeadError(f"{problem}{tried}")
         raise TryAgainError(f"{problem}{tried}", problem.failure).final
@@ -403,12 +447,21 @@ async def _read_at_most(response: aiohttp.ClientResponse, most_bytes: int) -> by
 def _replica(address: str) -> Replica:
     try:
         url = URL(address)
-        is_one = url.scheme in ("http", "https") and bool(url.host) and not (url.query_string or url.fragment)
+        is_one = (
+            url.scheme in ("http", "https")
+            and bool(url.host)
+            and not (url.query_string or url.fragment)
+        )
     except ValueError:
         is_one = False
     if not is_one:
-        raise ValueError(f"engine.base_url ({mask(address)}) is no address of a server; set it to one such as http://127.0.0.1:8000/v1")
-    root, name = (spelled.rstrip("/").removesuffix("/v1") for spelled in (address, str(url.with_user(None))))
+        raise ValueError(
+            f"engine.base_url ({mask(address)}) is no address of a server; set it to one such as "
+            "http://127.0.0.1:8000/v1"
+        )
+    root, name = (
+        spelled.rstrip("/").removesuffix("/v1") for spelled in (address, str(url.with_user(None)))
+    )
     return Replica(root, name)
 
 
@@ -420,7 +473,11 @@ def _retry_after_s(headers: Mapping[str, str]) -> float:
         return float(value)
     try:
         until = email.utils.parsedate_to_datetime(value).timestamp()
-        now = email.utils.parsedate_to_datetime(headers["Date"]).timestamp() if "Date" in headers else time.time()
+        now = (
+            email.utils.parsedate_to_datetime(headers["Date"]).timestamp()
+            if "Date" in headers
+            else time.time()
+        )
     except (ValueError, TypeError, OverflowError, IndexError):
         return 0.0
     return max(0.0, until - now)

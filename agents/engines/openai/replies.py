@@ -32,16 +32,23 @@ _MOST_NAME_CHARACTERS = 500
 _LOOKED_AT = 8192  # bytes of a refusal that are searched for its reason
 _TOO_LONG = re.compile(
     r"(?i)context[ _-]?(?:length|window|size|limit)"
-    r"|max(?:imum)?[ _](?:allowed |supported )?(?:model|input|prompt|sequence)[ _](?:len|tokens|size)|maximum (?:allowed |supported )length"
-    r"|\b(?:prompt|input|request|sequence)s?\b(?: (?:is|are) too (?:long|large)|.{0,40}\bexceeds?\b.{0,60}\b(?:length|tokens)\b)"
+    r"|max(?:imum)?[ _](?:allowed |supported )?(?:model|input|prompt|sequence)[ "
+    r"_](?:len|tokens|size)|maximum (?:allowed |supported )length"
+    r"|\b(?:prompt|input|request|sequence)s?\b(?: (?:is|are) too "
+    r"(?:long|large)|.{0,40}\bexceeds?\b.{0,60}\b(?:length|tokens)\b)"
     r"|max_new_tokens\W{1,3}must be <=|must have less than \d{1,9} tokens"
 )
 _OF_AN_ACCOUNT = re.compile(
-    r"(?i)\bper (?:second|minute|hour|day|week|month)\b|\b(?:quota|budget|credits?|billing|[tr]p[md])\b|rate[ _-]?limit"
+    r"(?i)\bper (?:second|minute|hour|day|week|month)\b"
+    r"|\b(?:quota|budget|credits?|billing|[tr]p[md])\b|rate[ _-]?limit"
 )
-"""A limit of the caller's account at the server: another question would meet it, too."""
+"""A limit of the caller's account at the server: another question would meet it,
+too."""
 _NUMBER = r"(\d{1,3}(?:,\d{3})+|\d{1,9})\b"
-_CONTEXT = re.compile(r"(?i)(?:context[ _-]?(?:length|window|size)|model[ _]len(?:gth)?)\W{0,3}(?:is|of|:|=|only)?\W{0,3}" + _NUMBER)
+_CONTEXT = re.compile(
+    r"(?i)(?:context[ _-]?(?:length|window|size)|model[ "
+    r"_]len(?:gth)?)\W{0,3}(?:is|of|:|=|only)?\W{0,3}" + _NUMBER
+)
 
 
 class MalformedError(Exception):
@@ -107,7 +114,9 @@ class Expected:
     @property
     def most_bytes(self) -> int:
         """Longest reply that is read, in bytes."""
-        of_a_choice = self.max_tokens * _BYTES_PER_TOKEN + self.prompt_tokens * _BYTES_PER_PROMPT_TOKEN
+        of_a_choice = (
+            self.max_tokens * _BYTES_PER_TOKEN + self.prompt_tokens * _BYTES_PER_PROMPT_TOKEN
+        )
         return (1 << 20) + self.n * (of_a_choice + len(self.candidates) * _BYTES_PER_SCORE)
 
 
@@ -180,7 +189,9 @@ def read_models(reply: Reply) -> tuple[ModelCard, ...]:
         ModelCard(
             _name(card.get("id"), "id"),
             None if card.get("root") is None else _name(card["root"], "root"),
-            None if card.get("max_model_len") is None else _whole(card["max_model_len"], "max_model_len", least=2),
+            None
+            if card.get("max_model_len") is None
+            else _whole(card["max_model_len"], "max_model_len", least=2),
         )
         for card in cards
     )
@@ -207,34 +218,46 @@ def _choice(fields: Mapping[str, Any], expected: Expected) -> Choice:
     if finish_reason == "abort":
         raise AbortedError
     if finish_reason not in ("stop", "length"):
-        raise MalformedError(f"the finish reason is {_kind(finish_reason)}, neither stop nor length")
+        raise MalformedError(
+            f"the finish reason is {_kind(finish_reason)}, neither stop nor length"
+        )
     if not isinstance(fields.get("text", ""), str):
         raise MalformedError(f"text is {_kind(fields['text'])}")
     repeated = fields.get("prompt_token_ids")
     if repeated is not None and expected.prompt is not None and repeated != list(expected.prompt):
-        raise MalformedError("prompt_token_ids is not the prompt of the request; a proxy may have mixed up replies")
+        raise MalformedError(
+            "prompt_token_ids is not the prompt of the request; a proxy may have mixed up replies"
+        )
     token_ids = _token_ids(fields.get("token_ids"), expected)
     _check_stop_reason(finish_reason, stop_reason, token_ids, expected)
     logprobs: tuple[float, ...] = (math.nan,) * len(token_ids)
     scores: tuple[float, ...] = ()
     if expected.logprobs:
         found = _mapping(fields.get("logprobs"), "logprobs")
-        logprobs = _logprobs(_sequence(found.get("token_logprobs"), "token_logprobs"), "token_logprobs")
+        logprobs = _logprobs(
+            _sequence(found.get("token_logprobs"), "token_logprobs"), "token_logprobs"
+        )
         if len(logprobs) != len(token_ids):
-            raise MalformedError(f"it holds {len(token_ids)} token ids and {len(logprobs)} log-probabilities")
+            raise MalformedError(
+                f"it holds {len(token_ids)} token ids and {len(logprobs)} log-probabilities"
+            )
         if expected.candidates:
             first = _mapping(
                 next(iter(_sequence(found.get("top_logprobs"), "top_logprobs")), None),
                 "top_logprobs[0]",
             )
-            scores = _logprobs([first.get(f"token_id:{token}") for token in expected.candidates], "top_logprobs[0]")
+            scores = _logprobs(
+                [first.get(f"token_id:{token}") for token in expected.candidates], "top_logprobs[0]"
+            )
     return Choice(token_ids, logprobs, finish_reason, stop_reason, scores)
 
 
 def _token_ids(value: Any, expected: Expected) -> tuple[int, ...]:
     token_ids = _sequence(value, "token_ids")
     if not 1 <= len(token_ids) <= expected.max_tokens:
-        raise MalformedError(f"a choice holds {len(token_ids)} tokens for max_tokens={expected.max_tokens}")
+        raise MalformedError(
+            f"a choice holds {len(token_ids)} tokens for max_tokens={expected.max_tokens}"
+        )
     if set(map(type, token_ids)) != {int}:
         raise MalformedError("token_ids holds something that is no whole number")
     if min(token_ids) < 0 or max(token_ids) >= expected.vocabulary_size:
@@ -245,12 +268,20 @@ def _token_ids(value: Any, expected: Expected) -> tuple[int, ...]:
     return tuple(token_ids)
 
 
-def _check_stop_reason(finish_reason: str, stop_reason: Any, token_ids: Sequence[int], expected: Expected) -> None:
+def _check_stop_reason(
+    finish_reason: str, stop_reason: Any, token_ids: Sequence[int], expected: Expected
+) -> None:
     if stop_reason is None:
         return
-    is_known = stop_reason in expected.stop if isinstance(stop_reason, str) else type(stop_reason) is int and stop_reason == token_ids[-1]
+    is_known = (
+        stop_reason in expected.stop
+        if isinstance(stop_reason, str)
+        else type(stop_reason) is int and stop_reason == token_ids[-1]
+    )
     if not is_known or finish_reason != "stop":
-        raise MalformedError("the stop reason is neither a stop string of the request nor the last token")
+        raise MalformedError(
+            "the stop reason is neither a stop string of the request nor the last token"
+        )
 
 
 def _logprobs(values: Sequence[Any], name: str) -> tuple[float, ...]:
@@ -267,12 +298,25 @@ def _usage(value: Any, expected: Expected, generated: int) -> Usage:
     usage = _mapping(value, "usage")
     prompt = _whole(usage.get("prompt_tokens"), "usage.prompt_tokens")
     if prompt not in (expected.prompt_tokens, expected.n * expected.prompt_tokens):
-        raise MalformedError(f"usage.prompt_tokens is not the number of the prompt's tokens, {expected.prompt_tokens}")
+        raise MalformedError(
+            "usage.prompt_tokens is not the number of the prompt's tokens, "
+            f"{expected.prompt_tokens}"
+        )
     if _whole(usage.get("completion_tokens"), "usage.completion_tokens") != generated:
-        raise MalformedError(f"usage.completion_tokens is not the number of tokens in the choices, {generated}")
+        raise MalformedError(
+            f"usage.completion_tokens is not the number of tokens in the choices, {generated}"
+        )
     details = usage.get("prompt_tokens_details")
-    cached = None if details is None else _mapping(details, "usage.prompt_tokens_details").get("cached_tokens")
-    found = 0 if cached is None else _whole(cached, "usage.prompt_tokens_details.cached_tokens", most=prompt)
+    cached = (
+        None
+        if details is None
+        else _mapping(details, "usage.prompt_tokens_details").get("cached_tokens")
+    )
+    found = (
+        0
+        if cached is None
+        else _whole(cached, "usage.prompt_tokens_details.cached_tokens", most=prompt)
+    )
     in_all = found if prompt > expected.prompt_tokens else expected.n * found
     return Usage(expected.n * expected.prompt_tokens, in_all, generated, 1)
 
@@ -334,8 +378,16 @@ def _whole(value: Any, name: str, *, least: int = 0, most: int = _MOST_TOKENS) -
 def _name(value: Any, what: str) -> str:
     """Returns the name of a model or folder: one line that a terminal can show and a
     path can hold."""
-    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= _MOST_NAME_CHARACTERS:
-        raise MalformedError(f"{what} is {_kind(value)}, not a name of 1 to {_MOST_NAME_CHARACTERS} printable characters")
+    if (
+        not isinstance(value, str)
+        or not value.isprintable()
+        or not 0 < len(value) <= _MOST_NAME_CHARACTERS
+    ):
+        raise MalformedError(
+            f"{what} is {_kind(value)}, not a name of 1 to "
+            f"{_MOST_NAME_CHARACTERS} printable "
+            "characters"
+        )
     return value
 
 

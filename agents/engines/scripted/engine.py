@@ -1,10 +1,14 @@
 """A deterministic stand-in for a model, shipped for tests and dry runs.
 
-It says what a script or a function tells it to say, and obeys every other law of an engine: token ids in and out, stop strings, limits,
-log-probabilities, a prefix cache that is counted, death on demand. A script fails loudly when it runs out or when a prompt is not the one
-it was written for. Nothing here is random: sample i of a prompt is a function of (prompt, seed, i) alone, and no seed is seed 0.
+It says what a script or a function tells it to say, and obeys every other law of an
+engine: token ids in and out, stop strings, limits, log-probabilities, a prefix cache
+that is counted, death on demand. A script fails loudly when it runs out or when a
+prompt is not the one it was written for. Nothing here is random: sample i of a prompt
+is a function of (prompt, seed, i) alone, and no seed is seed 0.
 
-    engine = ScriptedEngine.from_function(lambda prompt, sample_index, rng: rng.choice([" yes", " no"]))
+    engine = ScriptedEngine.from_function(
+        lambda prompt, sample_index, rng: rng.choice([" yes", " no"])
+    )
 """
 
 from __future__ import annotations
@@ -19,7 +23,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from agents.engines.base import Completion, EngineInfo, GenerateRequest, Generation, NextTokenScores, check_request, check_score
+from agents.engines.base import (
+    Completion,
+    EngineInfo,
+    GenerateRequest,
+    Generation,
+    NextTokenScores,
+    check_request,
+    check_score,
+)
 from agents.engines.gate import Gate
 from agents.engines.scripted.tokenizer import DEFAULT_SPECIAL_TOKENS, ScriptedTokenizer
 from agents.engines.stopping import find_ending
@@ -27,9 +39,11 @@ from agents.engines.weights import hash_text, hash_weights, tensor_shapes
 from agents.types import EngineError, Usage
 
 Reply = Callable[[str, int, random.Random], str]
-"""(prompt text with special tokens spelled out, sample index, random numbers of that sample) -> what the model says."""
+"""(prompt text with special tokens spelled out, sample index, random numbers of that
+sample) -> what the model says."""
 Score = Callable[[str, str], float]
-"""(prompt text, candidate text) -> log-probability of the candidate as the next token, in nats."""
+"""(prompt text, candidate text) -> log-probability of the candidate as the next token,
+in nats."""
 
 _BLOCK_TOKENS = 16  # grain of the simulated prefix cache
 
@@ -55,11 +69,15 @@ class Rule:
 
 
 class ScriptedEngine:
-    """Generator and Publisher without a model. `publish` changes the log-probabilities, never the words."""
+    """Generator and Publisher without a model. `publish` changes the log-probabilities,
+    never the words.
+    """
 
     @classmethod
     async def open(cls, **options: Any) -> ScriptedEngine:
-        """Returns an engine; a function that is named by its module is imported in a thread."""
+        """Returns an engine; a function that is named by its module is imported in a
+        thread.
+        """
         return await asyncio.to_thread(lambda: cls(**options))
 
     def __init__(
@@ -77,21 +95,30 @@ class ScriptedEngine:
         """Makes an engine that follows a script or a function.
 
         Args:
-            script: rules (or mappings with a rule's fields), used once each and in order of the requests' arrival.
-            function: a reply function, or "package.module:name" of one, or of an object with `reply` and, if it likes, `score` and
-                `special_tokens`.
-            score: answers `score` requests; None: a fixed pseudo-random number per (last prompt token, candidate).
-            special_tokens: texts that are one token each; None: those of the function's object, or else the marks of the chat template.
+            script: rules (or mappings with a rule's fields), used once each and in
+                order of the requests' arrival.
+            function: a reply function, or "package.module:name" of one, or of an object
+                with `reply` and, if it likes, `score` and `special_tokens`.
+            score: answers `score` requests; None: a fixed pseudo-random number per
+                (last prompt token, candidate).
+            special_tokens: texts that are one token each; None: those of the function's
+                object, or else the marks of the chat template.
             context_length: longest prompt plus completion, in tokens.
             latency_s: seconds that a request takes.
-            die_after: the engine dies at the request that comes after this many; None: never.
+            die_after: the engine dies at the request that comes after this many; None:
+                never.
             sleep: waits for `latency_s`; a test passes its own clock.
 
         Raises:
-            ValueError: not exactly one of script and function, or a function that cannot be found.
+            ValueError: not exactly one of script and function, or a function that
+                cannot be found.
         """
         if bool(script) == (function is not None):
-            raise ValueError("a scripted engine needs exactly one of script and function; set engine.script or engine.function")
+            raise ValueError(
+                "a scripted engine needs exactly one of script and "
+                "function; set engine.script "
+                "or engine.function"
+            )
         self.version = 0
         self._rules = [rule if isinstance(rule, Rule) else Rule(**rule) for rule in script]
         self._rules_used = 0
@@ -118,8 +145,12 @@ class ScriptedEngine:
         )
 
     @classmethod
-    def from_function(cls, reply: Reply, *, score: Score | None = None, **options: Any) -> ScriptedEngine:
-        """Returns an engine that says what `reply` returns, to any number of requests in any order."""
+    def from_function(
+        cls, reply: Reply, *, score: Score | None = None, **options: Any
+    ) -> ScriptedEngine:
+        """Returns an engine that says what `reply` returns, to any number of requests
+        in any order.
+        """
         return cls(function=reply, score=score, **options)
 
     @property
@@ -133,17 +164,25 @@ class ScriptedEngine:
         return len(self._rules) - self._rules_used
 
     async def generate(self, request: GenerateRequest) -> Generation:
-        """Returns `request.n` completions. Raises ScriptError besides what `Generator` names."""
+        """Returns `request.n` completions. Raises ScriptError besides what `Generator`
+        names.
+        """
         check_request(request, self.info, self.tokenizer.vocabulary_size)
         return await self._gate.run(lambda: self._generate(request))
 
-    async def score(self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0) -> NextTokenScores:
-        """Returns the log-probability of each candidate. Raises ScriptError besides what `Generator` names."""
+    async def score(
+        self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0
+    ) -> NextTokenScores:
+        """Returns the log-probability of each candidate. Raises ScriptError besides
+        what `Generator` names.
+        """
         check_score(prompt, candidates, self.info, self.tokenizer.vocabulary_size)
         return await self._gate.run(lambda: self._score_candidates(tuple(prompt), candidates))
 
     async def publish(self, folder: Path) -> int:
-        """Takes the safetensors files of `folder` for new weights: every log-probability becomes another function of them."""
+        """Takes the safetensors files of `folder` for new weights: every
+        log-probability becomes another function of them.
+        """
         tensor_shapes(folder := Path(folder))
         async with self._gate.exclusive():
             self._weights = hash_weights(folder).encode()
@@ -169,20 +208,28 @@ class ScriptedEngine:
         usage = self._count(request.prompt, [completion.token_ids for completion in completions])
         return Generation(completions, usage, self.version)
 
-    async def _score_candidates(self, prompt: tuple[int, ...], candidates: Sequence[int]) -> NextTokenScores:
+    async def _score_candidates(
+        self, prompt: tuple[int, ...], candidates: Sequence[int]
+    ) -> NextTokenScores:
         text = self.tokenizer.decode(prompt, skip_special_tokens=False)
         names = [self.tokenizer.decode([token], skip_special_tokens=False) for token in candidates]
         if self._rules:
             scores = self._next_rule(text, "scores").scores or {}
             if missing := [name for name in names if name not in scores]:
-                raise ScriptError(f"rule {self._rules_used - 1} of the script has no score for {missing}; it has {list(scores)}")
+                raise ScriptError(
+                    f"rule {self._rules_used - 1} of the script has "
+                    f"no score for {missing}; it "
+                    f"has {list(scores)}"
+                )
             logprobs = [scores[name] for name in names]
         elif self._score is not None:
             logprobs = [self._score(text, name) for name in names]
         else:
             logprobs = [self._logprob(prompt[-1], token) for token in candidates]
         if max(logprobs) > 0:
-            raise ValueError(f"a scripted score is {max(logprobs)}; log-probabilities are at most 0")
+            raise ValueError(
+                f"a scripted score is {max(logprobs)}; log-probabilities are at most 0"
+            )
         await self._arrive()
         return NextTokenScores(tuple(logprobs), self._count(prompt, [(candidates[0],)]))
 
@@ -198,24 +245,42 @@ class ScriptedEngine:
         text = self.tokenizer.decode(request.prompt, skip_special_tokens=False)
         if self._reply is not None:
             seed = 0 if request.seed is None or request.temperature == 0 else request.seed
-            rngs = [random.Random(hash_text(f"{seed} {i} {request.prompt}")) for i in range(request.n)]
+            rngs = [
+                random.Random(hash_text(f"{seed} {i} {request.prompt}")) for i in range(request.n)
+            ]
             return [self._reply(text, i, rng) for i, rng in enumerate(rngs)]
         reply = self._next_rule(text, "reply").reply
         if isinstance(reply, str):
             return [reply] * request.n
         if reply is None or len(reply) != request.n:
-            raise ScriptError(f"rule {self._rules_used - 1} has {len(reply or ())} replies for a request of n={request.n} samples")
+            raise ScriptError(
+                f"rule {self._rules_used - 1} has "
+                f"{len(reply or ())} replies for a request of "
+                f"n={request.n} samples"
+            )
         return list(reply)
 
     def _next_rule(self, prompt_text: str, wanted: str) -> Rule:
         number, tail = self._rules_used, prompt_text[-200:]
         if number >= len(self._rules):
-            raise ScriptError(f"the script of {len(self._rules)} rules ran out; the next request wants {wanted}, its prompt ends {tail!r}")
+            raise ScriptError(
+                f"the script of {len(self._rules)} rules ran "
+                "out; the next request wants "
+                f"{wanted}, its prompt ends {tail!r}"
+            )
         rule = self._rules[number]
         if rule.match is not None and rule.match not in prompt_text:
-            raise ScriptError(f"rule {number} of the script waits for {rule.match!r} in the prompt, which ends {tail!r}")
+            raise ScriptError(
+                f"rule {number} of the script waits for "
+                f"{rule.match!r} in the prompt, which ends "
+                f"{tail!r}"
+            )
         if getattr(rule, wanted) is None:
-            raise ScriptError(f"rule {number} of the script has no {wanted}, which the request wants; its prompt ends {tail!r}")
+            raise ScriptError(
+                f"rule {number} of the script has no {wanted}, "
+                "which the request wants; its "
+                f"prompt ends {tail!r}"
+            )
         self._rules_used += 1
         return rule
 
@@ -230,15 +295,25 @@ class ScriptedEngine:
             text = self.tokenizer.decode(token_ids) if request.stop else ""
             if ending := find_ending(token_ids, text, request, (self.tokenizer.eos_token_id,)):
                 text = ending.text if request.stop else self.tokenizer.decode(token_ids)
-                return Completion(text, tuple(token_ids), tuple(logprobs), ending.finish_reason, ending.stop_reason)
+                return Completion(
+                    text,
+                    tuple(token_ids),
+                    tuple(logprobs),
+                    ending.finish_reason,
+                    ending.stop_reason,
+                )
         raise AssertionError("unreachable: the end-of-sequence token ends every completion")
 
     def _logprob(self, previous: int, token: int) -> float:
-        """Returns a fixed number in [-0.6, 0) for a pair of tokens and the published weights: what is said is the likeliest."""
+        """Returns a fixed number in [-0.6, 0) for a pair of tokens and the published
+        weights: what is said is the likeliest.
+        """
         return -0.6 * (zlib.crc32(self._weights + b"%d %d" % (previous, token)) + 1) / 2**32
 
     def _count(self, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> Usage:
-        """Returns the usage of a request, and remembers its blocks as a prefix cache would."""
+        """Returns the usage of a request, and remembers its blocks as a prefix cache
+        would.
+        """
         found = 0
         for block in _block_chain(prompt[:-1]):  # the last token is always computed
             if block not in self._cache:
@@ -246,13 +321,21 @@ class ScriptedEngine:
             found += _BLOCK_TOKENS
         for completion in completions:
             self._cache.update(_block_chain((*prompt, *completion[:-1])))
-        full_blocks = (len(prompt) - 1) // _BLOCK_TOKENS * _BLOCK_TOKENS  # of which the first sample computes what it does not find
+        # of which the first sample computes what it does not find
+        full_blocks = (len(prompt) - 1) // _BLOCK_TOKENS * _BLOCK_TOKENS
         cached = found + (len(completions) - 1) * full_blocks
-        return Usage(len(completions) * len(prompt), cached, sum(len(completion) for completion in completions), 1)
+        return Usage(
+            len(completions) * len(prompt),
+            cached,
+            sum(len(completion) for completion in completions),
+            1,
+        )
 
 
 def _block_chain(token_ids: Sequence[int]) -> Iterator[int]:
-    """Yields one number per full block; each names the block and everything before it."""
+    """Yields one number per full block; each names the block and everything before
+    it.
+    """
     chain = 0
     for start in range(0, len(token_ids) - _BLOCK_TOKENS + 1, _BLOCK_TOKENS):
         chain = hash((chain, *token_ids[start : start + _BLOCK_TOKENS]))
@@ -265,4 +348,6 @@ def _resolve(path: str) -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"engine.function ({path!r}) must be 'package.module:name' of a function: {error}") from error
+        raise ValueError(
+            f"engine.function ({path!r}) must be 'package.module:name' of a function: {error}"
+        ) from error

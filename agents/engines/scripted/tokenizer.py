@@ -1,8 +1,9 @@
 """A tokenizer without a vocabulary file, for tests and dry runs.
 
-A token is at most three bytes of one word, so that the id *is* the bytes: encoding and decoding are exact inverses, in every process, with
-no state. Texts that must be one token (chat marks, verdict words) are listed as special tokens. As with a real tokenizer, the ids of
-two texts joined need not be the ids of the joined text.
+A token is at most three bytes of one word, so that the id *is* the bytes: encoding and
+decoding are exact inverses, in every process, with no state. Texts that must be one
+token (chat marks, verdict words) are listed as special tokens. As with a real
+tokenizer, the ids of two texts joined need not be the ids of the joined text.
 """
 
 from __future__ import annotations
@@ -25,17 +26,25 @@ class ScriptedTokenizer:
     """Text to ids and back. Ids fit into 32 bits; id `eos_token_id` is `<|end|>`."""
 
     def __init__(self, special_tokens: Sequence[str] = DEFAULT_SPECIAL_TOKENS) -> None:
-        """`special_tokens`: texts that are one token each, left out of decoded text; `<|end|>` is always one of them."""
+        """`special_tokens`: texts that are one token each, left out of decoded text;
+        `<|end|>` is always one of them.
+        """
         self.special_tokens = tuple(dict.fromkeys((END, *special_tokens)))
-        self._special_ids = {token: _FIRST_SPECIAL + i for i, token in enumerate(self.special_tokens)}
+        self._special_ids = {
+            token: _FIRST_SPECIAL + i for i, token in enumerate(self.special_tokens)
+        }
         longest_first = sorted(self.special_tokens, key=len, reverse=True)
-        self._special = re.compile("(" + "|".join(re.escape(token) for token in longest_first) + ")")
+        self._special = re.compile(
+            "(" + "|".join(re.escape(token) for token in longest_first) + ")"
+        )
         self._control = ControlTokens(self.special_tokens)
         self.eos_token_id = self._special_ids[END]
         self.vocabulary_size = _FIRST_SPECIAL + len(self.special_tokens)
 
     def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
-        """Returns the token ids of `text`. There is no begin-of-sequence token: `add_special_tokens` changes nothing."""
+        """Returns the token ids of `text`. There is no begin-of-sequence token:
+        `add_special_tokens` changes nothing.
+        """
         ids: list[int] = []
         for i, part in enumerate(self._special.split(text)):
             if i % 2:  # re.split puts the separators at odd places
@@ -53,21 +62,34 @@ class ScriptedTokenizer:
         raw = bytearray()
         for token in token_ids:
             if token >= _FIRST_SPECIAL:
-                raw += b"" if skip_special_tokens else self.special_tokens[token - _FIRST_SPECIAL].encode()
+                raw += (
+                    b""
+                    if skip_special_tokens
+                    else self.special_tokens[token - _FIRST_SPECIAL].encode()
+                )
             else:
                 size = 3 if token >= _OFFSETS[3] else 2 if token >= _OFFSETS[2] else 1
                 raw += (token - _OFFSETS[size]).to_bytes(size, "big")
         return raw.decode(errors="replace")
 
-    def encode_template(self, render: Callable[[Sequence[str]], str], data: Sequence[str]) -> list[int]:
-        """Returns the token ids of `render(data)`, in which no text of `data` is a control token."""
+    def encode_template(
+        self, render: Callable[[Sequence[str]], str], data: Sequence[str]
+    ) -> list[int]:
+        """Returns the token ids of `render(data)`, in which no text of `data` is a
+        control token.
+        """
         return self._control.encode(render, data, self.encode)
 
     def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
-        """Returns `<|role|>content<|end|>` for each message, and then `<|assistant|>`; no content holds a control token."""
+        """Returns `<|role|>content<|end|>` for each message, and then `<|assistant|>`;
+        no content holds a control token.
+        """
 
         def render(contents: Sequence[str]) -> str:
-            turns = [f"<|{message['role']}|>{content}{END}" for message, content in zip(messages, contents, strict=True)]
+            turns = [
+                f"<|{message['role']}|>{content}{END}"
+                for message, content in zip(messages, contents, strict=True)
+            ]
             return "".join(turns) + "<|assistant|>"
 
         return self.encode_template(render, [message["content"] for message in messages])

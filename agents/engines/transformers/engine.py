@@ -1,11 +1,15 @@
-"""Plain torch and transformers: the engine for machines without vLLM, and the reference for the others.
+"""Plain torch and transformers: the engine for machines without vLLM, and the reference
+for the others.
 
-Requests run one after another in one worker thread; the n samples of a request are one batch over one computation of the prompt. There is
-no prefix cache between requests. Sampling is ours, because `generate` reports no log-probabilities of the sampled tokens under top_p.
+Requests run one after another in one worker thread; the n samples of a request are one
+batch over one computation of the prompt. There is no prefix cache between requests.
+Sampling is ours, because `generate` reports no log-probabilities of the sampled tokens
+under top_p.
 
-Deterministic: sample i of a request has its own generator, so its random numbers depend on (seed, i) alone, not on n. Its logits are
-computed in a batch, and the size of a batch may change their low bits. Greedy requests are batches of one: what else runs does not
-change them.
+Deterministic: sample i of a request has its own generator, so its random numbers depend
+on (seed, i) alone, not on n. Its logits are computed in a batch, and the size of a
+batch may change their low bits. Greedy requests are batches of one: what else runs does
+not change them.
 """
 
 from __future__ import annotations
@@ -34,7 +38,14 @@ from agents.engines.base import (
 from agents.engines.gate import Gate
 from agents.engines.stopping import Ending, find_ending
 from agents.engines.tokenizer import HFTokenizer, eos_token_ids
-from agents.engines.weights import check_same_architecture, find_folder, hash_text, hash_weights, tensor_shapes, weight_files
+from agents.engines.weights import (
+    check_same_architecture,
+    find_folder,
+    hash_text,
+    hash_weights,
+    tensor_shapes,
+    weight_files,
+)
 from agents.types import EngineError, EngineUnavailableError, Usage
 
 if TYPE_CHECKING:
@@ -45,9 +56,20 @@ DType = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 class TransformersEngine:
-    """Generator and Publisher over a causal language model of transformers. Make one with `open`."""
+    """Generator and Publisher over a causal language model of transformers. Make one
+    with `open`.
+    """
 
-    def __init__(self, model: Any, info: EngineInfo, tokenizer: HFTokenizer, *, max_num_seqs: int, seed: int, folder: Path | None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        info: EngineInfo,
+        tokenizer: HFTokenizer,
+        *,
+        max_num_seqs: int,
+        seed: int,
+        folder: Path | None,
+    ) -> None:
         self.info = info
         self.tokenizer = tokenizer
         self.version = 0
@@ -83,15 +105,20 @@ class TransformersEngine:
         Args:
             model: folder or hub id of the weights.
             tokenizer: folder or hub id of another tokenizer; None: the model's own.
-            adapters: folders of LoRA adapters, by the name under which requests ask for them.
-            dtype: numbers that weights and activations are held in; auto: what config.json says.
+            adapters: folders of LoRA adapters, by the name under which requests ask for
+                them.
+            dtype: numbers that weights and activations are held in; auto: what
+                config.json says.
             device: cpu, cuda, cuda:1, mps; auto: cuda where there is one, else cpu.
-            max_model_len: longest prompt plus completion, in tokens; None: the model's own limit.
-            max_num_seqs: samples of one request computed at once; more run in several batches.
+            max_model_len: longest prompt plus completion, in tokens; None: the model's
+                own limit.
+            max_num_seqs: samples of one request computed at once; more run in several
+                batches.
             seed: for requests without a seed.
 
         Raises:
-            EngineUnavailableError: torch is not installed (or PEFT, for adapters), or the model or an adapter cannot be loaded.
+            EngineUnavailableError: torch is not installed (or PEFT, for adapters), or
+                the model or an adapter cannot be loaded.
         """
         device = resolve_device(device)
         folder = find_folder(model)
@@ -129,18 +156,26 @@ class TransformersEngine:
         if request.seed is None:
             request = replace(request, seed=self._unseeded)
             self._unseeded += 1
-        return await self._gate.run(lambda: self._in_worker(lambda stop: self._generate(request, stop)))
+        return await self._gate.run(
+            lambda: self._in_worker(lambda stop: self._generate(request, stop))
+        )
 
-    async def score(self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0) -> NextTokenScores:
+    async def score(
+        self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0
+    ) -> NextTokenScores:
         """Returns the log-probability of each candidate as the next token."""
         check_score(prompt, candidates, self.info, self._vocabulary_size)
-        return await self._gate.run(lambda: self._in_worker(lambda stop: self._score(prompt, candidates)))
+        return await self._gate.run(
+            lambda: self._in_worker(lambda stop: self._score(prompt, candidates))
+        )
 
     async def publish(self, folder: Path) -> int:
         """Copies the weights of `folder` into the model."""
         folder = Path(folder)
         refuse_publication(self.info.adapters)
-        check_same_architecture(folder, tensor_shapes(self._folder) if self._folder else self._shapes())
+        check_same_architecture(
+            folder, tensor_shapes(self._folder) if self._folder else self._shapes()
+        )
         async with self._gate.exclusive():
             await self._in_worker(lambda stop: self._load(folder))
             self.info = replace(self.info, model_hash=hash_weights(folder))
@@ -154,7 +189,9 @@ class TransformersEngine:
         self._model = None
 
     async def _in_worker(self, work: Callable[[threading.Event], T]) -> T:
-        """Runs `work` in the worker thread. On cancellation it sets the event, and waits for the step that is being computed."""
+        """Runs `work` in the worker thread. On cancellation it sets the event, and
+        waits for the step that is being computed.
+        """
         stop = threading.Event()
         future = self._worker.submit(work, stop)
         waiting = asyncio.wrap_future(future)
@@ -166,16 +203,24 @@ class TransformersEngine:
                 with suppress(Exception):
                     await waiting
             raise
-        except (RuntimeError, MemoryError) as error:  # torch: out of memory, device lost, a broken model
+        # torch: out of memory, device lost, a broken model
+        except (RuntimeError, MemoryError) as error:
             raise self._gate.shut(f"died: {error}") from error
 
     def _load(self, folder: Path) -> None:
         from safetensors.torch import load_file
 
-        state = {name: tensor for file in weight_files(folder) for name, tensor in load_file(file).items()}
+        state = {
+            name: tensor
+            for file in weight_files(folder)
+            for name, tensor in load_file(file).items()
+        }
         missing, unexpected = self._model.load_state_dict(state, strict=False)
         if unexpected or set(missing) - {"lm_head.weight"}:
-            raise EngineError(f"{folder} does not fit the model: missing {missing[:3]}, unexpected {unexpected[:3]}")
+            raise EngineError(
+                f"{folder} does not fit the model: missing {missing[:3]}, unexpected "
+                f"{unexpected[:3]}"
+            )
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         return {name: tuple(tensor.shape) for name, tensor in self._model.state_dict().items()}
@@ -184,18 +229,26 @@ class TransformersEngine:
         import torch
 
         assert request.seed is not None
-        samples = [_Sample(torch.Generator().manual_seed(spread_seed(request.seed) + i)) for i in range(request.n)]
+        samples = [
+            _Sample(torch.Generator().manual_seed(spread_seed(request.seed) + i))
+            for i in range(request.n)
+        ]
         with torch.inference_mode(), self._adapted(request.adapter):
             for start in range(0, request.n, self._max_num_seqs):
                 self._complete(request, samples[start : start + self._max_num_seqs], stop)
         completions = tuple(sample.completion() for sample in samples)
         generated = sum(len(completion.token_ids) for completion in completions)
         read = request.n * len(request.prompt)
-        computed = math.ceil(request.n / self._max_num_seqs) * len(request.prompt)  # once per batch, and copied
+        # once per batch, and copied
+        computed = math.ceil(request.n / self._max_num_seqs) * len(request.prompt)
         return Generation(completions, Usage(read, read - computed, generated, 1), self.version)
 
-    def _complete(self, request: GenerateRequest, samples: Sequence[_Sample], stop: threading.Event) -> None:
-        """Samples until every one of `samples` has ended; those that have ended leave the batch."""
+    def _complete(
+        self, request: GenerateRequest, samples: Sequence[_Sample], stop: threading.Event
+    ) -> None:
+        """Samples until every one of `samples` has ended; those that have ended leave
+        the batch.
+        """
         import torch
 
         running = list(samples)
@@ -214,7 +267,9 @@ class TransformersEngine:
                 if sample.ending is None:
                     going_on.append(row)
                 elif not request.stop:
-                    sample.ending = replace(sample.ending, text=self.tokenizer.decode(sample.token_ids))
+                    sample.ending = replace(
+                        sample.ending, text=self.tokenizer.decode(sample.token_ids)
+                    )
             if not going_on or stop.is_set():
                 return
             if len(going_on) < len(running):
@@ -232,7 +287,9 @@ class TransformersEngine:
 
     @contextmanager
     def _adapted(self, adapter: str | None) -> Iterator[None]:
-        """Computes with an adapter, or without any, for a while. All that computes runs in one thread."""
+        """Computes with an adapter, or without any, for a while. All that computes runs
+        in one thread.
+        """
         if not self.info.adapters:
             yield
         elif adapter is None:
@@ -243,11 +300,15 @@ class TransformersEngine:
             yield
 
     def _forward(self, rows: Sequence[Sequence[int]], cache: Any) -> tuple[torch.Tensor, Any]:
-        """Runs the model on `rows` of equal length and returns the last position's logits [B, V] in float32, and the KV cache."""
+        """Runs the model on `rows` of equal length and returns the last position's
+        logits [B, V] in float32, and the KV cache.
+        """
         import torch
 
         input_ids = torch.tensor([list(row) for row in rows], device=self._model.device)
-        output = self._model(input_ids=input_ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        output = self._model(
+            input_ids=input_ids, past_key_values=cache, use_cache=True, logits_to_keep=1
+        )
         return output.logits[:, -1].float(), output.past_key_values
 
 
@@ -261,23 +322,36 @@ def resolve_device(device: str) -> str:
         import torch
     except ImportError as error:
         raise EngineUnavailableError(
-            f"the transformers engine needs torch ({error}); run `make setup`, or `pip install longthought[train]`"
+            f"the transformers engine needs torch ({error}); run `make setup`, or `pip install "
+            "longthought[train]`"
         ) from error
     return device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def context_length_of(loaded: Any, model: str, max_model_len: int | None, place: str = "engine") -> int:
-    """Returns the longest prompt plus completion of a loaded model, in tokens. `place`: where its options are in a configuration.
+def context_length_of(
+    loaded: Any, model: str, max_model_len: int | None, place: str = "engine"
+) -> int:
+    """Returns the longest prompt plus completion of a loaded model, in tokens. `place`:
+    where its options are in a configuration.
 
     Raises:
-        EngineUnavailableError: nobody says how long it is, or `max_model_len` exceeds its positions.
+        EngineUnavailableError: nobody says how long it is, or `max_model_len` exceeds
+            its positions.
     """
-    own_length: int | None = getattr(loaded.config.get_text_config(), "max_position_embeddings", None)
+    own_length: int | None = getattr(
+        loaded.config.get_text_config(), "max_position_embeddings", None
+    )
     context_length = max_model_len or own_length
     if context_length is None:
-        raise EngineUnavailableError(f"config.json of {model!r} names no max_position_embeddings; set {place}.max_model_len")
+        raise EngineUnavailableError(
+            f"config.json of {model!r} names no max_position_embeddings; set {place}.max_model_len"
+        )
     if own_length is not None and context_length > own_length:
-        raise EngineUnavailableError(f"{place}.max_model_len ({context_length}) exceeds the {own_length} positions of {model!r}; lower it")
+        raise EngineUnavailableError(
+            f"{place}.max_model_len ({context_length}) exceeds "
+            f"the {own_length} positions of "
+            f"{model!r}; lower it"
+        )
     return context_length
 
 
@@ -320,11 +394,21 @@ class _Sample:
     def completion(self) -> Completion:
         if self.ending is None:
             raise EngineError("the request was cancelled")
-        return Completion(self.ending.text, tuple(self.token_ids), tuple(self.logprobs), self.ending.finish_reason, self.ending.stop_reason)
+        return Completion(
+            self.ending.text,
+            tuple(self.token_ids),
+            tuple(self.logprobs),
+            self.ending.finish_reason,
+            self.ending.stop_reason,
+        )
 
 
-def _sample(logits: torch.Tensor, request: GenerateRequest, generators: Sequence[torch.Generator]) -> tuple[list[int], list[float]]:
-    """Draws one token per row of `logits` [B, V] and returns tokens and their log-probabilities under what they were drawn from."""
+def _sample(
+    logits: torch.Tensor, request: GenerateRequest, generators: Sequence[torch.Generator]
+) -> tuple[list[int], list[float]]:
+    """Draws one token per row of `logits` [B, V] and returns tokens and their
+    log-probabilities under what they were drawn from.
+    """
     import torch
 
     if request.temperature == 0:
@@ -332,14 +416,20 @@ def _sample(logits: torch.Tensor, request: GenerateRequest, generators: Sequence
         tokens = logprobs.argmax(-1, keepdim=True)
     else:
         logprobs = _nucleus(logits / request.temperature, request.top_p).log_softmax(-1)
-        uniform = torch.stack([torch.rand(1, generator=generator, dtype=torch.float64) for generator in generators])
+        uniform = torch.stack(
+            [torch.rand(1, generator=generator, dtype=torch.float64) for generator in generators]
+        )
         cumulative = logprobs.double().exp().cumsum(-1)
-        tokens = torch.searchsorted(cumulative, uniform.to(logits.device) * cumulative[:, -1:], right=True).clamp_(max=logits.shape[-1] - 1)
+        tokens = torch.searchsorted(
+            cumulative, uniform.to(logits.device) * cumulative[:, -1:], right=True
+        ).clamp_(max=logits.shape[-1] - 1)
     return tokens[:, 0].tolist(), logprobs.gather(-1, tokens)[:, 0].tolist()
 
 
 def _nucleus(logits: torch.Tensor, top_p: float) -> torch.Tensor:
-    """Returns `logits` [B, V] with -inf outside the smallest set of tokens whose probabilities sum to top_p."""
+    """Returns `logits` [B, V] with -inf outside the smallest set of tokens whose
+    probabilities sum to top_p.
+    """
     if top_p >= 1:
         return logits
     ascending, order = logits.sort(-1)

@@ -1,6 +1,8 @@
-"""Heads of a model, read with plain torch and transformers: for machines without vLLM, for training, and the reference for vLLM.
+"""Heads of a model, read with plain torch and transformers: for machines without vLLM,
+for training, and the reference for vLLM.
 
-Prompts that come while others are being computed wait and are computed together, the earliest questions' first. There is no prefix cache.
+Prompts that come while others are being computed wait and are computed together, the
+earliest questions' first. There is no prefix cache.
 """
 
 from __future__ import annotations
@@ -17,7 +19,12 @@ from agents.engines.base import Classification, EngineInfo, check_classify
 from agents.engines.gate import Gate
 from agents.engines.heads_folder import read_labels
 from agents.engines.tokenizer import HFTokenizer
-from agents.engines.transformers.engine import DType, context_length_of, no_progress_bar, resolve_device
+from agents.engines.transformers.engine import (
+    DType,
+    context_length_of,
+    no_progress_bar,
+    resolve_device,
+)
 from agents.engines.weights import count_parameters, find_folder, hash_weights
 from agents.types import EngineUnavailableError, Usage
 
@@ -28,9 +35,19 @@ _TOGETHER_ON_CPU = 8
 
 
 class TransformersClassifier:
-    """Classifier over a model for sequence classification of transformers. Make one with `open`."""
+    """Classifier over a model for sequence classification of transformers. Make one
+    with `open`.
+    """
 
-    def __init__(self, model: Any, info: EngineInfo, tokenizer: HFTokenizer, labels: tuple[str, ...], *, max_num_seqs: int) -> None:
+    def __init__(
+        self,
+        model: Any,
+        info: EngineInfo,
+        tokenizer: HFTokenizer,
+        labels: tuple[str, ...],
+        *,
+        max_num_seqs: int,
+    ) -> None:
         self.info = info
         self.tokenizer = tokenizer
         self.labels = labels
@@ -60,10 +77,12 @@ class TransformersClassifier:
         max_model_len: int | None = None,
         max_num_seqs: int = 64,
     ) -> TransformersClassifier:
-        """Loads the model; the options are those of `TransformersEngine.load`, `model` a folder of a model for sequence classification.
+        """Loads the model; the options are those of `TransformersEngine.load`, `model`
+        a folder of a model for sequence classification.
 
         Raises:
-            EngineUnavailableError: torch is not installed, the model cannot be loaded, or the folder names no heads.
+            EngineUnavailableError: torch is not installed, the model cannot be loaded,
+                or the folder names no heads.
         """
         labels = read_labels(model)
         device = resolve_device(device)
@@ -118,13 +137,20 @@ class TransformersClassifier:
         """Computes what waits, batch after batch, until nothing does."""
         await asyncio.sleep(0)  # so that the siblings of the first one are there, too
         while self._waiting:
-            batch = [heapq.heappop(self._waiting) for _ in range(min(self._max_num_seqs, len(self._waiting)))]
+            batch = [
+                heapq.heappop(self._waiting)
+                for _ in range(min(self._max_num_seqs, len(self._waiting)))
+            ]
             batch = [one for one in batch if not one[-1].done()]  # one that was cancelled has left
             if not batch:
                 continue
             try:
-                found = await asyncio.get_running_loop().run_in_executor(self._worker, self._forward, [prompt for _, _, prompt, _ in batch])
-            except Exception as error:  # out of memory, device lost, a broken model; nobody else would tell those who wait
+                found = await asyncio.get_running_loop().run_in_executor(
+                    self._worker, self._forward, [prompt for _, _, prompt, _ in batch]
+                )
+            # out of memory, device lost, a broken model; nobody else would tell those
+            # who wait
+            except Exception as error:
                 self._waiting.clear()
                 self._gate.shut(f"died: {error}")
                 return
@@ -141,10 +167,12 @@ class TransformersClassifier:
 
 
 def load_heads(folder: Path, *, dtype: str, **options: Any) -> Any:
-    """Returns the model for sequence classification of a folder, on the CPU. Further options are those of `from_pretrained`.
+    """Returns the model for sequence classification of a folder, on the CPU. Further
+    options are those of `from_pretrained`.
 
     Raises:
-        EngineUnavailableError: its heads are no linear layer of the name `score`, which decoders have.
+        EngineUnavailableError: its heads are no linear layer of the name `score`, which
+            decoders have.
         OSError, ValueError, RuntimeError: transformers cannot load it.
     """
     from torch.nn import Linear
@@ -153,22 +181,31 @@ def load_heads(folder: Path, *, dtype: str, **options: Any) -> Any:
     with no_progress_bar():
         model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype, **options)
     if not isinstance(getattr(model, "score", None), Linear):
-        raise EngineUnavailableError(f"{folder} holds a {type(model).__name__}, whose heads are no linear layer `score`; use a decoder")
+        raise EngineUnavailableError(
+            f"{folder} holds a {type(model).__name__}, whose heads "
+            "are no linear layer `score`; "
+            "use a decoder"
+        )
     return model
 
 
 def head_outputs(model: Any, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Returns the raw outputs of the heads behind the last token of every prompt, [B, K] in float32.
+    """Returns the raw outputs of the heads behind the last token of every prompt, [B,
+    K] in float32.
 
-    Not by the model's own forward: it looks for the last token that is no padding, and takes an end of sequence for padding where a
-    tokenizer has one token for both. On a CPU prompts of like length are computed together, for there padding costs what tokens cost.
+    Not by the model's own forward: it looks for the last token that is no padding, and
+    takes an end of sequence for padding where a tokenizer has one token for both. On a
+    CPU prompts of like length are computed together, for there padding costs what
+    tokens cost.
     """
     import torch
 
     together = _TOGETHER_ON_CPU if model.device.type == "cpu" else len(prompts)
     order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
     chunks = [order[start : start + together] for start in range(0, len(order), together)]
-    outputs = torch.cat([_outputs_together(model, [prompts[number] for number in chunk]) for chunk in chunks])
+    outputs = torch.cat(
+        [_outputs_together(model, [prompts[number] for number in chunk]) for chunk in chunks]
+    )
     return outputs[torch.tensor(order).argsort().to(outputs.device)]
 
 
@@ -176,8 +213,14 @@ def _outputs_together(model: Any, prompts: Sequence[Sequence[int]]) -> torch.Ten
     import torch
 
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=model.device)
-    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(prompt) for prompt in prompts], batch_first=True).to(model.device)
+    ids = torch.nn.utils.rnn.pad_sequence(
+        [torch.tensor(prompt) for prompt in prompts], batch_first=True
+    ).to(model.device)
     mask = torch.arange(ids.shape[1], device=model.device) < lengths[:, None]
-    hidden = model.base_model(input_ids=ids, attention_mask=mask.long(), use_cache=False).last_hidden_state
-    outputs: torch.Tensor = model.score(hidden[torch.arange(len(prompts), device=model.device), lengths - 1])
+    hidden = model.base_model(
+        input_ids=ids, attention_mask=mask.long(), use_cache=False
+    ).last_hidden_state
+    outputs: torch.Tensor = model.score(
+        hidden[torch.arange(len(prompts), device=model.device), lengths - 1]
+    )
     return outputs.float()

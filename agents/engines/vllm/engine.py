@@ -1,10 +1,14 @@
-"""vLLM in this process: the default engine, on CPU and GPU. How it is started, and what would surprise a reader of that, is in
-agents/engines/vllm/process.py.
+"""vLLM in this process: the default engine, on CPU and GPU. How it is started, and what
+would surprise a reader of that, is in agents/engines/vllm/process.py.
 
-- Sequences of the question that was begun first are the first to get a place and the last to give up their KV cache (`priority`).
-- On CPU, a request without an adapter that is batched with others that have one is computed with whatever lies in the last slot for
-  adapters (vLLM 0.32 indexes with -1, lora/ops/torch_ops), so one slot more is asked for than can be filled: an empty one adds nothing.
-- vLLM clips max_tokens at the context length without a word; `check_request` refuses instead.
+- Sequences of the question that was begun first are the first to get a place and the
+  last to give up their KV cache (`priority`).
+- On CPU, a request without an adapter that is batched with others that have one is
+  computed with whatever lies in the last slot for adapters (vLLM 0.32 indexes with -1,
+  lora/ops/torch_ops), so one slot more is asked for than can be filled: an empty one
+  adds nothing.
+- vLLM clips max_tokens at the context length without a word; `check_request` refuses
+  instead.
 """
 
 from __future__ import annotations
@@ -38,7 +42,9 @@ _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM has kernels
 
 
 class VLLMEngine(FrontEnd):
-    """Generator and Publisher over an AsyncLLM. Make one with `open`, in the event loop that will use it."""
+    """Generator and Publisher over an AsyncLLM. Make one with `open`, in the event loop
+    that will use it.
+    """
 
     def __init__(
         self,
@@ -82,22 +88,30 @@ class VLLMEngine(FrontEnd):
         seed: int = 0,
         log_level: LogLevel = "ERROR",
     ) -> VLLMEngine:
-        """Starts vLLM and returns when it can serve: about 12 s on CPU with eager execution, most of it imports.
+        """Starts vLLM and returns when it can serve: about 12 s on CPU with eager
+        execution, most of it imports.
 
         Args:
             model: folder or hub id of the weights.
             tokenizer: folder or hub id of another tokenizer; None: the model's own.
-            adapters: folders of LoRA adapters, by the name under which requests ask for them.
-            dtype: numbers that weights and activations are held in; auto: what config.json says, but float32 on a CPU without bfloat16.
-            max_model_len: longest prompt plus completion, in tokens; None: the model's own limit.
+            adapters: folders of LoRA adapters, by the name under which requests ask for
+                them.
+            dtype: numbers that weights and activations are held in; auto: what
+                config.json says, but float32 on a CPU without bfloat16.
+            max_model_len: longest prompt plus completion, in tokens; None: the model's
+                own limit.
             max_num_seqs: sequences computed at once; n samples count n times.
-            kv_cache_gib: memory for the KV cache, in GiB; None: 1 on CPU, on GPU what gpu_memory_utilization leaves.
-            gpu_memory_utilization: share of the GPU's memory that the engine may take, in (0, 1]; without effect where kv_cache_gib is set.
+            kv_cache_gib: memory for the KV cache, in GiB; None: 1 on CPU, on GPU what
+                gpu_memory_utilization leaves.
+            gpu_memory_utilization: share of the GPU's memory that the engine may take,
+                in (0, 1]; without effect where kv_cache_gib is set.
             tensor_parallel_size: GPUs that one copy of the model is split over.
             block_size: tokens of a prefix-cache block.
-            enforce_eager: no compilation; None: eager on CPU, compiled on GPU. On CPU compiling takes 35 s and a C++ compiler, and makes 5M
-                weights 1.1 (batches of 64) to 1.6 (single requests) times as fast.
-            cpu_threads: OpenMP threads on CPU; None: OMP_NUM_THREADS, or one for every 10M weights, at most the cores that it may use.
+            enforce_eager: no compilation; None: eager on CPU, compiled on GPU. On CPU
+                compiling takes 35 s and a C++ compiler, and makes 5M weights 1.1
+                (batches of 64) to 1.6 (single requests) times as fast.
+            cpu_threads: OpenMP threads on CPU; None: OMP_NUM_THREADS, or one for every
+                10M weights, at most the cores that it may use.
             seed: for requests without a seed.
             log_level: what vLLM writes to stderr.
 
@@ -107,7 +121,11 @@ class VLLMEngine(FrontEnd):
         files = await asyncio.to_thread(read_adapters, adapters or {})
         rank = max((adapter.rank for adapter in files.values()), default=0)
         if rank > _LORA_RANKS[-1]:
-            raise EngineUnavailableError(f"engine.adapters: rank {rank} is above vLLM's highest ({_LORA_RANKS[-1]}); merge that adapter")
+            raise EngineUnavailableError(
+                f"engine.adapters: rank {rank} is above vLLM's "
+                f"highest ({_LORA_RANKS[-1]}); "
+                "merge that adapter"
+            )
 
         def more(on_cpu: bool) -> dict[str, Any]:
             return {
@@ -138,11 +156,27 @@ class VLLMEngine(FrontEnd):
                 from vllm.lora.request import LoRARequest
 
                 folder = find_folder(model)
-                info = describe_model(model, llm, own_tokenizer, adapters={name: adapter.hash for name, adapter in files.items()})
-                served = {name: LoRARequest(name, number, adapter.folder) for number, (name, adapter) in enumerate(files.items(), start=1)}
+                info = describe_model(
+                    model,
+                    llm,
+                    own_tokenizer,
+                    adapters={name: adapter.hash for name, adapter in files.items()},
+                )
+                served = {
+                    name: LoRARequest(name, number, adapter.folder)
+                    for number, (name, adapter) in enumerate(files.items(), start=1)
+                }
                 vocabulary_size = llm.model_config.get_vocab_size()
                 eos = eos_token_ids(own_tokenizer, folder)
-                return cls(llm, info, own_tokenizer, vocabulary_size=vocabulary_size, eos=eos, folder=folder, adapters=served)
+                return cls(
+                    llm,
+                    info,
+                    own_tokenizer,
+                    vocabulary_size=vocabulary_size,
+                    eos=eos,
+                    folder=folder,
+                    adapters=served,
+                )
 
             engine = await asyncio.to_thread(describe)
             engine._opened = opened.pop_all()
@@ -153,13 +187,17 @@ class VLLMEngine(FrontEnd):
         check_request(request, self.info, self._vocabulary_size)
         return await self._gate.run(lambda: self._generate(request))
 
-    async def score(self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0) -> NextTokenScores:
+    async def score(
+        self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0
+    ) -> NextTokenScores:
         """Returns the log-probability of each candidate as the next token."""
         check_score(prompt, candidates, self.info, self._vocabulary_size)
         return await self._gate.run(lambda: self._score(prompt, candidates, priority))
 
     async def publish(self, folder: Path) -> int:
-        """Loads the weights of `folder` in place and forgets the prefix cache. About 50 ms for 5M weights."""
+        """Loads the weights of `folder` in place and forgets the prefix cache. About 50
+        ms for 5M weights.
+        """
         folder = Path(folder)
         refuse_publication(self.info.adapters)
         if self._folder is not None:
@@ -167,13 +205,18 @@ class VLLMEngine(FrontEnd):
         async with self._gate.exclusive():
             try:
                 await self._llm.pause_generation(mode="wait", clear_cache=True)
-                await self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
+                await self._llm.collective_rpc(
+                    "reload_weights", kwargs={"weights_path": str(folder)}
+                )
                 await self._llm.collective_rpc("repack_output_heads")
                 if not await self._llm.reset_prefix_cache():
-                    raise EngineError("vLLM could not reset its prefix cache: blocks are still held by requests")
+                    raise EngineError(
+                        "vLLM could not reset its prefix cache: blocks are still held by requests"
+                    )
                 await self._llm.resume_generation()
             except asyncio.CancelledError:
-                with suppress(Exception):  # a dead engine does not resume, and fails the next request
+                # a dead engine does not resume, and fails the next request
+                with suppress(Exception):
                     await self._llm.resume_generation()
                 raise
             except Exception as error:
@@ -193,20 +236,26 @@ class VLLMEngine(FrontEnd):
             temperature=request.temperature,
             top_p=request.top_p,
             stop=read_along,
-            stop_token_ids=[*request.stop_token_ids, *(token for stop in request.stop for token in self._tokens_of(stop))],
+            stop_token_ids=[
+                *request.stop_token_ids,
+                *(token for stop in request.stop for token in self._tokens_of(stop)),
+            ],
             include_stop_str_in_output=True,
             seed=None if request.seed is None else spread_seed(request.seed),
             logprobs=0 if request.logprobs else None,
             detokenize=bool(read_along),
-            # Two outputs per sample: with its first token and at its end. With FINAL_ONLY the number of cached tokens would be that of
-            # the sample that ended last, which finds the prompt in the cache because the first sample has just put it there.
+            # Two outputs per sample: with its first token and at its end. With
+            # FINAL_ONLY the number of cached tokens would be that of the sample that
+            # ended last, which finds the prompt in the cache because the first sample
+            # has just put it there.
             output_kind=RequestOutputKind.DELTA,
             stream_interval=request.max_tokens,
         )
         version, found = self.version, len(request.prompt)
         pieces: list[list[Any]] = [[] for _ in range(request.n)]
         async for output in self._send(request.prompt, params, request.priority, request.adapter):
-            found = min(found, output.num_cached_tokens or 0)  # one number for several samples: that of the first of them
+            # one number for several samples: that of the first of them
+            found = min(found, output.num_cached_tokens or 0)
             for piece in output.outputs:
                 pieces[piece.index].append(piece)
         completions = tuple(self._join(sample, request) for sample in pieces)
@@ -214,14 +263,18 @@ class VLLMEngine(FrontEnd):
         return Generation(completions, self._usage(request, found, generated), version)
 
     def _tokens_of(self, stop: str) -> frozenset[int]:
-        """Returns the tokens that a stop string is as good as: vLLM's core ends a sequence with them by itself. None where it reads along:
-        its front end then writes every token out, and stops the core a step late."""
+        """Returns the tokens that a stop string is as good as: vLLM's core ends a
+        sequence with them by itself. None where it reads along: its front end then
+        writes every token out, and stops the core a step late.
+        """
         if stop not in self._stops:
             self._stops[stop] = tokens_that_say(stop, self.tokenizer, self._vocabulary_size)
         return self._stops[stop]
 
     def _usage(self, request: GenerateRequest, found: int, generated: int) -> Usage:
-        """Returns what a request cost whose first sample found `found` tokens in the cache; the others find all full blocks."""
+        """Returns what a request cost whose first sample found `found` tokens in the
+        cache; the others find all full blocks.
+        """
         block = self._llm.vllm_config.cache_config.block_size
         cached = found + (request.n - 1) * ((len(request.prompt) - 1) // block * block)
         return Usage(request.n * len(request.prompt), cached, generated, 1)
@@ -231,15 +284,30 @@ class VLLMEngine(FrontEnd):
         token_ids = tuple(token for piece in pieces for token in piece.token_ids)
         logprobs: tuple[float, ...] = (math.nan,) * len(token_ids)
         if request.logprobs:
-            steps = (pair for piece in pieces for pair in zip(piece.token_ids, piece.logprobs, strict=True))
+            steps = (
+                pair
+                for piece in pieces
+                for pair in zip(piece.token_ids, piece.logprobs, strict=True)
+            )
             logprobs = tuple(step[token].logprob for token, step in steps)
         finish_reason, stop_reason = pieces[-1].finish_reason, pieces[-1].stop_reason
         if finish_reason not in ("stop", "length"):
             raise EngineError(f"vLLM ended a completion for the reason {finish_reason!r}")
-        stop_reason = next((stop for stop in request.stop if stop_reason in self._tokens_of(stop)), stop_reason)
-        return served_completion(token_ids, logprobs, finish_reason, stop_reason, tokenizer=self.tokenizer, eos_token_ids=self._eos)
+        stop_reason = next(
+            (stop for stop in request.stop if stop_reason in self._tokens_of(stop)), stop_reason
+        )
+        return served_completion(
+            token_ids,
+            logprobs,
+            finish_reason,
+            stop_reason,
+            tokenizer=self.tokenizer,
+            eos_token_ids=self._eos,
+        )
 
-    async def _score(self, prompt: Sequence[int], candidates: Sequence[int], priority: int) -> NextTokenScores:
+    async def _score(
+        self, prompt: Sequence[int], candidates: Sequence[int], priority: int
+    ) -> NextTokenScores:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -255,12 +323,16 @@ class VLLMEngine(FrontEnd):
         logprobs = tuple(min(0.0, found[token].logprob) for token in candidates)
         return NextTokenScores(logprobs, Usage(len(prompt), output.num_cached_tokens or 0, 1, 1))
 
-    async def _send(self, prompt: Sequence[int], params: Any, priority: int, adapter: str | None = None) -> AsyncIterator[Any]:
+    async def _send(
+        self, prompt: Sequence[int], params: Any, priority: int, adapter: str | None = None
+    ) -> AsyncIterator[Any]:
         """Yields vLLM's outputs for one request; cancelling the task aborts it."""
         from vllm.inputs import tokens_input
 
         name = f"request-{next(self._names)}"
         lora = self._adapters[adapter] if adapter is not None else None
-        outputs = self._llm.generate(tokens_input(list(prompt)), params, name, lora_request=lora, priority=priority)
+        outputs = self._llm.generate(
+            tokens_input(list(prompt)), params, name, lora_request=lora, priority=priority
+        )
         async for output in self._told(outputs):
             yield output

@@ -1,6 +1,8 @@
-"""Heads of a model, read by vLLM: a pooling engine, which is a process of its own beside the one that generates.
+"""Heads of a model, read by vLLM: a pooling engine, which is a process of its own
+beside the one that generates.
 
-Prompts that begin alike share vLLM's prefix cache, as in generation: siblings of a search, and the nodes of one path, cost their last step.
+Prompts that begin alike share vLLM's prefix cache, as in generation: siblings of a
+search, and the nodes of one path, cost their last step.
 """
 
 from __future__ import annotations
@@ -20,9 +22,18 @@ _PLACE = "heads.engine"
 
 
 class VLLMClassifier(FrontEnd):
-    """Classifier over an AsyncLLM. Make one with `open`, in the event loop that will use it."""
+    """Classifier over an AsyncLLM. Make one with `open`, in the event loop that will
+    use it.
+    """
 
-    def __init__(self, llm: Any, info: EngineInfo, tokenizer: HFTokenizer, labels: tuple[str, ...], opened: ExitStack) -> None:
+    def __init__(
+        self,
+        llm: Any,
+        info: EngineInfo,
+        tokenizer: HFTokenizer,
+        labels: tuple[str, ...],
+        opened: ExitStack,
+    ) -> None:
         super().__init__(llm, f"vLLM with the heads of {info.model}", _PLACE)
         self.info = info
         self.tokenizer = tokenizer
@@ -47,10 +58,12 @@ class VLLMClassifier(FrontEnd):
         cpu_threads: int | None = None,
         log_level: LogLevel = "ERROR",
     ) -> VLLMClassifier:
-        """Starts vLLM; the options are those of `VLLMEngine.open`, `model` a folder of a model for sequence classification.
+        """Starts vLLM; the options are those of `VLLMEngine.open`, `model` a folder of
+        a model for sequence classification.
 
         Raises:
-            EngineUnavailableError: vLLM is not installed or cannot load the model, or the folder names no heads.
+            EngineUnavailableError: vLLM is not installed or cannot load the model, or
+                the folder names no heads.
         """
         labels = await asyncio.to_thread(read_labels, model)
         llm, own_tokenizer, started = await start_vllm(
@@ -81,6 +94,10 @@ class VLLMClassifier(FrontEnd):
         from vllm.inputs import tokens_input
 
         params = PoolingParams(task="classify", use_activation=False)
-        outputs = self._llm.encode(tokens_input(list(prompt)), params, f"heads-{next(self._names)}", priority=priority)
+        outputs = self._llm.encode(
+            tokens_input(list(prompt)), params, f"heads-{next(self._names)}", priority=priority
+        )
         [output] = [output async for output in self._told(outputs)]
-        return Classification(tuple(output.outputs.data.tolist()), Usage(len(prompt), output.num_cached_tokens, 0, 1))
+        return Classification(
+            tuple(output.outputs.data.tolist()), Usage(len(prompt), output.num_cached_tokens, 0, 1)
+        )

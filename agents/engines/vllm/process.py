@@ -1,16 +1,22 @@
-"""vLLM as a process of our own: how it is started and stopped, for the engine that generates and for the one that reads heads.
+"""vLLM as a process of our own: how it is started and stopped, for the engine that
+generates and for the one that reads heads.
 
-The front end (AsyncLLM) lives in this process and event loop, the model in one child process, which is spawned: a script that opens the
-engine needs the usual `if __name__ == "__main__"` guard. What would surprise a reader:
+The front end (AsyncLLM) lives in this process and event loop, the model in one child
+process, which is spawned: a script that opens the engine needs the usual `if __name__
+== "__main__"` guard. What would surprise a reader:
 
-- `dtype: auto` here means what config.json says, but float32 on a CPU that would have to emulate bfloat16. vLLM's own "auto" turns
-  float32 models into bfloat16.
-- On CPU, vLLM by default takes 0.92 of the machine's memory, cuts the prefix cache into blocks of 128 tokens, and pins one thread to each
-  core it likes, whoever else is there. Here: `kv_cache_gib`, blocks of 32, `cpu_threads` that the operating system may move, and no more of
-  them than the model can use: the front end needs a core, too.
-- On CPU, VLLM_ENABLE_V1_MULTIPROCESSING=0 does not put the model into this process; it saves a third one.
-- On CPU, chunked prefill is off: a request with a seed whose prompt is split over two steps kills vLLM 0.32 ("CPU Generator does not use
-  offset", gpu_model_runner._bookkeeping_sync), and 2048 waiting prompt tokens are enough for a split.
+- `dtype: auto` here means what config.json says, but float32 on a CPU that would have
+  to emulate bfloat16. vLLM's own "auto" turns float32 models into bfloat16.
+- On CPU, vLLM by default takes 0.92 of the machine's memory, cuts the prefix cache into
+  blocks of 128 tokens, and pins one thread to each core it likes, whoever else is
+  there. Here: `kv_cache_gib`, blocks of 32, `cpu_threads` that the operating system may
+  move, and no more of them than the model can use: the front end needs a core, too.
+- On CPU, VLLM_ENABLE_V1_MULTIPROCESSING=0 does not put the model into this process; it
+  saves a third one.
+- On CPU, chunked prefill is off: a request with a seed whose prompt is split over two
+  steps kills vLLM 0.32 ("CPU Generator does not use offset",
+  gpu_model_runner._bookkeeping_sync), and 2048 waiting prompt tokens are enough for a
+  split.
 """
 
 from __future__ import annotations
@@ -34,7 +40,13 @@ from agents.engines.gate import Gate
 from agents.engines.precision import own_dtype
 from agents.engines.tokenizer import HFTokenizer
 from agents.engines.vllm.plugin import PARENT
-from agents.engines.weights import count_parameters, find_folder, hash_text, hash_weights, read_config
+from agents.engines.weights import (
+    count_parameters,
+    find_folder,
+    hash_text,
+    hash_weights,
+    read_config,
+)
 from agents.types import EngineError, EngineUnavailableError
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
@@ -46,7 +58,9 @@ _WEIGHTS_PER_THREAD = 10_000_000
 
 
 class FrontEnd:
-    """An AsyncLLM in this process, behind a gate: what both engines have in common, whatever they ask it."""
+    """An AsyncLLM in this process, behind a gate: what both engines have in common,
+    whatever they ask it.
+    """
 
     def __init__(self, llm: Any, name: str, place: str = "engine") -> None:
         """`name`: how errors call it; `place`: see `start_vllm`."""
@@ -74,7 +88,9 @@ class FrontEnd:
             return bool(await self._llm.reset_prefix_cache())
 
     async def close(self) -> None:
-        """Stops vLLM and its child process, and removes the sockets between them, which vLLM leaves lying."""
+        """Stops vLLM and its child process, and removes the sockets between them, which
+        vLLM leaves lying.
+        """
         llm, self._llm = self._llm, None
         if llm is None:
             return
@@ -82,17 +98,22 @@ class FrontEnd:
         if llm.output_handler is not None:
             llm.output_handler.cancel()  # it would report the end of the child as an error
         await asyncio.to_thread(self._opened.close)
-        llm.shutdown = lambda timeout=None: None  # __del__ calls it again, at interpreter exit with half of its imports gone
+        # __del__ calls it again, at interpreter exit with half of its imports gone
+        llm.shutdown = lambda timeout=None: None
 
     async def _told(self, outputs: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        """Yields vLLM's outputs for one request, its errors turned into ours; a dead vLLM shuts the gate."""
+        """Yields vLLM's outputs for one request, its errors turned into ours; a dead
+        vLLM shuts the gate.
+        """
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         try:
             async for output in outputs:
                 yield output
         except EngineDeadError as error:
-            raise self._gate.shut(f"died: its child process is gone (memory? set {self._place}.log_level=INFO)") from error
+            raise self._gate.shut(
+                f"died: its child process is gone (memory? set {self._place}.log_level=INFO)"
+            ) from error
         except EngineGenerateError as error:
             raise EngineError(f"vLLM failed on a request: {error.__cause__ or error}") from error
 
@@ -114,9 +135,11 @@ async def start_vllm(
     log_level: LogLevel,
     place: str = "engine",
 ) -> tuple[Any, HFTokenizer, ExitStack]:
-    """Returns an AsyncLLM that can serve, its tokenizer, and what stops it. The options are those of `VLLMEngine.open`.
+    """Returns an AsyncLLM that can serve, its tokenizer, and what stops it. The options
+    are those of `VLLMEngine.open`.
 
-    `more(on_cpu)` returns further arguments of AsyncEngineArgs; `place` is where the engine's options are in a configuration.
+    `more(on_cpu)` returns further arguments of AsyncEngineArgs; `place` is where the
+    engine's options are in a configuration.
 
     Raises:
         EngineUnavailableError: vLLM is not installed, or cannot load the model.
@@ -128,15 +151,18 @@ async def start_vllm(
         folder = find_folder(model)
         config = read_config(folder) if folder is not None else {}
         own_tokenizer = HFTokenizer(tokenizer or model)
-        os.environ.setdefault("VLLM_LOGGING_LEVEL", log_level)  # vLLM reads it when it is imported, its child inherits it
+        # vLLM reads it when it is imported, its child inherits it
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", log_level)
         try:
             from vllm.engine.arg_utils import AsyncEngineArgs
             from vllm.platforms import current_platform
             from vllm.v1.engine.async_llm import AsyncLLM
         except ImportError as error:
             raise EngineUnavailableError(
-                f"vLLM cannot be imported ({error}); run `pip install longthought[gpu]` (on a machine without a GPU `make setup`, "
-                f"which installs the CPU build), or set engine{'' if place == 'engine' else '@' + place}=transformers"
+                f"vLLM cannot be imported ({error}); run `pip install longthought[gpu]` (on a "
+                "machine without a GPU `make setup`, "
+                "which installs the CPU build), or set "
+                f"engine{'' if place == 'engine' else '@' + place}=transformers"
             ) from error
         on_cpu = current_platform.is_cpu()
         kv_gib = _CPU_KV_CACHE_GIB if kv_cache_gib is None and on_cpu else kv_cache_gib
@@ -162,17 +188,25 @@ async def start_vllm(
 
     async_llm, args, own_tokenizer, environment = await asyncio.to_thread(prepare)
     with ExitStack() as opened:
-        sockets = opened.enter_context(TemporaryDirectory(prefix="longthought-", ignore_cleanup_errors=True))
+        sockets = opened.enter_context(
+            TemporaryDirectory(prefix="longthought-", ignore_cleanup_errors=True)
+        )
         try:
             with _environment(environment | {"VLLM_RPC_BASE_PATH": sockets}):
                 llm = await _start(async_llm, args)
-        except Exception as error:  # vLLM raises RuntimeError, ValueError, OSError and pydantic's errors, depending on the version
-            raise EngineUnavailableError(f"vLLM cannot serve {model!r}: {error}; set {place}.log_level=INFO to see its log") from error
+        # vLLM raises RuntimeError, ValueError, OSError and pydantic's errors, depending
+        # on the version
+        except Exception as error:
+            raise EngineUnavailableError(
+                f"vLLM cannot serve {model!r}: {error}; set {place}.log_level=INFO to see its log"
+            ) from error
         opened.callback(llm.shutdown)
         return llm, own_tokenizer, opened.pop_all()
 
 
-def describe_model(model: str, llm: Any, tokenizer: HFTokenizer, adapters: Mapping[str, str] | None = None) -> EngineInfo:
+def describe_model(
+    model: str, llm: Any, tokenizer: HFTokenizer, adapters: Mapping[str, str] | None = None
+) -> EngineInfo:
     """Returns what a started vLLM serves; `adapters`: hashes by name."""
     folder = find_folder(model)
     return EngineInfo(
@@ -187,16 +221,22 @@ def describe_model(model: str, llm: Any, tokenizer: HFTokenizer, adapters: Mappi
 
 
 def _end_a_child_that_repeats_its_parent() -> None:
-    """A spawned child imports its parent's script; one without the guard would open an engine in it, and so on. Ends such a child."""
+    """A spawned child imports its parent's script; one without the guard would open an
+    engine in it, and so on. Ends such a child.
+    """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         print(
-            'error: the script opens an engine while it is imported; put what it does under `if __name__ == "__main__":`', file=sys.stderr
+            "error: the script opens an engine while it is imported; put what it does under `if "
+            '__name__ == "__main__":`',
+            file=sys.stderr,
         )
         os._exit(1)
 
 
 async def _start(async_llm: Any, args: Any) -> Any:
-    """Starts vLLM in a thread. Where the caller is cancelled meanwhile, the child is killed: nobody would listen to it any more."""
+    """Starts vLLM in a thread. Where the caller is cancelled meanwhile, the child is
+    killed: nobody would listen to it any more.
+    """
     others = set(multiprocessing.active_children())
     starting = asyncio.ensure_future(asyncio.to_thread(_start_deaf, async_llm, args))
     try:
@@ -212,8 +252,11 @@ async def _start(async_llm: Any, args: Any) -> Any:
 
 
 def _start_deaf(async_llm: Any, args: Any) -> Any:
-    """Starts vLLM in the calling thread. Ctrl-C is this process's to handle: the child that holds the model is born with SIGINT blocked."""
-    resource_tracker.ensure_running()  # otherwise the spawn would start it, which unblocks SIGINT on its way
+    """Starts vLLM in the calling thread. Ctrl-C is this process's to handle: the child
+    that holds the model is born with SIGINT blocked.
+    """
+    # otherwise the spawn would start it, which unblocks SIGINT on its way
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         return async_llm.from_engine_args(args)
@@ -222,10 +265,13 @@ def _start_deaf(async_llm: Any, args: Any) -> Any:
 
 
 def default_threads(folder: Path | None) -> int:
-    """Returns the OpenMP threads on a CPU, where nobody says, of the model in `folder`; of one that is not here (None) all cores.
+    """Returns the OpenMP threads on a CPU, where nobody says, of the model in `folder`;
+    of one that is not here (None) all cores.
 
-    Threads that share the matrices of a small model wait for each other, and on few cores for the front end (measured with the pocket, lab
-    log). One for every 10M weights, at most the cores that this process may use, is a guess that gives the pocket one.
+    Threads that share the matrices of a small model wait for each other, and on few
+    cores for the front end (measured with the pocket, lab log). One for every 10M
+    weights, at most the cores that this process may use, is a guess that gives the
+    pocket one.
     """
     if said := int(os.environ.get("OMP_NUM_THREADS") or 0):
         return said
@@ -249,9 +295,17 @@ def _cpu_environment(threads: int) -> dict[str, str]:
 
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Sets environment variables for a while. What the user has set stays, except the number of threads."""
+    """Sets environment variables for a while. What the user has set stays, except the
+    number of threads.
+    """
     before = {name: os.environ.get(name) for name in values}
-    os.environ.update({name: value for name, value in values.items() if before[name] is None or name == "OMP_NUM_THREADS"})
+    os.environ.update(
+        {
+            name: value
+            for name, value in values.items()
+            if before[name] is None or name == "OMP_NUM_THREADS"
+        }
+    )
     try:
         yield
     finally:

@@ -1,9 +1,12 @@
-"""Starts vLLM's OpenAI server as this project wants it, and stops it with everything that it started.
+"""Starts vLLM's OpenAI server as this project wants it, and stops it with everything
+that it started.
 
-    python -m agents.engines.server MODEL [--port 8000]      # prints the address; Ctrl-C stops it
+    python -m agents.engines.server MODEL [--port 8000]    # prints the address
 
-The module vllm.entrypoints.openai.api_server is run rather than the `vllm` command, which crashes in the CPU wheel. The server listens on
-127.0.0.1 and has vLLM's development routes, which let anybody who can reach it load other weights: do not expose it.
+The module vllm.entrypoints.openai.api_server is run rather than the `vllm` command,
+which crashes in the CPU wheel. The server listens on 127.0.0.1 and has vLLM's
+development routes, which let anybody who can reach it load other weights: do not expose
+it.
 """
 
 from __future__ import annotations
@@ -42,31 +45,55 @@ async def serve(
     arguments: Sequence[str] = (),
     ready_timeout_s: float = 300.0,
 ) -> AsyncIterator[str]:
-    """Runs a server for the body of the `async with` and yields its base URL, which ends in /v1.
+    """Runs a server for the body of the `async with` and yields its base URL, which
+    ends in /v1.
 
     Args:
         model: folder or hub id.
         port: where it listens; None: a free port.
-        dtype: numbers that weights and activations are held in; auto: what config.json says, but float32 on a CPU without bfloat16.
+        dtype: numbers that weights and activations are held in; auto: what config.json
+            says, but float32 on a CPU without bfloat16.
         kv_cache_gib: memory for the KV cache, in GiB.
         enforce_eager: no compilation.
         arguments: further command-line arguments of vLLM's server.
         ready_timeout_s: longest wait until it answers, in seconds.
 
     Raises:
-        EngineUnavailableError: another process listens on the port; or it ended or was not
-            ready in time, and the text ends with the tail of its log.
+        EngineUnavailableError: another process listens on the port; or it ended or was
+            not ready in time, and the text ends with the tail of its log.
     """
     if port is not None and not await asyncio.to_thread(_is_free, port):
-        # vLLM would share the port (SO_REUSEPORT), and requests would reach either server
-        raise EngineUnavailableError(f"port {port} of 127.0.0.1 is in use by another process; stop it, or choose another --port")
+        # vLLM would share the port (SO_REUSEPORT), and requests would reach either
+        # server
+        raise EngineUnavailableError(
+            f"port {port} of 127.0.0.1 is in use by another "
+            "process; stop it, or choose another "
+            "--port"
+        )
     port, folder = port or _free_port(), find_folder(model)
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model, "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "vllm.entrypoints.openai.api_server",
+        "--model",
+        model,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     command += ["--dtype", local_dtype(folder) if dtype == "auto" else dtype]
     command += ["--kv-cache-memory-bytes", str(int(kv_cache_gib * (1 << 30))), "--block-size", "32"]
-    command += ["--logprobs-mode", "processed_logprobs", "--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
-    command += ["--no-enable-chunked-prefill"]  # on CPU it kills vLLM 0.32 (see agents.engines.vllm.process)
-    command += ["--worker-extension-cls", "agents.engines.vllm.worker.WorkerExtension"]  # for publication of tied output heads
+    command += [
+        "--logprobs-mode",
+        "processed_logprobs",
+        "--enable-prompt-tokens-details",
+        "--disable-uvicorn-access-log",
+    ]
+    # on CPU it kills vLLM 0.32 (see agents.engines.vllm.process)
+    command += ["--no-enable-chunked-prefill"]
+    # for publication of tied output heads
+    command += ["--worker-extension-cls", "agents.engines.vllm.worker.WorkerExtension"]
     command += ["--enforce-eager"] if enforce_eager else []
     environment = {
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
@@ -77,16 +104,26 @@ async def serve(
     }
     with tempfile.TemporaryFile() as log:
         process = await asyncio.create_subprocess_exec(
-            *command, *arguments, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            *command,
+            *arguments,
+            env=environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
         try:
-            await _wait_until_ready(process, f"http://127.0.0.1:{port}/health", ready_timeout_s, log)
+            await _wait_until_ready(
+                process, f"http://127.0.0.1:{port}/health", ready_timeout_s, log
+            )
             yield f"http://127.0.0.1:{port}/v1"
         finally:
             await _stop(process)
 
 
-async def _wait_until_ready(process: asyncio.subprocess.Process, health_url: str, timeout_s: float, log: IO[bytes]) -> None:
+async def _wait_until_ready(
+    process: asyncio.subprocess.Process, health_url: str, timeout_s: float, log: IO[bytes]
+) -> None:
     deadline = asyncio.get_running_loop().time() + timeout_s
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
         while process.returncode is None and asyncio.get_running_loop().time() < deadline:
@@ -95,7 +132,11 @@ async def _wait_until_ready(process: asyncio.subprocess.Process, health_url: str
                     if response.status == 200:
                         return
             await asyncio.sleep(_POLL_S)
-    what = f"was not ready after {timeout_s:g} s" if process.returncode is None else f"ended with code {process.returncode}"
+    what = (
+        f"was not ready after {timeout_s:g} s"
+        if process.returncode is None
+        else f"ended with code {process.returncode}"
+    )
     log.seek(0)
     tail = log.read().decode(errors="replace")[-_LOG_TAIL_CHARACTERS:]
     raise EngineUnavailableError(f"the vLLM server {what}; its log ends:\n{tail}")
@@ -128,16 +169,23 @@ async def _main(model: str, port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     folder = Path(model)
-    print(f"starting vLLM's server for {model} (about half a minute on a CPU) ...", file=sys.stderr, flush=True)
+    print(
+        f"starting vLLM's server for {model} (about half a minute on a CPU) ...",
+        file=sys.stderr,
+        flush=True,
+    )
     with suppress(asyncio.CancelledError):
-        async with serve(str(folder.absolute()) if folder.is_dir() else model, port=port) as base_url:
+        async with serve(
+            str(folder.absolute()) if folder.is_dir() else model, port=port
+        ) as base_url:
             print(f"{model} is served at {base_url}; Ctrl-C stops it", flush=True)
             await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        prog="python -m agents.engines.server", description="Serve a model with vLLM on this machine, for engine=openai."
+        prog="python -m agents.engines.server",
+        description="Serve a model with vLLM on this machine, for engine=openai.",
     )
     parser.add_argument("model", help="folder or hub id")
     parser.add_argument("--port", type=int, default=8000, help="where it listens (default 8000)")

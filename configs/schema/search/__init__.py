@@ -1,7 +1,8 @@
 """Search strategies: one group of options for each, chosen with `search=NAME`.
 
-A new strategy is a class with its own `strategy` literal, added to `SearchConfig`: the group option, `--help` and the tests follow. What it
-builds is said in `graphs.strategies.build`.
+A new strategy is a class with its own `strategy` literal, added to `SearchConfig`: the
+group option, `--help` and the tests follow. What it builds is said in
+`graphs.strategies.build`.
 """
 
 from typing import Annotated

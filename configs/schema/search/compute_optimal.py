@@ -11,25 +11,31 @@ from configs.schema.search.base import AnswerSelection, Selecting
 from configs.schema.search.levels import BeamConfig, DvtsConfig, check_divides
 
 Searcher = Literal["best_of_n", "beam", "dvts", "rebase", "particles", "posterior"]
-"""A strategy that can go on from a probe; its own options are their defaults, but for the number of samples and how answers are chosen."""
+"""A strategy that can go on from a probe; its own options are their defaults, but for
+the number of samples and how answers are chosen."""
 
-_WIDTHS: Mapping[str, int] = {"beam": BeamConfig.model_fields["beam_width"].default, "dvts": DvtsConfig.model_fields["beam_width"].default}
+_WIDTHS: Mapping[str, int] = {
+    "beam": BeamConfig.model_fields["beam_width"].default,
+    "dvts": DvtsConfig.model_fields["beam_width"].default,
+}
 """Beam widths that must divide the samples of those who have one."""
 
 
 class ComputeOptimalConfig(Selecting):
-    """A few samples say how hard a question is; that decides who searches, and with how much.
+    """A few samples say how hard a question is; that decides who searches, and with how
+    much.
 
     Source: Snell et al. (arXiv:2408.03314), section 3.2.
     """
 
     strategy: Literal["compute_optimal"] = "compute_optimal"
-    """Answer easy questions by a small vote, and search where the samples do not agree."""
+    """Answer easy questions by a small vote, and search where the samples do not
+    agree."""
     probe_samples: int = Field(4, ge=2)
     """Whole answers by which difficulty is measured."""
     estimate: Literal["agreement", "critic"] = "agreement"
-    """agreement: difficulty is the share of the probe outside its most frequent answer; critic: the mean chance that its answers are
-    wrong."""
+    """agreement: difficulty is the share of the probe outside its most frequent answer;
+    critic: the mean chance that its answers are wrong."""
     easy_below: float = Field(0.1, ge=0, le=1)
     """Difficulty below which the vote of the probe is the answer."""
     hard_from: float = Field(0.7, ge=0, le=1)
@@ -43,7 +49,8 @@ class ComputeOptimalConfig(Selecting):
     hard_samples: int = Field(16, ge=1)
     """Its num_samples, those of the probe included."""
     selection: AnswerSelection = "weighted_vote"
-    """How answers are chosen after a search: majority, best or weighted_vote; among those of the probe alone it is the majority."""
+    """How answers are chosen after a search: majority, best or weighted_vote; among
+    those of the probe alone it is the majority."""
 
     @property
     def samples_per_prompt(self) -> tuple[str, int]:
@@ -53,14 +60,23 @@ class ComputeOptimalConfig(Selecting):
     def _difficulties_are_in_order(self) -> Self:
         if self.easy_below > self.hard_from:
             raise ValueError(
-                f"search.easy_below ({self.easy_below}) must be at most search.hard_from ({self.hard_from}); "
+                f"search.easy_below ({self.easy_below}) must be at most search.hard_from "
+                f"({self.hard_from}); "
                 "lower the first or raise the second"
             )
         return self
 
     @model_validator(mode="after")
     def _widths_divide_samples(self) -> Self:
-        for key, searcher, samples in (("medium", self.medium, self.medium_samples), ("hard", self.hard, self.hard_samples)):
+        for key, searcher, samples in (
+            ("medium", self.medium, self.medium_samples),
+            ("hard", self.hard, self.hard_samples),
+        ):
             if searcher in _WIDTHS:
-                check_divides(samples, _WIDTHS[searcher], samples=f"search.{key}_samples", width=f"the width of search.{key}={searcher}")
+                check_divides(
+                    samples,
+                    _WIDTHS[searcher],
+                    samples=f"search.{key}_samples",
+                    width=f"the width of search.{key}={searcher}",
+                )
         return self

@@ -10,7 +10,8 @@ from configs.schema.search.base import Stepping
 
 
 class CritiqueLoopConfig(Stepping):
-    """The suggestion-critique loop: propose children, judge them, keep the best, reflect on the wrong ones, go back.
+    """The suggestion-critique loop: propose children, judge them, keep the best,
+    reflect on the wrong ones, go back.
 
     Source: O1 Replication Journey (arXiv:2410.18982), with the pruning of beam search.
     """
@@ -20,19 +21,24 @@ class CritiqueLoopConfig(Stepping):
     num_children: int = Field(1, ge=1)
     """Next steps (w) that a node proposes in one request."""
     beam_width: int = Field(1, ge=1)
-    """Most nodes (K) that are kept per level; one level holds at most num_children times as many as the level before."""
+    """Most nodes (K) that are kept per level; one level holds at most num_children
+    times as many as the level before."""
     max_children: int = Field(8, ge=1)
-    """Proposals that one node may get in all; where none of them stands, the least bad one is taken."""
+    """Proposals that one node may get in all; where none of them stands, the least bad
+    one is taken."""
     max_backtracks: int = Field(4, ge=0)
-    """How often a thought may give up a kept step; afterwards the reflector is not asked any more."""
+    """How often a thought may give up a kept step; afterwards the reflector is not
+    asked any more."""
     logprob_weight: float = Field(0.0, ge=0)
-    """Weight (beta) of the policy's log-probability, in nats, beside the critic's evidence when steps are ranked."""
+    """Weight (beta) of the policy's log-probability, in nats, beside the critic's
+    evidence when steps are ranked."""
     show_mistakes: int = Field(0, ge=0)
     """Latest wrong siblings that the policy is shown before it tries again."""
     first_factor: str | None = None
     """Name of the thought factor of a first proposal; null: the policy chooses."""
     retry_factor: str | None = None
-    """Name of the thought factor of a further try after a mistake was shown; null: the policy chooses."""
+    """Name of the thought factor of a further try after a mistake was shown; null: the
+    policy chooses."""
 
     @property
     def needs_critic(self) -> bool:
@@ -46,12 +52,14 @@ class CritiqueLoopConfig(Stepping):
     def _tries_go_together(self) -> Self:
         if self.num_children > self.max_children:
             raise ValueError(
-                f"search.num_children ({self.num_children}) must be at most search.max_children ({self.max_children}); "
+                f"search.num_children ({self.num_children}) must be at most search.max_children "
+                f"({self.max_children}); "
                 "lower the first or raise the second"
             )
         if self.retry_factor is not None and self.show_mistakes == 0:
             raise ValueError(
-                f"search.retry_factor ({self.retry_factor}) is for tries after a mistake was shown and search.show_mistakes is 0; "
+                f"search.retry_factor ({self.retry_factor}) is for tries after a mistake was "
+                "shown and search.show_mistakes is 0; "
                 "set search.show_mistakes above 0 or search.retry_factor to null"
             )
         return self

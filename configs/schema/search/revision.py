@@ -10,19 +10,22 @@ from configs.schema.search.base import Selecting
 
 
 class SequentialRevisionConfig(Selecting):
-    """Whole answers, each wrong one written again from before its first mistake; chosen among all attempts.
+    """Whole answers, each wrong one written again from before its first mistake; chosen
+    among all attempts.
 
     Source: Snell et al. (arXiv:2408.03314), section 6.
     """
 
     strategy: Literal["sequential_revision"] = "sequential_revision"
-    """Write an answer, judge its steps, write it again from before the first wrong one."""
+    """Write an answer, judge its steps, write it again from before the first wrong
+    one."""
     num_samples: int = Field(16, ge=1)
     """Attempts in all, first ones and revisions."""
     num_chains: int = Field(4, ge=1)
     """First attempts, which are then revised side by side."""
     show_mistakes: int = Field(4, ge=0)
-    """Latest wrong steps at the same place that the policy is shown before it writes a revision."""
+    """Latest wrong steps at the same place that the policy is shown before it writes a
+    revision."""
 
     @property
     def needs_critic(self) -> bool:
@@ -30,13 +33,18 @@ class SequentialRevisionConfig(Selecting):
 
     @property
     def samples_per_prompt(self) -> tuple[str, int]:
-        return ("num_chains", self.num_chains) if self.show_mistakes else ("num_samples", self.num_samples)
+        return (
+            ("num_chains", self.num_chains)
+            if self.show_mistakes
+            else ("num_samples", self.num_samples)
+        )
 
     @model_validator(mode="after")
     def _chains_are_paid_for(self) -> Self:
         if self.num_chains > self.num_samples:
             raise ValueError(
-                f"search.num_chains ({self.num_chains}) must be at most search.num_samples ({self.num_samples}), the attempts in all; "
+                f"search.num_chains ({self.num_chains}) must be at most search.num_samples "
+                f"({self.num_samples}), the attempts in all; "
                 "lower the first or raise the second"
             )
         return self

@@ -44,13 +44,15 @@ class SamplingAnswers(SearchGroup):
 class BestOfNConfig(SamplingAnswers, Selecting):
     """Independent samples to the answer, one of which is chosen.
 
-    Source: self-consistency (arXiv:2203.11171) for `majority`; Cobbe et al. (arXiv:2110.14168) for `best`.
+    Source: self-consistency (arXiv:2203.11171) for `majority`; Cobbe et al.
+    (arXiv:2110.14168) for `best`.
     """
 
     strategy: Literal["best_of_n"] = "best_of_n"
     """Independent samples, one of which is chosen."""
     selection: AnswerSelection = "majority"
-    """majority: the most frequent answer, no critic asked; best: the highest score; weighted_vote: scores added up per answer."""
+    """majority: the most frequent answer, no critic asked; best: the highest score;
+    weighted_vote: scores added up per answer."""
 
     @property
     def reads_logprobs(self) -> bool:
@@ -74,4 +76,5 @@ class SelfConsistencyConfig(SamplingAnswers):
     batch_size: int = Field(4, ge=1)
     """Samples between two looks at the vote; 1 is the paper's form, more are faster."""
     confidence: float = Field(0.95, ge=0.5, lt=1)
-    """Probability that the leading answer stays ahead of the second, from which on nothing more is sampled."""
+    """Probability that the leading answer stays ahead of the second, from which on
+    nothing more is sampled."""

@@ -1,6 +1,8 @@
-"""How a policy is trained, chosen with `training=sft | grpo | sft_grpo`, and heads for it with `training=heads`.
+"""How a policy is trained, chosen with `training=sft | grpo | sft_grpo`, and heads for
+it with `training=heads`.
 
-Held-out questions for the evaluation are those of `task.split`, so that this must not be train; training questions come from the train split.
+Held-out questions for the evaluation are those of `task.split`, so that this must not
+be train; training questions come from the train split.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from configs.schema.training.sft import SftConfig, SftTrainingConfig
 from configs.schema.training.sft_grpo import SftGrpoTrainingConfig
 
 TrainingConfig = Annotated[
-    SftTrainingConfig | GrpoTrainingConfig | SftGrpoTrainingConfig | HeadsTrainingConfig, Field(discriminator="method")
+    SftTrainingConfig | GrpoTrainingConfig | SftGrpoTrainingConfig | HeadsTrainingConfig,
+    Field(discriminator="method"),
 ]
 """Options of any training method."""
 

@@ -32,7 +32,8 @@ class TrainingGroup(Group):
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the trained weights."""
     micro_batch_size: Annotated[int, OPERATIONAL] = Field(16, ge=1)
-    """Records computed at once on a device; more are accumulated to one optimizer step."""
+    """Records computed at once on a device; more are accumulated to one optimizer
+    step."""
     output: Annotated[Path | None, OPERATIONAL] = None
     """Folder of the trained model; null: `model` in the directory of the run."""
     seed: int = Field(0, ge=0)
@@ -45,7 +46,9 @@ class TrainingGroup(Group):
 
     @property
     def asks_questions(self) -> bool:
-        """Whether questions of the task are asked, for traces, for rollouts, or for an evaluation."""
+        """Whether questions of the task are asked, for traces, for rollouts, or for an
+        evaluation.
+        """
         return self.num_held_out > 0
 
     @property
@@ -72,7 +75,8 @@ class PolicyTraining(TrainingGroup):
     lora: LoraConfig = LoraConfig()
     """Options of the adapters; read where finetune is lora."""
     evaluate: int = Field(500, ge=0)
-    """Held-out questions answered greedily by the policy alone before and after; 0: no evaluation."""
+    """Held-out questions answered greedily by the policy alone before and after; 0: no
+    evaluation."""
 
     @property
     def num_held_out(self) -> int:

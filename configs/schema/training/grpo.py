@@ -1,4 +1,6 @@
-"""Options of `training=grpo`: reinforcement learning with rollouts from the serving engine."""
+"""Options of `training=grpo`: reinforcement learning with rollouts from the serving
+engine.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from configs.schema.training.base import PolicyTraining
 class GrpoConfig(Group):
     """Outcome-reward GRPO with rollouts from the serving engine.
 
-    Source: DeepSeekMath (arXiv:2402.03300), section 4; dr_grpo: arXiv:2503.20783; dapo: arXiv:2503.14476.
+    Source: DeepSeekMath (arXiv:2402.03300), section 4; dr_grpo: arXiv:2503.20783; dapo:
+    arXiv:2503.14476.
     """
 
     learning_rate: float = Field(1e-5, gt=0, le=1)
@@ -29,15 +32,19 @@ class GrpoConfig(Group):
     temperature: float = Field(1.0, gt=0, le=10)
     """Sampling temperature of the rollouts."""
     beta: float = Field(0.0, ge=0)
-    """Weight of the KL divergence from the initial policy; 0 keeps no reference model in memory."""
+    """Weight of the KL divergence from the initial policy; 0 keeps no reference model
+    in memory."""
     epsilon: float = Field(0.2, gt=0, lt=1)
     """Clipping range of the policy ratio."""
     loss_type: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = "dapo"
-    """How token losses are averaged: per completion (grpo), by a constant (dr_grpo), over all tokens (dapo, bnpo)."""
+    """How token losses are averaged: per completion (grpo), by a constant (dr_grpo),
+    over all tokens (dapo, bnpo)."""
     scale_rewards: Literal["group", "batch", "none"] = "group"
-    """Standard deviation that advantages are divided by: the group's, the batch's, or none."""
+    """Standard deviation that advantages are divided by: the group's, the batch's, or
+    none."""
     importance_cap: float | None = Field(2.0, gt=0)
-    """Cap (C) of the importance ratio between trainer and sampler, token by token; null: no correction."""
+    """Cap (C) of the importance ratio between trainer and sampler, token by token;
+    null: no correction."""
     weight_decay: float = Field(0.0, ge=0)
     """Weight decay of the optimizer."""
 

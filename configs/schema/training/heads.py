@@ -1,4 +1,6 @@
-"""Options of `training=heads`: policy and value heads from the trees of finished runs."""
+"""Options of `training=heads`: policy and value heads from the trees of finished
+runs.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,13 @@ from configs.schema.training.base import TrainingGroup
 class HeadsFit(Group):
     """How heads are learned: one linear layer over the hidden state of the last token.
 
-    Source: AlphaZero (arXiv:1712.01815), with outcomes in [0, 1] and a cross-entropy in place of the squared error.
+    Source: AlphaZero (arXiv:1712.01815), with outcomes in [0, 1] and a cross-entropy in
+    place of the squared error.
     """
 
     finetune: Literal["full", "head"] = "full"
-    """full: all weights of the copy that the heads are read from; head: the linear layer alone, over the policy's own hidden states."""
+    """full: all weights of the copy that the heads are read from; head: the linear
+    layer alone, over the policy's own hidden states."""
     learning_rate: float = Field(3e-4, gt=0, le=1)
     """Peak learning rate."""
     epochs: float = Field(1.0, gt=0)
@@ -38,17 +42,21 @@ class HeadsFit(Group):
 
 
 class HeadsTrainingConfig(TrainingGroup):
-    """Policy and value heads, from where the searches of finished runs went and how their thoughts ended."""
+    """Policy and value heads, from where the searches of finished runs went and how
+    their thoughts ended.
+    """
 
     method: Literal["heads"] = "heads"
     """Policy and value heads on the traces of searches."""
     from_runs: tuple[Path, ...] = Field(min_length=1)
-    """Run directories whose trees are learned from: how thoughts ended for the value head; for the policy head, under which
-    thought factors MCTS went on, or right answers were found (best_of_n: a good beginning)."""
+    """Run directories whose trees are learned from: how thoughts ended for the value
+    head; for the policy head, under which thought factors MCTS went on, or right
+    answers were found (best_of_n: a good beginning)."""
     heads: HeadsFit = HeadsFit()
     """Options of the fit."""
     micro_batch_size: Annotated[int, OPERATIONAL] = Field(64, ge=1)
-    """Nodes computed at once on a device; more are accumulated to one optimizer step."""
+    """Nodes computed at once on a device; more are accumulated to one optimizer
+    step."""
 
     @property
     def needs_local_weights(self) -> bool:

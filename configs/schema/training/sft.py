@@ -15,7 +15,8 @@ class SftConfig(Group):
     """Supervised fine-tuning on long thoughts."""
 
     thought: Literal["shortcut", "journey"] = "journey"
-    """shortcut: the right path alone; journey: with its wrong turns, reflections and backtracks."""
+    """shortcut: the right path alone; journey: with its wrong turns, reflections and
+    backtracks."""
     learning_rate: float = Field(1e-4, gt=0, le=1)
     """Peak learning rate."""
     epochs: float = Field(2.0, gt=0)
@@ -25,7 +26,8 @@ class SftConfig(Group):
     batch_size: int = Field(16, ge=1)
     """Records per optimizer step."""
     max_length: int | None = Field(None, ge=2)
-    """Longest record, in tokens; longer ones are left out and counted. null: the context of the model."""
+    """Longest record, in tokens; longer ones are left out and counted. null: the
+    context of the model."""
     warmup_ratio: float = Field(0.05, ge=0, lt=1)
     """Share of the steps over which the learning rate rises."""
     weight_decay: float = Field(0.0, ge=0)
@@ -40,8 +42,8 @@ class SftTrainingConfig(PolicyTraining):
     from_runs: tuple[Path, ...] = Field(min_length=1)
     """Run directories whose traces are learned from."""
     publish: bool = True
-    """Load the trained weights into the running engine, compare logprobs with the trainer's, and
-    measure them; false: train only."""
+    """Load the trained weights into the running engine, compare logprobs with the
+    trainer's, and measure them; false: train only."""
     sft: SftConfig = SftConfig()
     """Options of the fine-tuning."""
 

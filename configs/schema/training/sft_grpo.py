@@ -1,4 +1,6 @@
-"""Options of `training=sft_grpo`: fine-tuning on traces, then reinforcement learning."""
+"""Options of `training=sft_grpo`: fine-tuning on traces, then reinforcement
+learning.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,19 @@ from configs.schema.training.sft import SftConfig
 
 
 class SftGrpoTrainingConfig(PolicyTraining):
-    """Fine-tuning on traces, then reinforcement learning, evaluated before and after each."""
+    """Fine-tuning on traces, then reinforcement learning, evaluated before and after
+    each.
+    """
 
     method: Literal["sft_grpo"] = "sft_grpo"
-    """Fine-tuning on traces, then reinforcement learning, evaluated before and after each."""
+    """Fine-tuning on traces, then reinforcement learning, evaluated before and after
+    each."""
     from_runs: tuple[Path, ...] = ()
-    """Run directories whose traces are learned from; empty: the traces that this command writes first, on the train split."""
+    """Run directories whose traces are learned from; empty: the traces that this
+    command writes first, on the train split."""
     traces: int = Field(64, ge=1)
-    """Questions of the train split that are thought about first, where from_runs is empty."""
+    """Questions of the train split that are thought about first, where from_runs is
+    empty."""
     sft: SftConfig = SftConfig()
     """Options of the fine-tuning."""
     grpo: GrpoConfig = GrpoConfig()

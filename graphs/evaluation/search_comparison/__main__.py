@@ -19,7 +19,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m graphs.comparison",
         description="Writes tables and figures from the finished cells.",
     )
-    parser.add_argument("folder", type=Path, help="folder of a comparison, as graphs.run -m experiment=search_comparison makes it")
+    parser.add_argument(
+        "folder",
+        type=Path,
+        help="folder of a comparison, as graphs.run -m experiment=search_comparison makes it",
+    )
     print(write_report(parser.parse_args(argv).folder))
     return 0
 

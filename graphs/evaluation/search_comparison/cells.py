@@ -1,7 +1,10 @@
-"""The cells of a comparison: every cell is one ordinary run over the questions of one family.
+"""The cells of a comparison: every cell is one ordinary run over the questions of one
+family.
 
-A cell lies in FOLDER/SPLIT/FAMILY/NAME, so a comparison goes on where it was, and each of its runs can be looked at like any other.
-Which cells there are on test questions follows from what validation questions have shown (graphs/evaluation/search_comparison/choices.py).
+A cell lies in FOLDER/SPLIT/FAMILY/NAME, so a comparison goes on where it was, and each
+of its runs can be looked at like any other. Which cells there are on test questions
+follows from what validation questions have shown
+(graphs/evaluation/search_comparison/choices.py).
 """
 
 from __future__ import annotations
@@ -19,12 +22,17 @@ from graphs.evaluation.search_comparison.choices import Choice, Choices, Group, 
 
 NO_CRITIC = "none"
 CONTROLS = ("random", "length", "logprob")
-"""Critics without a model. Random and length know nothing, so a search that beats a majority with one of them owes it to something else."""
+"""Critics without a model. Random and length know nothing, so a search that beats a
+majority with one of them owes it to something else."""
 ORACLE = "oracle"
 
 _GREEDY = "search=greedy critic=none"
 _POOL = "search=best_of_n search.num_samples={n} policy.logprobs=always"
-_LOGPROB_BEAM = "search=beam search.num_samples={n} search.beam_width={width} search.logprob_weight=1 critic=none"
+_LOGPROB_BEAM = (
+    "search=beam search.num_samples={n} "
+    "search.beam_width={width} search.logprob_weight=1 "
+    "critic=none"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +77,17 @@ def is_finished(cell: Cell, root: Path) -> bool:
 
 
 def filled_in(words: str, n: int) -> tuple[str, ...]:
-    """Returns overrides with the budget in place of {n}, and the whole part of its square root in place of {width}."""
+    """Returns overrides with the budget in place of {n}, and the whole part of its
+    square root in place of {width}.
+    """
     try:
         return tuple(words.format(n=n, width=math.isqrt(n)).split())
     except (KeyError, IndexError, ValueError) as error:
-        raise ConfigError(f"comparison ({words}) has a brace that is neither {{n}} nor {{width}} ({error}); write one of these") from error
+        raise ConfigError(
+            f"comparison ({words}) has a brace that is neither "
+            f"{{n}} nor {{width}} ({error}); "
+            "write one of these"
+        ) from error
 
 
 def critic_words(name: str, comparison: SearchComparisonConfig) -> str:
@@ -90,10 +104,20 @@ def oracle_name(flip_rate: float) -> str:
     return f"{ORACLE}{flip_rate:g}"
 
 
-def pool(comparison: SearchComparisonConfig, split: Split, family: ComparedFamily, temperature: float, critic: str) -> Cell:
-    """Returns the cell that stores whole samples, with verdicts on all their steps if there is a critic."""
+def pool(
+    comparison: SearchComparisonConfig,
+    split: Split,
+    family: ComparedFamily,
+    temperature: float,
+    critic: str,
+) -> Cell:
+    """Returns the cell that stores whole samples, with verdicts on all their steps if
+    there is a critic.
+    """
     n, size = (
-        (comparison.validation_samples, comparison.validation_size) if split == "validation" else (comparison.pool_samples, comparison.size)
+        (comparison.validation_samples, comparison.validation_size)
+        if split == "validation"
+        else (comparison.pool_samples, comparison.size)
     )
     selection = "majority" if critic == NO_CRITIC else "weighted_vote"
     words = filled_in(f"{_POOL} search.selection={selection} {critic_words(critic, comparison)}", n)
@@ -113,19 +137,40 @@ def sampling_cells(comparison: SearchComparisonConfig, family: ComparedFamily) -
         yield pool(comparison, "validation", family, temperature, comparison.critics[0].name)
 
 
-def candidate_cells(comparison: SearchComparisonConfig, family: ComparedFamily, samplings: Mapping[Group, Sampling]) -> Iterator[Cell]:
-    """Yields the validation cells from which every strategy's settings are chosen, and the strategy."""
-    n, critic, sampling = comparison.main_budget, comparison.critics[0].name, samplings[group_of(family)]
+def candidate_cells(
+    comparison: SearchComparisonConfig, family: ComparedFamily, samplings: Mapping[Group, Sampling]
+) -> Iterator[Cell]:
+    """Yields the validation cells from which every strategy's settings are chosen, and
+    the strategy.
+    """
+    n, critic, sampling = (
+        comparison.main_budget,
+        comparison.critics[0].name,
+        samplings[group_of(family)],
+    )
     for strategy in comparison.strategies:
         for number in range(len(strategy.candidates)):
             words = _words(comparison, strategy, number, n, critic)
             yield Cell(
-                "validation", family, comparison.validation_size, strategy.name, n, critic, 0, words, sampling.temperature, candidate=number
+                "validation",
+                family,
+                comparison.validation_size,
+                strategy.name,
+                n,
+                critic,
+                0,
+                words,
+                sampling.temperature,
+                candidate=number,
             )
 
 
-def measured_cells(comparison: SearchComparisonConfig, family: ComparedFamily, choices: Choices) -> Iterator[Cell]:
-    """Yields the test cells of a family, those with the first critic before the others."""
+def measured_cells(
+    comparison: SearchComparisonConfig, family: ComparedFamily, choices: Choices
+) -> Iterator[Cell]:
+    """Yields the test cells of a family, those with the first critic before the
+    others.
+    """
     choice, main = choices.of(family), comparison.main_budget
     first, *others = (critic.name for critic in comparison.critics)
     yield greedy(comparison, "test", family)
@@ -135,13 +180,27 @@ def measured_cells(comparison: SearchComparisonConfig, family: ComparedFamily, c
     for n, seeds in _budgets(comparison, large=True):
         for seed in range(seeds):
             words = filled_in(_LOGPROB_BEAM, n)
-            yield Cell("test", family, comparison.size, "logprob_beam", n, NO_CRITIC, seed, words, choice.sampling.majority_temperature)
+            yield Cell(
+                "test",
+                family,
+                comparison.size,
+                "logprob_beam",
+                n,
+                NO_CRITIC,
+                seed,
+                words,
+                choice.sampling.majority_temperature,
+            )
     for strategy in comparison.strategies:
         for n, seeds in _budgets(comparison, large=strategy.large):
             for seed in range(seeds):
                 yield _search(comparison, family, strategy, choice, n, first, seed)
     guided = {strategy.name: strategy for strategy in comparison.strategies}
-    for critic in (*CONTROLS, *(oracle_name(rate) for rate in comparison.flip_rates)) if comparison.dial in guided else ():
+    for critic in (
+        (*CONTROLS, *(oracle_name(rate) for rate in comparison.flip_rates))
+        if comparison.dial in guided
+        else ()
+    ):
         yield _search(comparison, family, guided[comparison.dial], choice, main, critic, 0)
     for critic in others:
         yield pool(comparison, "test", family, choice.sampling.temperature, critic)
@@ -151,32 +210,62 @@ def measured_cells(comparison: SearchComparisonConfig, family: ComparedFamily, c
 
 
 def words_in_use(comparison: SearchComparisonConfig) -> Iterator[tuple[str, ...]]:
-    """Yields the overrides of all cells there can be, so that a wrong one is found before the first run."""
+    """Yields the overrides of all cells there can be, so that a wrong one is found
+    before the first run.
+    """
     for strategy in comparison.strategies:
         for number in range(len(strategy.candidates)):
             for n, _ in _budgets(comparison, large=strategy.large):
                 yield _words(comparison, strategy, number, n, comparison.critics[0].name)
     for critic in comparison.critics:
-        yield filled_in(f"{_POOL} search.selection=weighted_vote {critic.words}", comparison.pool_samples)
+        yield filled_in(
+            f"{_POOL} search.selection=weighted_vote {critic.words}", comparison.pool_samples
+        )
 
 
 def _budgets(comparison: SearchComparisonConfig, *, large: bool) -> list[tuple[int, int]]:
     """Returns budgets, each with its number of seeds."""
     budgets = [(n, comparison.seeds) for n in comparison.budgets]
-    if large and comparison.large_budget is not None and comparison.large_budget not in comparison.budgets:
+    if (
+        large
+        and comparison.large_budget is not None
+        and comparison.large_budget not in comparison.budgets
+    ):
         budgets.append((comparison.large_budget, 1))
     return budgets
 
 
-def _words(comparison: SearchComparisonConfig, strategy: ComparedStrategy, candidate: int, n: int, critic: str) -> tuple[str, ...]:
+def _words(
+    comparison: SearchComparisonConfig,
+    strategy: ComparedStrategy,
+    candidate: int,
+    n: int,
+    critic: str,
+) -> tuple[str, ...]:
     return filled_in(f"{critic_words(critic, comparison)} {strategy.candidates[candidate]}", n)
 
 
 def _search(
-    comparison: SearchComparisonConfig, family: ComparedFamily, strategy: ComparedStrategy, choice: Choice, n: int, critic: str, seed: int
+    comparison: SearchComparisonConfig,
+    family: ComparedFamily,
+    strategy: ComparedStrategy,
+    choice: Choice,
+    n: int,
+    critic: str,
+    seed: int,
 ) -> Cell:
     words = _words(comparison, strategy, choice.candidates[strategy.name], n, critic)
-    return Cell("test", family, comparison.size, strategy.name, n, critic, seed, words, choice.sampling.temperature)
+    return Cell(
+        "test",
+        family,
+        comparison.size,
+        strategy.name,
+        n,
+        critic,
+        seed,
+        words,
+        choice.sampling.temperature,
+    )
 
 
 def is_seed_of(critic: ComparedCritic, first: ComparedCritic) -> bool:

@@ -1,6 +1,8 @@
-"""What validation questions decide, for each group of families at once: temperatures, votes, every strategy's settings, and the strategy.
+"""What validation questions decide, for each group of families at once: temperatures,
+votes, every strategy's settings, and the strategy.
 
-It is written to FOLDER/choices.json before the first test question is asked. The same validation runs give the same choices.
+It is written to FOLDER/choices.json before the first test question is asked. The same
+validation runs give the same choices.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from configs.schema.search.base import ScoreAggregation as Aggregation
 from graphs.strategies.selection import Selector
 
 Group = Literal["others", "self_verifying"]
-"""`others`: families whose answers cannot be checked without the right one. `self_verifying`: those whose can, told apart."""
+"""`others`: families whose answers cannot be checked without the right one.
+`self_verifying`: those whose can, told apart."""
 
 AGGREGATIONS: tuple[Aggregation, ...] = ("product", "min", "last", "mean")
 LOGPROB_WEIGHTS = (0.0, 0.5, 1.0)
@@ -49,7 +52,9 @@ class Ranking:
         return Selector("weighted_vote", self.aggregation, self.logprob_weight)
 
 
-RANKINGS = tuple(Ranking(aggregation, weight) for aggregation in AGGREGATIONS for weight in LOGPROB_WEIGHTS)
+RANKINGS = tuple(
+    Ranking(aggregation, weight) for aggregation in AGGREGATIONS for weight in LOGPROB_WEIGHTS
+)
 """What there is to choose from; of equals the first one is taken."""
 
 
@@ -75,7 +80,8 @@ class Choice:
     candidates: Mapping[str, int]
     """Number of the settings of each strategy."""
     strategy: str
-    """The method with a critic that solved most validation questions: one of the strategies, weighted_vote or best_of_n."""
+    """The method with a critic that solved most validation questions: one of the
+    strategies, weighted_vote or best_of_n."""
     accuracies: Mapping[str, float]
     """What was seen on validation questions, by what it is of."""
 
@@ -112,4 +118,9 @@ class Choices:
 def _choice(values: Mapping[str, Any]) -> Choice:
     sampling = values["sampling"]
     rankings = {name: Ranking(**sampling[name]) for name in ("vote", "best")}
-    return Choice(Sampling(**{**sampling, **rankings}), values["candidates"], values["strategy"], values["accuracies"])
+    return Choice(
+        Sampling(**{**sampling, **rankings}),
+        values["candidates"],
+        values["strategy"],
+        values["accuracies"],
+    )

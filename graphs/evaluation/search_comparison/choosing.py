@@ -9,51 +9,97 @@ import numpy as np
 
 from configs.schema import ComparedFamily, SearchComparisonConfig
 from graphs.evaluation.search_comparison.cells import candidate_cells, pool
-from graphs.evaluation.search_comparison.choices import RANKINGS, Choice, Choices, Group, Ranking, Sampling, groups_of
+from graphs.evaluation.search_comparison.choices import (
+    RANKINGS,
+    Choice,
+    Choices,
+    Group,
+    Ranking,
+    Sampling,
+    groups_of,
+)
 from graphs.evaluation.search_comparison.measure import vote_accuracies
 from graphs.traces.store import TraceStore
 
 
 def choose_sampling(comparison: SearchComparisonConfig, folder: Path) -> dict[Group, Sampling]:
-    """Returns the temperatures and rankings that were best on the validation samples: the majority's own, and those of the weighted vote.
+    """Returns the temperatures and rankings that were best on the validation samples:
+    the majority's own, and those of the weighted vote.
 
-    Of temperatures that are equally good the first of comparison.temperatures is taken, of rankings the first of `RANKINGS`.
+    Of temperatures that are equally good the first of comparison.temperatures is taken,
+    of rankings the first of `RANKINGS`.
     """
-    return {group: _sampling(comparison, folder, families) for group, families in groups_of(comparison.families).items()}
+    return {
+        group: _sampling(comparison, folder, families)
+        for group, families in groups_of(comparison.families).items()
+    }
 
 
-def choose(comparison: SearchComparisonConfig, folder: Path, samplings: Mapping[Group, Sampling]) -> Choices:
-    """Returns all that was chosen: besides the sampling every strategy's best settings, and the best of all that a critic guides."""
+def choose(
+    comparison: SearchComparisonConfig, folder: Path, samplings: Mapping[Group, Sampling]
+) -> Choices:
+    """Returns all that was chosen: besides the sampling every strategy's best settings,
+    and the best of all that a critic guides.
+    """
     chosen: dict[Group, Choice] = {}
     for group, families in groups_of(comparison.families).items():
         sampling, accuracies, candidates = samplings[group], {}, {}
-        cells = [cell for family in families for cell in candidate_cells(comparison, family, samplings)]
+        cells = [
+            cell for family in families for cell in candidate_cells(comparison, family, samplings)
+        ]
         for strategy in comparison.strategies:
             found = []
             for number in range(len(strategy.candidates)):
-                own = [cell for cell in cells if (cell.method, cell.candidate) == (strategy.name, number)]
-                found.append(float(np.mean([right for cell in own for right in _right(cell.folder(folder))])))
+                own = [
+                    cell
+                    for cell in cells
+                    if (cell.method, cell.candidate) == (strategy.name, number)
+                ]
+                found.append(
+                    float(np.mean([right for cell in own for right in _right(cell.folder(folder))]))
+                )
             candidates[strategy.name] = int(np.argmax(found))
             accuracies[strategy.name] = max(found)
-        pools = [pool(comparison, "validation", family, sampling.temperature, comparison.critics[0].name) for family in families]
-        votes = [vote_accuracies(cell.folder(folder), comparison.main_budget, {sampling.vote, sampling.best}) for cell in pools]
+        pools = [
+            pool(comparison, "validation", family, sampling.temperature, comparison.critics[0].name)
+            for family in families
+        ]
+        votes = [
+            vote_accuracies(
+                cell.folder(folder), comparison.main_budget, {sampling.vote, sampling.best}
+            )
+            for cell in pools
+        ]
         accuracies["weighted_vote"] = float(np.mean([vote[sampling.vote] for _, vote, _ in votes]))
         accuracies["best_of_n"] = float(np.mean([best[sampling.best] for _, _, best in votes]))
-        chosen[group] = Choice(sampling, candidates, max(accuracies, key=lambda name: accuracies[name]), accuracies)
+        chosen[group] = Choice(
+            sampling, candidates, max(accuracies, key=lambda name: accuracies[name]), accuracies
+        )
     return Choices(chosen)
 
 
-def _sampling(comparison: SearchComparisonConfig, folder: Path, families: Sequence[ComparedFamily]) -> Sampling:
+def _sampling(
+    comparison: SearchComparisonConfig, folder: Path, families: Sequence[ComparedFamily]
+) -> Sampling:
     majority: dict[float, float] = {}
     vote: dict[tuple[float, Ranking], float] = {}
     best: dict[tuple[float, Ranking], float] = {}
     for temperature in comparison.temperatures:
-        cells = [pool(comparison, "validation", family, temperature, comparison.critics[0].name) for family in families]
-        found = [vote_accuracies(cell.folder(folder), comparison.main_budget, RANKINGS) for cell in cells]
+        cells = [
+            pool(comparison, "validation", family, temperature, comparison.critics[0].name)
+            for family in families
+        ]
+        found = [
+            vote_accuracies(cell.folder(folder), comparison.main_budget, RANKINGS) for cell in cells
+        ]
         majority[temperature] = float(np.mean([accuracy for accuracy, _, _ in found]))
         for ranking in RANKINGS:
-            vote[temperature, ranking] = float(np.mean([by_ranking[ranking] for _, by_ranking, _ in found]))
-            best[temperature, ranking] = float(np.mean([by_ranking[ranking] for _, _, by_ranking in found]))
+            vote[temperature, ranking] = float(
+                np.mean([by_ranking[ranking] for _, by_ranking, _ in found])
+            )
+            best[temperature, ranking] = float(
+                np.mean([by_ranking[ranking] for _, _, by_ranking in found])
+            )
     temperature, ranking = max(vote, key=lambda at: vote[at])
     return Sampling(
         majority_temperature=max(majority, key=lambda at: majority[at]),

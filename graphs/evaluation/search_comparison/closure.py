@@ -1,14 +1,19 @@
-"""Closure: how much of what could be gained a search gains, with an interval; and what it takes to reach a vote.
+"""Closure: how much of what could be gained a search gains, with an interval; and what
+it takes to reach a vote.
 
     closure = (accuracy - base) / (coverage - base)
 
-*Base* is the best of what needs no critic: greedy, majority, log-probability vote and log-probability beam, each at the budget N or less,
-and at more as far as the method's own FLOPs reach. The best is taken on the test questions themselves, and again in every resample, which
-favours the base. *Coverage* counts a question when the whole derivation of some of N samples is right.
+*Base* is the best of what needs no critic: greedy, majority, log-probability vote and
+log-probability beam, each at the budget N or less, and at more as far as the method's
+own FLOPs reach. The best is taken on the test questions themselves, and again in every
+resample, which favours the base. *Coverage* counts a question when the whole derivation
+of some of N samples is right.
 
-Intervals are from a hierarchical bootstrap: questions are resampled within their families, the same for all methods, and critics among
-their training seeds. Seeds of the search are averaged within a question. Of one critic it is a bootstrap over questions; of two or three
-the interval is too narrow, for so few critics vary less among themselves than critics do.
+Intervals are from a hierarchical bootstrap: questions are resampled within their
+families, the same for all methods, and critics among their training seeds. Seeds of the
+search are averaged within a question. Of one critic it is a bootstrap over questions;
+of two or three the interval is too narrow, for so few critics vary less among
+themselves than critics do.
 """
 
 from __future__ import annotations
@@ -59,12 +64,16 @@ class Reached(NamedTuple):
 
 
 def resampled(strata: NDArray[np.int64], *, resamples: int = RESAMPLES) -> Floats:
-    """Returns how often each resample draws each question, [resamples, Q], divided by Q; every family keeps its number of questions."""
+    """Returns how often each resample draws each question, [resamples, Q], divided by
+    Q; every family keeps its number of questions.
+    """
     rng = np.random.default_rng(_SEED)
     drawn = np.zeros((resamples, len(strata)))
     for family in np.unique(strata):
         members = np.flatnonzero(strata == family)
-        drawn[:, members] = rng.multinomial(len(members), [1 / len(members)] * len(members), size=resamples)
+        drawn[:, members] = rng.multinomial(
+            len(members), [1 / len(members)] * len(members), size=resamples
+        )
     return drawn / len(strata)
 
 
@@ -83,35 +92,53 @@ def mean_with_interval(values: Floats, drawn: Floats) -> Estimate:
 
 
 def bases_for(table: Table, method: Key) -> list[Key]:
-    """Returns what a method is compared with: every base at its budget or less, and at more as far as its FLOPs reach."""
+    """Returns what a method is compared with: every base at its budget or less, and at
+    more as far as its FLOPs reach.
+    """
     reach = table.cost(method).flops
-    return [key for key in table.values if key.method in BASES and (key.n <= method.n or table.cost(key).flops <= reach)]
+    return [
+        key
+        for key in table.values
+        if key.method in BASES and (key.n <= method.n or table.cost(key).flops <= reach)
+    ]
 
 
 def closure(table: Table, method: Key, critics: Sequence[str], drawn: Floats) -> Closure | None:
-    """Returns the closure of a method over the training seeds of its critic; None where base or coverage were not measured.
+    """Returns the closure of a method over the training seeds of its critic; None where
+    base or coverage were not measured.
 
     Args:
         method: with the first critic.
-        critics: names of all training seeds; those that the method was not measured with are left out.
+        critics: names of all training seeds; those that the method was not measured
+            with are left out.
         drawn: see `resampled`.
     """
     ceiling = Key(DERIVATION, method.n, method.critic)
     bases = bases_for(table, method)
     if not bases or ceiling not in table.values:
         return None
-    keys = [key for critic in critics if (key := method._replace(critic=critic)) in table.values] or [method]
+    keys = [
+        key for critic in critics if (key := method._replace(critic=critic)) in table.values
+    ] or [method]
     correct = np.array([table.correct(key) for key in keys])  # [C, Q]
     base = np.array([table.correct(key) for key in bases])  # [B, Q]
     covered = table.correct(ceiling)
     rng = np.random.default_rng(_SEED)
-    shares = rng.multinomial(len(keys), [1 / len(keys)] * len(keys), size=len(drawn)) / len(keys)  # [resamples, C]
+    # [resamples, C]
+    shares = rng.multinomial(len(keys), [1 / len(keys)] * len(keys), size=len(drawn)) / len(keys)
     accuracies = (shares * (drawn @ correct.T)).sum(axis=1)
     values = _closure(accuracies, (drawn @ base.T).max(axis=1), drawn @ covered)
     means = base.mean(axis=1)
     accuracy, best = float(correct.mean()), float(means.max())
     value = float(_closure(np.array([accuracy]), np.array([best]), np.array([covered.mean()]))[0])
-    return Closure(Estimate(value, *interval_of(values)), accuracy, best, bases[int(means.argmax())], float(covered.mean()), len(keys))
+    return Closure(
+        Estimate(value, *interval_of(values)),
+        accuracy,
+        best,
+        bases[int(means.argmax())],
+        float(covered.mean()),
+        len(keys),
+    )
 
 
 def _closure(accuracy: Floats, base: Floats, covered: Floats) -> Floats:
@@ -121,7 +148,8 @@ def _closure(accuracy: Floats, base: Floats, covered: Floats) -> Floats:
 
 
 def reaches(table: Table, methods: Sequence[Key], target: Key) -> Reached | None:
-    """Returns the cheapest of the measured `methods` that answers at least as many questions as `target`; None: not reached.
+    """Returns the cheapest of the measured `methods` that answers at least as many
+    questions as `target`; None: not reached.
 
     Nothing is interpolated between budgets.
     """
@@ -135,5 +163,7 @@ def reaches(table: Table, methods: Sequence[Key], target: Key) -> Reached | None
 
 
 def difference(table: Table, method: Key, other: Key, drawn: Floats) -> Estimate:
-    """Returns how many more questions `method` answers than `other`, as a share, paired by question."""
+    """Returns how many more questions `method` answers than `other`, as a share, paired
+    by question.
+    """
     return mean_with_interval(table.correct(method) - table.correct(other), drawn)

@@ -1,7 +1,9 @@
-"""Carries out a comparison: yields the cells that are not finished, one after another, and chooses between them.
+"""Carries out a comparison: yields the cells that are not finished, one after another,
+and chooses between them.
 
-The order is the argument: all validation cells, then the choices, on disk, then the test cells. What a cell has shown is looked at only
-when it is finished, so a comparison that was stopped goes on with the same command.
+The order is the argument: all validation cells, then the choices, on disk, then the
+test cells. What a cell has shown is looked at only when it is finished, so a comparison
+that was stopped goes on with the same command.
 """
 
 from __future__ import annotations
@@ -13,7 +15,14 @@ from pathlib import Path
 
 from agents.files import write_text
 from configs import RunConfig, compose, config_hash, from_mapping
-from graphs.evaluation.search_comparison.cells import Cell, candidate_cells, is_finished, measured_cells, sampling_cells, words_in_use
+from graphs.evaluation.search_comparison.cells import (
+    Cell,
+    candidate_cells,
+    is_finished,
+    measured_cells,
+    sampling_cells,
+    words_in_use,
+)
 from graphs.evaluation.search_comparison.choosing import choose, choose_sampling
 from graphs.evaluation.search_comparison.report.report import CHOICES, PLAN, write_report
 from graphs.reasoner.terminal import console
@@ -22,17 +31,19 @@ from graphs.traces.store import TraceStore
 
 
 def carry_out(config: RunConfig, words: Sequence[str]) -> Iterator[RunConfig]:
-    """Yields the configuration of every cell that is to be run; whoever asks for the next one has run it.
+    """Yields the configuration of every cell that is to be run; whoever asks for the
+    next one has run it.
 
-    When the last one is done, the report is written into the comparison's folder: run.output_dir / run.name, "search_comparison" where
-    the run has no name.
+    When the last one is done, the report is written into the comparison's folder:
+    run.output_dir / run.name, "search_comparison" where the run has no name.
 
     Args:
         config: what `words` compose to, with a `comparison`.
         words: of the command line; each cell adds its own.
 
     Raises:
-        ConfigError: the words of a strategy or a critic are refused; none of them waits until its turn comes.
+        ConfigError: the words of a strategy or a critic are refused; none of them waits
+            until its turn comes.
         ValueError: a family or a level does not exist.
     """
     comparison, base = config.comparison, tuple(words)
@@ -47,7 +58,9 @@ def carry_out(config: RunConfig, words: Sequence[str]) -> Iterator[RunConfig]:
         for cell in cells:
             configured = _configured(config, base, cell, folder)
             if not _is_done(cell, configured, folder):
-                console.print(f"{cell.split} {cell.family.name} {cell.name}", style="bold", markup=False)
+                console.print(
+                    f"{cell.split} {cell.family.name} {cell.name}", style="bold", markup=False
+                )
                 yield configured
 
     for family in comparison.families:
@@ -67,8 +80,17 @@ def _configured(config: RunConfig, base: tuple[str, ...], cell: Cell, folder: Pa
     """Returns the configuration of a cell."""
     mapping = _composed(base, cell.words).model_dump(mode="json")
     place = cell.folder(folder)
-    mapping["task"] |= {"families": [cell.family.name], "levels": list(cell.family.levels), "size": cell.size, "split": cell.split}
-    mapping["run"] |= {"name": place.name, "output_dir": str(place.parent), "seed": config.run.seed + cell.seed}
+    mapping["task"] |= {
+        "families": [cell.family.name],
+        "levels": list(cell.family.levels),
+        "size": cell.size,
+        "split": cell.split,
+    }
+    mapping["run"] |= {
+        "name": place.name,
+        "output_dir": str(place.parent),
+        "seed": config.run.seed + cell.seed,
+    }
     if cell.temperature is not None:
         mapping["policy"]["temperature"] = cell.temperature
     return from_mapping(mapping)
@@ -80,7 +102,9 @@ def _composed(base: tuple[str, ...], words: tuple[str, ...]) -> RunConfig:
 
 
 def _is_done(cell: Cell, configured: RunConfig, folder: Path) -> bool:
-    """Whether a cell was run to its end, and as it is meant now; where it was not, the run says what is not the same."""
+    """Whether a cell was run to its end, and as it is meant now; where it was not, the
+    run says what is not the same.
+    """
     if not is_finished(cell, folder):
         return False
     with TraceStore.read(cell.folder(folder)) as store:

@@ -1,4 +1,6 @@
-"""Reads finished cells: for every method, budget and critic what came of each question, and what it cost."""
+"""Reads finished cells: for every method, budget and critic what came of each question,
+and what it cost.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,15 @@ from graphs.evaluation.scaling import pool_of
 from graphs.evaluation.search_comparison.cells import NO_CRITIC, oracle_name
 from graphs.evaluation.search_comparison.choices import Ranking, Sampling
 from graphs.evaluation.search_comparison.cost import Cost, cost_of, pool_costs
-from graphs.evaluation.search_comparison.pools import best_of, coverage, first_samples, log_weights, path_logprobs, rejudged, votes
+from graphs.evaluation.search_comparison.pools import (
+    best_of,
+    coverage,
+    first_samples,
+    log_weights,
+    path_logprobs,
+    rejudged,
+    votes,
+)
 from graphs.evaluation.search_comparison.regret import BOOKINGS, Booking, book
 from graphs.evaluation.siblings import SiblingPairs, sibling_pairs
 from graphs.strategies.selection import Selector
@@ -34,8 +44,11 @@ from graphs.tree.truth import truth_of
 Floats = NDArray[np.float64]
 
 DERIVATION, COVERAGE = "derivation", "coverage"
-"""Chance that some sample is right with its whole derivation, and that some sample's answer is right."""
-_DIAL_SAMPLES = 4  # times the budget: of so many samples the dial's votes are sub-sampled, for every verdict of every control is computed
+"""Chance that some sample is right with its whole derivation, and that some sample's
+answer is right."""
+# times the budget: of so many samples the dial's votes are sub-sampled, for every
+# verdict of every control is computed
+_DIAL_SAMPLES = 4
 
 
 class Key(NamedTuple):
@@ -47,12 +60,15 @@ class Key(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of one question with one method; a mean over seeds or over sub-samples."""
+    """What came of one question with one method; a mean over seeds or over
+    sub-samples.
+    """
 
     correct: float
     """In [0, 1]: whether the given answer is right."""
     checked: float
-    """In [0, 1]: whether any answer that was found is right, which a family that verifies itself would see at no cost."""
+    """In [0, 1]: whether any answer that was found is right, which a family that
+    verifies itself would see at no cost."""
     flops: float
     generated_tokens: float
 
@@ -61,43 +77,82 @@ class Outcome(NamedTuple):
 class Measured:
     """What the cells of one family came to, by question."""
 
-    outcomes: dict[Key, dict[str, list[Outcome]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    outcomes: dict[Key, dict[str, list[Outcome]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
     """By question hash: one per seed."""
     siblings: dict[str, dict[str, SiblingPairs]] = field(default_factory=lambda: defaultdict(dict))
     """By critic and question hash, on the samples of the pool."""
-    bookings: dict[Key, dict[str, list[Booking]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    bookings: dict[Key, dict[str, list[Booking]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
     """By question hash: one per seed."""
 
 
 def add_search(measured: Measured, folder: Path, key: Key, *, booked: bool) -> None:
-    """Adds one seed of a search; `booked`: also what its unsolved questions were lost to."""
+    """Adds one seed of a search; `booked`: also what its unsolved questions were lost
+    to.
+    """
     for trace, problem in _traces(folder):
         tree = ReasoningTree.replay(trace.question, trace.events)
         truth, correct = truth_of(tree, problem), trace.correct is True
         found = correct or bool(truth.answered.any())
-        measured.outcomes[key][trace.question.hash].append(Outcome(float(correct), float(found), *cost_of(trace)))
+        measured.outcomes[key][trace.question.hash].append(
+            Outcome(float(correct), float(found), *cost_of(trace))
+        )
         if booked:
-            measured.bookings[key][trace.question.hash].append(book(tree, truth, trace.events, solved=correct))
+            measured.bookings[key][trace.question.hash].append(
+                book(tree, truth, trace.events, solved=correct)
+            )
 
 
 def add_plain_pool(measured: Measured, folder: Path, ks: Sequence[int], *, booked: int) -> None:
-    """Adds the majority and the log-probability vote of k samples, whose verdicts (if there are any) cost nothing and are not looked at."""
+    """Adds the majority and the log-probability vote of k samples, whose verdicts (if
+    there are any) cost nothing and are not looked at.
+    """
     for trace, problem in _traces(folder):
         tree = ReasoningTree.replay(trace.question, trace.events)
         truth = truth_of(tree, problem)
-        costs, checked = pool_costs(trace, tree, ks, judged=False), coverage(tree, truth.answered, ks)
+        costs, checked = (
+            pool_costs(trace, tree, ks, judged=False),
+            coverage(tree, truth.answered, ks),
+        )
         for method, weights in (("majority", None), ("logprob_vote", path_logprobs(tree))):
-            _add(measured, method, NO_CRITIC, trace, ks, votes(pool_of(tree, truth.answered, weights), ks, _rng(trace)), checked, costs)
+            _add(
+                measured,
+                method,
+                NO_CRITIC,
+                trace,
+                ks,
+                votes(pool_of(tree, truth.answered, weights), ks, _rng(trace)),
+                checked,
+                costs,
+            )
         _book_first(measured, NO_CRITIC, trace, problem, booked, {"majority": Selector("majority")})
 
 
-def add_judged_pool(measured: Measured, folder: Path, ks: Sequence[int], critic: str, sampling: Sampling, *, booked: int) -> None:
-    """Adds the weighted vote and best-of-N of k samples, their coverage, and how well the critic knows siblings apart."""
+def add_judged_pool(
+    measured: Measured,
+    folder: Path,
+    ks: Sequence[int],
+    critic: str,
+    sampling: Sampling,
+    *,
+    booked: int,
+) -> None:
+    """Adds the weighted vote and best-of-N of k samples, their coverage, and how well
+    the critic knows siblings apart.
+    """
     for trace, problem in _traces(folder):
         tree = ReasoningTree.replay(trace.question, trace.events)
         truth = truth_of(tree, problem)
-        costs, checked = pool_costs(trace, tree, ks, judged=True), coverage(tree, truth.answered, ks)
-        vote = votes(pool_of(tree, truth.answered, log_weights(tree, sampling.vote)), ks, _rng(trace))
+        costs, checked = (
+            pool_costs(trace, tree, ks, judged=True),
+            coverage(tree, truth.answered, ks),
+        )
+        vote = votes(
+            pool_of(tree, truth.answered, log_weights(tree, sampling.vote)), ks, _rng(trace)
+        )
         best = best_of(pool_of(tree, truth.answered, log_weights(tree, sampling.best)), ks)
         for method, values in (("weighted_vote", vote), ("best_of_n", best)):
             _add(measured, method, critic, trace, ks, values, checked, costs)
@@ -106,12 +161,18 @@ def add_judged_pool(measured: Measured, folder: Path, ks: Sequence[int], critic:
             values = coverage(tree, among, ks)
             _add(measured, ceiling, critic, trace, ks, values, values, free)
         measured.siblings[critic][trace.question.hash] = sibling_pairs(tree, truth)
-        selectors = {"weighted_vote": sampling.vote.selector, "best_of_n": replace(sampling.best.selector, selection="best")}
+        selectors = {
+            "weighted_vote": sampling.vote.selector,
+            "best_of_n": replace(sampling.best.selector, selection="best"),
+        }
         _book_first(measured, critic, trace, problem, booked, selectors)
 
 
-async def add_controls(measured: Measured, folder: Path, comparison: SearchComparisonConfig) -> None:
-    """Adds the votes and best-of-N of the critics that need no model, on the samples of a pool: controls, and the dial's settings.
+async def add_controls(
+    measured: Measured, folder: Path, comparison: SearchComparisonConfig
+) -> None:
+    """Adds the votes and best-of-N of the critics that need no model, on the samples of
+    a pool: controls, and the dial's settings.
 
     Each is ranked by the product of its verdicts, for none of them was chosen anything.
     """
@@ -123,13 +184,23 @@ async def add_controls(measured: Measured, folder: Path, comparison: SearchCompa
             tree = await rejudged(trace.question, events, critic)
             measured.siblings[name][trace.question.hash] = sibling_pairs(tree, truth)
             pool = pool_of(tree, truth.answered, log_weights(tree, Ranking()))
-            costs, checked = pool_costs(trace, tree, [n], judged=False), coverage(tree, truth.answered, [n])
-            for method, values in (("weighted_vote", votes(pool, [n], _rng(trace))), ("best_of_n", best_of(pool, [n]))):
+            costs, checked = (
+                pool_costs(trace, tree, [n], judged=False),
+                coverage(tree, truth.answered, [n]),
+            )
+            for method, values in (
+                ("weighted_vote", votes(pool, [n], _rng(trace))),
+                ("best_of_n", best_of(pool, [n])),
+            ):
                 _add(measured, method, name, trace, [n], values, checked, costs)
 
 
-def vote_accuracies(folder: Path, n: int, rankings: Iterable[Ranking]) -> tuple[float, dict[Ranking, float], dict[Ranking, float]]:
-    """Returns accuracies at n samples of a pool: of the majority, and by ranking of the weighted vote and of best-of-N."""
+def vote_accuracies(
+    folder: Path, n: int, rankings: Iterable[Ranking]
+) -> tuple[float, dict[Ranking, float], dict[Ranking, float]]:
+    """Returns accuracies at n samples of a pool: of the majority, and by ranking of the
+    weighted vote and of best-of-N.
+    """
     majority: list[float] = []
     vote: dict[Ranking, list[float]] = {ranking: [] for ranking in rankings}
     best: dict[Ranking, list[float]] = {ranking: [] for ranking in vote}
@@ -150,7 +221,9 @@ def _means(values: Mapping[Ranking, Sequence[float]]) -> dict[Ranking, float]:
 
 @dataclass(frozen=True)
 class Table:
-    """What the families of one group came to. `Q` questions, in one order for all methods."""
+    """What the families of one group came to. `Q` questions, in one order for all
+    methods.
+    """
 
     strata: NDArray[np.int64]
     """Number of each question's family, [Q]."""
@@ -163,13 +236,26 @@ class Table:
 
     @classmethod
     def of(cls, families: Sequence[Measured]) -> Table:
-        """Puts families together: what was measured on all of them, over the questions that all methods of a family were asked."""
-        keys = [key for key in families[0].outcomes if all(key in family.outcomes for family in families)]
+        """Puts families together: what was measured on all of them, over the questions
+        that all methods of a family were asked.
+        """
+        keys = [
+            key
+            for key in families[0].outcomes
+            if all(key in family.outcomes for family in families)
+        ]
         if not keys:
-            raise BadDataError("no cell of the comparison is finished for all families of a group; run it first")
-        shared = [sorted(set.intersection(*(set(family.outcomes[key]) for key in keys))) for family in families]
+            raise BadDataError(
+                "no cell of the comparison is finished for all families of a group; run it first"
+            )
+        shared = [
+            sorted(set.intersection(*(set(family.outcomes[key]) for key in keys)))
+            for family in families
+        ]
         if not all(shared):
-            raise BadDataError("the cells of a family share no question; they are of different comparisons")
+            raise BadDataError(
+                "the cells of a family share no question; they are of different comparisons"
+            )
         values = {
             key: np.array(
                 [
@@ -180,12 +266,24 @@ class Table:
             )
             for key in keys
         }
-        critics = [critic for critic in families[0].siblings if all(critic in family.siblings for family in families)]
+        critics = [
+            critic
+            for critic in families[0].siblings
+            if all(critic in family.siblings for family in families)
+        ]
         siblings = {
-            critic: reduce(SiblingPairs.plus, (pairs for family in families for pairs in family.siblings[critic].values()), SiblingPairs())
+            critic: reduce(
+                SiblingPairs.plus,
+                (pairs for family in families for pairs in family.siblings[critic].values()),
+                SiblingPairs(),
+            )
             for critic in critics
         }
-        booked = [key for key in families[0].bookings if all(key in family.bookings for family in families)]
+        booked = [
+            key
+            for key in families[0].bookings
+            if all(key in family.bookings for family in families)
+        ]
         strata = np.repeat(np.arange(len(families)), [len(questions) for questions in shared])
         return cls(strata, values, siblings, {key: _shares(key, families) for key in booked})
 
@@ -206,7 +304,12 @@ class Table:
 
 
 def _shares(key: Key, families: Sequence[Measured]) -> dict[Booking, float]:
-    booked = [booking for family in families for seeds in family.bookings[key].values() for booking in seeds]
+    booked = [
+        booking
+        for family in families
+        for seeds in family.bookings[key].values()
+        for booking in seeds
+    ]
     return {booking: booked.count(booking) / len(booked) for booking in BOOKINGS}
 
 
@@ -217,7 +320,8 @@ def _traces(folder: Path) -> Iterable[tuple[Trace, Problem]]:
             problem = recognise_question(trace.question.text)
             if problem is None:
                 raise BadDataError(
-                    f"{folder}: question {trace.question.hash} is of no family with an exact checker; compare on task=pocket"
+                    f"{folder}: question {trace.question.hash} is of no family with an exact "
+                    "checker; compare on task=pocket"
                 )
             yield trace, problem
 
@@ -233,18 +337,33 @@ def _add(
     costs: Sequence[Cost],
 ) -> None:
     for k, right, found, cost in zip(ks, correct, checked, costs, strict=True):
-        measured.outcomes[Key(method, k, critic)][trace.question.hash].append(Outcome(right, found, *cost))
+        measured.outcomes[Key(method, k, critic)][trace.question.hash].append(
+            Outcome(right, found, *cost)
+        )
 
 
-def _book_first(measured: Measured, critic: str, trace: Trace, problem: Problem, n: int, selectors: Mapping[str, Selector]) -> None:
-    """Adds what became of a question with the first n samples of its pool, by the methods whose choice each selector is."""
+def _book_first(
+    measured: Measured,
+    critic: str,
+    trace: Trace,
+    problem: Problem,
+    n: int,
+    selectors: Mapping[str, Selector],
+) -> None:
+    """Adds what became of a question with the first n samples of its pool, by the
+    methods whose choice each selector is.
+    """
     events = first_samples(trace.events, n)
     tree = ReasoningTree.replay(trace.question, events)
     truth = truth_of(tree, problem)
     for method, selector in selectors.items():
-        leaf = replace(selector, canonical=partial(canonical, task=trace.question.task)).choose(tree, tree.finals())
+        leaf = replace(selector, canonical=partial(canonical, task=trace.question.task)).choose(
+            tree, tree.finals()
+        )
         solved = leaf is not None and bool(truth.answered[leaf])
-        measured.bookings[Key(method, n, critic)][trace.question.hash].append(book(tree, truth, events, solved=solved))
+        measured.bookings[Key(method, n, critic)][trace.question.hash].append(
+            book(tree, truth, events, solved=solved)
+        )
 
 
 def _free_critics(problem: Problem, flip_rates: Sequence[float]) -> dict[str, Critic]:
@@ -258,12 +377,26 @@ def _free_critics(problem: Problem, flip_rates: Sequence[float]) -> dict[str, Cr
 
 
 def _rng(trace: Trace) -> np.random.Generator:
-    """Returns random numbers that belong to a question, so that no order of reading changes a figure."""
+    """Returns random numbers that belong to a question, so that no order of reading
+    changes a figure.
+    """
     return np.random.default_rng(int(trace.question.hash, 16))
 
 
 def sample_sizes(comparison: SearchComparisonConfig) -> list[int]:
-    """Returns the sizes k at which a pool is looked at: powers of two, the budgets, and all of it."""
+    """Returns the sizes k at which a pool is looked at: powers of two, the budgets, and
+    all of it.
+    """
     samples = comparison.pool_samples
     powers = (2**power for power in range(int(math.log2(samples)) + 1))
-    return sorted({*powers, *(n for n in (*comparison.budgets, comparison.large_budget) if n is not None and n <= samples), samples})
+    return sorted(
+        {
+            *powers,
+            *(
+                n
+                for n in (*comparison.budgets, comparison.large_budget)
+                if n is not None and n <= samples
+            ),
+            samples,
+        }
+    )

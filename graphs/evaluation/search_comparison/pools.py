@@ -1,7 +1,10 @@
-"""What votes, best-of-N and coverage come to with k samples of a stored pool: exact expectations over the subsets, where there are any.
+"""What votes, best-of-N and coverage come to with k samples of a stored pool: exact
+expectations over the subsets, where there are any.
 
-A vote has no closed form for more than two answers, so `graphs.evaluation.scaling.vote_at_k` draws subsets; coverage and best-of-N are exact. What
-depends on the order of events is looked at on the first k samples, and what another critic would have said, on the same samples.
+A vote has no closed form for more than two answers, so
+`graphs.evaluation.scaling.vote_at_k` draws subsets; coverage and best-of-N are exact.
+What depends on the order of events is looked at on the first k samples, and what
+another critic would have said, on the same samples.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ from graphs.evaluation.search_comparison.choices import Ranking
 from graphs.tree import ROOT, Event, Expanded, Judged, ReasoningTree
 
 DRAWS = 200
-"""Subsets per question and k; their error is far below that of having so many questions and no more."""
+"""Subsets per question and k; their error is far below that of having so many questions
+and no more."""
 
 
 def log_weights(tree: ReasoningTree, ranking: Ranking) -> NDArray[np.float64]:
@@ -28,19 +32,25 @@ def log_weights(tree: ReasoningTree, ranking: Ranking) -> NDArray[np.float64]:
 
 
 def path_logprobs(tree: ReasoningTree) -> NDArray[np.float64]:
-    """Returns the policy's log-probability of the path to each node, [N], in nats: the weights of the log-probability vote."""
+    """Returns the policy's log-probability of the path to each node, [N], in nats: the
+    weights of the log-probability vote.
+    """
     return tree.along_paths(tree.logprob, np.add)
 
 
 def votes(pool: Pool, ks: Sequence[int], rng: np.random.Generator) -> list[float]:
-    """Returns the chance that a vote among k samples elects a right answer, for each of `ks`."""
+    """Returns the chance that a vote among k samples elects a right answer, for each of
+    `ks`.
+    """
     return [vote_at_k(pool, k, rng=rng, draws=DRAWS).value for k in ks]
 
 
 def best_of(pool: Pool, ks: Sequence[int]) -> list[float]:
-    """Returns the chance that the answer of the weightiest of k samples is right, for each of `ks`; of equals any, with equal chance.
+    """Returns the chance that the answer of the weightiest of k samples is right, for
+    each of `ks`; of equals any, with equal chance.
 
-    With m samples that weigh more than a group of c equal ones, the best is in the group with chance (C(n-m, k) - C(n-m-c, k)) / C(n, k).
+    With m samples that weigh more than a group of c equal ones, the best is in the
+    group with chance (C(n-m, k) - C(n-m-c, k)) / C(n, k).
     """
     answered = [index for index in range(len(pool.counts)) if pool.answers[index] >= 0]
     n = int(pool.counts.sum())
@@ -61,16 +71,23 @@ def best_of(pool: Pool, ks: Sequence[int]) -> list[float]:
 
 
 def coverage(tree: ReasoningTree, among: NDArray[np.bool_], ks: Sequence[int]) -> list[float]:
-    """Returns the chance that k samples hold one that ends in a node of `among`, [N], for each of `ks`."""
+    """Returns the chance that k samples hold one that ends in a node of `among`, [N],
+    for each of `ks`.
+    """
     leaves = tree.finals()
-    right, n = int(tree.count[[leaf for leaf in leaves if among[leaf]]].sum()), int(tree.samples[ROOT])
+    right, n = (
+        int(tree.count[[leaf for leaf in leaves if among[leaf]]].sum()),
+        int(tree.samples[ROOT]),
+    )
     return [pass_at_k(n, right, k) for k in ks]
 
 
 def first_samples(events: Iterable[Event], k: int) -> list[Event]:
-    """Returns the events of the first `k` samples of a pool, with the verdicts on their steps: what a pool of `k` would have been.
+    """Returns the events of the first `k` samples of a pool, with the verdicts on their
+    steps: what a pool of `k` would have been.
 
-    Every sample of a pool begins at the question, so the nodes of the first samples are the first nodes, and keep their numbers.
+    Every sample of a pool begins at the question, so the nodes of the first samples are
+    the first nodes, and keep their numbers.
     """
     kept: list[Event] = []
     size, left = 1, k
@@ -94,8 +111,12 @@ def first_samples(events: Iterable[Event], k: int) -> list[Event]:
 
 
 async def rejudged(question: Question, events: Sequence[Event], critic: Critic) -> ReasoningTree:
-    """Returns the tree of the same samples, as another critic judges them; one that needs no model."""
-    tree = ReasoningTree.replay(question, (event for event in events if isinstance(event, Expanded)))
+    """Returns the tree of the same samples, as another critic judges them; one that
+    needs no model.
+    """
+    tree = ReasoningTree.replay(
+        question, (event for event in events if isinstance(event, Expanded))
+    )
     meter = Meter(Budget())
     for node in range(1, len(tree)):
         if tree.step(node).finish_reason == "stop":

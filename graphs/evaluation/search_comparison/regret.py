@@ -1,16 +1,22 @@
-"""Regret decomposition: what an unsolved question is lost to, by the exact truth about every step of its tree.
+"""Regret decomposition: what an unsolved question is lost to, by the exact truth about
+every step of its tree.
 
 A question is solved, or lost to exactly one of four:
 
-- *selection*: a right answer was found, all steps to it right, and another one was given;
-- else look at the deepest sound nodes (all steps to them right): how far the search came on a right path.
+- *selection*: a right answer was found, all steps to it right, and another one was
+  given;
+- else look at the deepest sound nodes (all steps to them right): how far the search
+  came on a right path.
   - *proposal*: one of them was continued, and no continuation was right;
-  - *budget*: none was continued, and one of them was there only when the search ended, by its own N or by a cap;
+  - *budget*: none was continued, and one of them was there only when the search ended,
+    by its own N or by a cap;
   - *pruning*: the search could have continued any of them, and went on elsewhere.
 
-A search goes in rounds: everything that is asked for before somebody judges, or before a new node is continued, is one round. A node was
-passed over when some other node was continued in a later round than its own. What became of shallower sound nodes does not count: a
-search that kept one right path and lost it further down did not lose the question where it dropped another.
+A search goes in rounds: everything that is asked for before somebody judges, or before
+a new node is continued, is one round. A node was passed over when some other node was
+continued in a later round than its own. What became of shallower sound nodes does not
+count: a search that kept one right path and lost it further down did not lose the
+question where it dropped another.
 """
 
 from __future__ import annotations
@@ -50,7 +56,9 @@ def book(tree: ReasoningTree, truth: Truth, events: Sequence[Event], *, solved: 
 
 
 def _rounds(question: Question, events: Sequence[Event]) -> tuple[list[int], int]:
-    """Returns the round that made each node, and the last round in which any node was continued."""
+    """Returns the round that made each node, and the last round in which any node was
+    continued.
+    """
     tree = ReasoningTree(question)
     rounds = [0]
     now, expanding = 0, False

@@ -1,7 +1,9 @@
-"""Best-of-N and its votes: N whole thoughts, independent of each other, then a choice among their answers.
+"""Best-of-N and its votes: N whole thoughts, independent of each other, then a choice
+among their answers.
 
-Sources: Cobbe et al., "Training verifiers to solve math word problems" (arXiv:2110.14168) for `best`; Wang et al., self-consistency
-(arXiv:2203.11171) for `majority`; Li et al. (arXiv:2206.02336) for `weighted_vote`.
+Sources: Cobbe et al., "Training verifiers to solve math word problems"
+(arXiv:2110.14168) for `best`; Wang et al., self-consistency (arXiv:2203.11171) for
+`majority`; Li et al. (arXiv:2206.02336) for `weighted_vote`.
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ from graphs.tree import ROOT, Expansion, ReasoningTree
 
 @dataclass(frozen=True)
 class BestOfN(Strategy):
-    """Samples `num_samples` completions in one request (in more, where the budget grants fewer at a time), judges their steps if the choice
-    needs it, and selects an answer."""
+    """Samples `num_samples` completions in one request (in more, where the budget
+    grants fewer at a time), judges their steps if the choice needs it, and selects an
+    answer.
+    """
 
     config: BestOfNConfig
 
@@ -34,7 +38,15 @@ class BestOfN(Strategy):
         missing = self.config.num_samples - int(tree.samples[ROOT])
         if missing <= 0 or tree.closed[ROOT]:
             return []
-        return [Expansion(ROOT, n=missing, horizon="answer", temperature=self.config.temperature, through_doubt=True)]
+        return [
+            Expansion(
+                ROOT,
+                n=missing,
+                horizon="answer",
+                temperature=self.config.temperature,
+                through_doubt=True,
+            )
+        ]
 
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
         return list(new_nodes) if self.selector.needs_verdicts else []

@@ -1,13 +1,18 @@
-"""Compute-optimal search: a few cheap samples say how hard a question is, and that decides who searches and with how much.
+"""Compute-optimal search: a few cheap samples say how hard a question is, and that
+decides who searches and with how much.
 
-System 1: `probe_samples` whole answers. Where they agree, the question is easy, and the vote is the answer. System 2: where they do not,
-the search that is best for questions as hard as this one, which starts from the tree of the probe, so nothing is sampled twice.
+System 1: `probe_samples` whole answers. Where they agree, the question is easy, and the
+vote is the answer. System 2: where they do not, the search that is best for questions
+as hard as this one, which starts from the tree of the probe, so nothing is sampled
+twice.
 
-Difficulty is measured without the right answer: 1 less the agreement of the probe, or 1 less the mean chance that its answers are right as
-the critic sees it. From where on a question is hard, and who is best there, is found on validation questions.
+Difficulty is measured without the right answer: 1 less the agreement of the probe, or 1
+less the mean chance that its answers are right as the critic sees it. From where on a
+question is hard, and who is best there, is found on validation questions.
 
-Source: Snell et al. (arXiv:2408.03314), section 3.2: the compute-optimal strategy as a function of model-predicted difficulty; they
-estimate it from 2048 samples and leave their cost out, here a few samples count like all others.
+Source: Snell et al. (arXiv:2408.03314), section 3.2: the compute-optimal strategy as a
+function of model-predicted difficulty; they estimate it from 2048 samples and leave
+their cost out, here a few samples count like all others.
 """
 
 from __future__ import annotations
@@ -77,7 +82,9 @@ class ComputeOptimal(Strategy):
     def tokens_to_hold_back(self) -> int:
         return max(self.medium.tokens_to_hold_back, self.hard.tokens_to_hold_back)
 
-    def select(self, tree: ReasoningTree, meter: Meter, rng: random.Random) -> Sequence[Expansion | Backup]:
+    def select(
+        self, tree: ReasoningTree, meter: Meter, rng: random.Random
+    ) -> Sequence[Expansion | Backup]:
         missing = self.config.probe_samples - len(tree.ends)
         if missing > 0 and not tree.closed[ROOT]:
             return [Expansion(ROOT, n=missing, horizon="answer")]
@@ -85,7 +92,9 @@ class ComputeOptimal(Strategy):
         return [] if searcher is None else searcher.select(tree, meter, rng)
 
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
-        """Returns what the searcher wants judged, of the probe as well; for an estimate by the critic, all of the probe."""
+        """Returns what the searcher wants judged, of the probe as well; for an estimate
+        by the critic, all of the probe.
+        """
         unjudged = [node for node in range(1, len(tree)) if not tree.verdicts[node]]
         if self.config.estimate == "critic" and len(tree.ends) <= self.config.probe_samples:
             return unjudged
@@ -106,30 +115,41 @@ class ComputeOptimal(Strategy):
 
     def choose(self, tree: ReasoningTree) -> int | None:
         searcher = self.searcher(tree)
-        return self.selector.choose(tree, tree.finals()) if searcher is None else searcher.choose(tree)
+        return (
+            self.selector.choose(tree, tree.finals()) if searcher is None else searcher.choose(tree)
+        )
 
     def searcher(self, tree: ReasoningTree) -> Strategy | None:
-        """Returns who searches on; None where the probe is enough. The same at every call: what came later is not looked at."""
+        """Returns who searches on; None where the probe is enough. The same at every
+        call: what came later is not looked at.
+        """
         difficulty = self.difficulty(tree)
         if difficulty < self.config.easy_below:
             return None
         return self.hard if difficulty >= self.config.hard_from else self.medium
 
     def _searcher(self, name: str, num_samples: int) -> Strategy:
-        """Returns a searcher: its own options are their defaults, but for the number of samples and
-        how answers are chosen."""
+        """Returns a searcher: its own options are their defaults, but for the number of
+        samples and how answers are chosen.
+        """
         strategy, options = SEARCHERS[name]
         chosen = {option: getattr(self.config, option) for option in Selecting.model_fields}
         shared = chosen if issubclass(options, Selecting) else {}
         return strategy(options(num_samples=num_samples, **shared), self.context)
 
     def difficulty(self, tree: ReasoningTree) -> float:
-        """Returns the difficulty that the probe shows; 1 where it came to no answer, by agreement where nobody judged."""
+        """Returns the difficulty that the probe shows; 1 where it came to no answer, by
+        agreement where nobody judged.
+        """
         ends = tree.ends[: self.config.probe_samples]
         answered = [end for end in ends if tree.answered[end]]
         if not answered:
             return 1.0
-        if self.config.estimate == "critic" and any(tree.judged[node] for end in answered for node in tree.path(end)):
-            return 1.0 - sum(math.exp(self.selector.score(tree, end)) for end in answered) / len(ends)
+        if self.config.estimate == "critic" and any(
+            tree.judged[node] for end in answered for node in tree.path(end)
+        ):
+            return 1.0 - sum(math.exp(self.selector.score(tree, end)) for end in answered) / len(
+                ends
+            )
         votes = Counter(self.selector.canonical(tree.step(end).answer or "") for end in answered)
         return 1.0 - votes.most_common(1)[0][1] / len(ends)

@@ -1,4 +1,6 @@
-"""Greedy: one thought at temperature 0, nothing else. What every search is compared with first."""
+"""Greedy: one thought at temperature 0, nothing else. What every search is compared
+with first.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,11 @@ class Greedy(Strategy):
         return True
 
     def select(self, tree: ReasoningTree, meter: Meter, rng: random.Random) -> list[Expansion]:
-        return [] if tree.children[ROOT] or tree.closed[ROOT] else [Expansion(ROOT, horizon="answer", temperature=0.0, through_doubt=True)]
+        return (
+            []
+            if tree.children[ROOT] or tree.closed[ROOT]
+            else [Expansion(ROOT, horizon="answer", temperature=0.0, through_doubt=True)]
+        )
 
     def choose(self, tree: ReasoningTree) -> int | None:
         return next(iter(tree.finals()), None)

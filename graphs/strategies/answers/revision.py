@@ -1,19 +1,26 @@
-"""Sequential revision: write whole answers, and write each wrong one again from before its first mistake, which is shown.
+"""Sequential revision: write whole answers, and write each wrong one again from before
+its first mistake, which is shown.
 
-`num_chains` attempts are written first. An attempt one of whose steps was judged wrong, or that was cut off or ended without an answer, is
-revised: the next one begins before that step, and is shown the latest `show_mistakes` steps that were judged wrong there. A chain stops
-when an attempt has no such step, all chains together after `num_samples` attempts. The answer is chosen among all attempts, not among the
-last ones, for a revision may spoil what was right (38 % of the right answers in the paper).
+`num_chains` attempts are written first. An attempt one of whose steps was judged wrong,
+or that was cut off or ended without an answer, is revised: the next one begins before
+that step, and is shown the latest `show_mistakes` steps that were judged wrong there. A
+chain stops when an attempt has no such step, all chains together after `num_samples`
+attempts. The answer is chosen among all attempts, not among the last ones, for a
+revision may spoil what was right (38 % of the right answers in the paper).
 
-What has been tried is found from the tree. An attempt *fails at* a node when the node is on its way and the step behind it is its first bad
-one. Steps before that are good, so a revision fails at the same node again, fails at a node below, or is good: a chain only moves down.
-Every attempt that fails at a node is followed by one revision from it; so the chains that wait at a node are the samples that went through
-its bad children, less the revisions that were written from it: `samples[node]`, at the root without the first `num_chains`. Equal attempts
-are one path whose `count` says how many they are, so none is lost.
+What has been tried is found from the tree. An attempt *fails at* a node when the node
+is on its way and the step behind it is its first bad one. Steps before that are good,
+so a revision fails at the same node again, fails at a node below, or is good: a chain
+only moves down. Every attempt that fails at a node is followed by one revision from it;
+so the chains that wait at a node are the samples that went through its bad children,
+less the revisions that were written from it: `samples[node]`, at the root without the
+first `num_chains`. Equal attempts are one path whose `count` says how many they are, so
+none is lost.
 
-Source: Snell et al. (arXiv:2408.03314), section 6; O1 Replication Journey (arXiv:2410.18982) for going back no further than the mistake.
-Deviation: the paper's model was trained to revise and sees whole earlier answers; ours sees the wrong steps and what the critic said of
-them.
+Source: Snell et al. (arXiv:2408.03314), section 6; O1 Replication Journey
+(arXiv:2410.18982) for going back no further than the mistake. Deviation: the paper's
+model was trained to revise and sees whole earlier answers; ours sees the wrong steps
+and what the critic said of them.
 """
 
 from __future__ import annotations
@@ -47,11 +54,17 @@ class SequentialRevision(Strategy):
         left = self.config.num_samples - int(tree.samples.sum())
         first = self.config.num_chains - int(tree.samples[ROOT])
         if first > 0:
-            return [] if tree.closed[ROOT] else [Expansion(ROOT, n=min(first, left), horizon="answer")]
+            return (
+                [] if tree.closed[ROOT] else [Expansion(ROOT, n=min(first, left), horizon="answer")]
+            )
         wanted = []
         for node, n in self._waiting(tree):
             if left > 0 and not tree.closed[node]:
-                wanted.append(Expansion(node, n=min(n, left), horizon="answer", mistakes=self._mistakes(tree, node)))
+                wanted.append(
+                    Expansion(
+                        node, n=min(n, left), horizon="answer", mistakes=self._mistakes(tree, node)
+                    )
+                )
                 left -= n
         return wanted
 
@@ -62,15 +75,23 @@ class SequentialRevision(Strategy):
         return self.selector.choose(tree, tree.finals())
 
     def _waiting(self, tree: ReasoningTree) -> list[tuple[int, int]]:
-        """Returns each node at which chains wait for their revision, with their number; the question first."""
+        """Returns each node at which chains wait for their revision, with their number;
+        the question first.
+        """
         bad = tree.wrong() | ~tree.leading()
         bad[ROOT] = False
         comes_after_bad = tree.along_paths(bad.astype(float), np.maximum) > 0.0
-        failed = np.bincount(tree.parent[1:], weights=np.where(bad, tree.count, 0)[1:], minlength=len(tree)).astype(np.int64)
+        failed = np.bincount(
+            tree.parent[1:], weights=np.where(bad, tree.count, 0)[1:], minlength=len(tree)
+        ).astype(np.int64)
         waiting = np.where(comes_after_bad, 0, failed - tree.samples)
         waiting[ROOT] += self.config.num_chains
         nodes = np.flatnonzero(waiting > 0)
         return list(zip(nodes.tolist(), waiting[nodes].tolist(), strict=True))
 
     def _mistakes(self, tree: ReasoningTree, node: int) -> tuple[int, ...]:
-        return tuple(siblings_wrong(tree, node)[-self.config.show_mistakes :]) if self.config.show_mistakes else ()
+        return (
+            tuple(siblings_wrong(tree, node)[-self.config.show_mistakes :])
+            if self.config.show_mistakes
+            else ()
+        )

@@ -1,13 +1,16 @@
 """Self-consistency that stops when the vote is decided.
 
-Whole answers are sampled in batches. After each one the two most frequent answers are compared as if nothing else could come: with v1 and
-v2 votes and a uniform prior, the share of the first among the two has the density Beta(v1 + 1, v2 + 1); above 1/2 it stays ahead. When the
-probability of that exceeds `confidence`, sampling stops. Four votes of four reach 0.96875.
+Whole answers are sampled in batches. After each one the two most frequent answers are
+compared as if nothing else could come: with v1 and v2 votes and a uniform prior, the
+share of the first among the two has the density Beta(v1 + 1, v2 + 1); above 1/2 it
+stays ahead. When the probability of that exceeds `confidence`, sampling stops. Four
+votes of four reach 0.96875.
 
 A sample that was cut off, or ended without an answer, has no vote.
 
-Source: Aggarwal et al., "Let's sample step by step" (arXiv:2305.11860), the Beta criterion; `batch_size` 1 is the paper's. The vote itself:
-Wang et al. (arXiv:2203.11171).
+Source: Aggarwal et al., "Let's sample step by step" (arXiv:2305.11860), the Beta
+criterion; `batch_size` 1 is the paper's. The vote itself: Wang et al.
+(arXiv:2203.11171).
 """
 
 from __future__ import annotations
@@ -42,7 +45,11 @@ class SelfConsistency(Strategy):
             return []
         return [
             Expansion(
-                ROOT, n=min(self.config.batch_size, missing), horizon="answer", temperature=self.config.temperature, through_doubt=True
+                ROOT,
+                n=min(self.config.batch_size, missing),
+                horizon="answer",
+                temperature=self.config.temperature,
+                through_doubt=True,
             )
         ]
 
@@ -58,9 +65,11 @@ class SelfConsistency(Strategy):
 
 
 def probability_ahead(first: int, second: int) -> float:
-    """Returns P(X > 1/2) for X ~ Beta(first + 1, second + 1): the chance that an answer with `first` votes beats one with `second`.
+    """Returns P(X > 1/2) for X ~ Beta(first + 1, second + 1): the chance that an answer
+    with `first` votes beats one with `second`.
 
-    For whole numbers it is the chance of at most `first` heads in first + second + 1 throws of a fair coin.
+    For whole numbers it is the chance of at most `first` heads in first + second + 1
+    throws of a fair coin.
     """
     throws = first + second + 1
     return sum(math.comb(throws, heads) for heads in range(first + 1)) / (1 << throws)

@@ -1,14 +1,20 @@
-"""Beam search over steps, guided by the critic; with `lookahead`, over what the steps lead to.
+"""Beam search over steps, guided by the critic; with `lookahead`, over what the steps
+lead to.
 
-Sample N first steps; keep the N/M best; sample M next steps from each; and so on until every path has ended. A kept path that has ended
-makes the beam narrower by one, so that finished thoughts free their budget instead of being sampled again. Of equal steps one is kept.
+Sample N first steps; keep the N/M best; sample M next steps from each; and so on until
+every path has ended. A kept path that has ended makes the beam narrower by one, so that
+finished thoughts free their budget instead of being sampled again. Of equal steps one
+is kept.
 
-With lookahead k, a candidate is judged by the step that greedy decoding comes to k steps later. Those steps stay in the tree: when the
-candidate is kept, the first of them is one of its M next steps, so nothing that was paid for is thrown away.
+With lookahead k, a candidate is judged by the step that greedy decoding comes to k
+steps later. Those steps stay in the tree: when the candidate is kept, the first of them
+is one of its M next steps, so nothing that was paid for is thrown away.
 
-Source: Snell et al., "Scaling LLM test-time compute optimally" (arXiv:2408.03314), section 5.2 and appendix. Beam width there
-is M; here `beam_width` is the number of kept paths, N/M, as everywhere else. The paper scores a path by its last step (`aggregation=last`);
-with verdicts of local scope the product is the probability that all steps are right.
+Source: Snell et al., "Scaling LLM test-time compute optimally" (arXiv:2408.03314),
+section 5.2 and appendix. Beam width there is M; here `beam_width` is the number of kept
+paths, N/M, as everywhere else. The paper scores a path by its last step
+(`aggregation=last`); with verdicts of local scope the product is the probability that
+all steps are right.
 """
 
 from __future__ import annotations
@@ -34,12 +40,24 @@ class Beam(LevelSearch):
         """Paths that may be kept."""
         return self.config.beam_width
 
-    def allocate(self, tree: ReasoningTree, candidates: NDArray[np.int64], scores: NDArray[np.float64], budget: int) -> Level:
-        foreseen = [self._foreseen(tree, node) for node in candidates.tolist()] if self.config.lookahead else candidates
+    def allocate(
+        self,
+        tree: ReasoningTree,
+        candidates: NDArray[np.int64],
+        scores: NDArray[np.float64],
+        budget: int,
+    ) -> Level:
+        foreseen = (
+            [self._foreseen(tree, node) for node in candidates.tolist()]
+            if self.config.lookahead
+            else candidates
+        )
         kept = candidates[np.argsort(-scores[foreseen], kind="stable")][:budget]
         open_nodes = kept[~tree.final[kept]]
         share = self.config.num_samples // self.config.beam_width
-        return Level(open_nodes, np.full(len(open_nodes), share), budget - (len(kept) - len(open_nodes)))
+        return Level(
+            open_nodes, np.full(len(open_nodes), share), budget - (len(kept) - len(open_nodes))
+        )
 
     def prepare(self, tree: ReasoningTree, candidates: NDArray[np.int64]) -> list[Expansion]:
         if not self.config.lookahead:
@@ -48,11 +66,15 @@ class Beam(LevelSearch):
         return [
             Expansion(end, temperature=0.0)
             for node, end in ends
-            if tree.depth[end] - tree.depth[node] < self.config.lookahead and not tree.closed[end] and not self.is_last(tree, end)
+            if tree.depth[end] - tree.depth[node] < self.config.lookahead
+            and not tree.closed[end]
+            and not self.is_last(tree, end)
         ]
 
     def _foreseen(self, tree: ReasoningTree, node: int) -> int:
-        """Returns the last step of what greedy decoding was seen to write below `node`, at most `lookahead` steps down."""
+        """Returns the last step of what greedy decoding was seen to write below `node`,
+        at most `lookahead` steps down.
+        """
         for _ in range(self.config.lookahead):
             if node not in tree.greedy_child:
                 break

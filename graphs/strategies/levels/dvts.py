@@ -1,14 +1,19 @@
-"""Diverse verifier tree search: independent greedy searches, so that one direction that the critic over-values cannot take all places.
+"""Diverse verifier tree search: independent greedy searches, so that one direction that
+the critic over-values cannot take all places.
 
-Sample N first steps in one request; the S best distinct ones seed a subtree each. In every subtree ask the node for N/S next steps, keep
-the single best of them, and go on until it ends the thought or nothing leads on. Subtrees never compete; all answers that were found are
-put to the choice together. Where the policy wrote fewer distinct first steps than S, there are fewer subtrees, each with a larger share of
-the samples.
+Sample N first steps in one request; the S best distinct ones seed a subtree each. In
+every subtree ask the node for N/S next steps, keep the single best of them, and go on
+until it ends the thought or nothing leads on. Subtrees never compete; all answers that
+were found are put to the choice together. Where the policy wrote fewer distinct first
+steps than S, there are fewer subtrees, each with a larger share of the samples.
 
-Source: Beeching, Tunstall and Rush, "Scaling test-time compute with open models" (Hugging Face, 2024). Deviations: there each subtree
-takes the best of its own share of the first steps, so that two may start with the same one, here seeds are distinct; there M names the
-samples of one subtree, here `beam_width` is the number of subtrees, as in beam search the number of kept paths; there the answers are the
-candidates of each subtree's last step, finished or not, here every answer that was found on the way counts and unfinished paths do not.
+Source: Beeching, Tunstall and Rush, "Scaling test-time compute with open models"
+(Hugging Face, 2024). Deviations: there each subtree takes the best of its own share of
+the first steps, so that two may start with the same one, here seeds are distinct; there
+M names the samples of one subtree, here `beam_width` is the number of subtrees, as in
+beam search the number of kept paths; there the answers are the candidates of each
+subtree's last step, finished or not, here every answer that was found on the way counts
+and unfinished paths do not.
 """
 
 from __future__ import annotations
@@ -29,7 +34,13 @@ class Dvts(LevelSearch):
 
     config: DvtsConfig
 
-    def allocate(self, tree: ReasoningTree, candidates: NDArray[np.int64], scores: NDArray[np.float64], budget: int) -> Level:
+    def allocate(
+        self,
+        tree: ReasoningTree,
+        candidates: NDArray[np.int64],
+        scores: NDArray[np.float64],
+        budget: int,
+    ) -> Level:
         ranked = candidates[np.argsort(-scores[candidates], kind="stable")]
         parents = tree.parent[ranked]
         if parents[0] == ROOT:

@@ -1,11 +1,15 @@
-"""Searches that move level by level: every path of the population takes one step per round.
+"""Searches that move level by level: every path of the population takes one step per
+round.
 
-The population is found anew at every call by walking down from the question: a level is a set of nodes with the number of samples that
-each shall have; where some are missing, they are asked for; where all are there, `allocate` says from the children what the next level is.
-What is found depends on the tree alone, so a search goes on after a crash as if nothing had happened.
+The population is found anew at every call by walking down from the question: a level is
+a set of nodes with the number of samples that each shall have; where some are missing,
+they are asked for; where all are there, `allocate` says from the children what the next
+level is. What is found depends on the tree alone, so a search goes on after a crash as
+if nothing had happened.
 
-Paths that have ended leave the population and take their share of the budget with them. Of equal steps there is one node
-(`ReasoningTree`), so nothing is ranked or continued twice.
+Paths that have ended leave the population and take their share of the budget with them.
+Of equal steps there is one node (`ReasoningTree`), so nothing is ranked or continued
+twice.
 """
 
 from __future__ import annotations
@@ -53,18 +57,27 @@ class LevelSearch(Stepwise):
         return self.config.num_samples
 
     @abstractmethod
-    def allocate(self, tree: ReasoningTree, candidates: NDArray[np.int64], scores: NDArray[np.float64], budget: int) -> Level:
+    def allocate(
+        self,
+        tree: ReasoningTree,
+        candidates: NDArray[np.int64],
+        scores: NDArray[np.float64],
+        budget: int,
+    ) -> Level:
         """Returns the next level; without nodes: the search is done.
 
         Args:
             tree: the tree.
-            candidates: [K], children of the last level that lead somewhere, in the order in which they were made; at least one.
+            candidates: [K], children of the last level that lead somewhere, in the
+                order in which they were made; at least one.
             scores: [N], log-scores of all nodes of the tree.
             budget: what the last level left.
         """
 
     def prepare(self, tree: ReasoningTree, candidates: NDArray[np.int64]) -> list[Expansion]:
-        """Returns what has to be known before `candidates` can be ranked; by default nothing."""
+        """Returns what has to be known before `candidates` can be ranked; by default
+        nothing.
+        """
         return []
 
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:

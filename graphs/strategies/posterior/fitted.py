@@ -1,15 +1,23 @@
-"""Which answer is right, by weights that were fitted on validation questions: the fallback of posterior search.
+"""Which answer is right, by weights that were fitted on validation questions: the
+fallback of posterior search.
 
-The sum-product pass (graphs/strategies/posterior/belief.py) takes verdicts to be independent given the truth. A critic that misreads a question
-misreads it in every sample, so agreement and verdicts together say less than the pass believes. This model knows nothing of where evidence
-comes from. It looks at what an answer has to show for itself, and weighs that by how well it told right answers from wrong ones before:
+The sum-product pass (graphs/strategies/posterior/belief.py) takes verdicts to be
+independent given the truth. A critic that misreads a question misreads it in every
+sample, so agreement and verdicts together say less than the pass believes. This model
+knows nothing of where evidence comes from. It looks at what an answer has to show for
+itself, and weighs that by how well it told right answers from wrong ones before:
 
-    P(answer a) = exp(w . x_a) / (sum of exp(w . x_b) over the answers b that were seen, and "none of them")
+    P(answer a) = exp(w . x_a) / sum of exp(w . x_b)
 
-Of each answer it sees how many samples came to it and, of its best path, three log-scores; "none of them" is one more alternative, with a
-utility of its own. The log-likelihood is concave and, with a Gaussian prior on the weights, has one maximum, which Newton's method finds.
+    where b are the answers that were seen, and "none of them"
 
-Where a question may have several right answers they are no rivals: then each one stands alone against "none of them".
+Of each answer it sees how many samples came to it and, of its best path, three
+log-scores; "none of them" is one more alternative, with a utility of its own. The
+log-likelihood is concave and, with a Gaussian prior on the weights, has one maximum,
+which Newton's method finds.
+
+Where a question may have several right answers they are no rivals: then each one stands
+alone against "none of them".
 
 Source: McFadden, "Conditional logit analysis of qualitative choice behavior" (1974).
 """
@@ -34,10 +42,13 @@ Floats = NDArray[np.float64]
 FEATURES = ("frequency", "summed_verdict", "last_verdict", "logprob", "none")
 """What is seen of an alternative. `F` features:
 
-- frequency: log of the number of samples that came to the answer. Its share is the same thing, for what all alternatives have in common
-  drops out; "none of them" counts as one sample.
-- summed_verdict, last_verdict: log sigma(log-likelihood ratio) along the answer's best path, summed, and of its last step, in nats; log 1/2
-  for an unjudged step, 0 in a tree without verdicts. The best path is the one with the largest sum, then the largest of the next features.
+- frequency: log of the number of samples that came to the answer. Its share is the same
+  thing, for what all alternatives have in common drops out; "none of them" counts as
+  one sample.
+- summed_verdict, last_verdict: log sigma(log-likelihood ratio) along the answer's best
+  path, summed, and of its last step, in nats; log 1/2 for an unjudged step, 0 in a tree
+  without verdicts. The best path is the one with the largest sum, then the largest of
+  the next features.
 - logprob: the policy's log-probability of that path, in nats.
 - none: 1 for "none of them", which shows 0 in all others."""
 
@@ -46,12 +57,15 @@ _CONVERGED = 1e-8  # largest component of the gradient, per question
 
 
 class Choice(NamedTuple):
-    """Alternatives of which one is right, as the fit sees them. `A` answers, and "none of them" as the last row."""
+    """Alternatives of which one is right, as the fit sees them. `A` answers, and "none
+    of them" as the last row.
+    """
 
     features: Floats
     """[A + 1, F]."""
     target: Floats
-    """Share of each alternative in being right, [A + 1]; sums to 1. Several forms of a right answer have equal shares."""
+    """Share of each alternative in being right, [A + 1]; sums to 1. Several forms of a
+    right answer have equal shares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +84,9 @@ class AnswerModel:
     """Maps an answer to the form by which answers are compared."""
 
     def believe(self, tree: ReasoningTree) -> dict[str, float]:
-        """Returns the probability that each answer is right, in canonical form, in the order of the finals; rivals sum to below 1."""
+        """Returns the probability that each answer is right, in canonical form, in the
+        order of the finals; rivals sum to below 1.
+        """
         answers, features = read_answers(tree, self.canonical)
         utility = features @ np.array(self.weights)
         if self.many_answers:
@@ -81,12 +97,18 @@ class AnswerModel:
 
     @classmethod
     def fit(
-        cls, questions: Sequence[Sequence[Choice]], *, many_answers: bool = False, ridge: float = 1.0, fitted_on: Sequence[str] = ()
+        cls,
+        questions: Sequence[Sequence[Choice]],
+        *,
+        many_answers: bool = False,
+        ridge: float = 1.0,
+        fitted_on: Sequence[str] = (),
     ) -> Self:
         """Returns the model under which what is right is most probable.
 
         Args:
-            questions: what `choices` makes of each question's tree, with the same `many_answers`; one without an answer says nothing.
+            questions: what `choices` makes of each question's tree, with the same
+                `many_answers`; one without an answer says nothing.
             ridge: precision of the Gaussian prior on the weights, whose mean is 0.
             fitted_on: names of the runs that the questions come from, to be kept.
 
@@ -95,7 +117,11 @@ class AnswerModel:
         """
         examples = [choice for one in questions for choice in one]
         if not examples:
-            raise ValueError("a selector is fitted on questions with answers and there is none; give runs in which some were found")
+            raise ValueError(
+                "a selector is fitted on questions with answers and "
+                "there is none; give runs in "
+                "which some were found"
+            )
         weights = tuple(map(float, fit_weights(examples, ridge=ridge)))
         return cls(weights, many_answers, tuple(fitted_on), sum(bool(one) for one in questions))
 
@@ -125,20 +151,33 @@ class AnswerModel:
             if not all(map(math.isfinite, weights)):
                 raise ValueError(f"its weights must be finite and are {weights}")
             fitted_on = stored["fitted_on"]
-            return cls(weights, bool(stored["many_answers"]), tuple(fitted_on["runs"]), int(fitted_on["questions"]), canonical)
+            return cls(
+                weights,
+                bool(stored["many_answers"]),
+                tuple(fitted_on["runs"]),
+                int(fitted_on["questions"]),
+                canonical,
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"search.selector_model ({path}) holds no fitted selector ({error}); fit one: python -m graphs.fit_selector, or set null"
+                f"search.selector_model ({path}) holds no fitted selector ({error}); fit one: "
+                "python -m graphs.fit_selector, or set null"
             ) from error
 
 
 def read_answers(tree: ReasoningTree, canonical: Callable[[str], str]) -> tuple[list[str], Floats]:
-    """Returns the different answers of a tree, in the order of its finals, and the features of each and of none of them, [A + 1, F]."""
+    """Returns the different answers of a tree, in the order of its finals, and the
+    features of each and of none of them, [A + 1, F].
+    """
     counts: dict[str, int] = {}
     best: dict[str, tuple[float, float, float]] = {}
     for leaf in tree.finals():
         answer, path = canonical(tree.step(leaf).answer or ""), tree.path(leaf)
-        log_right = -np.logaddexp(0.0, -tree.log_likelihood_ratio[path]) if tree.is_judged else np.zeros(len(path))
+        log_right = (
+            -np.logaddexp(0.0, -tree.log_likelihood_ratio[path])
+            if tree.is_judged
+            else np.zeros(len(path))
+        )
         shown = float(log_right.sum()), float(log_right[-1]), float(tree.logprob[path].sum())
         counts[answer] = counts.get(answer, 0) + int(tree.count[leaf])
         best[answer] = max(best.get(answer, shown), shown)
@@ -147,27 +186,42 @@ def read_answers(tree: ReasoningTree, canonical: Callable[[str], str]) -> tuple[
 
 
 def choices(
-    tree: ReasoningTree, right: Mapping[str, bool], *, canonical: Callable[[str], str] = str.strip, many_answers: bool = False
+    tree: ReasoningTree,
+    right: Mapping[str, bool],
+    *,
+    canonical: Callable[[str], str] = str.strip,
+    many_answers: bool = False,
 ) -> list[Choice]:
-    """Returns what a tree says to the fit: one choice among rivals, one per answer where they are none; nothing without an answer."""
+    """Returns what a tree says to the fit: one choice among rivals, one per answer
+    where they are none; nothing without an answer.
+    """
     answers, features = read_answers(tree, canonical)
     is_right = np.array([right[answer] for answer in answers], np.float64)
     if not answers:
         return []
     if many_answers:
-        return [Choice(features[[row, -1]], np.array([truth, 1.0 - truth])) for row, truth in enumerate(is_right)]
+        return [
+            Choice(features[[row, -1]], np.array([truth, 1.0 - truth]))
+            for row, truth in enumerate(is_right)
+        ]
     target = np.append(is_right, 0.0 if is_right.any() else 1.0)
     return [Choice(features, target / target.sum())]
 
 
 def fit_weights(examples: Sequence[Choice], *, ridge: float = 1.0) -> Floats:
-    """Returns the weights of largest log-likelihood and prior, [F], by Newton's method; a step is halved until it is an ascent.
+    """Returns the weights of largest log-likelihood and prior, [F], by Newton's method;
+    a step is halved until it is an ascent.
 
     Raises:
-        ValueError: `ridge` is not above 0; without a prior, separable examples have no maximum.
+        ValueError: `ridge` is not above 0; without a prior, separable examples have no
+            maximum.
     """
     if ridge <= 0:
-        raise ValueError(f"ridge ({ridge}) must be above 0, or weights grow without end where examples can be told apart; set 1")
+        raise ValueError(
+            f"ridge ({ridge}) must be above 0, or weights grow "
+            "without end where examples can be "
+            "told apart; set 1"
+        )
     weights = np.zeros(examples[0].features.shape[1])
     value, gradient, hessian = _objective(weights, examples, ridge)
     for _ in range(_MOST_STEPS):
@@ -175,15 +229,21 @@ def fit_weights(examples: Sequence[Choice], *, ridge: float = 1.0) -> Floats:
             break
         direction = np.linalg.solve(hessian, -gradient)
         size = 1.0
-        while (ahead := _objective(weights + size * direction, examples, ridge))[0] < value and size > 1e-9:
+        while (ahead := _objective(weights + size * direction, examples, ridge))[
+            0
+        ] < value and size > 1e-9:
             size /= 2
         weights = weights + size * direction
         value, gradient, hessian = ahead
     return weights
 
 
-def _objective(weights: Floats, examples: Sequence[Choice], ridge: float) -> tuple[float, Floats, Floats]:
-    """Returns log-likelihood plus log-prior (up to a constant), its gradient [F] and its Hessian [F, F], which is negative definite."""
+def _objective(
+    weights: Floats, examples: Sequence[Choice], ridge: float
+) -> tuple[float, Floats, Floats]:
+    """Returns log-likelihood plus log-prior (up to a constant), its gradient [F] and
+    its Hessian [F, F], which is negative definite.
+    """
     value = -0.5 * ridge * float(weights @ weights)
     gradient: Floats = -ridge * weights
     hessian: Floats = -ridge * np.eye(len(weights))

@@ -1,9 +1,12 @@
-"""The arithmetic of PUCT, in plain numbers: what a simulation does at one node, and what its visits say afterwards.
+"""The arithmetic of PUCT, in plain numbers: what a simulation does at one node, and
+what its visits say afterwards.
 
-Lists are indexed by the children of one node. They are short, so plain floats are several times faster here than arrays.
+Lists are indexed by the children of one node. They are short, so plain floats are
+several times faster here than arrays.
 
-Source: AlphaZero, Silver et al. (arXiv:1712.01815), with the pseudocode of its supplement; noise and temperature of AlphaGo Zero,
-Silver et al., Nature 550 (2017), "Methods".
+Source: AlphaZero, Silver et al. (arXiv:1712.01815), with the pseudocode of its
+supplement; noise and temperature of AlphaGo Zero, Silver et al., Nature 550 (2017),
+"Methods".
 """
 
 from __future__ import annotations
@@ -15,15 +18,25 @@ from collections.abc import Sequence
 
 
 def puct_scores(
-    values: Sequence[float], priors: Sequence[float], visit_counts: Sequence[int], *, c_puct: float, c_base: float
+    values: Sequence[float],
+    priors: Sequence[float],
+    visit_counts: Sequence[int],
+    *,
+    c_puct: float,
+    c_base: float,
 ) -> list[float]:
-    """Returns Q + U of every child: U = c P sqrt(sum of N) / (1 + N), where c = log((1 + sum of N + c_base) / c_base) + c_puct.
+    """Returns Q + U of every child: U = c P sqrt(sum of N) / (1 + N), where c = log((1
+    + sum of N + c_base) / c_base) + c_puct.
 
-    The sum is over the children, so at the first visit of a node U is 0 and the values alone decide.
+    The sum is over the children, so at the first visit of a node U is 0 and the values
+    alone decide.
     """
     total = sum(visit_counts)
     scale = (math.log((1 + total + c_base) / c_base) + c_puct) * math.sqrt(total)
-    return [value + scale * prior / (1 + visit_count) for value, prior, visit_count in zip(values, priors, visit_counts, strict=True)]
+    return [
+        value + scale * prior / (1 + visit_count)
+        for value, prior, visit_count in zip(values, priors, visit_counts, strict=True)
+    ]
 
 
 def softmax(logits: Sequence[float]) -> list[float]:
@@ -35,14 +48,19 @@ def softmax(logits: Sequence[float]) -> list[float]:
 
 
 def dirichlet(rng: random.Random, alpha: float, size: int) -> list[float]:
-    """Returns a draw from the symmetric Dirichlet distribution with concentration `alpha`."""
-    draws = [max(rng.gammavariate(alpha, 1.0), sys.float_info.min) for _ in range(size)]  # a small alpha underflows
+    """Returns a draw from the symmetric Dirichlet distribution with concentration
+    `alpha`.
+    """
+    # a small alpha underflows
+    draws = [max(rng.gammavariate(alpha, 1.0), sys.float_info.min) for _ in range(size)]
     total = sum(draws)
     return [draw / total for draw in draws]
 
 
 def visit_shares(visit_counts: Sequence[int], *, temperature: float) -> list[float]:
-    """Returns N^(1 / temperature), normalised; at temperature 0 the most visited child has all, the first one of several."""
+    """Returns N^(1 / temperature), normalised; at temperature 0 the most visited child
+    has all, the first one of several.
+    """
     if temperature == 0:
         best = visit_counts.index(max(visit_counts))
         return [float(index == best) for index in range(len(visit_counts))]

@@ -1,7 +1,8 @@
-"""GSM8K: grade-school word problems with whole-number answers. Source: Cobbe et al. (arXiv:2110.14168).
+"""GSM8K: grade-school word problems with whole-number answers. Source: Cobbe et al.
+(arXiv:2110.14168).
 
-The test file has 1,319 questions, the train file 7,473. A local file must be the one that the split is taken from: a file named
-"...test..." is refused for training.
+The test file has 1,319 questions, the train file 7,473. A local file must be the one
+that the split is taken from: a file named "...test..." is refused for training.
 """
 
 from __future__ import annotations

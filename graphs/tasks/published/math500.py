@@ -1,6 +1,8 @@
-"""MATH-500: the 500 problems of the MATH test set (Hendrycks et al., arXiv:2103.03874) that Lightman et al. (arXiv:2305.20050) held out.
+"""MATH-500: the 500 problems of the MATH test set (Hendrycks et al., arXiv:2103.03874)
+that Lightman et al. (arXiv:2305.20050) held out.
 
-Competition mathematics at levels 1 to 5; answers are LaTeX, compared by math-verify. The family of a question is its subject.
+Competition mathematics at levels 1 to 5; answers are LaTeX, compared by math-verify.
+The family of a question is its subject.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from graphs.tasks.rows import text_of
 
 @dataclass(frozen=True)
 class Math500Task(PublishedTask):
-    """MATH-500: fields problem and answer; solution, subject and level are kept where they are there."""
+    """MATH-500: fields problem and answer; solution, subject and level are kept where
+    they are there.
+    """
 
     name = "math500"
     title = "MATH-500"

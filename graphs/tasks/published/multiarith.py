@@ -1,7 +1,8 @@
-"""MultiArith: 600 word problems of two or more steps. Source: Roy and Roth, "Solving general arithmetic word problems" (EMNLP 2015).
+"""MultiArith: 600 word problems of two or more steps. Source: Roy and Roth, "Solving
+general arithmetic word problems" (EMNLP 2015).
 
-As in the literature on chains of thought, all of it is the test part; the hub keeps it in two parts, which are put together. Some questions
-come twice; each is asked once.
+As in the literature on chains of thought, all of it is the test part; the hub keeps it
+in two parts, which are put together. Some questions come twice; each is asked once.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from graphs.tasks.rows import question_in
 
 @dataclass(frozen=True)
 class MultiarithTask(PublishedTask):
-    """MultiArith: fields input and target as in MAWPS (Koncel-Kedziorski et al., 2016), or question and final_ans as on the hub."""
+    """MultiArith: fields input and target as in MAWPS (Koncel-Kedziorski et al., 2016),
+    or question and final_ans as on the hub.
+    """
 
     name = "multiarith"
     title = "MultiArith"

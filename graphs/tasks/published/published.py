@@ -1,8 +1,11 @@
-"""What published sets of questions share: a local file or the hub, and the data set's own split.
+"""What published sets of questions share: a local file or the hub, and the data set's
+own split.
 
-A set is a dataclass derived from `PublishedTask` that says how a row is read. Its test part is for measuring only. Where there is a train
-part too, `task.split=train` is that part without the `validation` questions, 5 % of it by hash, so that something can be tuned on without
-touching the test; where there is none, nothing can be trained or tuned on the set at all.
+A set is a dataclass derived from `PublishedTask` that says how a row is read. Its test
+part is for measuring only. Where there is a train part too, `task.split=train` is that
+part without the `validation` questions, 5 % of it by hash, so that something can be
+tuned on without touching the test; where there is none, nothing can be trained or tuned
+on the set at all.
 """
 
 from __future__ import annotations
@@ -30,7 +33,9 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class PublishedTask(ABC):
-    """A published data set, from a local JSONL file, or from the hub when `path` is None."""
+    """A published data set, from a local JSONL file, or from the hub when `path` is
+    None.
+    """
 
     path: str | None = None
     split: Split = "test"
@@ -51,13 +56,19 @@ class PublishedTask(ABC):
         check_split(self.split)
         if self.part == "train" and self.hub_train is None:
             raise ValueError(
-                f"task.split ({self.split}) is taken from a train part, and {self.title} has none: it is for measuring only; "
+                f"task.split ({self.split}) is taken from a train part, and {self.title} has "
+                "none: it is for measuring only; "
                 "set task.split=test, and train and tune on another task, such as task=gsm8k"
             )
         other = "train" if self.part == "test" else "test"
-        if self.path is not None and self.hub_train is not None and other in Path(self.path).name.lower():
+        if (
+            self.path is not None
+            and self.hub_train is not None
+            and other in Path(self.path).name.lower()
+        ):
             raise ValueError(
-                f"task.path ({self.path}) looks like {self.title}'s {other} file, but task.split={self.split} is taken from its "
+                f"task.path ({self.path}) looks like {self.title}'s {other} file, but "
+                f"task.split={self.split} is taken from its "
                 f"{self.part} file; set task.split={other}, or give the {self.part} file"
             )
 
@@ -71,7 +82,8 @@ class PublishedTask(ABC):
         """Returns the question in a row.
 
         Raises:
-            ValueError: there is none; says what is wrong with the row, in words that follow "line 3".
+            ValueError: there is none; says what is wrong with the row, in words that
+                follow "line 3".
         """
 
     def load(self) -> TaskData:
@@ -79,24 +91,39 @@ class PublishedTask(ABC):
         if self.path is not None:
             data = read_lines(self.path, self._question)
         else:
-            data = collect(self._hub_rows(), lambda line, raw: self._question(line, raw.decode()), self.hub[0])
+            data = collect(
+                self._hub_rows(), lambda line, raw: self._question(line, raw.decode()), self.hub[0]
+            )
         return data.cut(self.offset, self.limit)
 
     def _hub_rows(self) -> Iterator[tuple[int, bytes]]:
         import datasets
 
         try:
-            rows = datasets.load_dataset(*self.hub, split=self.hub_test if self.part == "test" else self.hub_train)
-        except Exception as error:  # the library's errors have no common base: no network, no such data set, a broken cache
+            rows = datasets.load_dataset(
+                *self.hub, split=self.hub_test if self.part == "test" else self.hub_train
+            )
+        # the library's errors have no common base: no network, no such data set, a
+        # broken cache
+        except Exception as error:
             raise BadDataError(
-                f"{self.hub[0]} cannot be loaded from the hub ({type(error).__name__}: {str(error)[:200]}); "
+                f"{self.hub[0]} cannot be loaded from the hub ({type(error).__name__}: "
+                f"{str(error)[:200]}); "
                 "give a local JSONL file with task.path=FILE"
             ) from error
-        yield from ((number, json.dumps(dict(row)).encode()) for number, row in enumerate(rows, start=1))
+        yield from (
+            (number, json.dumps(dict(row)).encode()) for number, row in enumerate(rows, start=1)
+        )
 
     def _question(self, line: int, text: str) -> Question | None:
         row = self.read(parse_row(text))
-        split: Split = "test" if self.part == "test" else "validation" if split_of(row.question) == "validation" else "train"
+        split: Split = (
+            "test"
+            if self.part == "test"
+            else "validation"
+            if split_of(row.question) == "validation"
+            else "train"
+        )
         if split != self.split:
             return None
         metadata = {"split": split, "line": line, **row.metadata}

@@ -1,6 +1,8 @@
-"""SVAMP: 1,000 one-step word problems, varied so that cues in the words mislead. Source: Patel et al. (arXiv:2103.07191).
+"""SVAMP: 1,000 one-step word problems, varied so that cues in the words mislead.
+Source: Patel et al. (arXiv:2103.07191).
 
-The set was made for testing, so all of it is the test part; the hub keeps it in two parts, which are put together.
+The set was made for testing, so all of it is the test part; the hub keeps it in two
+parts, which are put together.
 """
 
 from __future__ import annotations
@@ -22,4 +24,8 @@ class SvampTask(PublishedTask):
     hub_test = "train+test"
 
     def read(self, row: dict[str, Any]) -> Row:
-        return Row(question_in(row, "Body", "Question"), gold_in(row, "Answer"), {"family": row["Type"]} if "Type" in row else {})
+        return Row(
+            question_in(row, "Body", "Question"),
+            gold_in(row, "Answer"),
+            {"family": row["Type"]} if "Type" in row else {},
+        )

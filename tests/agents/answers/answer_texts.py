@@ -1,4 +1,6 @@
-"""Texts of models, and the answer that each marks; None where it marks none. By kinds of marks."""
+"""Texts of models, and the answer that each marks; None where it marks none. By kinds
+of marks.
+"""
 
 from __future__ import annotations
 
@@ -251,7 +253,10 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("Answer:\n\\[\n12\n\\]\nDone.", "12"),
         ("Answer:\n\nFirst we compute 3 + 4.\n\nThen we double.", None),
         ("**Answer:**\n\n1. Add\n2. Multiply", None),
-        ("**Final Answer**\n\nThe farmer has 12 cows.\n\nExplanation: bla", "The farmer has 12 cows"),
+        (
+            "**Final Answer**\n\nThe farmer has 12 cows.\n\nExplanation: bla",
+            "The farmer has 12 cows",
+        ),
         ("### Answer\n7\nBecause 3+4.", "7"),
         ("Answer\n------\n12", "12"),
         ("=== Answer ===\n12", "12"),
@@ -546,7 +551,10 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("Answer: 5*3 = 15", "5*3 = 15"),
         ("Answer: _x_", "x"),
         ("Answer: knight, knave, knight", "knight, knave, knight"),
-        ("Answer: Zoey is a knight, and Riley is a knave.", "Zoey is a knight, and Riley is a knave"),
+        (
+            "Answer: Zoey is a knight, and Riley is a knave.",
+            "Zoey is a knight, and Riley is a knave",
+        ),
         ("Answer: 3 knights, and 2 knaves", "3 knights, and 2 knaves"),
         ("Answer: 3*(7+2)", "3*(7+2)"),
         ("Answer: (25 - 7) * 3 + 11 / 4", "(25 - 7) * 3 + 11 / 4"),
@@ -565,7 +573,11 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("Answer: 7. Wait, no. The answer is 8.", "8"),
         ("\\boxed{7}\n\nWait, I made a mistake. The correct answer is 8.", "8"),
         ("#### 7\n\nCorrection: the answer is 8.", "8"),
-        ("**Final Answer:** 7\n\nActually, I made an error. Let me redo it: 4+4=8. So the final answer is 8.", "8"),
+        (
+            "**Final Answer:** 7\n\nActually, I made an error. Let me redo it: 4+4=8. So the "
+            "final answer is 8.",
+            "8",
+        ),
         ("Answer: 7\n\nSorry, that's wrong. Answer: 8", "8"),
         ("Answer: 7\n\nWait, let me double-check. 3 + 4 = 7. Yes, the answer is 7.", "7"),
         ("Answer: 7\n\nA common mistake is to say the answer is 8.", "7"),
@@ -574,12 +586,20 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("The answer is 7. But wait, that's wrong.", None),
         ("Answer: 7\n\nWait", "7"),
         ("Answer: 7\n\nActually, this is a well-known problem. The answer is a classic.", "7"),
-        ("Answer: 7\n\nWait, the question asks for the number of pears. If the answer is 8, we are wrong.", "7"),
+        (
+            "Answer: 7\n\nWait, the question asks for the number of pears. If the answer is 8, we "
+            "are wrong.",
+            "7",
+        ),
         ("\\boxed{7}\n\nActually, the sum is 7 because 3+4=7.", "7"),
         ("\\boxed{7}\n\nWait, is it 8? Let me check. 3+4=7. So it's right. The answer is 7.", "7"),
         ("\\boxed{7}\n\nWait, I was asked to give only the digit. The answer is seven.", "seven"),
         ("Answer: 7\n\nWait no, \\boxed{8}", "8"),
-        ("Answer: He can type out 1 page in 450/90=5 minutes\nSo it would take 50 minutes.\nThe answer is 50.", "50"),
+        (
+            "Answer: He can type out 1 page in 450/90=5 minutes\nSo it would take 50 "
+            "minutes.\nThe answer is 50.",
+            "50",
+        ),
         ("Answer: 24 - 6 = 18 eggs remain.\nShe makes 18*2=36.\nThe answer is 36.", "36"),
         ("Answer: To find the total, we add 3 and 4, which gives 7.", None),
         ("Answer: First, we add 3 and 4. Then we get 7.\n\nThe answer is 7.", "7"),
@@ -588,36 +608,67 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("The answer is 7... wait, it's 8.", None),
         ("<answer>6</answer> Wait. <answer>7</answer>", "7"),
         (
-            "To find how many eggs Janet sells, subtract.\n\n16 - 3 - 4 = 9\n\nShe makes 9 * $2 = $18.\n\nThe"
+            "To find how many eggs Janet sells, subtract.\n\n16 - 3 - 4 = 9\n\nShe makes 9 * $2 = "
+            "$18.\n\nThe"
             "refore, Janet makes **$18** every day at the farmers' market.\n\n**Answer:** $18",
             "$18",
         ),
         (
-            "Let me solve this step by step.\n\n1. ...\n\nThe answer is $18. However, if the eggs were sold"
+            "Let me solve this step by step.\n\n1. ...\n\nThe answer is $18. However, if the eggs "
+            "were sold"
             " at $3, the answer would be $27.",
             "$18",
         ),
-        ("Answer: \\boxed{12}\n\nBut wait — the problem asks for the perimeter. The perimeter is 24.\n\nAnswer: \\boxed{24}", "24"),
-        ("\\boxed{12}\n\nBut wait — the problem asks for the perimeter. So the answer is 24.", "24"),
+        (
+            "Answer: \\boxed{12}\n\nBut wait — the problem asks for the perimeter. The perimeter "
+            "is 24.\n\nAnswer: \\boxed{24}",
+            "24",
+        ),
+        (
+            "\\boxed{12}\n\nBut wait — the problem asks for the perimeter. So the answer is 24.",
+            "24",
+        ),
         ("Answer: 12\n\nActually, some people get 13, but the answer is 12.", "12"),
         ("Answer: 12\n\nWait, what if the answer is 13? Then 13-1=12. No.", "12"),
         ("Answer: 12\n\nSorry if that was too fast! Ask me why the answer is 12.", "12"),
     ],
     "boxes of bug reports": [
-        ("First attempt gives \\boxed{5}. That is wrong; correcting, the answer is \\boxed{7}.", "7"),
+        (
+            "First attempt gives \\boxed{5}. That is wrong; correcting, the answer is \\boxed{7}.",
+            "7",
+        ),
         ("Mark your solution with \\boxed", None),
         ("$\\text{Answer: } \\boxed{\\dfrac{9}{7}}$", "\\dfrac{9}{7}"),
         ("Thus the answer is \\[ \\boxed{42} \\]", "42"),
         ("\\boxed{\\text{E}}", "\\text{E}"),
         ("\\boxed{E: A polygenic risk score}", "E: A polygenic risk score"),
         ("The energies: \\boxed{\\langle H\\rangle \\ll \\Delta E}\n\n**Answer: D**", "D"),
-        ("**Answer: D**\n\nIndeed \\boxed{\\langle H\\rangle \\ll \\Delta E}", "\\langle H\\rangle \\ll \\Delta E"),
-        ("\\text{The answer is } \\boxed{\\text{\\textbf{(A)}}\\ 12}", "\\text{\\textbf{(A)}}\\ 12"),
-        ("Final Answer:\nThe last three digits of \\(2003^{2002^{2001}}\\) are:\n\\[Answer: \\boxed{009}\\]", "009"),
-        ("We get $\\boxed{x=\\frac{-b\\pm\\sqrt{b^{2}-4ac}}{2a}}$.", "x=\\frac{-b\\pm\\sqrt{b^{2}-4ac}}{2a}"),
-        ("$\\boxed{\\begin{cases} x=1 \\\\ y=2 \\end{cases}}$", "\\begin{cases} x=1 \\\\ y=2 \\end{cases}"),
+        (
+            "**Answer: D**\n\nIndeed \\boxed{\\langle H\\rangle \\ll \\Delta E}",
+            "\\langle H\\rangle \\ll \\Delta E",
+        ),
+        (
+            "\\text{The answer is } \\boxed{\\text{\\textbf{(A)}}\\ 12}",
+            "\\text{\\textbf{(A)}}\\ 12",
+        ),
+        (
+            "Final Answer:\nThe last three digits of \\(2003^{2002^{2001}}\\) are:\n\\[Answer: "
+            "\\boxed{009}\\]",
+            "009",
+        ),
+        (
+            "We get $\\boxed{x=\\frac{-b\\pm\\sqrt{b^{2}-4ac}}{2a}}$.",
+            "x=\\frac{-b\\pm\\sqrt{b^{2}-4ac}}{2a}",
+        ),
+        (
+            "$\\boxed{\\begin{cases} x=1 \\\\ y=2 \\end{cases}}$",
+            "\\begin{cases} x=1 \\\\ y=2 \\end{cases}",
+        ),
         ("\\boxed{\\text{Yes, } x > 3}", "\\text{Yes, } x > 3"),
-        ("$$\\boxed{\\left\\{ \\frac{1}{2}, 3 \\right\\}}$$ is the set.", "\\left\\{ \\frac{1}{2}, 3 \\right\\}"),
+        (
+            "$$\\boxed{\\left\\{ \\frac{1}{2}, 3 \\right\\}}$$ is the set.",
+            "\\left\\{ \\frac{1}{2}, 3 \\right\\}",
+        ),
         ("\\begin{align}\nx &= 3\\\\\n\\boxed{x = 3}\n\\end{align}", "x = 3"),
         ("\\boxed{5}\n\n**Verification**: 2+3=5 ✓. The answer is consistent.", "5"),
         ("$\\boxed{5}$\n\nLet me double check: 2+3=5. Yes.", "5"),
@@ -641,7 +692,10 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("So our answer is $\\boxed{7}$.", "7"),
         ("\\boxed{7}\n\nThe answer is given in simplest form.", "7"),
         ("The correct answer option is \\boxed{C}", "C"),
-        ("So we have 3 + 4 = 7.\n\nTherefore, there are $\\boxed{7 \\text{ apples}}$ in total.", "7 \\text{ apples}"),
+        (
+            "So we have 3 + 4 = 7.\n\nTherefore, there are $\\boxed{7 \\text{ apples}}$ in total.",
+            "7 \\text{ apples}",
+        ),
         ("Therefore, \\(x = \\boxed{\\sqrt[3]{7}}\\).", "\\sqrt[3]{7}"),
         (
             "$$\n\\boxed{\n\\begin{aligned}\nx &= 1 \\\\\ny &= 2\n\\end{aligned}\n}\n$$",
@@ -652,17 +706,31 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("\\[\n\\text{Answer: } \\boxed{42}\n\\]", "42"),
         ("**Answer**\n\n$$\\boxed{42}$$\n\n**Explanation**\n\n6*7=42", "42"),
         ("Put your answer in \\boxed{}. Answer: 7", "7"),
-        ("Step 1: 16-3-4=9\nStep 2: 9*2=18\n\nSo, the final answer is $\\boxed{18}$ dollars.\n\n#### 18", "18"),
+        (
+            "Step 1: 16-3-4=9\nStep 2: 9*2=18\n\nSo, the final answer is $\\boxed{18}$ "
+            "dollars.\n\n#### 18",
+            "18",
+        ),
         ("**Final Answer:**  \n\\[\n\\boxed{\\dfrac{14}{3}}\n\\]", "\\dfrac{14}{3}"),
         ("Thus, the final answer is:\n\n\\[\n\\boxed{p - q}\n\\]\n", "p - q"),
-        ("The value is \\[\\boxed{\\left( 3, \\frac{\\pi}{2} \\right)}\\]", "\\left( 3, \\frac{\\pi}{2} \\right)"),
+        (
+            "The value is \\[\\boxed{\\left( 3, \\frac{\\pi}{2} \\right)}\\]",
+            "\\left( 3, \\frac{\\pi}{2} \\right)",
+        ),
         ("$\\boxed{\\text{(A)}\\ 2\\sqrt{3}}$", "\\text{(A)}\\ 2\\sqrt{3}"),
         ("Therefore, the answer is $\\boxed{\\textbf{(C)}\\ 12}$", "\\textbf{(C)}\\ 12"),
         ("The probability is $\\frac{1}{6}$, so $m+n = \\boxed{007}$.", "007"),
-        ("Final Answer: The final answer is $\\boxed{\\frac{3}{4}}$. I hope it is correct.", "\\frac{3}{4}"),
+        (
+            "Final Answer: The final answer is $\\boxed{\\frac{3}{4}}$. I hope it is correct.",
+            "\\frac{3}{4}",
+        ),
         ("\\boxed{12}\n\nHold on, I misread the problem. The final answer should be 24.", "24"),
         ("\\boxed{12}\n\\boxed{12}\n\\boxed{12", None),
-        ("```python\ndef solve():\n    return 12\n\nprint(solve())\n```\n\n```output\n12\n```\n\nThe answer is \\boxed{12}.", "12"),
+        (
+            "```python\ndef solve():\n    return "
+            "12\n\nprint(solve())\n```\n\n```output\n12\n```\n\nThe answer is \\boxed{12}.",
+            "12",
+        ),
         ("Answer: \\[\\boxed{7}\\]", "7"),
         ("$$\n\\text{Final Answer: } \\boxed{7}\n$$", "7"),
         ("\\textbf{Final Answer: } \\(\\boxed{7}\\)", "7"),
@@ -671,12 +739,19 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
     ],
     "channels and other tags of thought": [
         ("assistantanalysisWe add. Answer: 6", None),
-        ("I think the answer is \\boxed{1}. Yeah so the reason why the answer is \\boxed{1} is because of xxx.", "1"),
+        (
+            "I think the answer is \\boxed{1}. Yeah so the reason why the answer is \\boxed{1} is "
+            "because of xxx.",
+            "1",
+        ),
         ("<think>Maybe \\boxed{3}?</think>The result is \\boxed{4}.", "4"),
         ("<think>Maybe \\boxed{3}. done</think>The result is four.", None),
         ("Answer: Let's think step by step. 3+4=7.\n\nThe answer is 7.", "7"),
         ("Answer: 7\n\nSome might think the answer is 8, but that double counts.", "7"),
-        ("You might think the answer is 10 cents, but it is 5 cents.\n\nAnswer: 5 cents", "5 cents"),
+        (
+            "You might think the answer is 10 cents, but it is 5 cents.\n\nAnswer: 5 cents",
+            "5 cents",
+        ),
         ("The user asks for 17*23. Answer: 390?</think>391 is it.\n\nAnswer: 391", "391"),
         ("1. The user asks…\n3. Provide the answer briefly. Answer: 5</think>391", None),
         ("<think>a</think>\nAnswer: 1\n<think>b</think>\nAnswer: 2", "2"),
@@ -688,18 +763,21 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("[THINK]Okay, 17×23. Answer: 390", None),
         ("Okay, Answer: 390[/THINK]391", None),
         (
-            "<|channel|>analysis<|message|>Let me think. The answer is 41?<|end|><|start|>assistant<|ch"
+            "<|channel|>analysis<|message|>Let me think. The answer is "
+            "41?<|end|><|start|>assistant<|ch"
             "annel|>final<|message|>Answer: 42<|return|>",
             "42",
         ),
         ("<|channel|>analysis<|message|>Answer: 41", None),
         ("<|channel|>analysis<|message|>Answer: 41<|end|>", None),
         (
-            "<|channel|>analysis<|message|>Answer: 41<|end|><|start|>assistant<|channel|>final<|message|>I could not solve it.<|return|>",
+            "<|channel|>analysis<|message|>Answer: "
+            "41<|end|><|start|>assistant<|channel|>final<|message|>I could not solve it.<|return|>",
             None,
         ),
         (
-            "<|start|>assistant<|channel|>analysis<|message|>x Answer: 1<|end|><|start|>assistant<|chan"
+            "<|start|>assistant<|channel|>analysis<|message|>x Answer: "
+            "1<|end|><|start|>assistant<|chan"
             'nel|>commentary to=functions.python <|constrain|>json<|message|>{"answer": 5}<|call|>',
             None,
         ),
@@ -713,14 +791,26 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("<|channel>thought\n3+4, Answer: 8", None),
         ("<thought>Answer: 8</thought>Answer: 7", "7"),
         ("<mm:think>Answer: 8</mm:think>Answer: 7", "7"),
-        ("<seed:think>x<seed:cot_budget_reflect>used 10</seed:cot_budget_reflect>Answer: 8</seed:think>Answer: 7", "7"),
-        ("<|begin_of_thought|>Answer: 8<|end_of_thought|><|begin_of_solution|>Answer: 7<|end_of_solution|>", "7"),
+        (
+            "<seed:think>x<seed:cot_budget_reflect>used 10</seed:cot_budget_reflect>Answer: "
+            "8</seed:think>Answer: 7",
+            "7",
+        ),
+        (
+            "<|begin_of_thought|>Answer: 8<|end_of_thought|><|begin_of_solution|>Answer: "
+            "7<|end_of_solution|>",
+            "7",
+        ),
         ("◁think▷Answer: 8◁/think▷Answer: 7", "7"),
         ("<|inner_prefix|>Answer: 8<|inner_suffix|>Answer: 7", "7"),
         ("<longcat_think>Answer: 8</longcat_think>Answer: 7", "7"),
         ("<think>Answer: 8</think><response>Answer: 7</response>", "7"),
         ("<Thought>Answer: 8</Thought><Output>Answer: 7</Output>", "7"),
-        ("<|START_THINKING|>Answer: 8<|END_THINKING|><|START_RESPONSE|>Answer: 7<|END_RESPONSE|>", "7"),
+        (
+            "<|START_THINKING|>Answer: 8<|END_THINKING|><|START_RESPONSE|>Answer: "
+            "7<|END_RESPONSE|>",
+            "7",
+        ),
         ("<unused94>thought\nAnswer: 8<unused95>Answer: 7", "7"),
         ("<|thinking_start|>Answer: 8<|thinking_end|>Answer: 7", "7"),
         ("<thinking>\nHmm, Answer: 8\n</thinking>\n\n**Answer:** 7", "7"),
@@ -729,7 +819,11 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("Here is my thought process:\nAnswer: 8\n\nHere is my response:\nAnswer: 7", "7"),
         ("<think>Answer: 8<|im_end|>", None),
         ("<think>Answer: 8</think><|im_end|>", None),
-        ("<think>\nshort\n</think>\n\nThe answer is 7.<|im_end|>\n<|im_start|>user\nThe answer is 9.", "9"),
+        (
+            "<think>\nshort\n</think>\n\nThe answer is 7.<|im_end|>\n<|im_start|>user\nThe answer "
+            "is 9.",
+            "9",
+        ),
         ("<scratchpad>Answer: 8</scratchpad>\nAnswer: 7", "7"),
         ("<think>x</think><answer>7</answer><|im_end|>", "7"),
         ("```python\nprint(f'The answer is {x}')\n```\nOutput:\n```\nThe answer is 7\n```", "7"),
@@ -748,8 +842,16 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
             "7",
         ),
         ("<|start|>assistant<|channel|>final<|message|>The answer is 7.<|end|>", "7"),
-        ("<|channel|>analysis<|message|>x<|end|><|start|>assistant<|channel|>final<|message|>**Answer:** 7 <|return|>", "7"),
-        ("analysis<|message|>The answer is 5.<|end|><|start|>assistant<|channel|>final<|message|>Answer: 7", "7"),
+        (
+            "<|channel|>analysis<|message|>x<|end|><|start|>assistant"
+            "<|channel|>final<|message|>**Answer:** 7 <|return|>",
+            "7",
+        ),
+        (
+            "analysis<|message|>The answer is "
+            "5.<|end|><|start|>assistant<|channel|>final<|message|>Answer: 7",
+            "7",
+        ),
         ("<|channel>thought\n<channel|>Answer: 7", "7"),
         ("<|channel>thought<channel|>The answer is 7.<turn|>", "7"),
         ("[THINK]a[/THINK]Answer: 7[THINK]b[/THINK]", "7"),
@@ -760,10 +862,15 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("<reason>Answer: 6</reason>Answer: 7", "7"),
         ("Thinking: Answer: 6\n\nAnswer: 7", "7"),
         (
-            "A: Let's think step by step. A characteristic of a ring is R is $n$ if $ka = 0$. Hence $k=0$ and $n =0$. The answer is (A).",
+            "A: Let's think step by step. A characteristic of a ring is R is $n$ if $ka = 0$. "
+            "Hence $k=0$ and $n =0$. The answer is (A).",
             "(A)",
         ),
-        ("<think>partial cot</think><answer>partial answer</answer><think>more cot</think><answer>final answer is 8</answer>", "8"),
+        (
+            "<think>partial cot</think><answer>partial answer</answer><think>more "
+            "cot</think><answer>final answer is 8</answer>",
+            "8",
+        ),
         ("<think>\nThe result is 4.\n\n<answer>\nThe result is 4.\n</answer>", None),
         ("<think>cot1</think><think>cot2</think><answer>1</answer><answer>2</answer>", "2"),
         ("Answer: I think it's 8", "I think it's 8"),
@@ -771,7 +878,11 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("<think>Okay</think><|im_sep|>The answer is 7.<|im_end|>", "7"),
         ("I think 7 is right, but my friend says the answer is 8.\n\nAnswer: 7", "7"),
         ("The user wants 3+4.\n\n<|channel|>final<|message|>Seven", None),
-        ("<|channel|>commentary<|message|>I will add.<|end|><|start|>assistant<|channel|>final<|message|>\\boxed{7}<|end|>", "7"),
+        (
+            "<|channel|>commentary<|message|>I will "
+            "add.<|end|><|start|>assistant<|channel|>final<|message|>\\boxed{7}<|end|>",
+            "7",
+        ),
         (
             "<|channel|>analysis<|message|>x<|end|><|start|>assistant<|channel|>final<|messa"
             "ge|>The answer is 7.<|return|><|start|>user<|message|>Thanks<|end|>",
@@ -816,7 +927,11 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("<answer><think>6</think>7</answer>", "7"),
     ],
     "bug reports": [
-        ("Final Answer:\nThe last three digits of \\(2003^{2002^{2001}}\\) are:\n\\[Answer: 009\\]", "009"),
+        (
+            "Final Answer:\nThe last three digits of \\(2003^{2002^{2001}}\\) are:\n\\[Answer: "
+            "009\\]",
+            "009",
+        ),
         ("✅ Final Answer: **73**", "73"),
         ("--- \n\n✅ Final Answer: **73**", "73"),
         ("**Answer: \\$18 per day.**", "\\$18 per day"),
@@ -825,7 +940,11 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("The calculated answer is 11.\n\nAnswer seems to be A.\n\nAnswer: A", "A"),
         ("The answer is B because a car moves.", "B"),
         ("A: There are originally 3 cars. 2 more cars arrive. 3 + 2 = 5. The answer is 5.", "5"),
-        ("The answer is 5.\n\nQ: Leah had 32 chocolates and her sister had 42. How many?\n\nA: 32+42=74. The answer is 74.", "74"),
+        (
+            "The answer is 5.\n\nQ: Leah had 32 chocolates and her sister had 42. How many?\n\nA: "
+            "32+42=74. The answer is 74.",
+            "74",
+        ),
         ("Ans: 7", "7"),
         ("Ans - 7", "7"),
         ("Ans = 7", "7"),
@@ -898,13 +1017,17 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("Answer:\n- x = 2\n- y = 3", None),
         ("Answer:\n1. 7", None),
         ("**Answer:**\n```python\n7\n```", "7"),
-        ("**Final Answer:**\n\n$\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}$", "$\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}$"),
+        (
+            "**Final Answer:**\n\n$\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}$",
+            "$\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}$",
+        ),
         ("The answer is\n\n7", "7"),
         ("The answer is:\n\n**B) Paris**", "B) Paris"),
         ("Die Lösung ist 7.", None),
         ("Answer: 7<|eot_id|><|start_header_id|>user<|end_header_id|>", "7"),
         (
-            "Answer: 7<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nWhat is 5+5?<|eot_id|><|start"
+            "Answer: 7<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nWhat is "
+            "5+5?<|eot_id|><|start"
             "_header_id|>assistant<|end_header_id|>\n\nAnswer: 10",
             "10",
         ),
@@ -919,7 +1042,10 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("The answer is", None),
         ("The answer is **", None),
         ("So the final answer is \\(", None),
-        ("```python\nanswer = 3 + 4\nprint(answer)\n```\n```output\n7\n```\nThe answer is $7$.", "$7$"),
+        (
+            "```python\nanswer = 3 + 4\nprint(answer)\n```\n```output\n7\n```\nThe answer is $7$.",
+            "$7$",
+        ),
         (">>> print('Answer:', 7)\nAnswer: 7", "7"),
         ("A: There are 3 cars.\nB: There are 4 cars.", None),
         ("A: 3\nB: 4\nC: 5", None),
@@ -932,10 +1058,14 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("answer='7'", None),
         ("answer = '7'", None),
         (
-            "Answer: Zoey is a knight, and Riley is a knave.\n\nCheck: if Zoey's answer is a lie, we get a contradiction.",
+            "Answer: Zoey is a knight, and Riley is a knave.\n\nCheck: if Zoey's answer is a lie, "
+            "we get a contradiction.",
             "Zoey is a knight, and Riley is a knave",
         ),
-        ("Answer: The farmer has 12 cows.\n\nIf he had sold one, the answer would be 11.", "The farmer has 12 cows"),
+        (
+            "Answer: The farmer has 12 cows.\n\nIf he had sold one, the answer would be 11.",
+            "The farmer has 12 cows",
+        ),
         ("Answer: $3 + 4 + 5 + 6$\n\nThe answer is 18.", "$3 + 4 + 5 + 6$"),
         ("Answer: x = 2 or x = 3\n\nThe other answer is 5.", "x = 2 or x = 3"),
         ("Answer: \\frac{3}{4", None),
@@ -1048,8 +1178,15 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("Answer: to get to the other side", None),
         ("Answer: Let it be", "Let it be"),
         ("Answer: 7 -> 8", "7 -> 8"),
-        ("Therefore, the final answer is 7.\n\nI hope this helps! Let me know if the answer is unclear.", "7"),
-        ("Therefore, the final answer is 7.\n\nIf you have any questions about the answer, ask.", "7"),
+        (
+            "Therefore, the final answer is 7.\n\nI hope this helps! Let me know if the answer is "
+            "unclear.",
+            "7",
+        ),
+        (
+            "Therefore, the final answer is 7.\n\nIf you have any questions about the answer, ask.",
+            "7",
+        ),
         ("The answer is 7.\n\nNote: the answer is rounded.", "7"),
         ("The answer is 7.\n\nNote: the answer is in dollars.", "7"),
         ("The answer is 7.\n\nThis answer is reasonable because 7 > 3.", "7"),
@@ -1100,14 +1237,23 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("Q: 3+4?\nA: The answer is 7.\nQ: 5+5?\nA: The answer is 10.", "10"),
         ("Question: 3+4?\nAnswer: 7\n\nQuestion: 5+5?\nAnswer: 10\n\nQuestion: 1+", "10"),
         (
-            "Hamsters are prey animals. Prey are food for predators. Thus, hamsters provide food for some animals.\nSo the answer is yes\n",
+            "Hamsters are prey animals. Prey are food for predators. Thus, hamsters provide food "
+            "for some animals.\nSo the answer is yes\n",
             "yes",
         ),
         ("Answer: $B", "$B"),
         ("Answer: $LETTER\n\nAnswer: B", "B"),
         ("Based on the image, the answer is (C) 12 cm.", "(C) 12 cm"),
-        ("Let's verify: 7*3 = 21 ✓\n\nHence the final answer is **21**.\n\n---\n\n*Let me know if you'd like another method!*", "21"),
-        ("**Solution:**\n\n1. Start with 3.\n2. Add 4.\n\n**Answer:** The total is **7** apples.", "The total is 7 apples"),
+        (
+            "Let's verify: 7*3 = 21 ✓\n\nHence the final answer is **21**.\n\n---\n\n*Let me know "
+            "if you'd like another method!*",
+            "21",
+        ),
+        (
+            "**Solution:**\n\n1. Start with 3.\n2. Add 4.\n\n**Answer:** The total is **7** "
+            "apples.",
+            "The total is 7 apples",
+        ),
         ("\\[\n\\textbf{Answer: } 42\n\\]", "42"),
         ("\\(\\text{Answer} = 42\\)", "42"),
         ("### Step 4: Final Answer\n\n42", "42"),
@@ -1217,8 +1363,16 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("Format: Answer: <number>\n\nAnswer: 7", "7"),
         ("<answer>7<answer>", None),
         ("The answer is 18. If you meant something else, the answer might be 27.", "18"),
-        ("Hmm, so the answer is 12?\n\nBut the problem says distinct. So the answer is 6.\n\n**6**", "6"),
-        ("Answer: 12\n\nHmm, that's not right. Let me recalculate.\n\n3*4=12. OK so it is right.", "12"),
+        (
+            "Hmm, so the answer is 12?\n\nBut the problem says distinct. So the answer is "
+            "6.\n\n**6**",
+            "6",
+        ),
+        (
+            "Answer: 12\n\nHmm, that's not right. Let me recalculate.\n\n3*4=12. OK so it is "
+            "right.",
+            "12",
+        ),
         ("Answer: 12\n\nHmm, that's not right. The answer should be 13.", "13"),
         ("Answer: 12\n\nOh no, I forgot to carry. The answer is 22.", "22"),
         ("Answer: 12\n\nEdit: the answer is 13.", "13"),
@@ -1328,8 +1482,14 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("**Final Answer:**\n\n- $x = 7$\n- $y = 8$", None),
         ("Answer:\n\n7 apples\n\nExplanation: 3+4", "7 apples"),
         ("Answer:\n\n\\(7\\)", "\\(7\\)"),
-        ("Answer: \\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}", "\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}"),
-        ("Answer:\n\\[\n\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}\n\\]", "\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}"),
+        (
+            "Answer: \\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}",
+            "\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}",
+        ),
+        (
+            "Answer:\n\\[\n\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}\n\\]",
+            "\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}",
+        ),
         ("**Answer:** \\[ 7 \\]", "7"),
         ("**Answer**\n\\[ 7 \\]\nas required.", "7"),
         ("Answer: ```7```", "7"),
@@ -1577,7 +1737,10 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("The correct option is not A.", None),
         ("The correct option must satisfy x > 3.", None),
         ("If the correct option is B then x = 3.", None),
-        ("The correct choice of coordinates is polar coordinates here, since it is symmetric.", None),
+        (
+            "The correct choice of coordinates is polar coordinates here, since it is symmetric.",
+            None,
+        ),
         ("The answer is option (B).", "option (B)"),
         ("The answer is Option B: Paris.", "Option B: Paris"),
         ("The only correct answer is C.", "C"),
@@ -1676,7 +1839,11 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ('Answer: {"a": 1}', '{"a": 1}'),
     ],
     "hashes of bug reports": [
-        ("2+40=42\n#### 42\n and the reasoning above confirms this result is consistent. and so on.", "42"),
+        (
+            "2+40=42\n#### 42\n and the reasoning above confirms this result is consistent. and "
+            "so on.",
+            "42",
+        ),
         ("#### 42 and that's the answer.", "42"),
         ("So <<3+4=7>>7\n#### 7<|eot_id|>", "7"),
         ("#### $7$", "$7$"),

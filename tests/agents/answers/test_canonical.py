@@ -16,17 +16,50 @@ from agents.answers.values.numbers import write_number
     ("same", "form"),
     [
         (
-            ["1,234.50", "1234.5", "$1,234.50", "\\$1,234.50", "1234.500 dollars", "$1234.5$", "x = 1234.5", "She pays $1,234.50 in all."],
+            [
+                "1,234.50",
+                "1234.5",
+                "$1,234.50",
+                "\\$1,234.50",
+                "1234.500 dollars",
+                "$1234.5$",
+                "x = 1234.5",
+                "She pays $1,234.50 in all.",
+            ],
             "1234.5",
         ),
         (["1/2", "0.5", ".5", "\\frac{1}{2}", "\\frac12", "\\dfrac{1}{2}", "+0.50", "3/6"], "0.5"),
-        (["57", "57.", "57.0", "**57**", "57 eggs", "\\boxed{57}", "48 + 9 = 57", "Total = 57 eggs", "57%", "57\\%", "57^\\circ"], "57"),
+        (
+            [
+                "57",
+                "57.",
+                "57.0",
+                "**57**",
+                "57 eggs",
+                "\\boxed{57}",
+                "48 + 9 = 57",
+                "Total = 57 eggs",
+                "57%",
+                "57\\%",
+                "57^\\circ",
+            ],
+            "57",
+        ),
         (["-5", "- 5", "−5", "-$5", "$-5", "it costs -5 dollars"], "-5"),
         (["1/3", "2/6", "\\frac{1}{3}"], "1/3"),
         (["3 1/2", "3\\frac{1}{2}", "3.5", "7/2"], "3.5"),
         (["0", "-0", "0.0", "$0"], "0"),
         (
-            ["2000000", "2e6", "2 million", "two million", "2 \\times 10^6", "２,０００,０００", "2 000 000", "It costs $2 million"],
+            [
+                "2000000",
+                "2e6",
+                "2 million",
+                "two million",
+                "2 \\times 10^6",
+                "２,０００,０００",
+                "2 000 000",
+                "It costs $2 million",
+            ],
             "2000000",
         ),
         (["1,450,000", "1450000", "1{,}450{,}000", "1,\\!450,\\!000"], "1450000"),
@@ -63,7 +96,11 @@ def test_what_states_no_single_number_is_no_number(answer: str) -> None:
 
 def test_a_phrase_is_a_number_only_where_numbers_are_expected() -> None:
     phrase = "Janet makes $18 every day"
-    assert [canonical_form(phrase, kind) for kind in ("number", "math", "text")] == ["18", phrase, phrase]
+    assert [canonical_form(phrase, kind) for kind in ("number", "math", "text")] == [
+        "18",
+        phrase,
+        phrase,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +175,10 @@ _PIECES = st.sampled_from(
 )
 
 
-@given(st.one_of(st.text(max_size=60), st.lists(_PIECES, max_size=15).map("".join)), st.sampled_from(sorted(TASK_KINDS)))
+@given(
+    st.one_of(st.text(max_size=60), st.lists(_PIECES, max_size=15).map("".join)),
+    st.sampled_from(sorted(TASK_KINDS)),
+)
 def test_canonical_is_idempotent(answer: str, task: str) -> None:
     form = canonical(answer, task)
     assert canonical(form, task) == form
@@ -151,7 +191,14 @@ def test_a_written_number_is_read_back(value: Fraction, kind: str) -> None:
 
 @given(st.integers(min_value=-(10**12), max_value=10**12))
 def test_every_spelling_of_an_integer_is_that_integer(value: int) -> None:
-    for spelling in (f"{value}", f"{value:,}", f"${value:,}$", f"{value}.00", f"x = {value}", f"the total is {value} eggs"):
+    for spelling in (
+        f"{value}",
+        f"{value:,}",
+        f"${value:,}$",
+        f"{value}.00",
+        f"x = {value}",
+        f"the total is {value} eggs",
+    ):
         assert canonical_form(spelling, "number") == str(value)
 
 

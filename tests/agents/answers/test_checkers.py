@@ -22,7 +22,9 @@ def gym_question(dataset: str, *, index: int = 0, **parameters: Any) -> Question
 
     entry = reasoning_gym.create_dataset(dataset, size=10, seed=1, **parameters)[index]
     metadata = {"dataset": dataset, "entry": to_json(entry["metadata"])}
-    return Question(text=entry["question"], gold=entry["answer"], task="reasoning_gym", metadata=metadata)
+    return Question(
+        text=entry["question"], gold=entry["answer"], task="reasoning_gym", metadata=metadata
+    )
 
 
 def pocket_question(family: str) -> Question:
@@ -32,11 +34,23 @@ def pocket_question(family: str) -> Question:
 
 GYM = ("countdown", "chain_sum", "spell_backward", "knights_knaves", "puzzle24")
 CASES: dict[str, tuple[str, list[Question]]] = {
-    "gsm8k": ("gsm8k", [Question(text="q", gold="18", task="gsm8k"), Question(text="q", gold="0.5", task="gsm8k")]),
+    "gsm8k": (
+        "gsm8k",
+        [Question(text="q", gold="18", task="gsm8k"), Question(text="q", gold="0.5", task="gsm8k")],
+    ),
     "svamp": ("svamp", [Question(text="q", gold="145", task="svamp")]),
     "multiarith": ("multiarith", [Question(text="q", gold="39", task="multiarith")]),
-    "math500": ("math500", [Question(text="q", gold="\\left( 3, \\frac{\\pi}{2} \\right)", task="math500")]),
-    "jsonl": ("jsonl", [Question(text="q", gold=gold) for gold in ("\\frac{\\pi}{2}", "\\text{east}", "1 \\pm \\sqrt{19}", "52_8")]),
+    "math500": (
+        "math500",
+        [Question(text="q", gold="\\left( 3, \\frac{\\pi}{2} \\right)", task="math500")],
+    ),
+    "jsonl": (
+        "jsonl",
+        [
+            Question(text="q", gold=gold)
+            for gold in ("\\frac{\\pi}{2}", "\\text{east}", "1 \\pm \\sqrt{19}", "52_8")
+        ],
+    ),
     "pocket": ("pocket", [pocket_question(family) for family in FAMILIES]),
     "user": ("user", [Question(text="What is it?", gold="42")]),
     "reasoning_gym": (
@@ -47,7 +61,9 @@ CASES: dict[str, tuple[str, list[Question]]] = {
 
 
 @pytest.fixture(scope="module", params=[*CASES, "exact"])
-async def case(request: pytest.FixtureRequest) -> AsyncIterator[tuple[AnswerChecker, list[Question]]]:
+async def case(
+    request: pytest.FixtureRequest,
+) -> AsyncIterator[tuple[AnswerChecker, list[Question]]]:
     exact: AnswerChecker = ExactChecker("number")
     task, questions = CASES.get(request.param, ("gsm8k", CASES["gsm8k"][1]))
     checker = exact if request.param == "exact" else checker_for(task)
@@ -65,7 +81,9 @@ async def test_the_gold_answer_is_correct(case: tuple[AnswerChecker, list[Questi
         assert (await checker.check(question, f" {question.gold} ")).correct is True
 
 
-async def test_an_empty_or_endless_answer_is_wrong(case: tuple[AnswerChecker, list[Question]]) -> None:
+async def test_an_empty_or_endless_answer_is_wrong(
+    case: tuple[AnswerChecker, list[Question]],
+) -> None:
     checker, questions = case
     for question in questions:
         for answer in ("", " \n", "9" * 100_000, "what?"):
@@ -74,7 +92,9 @@ async def test_an_empty_or_endless_answer_is_wrong(case: tuple[AnswerChecker, li
             assert (result.outcome == "no_answer") is (not answer.strip())
 
 
-async def test_without_a_gold_answer_nobody_knows(case: tuple[AnswerChecker, list[Question]]) -> None:
+async def test_without_a_gold_answer_nobody_knows(
+    case: tuple[AnswerChecker, list[Question]],
+) -> None:
     checker, _ = case
     result = await checker.check(Question(text="How long is a piece of string?"), "5")
     assert result.correct is None
@@ -91,7 +111,10 @@ async def test_no_text_makes_a_check_raise(task: str, answer: str) -> None:
 
 
 def test_an_unknown_task_has_no_checker() -> None:
-    with pytest.raises(ValueError, match="gsm8k, svamp, multiarith, math500, jsonl, csv, text, pocket, user, reasoning_gym"):
+    with pytest.raises(
+        ValueError,
+        match="gsm8k, svamp, multiarith, math500, jsonl, csv, text, pocket, user, reasoning_gym",
+    ):
         checker_for("nonsense")
 
 
@@ -137,7 +160,9 @@ async def math() -> AsyncIterator[MathChecker]:
         ("3", "{{{{", False),
     ],
 )
-async def test_mathematical_answers(math: MathChecker, gold: str, answer: str, correct: bool) -> None:
+async def test_mathematical_answers(
+    math: MathChecker, gold: str, answer: str, correct: bool
+) -> None:
     assert (await math.check(Question(text="q", gold=gold), answer)).correct is correct
 
 
@@ -145,7 +170,8 @@ async def test_a_hanging_check_is_killed_and_never_correct() -> None:
     checker = MathChecker(size=1, timeout_s=0.3, function="tests.agents.answers.broken:hang")
     result = await checker.check(Question(text="q", gold="\\sqrt{8}"), "2\\sqrt{2}")
     assert (result.outcome, result.correct) == ("timed_out", None)
-    assert (await checker.check(Question(text="q", gold="\\sqrt{8}"), "\\sqrt8")).correct is True  # needs no process
+    # needs no process
+    assert (await checker.check(Question(text="q", gold="\\sqrt{8}"), "\\sqrt8")).correct is True
     await checker.close()
 
 
@@ -161,11 +187,26 @@ async def test_what_the_gym_scorer_credits_in_part_is_wrong() -> None:
 
     checker = checker_for("reasoning_gym")
     partly = 0
-    for dataset in ("leg_counting", "simple_equations", "spell_backward", "gsm_symbolic", "knights_knaves"):
+    for dataset in (
+        "leg_counting",
+        "simple_equations",
+        "spell_backward",
+        "gsm_symbolic",
+        "knights_knaves",
+    ):
         question = gym_question(dataset)
         assert question.gold is not None
-        for answer in (f"{question.gold} or 5", f"The answer may be {question.gold}", question.gold + "1", "999"):
-            entry = {"question": question.text, "answer": question.gold, "metadata": question.metadata["entry"]}
+        for answer in (
+            f"{question.gold} or 5",
+            f"The answer may be {question.gold}",
+            question.gold + "1",
+            "999",
+        ):
+            entry = {
+                "question": question.text,
+                "answer": question.gold,
+                "metadata": question.metadata["entry"],
+            }
             partly += score_entry(dataset, answer, entry) > 0.05
             assert (await checker.check(question, answer)).correct is False, (dataset, answer)
     assert partly >= 5  # otherwise this test shows nothing
@@ -175,23 +216,33 @@ async def test_gym_numbers_may_be_spelled_freely_and_strings_may_not() -> None:
     checker = checker_for("reasoning_gym")
     number = Question(text="q", gold="1234", metadata={"dataset": "leg_counting", "entry": {}})
     assert (await checker.check(number, "1,234.")).correct is True
-    bits = Question(text="q", gold="0101", metadata={"dataset": "spell_backward", "entry": {"word": "1010"}})
+    bits = Question(
+        text="q", gold="0101", metadata={"dataset": "spell_backward", "entry": {"word": "1010"}}
+    )
     assert (await checker.check(bits, "0101")).correct is True
     assert (await checker.check(bits, "101")).correct is False
-    decimal = Question(text="q", gold="5.0", metadata={"dataset": "spell_backward", "entry": {"word": "0.5"}})
-    assert (await checker.check(decimal, "5")).correct is False  # one number, but the scorer gives it part of the credit
+    decimal = Question(
+        text="q", gold="5.0", metadata={"dataset": "spell_backward", "entry": {"word": "0.5"}}
+    )
+    # one number, but the scorer gives it part of the credit
+    assert (await checker.check(decimal, "5")).correct is False
 
 
-async def test_a_fraction_that_is_not_simplified_is_wrong_where_the_gym_asks_for_the_simplest() -> None:
+async def test_a_fraction_that_is_not_simplified_is_wrong_where_the_gym_asks_for_the_simplest() -> (
+    None
+):
     checker = checker_for("reasoning_gym")
     question = gym_question("fraction_simplification", styles=("plain",))
     assert question.gold is not None
     numerator, denominator = question.gold.split("/")
     assert (await checker.check(question, question.gold)).correct is True
-    assert (await checker.check(question, f"{2 * int(numerator)}/{2 * int(denominator)}")).correct is False
+    assert (
+        await checker.check(question, f"{2 * int(numerator)}/{2 * int(denominator)}")
+    ).correct is False
 
 
-_ONLY_OF_THE_GYM = ("7 \\times 3 + 25 + 11", "-11 + 25 * 3 - 7")  # LaTeX, and signs: what chat models write
+# LaTeX, and signs: what chat models write
+_ONLY_OF_THE_GYM = ("7 \\times 3 + 25 + 11", "-11 + 25 * 3 - 7")
 
 
 @pytest.mark.parametrize(
@@ -219,11 +270,15 @@ _ONLY_OF_THE_GYM = ("7 \\times 3 + 25 + 11", "-11 + 25 * 3 - 7")  # LaTeX, and s
 async def test_countdown_is_evaluated_exactly(answer: str, correct: bool) -> None:
     checker = checker_for("reasoning_gym")
     entry = {"numbers": [3, 7, 11, 25], "target": 57}
-    question = Question(text="q", gold="25 + 11 + 3 * 7", metadata={"dataset": "countdown", "entry": entry})
+    question = Question(
+        text="q", gold="25 + 11 + 3 * 7", metadata={"dataset": "countdown", "entry": entry}
+    )
     assert (await checker.check(question, answer)).correct is correct
     if answer not in _ONLY_OF_THE_GYM:
         family = Question(text="Use the numbers 3, 7, 11 and 25 to make 57.", task="pocket")
-        assert (await checker_for("pocket").check(family, answer)).correct is correct, "both checkers agree"
+        assert (await checker_for("pocket").check(family, answer)).correct is correct, (
+            "both checkers agree"
+        )
 
 
 async def test_a_family_accepts_every_right_answer_and_needs_no_gold() -> None:

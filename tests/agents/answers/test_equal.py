@@ -1,4 +1,6 @@
-"""When two answers are equal: a labelled table of pairs, laws, and texts that must not hang."""
+"""When two answers are equal: a labelled table of pairs, laws, and texts that must not
+hang.
+"""
 
 from __future__ import annotations
 
@@ -47,10 +49,19 @@ async def checkers() -> AsyncIterator[dict[str, AnswerChecker]]:
         await checker.close()
 
 
-async def failures(pairs: list[Pair], checkers: dict[str, AnswerChecker]) -> tuple[list[Pair], list[Pair]]:
-    """Returns the pairs that are wrongly taken for equal, and those that are wrongly refused."""
+async def failures(
+    pairs: list[Pair], checkers: dict[str, AnswerChecker]
+) -> tuple[list[Pair], list[Pair]]:
+    """Returns the pairs that are wrongly taken for equal, and those that are wrongly
+    refused.
+    """
     results = await asyncio.gather(
-        *(checkers[pair.task].check(Question(text="What is it?", gold=pair.gold, task=pair.task), pair.answer) for pair in pairs)
+        *(
+            checkers[pair.task].check(
+                Question(text="What is it?", gold=pair.gold, task=pair.task), pair.answer
+            )
+            for pair in pairs
+        )
     )
     found = list(zip(pairs, results, strict=True))
     assert all(result.correct is not None for _, result in found)
@@ -84,7 +95,8 @@ async def test_equality_of_the_table_is_symmetric_and_reflexive() -> None:
     for task, gold, answer, _ in read_pairs(PAIRS):
         kind = TASK_KINDS[task]
         assert equal_answers(gold, gold, kind) is True
-        if kind == "math" and len(answer) > 1:  # in the other kind a phrase is read for the answer only
+        # in the other kind a phrase is read for the answer only
+        if kind == "math" and len(answer) > 1:
             assert equal_answers(f" {answer} ", answer, kind) is True
 
 
@@ -102,7 +114,9 @@ _VALUES = st.fractions(max_denominator=10**6)
 
 
 @given(_VALUES, _VALUES, st.sampled_from(["number", "math"]))
-def test_exact_numbers_are_equal_exactly_when_their_fractions_are(one: Fraction, other: Fraction, kind: str) -> None:
+def test_exact_numbers_are_equal_exactly_when_their_fractions_are(
+    one: Fraction, other: Fraction, kind: str
+) -> None:
     spellings = (f"{one}", f"\\frac{{{one.numerator}}}{{{one.denominator}}}", f"$ {one} $")
     for spelling in spellings:
         assert equal_answers(spelling, f"{one}", kind) is True  # type: ignore[arg-type]
@@ -111,7 +125,9 @@ def test_exact_numbers_are_equal_exactly_when_their_fractions_are(one: Fraction,
 
 
 @given(st.integers(2, 10**9), st.integers(3, 10**5), st.integers(8, 30))
-def test_a_decimal_equals_its_fraction_only_if_every_digit_is_right(top: int, bottom: int, digits: int) -> None:
+def test_a_decimal_equals_its_fraction_only_if_every_digit_is_right(
+    top: int, bottom: int, digits: int
+) -> None:
     value = Fraction(top, bottom)
     shift = digits - len(str(top // bottom)) if top >= bottom else digits + len(str(bottom // top))
     places = max(shift, 1)
@@ -140,7 +156,8 @@ def test_tuples_are_ordered_and_sets_are_not(items: list[int], order: list[int])
 
 
 _TOKENS = (
-    "1 5 0 , . / - + % $ ( ) [ ] { } ^ _ = < > x e ! : ° ² ½ √ π € × １ ≤ \\frac \\sqrt \\pm \\infty \\cup \\in \\text{ \\boxed{"
+    "1 5 0 , . / - + % $ ( ) [ ] { } ^ _ = < > x e ! : ° ² ½ √ π € × １ ≤ \\frac \\sqrt \\pm "
+    "\\infty \\cup \\in \\text{ \\boxed{"
     " \\{ \\} or and six million km AM Jan 2024 \\le \u200b ✅ \ud800 | &"
 )
 _PIECES = st.lists(st.sampled_from([" ", *_TOKENS.split(" ")]), max_size=14).map("".join)
@@ -160,7 +177,10 @@ def test_no_two_texts_make_the_comparison_raise(gold: str, answer: str, kind: st
 
 
 HOSTILE = [
-    *(piece * (100_000 // len(piece)) for piece in ("{", "\\frac{", "(", "1,", "9", "^{9", "\\boxed{", "-", "√", "$", "x", "½")),
+    *(
+        piece * (100_000 // len(piece))
+        for piece in ("{", "\\frac{", "(", "1,", "9", "^{9", "\\boxed{", "-", "√", "$", "x", "½")
+    ),
     *(
         piece * (990 // len(piece))
         for piece in (
@@ -217,8 +237,12 @@ async def test_a_hostile_text_gets_a_result(place: int, checkers: dict[str, Answ
         ("jsonl", "Paris"),
         ("svamp", "5"),
     ):
-        assert (await checkers[task].check(Question(text="q", gold=gold, task=task), text)).outcome == "wrong"
-    assert (await checkers["math500"].check(Question(text="q", gold=text, task="math500"), text)).outcome == "correct"
+        assert (
+            await checkers[task].check(Question(text="q", gold=gold, task=task), text)
+        ).outcome == "wrong"
+    assert (
+        await checkers["math500"].check(Question(text="q", gold=text, task="math500"), text)
+    ).outcome == "correct"
 
 
 async def test_plain_values_need_no_process() -> None:
@@ -247,7 +271,9 @@ async def test_plain_values_need_no_process() -> None:
     ("question", "equal"),
     [("What percent of them is red?", True), ("What share of them is red?", False)],
 )
-async def test_a_bare_number_is_a_percentage_where_one_is_asked_for(question: str, equal: bool, checkers: dict[str, AnswerChecker]) -> None:
+async def test_a_bare_number_is_a_percentage_where_one_is_asked_for(
+    question: str, equal: bool, checkers: dict[str, AnswerChecker]
+) -> None:
     for gold, answer in (("50\\%", "50"), ("50", "50%")):
         asked = Question(text=question, gold=gold, task="math500")
         assert (await checkers["math500"].check(asked, answer)).correct is equal

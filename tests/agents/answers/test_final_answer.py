@@ -1,4 +1,6 @@
-"""The final answer of a text, as documented in agents/answers/extraction/final_answer.py."""
+"""The final answer of a text, as documented in
+agents/answers/extraction/final_answer.py.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,8 @@ def test_every_mark_is_read(text: str, answer: str) -> None:
         ("\\boxed{5}\n#### 3", "3"),
         ("\\boxed{1} and \\boxed{2}", "2"),
         ("Answer: $\\boxed{18}$ eggs", "18"),
-        ("\\boxed{18}. So the answer is three words long", "18"),  # an explicit mark beats a sentence
+        # an explicit mark beats a sentence
+        ("\\boxed{18}. So the answer is three words long", "18"),
         ("The answer is 3. No, the answer is 5.", "5"),
         ("Answer: 3\nAnswer:", "3"),  # cut off: the empty mark does not count
         ("\\boxed{ \\boxed{5}", "5"),
@@ -83,13 +86,20 @@ def test_what_is_not_marked_is_no_answer(text: str) -> None:
 
 @pytest.mark.parametrize("kind", TEXTS)
 def test_marks_of_every_kind_are_read(kind: str) -> None:
-    wrong = [(text, found, answer) for text, answer in TEXTS[kind] if (found := final_answer(text)) != answer]
+    wrong = [
+        (text, found, answer)
+        for text, answer in TEXTS[kind]
+        if (found := final_answer(text)) != answer
+    ]
     assert not wrong
 
 
-@pytest.mark.skipif(not SHARED_CASES.is_file(), reason=f"there is no {SHARED_CASES.name} beside the checkout")
+@pytest.mark.skipif(
+    not SHARED_CASES.is_file(), reason=f"there is no {SHARED_CASES.name} beside the checkout"
+)
 def test_nearly_all_shared_cases_are_read() -> None:
-    with SHARED_CASES.open(encoding="utf-8") as lines:  # a row may hold U+2028, where str.splitlines cuts
+    # a row may hold U+2028, where str.splitlines cuts
+    with SHARED_CASES.open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     decided = [row for row in rows if row["answer"] != "?"]
     right = [final_answer(row["text"]) == row["answer"] for row in decided]
@@ -99,7 +109,21 @@ def test_nearly_all_shared_cases_are_read() -> None:
 _PIECES = st.sampled_from(
     [
         *"\n $`.\\-={}é?：",
-        *("Answer:", "answer is", "\\boxed{", "####", "18", "**", "the", "\\[", "\\]", "```", "答案", ", so", "- a\n"),
+        *(
+            "Answer:",
+            "answer is",
+            "\\boxed{",
+            "####",
+            "18",
+            "**",
+            "the",
+            "\\[",
+            "\\]",
+            "```",
+            "答案",
+            ", so",
+            "- a\n",
+        ),
         *("<think>", "</think>", "<answer>", "</answer>", "<|im_end|>", "\u200b", "\u2028", "\r"),
     ]
 )
@@ -137,7 +161,10 @@ def test_pieces_have_the_answer_of_the_whole(pieces: list[str]) -> None:
     assert found is None or pieces[found.piece]
 
 
-@pytest.mark.parametrize("text", ["Answer: 57", "#### 57", "so the answer is 57", "The answer is 57.", "**Final Answer**\n\n57"])
+@pytest.mark.parametrize(
+    "text",
+    ["Answer: 57", "#### 57", "so the answer is 57", "The answer is 57.", "**Final Answer**\n\n57"],
+)
 def test_a_value_that_a_cut_may_have_shortened_is_none(text: str) -> None:
     assert marked_answer([text]) == (0, "57")
     assert marked_answer([text], is_cut=True) is None
@@ -165,12 +192,29 @@ UNRELATED = (
     st.sampled_from(["\n", "\n\n"]),
     st.sampled_from(
         [
-            *("Answer: 7", "\\boxed{7}", "#### 7", "<answer>7</answer>", "**Final Answer**\n\n7", "The answer is 7.", "A: 7"),
-            *('{"answer": 7}', "### Answer\n\n\\[7\\]", "| Answer | 7 |", "答案：7", "$\\text{Answer: } 7$", "La respuesta es 7."),
+            *(
+                "Answer: 7",
+                "\\boxed{7}",
+                "#### 7",
+                "<answer>7</answer>",
+                "**Final Answer**\n\n7",
+                "The answer is 7.",
+                "A: 7",
+            ),
+            *(
+                '{"answer": 7}',
+                "### Answer\n\n\\[7\\]",
+                "| Answer | 7 |",
+                "答案：7",
+                "$\\text{Answer: } 7$",
+                "La respuesta es 7.",
+            ),
         ]
     ),
 )
-def test_unrelated_text_before_a_mark_changes_nothing_in_any_order(before: list[str], separator: str, mark: str) -> None:
+def test_unrelated_text_before_a_mark_changes_nothing_in_any_order(
+    before: list[str], separator: str, mark: str
+) -> None:
     assert final_answer(separator.join([*before, mark])) == "7"
 
 
@@ -193,8 +237,14 @@ CODE = "```python\ndef f():\n    x = 1\n\n    return x  # Answer: 1\n```"
         (f"Here is a plan:\n\n{LIST}\n\nI hope this helps!", f"Here is a plan:\n\n{LIST}"),
         (f"**Answer:**\n\n{LIST}", LIST),
         ("A plan:\n\n- One\n\n  more of it\n\n- Two", "A plan:\n\n- One\n\n  more of it\n\n- Two"),
-        ("Two steps:\n\nStep 1: Sleep\n\nStep 2: Eat", "Two steps:\n\nStep 1: Sleep\n\nStep 2: Eat"),
-        ("Hm.\n\n**1. Sleep**\n\nLong.\n\n**2. Eat**\n\nWell.", "**1. Sleep**\n\nLong.\n\n**2. Eat**\n\nWell."),
+        (
+            "Two steps:\n\nStep 1: Sleep\n\nStep 2: Eat",
+            "Two steps:\n\nStep 1: Sleep\n\nStep 2: Eat",
+        ),
+        (
+            "Hm.\n\n**1. Sleep**\n\nLong.\n\n**2. Eat**\n\nWell.",
+            "**1. Sleep**\n\nLong.\n\n**2. Eat**\n\nWell.",
+        ),
         ("1. Rome is in Italy.\n2. So is Milan.\n\nIt is Rome.", "It is Rome."),
         (f"I think.\n\n{CODE}", CODE),
         (f"Here:\n\n{CODE}\n\nIt returns 1.", f"Here:\n\n{CODE}\n\nIt returns 1."),
@@ -222,11 +272,17 @@ TIPS = f"Here are three tips:\n\n{LIST}\n\nRemember to keep the room cool."
         (f"Sure!\n\n{LETTER}", LETTER),
         (f"{LETTER}\n\nLet me know if I should change it.", LETTER),
         (f"I plan.\n\n{PLAN}\n\nEnjoy your trip!", PLAN),
-        ("# Plan\n\n## Friday\n\nRest.\n\n## Saturday\n\nGo home.", "# Plan\n\n## Friday\n\nRest.\n\n## Saturday\n\nGo home."),
+        (
+            "# Plan\n\n## Friday\n\nRest.\n\n## Saturday\n\nGo home.",
+            "# Plan\n\n## Friday\n\nRest.\n\n## Saturday\n\nGo home.",
+        ),
         (f"Sure!\n\n{TIPS}", TIPS),
         (f"Sure.\n\nFirst:\n\n{CODE}\n\nThen:\n\n{CODE}", f"First:\n\n{CODE}\n\nThen:\n\n{CODE}"),
         (f"I think in steps:\n\n{LIST}\n\nIt is Rome.", "It is Rome."),
-        ("**Cost**\n\n12 * 3 = 36\n\n**Cakes**\n\n5 * 14 = 70\n\nSo he earns 106 euros.", "So he earns 106 euros."),
+        (
+            "**Cost**\n\n12 * 3 = 36\n\n**Cakes**\n\n5 * 14 = 70\n\nSo he earns 106 euros.",
+            "So he earns 106 euros.",
+        ),
         ("### Step 1: Add\n\n5 + 7\n\n### Step 2: Sum\n\n12\n\nIt is 12.", "It is 12."),
     ],
 )
@@ -234,7 +290,9 @@ def test_an_open_answer_is_a_whole_document(text: str, answer: str) -> None:
     assert final_answer(text, marked=False) == answer
 
 
-@pytest.mark.parametrize("text", ["", " \n\n ", "<think>Paris", "<think>Paris</think>", "<|im_end|>"])
+@pytest.mark.parametrize(
+    "text", ["", " \n\n ", "<think>Paris", "<think>Paris</think>", "<|im_end|>"]
+)
 def test_a_text_without_words_has_no_open_answer(text: str) -> None:
     assert final_answer(text, marked=False) is None
 
@@ -254,7 +312,10 @@ POEM = "Roses are red,\nviolets are blue.\n\nThe answer is yours,\nmy friend, to
         ),
         (f"Sure!\n\n{CODE}\n\nCall it with 3.", f"Sure!\n\n{CODE}\n\nCall it with 3."),
         ("The answer to this question is Paris.", "Paris"),
-        ("It was asked for. The answer is Rayleigh scattering.", "It was asked for. The answer is Rayleigh scattering."),
+        (
+            "It was asked for. The answer is Rayleigh scattering.",
+            "It was asked for. The answer is Rayleigh scattering.",
+        ),
         ("The answer is 3.5.", "3.5"),
         (f"Answer: {LETTER}", f"Answer: {LETTER}"),
         (f"**Answer:** {POEM}", f"**Answer:** {POEM}"),
@@ -269,14 +330,18 @@ def test_a_whole_reply_loses_nothing_but_thinking(text: str, answer: str) -> Non
     assert whole_reply(text) == answer
 
 
-@pytest.mark.parametrize("text", ["", " \n\n ", "<think>Paris", "<think>Paris</think>", "<|im_end|>"])
+@pytest.mark.parametrize(
+    "text", ["", " \n\n ", "<think>Paris", "<think>Paris</think>", "<|im_end|>"]
+)
 def test_a_text_without_words_is_no_reply(text: str) -> None:
     assert whole_reply(text) is None
 
 
 def test_think_blocks_are_followed_over_pieces() -> None:
     assert ends_in_think_block("a <think> b") and not ends_in_think_block("a <think> b </think>")
-    assert ends_in_think_block("b", opened=True) and not ends_in_think_block("b </think>", opened=True)
+    assert ends_in_think_block("b", opened=True) and not ends_in_think_block(
+        "b </think>", opened=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -296,7 +361,8 @@ def test_a_prompt_opens_a_think_block_by_its_last_words_alone(prompt: str, opens
 
 @given(st.text(alphabet="abc12+-{} \\frac", max_size=30))
 def test_a_box_gives_back_what_was_put_in(content: str) -> None:
-    # Naive reference: braces must balance, and the content must not be trimmed, for the box to be read back as it is.
+    # Naive reference: braces must balance, and the content must not be trimmed, for the
+    # box to be read back as it is.
     depth = 0
     escaped = False
     for character in content:
@@ -314,8 +380,34 @@ def test_a_box_gives_back_what_was_put_in(content: str) -> None:
 @pytest.mark.parametrize(
     "piece",
     [
-        *("\\boxed{", "Answer:", "#### 1", "answer is ", "answer  ", "{", "1,", "  ", "####", "Answer:\n", "**", "<answer>", "<think>"),
-        *("</think>", "answer to ", "answer (", "if the answer is ", "```\n", "- a\n\n", "答案：", "\n", "\u200c", 'Answer "', "\\["),
+        *(
+            "\\boxed{",
+            "Answer:",
+            "#### 1",
+            "answer is ",
+            "answer  ",
+            "{",
+            "1,",
+            "  ",
+            "####",
+            "Answer:\n",
+            "**",
+            "<answer>",
+            "<think>",
+        ),
+        *(
+            "</think>",
+            "answer to ",
+            "answer (",
+            "if the answer is ",
+            "```\n",
+            "- a\n\n",
+            "答案：",
+            "\n",
+            "\u200c",
+            'Answer "',
+            "\\[",
+        ),
         *(
             "a:\n",
             "| answer ",
@@ -329,7 +421,14 @@ def test_a_box_gives_back_what_was_put_in(content: str) -> None:
             "answer \\begin{a}\n",
             "[answer] ",
         ),
-        *("<|channel|>", "<|channel|>analysis<|message|>", "assistantfinal", "the answer is prime. ", "the answer is 7. wait, a", "故选"),
+        *(
+            "<|channel|>",
+            "<|channel|>analysis<|message|>",
+            "assistantfinal",
+            "the answer is prime. ",
+            "the answer is 7. wait, a",
+            "故选",
+        ),
     ],
 )
 def test_a_hundred_thousand_characters_are_read_in_linear_time(piece: str, marked: bool) -> None:

@@ -1,4 +1,6 @@
-"""The pool of killable processes: whatever a call does, the caller gets a typed outcome and the pool goes on."""
+"""The pool of killable processes: whatever a call does, the caller gets a typed outcome
+and the pool goes on.
+"""
 
 from __future__ import annotations
 

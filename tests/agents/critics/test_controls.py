@@ -10,21 +10,49 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from agents.critics import Critic, CriticSettings, GenerativeCritic, LengthCritic, LogprobCritic, OracleCritic, RandomCritic
+from agents.critics import (
+    Critic,
+    CriticSettings,
+    GenerativeCritic,
+    LengthCritic,
+    LogprobCritic,
+    OracleCritic,
+    RandomCritic,
+)
 from agents.families import FAMILIES, Problem
 from agents.prompts import PromptFamily, Prompts
-from agents.types import Author, Budget, Content, Hidden, Meter, Question, Sampling, Step, Verdict, VerdictSource
+from agents.types import (
+    Author,
+    Budget,
+    Content,
+    Hidden,
+    Meter,
+    Question,
+    Sampling,
+    Step,
+    Verdict,
+    VerdictSource,
+)
 from configs.schema import CriticConfig
 from tests.scripted_pocket import scripted_pocket
 from tests.settings import settings_of
 
-PROBLEMS = [family.generate(random.Random(1), level) for family in FAMILIES.values() for level in family.levels[:2]]
+PROBLEMS = [
+    family.generate(random.Random(1), level)
+    for family in FAMILIES.values()
+    for level in family.levels[:2]
+]
 
 
 def generative(kind: str) -> Critic:
     engine = scripted_pocket()
     settings = settings_of(CriticSettings, CriticConfig(), kind=kind)
-    return GenerativeCritic(engine, Prompts(PromptFamily("pocket"), engine.tokenizer), settings, scope_of=lambda text: "value")
+    return GenerativeCritic(
+        engine,
+        Prompts(PromptFamily("pocket"), engine.tokenizer),
+        settings,
+        scope_of=lambda text: "value",
+    )
 
 
 CONTROLS = {
@@ -43,8 +71,13 @@ def critic(request: pytest.FixtureRequest) -> Critic:
 
 def steps_of(*texts: str, logprobs: Sequence[float] = (-0.5,), forced: int = 0) -> list[Step]:
     """Returns a step for each text, with one made-up token for each of `logprobs`."""
-    contents = [Content(text, tuple(range(len(logprobs))), tuple(logprobs), forced) for text in texts]
-    return [Step(Hidden(content), "stop", Author("policy", "scripted"), Sampling()) for content in contents]
+    contents = [
+        Content(text, tuple(range(len(logprobs))), tuple(logprobs), forced) for text in texts
+    ]
+    return [
+        Step(Hidden(content), "stop", Author("policy", "scripted"), Sampling())
+        for content in contents
+    ]
 
 
 def thoughts(problem: Problem) -> list[list[Step]]:
@@ -62,7 +95,9 @@ async def judge(critic: Critic, problem: Problem, steps: Sequence[Step]) -> Verd
     return verdict
 
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: f"{problem.family} {problem.level}")
+@pytest.mark.parametrize(
+    "problem", PROBLEMS, ids=lambda problem: f"{problem.family} {problem.level}"
+)
 async def test_asking_twice_tells_nothing_new(critic: Critic, problem: Problem) -> None:
     for steps in thoughts(problem):
         verdict = await judge(critic, problem, steps)
@@ -75,7 +110,9 @@ async def test_asking_twice_tells_nothing_new(critic: Critic, problem: Problem) 
 @pytest.mark.parametrize("name", CONTROLS)
 async def test_a_control_judges_where_nothing_is_left_and_spends_nothing(name: str) -> None:
     meter = Meter(Budget(max_tokens=0, max_calls=0))
-    verdict = await CONTROLS[name].judge(Question(text=PROBLEMS[0].text), thoughts(PROBLEMS[0])[0], meter=meter)
+    verdict = await CONTROLS[name].judge(
+        Question(text=PROBLEMS[0].text), thoughts(PROBLEMS[0])[0], meter=meter
+    )
     assert verdict is not None and meter.spent.total.calls == 0
 
 
@@ -94,7 +131,15 @@ async def test_noise_is_uniform_and_depends_on_seed_question_and_every_step() ->
         await judge(RandomCritic(0), PROBLEMS[0], steps_of("a", "c")),
         await judge(RandomCritic(0), PROBLEMS[0], steps_of("a, b")),
     ]
-    assert len({verdict.score for verdict in [*others, await judge(RandomCritic(0), PROBLEMS[0], steps)]}) == 6
+    assert (
+        len(
+            {
+                verdict.score
+                for verdict in [*others, await judge(RandomCritic(0), PROBLEMS[0], steps)]
+            }
+        )
+        == 6
+    )
 
 
 async def test_noise_does_not_see_how_a_step_was_written() -> None:
@@ -112,11 +157,18 @@ def log_sigma(verdict: Verdict) -> float:
 
 async def test_length_ranks_thoughts_by_their_tokens_wherever_they_are_cut() -> None:
     def of_length(*lengths: int) -> list[Step]:
-        return [step for length in lengths for step in steps_of("x" * length, logprobs=(-1.0,) * length)]
+        return [
+            step for length in lengths for step in steps_of("x" * length, logprobs=(-1.0,) * length)
+        ]
 
     async def score(*lengths: int) -> float:
         steps = of_length(*lengths)
-        return sum([log_sigma(await judge(LengthCritic(), PROBLEMS[0], steps[: end + 1])) for end in range(len(steps))])
+        return sum(
+            [
+                log_sigma(await judge(LengthCritic(), PROBLEMS[0], steps[: end + 1]))
+                for end in range(len(steps))
+            ]
+        )
 
     assert await score(16) == pytest.approx(math.log(0.5))
     assert await score(40) == pytest.approx(await score(8, 30, 2))
@@ -127,7 +179,11 @@ async def test_length_ranks_thoughts_by_their_tokens_wherever_they_are_cut() -> 
 
 @pytest.mark.parametrize("logprob", [-1e-9, -1e-3, -0.1, -math.log(2), -5.0, -60.0, -900.0])
 async def test_log_sigma_of_the_evidence_is_the_steps_log_probability(logprob: float) -> None:
-    verdict = await judge(LogprobCritic(), PROBLEMS[0], steps_of("three", logprobs=(math.nan, logprob / 4, 3 * logprob / 4), forced=1))
+    verdict = await judge(
+        LogprobCritic(),
+        PROBLEMS[0],
+        steps_of("three", logprobs=(math.nan, logprob / 4, 3 * logprob / 4), forced=1),
+    )
     assert log_sigma(verdict) == pytest.approx(logprob, rel=1e-6)
     assert verdict.score == pytest.approx(math.exp(logprob))
 
@@ -135,25 +191,35 @@ async def test_log_sigma_of_the_evidence_is_the_steps_log_probability(logprob: f
 async def test_a_certain_step_is_finite_evidence() -> None:
     for logprob in (0.0, 1e-7):  # an engine may round above 0
         verdict = await judge(LogprobCritic(), PROBLEMS[0], steps_of("sure", logprobs=(logprob,)))
-        assert math.isfinite(verdict.log_likelihood_ratio) and log_sigma(verdict) == pytest.approx(0.0, abs=1e-9)
+        assert math.isfinite(verdict.log_likelihood_ratio) and log_sigma(verdict) == pytest.approx(
+            0.0, abs=1e-9
+        )
         assert verdict.score == 1.0
 
 
 async def test_a_step_of_unknown_log_probability_is_unparsed() -> None:
     verdict = await judge(LogprobCritic(), PROBLEMS[0], steps_of("what", logprobs=(math.nan,)))
-    assert verdict.outcome == "unparsed" and math.isnan(verdict.score) and verdict.log_likelihood_ratio == 0.0
+    assert (
+        verdict.outcome == "unparsed"
+        and math.isnan(verdict.score)
+        and verdict.log_likelihood_ratio == 0.0
+    )
 
 
 # --- oracle
 
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: f"{problem.family} {problem.level}")
+@pytest.mark.parametrize(
+    "problem", PROBLEMS, ids=lambda problem: f"{problem.family} {problem.level}"
+)
 async def test_an_oracle_without_flips_tells_the_truth(problem: Problem) -> None:
     for steps in thoughts(problem):
         texts = [step.content.reveal().text for step in steps]
         verdict = await judge(OracleCritic(0), problem, steps)
         assert verdict.is_right == problem.verdict(problem.check_steps(texts)[-1])
-        assert abs(verdict.log_likelihood_ratio) == pytest.approx(math.log(9999)), "clipped as Calibration clips"
+        assert abs(verdict.log_likelihood_ratio) == pytest.approx(math.log(9999)), (
+            "clipped as Calibration clips"
+        )
 
 
 @pytest.mark.parametrize("flip_rate", [0.1, 0.4])
@@ -166,19 +232,27 @@ async def test_an_oracle_flips_its_share_and_knows_what_that_is_worth(flip_rate:
         steps = steps_of(f"{number} + 1 = {number + 1}")
         verdict = await judge(noisy, problem, steps)
         flips.append(verdict.is_right != (await judge(truth, problem, steps)).is_right)
-        assert abs(verdict.log_likelihood_ratio) == pytest.approx(math.log((1 - flip_rate) / flip_rate))
+        assert abs(verdict.log_likelihood_ratio) == pytest.approx(
+            math.log((1 - flip_rate) / flip_rate)
+        )
     assert abs(np.mean(flips) - flip_rate) < 4 * math.sqrt(flip_rate * (1 - flip_rate) / len(flips))
 
 
 async def test_an_oracle_that_flips_half_says_nothing() -> None:
     for steps in thoughts(PROBLEMS[0]):
         verdict = await judge(OracleCritic(0, 0.5), PROBLEMS[0], steps)
-        assert (verdict.score, verdict.log_likelihood_ratio, verdict.outcome) == (0.5, 0.0, "judged")
+        assert (verdict.score, verdict.log_likelihood_ratio, verdict.outcome) == (
+            0.5,
+            0.0,
+            "judged",
+        )
 
 
 async def test_an_oracle_refuses_a_question_of_no_family() -> None:
     question = Question(text="Who wrote Faust?")
     with pytest.raises(
-        ValueError, match=rf"critic\.kind \(oracle\).*countdown.*{question.hash}.*choose task=pocket, or critic\.kind=working"
+        ValueError,
+        match=rf"critic\.kind \(oracle\).*countdown.*{question.hash}.*choose task=pocket, or "
+        r"critic\.kind=working",
     ):
         await OracleCritic(0).judge(question, steps_of("Goethe"), meter=Meter(Budget()))

@@ -11,7 +11,19 @@ from agents.critics.heads import VALUE, PolicyHead, ValueHead, factor_label
 from agents.engines import Classification, EngineInfo
 from agents.engines.scripted.tokenizer import ScriptedTokenizer
 from agents.prompts import PromptFamily, Prompts
-from agents.types import Author, Budget, Content, EngineError, Hidden, Meter, Question, Sampling, Step, ThoughtFactor, Usage
+from agents.types import (
+    Author,
+    Budget,
+    Content,
+    EngineError,
+    Hidden,
+    Meter,
+    Question,
+    Sampling,
+    Step,
+    ThoughtFactor,
+    Usage,
+)
 from tests.scripted_pocket import SPECIAL
 
 FACTORS = tuple(ThoughtFactor(name=name, opening=f"<|{name}|>") for name in ("propose", "correct"))
@@ -44,22 +56,33 @@ def prompts_of(heads: Heads) -> Prompts:
 def steps_of(heads: Heads, *texts: str) -> list[Step]:
     ids = [tuple(heads.tokenizer.encode(text)) for text in texts]
     return [
-        Step(Hidden(Content(text, token_ids, (-1.0,) * len(token_ids))), "stop", Author("policy", "scripted"), Sampling())
+        Step(
+            Hidden(Content(text, token_ids, (-1.0,) * len(token_ids))),
+            "stop",
+            Author("policy", "scripted"),
+            Sampling(),
+        )
         for text, token_ids in zip(texts, ids, strict=True)
     ]
 
 
 async def test_the_value_is_the_sigmoid_of_its_output_and_the_evidence_its_log_odds() -> None:
     heads = Heads(5.0, math.log(4), -5.0)
-    verdict = await ValueHead(heads, prompts_of(heads)).judge(QUESTION, steps_of(heads, "a", "b"), meter=Meter(Budget()))
+    verdict = await ValueHead(heads, prompts_of(heads)).judge(
+        QUESTION, steps_of(heads, "a", "b"), meter=Meter(Budget())
+    )
     assert verdict is not None
-    assert verdict.score == pytest.approx(0.8) and verdict.log_likelihood_ratio == pytest.approx(math.log(4))
+    assert verdict.score == pytest.approx(0.8) and verdict.log_likelihood_ratio == pytest.approx(
+        math.log(4)
+    )
     assert (verdict.source, verdict.scope) == ("value_head", "value")
 
 
 async def test_the_priors_are_the_softmax_over_the_factors_by_name() -> None:
     heads = Heads(math.log(3), 100.0, 0.0)
-    priors = await PolicyHead(heads, prompts_of(heads), FACTORS).priors(QUESTION, [], meter=Meter(Budget()))
+    priors = await PolicyHead(heads, prompts_of(heads), FACTORS).priors(
+        QUESTION, [], meter=Meter(Budget())
+    )
     assert priors == pytest.approx({"propose": 0.25, "correct": 0.75})
 
 
@@ -76,7 +99,9 @@ async def test_both_read_what_the_policy_would_go_on_from() -> None:
 @pytest.mark.parametrize("output", [math.nan, math.inf, -math.inf])
 async def test_what_is_no_number_is_no_evidence_and_no_prior(output: float) -> None:
     heads, meter = Heads(output, output, 0.0), Meter(Budget())
-    verdict = await ValueHead(heads, prompts_of(heads)).judge(QUESTION, steps_of(heads, "a"), meter=meter)
+    verdict = await ValueHead(heads, prompts_of(heads)).judge(
+        QUESTION, steps_of(heads, "a"), meter=meter
+    )
     assert verdict is not None
     assert math.isfinite(verdict.log_likelihood_ratio)
     assert (verdict.outcome == "unparsed") == math.isnan(output)
@@ -86,16 +111,34 @@ async def test_what_is_no_number_is_no_evidence_and_no_prior(output: float) -> N
 
 async def test_where_nothing_is_left_nothing_is_read() -> None:
     heads, spent = Heads(0.0, 0.0, 0.0), Meter(Budget(max_calls=0))
-    assert await ValueHead(heads, prompts_of(heads)).judge(QUESTION, steps_of(heads, "a"), meter=spent) is None
-    assert await PolicyHead(heads, prompts_of(heads), FACTORS).priors(QUESTION, [], meter=spent) is None
+    assert (
+        await ValueHead(heads, prompts_of(heads)).judge(QUESTION, steps_of(heads, "a"), meter=spent)
+        is None
+    )
+    assert (
+        await PolicyHead(heads, prompts_of(heads), FACTORS).priors(QUESTION, [], meter=spent)
+        is None
+    )
     long = steps_of(heads, "word " * 60)
-    assert await ValueHead(heads, prompts_of(heads)).judge(QUESTION, long, meter=Meter(Budget())) is None
+    assert (
+        await ValueHead(heads, prompts_of(heads)).judge(QUESTION, long, meter=Meter(Budget()))
+        is None
+    )
     assert heads.asked == []
 
 
 def test_heads_that_lack_an_output_are_refused() -> None:
     heads = Heads(labels=("LABEL_0", factor_label("propose")))
-    with pytest.raises(ValueError, match=r"critic\.kind=value_head reads the output 'value' and some/heads has LABEL_0, factor propose"):
+    with pytest.raises(
+        ValueError,
+        match=r"critic\.kind=value_head reads the output 'value' and "
+        r"some/heads has LABEL_0, factor "
+        r"propose",
+    ):
         ValueHead(heads, prompts_of(heads))
-    with pytest.raises(ValueError, match=r"search\.prior=policy_head reads the output 'factor correct'.*training=heads"):
+    with pytest.raises(
+        ValueError,
+        match=r"search\.prior=policy_head reads the output "
+        r"'factor correct'.*training=heads",
+    ):
         PolicyHead(heads, prompts_of(heads), FACTORS)

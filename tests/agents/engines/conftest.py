@@ -28,20 +28,32 @@ def other_reference(other_tiny_model_folder: Path) -> Reference:
 @pytest.fixture(scope="session")
 def tiny_heads_folder(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model with random heads."""
-    return make_tiny_heads(tmp_path_factory.mktemp("heads") / "model", tiny_model_folder, HEAD_LABELS)
+    return make_tiny_heads(
+        tmp_path_factory.mktemp("heads") / "model", tiny_model_folder, HEAD_LABELS
+    )
 
 
 @pytest.fixture(scope="session")
-def adapter_folders(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def adapter_folders(
+    tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     """Two LoRA adapters of the tiny model, of different ranks."""
     ranks = {"first": 4, "second": 12}
     return {
-        name: str(make_tiny_adapter(tmp_path_factory.mktemp("adapter") / name, tiny_model_folder, seed=rank, rank=rank))
+        name: str(
+            make_tiny_adapter(
+                tmp_path_factory.mktemp("adapter") / name, tiny_model_folder, seed=rank, rank=rank
+            )
+        )
         for name, rank in ranks.items()
     }
 
 
 @pytest.fixture(scope="session")
-def adapter_references(tiny_model_folder: Path, adapter_folders: dict[str, str], reference: Reference) -> dict[str | None, Reference]:
+def adapter_references(
+    tiny_model_folder: Path, adapter_folders: dict[str, str], reference: Reference
+) -> dict[str | None, Reference]:
     """The tiny model with each of its adapters, computed naively; None: without one."""
-    return {None: reference} | {name: Reference(tiny_model_folder, Path(folder)) for name, folder in adapter_folders.items()}
+    return {None: reference} | {
+        name: Reference(tiny_model_folder, Path(folder)) for name, folder in adapter_folders.items()
+    }

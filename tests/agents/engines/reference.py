@@ -1,4 +1,6 @@
-"""What every engine is compared with: one forward pass over the whole text, no cache, no batch."""
+"""What every engine is compared with: one forward pass over the whole text, no cache,
+no batch.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +9,56 @@ from pathlib import Path
 
 
 class Reference:
-    """A model folder, computed by transformers in float32, with a LoRA adapter merged into it if there is one."""
+    """A model folder, computed by transformers in float32, with a LoRA adapter merged
+    into it if there is one.
+    """
 
     def __init__(self, folder: Path, adapter: Path | None = None) -> None:
         from peft import PeftModel
         from transformers import AutoModelForCausalLM
 
         model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32")
-        self._model = (model if adapter is None else PeftModel.from_pretrained(model, adapter).merge_and_unload()).eval()
+        self._model = (
+            model
+            if adapter is None
+            else PeftModel.from_pretrained(model, adapter).merge_and_unload()
+        ).eval()
 
-    def logprobs(self, prompt: Sequence[int], completion: Sequence[int], *, temperature: float = 1.0, top_p: float = 1.0) -> list[float]:
-        """Returns the log-probability of each token of `completion` under the distribution that it was drawn from."""
+    def logprobs(
+        self,
+        prompt: Sequence[int],
+        completion: Sequence[int],
+        *,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+    ) -> list[float]:
+        """Returns the log-probability of each token of `completion` under the
+        distribution that it was drawn from.
+        """
         import torch
 
         with torch.inference_mode():
-            logits = self._model(torch.tensor([[*prompt, *completion]])).logits[0, len(prompt) - 1 : -1].double()
+            logits = (
+                self._model(torch.tensor([[*prompt, *completion]]))
+                .logits[0, len(prompt) - 1 : -1]
+                .double()
+            )
         logprobs = []
         for row, token in zip(logits / (temperature or 1.0), completion, strict=True):
             probabilities = row.softmax(-1).tolist()
             nucleus, mass = set(), 0.0
-            for candidate in sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True):
+            for candidate in sorted(
+                range(len(probabilities)), key=probabilities.__getitem__, reverse=True
+            ):
                 if mass >= top_p:
                     break
                 nucleus.add(candidate)
                 mass += probabilities[candidate]
-            logprobs.append(float(torch.tensor(probabilities[token] / mass).log()) if token in nucleus else float("-inf"))
+            logprobs.append(
+                float(torch.tensor(probabilities[token] / mass).log())
+                if token in nucleus
+                else float("-inf")
+            )
         return logprobs
 
     def next_logprobs(self, prompt: Sequence[int], candidates: Sequence[int]) -> list[float]:

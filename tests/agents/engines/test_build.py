@@ -14,7 +14,13 @@ from agents.engines import loop
 from agents.engines.build import open_engine, start_engines
 from agents.engines.gate import Gate
 from agents.engines.scripted.engine import ScriptedEngine
-from agents.engines.weights import check_same_architecture, count_parameters, find_folder, hash_weights, tensor_shapes
+from agents.engines.weights import (
+    check_same_architecture,
+    count_parameters,
+    find_folder,
+    hash_weights,
+    tensor_shapes,
+)
 from agents.types import EngineDiedError, EngineUnavailableError
 from tests.tiny_model import make_tiny_model
 
@@ -27,7 +33,11 @@ async def test_an_unknown_kind_lists_the_known_ones() -> None:
 
 
 async def test_names_that_ask_for_the_same_share_one_engine_that_is_closed_at_the_end() -> None:
-    wanted = {"policy": ("scripted", SCRIPT), "critic": ("scripted", dict(SCRIPT)), "judge": ("scripted", SCRIPT | {"context_length": 9})}
+    wanted = {
+        "policy": ("scripted", SCRIPT),
+        "critic": ("scripted", dict(SCRIPT)),
+        "judge": ("scripted", SCRIPT | {"context_length": 9}),
+    }
     engines, opened = await start_engines(wanted)
     async with opened:
         assert engines["policy"] is engines["critic"]
@@ -37,7 +47,9 @@ async def test_names_that_ask_for_the_same_share_one_engine_that_is_closed_at_th
             await engine.score((1,), (2,))
 
 
-async def test_engines_are_closed_when_a_later_one_cannot_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_engines_are_closed_when_a_later_one_cannot_be_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     closed: list[ScriptedEngine] = []
 
     async def close(engine: ScriptedEngine) -> None:
@@ -45,20 +57,42 @@ async def test_engines_are_closed_when_a_later_one_cannot_be_opened(monkeypatch:
 
     monkeypatch.setattr(ScriptedEngine, "close", close)
     with pytest.raises(EngineUnavailableError, match="/nowhere"):
-        await start_engines({"policy": ("scripted", SCRIPT), "critic": ("transformers", {"model": "/nowhere"})})
+        await start_engines(
+            {"policy": ("scripted", SCRIPT), "critic": ("transformers", {"model": "/nowhere"})}
+        )
     assert len(closed) == 1
 
 
 def test_importing_the_engines_loads_no_heavy_library() -> None:
-    code = "import sys, agents.engines, agents.engines.build, agents.engines.scripted.engine, agents.engines.loop\n"
-    code += "print([name for name in ('torch', 'vllm', 'transformers', 'aiohttp', 'numpy') if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    code = (
+        "import sys, agents.engines, agents.engines.build, agents.engines.scripted.engine, "
+        "agents.engines.loop\n"
+    )
+    code += (
+        "print([name for name in ('torch', 'vllm', "
+        "'transformers', 'aiohttp', 'numpy') if name "
+        "in sys.modules])"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "[]\n"
+    )
 
 
 def test_modules_of_real_engines_import_without_their_libraries() -> None:
-    code = "import sys, agents.engines.vllm.engine, agents.engines.transformers.engine, agents.engines.tokenizer\n"
+    code = (
+        "import sys, agents.engines.vllm.engine, agents.engines.transformers.engine, "
+        "agents.engines.tokenizer\n"
+    )
     code += "print([name for name in ('torch', 'vllm', 'transformers') if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "[]\n"
+    )
 
 
 def test_the_loop_runs_coroutines_from_synchronous_code_and_refuses_its_own_thread() -> None:
@@ -92,10 +126,16 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize(("for_ever", "said"), [(False, ["cleaned up", "interrupted"]), (True, ["interrupted"])])
-def test_ctrl_c_waits_for_the_clean_up_and_a_second_one_does_not(for_ever: bool, said: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("for_ever", "said"), [(False, ["cleaned up", "interrupted"]), (True, ["interrupted"])]
+)
+def test_ctrl_c_waits_for_the_clean_up_and_a_second_one_does_not(
+    for_ever: bool, said: list[str]
+) -> None:
     code = f"CLEANS_UP_FOR_EVER = {for_ever}\n" + INTERRUPTED
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+    )
     assert done.stdout.split("\n")[:-1] == said
 
 
@@ -111,14 +151,19 @@ async def test_gate_admits_in_order_of_arrival() -> None:
     assert gate.in_flight == 0
 
 
-async def test_gate_lets_smaller_priorities_in_first_and_a_waiter_that_leaves_takes_no_slot() -> None:
+async def test_gate_lets_smaller_priorities_in_first_and_a_waiter_that_leaves_takes_no_slot() -> (
+    None
+):
     gate, order, opened = Gate("a test", limit=2), list[int](), asyncio.Event()
 
     async def enter(priority: int) -> None:
         order.append(priority)
         await opened.wait()
 
-    tasks = [asyncio.create_task(gate.run(lambda p=p: enter(p), priority=p)) for p in (9, 8, 7, 2, 5, 1, 3)]  # type: ignore[misc]
+    tasks = [
+        asyncio.create_task(gate.run(lambda p=p: enter(p), priority=p))
+        for p in (9, 8, 7, 2, 5, 1, 3)
+    ]  # type: ignore[misc]
     while not order:
         await asyncio.sleep(0)
     tasks[3].cancel()
@@ -130,7 +175,9 @@ async def test_gate_lets_smaller_priorities_in_first_and_a_waiter_that_leaves_ta
     assert order[-3:] == [0, 0, 0], "all slots are free again"
 
 
-async def test_gate_hands_a_slot_on_that_came_to_a_waiter_in_the_moment_of_its_cancellation() -> None:
+async def test_gate_hands_a_slot_on_that_came_to_a_waiter_in_the_moment_of_its_cancellation() -> (
+    None
+):
     gate, order, opened = Gate("a test", limit=1), list[int](), asyncio.Event()
 
     async def enter(number: int) -> None:
@@ -161,9 +208,15 @@ async def test_gate_shut_while_publishing_fails_those_who_wait() -> None:
             await waiting
 
 
-def test_weights_are_named_by_their_content(tiny_model_folder: Path, other_tiny_model_folder: Path, tmp_path: Path) -> None:
+def test_weights_are_named_by_their_content(
+    tiny_model_folder: Path, other_tiny_model_folder: Path, tmp_path: Path
+) -> None:
     copy = make_tiny_model(tmp_path)
-    assert hash_weights(tiny_model_folder) == hash_weights(copy) != hash_weights(other_tiny_model_folder)
+    assert (
+        hash_weights(tiny_model_folder)
+        == hash_weights(copy)
+        != hash_weights(other_tiny_model_folder)
+    )
     check_same_architecture(other_tiny_model_folder, tensor_shapes(tiny_model_folder))
     assert count_parameters(tiny_model_folder) == 98_880
 

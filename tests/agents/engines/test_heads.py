@@ -1,4 +1,6 @@
-"""What reads the heads of a model: with transformers, and with vLLM, whose pooling engine is a process of its own."""
+"""What reads the heads of a model: with transformers, and with vLLM, whose pooling
+engine is a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class TestTransformersClassifier(ClassifierConformance):
         yield classifier
         await classifier.close()
 
-    async def test_the_earliest_question_is_read_first(self, classifier: TransformersClassifier) -> None:
+    async def test_the_earliest_question_is_read_first(
+        self, classifier: TransformersClassifier
+    ) -> None:
         read: list[int] = []
 
         async def classify(priority: int) -> None:
@@ -33,9 +37,15 @@ class TestTransformersClassifier(ClassifierConformance):
             read.append(priority)
 
         await asyncio.gather(*(classify(priority) for priority in (9, 8, 7, 6, 5, 4, 3, 2, 1)))
-        assert [sorted(read[start : start + 3]) for start in (0, 3, 6)] == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+        assert [sorted(read[start : start + 3]) for start in (0, 3, 6)] == [
+            [1, 2, 3],
+            [4, 5, 6],
+            [7, 8, 9],
+        ]
 
-    @pytest.mark.parametrize("error", [RuntimeError("out of memory"), AttributeError("out of memory")], ids=repr)
+    @pytest.mark.parametrize(
+        "error", [RuntimeError("out of memory"), AttributeError("out of memory")], ids=repr
+    )
     async def test_a_model_that_breaks_is_a_dead_engine(
         self, classifier: TransformersClassifier, error: Exception, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -43,8 +53,13 @@ class TestTransformersClassifier(ClassifierConformance):
             raise error
 
         monkeypatch.setattr(classifier, "_forward", breaks)
-        results = await asyncio.gather(*(classifier.classify((5, number)) for number in range(6, 14)), return_exceptions=True)
-        assert all(isinstance(result, EngineDiedError) and "out of memory" in str(result) for result in results), results
+        results = await asyncio.gather(
+            *(classifier.classify((5, number)) for number in range(6, 14)), return_exceptions=True
+        )
+        assert all(
+            isinstance(result, EngineDiedError) and "out of memory" in str(result)
+            for result in results
+        ), results
         with pytest.raises(EngineDiedError, match="open a new engine"):
             await classifier.classify((5,))
 
@@ -81,18 +96,35 @@ async def test_a_killed_pooling_vllm_is_a_dead_engine(pooling_vllm: VLLMClassifi
 
 
 def test_a_context_longer_than_the_models_positions_is_refused(tiny_heads_folder: Path) -> None:
-    with pytest.raises(EngineUnavailableError, match=r"heads\.engine\.max_model_len \(9999\) exceeds the 512 positions"):
+    with pytest.raises(
+        EngineUnavailableError,
+        match=r"heads\.engine\.max_model_len \(9999\) "
+        r"exceeds the 512 positions",
+    ):
         TransformersClassifier.load(model=str(tiny_heads_folder), max_model_len=9999)
 
 
-async def test_heads_that_are_no_linear_layer_are_refused(tiny_model_folder: Path, tmp_path: Path) -> None:
+async def test_heads_that_are_no_linear_layer_are_refused(
+    tiny_model_folder: Path, tmp_path: Path
+) -> None:
     from transformers import BertConfig, BertForSequenceClassification
 
     shutil.copytree(tiny_model_folder, tmp_path / "bert")
     BertForSequenceClassification(
-        BertConfig(vocab_size=260, hidden_size=32, num_hidden_layers=1, num_attention_heads=1, intermediate_size=32, num_labels=3)
+        BertConfig(
+            vocab_size=260,
+            hidden_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=1,
+            intermediate_size=32,
+            num_labels=3,
+        )
     ).save_pretrained(tmp_path / "bert")
-    with pytest.raises(EngineUnavailableError, match=r"BertForSequenceClassification, whose heads are no linear layer `score`"):
+    with pytest.raises(
+        EngineUnavailableError,
+        match=r"BertForSequenceClassification, whose heads "
+        r"are no linear layer `score`",
+    ):
         await TransformersClassifier.open(model=str(tmp_path / "bert"))
 
 
@@ -100,7 +132,9 @@ async def test_heads_that_are_no_linear_layer_are_refused(tiny_model_folder: Pat
 async def test_a_folder_without_heads_is_refused_before_anything_is_loaded(
     engine: type[TransformersClassifier | VLLMClassifier], tiny_model_folder: Path
 ) -> None:
-    with pytest.raises(EngineUnavailableError, match=r"is no model with heads.*LlamaForCausalLM.*training=heads"):
+    with pytest.raises(
+        EngineUnavailableError, match=r"is no model with heads.*LlamaForCausalLM.*training=heads"
+    ):
         await engine.open(model=str(tiny_model_folder))
     with pytest.raises(EngineUnavailableError, match=r"'somebody/heads' are not on this machine"):
         await engine.open(model="somebody/heads")

@@ -16,7 +16,9 @@ from agents.engines.precision import cpu_has_bfloat16, own_dtype
         ({"bf16": True}, True),
     ],
 )
-def test_bfloat16_needs_instructions_of_its_own(capabilities: dict[str, bool], expected: bool) -> None:
+def test_bfloat16_needs_instructions_of_its_own(
+    capabilities: dict[str, bool], expected: bool
+) -> None:
     assert cpu_has_bfloat16(capabilities) is expected
 
 

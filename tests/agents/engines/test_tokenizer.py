@@ -1,4 +1,6 @@
-"""The tokenizer of a model folder: what goes past transformers' wrapper is what would have come out of it."""
+"""The tokenizer of a model folder: what goes past transformers' wrapper is what would
+have come out of it.
+"""
 
 from __future__ import annotations
 
@@ -20,23 +22,50 @@ from tests.tiny_model import CHAT_TEMPLATE, SPECIAL_TOKENS
 def byte_level() -> Tokenizer:
     """As of GPT-2, Qwen and SmolLM: a token is a piece of UTF-8."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={piece: i for i, piece in enumerate([*SPECIAL_TOKENS, *alphabet, "Ġa"])}, merges=[("Ġ", "a")]))
+    tokenizer = Tokenizer(
+        models.BPE(
+            vocab={piece: i for i, piece in enumerate([*SPECIAL_TOKENS, *alphabet, "Ġa"])},
+            merges=[("Ġ", "a")],
+        )
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
 
 
 def sentencepiece() -> Tokenizer:
-    """As of Llama 2 and Gemma: blanks are a letter, unknown letters are bytes, and the first blank is not the text's. Its file asks for
-    truncation and padding, which prompts must not get.
+    """As of Llama 2 and Gemma: blanks are a letter, unknown letters are bytes, and the
+    first blank is not the text's. Its file asks for truncation and padding, which
+    prompts must not get.
     """
-    pieces = [*SPECIAL_TOKENS, "<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", *"abcd.,!?'\n", "▁a", "bc"]
+    pieces = [
+        *SPECIAL_TOKENS,
+        "<unk>",
+        *(f"<0x{byte:02X}>" for byte in range(256)),
+        "▁",
+        *"abcd.,!?'\n",
+        "▁a",
+        "bc",
+    ]
     vocabulary = {piece: i for i, piece in enumerate(pieces)}
-    model = models.BPE(vocab=vocabulary, merges=[("▁", "a"), ("b", "c")], unk_token="<unk>", byte_fallback=True, fuse_unk=True)
+    model = models.BPE(
+        vocab=vocabulary,
+        merges=[("▁", "a"), ("b", "c")],
+        unk_token="<unk>",
+        byte_fallback=True,
+        fuse_unk=True,
+    )
     tokenizer = Tokenizer(model)
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    )
     tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(content=" ", left=1)]
+        [
+            decoders.Replace("▁", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(content=" ", left=1),
+        ]
     )
     tokenizer.enable_truncation(5)
     tokenizer.enable_padding(length=8, pad_id=0, pad_token=SPECIAL_TOKENS[0])
@@ -46,11 +75,18 @@ def sentencepiece() -> Tokenizer:
 @pytest.fixture(scope="module", params=["pocket", "byte_level", "sentencepiece"])
 def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder with a tokenizer."""
-    make: Callable[[], Tokenizer] | None = {"byte_level": byte_level, "sentencepiece": sentencepiece}.get(request.param)
+    make: Callable[[], Tokenizer] | None = {
+        "byte_level": byte_level,
+        "sentencepiece": sentencepiece,
+    }.get(request.param)
     if make is None:
         return resolve_model("pocket")
     folder = tmp_path_factory.mktemp(request.param)
-    fast = PreTrainedTokenizerFast(tokenizer_object=make(), eos_token=SPECIAL_TOKENS[0], additional_special_tokens=SPECIAL_TOKENS[1:])
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=make(),
+        eos_token=SPECIAL_TOKENS[0],
+        additional_special_tokens=SPECIAL_TOKENS[1:],
+    )
     fast.chat_template = CHAT_TEMPLATE
     fast.save_pretrained(folder)
     return str(folder)
@@ -67,11 +103,15 @@ TEXTS = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=4)).map("".join)
 
 
 @given(text=TEXTS, add_special_tokens=st.booleans())
-def test_a_text_has_the_ids_that_the_wrapper_gives_it(both: tuple[HFTokenizer, Any], text: str, add_special_tokens: bool) -> None:
+def test_a_text_has_the_ids_that_the_wrapper_gives_it(
+    both: tuple[HFTokenizer, Any], text: str, add_special_tokens: bool
+) -> None:
     ours, wrapper = both
     ids = ours.encode(text, add_special_tokens=add_special_tokens)
     assert ids == wrapper.encode(text, add_special_tokens=add_special_tokens)
-    assert ours.decode(ids) == wrapper.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    assert ours.decode(ids) == wrapper.decode(
+        ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+    )
 
 
 @given(data=st.data(), skip_special_tokens=st.booleans())
@@ -80,7 +120,9 @@ def test_any_ids_have_the_text_that_the_wrapper_gives_them(
 ) -> None:
     ours, wrapper = both
     ids = data.draw(st.lists(st.integers(0, len(wrapper) - 1), max_size=12))
-    expected = wrapper.decode(ids, skip_special_tokens=skip_special_tokens, clean_up_tokenization_spaces=False)
+    expected = wrapper.decode(
+        ids, skip_special_tokens=skip_special_tokens, clean_up_tokenization_spaces=False
+    )
     assert ours.decode(ids, skip_special_tokens=skip_special_tokens) == expected
     assert ours.decode(tuple(ids), skip_special_tokens=skip_special_tokens) == expected
 
@@ -89,8 +131,12 @@ def test_a_conversation_leaves_the_tokenizer_as_it_was(both: tuple[HFTokenizer, 
     ours, wrapper = both
     message = [{"role": "user", "content": "a b c a b c a b c"}]
     ids = ours.apply_chat_template(message)
-    assert ids == wrapper.apply_chat_template(message, add_generation_prompt=True, return_dict=False)
-    assert ours.encode("a b c a b c a b c") == wrapper.encode("a b c a b c a b c", add_special_tokens=False)
+    assert ids == wrapper.apply_chat_template(
+        message, add_generation_prompt=True, return_dict=False
+    )
+    assert ours.encode("a b c a b c a b c") == wrapper.encode(
+        "a b c a b c a b c", add_special_tokens=False
+    )
 
 
 class _Shouting(PreTrainedTokenizerFast):  # type: ignore[misc]
@@ -100,7 +146,9 @@ class _Shouting(PreTrainedTokenizerFast):  # type: ignore[misc]
         return str(super()._decode(*args, **options)).upper()
 
 
-def test_a_class_that_decodes_in_its_own_way_is_asked_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_that_decodes_in_its_own_way_is_asked_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     shouting = _Shouting(tokenizer_object=byte_level(), eos_token=SPECIAL_TOKENS[0])
     monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda source: shouting)
     tokenizer = HFTokenizer(Path("anywhere"))

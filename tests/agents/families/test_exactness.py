@@ -7,7 +7,12 @@ from fractions import Fraction
 import pytest
 
 from agents.families import FAMILIES, recognise_question
-from agents.families.arithmetic import ExpressionError, evaluate_exactly, join_expressions, parse_expression
+from agents.families.arithmetic import (
+    ExpressionError,
+    evaluate_exactly,
+    join_expressions,
+    parse_expression,
+)
 from agents.families.base import read_whole_number
 from agents.families.countdown import CountdownProblem, reachable
 from agents.families.locks import Lock, LocksProblem
@@ -20,7 +25,12 @@ def _naively_reachable(numbers: list[int], target: int) -> bool:
     for a, b in itertools.permutations(range(len(numbers)), 2):
         rest = [n for i, n in enumerate(numbers) if i not in (a, b)]
         x, y = numbers[a], numbers[b]
-        values = [x + y, x * y, *([x - y] if x >= y else []), *([x // y] if y and x % y == 0 else [])]
+        values = [
+            x + y,
+            x * y,
+            *([x - y] if x >= y else []),
+            *([x // y] if y and x % y == 0 else []),
+        ]
         if any(_naively_reachable([*rest, value], target) for value in values):
             return True
     return False
@@ -48,14 +58,18 @@ def test_modular_chain_equals_python() -> None:
     rng = random.Random(2)
     for _ in range(100):
         problem = FAMILIES["running"].generate(rng, 3)
-        start, *chain = problem.text.removesuffix(".").split("start with ")[1].replace("then ", "").split(", ")
+        start, *chain = (
+            problem.text.removesuffix(".").split("start with ")[1].replace("then ", "").split(", ")
+        )
         value = int(start)
         for operation in chain:
             value = eval(f"{value} {operation}") % 31
         assert value == int(problem.answer)
 
 
-@pytest.mark.parametrize("text", ["", "1 +", "(1 + 2", "1 2", "2 ** 3", "x + 1", "1 // 2", "-(3)", "1" + " + 1" * 300])
+@pytest.mark.parametrize(
+    "text", ["", "1 +", "(1 + 2", "1 2", "2 ** 3", "x + 1", "1 // 2", "-(3)", "1" + " + 1" * 300]
+)
 def test_what_is_no_expression_is_refused(text: str) -> None:
     with pytest.raises(ExpressionError):
         parse_expression(text)
@@ -132,7 +146,17 @@ def test_countdown_dead_end_is_right_but_not_alive() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("57", 57), ("-4", -4), ("- 4", -4), ("1,250", 1250), ("12 .", 12), ("x", None), ("1.5", None), ("", None), ("9" * 50, None)],
+    [
+        ("57", 57),
+        ("-4", -4),
+        ("- 4", -4),
+        ("1,250", 1250),
+        ("12 .", 12),
+        ("x", None),
+        ("1.5", None),
+        ("", None),
+        ("9" * 50, None),
+    ],
 )
 def test_whole_numbers_are_read(text: str, value: int | None) -> None:
     assert read_whole_number(text) == value

@@ -1,4 +1,6 @@
-"""Laws that every family obeys: what it generates it recognises, solves, judges and can spoil."""
+"""Laws that every family obeys: what it generates it recognises, solves, judges and can
+spoil.
+"""
 
 import random
 import re
@@ -36,7 +38,9 @@ def test_generated_question_is_recognised_by_its_own_family_only(name: str, leve
         found = [family.recognise(problem.text) for family in FAMILIES.values()]
         assert [p.text for p in found if p] == [problem.text]
         again = recognise_question(problem.text)
-        assert again == problem or (name == "countdown" and again is not None and again.level == level)
+        assert again == problem or (
+            name == "countdown" and again is not None and again.level == level
+        )
 
 
 @pytest.mark.parametrize(("name", "level"), ALL_LEVELS)
@@ -52,7 +56,9 @@ def test_wrong_step_has_a_wrong_verdict_and_never_lets_the_path_live(name: str, 
         later = problem.next_step(rng, wrong)
         if later is not None and problem.scope == "local":
             judged = problem.check_steps([*wrong, later])[-1]
-            assert judged.right and not judged.alive, "a step below a mistake is judged as its prefix stands"
+            assert judged.right and not judged.alive, (
+                "a step below a mistake is judged as its prefix stands"
+            )
 
 
 @pytest.mark.parametrize(("name", "level"), ALL_LEVELS)
@@ -75,11 +81,19 @@ def test_unreadable_steps_are_wrong_and_never_raise(name: str, seed: int, junk: 
     readable = {*problem.solution(rng)}
     truths = problem.check_steps(junk)
     assert len(truths) == len(junk)
-    assert all(not truth.right for truth, step in zip(truths, junk, strict=True) if step not in readable and not step.strip()[:1].isalnum())
+    assert all(
+        not truth.right
+        for truth, step in zip(truths, junk, strict=True)
+        if step not in readable and not step.strip()[:1].isalnum()
+    )
     for index, step in enumerate(junk):
         assert isinstance(problem.working(junk[:index], step), str)
         problem.next_step(rng, junk[:index])
-    assert not any(problem.is_correct(text) for text in junk if not any(character.isdigit() for character in text))
+    assert not any(
+        problem.is_correct(text)
+        for text in junk
+        if not any(character.isdigit() for character in text)
+    )
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -88,7 +102,11 @@ def test_a_step_that_rambles_or_counts_without_end_is_wrong(name: str) -> None:
     problem = FAMILIES[name].generate(rng, FAMILIES[name].levels[-1])
     *steps, answer = problem.solution(rng)
     for before, step in (([], steps[0]), (steps, answer)):
-        endless = [re.sub(r"\d+", "9" * 5000, step), step + " 57" * 300 + " ...", step + "57" * 300 + "x"]
+        endless = [
+            re.sub(r"\d+", "9" * 5000, step),
+            step + " 57" * 300 + " ...",
+            step + "57" * 300 + "x",
+        ]
         for bad in endless:
             assert not problem.check_steps([*before, bad])[-1].right
             assert not problem.is_correct(bad.removeprefix(ANSWER_PREFIX))
@@ -104,13 +122,25 @@ def test_unknown_level_is_refused_with_the_known_ones(name: str) -> None:
 @pytest.mark.parametrize(
     ("dataset", "options", "family"),
     [
-        ("countdown", {"min_numbers": 3, "max_numbers": 5, "max_value": 25, "min_target": 10, "max_target": 99}, "countdown"),
+        (
+            "countdown",
+            {
+                "min_numbers": 3,
+                "max_numbers": 5,
+                "max_value": 25,
+                "min_target": 10,
+                "max_target": 99,
+            },
+            "countdown",
+        ),
         ("simple_equations", {"max_terms": 2, "operators_weights": [0.5, 0.5, 0.0]}, "equations"),
         ("leg_counting", {}, "legs"),
         ("chain_sum", {"max_digits": 2}, "running"),
     ],
 )
-def test_reasoning_gym_wording_is_recognised_and_its_answers_are_correct(dataset: str, options: dict[str, object], family: str) -> None:
+def test_reasoning_gym_wording_is_recognised_and_its_answers_are_correct(
+    dataset: str, options: dict[str, object], family: str
+) -> None:
     recognised = 0
     for item in reasoning_gym.create_dataset(dataset, size=60, seed=3, **options):
         problem = recognise_question(item["question"])
@@ -133,7 +163,10 @@ def test_reasoning_gym_wording_is_recognised_and_its_answers_are_correct(dataset
         ("Solve 3x + 2 = 11.", "equations"),
         ("What is y if 5*y - 3 = 12?", "equations"),
         ("How many legs do 3 cows, 2 spiders and a crab have in total?", "legs"),
-        ("The start code is 7. Lock A is 1 with 4, 19, 8 and 12. What is the sum of the codes?", "locks"),
+        (
+            "The start code is 7. Lock A is 1 with 4, 19, 8 and 12. What is the sum of the codes?",
+            "locks",
+        ),
     ],
 )
 def test_natural_wording_is_recognised(text: str, family: str) -> None:
@@ -144,8 +177,17 @@ def test_natural_wording_is_recognised(text: str, family: str) -> None:
 
 def test_the_cards_wordings_are_recognised() -> None:
     """Every canonical wording that the pocket's card shows, as it stands there."""
-    rows = [row.split("|")[1:3] for row in CARD.read_text().splitlines() if row.startswith("| ") and "`" in row]
-    shown = [(family.strip(), text) for family, wordings in rows if family.strip() in FAMILIES for text in wordings.split("`")[1::2]]
+    rows = [
+        row.split("|")[1:3]
+        for row in CARD.read_text().splitlines()
+        if row.startswith("| ") and "`" in row
+    ]
+    shown = [
+        (family.strip(), text)
+        for family, wordings in rows
+        if family.strip() in FAMILIES
+        for text in wordings.split("`")[1::2]
+    ]
     assert {family for family, _ in shown} == set(FAMILIES)
     for family, text in shown:
         problem = recognise_question(text)

@@ -19,4 +19,7 @@ def test_the_pocket_knows_its_families_in_their_wording() -> None:
 def test_another_model_takes_any_question_as_it_is(tmp_path: Path) -> None:
     domain = Domain.of(tmp_path)
     assert domain.contains("Who wrote Faust?")
-    assert domain.wording("Use the numbers 3, 7, 11 and 25 to make 57.") == "Use the numbers 3, 7, 11 and 25 to make 57."
+    assert (
+        domain.wording("Use the numbers 3, 7, 11 and 25 to make 57.")
+        == "Use the numbers 3, 7, 11 and 25 to make 57."
+    )

@@ -1,4 +1,6 @@
-"""Reading replies: what is thinking, which line is the last, and that neither takes more than linear time."""
+"""Reading replies: what is thinking, which line is the last, and that neither takes
+more than linear time.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,37 @@ from agents.roles.reflector import parse_reflection
 
 REPEATS = 40_000  # what reads in quadratic time takes minutes for that many
 HOSTILE = (
-    *("<think>", "</think>", "<th<think>ink>", "<|im_end|>", "</s>", " ", "\n", " \n", "*", "_", "9", "0", "Verdict: ", "verdict -"),
-    *("Step 1 is wrong. ", "step ", "back to ", "backtrack to step ", ". ", "!", "No step is wrong", "> ", "\\", "<", ">", "[", "x"),
+    *(
+        "<think>",
+        "</think>",
+        "<th<think>ink>",
+        "<|im_end|>",
+        "</s>",
+        " ",
+        "\n",
+        " \n",
+        "*",
+        "_",
+        "9",
+        "0",
+        "Verdict: ",
+        "verdict -",
+    ),
+    *(
+        "Step 1 is wrong. ",
+        "step ",
+        "back to ",
+        "backtrack to step ",
+        ". ",
+        "!",
+        "No step is wrong",
+        "> ",
+        "\\",
+        "<",
+        ">",
+        "[",
+        "x",
+    ),
 )
 
 
@@ -63,7 +94,14 @@ def test_what_stands_in_a_block_is_never_kept(pieces: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("a\nb", "b"), ("a\nb\n\n \n", "b"), ("a\nb</s>\n<|im_end|>\n", "b</s>"), ("", ""), ("\n<|end|>", ""), ("a\u2028b", "a\u2028b")],
+    [
+        ("a\nb", "b"),
+        ("a\nb\n\n \n", "b"),
+        ("a\nb</s>\n<|im_end|>\n", "b</s>"),
+        ("", ""),
+        ("\n<|end|>", ""),
+        ("a\u2028b", "a\u2028b"),
+    ],
 )
 def test_the_last_line_is_the_last_with_words(text: str, line: str) -> None:
     assert last_line(text) == line
@@ -95,9 +133,17 @@ def test_a_label_in_a_sentence_or_a_choice_is_not_spelled_out(text: str) -> None
 
 @pytest.mark.parametrize(
     "read",
-    [without_think_blocks, last_line, lambda text: parse_reflection(text, depth=9).parsed, ends_with_x],
+    [
+        without_think_blocks,
+        last_line,
+        lambda text: parse_reflection(text, depth=9).parsed,
+        ends_with_x,
+    ],
 )
 @pytest.mark.parametrize("piece", HOSTILE)
-@pytest.mark.parametrize("around", ["{}", "Step 1 is wrong{}", "Verdict: Yes{}", "{}terminate.", "<think>{}", "{}</think>"])
+@pytest.mark.parametrize(
+    "around",
+    ["{}", "Step 1 is wrong{}", "Verdict: Yes{}", "{}terminate.", "<think>{}", "{}</think>"],
+)
 def test_long_replies_are_read(read: Callable[[str], object], piece: str, around: str) -> None:
     assert read(around.format(piece * REPEATS)) is not None

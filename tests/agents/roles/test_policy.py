@@ -18,13 +18,18 @@ from tests.scripted_pocket import SPECIAL
 from tests.settings import settings_of
 
 QUESTION = Question(text="Compute (19 + 8) * 8.")
-FACTORS = (ThoughtFactor(name="propose", opening="<|propose|>"), ThoughtFactor(name="conclude", opening="<|conclude|>"))
+FACTORS = (
+    ThoughtFactor(name="propose", opening="<|propose|>"),
+    ThoughtFactor(name="conclude", opening="<|conclude|>"),
+)
 SCORED = Question(text="What is 3 + 4?", gold="7")
 OPEN = Question(text="What is 3 + 4?")
 STEP_ENDS = "\n\n"
 
 
-def policy_that_says(*replies: str | list[str], **settings: object) -> tuple[Policy, ScriptedEngine]:
+def policy_that_says(
+    *replies: str | list[str], **settings: object
+) -> tuple[Policy, ScriptedEngine]:
     engine = ScriptedEngine(script=[Rule(reply=reply) for reply in replies], special_tokens=SPECIAL)
     options = settings_of(PolicySettings, PolicyConfig(factors=FACTORS), **settings)
     return Policy(engine, Prompts(PromptFamily("pocket"), engine.tokenizer), options), engine
@@ -37,7 +42,9 @@ class Thinker(ScriptedTokenizer):
         return [*super().apply_chat_template(messages), *self.encode("<think>\n")]
 
 
-def chat_policy_that_says(*replies: str | list[str], thinks: bool = False, **settings: object) -> tuple[Policy, ScriptedEngine]:
+def chat_policy_that_says(
+    *replies: str | list[str], thinks: bool = False, **settings: object
+) -> tuple[Policy, ScriptedEngine]:
     engine = ScriptedEngine(script=[Rule(reply=reply) for reply in replies])
     if thinks:
         engine.tokenizer = Thinker()
@@ -69,7 +76,9 @@ async def test_the_opening_of_a_factor_is_forced_and_never_trained_on() -> None:
     step = await one_step(policy, factor="propose")
     content = step.content.reveal()
     assert content.forced == 1 and math.isnan(content.logprobs[0])
-    assert math.isfinite(content.logprob), "the forced token has no share in the step's log-probability"
+    assert math.isfinite(content.logprob), (
+        "the forced token has no share in the step's log-probability"
+    )
     assert step.factor == "propose"
 
 
@@ -95,40 +104,62 @@ async def test_both_horizons_give_the_same_steps() -> None:
     stepped, _ = policy_that_says("<|propose|>19 + 8 = 27\n\n", "<|conclude|>Answer: 216")
     first = await one_step(stepped)
     second = await one_step(stepped, (first,))
-    assert [step.content.reveal().token_ids for step in chain] == [s.content.reveal().token_ids for s in (first, second)]
+    assert [step.content.reveal().token_ids for step in chain] == [
+        s.content.reveal().token_ids for s in (first, second)
+    ]
     assert [step.answer for step in chain] == [None, "216"]
 
 
 async def test_a_chain_ends_where_the_policy_doubts_its_last_step() -> None:
-    """What was written before stands; the doubt is an empty step without an answer, whose token was paid for."""
-    policy, engine = policy_that_says("<|propose|>19 + 8 = 28\n\n<|reflect|>Wait, step 1 is wrong.\n\n", doubts=("<|reflect|>",))
-    proposal = await policy.propose(QUESTION, (), meter=(spent := meter()), horizon="answer", through_doubt=False)
+    """What was written before stands; the doubt is an empty step without an answer,
+    whose token was paid for.
+    """
+    policy, engine = policy_that_says(
+        "<|propose|>19 + 8 = 28\n\n<|reflect|>Wait, step 1 is wrong.\n\n", doubts=("<|reflect|>",)
+    )
+    proposal = await policy.propose(
+        QUESTION, (), meter=(spent := meter()), horizon="answer", through_doubt=False
+    )
     first, doubt = proposal.chains[0]
-    assert (first.content.reveal().text, first.finish_reason, first.answer) == ("19 + 8 = 28", "stop", None)
+    assert (first.content.reveal().text, first.finish_reason, first.answer) == (
+        "19 + 8 = 28",
+        "stop",
+        None,
+    )
     assert (doubt.content.reveal().text, doubt.finish_reason, doubt.answer) == ("", "stop", "")
     written = first.content.reveal().token_ids + doubt.content.reveal().token_ids
-    assert engine.tokenizer.decode(written, skip_special_tokens=False) == "<|propose|>19 + 8 = 28\n\n<|reflect|>"
+    assert engine.tokenizer.decode(written, skip_special_tokens=False) == (
+        "<|propose|>19 + 8 = 28\n\n<|reflect|>"
+    )
     assert spent.spent.roles["policy"].generated_tokens == len(written)
 
 
 @pytest.mark.parametrize("factor", [None, "propose"])
 @pytest.mark.parametrize("horizon", ["step", "answer"])
 async def test_a_doubt_alone_is_no_blank_line(horizon: str, factor: str | None) -> None:
-    policy, engine = policy_that_says("<|reflect|>Wait, step 1 is wrong.\n\n", "never", doubts=("<|reflect|>",))
-    proposal = await policy.propose(QUESTION, (), meter=meter(), horizon=horizon, factor=factor, through_doubt=False)  # type: ignore[arg-type]
+    policy, engine = policy_that_says(
+        "<|reflect|>Wait, step 1 is wrong.\n\n", "never", doubts=("<|reflect|>",)
+    )
+    proposal = await policy.propose(
+        QUESTION, (), meter=meter(), horizon=horizon, factor=factor, through_doubt=False
+    )  # type: ignore[arg-type]
     ((doubt,),) = proposal.chains
     assert (doubt.content.reveal().text, doubt.answer, doubt.factor) == ("", "", factor)
     assert doubt.content.reveal().forced == (0 if factor is None else 1) and engine.rules_left == 1
 
 
 async def test_a_policy_that_may_goes_through_its_doubt() -> None:
-    policy, _ = policy_that_says("<|propose|>1 = 2\n\n<|reflect|>Wait.\n\n<|conclude|>Answer: 216", doubts=("<|reflect|>",))
+    policy, _ = policy_that_says(
+        "<|propose|>1 = 2\n\n<|reflect|>Wait.\n\n<|conclude|>Answer: 216", doubts=("<|reflect|>",)
+    )
     proposal = await policy.propose(QUESTION, (), meter=meter(), horizon="answer")
     assert [step.answer for step in proposal.chains[0]] == [None, None, "216"]
 
 
 def test_a_doubt_is_one_token() -> None:
-    with pytest.raises(ValueError, match=r"policy.doubts: 'Wait, I' is \d+ tokens of .*; name single tokens"):
+    with pytest.raises(
+        ValueError, match=r"policy.doubts: 'Wait, I' is \d+ tokens of .*; name single tokens"
+    ):
         policy_that_says("never", doubts=("Wait, I",))
 
 
@@ -158,7 +189,11 @@ async def test_an_exhausted_budget_sends_nothing() -> None:
 
 async def test_a_full_context_sends_nothing() -> None:
     engine = ScriptedEngine(script=[Rule(reply="never")], special_tokens=SPECIAL, context_length=5)
-    policy = Policy(engine, Prompts(PromptFamily("pocket"), engine.tokenizer), settings_of(PolicySettings, PolicyConfig()))
+    policy = Policy(
+        engine,
+        Prompts(PromptFamily("pocket"), engine.tokenizer),
+        settings_of(PolicySettings, PolicyConfig()),
+    )
     assert (await policy.propose(QUESTION, (), meter=meter())).failure == "context_length"
 
 
@@ -174,7 +209,9 @@ async def test_mistakes_stand_before_the_new_try() -> None:
 
     engine.generate = spy  # type: ignore[method-assign]
     await one_step(policy, mistakes=(Mistake(wrong),))
-    assert prompts[0].endswith("19 + 8 = 28\n\n<|reflect|> Wait, step 1 is wrong.\n\n<|backtrack|> Back to step 0.\n\n")
+    assert prompts[0].endswith(
+        "19 + 8 = 28\n\n<|reflect|> Wait, step 1 is wrong.\n\n<|backtrack|> Back to step 0.\n\n"
+    )
 
 
 async def test_an_unknown_factor_is_refused() -> None:
@@ -188,12 +225,16 @@ async def test_a_step_says_which_adapter_wrote_it() -> None:
     engine.info = dataclasses.replace(engine.info, adapters={"terse": "0" * 16})
     assert (await one_step(policy, adapter="terse")).author.adapter == "terse"
     assert (await one_step(policy)).author.adapter is None
-    with pytest.raises(ValueError, match=r"adapter \(wordy\) is not served by scripted/script, which has terse"):
+    with pytest.raises(
+        ValueError, match=r"adapter \(wordy\) is not served by scripted/script, which has terse"
+    ):
         await one_step(policy, adapter="wordy")
 
 
 async def test_an_empty_line_before_the_first_word_belongs_to_the_step() -> None:
-    policy, engine = policy_that_says("\n\nnever written", "<|propose|>19 + 8 = 27\n\nnever written")
+    policy, engine = policy_that_says(
+        "\n\nnever written", "<|propose|>19 + 8 = 27\n\nnever written"
+    )
     step = await one_step(policy)
     content = step.content.reveal()
     assert content.text == "19 + 8 = 27"
@@ -201,7 +242,9 @@ async def test_an_empty_line_before_the_first_word_belongs_to_the_step() -> None
     assert len(content.logprobs) == len(content.token_ids) and content.forced == 0
 
 
-async def chain_of(policy: Policy, question: Question = SCORED, path: tuple[Step, ...] = (), **caps: int) -> tuple[Step, ...]:
+async def chain_of(
+    policy: Policy, question: Question = SCORED, path: tuple[Step, ...] = (), **caps: int
+) -> tuple[Step, ...]:
     """Writes through to the answer."""
     return (await policy.propose(question, path, meter=meter(**caps), horizon="answer")).chains[0]
 
@@ -219,9 +262,16 @@ def text_of(step: Step) -> str:
 
 
 async def test_the_last_mark_of_a_completion_counts_and_what_led_to_it_is_one_step() -> None:
-    policy, _ = chat_policy_that_says("3 + 4 = 8\n\nSo \\boxed{8}.\n\nWait, 3 + 4 = 7.\n\n**Final Answer**\n\n\\boxed{7}\n\nDone.")
+    policy, _ = chat_policy_that_says(
+        "3 + 4 = 8\n\nSo \\boxed{8}.\n\nWait, 3 + 4 = 7.\n\n**Final Answer**\n\n\\boxed{7}\n\nDone."
+    )
     first, last = await chain_of(policy)
-    assert (text_of(first), first.answer, last.answer, last.finish_reason) == ("3 + 4 = 8", None, "7", "stop")
+    assert (text_of(first), first.answer, last.answer, last.finish_reason) == (
+        "3 + 4 = 8",
+        None,
+        "7",
+        "stop",
+    )
     assert text_of(last).startswith("So \\boxed{8}.") and text_of(last).endswith("\\boxed{7}")
 
 
@@ -234,12 +284,20 @@ async def test_a_whole_completion_is_read_alike_by_search_and_by_rewards() -> No
     ):
         policy, engine = chat_policy_that_says(reply, reply)
         chain = await chain_of(policy)
-        generation = await engine.generate(GenerateRequest(policy.prompts.policy(SCORED), max_tokens=256))
+        generation = await engine.generate(
+            GenerateRequest(policy.prompts.policy(SCORED), max_tokens=256)
+        )
         assert (chain[-1].answer or None) == policy.read_answer(SCORED, generation.completions[0])
 
 
 @pytest.mark.parametrize(
-    "remark", ["Suppose the answer is 5.", "Is the answer 8?", "If the answer is 8 then 3 + 4 = 8.", "So the answer is 8? Wait."]
+    "remark",
+    [
+        "Suppose the answer is 5.",
+        "Is the answer 8?",
+        "If the answer is 8 then 3 + 4 = 8.",
+        "So the answer is 8? Wait.",
+    ],
 )
 async def test_a_passing_remark_ends_no_thought(remark: str) -> None:
     policy, _ = chat_policy_that_says(f"{remark}\n\n", "Answer: 7")
@@ -264,7 +322,12 @@ async def test_a_think_block_ends_no_thought_whoever_opened_it(thinks: bool) -> 
     "replies",
     [
         ["analysisWe add.\n\n", "Answer: 8\n\n", "No.assistantfinalSo:\n\n", "Answer: 7"],
-        ["<|channel|>analysis<|message|>We add.\n\n", "Answer: 8\n\n", "No.<|channel|>final<|message|>So:\n\n", "Answer: 7"],
+        [
+            "<|channel|>analysis<|message|>We add.\n\n",
+            "Answer: 8\n\n",
+            "No.<|channel|>final<|message|>So:\n\n",
+            "Answer: 7",
+        ],
         ["<|channel>thought\nWe add.\n\n", "Answer: 8\n\n", "No.<channel|>So:\n\n", "Answer: 7"],
         ["[THINK]We add.\n\n", "Answer: 8\n\n", "No.[/THINK]So:\n\n", "Answer: 7"],
         ["Answer: Let's think step by step.\n\n", "3 + 4 = 7\n\n", "That is it.\n\n", "Answer: 7"],
@@ -303,12 +366,19 @@ async def test_a_step_goes_on_from_a_heading_to_its_answer(blocks: list[str]) ->
     assert [step.answer for step in steps] == [None, "7"] and engine.rules_left == 0
     whole, _ = chat_policy_that_says("3 + 4 = 7\n\n" + "".join(blocks))
     chain = await chain_of(whole)
-    assert [step.content.reveal().token_ids for step in chain] == [step.content.reveal().token_ids for step in steps]
-    assert all(len(step.content.reveal().logprobs) == len(step.content.reveal().token_ids) for step in steps)
+    assert [step.content.reveal().token_ids for step in chain] == [
+        step.content.reveal().token_ids for step in steps
+    ]
+    assert all(
+        len(step.content.reveal().logprobs) == len(step.content.reveal().token_ids)
+        for step in steps
+    )
 
 
 async def test_samples_that_say_the_same_go_on_in_one_request_and_others_alone() -> None:
-    policy, engine = chat_policy_that_says(["**Answer**\n\n", "So 7.\n\n", "**Answer**\n\n", "### Answer\n\n"], ["7", "8"], "9")
+    policy, engine = chat_policy_that_says(
+        ["**Answer**\n\n", "So 7.\n\n", "**Answer**\n\n", "### Answer\n\n"], ["7", "8"], "9"
+    )
     proposal = await policy.propose(SCORED, (), meter=(spent := meter()), n=4)
     assert [chain[0].answer for chain in proposal.chains] == ["7", None, "8", "9"]
     written = sum(len(chain[0].content.reveal().token_ids) for chain in proposal.chains)
@@ -330,7 +400,9 @@ async def test_empty_lines_do_not_go_on_for_ever() -> None:
 
 async def test_an_open_answer_is_what_the_model_writes_last() -> None:
     plan = "Here is a plan:\n\n1. Wake up\n\n2. Eat"
-    stepwise, _ = chat_policy_that_says("Let me think.\n\n", "Here is a plan:\n\n", "1. Wake up\n\n", "2. Eat")
+    stepwise, _ = chat_policy_that_says(
+        "Let me think.\n\n", "Here is a plan:\n\n", "1. Wake up\n\n", "2. Eat"
+    )
     steps = await steps_of(stepwise, OPEN)
     assert [step.answer for step in steps] == [None, None, None, plan]
     whole, _ = chat_policy_that_says(f"Let me think.\n\n{plan}")
@@ -339,7 +411,9 @@ async def test_an_open_answer_is_what_the_model_writes_last() -> None:
 
 async def test_an_open_answer_keeps_its_code() -> None:
     code = "```python\ndef f():\n    x = 1\n\n    return x\n```"
-    stepwise, _ = chat_policy_that_says("Here:\n\n", "```python\ndef f():\n    x = 1\n\n", "    return x\n```")
+    stepwise, _ = chat_policy_that_says(
+        "Here:\n\n", "```python\ndef f():\n    x = 1\n\n", "    return x\n```"
+    )
     assert (await steps_of(stepwise, OPEN))[-1].answer == f"Here:\n\n{code}"
 
 
@@ -355,13 +429,17 @@ async def test_an_end_right_behind_the_last_words_is_the_end_of_an_open_answer()
 
 @pytest.mark.parametrize("horizon", ["step", "answer"])
 async def test_what_is_cut_off_is_no_open_answer(horizon: str) -> None:
-    policy, _ = chat_policy_that_says("It is Paris, which lies", max_step_tokens=4, max_answer_tokens=4)
+    policy, _ = chat_policy_that_says(
+        "It is Paris, which lies", max_step_tokens=4, max_answer_tokens=4
+    )
     ((step,),) = (await policy.propose(OPEN, (), meter=meter(), horizon=horizon)).chains  # type: ignore[arg-type]
     assert (step.answer, step.finish_reason) == (None, "length")
 
 
 async def reply_of(policy: Policy) -> tuple[Step, ...]:
-    return (await policy.propose(OPEN, (), meter=meter(), horizon="answer", as_reply=True)).chains[0]
+    return (await policy.propose(OPEN, (), meter=meter(), horizon="answer", as_reply=True)).chains[
+        0
+    ]
 
 
 @pytest.mark.parametrize("thinking", ["", "<think>Two parts.\n\nBoth short.</think>\n\n"])
@@ -388,9 +466,13 @@ async def test_a_reply_that_the_template_began_to_think_before_ends_with_what_is
 
 
 @pytest.mark.parametrize(("thinks", "read"), [(False, "It is blue.\n\nBlue light"), (True, None)])
-async def test_a_reply_that_is_cut_off_is_no_answer_and_can_be_read(thinks: bool, read: str | None) -> None:
+async def test_a_reply_that_is_cut_off_is_no_answer_and_can_be_read(
+    thinks: bool, read: str | None
+) -> None:
     room = len(ScriptedTokenizer().encode("It is blue.\n\nBlue light"))
-    policy, _ = chat_policy_that_says("It is blue.\n\nBlue light is scattered most.", thinks=thinks, max_answer_tokens=room)
+    policy, _ = chat_policy_that_says(
+        "It is blue.\n\nBlue light is scattered most.", thinks=thinks, max_answer_tokens=room
+    )
     chain = await reply_of(policy)
     assert (chain[-1].answer, chain[-1].finish_reason) == (None, "length")
     assert policy.read_reply(OPEN, chain) == read
@@ -398,7 +480,9 @@ async def test_a_reply_that_is_cut_off_is_no_answer_and_can_be_read(thinks: bool
 
 async def test_a_scored_question_has_no_reply() -> None:
     policy, _ = chat_policy_that_says("It is 7.\n\nI think.")
-    chain = (await policy.propose(SCORED, (), meter=meter(), horizon="answer", as_reply=True)).chains[0]
+    chain = (
+        await policy.propose(SCORED, (), meter=meter(), horizon="answer", as_reply=True)
+    ).chains[0]
     assert [step.answer for step in chain] == [None, ""]
 
 
@@ -411,7 +495,8 @@ async def test_a_mark_that_a_cut_may_have_shortened_is_no_answer() -> None:
 
 async def test_a_mark_before_the_cut_is_an_answer() -> None:
     policy, _ = chat_policy_that_says(
-        "Answer: 7\n\nThis is because", max_answer_tokens=len(ScriptedTokenizer().encode("Answer: 7\n\nThis"))
+        "Answer: 7\n\nThis is because",
+        max_answer_tokens=len(ScriptedTokenizer().encode("Answer: 7\n\nThis")),
     )
     (step,) = await chain_of(policy)
     assert (step.answer, step.finish_reason) == ("7", "stop")
@@ -422,22 +507,39 @@ async def test_the_pocket_marks_its_answer_with_or_without_a_gold() -> None:
     assert (await chain_of(policy, QUESTION))[-1].answer == ""
 
 
-ROLE_TOKENS = ("<|critic|>", "<|verify|>", "<|reflector|>", "<|right|>", "<|wrong|>", "<|user|>", "<|assistant|>")
+ROLE_TOKENS = (
+    "<|critic|>",
+    "<|verify|>",
+    "<|reflector|>",
+    "<|right|>",
+    "<|wrong|>",
+    "<|user|>",
+    "<|assistant|>",
+)
 
 
 @pytest.mark.parametrize("token", ROLE_TOKENS)
 async def test_a_sampled_role_token_ends_the_step_and_is_no_part_of_it(token: str) -> None:
-    policy, engine = policy_that_says(f"<|propose|>19 + 8 = 28{token}<|right|>\n\n<|conclude|>Answer: 224")
+    policy, engine = policy_that_says(
+        f"<|propose|>19 + 8 = 28{token}<|right|>\n\n<|conclude|>Answer: 224"
+    )
     step = await one_step(policy)
     content = step.content.reveal()
-    assert engine.tokenizer.decode(content.token_ids, skip_special_tokens=False) == "<|propose|>19 + 8 = 28"
+    assert (
+        engine.tokenizer.decode(content.token_ids, skip_special_tokens=False)
+        == "<|propose|>19 + 8 = 28"
+    )
     assert len(content.logprobs) == len(content.token_ids)
-    assert (step.answer, step.finish_reason) == ("", "stop"), "the sequence has ended, so nothing is continued behind it"
+    assert (step.answer, step.finish_reason) == ("", "stop"), (
+        "the sequence has ended, so nothing is continued behind it"
+    )
 
 
 @pytest.mark.parametrize("token", ROLE_TOKENS)
 async def test_a_role_token_behind_an_answer_leaves_the_answer(token: str) -> None:
-    policy, _ = policy_that_says(f"<|propose|>19 + 8 = 27\n\n<|conclude|>Answer: 216{token}<|right|>")
+    policy, _ = policy_that_says(
+        f"<|propose|>19 + 8 = 27\n\n<|conclude|>Answer: 216{token}<|right|>"
+    )
     [chain] = (await policy.propose(QUESTION, (), meter=meter(), horizon="answer")).chains
     assert [step.answer for step in chain] == [None, "216"]
     ids = [token_id for step in chain for token_id in step.content.reveal().token_ids]
@@ -447,4 +549,6 @@ async def test_a_role_token_behind_an_answer_leaves_the_answer(token: str) -> No
 async def test_nothing_but_a_role_token_is_no_step() -> None:
     policy, _ = policy_that_says("<|critic|><|right|>", "<|right|>")
     assert (await policy.propose(QUESTION, (), meter=meter())).failure == "unparsed"
-    assert (await policy.propose(QUESTION, (), meter=meter(), factor="propose")).failure == "unparsed"
+    assert (
+        await policy.propose(QUESTION, (), meter=meter(), factor="propose")
+    ).failure == "unparsed"

@@ -23,7 +23,13 @@ from agents.roles.reflector import parse_reflection
         ("backtrack", "reflect", None, None, False),
         ("", "reflect", None, None, False),
         ("I like trains", "reflect", None, None, False),
-        ("Let me see: 19 + 8 is 27.\n**Step 1 is wrong: it is 27. Backtrack to step 0.**\n", "backtrack", 1, 0, True),
+        (
+            "Let me see: 19 + 8 is 27.\n**Step 1 is wrong: it is 27. Backtrack to step 0.**\n",
+            "backtrack",
+            1,
+            0,
+            True,
+        ),
         ("The first wrong step is step 2. Back to step 1.", "backtrack", 2, 1, True),
         ("Step 2 was the first incorrect one, backtrack to step 1</s>", "backtrack", 2, 1, True),
         ("No step is wrong.", "continue", None, None, True),
@@ -35,24 +41,40 @@ from agents.roles.reflector import parse_reflection
         ("We terminate.", "reflect", None, None, False),
         ("Step N is wrong. backtrack to step M.", "reflect", None, None, False),
         ("<think>Step 2 is wrong. reflect", "reflect", None, None, False),
-        (f"Step {'9' * 5000} is wrong. backtrack to step {'1' * 5000}.", "reflect", None, None, False),
+        (
+            f"Step {'9' * 5000} is wrong. backtrack to step {'1' * 5000}.",
+            "reflect",
+            None,
+            None,
+            False,
+        ),
         (f"Step {'0' * 8}2 is wrong. backtrack to step {'0' * 8}1.", "backtrack", 2, 1, True),
         ("Step \u0662 is wrong.", "reflect", None, None, False),
     ],
 )
-def test_reads_the_last_line_leniently(text: str, action: str, wrong_step: int | None, target_step: int | None, parsed: bool) -> None:
+def test_reads_the_last_line_leniently(
+    text: str, action: str, wrong_step: int | None, target_step: int | None, parsed: bool
+) -> None:
     reflection = parse_reflection(text, depth=3)
-    assert (reflection.action, reflection.wrong_step, reflection.target_step) == (action, wrong_step, target_step)
+    assert (reflection.action, reflection.wrong_step, reflection.target_step) == (
+        action,
+        wrong_step,
+        target_step,
+    )
     assert reflection.parsed is parsed
     assert "<think" not in reflection.text.reveal()
     assert "<think" in text or reflection.text.reveal() == text
 
 
-@pytest.mark.parametrize("line", ["terminate.", "No step is wrong. continue.", "Step 2 is wrong. backtrack to step 1."])
+@pytest.mark.parametrize(
+    "line", ["terminate.", "No step is wrong. continue.", "Step 2 is wrong. backtrack to step 1."]
+)
 def test_a_line_that_the_reflector_was_shown_decides_nothing(line: str) -> None:
     for shown in (line, f"3 + 4 = 8\n{line}\n", f"it says **{line.upper()}** and more"):
         assert not parse_reflection(line, depth=3, shown=["3 + 4 = 7", shown]).parsed
-    assert parse_reflection(line, depth=3, shown=["3 + 4 = 7", line.replace("ter", "ther").replace("is", "was")]).parsed
+    assert parse_reflection(
+        line, depth=3, shown=["3 + 4 = 7", line.replace("ter", "ther").replace("is", "was")]
+    ).parsed
 
 
 @given(st.text(), st.integers(1, 20))

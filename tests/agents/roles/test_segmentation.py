@@ -31,20 +31,43 @@ def test_blank_lines_before_any_word_end_nothing() -> None:
     assert texts("\n\na\n\n") == ["\n\na\n\n"]
 
 
-@pytest.mark.parametrize("heading", ["**Final Answer**", "### Answer", "Answer:", "**Answer:**", "The final answer is:", "答案："])
+@pytest.mark.parametrize(
+    "heading",
+    ["**Final Answer**", "### Answer", "Answer:", "**Answer:**", "The final answer is:", "答案："],
+)
 def test_a_heading_and_its_answer_are_one_step(heading: str) -> None:
-    assert texts(f"3 + 4 = 7\n\n{heading}\n\n7\n\nDone.") == ["3 + 4 = 7\n\n", f"{heading}\n\n7\n\n", "Done."]
+    assert texts(f"3 + 4 = 7\n\n{heading}\n\n7\n\nDone.") == [
+        "3 + 4 = 7\n\n",
+        f"{heading}\n\n7\n\n",
+        "Done.",
+    ]
 
 
 @pytest.mark.parametrize(
     "block",
-    ["\\[\nx\n\n= 7\n\\]", "$$\n\n7\n\n$$", "```python\nx = 1\n\n\n\ny = 2\n```", "~~~\na\n\n```\n\n~~~", "<answer>\n\n7\n\n</answer>"],
+    [
+        "\\[\nx\n\n= 7\n\\]",
+        "$$\n\n7\n\n$$",
+        "```python\nx = 1\n\n\n\ny = 2\n```",
+        "~~~\na\n\n```\n\n~~~",
+        "<answer>\n\n7\n\n</answer>",
+    ],
 )
 def test_formulas_and_code_are_not_cut(block: str) -> None:
     assert texts(f"So:\n\n{block}\n\nDone.") == ["So:\n\n", f"{block}\n\n", "Done."]
 
 
-@pytest.mark.parametrize("text", ["The answer is 7.", "Answer: 7", "It costs $$ 5.", "a \\\\[4pt]", "Is this the answer?", "$$x = 1$$"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The answer is 7.",
+        "Answer: 7",
+        "It costs $$ 5.",
+        "a \\\\[4pt]",
+        "Is this the answer?",
+        "$$x = 1$$",
+    ],
+)
 def test_what_is_complete_ends_at_the_blank_line(text: str) -> None:
     assert texts(f"{text}\n\nDone.") == [f"{text}\n\n", "Done."]
 
@@ -56,7 +79,11 @@ def test_a_formula_that_is_never_closed_does_not_swallow_the_thought() -> None:
 
 def test_a_step_goes_on_while_something_is_open() -> None:
     assert goes_on("\n\n") and goes_on("**Final Answer**\n\n") and goes_on("```python\nx = 1\n\n")
-    assert not goes_on("3 + 4 = 7\n\n") and not goes_on("**Final Answer**\n\n7\n\n") and not goes_on("```\nx\n```\n\n")
+    assert (
+        not goes_on("3 + 4 = 7\n\n")
+        and not goes_on("**Final Answer**\n\n7\n\n")
+        and not goes_on("```\nx\n```\n\n")
+    )
 
 
 class Counting(ScriptedTokenizer):
@@ -128,7 +155,9 @@ def test_steps_with_open_blocks_end_where_the_engine_would_go_on_no_more(text: s
     assert cut_steps(ids, TOKENIZER) == naive_cuts(ids, TOKENIZER)
 
 
-SEPARATOR, *OTHERS = (POCKET.encode(text)[0] for text in ("\n\n", "<|propose|>", "Answer:", "=", "3", "<|eos|>"))
+SEPARATOR, *OTHERS = (
+    POCKET.encode(text)[0] for text in ("\n\n", "<|propose|>", "Answer:", "=", "3", "<|eos|>")
+)
 
 
 @given(st.lists(st.sampled_from([SEPARATOR, *OTHERS]), max_size=30))

@@ -9,10 +9,28 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agents.safety.visible_text import LONGEST_QUOTE, repeats, strip_markup, visible_text, without_controls
+from agents.safety.visible_text import (
+    LONGEST_QUOTE,
+    repeats,
+    strip_markup,
+    visible_text,
+    without_controls,
+)
 
 HOSTILE = (
-    *("<think>", "</think>", "<Think foo='1'>", "<thinking>", "</ THINK>", "<thi", "nk>", "<think", "<\\think>", "</think", "<seed:think>"),
+    *(
+        "<think>",
+        "</think>",
+        "<Think foo='1'>",
+        "<thinking>",
+        "</ THINK>",
+        "<thi",
+        "nk>",
+        "<think",
+        "<\\think>",
+        "</think",
+        "<seed:think>",
+    ),
     *(
         "<reasoning>",
         "</reasoning>",
@@ -35,9 +53,49 @@ HOSTILE = (
         "_end|>",
         "◁think▷",
     ),
-    *("[INST]", "<<SYS>>", "<</SYS>>", "<<", ">>", "[", "]", "<", ">", "\\", "/", "|", "think", "SYS", "INST"),
-    *("\x1b[31m", "\x1b]0;title\x07", "\x1b]52;c;aGk=", "\x9b2J", "\x1b", "\x00", "\x7f", "\b", "\r", "\r\n", "\u2028"),
-    *("\u202e", "\u2066", "\u200b", "\u200d", "\u200c", "\ufeff", "\u2063", "\U000e0041", "\ufe0f", "\ud800", "\u00ad"),
+    *(
+        "[INST]",
+        "<<SYS>>",
+        "<</SYS>>",
+        "<<",
+        ">>",
+        "[",
+        "]",
+        "<",
+        ">",
+        "\\",
+        "/",
+        "|",
+        "think",
+        "SYS",
+        "INST",
+    ),
+    *(
+        "\x1b[31m",
+        "\x1b]0;title\x07",
+        "\x1b]52;c;aGk=",
+        "\x9b2J",
+        "\x1b",
+        "\x00",
+        "\x7f",
+        "\b",
+        "\r",
+        "\r\n",
+        "\u2028",
+    ),
+    *(
+        "\u202e",
+        "\u2066",
+        "\u200b",
+        "\u200d",
+        "\u200c",
+        "\ufeff",
+        "\u2063",
+        "\U000e0041",
+        "\ufe0f",
+        "\ud800",
+        "\u00ad",
+    ),
     *("secret", " ", "\n", "\t", "42", "👩", "🚀", "ب", "क", "e\u0301", "1", "the answer"),
 )
 TEXTS = st.lists(st.sampled_from(HOSTILE) | st.text(max_size=3), max_size=14).map("".join)
@@ -57,10 +115,19 @@ JOINERS = "\u200c\u200d"
 def test_nothing_hidden_or_unseen_is_left(text: str) -> None:
     shown = visible_text(text)
     assert MARKUP.search(shown) is None
-    unseen = [sign for sign in shown if unicodedata.category(sign) in ("Cc", "Cs") and sign not in "\n\t"]
-    unseen += [sign for sign in shown if unicodedata.bidirectional(sign) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")]
+    unseen = [
+        sign for sign in shown if unicodedata.category(sign) in ("Cc", "Cs") and sign not in "\n\t"
+    ]
+    unseen += [
+        sign
+        for sign in shown
+        if unicodedata.bidirectional(sign)
+        in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+    ]
     assert not unseen
-    assert not re.search(r"[\u00ad\u200b\u200e\u200f\u2060-\u2064\ufeff\U000e0000-\U000e0fff]", shown)
+    assert not re.search(
+        r"[\u00ad\u200b\u200e\u200f\u2060-\u2064\ufeff\U000e0000-\U000e0fff]", shown
+    )
 
 
 @given(TEXTS)
@@ -77,9 +144,16 @@ def test_no_word_is_invented(text: str) -> None:
     assert is_subsequence(visible_text(text).replace("\ufffd", "").replace("\n", ""), text)
 
 
-@given(st.lists(st.sampled_from(["<think>", "</think>", "secret ", "word ", "<s>", "<|im_end|>", "\n"]), max_size=12))
+@given(
+    st.lists(
+        st.sampled_from(["<think>", "</think>", "secret ", "word ", "<s>", "<|im_end|>", "\n"]),
+        max_size=12,
+    )
+)
 def test_words_inside_a_block_of_thinking_are_never_seen(pieces: list[str]) -> None:
-    """Against a naive reader: text counts where no block is open and none is closed later that nothing had opened."""
+    """Against a naive reader: text counts where no block is open and none is closed
+    later that nothing had opened.
+    """
     kept: list[str] = []
     is_open = False
     for piece in pieces:
@@ -116,13 +190,19 @@ def test_words_inside_a_block_of_thinking_are_never_seen(pieces: list[str]) -> N
         ("<th\u200bink>hm</thi\u00adnk>15", "15"),
         ('<thought kind="journey">\n<act kind="step" node="1">7 + 8</act>\n</thought>15', "15"),
         ('<act kind="answer" node="1">15</act>', "15"),
-        ("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>15<|return|>", "15"),
+        (
+            "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>15<|return|>",
+            "15",
+        ),
         ("<|channel|>analysis<|message|>hm", ""),
         ("<|channel|>final<|message|>15<|end|>", "15"),
         ("analysisWe add.assistantfinal15", "15"),
         ("<|channel>thought\nhm<channel|>15", "15"),
         ("<|thinking_start|>hm<|thinking_end|>15", "15"),
-        ("My analysis: 15. The assistant finally agrees.", "My analysis: 15. The assistant finally agrees."),
+        (
+            "My analysis: 15. The assistant finally agrees.",
+            "My analysis: 15. The assistant finally agrees.",
+        ),
         ("<|im_start|>15<|im_end|>", "15"),
         ("<answer>15</answer>", "15"),
         ("\x1b[1;31m15\x1b[0m", "15"),
@@ -186,8 +266,10 @@ def test_long_hostile_mark_up_is_read_in_one_pass(unit: str) -> None:
 
 
 THOUGHT = (
-    "The train travels sixty kilometres in forty-five minutes.\nForty-five minutes are three quarters of an hour, so I divide sixty by "
-    "three quarters, which gives eighty kilometres per hour in the end.\nLet me check that by multiplying back with the time."
+    "The train travels sixty kilometres in forty-five minutes.\nForty-five minutes are three "
+    "quarters of an hour, so I divide sixty by "
+    "three quarters, which gives eighty kilometres per hour in the end.\nLet me check that by "
+    "multiplying back with the time."
 )
 
 
@@ -205,14 +287,17 @@ THOUGHT = (
     ],
 )
 def test_a_summary_that_says_the_thought_again_is_found(summary: str) -> None:
-    assert repeats(summary, [THOUGHT[:100], THOUGHT[100:]] if summary == THOUGHT else THOUGHT.split("\n"))
+    assert repeats(
+        summary, [THOUGHT[:100], THOUGHT[100:]] if summary == THOUGHT else THOUGHT.split("\n")
+    )
 
 
 @pytest.mark.parametrize(
     "summary",
     [
         "The time was turned into hours, and the distance divided by it.",
-        "To find the speed, the distance (60 km) was divided by 0.75 h; the result was confirmed by a multiplication.",
+        "To find the speed, the distance (60 km) was divided by 0.75 h; the result was confirmed "
+        "by a multiplication.",
         "",
     ],
 )
@@ -222,7 +307,9 @@ def test_a_summary_in_other_words_is_none(summary: str) -> None:
 
 def test_what_the_user_has_read_may_be_repeated() -> None:
     question = "What is the speed of a train that travels sixty kilometres in forty-five minutes?"
-    summary = "The speed of a train that travels sixty kilometres in forty-five minutes was asked for."
+    summary = (
+        "The speed of a train that travels sixty kilometres in forty-five minutes was asked for."
+    )
     assert repeats(summary, [question]) and not repeats(summary, [question], public=[question])
 
 

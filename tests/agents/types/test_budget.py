@@ -1,4 +1,6 @@
-"""A budget is never exceeded, whatever is asked for and in whatever order requests come back."""
+"""A budget is never exceeded, whatever is asked for and in whatever order requests come
+back.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,15 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
 
 from agents.types import ROLES, Budget, Meter, Reservation, Usage, UsageByRole
 
@@ -23,7 +33,9 @@ class Clock:
 
 
 class MeterMachine(RuleBasedStateMachine):
-    """Requests are reserved, sent, and settled in any order, for any part of what was granted."""
+    """Requests are reserved, sent, and settled in any order, for any part of what was
+    granted.
+    """
 
     granted = Bundle("granted")
 
@@ -49,13 +61,24 @@ class MeterMachine(RuleBasedStateMachine):
         if tokens_left is None or tokens_left >= n * max_tokens:
             assert reservation == Reservation(n, max_tokens), "there was room for all of it"
         if reservation.n < n:
-            assert reservation.n == 1 or reservation.max_tokens == max_tokens, "there are fewer samples before one gets shorter"
+            assert reservation.n == 1 or reservation.max_tokens == max_tokens, (
+                "there are fewer samples before one gets shorter"
+            )
         self.in_flight.append(reservation)
         return reservation
 
-    @rule(reservation=consumes(granted), role=st.sampled_from(ROLES), share=st.floats(0, 1), failed=st.booleans())
+    @rule(
+        reservation=consumes(granted),
+        role=st.sampled_from(ROLES),
+        share=st.floats(0, 1),
+        failed=st.booleans(),
+    )
     def settle(self, reservation: Reservation, role: str, share: float, failed: bool) -> None:
-        spent = Usage() if failed else Usage(5, 2, int(reservation.n * reservation.max_tokens * share), 1)
+        spent = (
+            Usage()
+            if failed
+            else Usage(5, 2, int(reservation.n * reservation.max_tokens * share), 1)
+        )
         self.meter.settle(reservation, role, spent)
         self.in_flight.remove(reservation)
         self.expected[role] = self.expected.get(role, Usage()) + spent
@@ -64,7 +87,9 @@ class MeterMachine(RuleBasedStateMachine):
     def no_cap_is_exceeded(self) -> None:
         budget, total = self.meter.budget, self.meter.spent.total
         on_the_way = sum(reservation.n * reservation.max_tokens for reservation in self.in_flight)
-        assert self.meter.reserved_tokens == on_the_way and self.meter.reserved_calls == len(self.in_flight)
+        assert self.meter.reserved_tokens == on_the_way and self.meter.reserved_calls == len(
+            self.in_flight
+        )
         assert budget.max_tokens is None or total.generated_tokens + on_the_way <= budget.max_tokens
         assert budget.max_calls is None or total.calls + len(self.in_flight) <= budget.max_calls
         if budget.max_tokens is not None:

@@ -18,12 +18,20 @@ def names(factors: tuple[ThoughtFactor, ...], previous: str | None) -> list[str]
 
 
 def test_without_a_list_a_factor_may_come_anywhere() -> None:
-    assert all(names((ANYWHERE,), previous) == ["check"] for previous in (QUESTION, "check", "unheard of", None))
+    assert all(
+        names((ANYWHERE,), previous) == ["check"]
+        for previous in (QUESTION, "check", "unheard of", None)
+    )
 
 
 def test_with_a_list_it_may_follow_those_alone() -> None:
     factors = (FIRST, LATER)
-    assert [names(factors, previous) for previous in (QUESTION, "check", "restate", None)] == [["restate"], ["correct"], [], []]
+    assert [names(factors, previous) for previous in (QUESTION, "check", "restate", None)] == [
+        ["restate"],
+        ["correct"],
+        [],
+        [],
+    ]
 
 
 @pytest.mark.parametrize(

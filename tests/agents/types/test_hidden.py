@@ -1,4 +1,6 @@
-"""Hidden values: whatever is done to them without asking, the word inside does not come out."""
+"""Hidden values: whatever is done to them without asking, the word inside does not come
+out.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ from graphs.tree import Expanded, Judged, Reflected
 REPOSITORY = Path(__file__).parents[3]
 CANARY = "canary-5f3a"
 
-STEP = Step(Hidden(Content(CANARY, (1,), (-0.5,))), "stop", Author("policy", "scripted"), Sampling())
+STEP = Step(
+    Hidden(Content(CANARY, (1,), (-0.5,))), "stop", Author("policy", "scripted"), Sampling()
+)
 COMPLETION = Completion(CANARY, (1, 2), (-0.5, -0.5), "stop")
 VERDICT = Verdict(0.1, "working_critic", log_likelihood_ratio=-1.0, reason=Hidden(CANARY))
 CARRIERS: dict[str, Any] = {
@@ -72,11 +76,15 @@ def logged(write: Callable[[logging.Logger], None]) -> str:
 
 
 def raised(fail: Callable[[], object]) -> str:
-    """Returns the whole report of an exception, the local variables of every frame included."""
+    """Returns the whole report of an exception, the local variables of every frame
+    included.
+    """
     try:
         fail()
     except Exception as error:
-        return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+        return "".join(
+            traceback.TracebackException.from_exception(error, capture_locals=True).format()
+        )
     raise AssertionError("nothing was raised")
 
 
@@ -124,9 +132,22 @@ def test_a_traceback_with_local_variables_shows_nothing(carrier: Any) -> None:
 
 @pytest.mark.parametrize(
     "misuse",
-    [lambda h: h + "x", lambda h: "x" + h, len, list, int, float, bytes, lambda h: h[0], lambda h: "".join([h]), lambda h: "%d" % h],  # noqa: UP031
+    [
+        lambda h: h + "x",
+        lambda h: "x" + h,
+        len,
+        list,
+        int,
+        float,
+        bytes,
+        lambda h: h[0],
+        lambda h: "".join([h]),
+        lambda h: "%d" % h,  # noqa: UP031
+    ],
 )
-def test_using_it_as_a_string_is_an_error_that_shows_nothing(misuse: Callable[[Any], object]) -> None:
+def test_using_it_as_a_string_is_an_error_that_shows_nothing(
+    misuse: Callable[[Any], object],
+) -> None:
     assert CANARY not in raised(lambda: misuse(Hidden(CANARY)))
 
 
@@ -170,7 +191,11 @@ def test_pydantic_shows_nothing() -> None:
 
 
 def test_a_validation_error_shows_nothing() -> None:
-    for given_values in ({"thought": Hidden(CANARY), "number": "x"}, {"number": Hidden(CANARY)}, {"thought": STEP, "number": [STEP]}):
+    for given_values in (
+        {"thought": Hidden(CANARY), "number": "x"},
+        {"number": Hidden(CANARY)},
+        {"thought": STEP, "number": [STEP]},
+    ):
         with pytest.raises(ValidationError) as caught:
             Holder.model_validate(given_values)
         assert CANARY not in str(caught.value) + repr(caught.value.errors())
@@ -185,9 +210,19 @@ def test_hidden_values_are_equal_when_what_is_inside_is(first: str, second: str)
 
 
 def test_a_completion_is_read_by_its_properties_and_equal_to_one_that_says_the_same() -> None:
-    assert (COMPLETION.text, COMPLETION.token_ids, COMPLETION.logprobs) == (CANARY, (1, 2), (-0.5, -0.5))
-    assert COMPLETION == Completion(CANARY, (1, 2), (-0.5, -0.5), "stop") != Completion("other", (1, 2), (-0.5, -0.5), "stop")
-    assert dataclasses.replace(COMPLETION, text="other") == Completion("other", (1, 2), (-0.5, -0.5), "stop")
+    assert (COMPLETION.text, COMPLETION.token_ids, COMPLETION.logprobs) == (
+        CANARY,
+        (1, 2),
+        (-0.5, -0.5),
+    )
+    assert (
+        COMPLETION
+        == Completion(CANARY, (1, 2), (-0.5, -0.5), "stop")
+        != Completion("other", (1, 2), (-0.5, -0.5), "stop")
+    )
+    assert dataclasses.replace(COMPLETION, text="other") == Completion(
+        "other", (1, 2), (-0.5, -0.5), "stop"
+    )
     assert len({COMPLETION, Completion(CANARY, (1, 2), (-0.5, -0.5), "stop")}) == 1
 
 
@@ -219,7 +254,8 @@ MAY_REVEAL = {
     "graphs/reasoner/nodes.py": "cuts and judges steps, hands them to the roles",
     "graphs/thought/derive.py": "derives the long thought",
     "graphs/thought/markup.py": "renders the long thought, hidden again; the audit view",
-    "graphs/reasoner/no_answer.py": "counts the tokens of a completion that was cut; the last step, hidden again",
+    "graphs/reasoner/no_answer.py": "counts the tokens of a completion that was cut; "
+    "the last step, hidden again",
     "graphs/thought/statistics.py": "counts words",
     "graphs/reasoner/graph.py": "renders the thought of an answer, hidden again",
     "graphs/ask.py": "the audit view, asked for with --show-thought",
@@ -242,10 +278,16 @@ def test_only_those_who_must_reveal_hidden_values_do() -> None:
         for folder in ("agents", "graphs", "training", "configs")
         for path in (REPOSITORY / folder).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute) and node.attr in ("reveal", "_value") and not _is_own_value(node)
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("reveal", "_value")
+        and not _is_own_value(node)
     }
     strangers = {caller for caller in callers if not caller.startswith(tuple(MAY_REVEAL))}
-    assert not strangers, f"{strangers} reveal hidden values; where that must be, add them to MAY_REVEAL with the reason"
+    assert not strangers, (
+        f"{strangers} reveal hidden values; where that must be, "
+        "add them to MAY_REVEAL with the "
+        "reason"
+    )
 
 
 def _is_own_value(node: ast.Attribute) -> bool:

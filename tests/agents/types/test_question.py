@@ -20,16 +20,30 @@ TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
 @given(TEXTS)
 def test_a_hash_is_sixteen_hex_digits_and_depends_on_the_text_alone(text: str) -> None:
     assert re.fullmatch(r"[0-9a-f]{16}", question_hash(text))
-    assert Question(text=text, gold="1", task="a").hash == Question(text=text, task="b", metadata={"x": 1}).hash == question_hash(text)
+    assert (
+        Question(text=text, gold="1", task="a").hash
+        == Question(text=text, task="b", metadata={"x": 1}).hash
+        == question_hash(text)
+    )
 
 
-@given(st.lists(st.text("abc", min_size=1), min_size=1), st.lists(st.sampled_from([" ", "\n", "\t\t", " \r\n "]), min_size=1))
+@given(
+    st.lists(st.text("abc", min_size=1), min_size=1),
+    st.lists(st.sampled_from([" ", "\n", "\t\t", " \r\n "]), min_size=1),
+)
 def test_white_space_does_not_make_another_question(words: list[str], blanks: list[str]) -> None:
     spread = "".join(word + blanks[index % len(blanks)] for index, word in enumerate(words))
     assert question_hash(spread) == question_hash(" ".join(words))
 
 
-@given(st.lists(st.text("abc ", min_size=1), unique_by=lambda text: " ".join(text.split()), min_size=2, max_size=9))
+@given(
+    st.lists(
+        st.text("abc ", min_size=1),
+        unique_by=lambda text: " ".join(text.split()),
+        min_size=2,
+        max_size=9,
+    )
+)
 def test_different_texts_have_different_hashes(texts: list[str]) -> None:
     assert len({question_hash(text) for text in texts}) == len(texts)
 
@@ -50,13 +64,20 @@ def test_hashes_and_splits_never_change(text: str, name: str, split: str) -> Non
 def test_another_process_agrees() -> None:
     texts = [f"What is {number} + 1?" for number in range(50)]
     program = f"from agents.types import split_of; print([split_of(text) for text in {texts!r}])"
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "7"})
+    answer = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONHASHSEED": "7"},
+    )
     assert answer.stdout.strip() == repr([split_of(text) for text in texts])
 
 
 def test_a_twentieth_is_for_testing_and_a_twentieth_for_validation() -> None:
     counts = Counter(split_of(f"What is {number} + 1?") for number in range(20_000))
-    assert abs(counts["test"] - 1000) < 125 and abs(counts["validation"] - 1000) < 125  # four standard deviations
+    # four standard deviations
+    assert abs(counts["test"] - 1000) < 125 and abs(counts["validation"] - 1000) < 125
     assert sum(counts.values()) == 20_000
 
 

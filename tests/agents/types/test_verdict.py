@@ -11,9 +11,24 @@ from agents.types import Verdict
 
 @pytest.mark.parametrize(
     ("score", "evidence"),
-    [(math.nan, 0.0), (0.5, math.nan), (0.5, math.inf), (0.5, -math.inf), (-0.1, 0.0), (1.1, 0.0), (math.inf, 0.0)],
+    [
+        (math.nan, 0.0),
+        (0.5, math.nan),
+        (0.5, math.inf),
+        (0.5, -math.inf),
+        (-0.1, 0.0),
+        (1.1, 0.0),
+        (math.inf, 0.0),
+    ],
 )
-def test_a_judged_verdict_without_a_usable_number_is_refused_and_an_unparsed_one_is_not(score: float, evidence: float) -> None:
-    with pytest.raises(ValueError, match=rf"of token_critic has the score {score} and the log-likelihood ratio {evidence}; .*unparsed"):
+def test_a_judged_verdict_without_a_usable_number_is_refused_and_an_unparsed_one_is_not(
+    score: float, evidence: float
+) -> None:
+    with pytest.raises(
+        ValueError,
+        match=rf"of token_critic has the score {score} and the "
+        rf"log-likelihood ratio {evidence}; "
+        r".*unparsed",
+    ):
         Verdict(score, "token_critic", log_likelihood_ratio=evidence)
     assert not Verdict(score, "token_critic", outcome="unparsed").is_right

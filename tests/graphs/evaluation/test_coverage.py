@@ -1,4 +1,6 @@
-"""Coverage of a stored run: hand-made traces whose counts are known, and a whole run of the scripted pocket."""
+"""Coverage of a stored run: hand-made traces whose counts are known, and a whole run of
+the scripted pocket.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ CUT = ("19 + 8 = 27", "27 * 8 =")
 
 
 def sampled(*chains: tuple[str, ...]) -> Expanded:
-    """Returns an event in which each chain is a sample; a last step without "Answer:" was cut off."""
+    """Returns an event in which each chain is a sample; a last step without "Answer:"
+    was cut off.
+    """
 
     def is_last(chain: tuple[str, ...], index: int) -> bool:
         return index == len(chain) - 1
@@ -40,7 +44,11 @@ def sampled(*chains: tuple[str, ...]) -> Expanded:
         0,
         tuple(
             tuple(
-                step(text, answer=text.partition("Answer: ")[2] or None, cut=is_last(chain, index) and "Answer" not in text)
+                step(
+                    text,
+                    answer=text.partition("Answer: ")[2] or None,
+                    cut=is_last(chain, index) and "Answer" not in text,
+                )
                 for index, text in enumerate(chain)
             )
             for chain in chains
@@ -49,39 +57,63 @@ def sampled(*chains: tuple[str, ...]) -> Expanded:
     )
 
 
-def make_run(folder: Path, *thoughts: tuple[Question, list[Event]], words: tuple[str, ...] = ("search=best_of_n", "critic=none")) -> Path:
+def make_run(
+    folder: Path,
+    *thoughts: tuple[Question, list[Event]],
+    words: tuple[str, ...] = ("search=best_of_n", "critic=none"),
+) -> Path:
     """Stores a run of these thoughts."""
-    with TraceStore.open(folder, config_hash="c0ffee", config_yaml=to_yaml(compose(list(words)))) as store:
+    with TraceStore.open(
+        folder, config_hash="c0ffee", config_yaml=to_yaml(compose(list(words)))
+    ) as store:
         for question, events in thoughts:
             leaf = next(iter(ReasoningTree.replay(question, events).finals()), None)
-            end = Finished("no_answer" if leaf is None else "answered", leaf, None if leaf is None else "given")
+            end = Finished(
+                "no_answer" if leaf is None else "answered", leaf, None if leaf is None else "given"
+            )
             store.record(replace(make_trace([*events, end], question=question), run=folder.name))
     return folder
 
 
-async def test_samples_are_counted_as_often_as_they_were_drawn_and_luck_is_no_derivation(tmp_path: Path) -> None:
+async def test_samples_are_counted_as_often_as_they_were_drawn_and_luck_is_no_derivation(
+    tmp_path: Path,
+) -> None:
     events: list[Event] = [sampled(SOUND, LUCKY, SOUND), sampled(WRONG_END, CUT)]
     [one], left_out = await coverage.read(make_run(tmp_path / "run", (SUM, events)))
     assert one.family == "running" and one.pool.tally == (5, 3) and one.sound == 2 and not left_out
     [row] = coverage.report([one])
-    assert [point["k"] for point in row["curves"]["coverage"]] == [1, 2, 4, 5] and row["samples"] == [5, 5]
+    assert [point["k"] for point in row["curves"]["coverage"]] == [1, 2, 4, 5] and row[
+        "samples"
+    ] == [5, 5]
     for name, right in (("coverage", 3), ("derivation", 2)):
-        assert [point["value"] for point in row["curves"][name]] == [pass_at_k(5, right, k) for k in (1, 2, 4, 5)]
+        assert [point["value"] for point in row["curves"][name]] == [
+            pass_at_k(5, right, k) for k in (1, 2, 4, 5)
+        ]
     assert row["curves"]["majority"][-1]["value"] == 1.0 and "weighted" not in row["curves"]
 
 
 async def test_families_come_one_by_one_and_all_together(tmp_path: Path) -> None:
-    folder = make_run(tmp_path / "run", (SUM, [sampled(SOUND, SOUND, CUT)]), (OTHER, [sampled(("Answer: 5",), ("Answer: 4.0",))]))
+    folder = make_run(
+        tmp_path / "run",
+        (SUM, [sampled(SOUND, SOUND, CUT)]),
+        (OTHER, [sampled(("Answer: 5",), ("Answer: 4.0",))]),
+    )
     rows = coverage.report((await coverage.read(folder))[0])
     assert [(row["family"], row["questions"], row["samples"]) for row in rows] == [
         ("all", 2, [2, 3]),
         ("gsm8k", 1, [2, 2]),
         ("running", 1, [3, 3]),
     ]
-    assert [list(row["curves"]) for row in rows] == [["coverage", "majority"]] * 2 + [["coverage", "derivation", "majority"]]
+    assert [list(row["curves"]) for row in rows] == [["coverage", "majority"]] * 2 + [
+        ["coverage", "derivation", "majority"]
+    ]
     assert rows[0]["curves"]["coverage"][0]["value"] == pytest.approx((2 / 3 + 1 / 2) / 2)
     assert rows[1]["curves"]["majority"][1]["value"] == 0.5, "a tie"
-    assert (rows[2]["calls"]["best"], rows[2]["calls"]["limit"], rows[1]["calls"]["limit"]) == (None, 1.0, 0.0)
+    assert (rows[2]["calls"]["best"], rows[2]["calls"]["limit"], rows[1]["calls"]["limit"]) == (
+        None,
+        1.0,
+        0.0,
+    )
 
 
 async def test_a_weighted_vote_weighs_as_the_run_did(tmp_path: Path) -> None:
@@ -94,11 +126,21 @@ async def test_a_weighted_vote_weighs_as_the_run_did(tmp_path: Path) -> None:
     assert (curves["majority"][-1]["value"], curves["weighted"][-1]["value"]) == (0.0, 1.0)
 
 
-async def test_what_cannot_be_scored_is_left_out_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_cannot_be_scored_is_left_out_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     unknown = Question(text="How long is a piece of string?", task="jsonl")
-    folder = make_run(tmp_path / "run", (unknown, [sampled(("Answer: 4",))]), (SUM, []), (OTHER, [sampled(("Answer: 4",))]))
+    folder = make_run(
+        tmp_path / "run",
+        (unknown, [sampled(("Answer: 4",))]),
+        (SUM, []),
+        (OTHER, [sampled(("Answer: 4",))]),
+    )
     found, left_out = await coverage.read(folder)
-    assert len(found) == 1 and left_out == {"without a known right answer": 1, "without a sample": 1}
+    assert len(found) == 1 and left_out == {
+        "without a known right answer": 1,
+        "without a sample": 1,
+    }
 
     class Broken:
         async def check(self, question: Question, answer: str) -> CheckResult:
@@ -112,21 +154,44 @@ async def test_what_cannot_be_scored_is_left_out_and_counted(tmp_path: Path, mon
         await coverage.read(folder)
 
 
-def test_a_search_whose_samples_depend_on_each_other_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_search_whose_samples_depend_on_each_other_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = make_run(tmp_path / "run", (SUM, [sampled(SOUND)]), words=("search=critique_loop",))
     assert guarded(lambda: coverage.main([str(folder)])) == WRONG
     assert "give a run with search=best_of_n" in capsys.readouterr().err
     assert guarded(lambda: coverage.main([str(tmp_path)])) == WRONG
 
 
-def test_a_run_with_fewer_samples_is_the_beginning_of_its_curves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    scripted = ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket", f"run.output_dir={tmp_path}", "run=wide"]
-    words = ["task=pocket", "task.size=15", "search=best_of_n", "search.num_samples=8", "critic=none", "reflector=none"]
+def test_a_run_with_fewer_samples_is_the_beginning_of_its_curves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scripted = [
+        "engine=scripted",
+        "engine.function=tests.scripted_pocket:Pocket",
+        f"run.output_dir={tmp_path}",
+        "run=wide",
+    ]
+    words = [
+        "task=pocket",
+        "task.size=15",
+        "search=best_of_n",
+        "search.num_samples=8",
+        "critic=none",
+        "reflector=none",
+    ]
     assert run.main([*scripted, *words]) == 0
     capsys.readouterr()
     assert coverage.main([str(tmp_path / "wide"), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [row["family"] for row in rows] == ["all", "countdown", "equations", "legs", "locks", "running"]
+    assert [row["family"] for row in rows] == [
+        "all",
+        "countdown",
+        "equations",
+        "legs",
+        "locks",
+        "running",
+    ]
     with TraceStore.read(tmp_path / "wide") as store:
         accuracy = sum(bool(trace.correct) for trace in store) / 15
     majority = rows[0]["curves"]["majority"]
@@ -134,9 +199,20 @@ def test_a_run_with_fewer_samples_is_the_beginning_of_its_curves(tmp_path: Path,
     for row in rows:
         curves = row["curves"]
         assert [point["k"] for point in curves["coverage"]] == [1, 2, 4, 8]
-        assert all(sound["value"] <= any_right["value"] for sound, any_right in zip(curves["derivation"], curves["coverage"], strict=True))
-        assert curves["majority"][0]["value"] == pytest.approx(curves["coverage"][0]["value"], abs=4 * 0.5 / math.sqrt(200 * 3))
+        assert all(
+            sound["value"] <= any_right["value"]
+            for sound, any_right in zip(curves["derivation"], curves["coverage"], strict=True)
+        )
+        assert curves["majority"][0]["value"] == pytest.approx(
+            curves["coverage"][0]["value"], abs=4 * 0.5 / math.sqrt(200 * 3)
+        )
     assert coverage.main([str(tmp_path / "wide")]) == 0
     shown = capsys.readouterr().out
-    assert "all: 15 questions, 8 samples each; 95 % intervals." in shown and "| k | coverage | derivation | majority |" in shown
-    assert " at 32 samples." in shown and "A law of majorities" in shown and "(in the table: at " in shown
+    assert (
+        "all: 15 questions, 8 samples each; 95 % intervals."
+    ) in shown and "| k | coverage | derivation | majority |" in shown
+    assert (
+        " at 32 samples." in shown
+        and "A law of majorities" in shown
+        and "(in the table: at " in shown
+    )

@@ -1,4 +1,6 @@
-"""Fitting on stored runs: what is refused, what is written, and that what is written is better and can be used."""
+"""Fitting on stored runs: what is refused, what is written, and that what is written is
+better and can be used.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +25,29 @@ from tests.graphs.strategies.make import believing, make
 from tests.graphs.strategies.trees import QUESTION
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
 
-SCRIPTED = ("engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "critic.calibration=null")
+SCRIPTED = (
+    "engine=scripted",
+    "engine.function=tests.scripted_pocket:Pocket",
+    "critic.calibration=null",
+)
 BEST_OF_N = ("search=best_of_n", "critic=none")
 
 
 def thoughts_of(worlds: int, **options: Any) -> list[CheckedThought]:
-    """Returns best-of-8 searches of as many worlds, with the truth about their answers."""
+    """Returns best-of-8 searches of as many worlds, with the truth about their
+    answers.
+    """
     thoughts = []
     for seed in range(worlds):
-        tree = simulate(make(BestOfN, 8, Selector("best")), World(seed, depth=3, **options), seed=seed).tree
+        tree = simulate(
+            make(BestOfN, 8, Selector("best")), World(seed, depth=3, **options), seed=seed
+        ).tree
         answers = [tree.step(leaf).answer or "" for leaf in tree.finals()]
-        thoughts.append(CheckedThought(QUESTION, tree, {answer: answer == RIGHT_ANSWER for answer in answers}, None))
+        thoughts.append(
+            CheckedThought(
+                QUESTION, tree, {answer: answer == RIGHT_ANSWER for answer in answers}, None
+            )
+        )
     return thoughts
 
 
@@ -41,14 +55,23 @@ def test_assumptions_get_better_and_nothing_on_the_ladders_betters_them_alone() 
     thoughts = thoughts_of(20)
     start = believing(wrong_answers=5.0, logprob_weight=0.0, give_up_rate=0.1)
     fit = fit_believer(thoughts, start)
-    assert fit.before == mean_log_loss(thoughts, start) and fit.after == mean_log_loss(thoughts, fit.believer) < fit.before
+    assert (
+        fit.before == mean_log_loss(thoughts, start)
+        and fit.after == mean_log_loss(thoughts, fit.believer) < fit.before
+    )
     for name, ladder in LADDERS.items():
         changes: list[dict[str, Any]] = [{name: value} for value in ladder]
         assert (
-            min(mean_log_loss(thoughts, believing(**fit.believer.assumptions.model_dump() | change)) for change in changes)
+            min(
+                mean_log_loss(thoughts, believing(**fit.believer.assumptions.model_dump() | change))
+                for change in changes
+            )
             >= fit.after - LEAST_GAIN
         )
-        assert getattr(fit.believer.assumptions, name) in (*ladder, getattr(start.assumptions, name))
+        assert getattr(fit.believer.assumptions, name) in (
+            *ladder,
+            getattr(start.assumptions, name),
+        )
 
 
 def test_what_the_loss_does_not_depend_on_is_kept() -> None:
@@ -57,38 +80,62 @@ def test_what_the_loss_does_not_depend_on_is_kept() -> None:
     fit = fit_believer(thoughts, believing(evidence_weight=0.77))
     assert "evidence_weight" in fit.flat and fit.believer.assumptions.evidence_weight == 0.77
     assert "right_rate" not in fit.flat
-    assert fit.believer.give_up_rate == 0.0 and "give_up_rate" not in fit.flat, "a policy that is not taken to doubt is not made to"
+    assert fit.believer.give_up_rate == 0.0 and "give_up_rate" not in fit.flat, (
+        "a policy that is not taken to doubt is not made to"
+    )
 
 
-def validation(folder: Path, *, split: str = "validation", search: tuple[str, ...] = BEST_OF_N) -> Path:
+def validation(
+    folder: Path, *, split: str = "validation", search: tuple[str, ...] = BEST_OF_N
+) -> Path:
     thoughts = (SUM, [sampled(SOUND, WRONG_END, SOUND)]), (OTHER, [sampled(("Answer: 5",))])
     return make_run(folder, *thoughts, words=(*search, f"task.split={split}"))
 
 
 @pytest.mark.parametrize("split", ["test", "null"])
-def test_test_questions_are_refused_unless_allowed(tmp_path: Path, split: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_test_questions_are_refused_unless_allowed(
+    tmp_path: Path, split: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     jsonl = ("task=jsonl", f"task.path={tmp_path}") if split == "null" else ()
-    folder, out = validation(tmp_path / "run", split=split, search=(*BEST_OF_N, *jsonl)), tmp_path / "selector.json"
-    assert guarded(lambda: fit_selector.main([str(folder), "--out", str(out)])) == WRONG and not out.exists()
+    folder, out = (
+        validation(tmp_path / "run", split=split, search=(*BEST_OF_N, *jsonl)),
+        tmp_path / "selector.json",
+    )
+    assert (
+        guarded(lambda: fit_selector.main([str(folder), "--out", str(out)])) == WRONG
+        and not out.exists()
+    )
     said = capsys.readouterr().err
-    assert f"task.split={split}" in said and "task.split=validation" in said and "--allow-test" in said
+    assert (
+        f"task.split={split}" in said and "task.split=validation" in said and "--allow-test" in said
+    )
     assert fit_selector.main([str(folder), "--out", str(out), "--allow-test"]) == 0 and out.exists()
 
 
-def test_searches_that_drop_samples_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_searches_that_drop_samples_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = validation(tmp_path / "run", search=("search=beam",))
-    assert guarded(lambda: fit_selector.main([str(folder), "--out", str(tmp_path / "selector.json")])) == WRONG
+    assert (
+        guarded(lambda: fit_selector.main([str(folder), "--out", str(tmp_path / "selector.json")]))
+        == WRONG
+    )
     assert "search=beam" in capsys.readouterr().err
 
 
-def test_a_selector_says_what_it_was_fitted_on_and_two_runs_are_one_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_selector_says_what_it_was_fitted_on_and_two_runs_are_one_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     runs = [str(validation(tmp_path / name)) for name in ("first", "second")]
     out = tmp_path / "selector.json"
     assert fit_selector.main([*runs, "--out", str(out)]) == 0
     model = AnswerModel.load(out)
     assert (model.fitted_on, model.questions, model.many_answers) == (("first", "second"), 4, False)
     assert "4 questions with an answer, of first, second" in capsys.readouterr().out
-    assert fit_selector.main([runs[0], "--out", str(out), "--many-answers"]) == 0 and AnswerModel.load(out).many_answers
+    assert (
+        fit_selector.main([runs[0], "--out", str(out), "--many-answers"]) == 0
+        and AnswerModel.load(out).many_answers
+    )
 
 
 async def test_a_run_is_held_to_the_selector_that_it_was_begun_with(tmp_path: Path) -> None:
@@ -98,32 +145,76 @@ async def test_a_run_is_held_to_the_selector_that_it_was_begun_with(tmp_path: Pa
         AnswerModel((weight,) * 5).save(path)
     hashes = []
     for path in (one, same, other):
-        async with open_resources(compose([*SCRIPTED, "search=posterior", f"search.selector_model={path}"])) as resources:
+        async with open_resources(
+            compose([*SCRIPTED, "search=posterior", f"search.selector_model={path}"])
+        ) as resources:
             hashes.append(resources.contents["search.selector_model"])
     assert hashes[0] == hashes[1] != hashes[2]
     with pytest.raises(ValueError, match=r"search\.many_answers \(true\)"):
-        async with open_resources(compose([*SCRIPTED, "search=posterior", f"search.selector_model={one}", "search.many_answers=true"])):
+        async with open_resources(
+            compose(
+                [
+                    *SCRIPTED,
+                    "search=posterior",
+                    f"search.selector_model={one}",
+                    "search.many_answers=true",
+                ]
+            )
+        ):
             pass
 
 
-def test_what_is_fitted_on_a_run_is_used_by_the_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_fitted_on_a_run_is_used_by_the_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = [*SCRIPTED, f"run.output_dir={tmp_path}", "task.split=validation", "reflector=none"]
-    samples = ["search=best_of_n", "search.num_samples=6", "search.selection=weighted_vote", "policy.logprobs=always"]
+    samples = [
+        "search=best_of_n",
+        "search.num_samples=6",
+        "search.selection=weighted_vote",
+        "policy.logprobs=always",
+    ]
     assert run.main([*words, "run=samples", *samples, "task.size=20"]) == 0
     folder, selector = str(tmp_path / "samples"), tmp_path / "selector.json"
     assert fit_selector.main([folder, "--out", str(selector)]) == 0
-    assert run.main([*words, "run=next", "search=posterior", f"search.selector_model={selector}", "task.size=5"]) == 0
+    assert (
+        run.main(
+            [
+                *words,
+                "run=next",
+                "search=posterior",
+                f"search.selector_model={selector}",
+                "task.size=5",
+            ]
+        )
+        == 0
+    )
 
     (tmp_path / "experiment").mkdir()
     capsys.readouterr()
-    assert fit_selector.main([folder, "--believer", "--out", str(tmp_path / "experiment" / "fitted.yaml")]) == 0
-    printed = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("search."))
+    assert (
+        fit_selector.main(
+            [folder, "--believer", "--out", str(tmp_path / "experiment" / "fitted.yaml")]
+        )
+        == 0
+    )
+    printed = next(
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("search.")
+    )
     composed = compose([f"hydra.searchpath=[file://{tmp_path}]", "experiment=fitted"]).search
-    assert composed == compose(["search=posterior", *printed.split()]).search != compose(["search=posterior"]).search
+    assert (
+        composed
+        == compose(["search=posterior", *printed.split()]).search
+        != compose(["search=posterior"]).search
+    )
 
 
-async def test_the_loss_that_the_fit_tells_is_the_one_that_calibration_tells(tmp_path: Path) -> None:
+async def test_the_loss_that_the_fit_tells_is_the_one_that_calibration_tells(
+    tmp_path: Path,
+) -> None:
     config, thoughts, _ = await read_checked(validation(tmp_path / "run"))
     reader = Reader(config)
     [every, *_] = report(thoughts, reader)
-    assert every["answers"]["log_loss_of_right_answer"] == pytest.approx(mean_log_loss(thoughts, reader.search("user").believer))
+    assert every["answers"]["log_loss_of_right_answer"] == pytest.approx(
+        mean_log_loss(thoughts, reader.search("user").believer)
+    )

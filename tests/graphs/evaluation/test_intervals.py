@@ -15,7 +15,9 @@ from graphs.evaluation.intervals import PairedDifference, Proportion
     ("successes", "total", "low", "high"),
     [(0, 50, 0.0, 0.0713), (50, 50, 0.9287, 1.0), (15, 20, 0.5313, 0.8881), (1, 1, 0.2065, 1.0)],
 )
-def test_wilson_interval_has_the_published_values(successes: int, total: int, low: float, high: float) -> None:
+def test_wilson_interval_has_the_published_values(
+    successes: int, total: int, low: float, high: float
+) -> None:
     assert Proportion(successes, total).interval == pytest.approx((low, high), abs=1e-4)
 
 

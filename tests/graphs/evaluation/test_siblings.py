@@ -38,12 +38,27 @@ async def test_the_oracle_knows_all_siblings_apart_and_a_tie_is_half() -> None:
     assert sibling_pairs(same_length, truth).accuracy == 0.5
 
 
-def test_pairs_are_counted_below_sound_nodes_and_hard_where_the_policy_prefers_the_wrong_one() -> None:
+def test_pairs_are_counted_below_sound_nodes_and_hard_where_the_policy_prefers_the_wrong_one() -> (
+    None
+):
     likely = Expanded(0, ((written(FIRST, logprob=-2.0),), (written(SLIP, logprob=-1.0),)))
-    below = [steps_below(1, SECOND, "27 * 8 = 206", "27 * 8 = 207"), steps_below(2, "28 * 8 = 224", "28 * 8 = 225")]
-    verdicts = [judged(1, 1.0), judged(2, 2.0), judged(3, 1.0), judged(4, 0.0), judged(5, 1.0), judged(6, -1.0), judged(7, 1.0)]
+    below = [
+        steps_below(1, SECOND, "27 * 8 = 206", "27 * 8 = 207"),
+        steps_below(2, "28 * 8 = 224", "28 * 8 = 225"),
+    ]
+    verdicts = [
+        judged(1, 1.0),
+        judged(2, 2.0),
+        judged(3, 1.0),
+        judged(4, 0.0),
+        judged(5, 1.0),
+        judged(6, -1.0),
+        judged(7, 1.0),
+    ]
     tree = ReasoningTree.replay(SUM, [likely, *below, *verdicts])
-    assert sibling_pairs(tree, truth_of(tree, problem_of())) == SiblingPairs(pairs=3, wins=1.5, hard_pairs=1, hard_wins=0.0)
+    assert sibling_pairs(tree, truth_of(tree, problem_of())) == SiblingPairs(
+        pairs=3, wins=1.5, hard_pairs=1, hard_wins=0.0
+    )
 
 
 UNREADABLE = Judged(2, Verdict(score=math.nan, source="token_critic", outcome="unparsed"))
@@ -51,7 +66,9 @@ UNREADABLE = Judged(2, Verdict(score=math.nan, source="token_critic", outcome="u
 
 @pytest.mark.parametrize("of_the_wrong_one", [[], [UNREADABLE]], ids=["unjudged", "unreadable"])
 def test_a_step_of_which_nothing_was_said_is_in_no_pair(of_the_wrong_one: list[Event]) -> None:
-    tree = ReasoningTree.replay(SUM, [steps_below(0, FIRST, SLIP), judged(1, 1.0), *of_the_wrong_one])
+    tree = ReasoningTree.replay(
+        SUM, [steps_below(0, FIRST, SLIP), judged(1, 1.0), *of_the_wrong_one]
+    )
     assert sibling_pairs(tree, truth_of(tree, problem_of())) == SiblingPairs()
 
 

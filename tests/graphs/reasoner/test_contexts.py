@@ -1,4 +1,6 @@
-"""What a caller of the served graph may set and give, what the process keeps for callers, and what a run leaves behind."""
+"""What a caller of the served graph may set and give, what the process keeps for
+callers, and what a run leaves behind.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,25 @@ from graphs import Context, create_reasoner, graph
 from graphs.reasoner import resources as resources_module
 from graphs.reasoner.presets import check_environment, preset_config, register_preset
 from graphs.reasoner.resources import MOST_VIEWS, Resources, find_resources
-from graphs.reasoner.state import MOST_DEPTH, MOST_METADATA, MOST_SAMPLE, InputState, OutputState, State, read_input
+from graphs.reasoner.state import (
+    MOST_DEPTH,
+    MOST_METADATA,
+    MOST_SAMPLE,
+    InputState,
+    OutputState,
+    State,
+    read_input,
+)
 from graphs.reasoner.thinking import MOST_PAUSED
 from graphs.traces.codec import AuditCodec
 from tests.graphs.reasoner.test_graph import QUESTIONS, ROOT, resources_for
 
 QUESTION = QUESTIONS[2]
-POCKET = ("engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "critic.calibration=null")
+POCKET = (
+    "engine=scripted",
+    "engine.function=tests.scripted_pocket:Pocket",
+    "critic.calibration=null",
+)
 
 
 @pytest.fixture
@@ -49,12 +63,17 @@ def chosen(preset: str, *words: Any) -> Context:
 
 
 def own() -> RunConfig:
-    """The configuration of a server with every kind of search option that can be abused."""
+    """The configuration of a server with every kind of search option that can be
+    abused.
+    """
     return compose([*POCKET, "search=mcts", "search.use_factors=true", "budget.max_seconds=60"])
 
 
 HOSTILE = {
-    "an api key of the server's, sent elsewhere": ["engine.api_key_env=OPENAI_API_KEY", "engine.base_url=http://203.0.113.1/v1"],
+    "an api key of the server's, sent elsewhere": [
+        "engine.api_key_env=OPENAI_API_KEY",
+        "engine.base_url=http://203.0.113.1/v1",
+    ],
     "another engine": ["engine=openai"],
     "an engine for a role": ["engine@critic.engine=openai"],
     "an address for a role": ["critic.engine.base_url=http://203.0.113.1/v1"],
@@ -168,31 +187,52 @@ ALLOWED: list[list[str]] = [
 def test_what_is_not_on_the_list_is_refused_by_name(words: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         choices = parse_remote(words)
-        remote_config(preset_config(choices.pop("preset")) if "preset" in choices else own(), choices)
+        remote_config(
+            preset_config(choices.pop("preset")) if "preset" in choices else own(), choices
+        )
     message = str(caught.value)
     assert len(message.splitlines()) == 1 and len(message) < 600 and message.isprintable()
     keys = {word.partition("=")[0] for word in words}
-    assert len(words) > 32 or any(ascii(key)[1:-1] in message for key in keys), "the refusal names the key"
+    assert len(words) > 32 or any(ascii(key)[1:-1] in message for key in keys), (
+        "the refusal names the key"
+    )
 
 
 @pytest.mark.parametrize("words", ALLOWED, ids=" ".join)
 def test_what_is_on_the_list_changes_search_and_budget_alone(words: list[str]) -> None:
     server = own()
     config = remote_config(server, parse_remote(words))
-    changed = {name for name in RunConfig.model_fields if getattr(config, name) != getattr(server, name)}
-    assert (changed <= {"search", "budget"} and bool(changed) == bool(words)) or words == ["budget=medium"]
+    changed = {
+        name for name in RunConfig.model_fields if getattr(config, name) != getattr(server, name)
+    }
+    assert (changed <= {"search", "budget"} and bool(changed) == bool(words)) or words == [
+        "budget=medium"
+    ]
     for cap, allowed in server.budget:
         wanted = getattr(config.budget, cap)
-        assert allowed is None or (wanted is not None and wanted <= allowed), f"budget.{cap} is within the server's own"
+        assert allowed is None or (wanted is not None and wanted <= allowed), (
+            f"budget.{cap} is within the server's own"
+        )
 
 
-@pytest.mark.parametrize("words", [*ALLOWED[1:13], ["effort=high", "search.batch_size=2"], ["search=mcts", "effort=low"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [*ALLOWED[1:13], ["effort=high", "search.batch_size=2"], ["search=mcts", "effort=low"]],
+    ids=" ".join,
+)
 def test_a_choice_means_what_it_means_on_the_command_line(words: list[str]) -> None:
-    chosen_here, composed = remote_config(compose(["budget=high"]), parse_remote(words)), compose(words)
+    chosen_here, composed = (
+        remote_config(compose(["budget=high"]), parse_remote(words)),
+        compose(words),
+    )
     keys = {word.partition("=")[0].partition(".")[0] for word in words}
     if keys & {"search", "effort"}:
         assert chosen_here.search == composed.search
-    if keys & {"budget", "effort"} and words != ["budget.max_seconds=2.5"] and words != ["budget.max_tokens=500"]:
+    if (
+        keys & {"budget", "effort"}
+        and words != ["budget.max_seconds=2.5"]
+        and words != ["budget.max_tokens=500"]
+    ):
         assert chosen_here.budget == composed.budget
 
 
@@ -204,7 +244,16 @@ def test_effort_is_cut_to_the_servers_budget_and_a_budget_that_exceeds_it_is_ref
         remote_config(server, {"budget": "high"})
 
 
-NO_TEXTS = ["effort=low", {"effort": "low"}, 7, None, (7,), (["effort=low"],), ({"a": 1},), ("effort=low", b"x")]
+NO_TEXTS = [
+    "effort=low",
+    {"effort": "low"},
+    7,
+    None,
+    (7,),
+    (["effort=low"],),
+    ({"a": 1},),
+    ("effort=low", b"x"),
+]
 
 
 @pytest.mark.parametrize("overrides", NO_TEXTS, ids=repr)
@@ -267,7 +316,9 @@ async def test_a_run_with_a_hostile_context_opens_nothing(words: list[str], pres
     assert open_engines() == opened
 
 
-async def test_the_graph_has_schemas_and_a_context_that_came_as_json_is_the_same(preset: str) -> None:
+async def test_the_graph_has_schemas_and_a_context_that_came_as_json_is_the_same(
+    preset: str,
+) -> None:
     assert set(graph.get_input_jsonschema()["properties"]) == set(InputState.__annotations__)
     assert set(graph.get_output_jsonschema()["properties"]) == set(OutputState.__annotations__)
     schema = graph.get_context_jsonschema()
@@ -281,29 +332,48 @@ async def test_the_graph_has_schemas_and_a_context_that_came_as_json_is_the_same
     assert first["nodes"] == second["nodes"] and set(first) <= set(OutputState.__annotations__)
 
 
-async def test_contexts_that_differ_in_what_is_allowed_share_engines_and_nothing_of_their_thoughts(preset: str) -> None:
-    contexts = [chosen(preset, *words) for words in (["effort=low"], ["search=best_of_n", "search.num_samples=3"], ["budget.max_calls=9"])]
+async def test_contexts_that_differ_in_what_is_allowed_share_engines_and_nothing_of_their_thoughts(
+    preset: str,
+) -> None:
+    contexts = [
+        chosen(preset, *words)
+        for words in (
+            ["effort=low"],
+            ["search=best_of_n", "search.num_samples=3"],
+            ["budget.max_calls=9"],
+        )
+    ]
     views = [await find_resources(context) for context in contexts]
     assert len({id(view.engine) for view in views}) == 1
-    assert len({id(view.thoughts) for view in views}) == len({view.config_hash for view in views}) == len(views)
+    assert (
+        len({id(view.thoughts) for view in views})
+        == len({view.config_hash for view in views})
+        == len(views)
+    )
     assert [await find_resources(context) for context in contexts] == views, "a view is built once"
     other = f"p{uuid4().hex}"
     register_preset(other, [*POCKET, "critic=none", "search=greedy", "reflector=none"])
-    assert (await find_resources(chosen(other))).engine is views[0].engine, "presets with the same engine share it"
+    assert (await find_resources(chosen(other))).engine is views[0].engine, (
+        "presets with the same engine share it"
+    )
     register_preset(f"{other}x", [*POCKET, "engine.context_length=512"])
     assert (await find_resources(chosen(f"{other}x"))).engine is not views[0].engine
 
 
 async def test_the_cache_is_bounded_and_keeps_what_is_in_use(preset: str) -> None:
     busy_context = chosen(preset, "budget.max_tokens=4000")
-    async with aclosing(graph.astream({"question": QUESTION}, context=busy_context, stream_mode="updates")) as updates:
+    async with aclosing(
+        graph.astream({"question": QUESTION}, context=busy_context, stream_mode="updates")
+    ) as updates:
         await anext(updates)
         busy = await find_resources(busy_context)
         assert len(busy.thoughts) == 1
         opened = open_engines()
         for number in range(2 * MOST_VIEWS):
             view = await find_resources(chosen(preset, f"budget.max_tokens={1000 + number}"))
-            assert await find_resources(chosen(preset, f"budget.max_tokens={1000 + number}")) is view
+            assert (
+                await find_resources(chosen(preset, f"budget.max_tokens={1000 + number}")) is view
+            )
         lazy = resources_module._lazy[asyncio.get_running_loop()]
         assert len(lazy.views) <= MOST_VIEWS and busy in lazy.views.values()
         assert open_engines() == opened and not busy.engine._gate.is_shut  # type: ignore[attr-defined]
@@ -317,7 +387,9 @@ async def test_many_callers_at_once_open_one_engine() -> None:
     register_preset(name, [*POCKET, "engine.latency_s=0.0", "engine.context_length=3000"])
     before = len(open_engines())
     contexts = [chosen(name, f"budget.max_tokens={1000 + number % 20}") for number in range(40)]
-    answers = await asyncio.gather(*(graph.ainvoke({"question": QUESTION}, context=context) for context in contexts))
+    answers = await asyncio.gather(
+        *(graph.ainvoke({"question": QUESTION}, context=context) for context in contexts)
+    )
     assert {answer["status"] for answer in answers} == {"answered"}
     assert len(open_engines()) == before + 1
 
@@ -334,7 +406,13 @@ def test_a_preset_keeps_its_meaning(preset: str) -> None:
 def run_python(script: str, **environment: str) -> str:
     """Returns what a script prints that is started with these environment variables."""
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, cwd=ROOT, env=os.environ | environment, check=False
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=ROOT,
+        env=os.environ | environment,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -347,27 +425,41 @@ from graphs.reasoner.resources import find_resources
 
 async def main():
     for words in ((), ("preset=small",), ("preset=small", "effort=high")):
-        answer = await graph.ainvoke({"question": "Compute (19 + 8) * 8."}, context=Context(overrides=words))
+        question = {"question": "Compute (19 + 8) * 8."}
+        answer = await graph.ainvoke(question, context=Context(overrides=words))
         resources = await find_resources(Context(overrides=words))
-        print(answer["status"], resources.engine.info.kind, resources.config.search.strategy, resources.config.budget.max_tokens)
+        config = resources.config
+        kind, cap = resources.engine.info.kind, config.budget.max_tokens
+        print(answer["status"], kind, config.search.strategy, cap)
 
 asyncio.run(main())
 """
 
 
-def test_the_owner_sets_the_configuration_and_the_presets_where_the_server_starts(tmp_path: Path) -> None:
+def test_the_owner_sets_the_configuration_and_the_presets_where_the_server_starts(
+    tmp_path: Path,
+) -> None:
     presets = tmp_path / "presets.yaml"
-    presets.write_text(json.dumps({"small": [*POCKET, "budget=low", "search=greedy"], "text": " ".join(POCKET)}))
+    presets.write_text(
+        json.dumps({"small": [*POCKET, "budget=low", "search=greedy"], "text": " ".join(POCKET)})
+    )
     words = " ".join((*POCKET, "search=beam", "budget.max_tokens=2000"))
-    printed = run_python(ASK, LONGTHOUGHT_CONFIG=words, LONGTHOUGHT_PRESETS=str(presets)).splitlines()
-    assert printed == ["answered scripted beam 2000", "answered scripted greedy 1024", "answered scripted posterior 1024"]
+    printed = run_python(
+        ASK, LONGTHOUGHT_CONFIG=words, LONGTHOUGHT_PRESETS=str(presets)
+    ).splitlines()
+    assert printed == [
+        "answered scripted beam 2000",
+        "answered scripted greedy 1024",
+        "answered scripted posterior 1024",
+    ]
 
 
 SERVED = """
 import asyncio, importlib.util, json, sys
 from pathlib import Path
 
-path, _, name = json.loads(Path("langgraph.json").read_text())["graphs"]["longthought"].partition(":")
+named = json.loads(Path("langgraph.json").read_text())["graphs"]["longthought"]
+path, _, name = named.partition(":")
 spec = importlib.util.spec_from_file_location("served", path)
 module = sys.modules["served"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
@@ -378,7 +470,8 @@ async def main():
         answer = await graph.ainvoke({"question": "Compute (19 + 8) * 8."}, context=context)
         assert answer["status"] == "answered", answer
     try:
-        await graph.ainvoke({"question": "Compute (19 + 8) * 8."}, context={"overrides": ["engine=openai"]})
+        question = {"question": "Compute (19 + 8) * 8."}
+        await graph.ainvoke(question, context={"overrides": ["engine=openai"]})
     except ValueError as error:
         print(error)
 
@@ -390,16 +483,24 @@ def test_the_graph_that_langgraph_json_names_is_loaded_by_its_path_and_served() 
     assert "engine" in run_python(SERVED, LONGTHOUGHT_CONFIG=" ".join(POCKET))
 
 
-@pytest.mark.parametrize("text", ["[1]", "small: 7", "'a b': []", "small: [7]", "small: 'a \"'", "{"])
-def test_a_file_of_presets_that_is_none_is_named(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "text", ["[1]", "small: 7", "'a b': []", "small: [7]", "small: 'a \"'", "{"]
+)
+def test_a_file_of_presets_that_is_none_is_named(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "presets.yaml").write_text(text)
     monkeypatch.setenv("LONGTHOUGHT_PRESETS", str(tmp_path / "presets.yaml"))
     with pytest.raises(ConfigError, match="LONGTHOUGHT_PRESETS"):
         preset_config("small")
 
 
-@pytest.mark.parametrize("text", ["careful: [serach=beam]", "careful: [search=beam, search.beam_width=0]"])
-def test_a_wrong_word_of_the_owner_is_refused_where_the_server_starts(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "text", ["careful: [serach=beam]", "careful: [search=beam, search.beam_width=0]"]
+)
+def test_a_wrong_word_of_the_owner_is_refused_where_the_server_starts(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "presets.yaml").write_text(text)
     monkeypatch.setenv("LONGTHOUGHT_PRESETS", str(tmp_path / "presets.yaml"))
     with pytest.raises(ConfigError, match="careful"):
@@ -441,7 +542,10 @@ BAD_INPUTS: dict[str, dict[str, Any]] = {
     "huge metadata": {"question": QUESTION, "metadata": {"a": "x" * MOST_METADATA}},
     "metadata that is false": {"question": QUESTION, "metadata": 0},
     "metadata too deep for a trace": {"question": QUESTION, "metadata": nested(MOST_DEPTH)},
-    "lists too deep for a trace": {"question": QUESTION, "metadata": json.loads('{"a":' + "[" * 500 + "]" * 500 + "}")},
+    "lists too deep for a trace": {
+        "question": QUESTION,
+        "metadata": json.loads('{"a":' + "[" * 500 + "]" * 500 + "}"),
+    },
     "half a pair in the metadata": {"question": QUESTION, "metadata": {"a": "\ud83d"}},
     "a thought_id that is no text": {"question": QUESTION, "thought_id": ["a"]},
 }
@@ -450,7 +554,10 @@ BAD_INPUTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("values", BAD_INPUTS.values(), ids=BAD_INPUTS.keys())
 async def test_an_input_that_is_none_is_refused_before_thinking(values: dict[str, Any]) -> None:
     async with resources_for() as (key, traces, resources):
-        with pytest.raises(ValueError, match="question" if values.get("question") != QUESTION else next(reversed(values))) as caught:
+        with pytest.raises(
+            ValueError,
+            match="question" if values.get("question") != QUESTION else next(reversed(values)),
+        ) as caught:
             await graph.ainvoke(values, context=Context(resources=key))  # type: ignore[arg-type]
         assert not traces and not resources.thoughts and len(str(caught.value)) < 400
 
@@ -458,7 +565,9 @@ async def test_an_input_that_is_none_is_refused_before_thinking(values: dict[str
 async def test_the_deepest_metadata_is_kept_with_the_trace() -> None:
     metadata, codec = nested(MOST_DEPTH - 1), AuditCodec()
     async with resources_for() as (key, traces, _):
-        await graph.ainvoke({"question": QUESTION, "metadata": metadata}, context=Context(resources=key))
+        await graph.ainvoke(
+            {"question": QUESTION, "metadata": metadata}, context=Context(resources=key)
+        )
     assert codec.loads(codec.dumps(traces[0])).question.metadata == metadata
 
 
@@ -471,7 +580,13 @@ async def test_metadata_that_holds_itself_is_refused() -> None:
 
 
 async def test_a_right_answer_is_taken_from_local_callers_alone(preset: str) -> None:
-    values: InputState = {"question": QUESTION, "gold": "216", "task": "pocket", "metadata": {"line": 1}, "sample": 3}
+    values: InputState = {
+        "question": QUESTION,
+        "gold": "216",
+        "task": "pocket",
+        "metadata": {"line": 1},
+        "sample": 3,
+    }
     async with resources_for() as (key, _, _):
         assert (await graph.ainvoke(values, context=Context(resources=key)))["correct"] is True
     with pytest.raises(ValueError, match="gold is for local callers"):
@@ -490,13 +605,17 @@ async def cancelled_in_the_middle(running: asyncio.Task[Any], resources: Resourc
 
 
 async def leave_by_cancelling(key: str, resources: Resources) -> None:
-    running = asyncio.create_task(graph.ainvoke({"question": QUESTION}, context=Context(resources=key)))
+    running = asyncio.create_task(
+        graph.ainvoke({"question": QUESTION}, context=Context(resources=key))
+    )
     await cancelled_in_the_middle(running, resources)
 
 
 async def leave_by_cancelling_a_stream(key: str, resources: Resources) -> None:
     async def read() -> None:
-        async for _ in graph.astream({"question": QUESTION}, context=Context(resources=key), stream_mode="values"):
+        async for _ in graph.astream(
+            {"question": QUESTION}, context=Context(resources=key), stream_mode="values"
+        ):
             pass
 
     running = asyncio.create_task(read())
@@ -504,13 +623,17 @@ async def leave_by_cancelling_a_stream(key: str, resources: Resources) -> None:
 
 
 async def leave_by_closing_the_stream(key: str, resources: Resources) -> None:
-    async with aclosing(graph.astream({"question": QUESTION}, context=Context(resources=key), stream_mode="updates")) as updates:
+    async with aclosing(
+        graph.astream({"question": QUESTION}, context=Context(resources=key), stream_mode="updates")
+    ) as updates:
         await anext(updates)
         assert len(resources.thoughts) == 1
 
 
 async def leave_by_not_reading_on(key: str, resources: Resources) -> None:
-    async for _ in graph.astream({"question": QUESTION}, context=Context(resources=key), stream_mode="updates"):
+    async for _ in graph.astream(
+        {"question": QUESTION}, context=Context(resources=key), stream_mode="updates"
+    ):
         assert len(resources.thoughts) == 1
         break
     for _ in range(10):  # the event loop closes a generator that was dropped
@@ -518,7 +641,9 @@ async def leave_by_not_reading_on(key: str, resources: Resources) -> None:
 
 
 async def leave_by_events(key: str, resources: Resources) -> None:
-    async with aclosing(graph.astream_events({"question": QUESTION}, context=Context(resources=key), version="v2")) as events:
+    async with aclosing(
+        graph.astream_events({"question": QUESTION}, context=Context(resources=key), version="v2")
+    ) as events:
         async for _ in events:
             if resources.thoughts:
                 break
@@ -526,7 +651,9 @@ async def leave_by_events(key: str, resources: Resources) -> None:
 
 async def leave_by_the_recursion_limit(key: str, resources: Resources) -> None:
     with pytest.raises(GraphRecursionError):
-        await graph.ainvoke({"question": QUESTION}, context=Context(resources=key), config={"recursion_limit": 2})
+        await graph.ainvoke(
+            {"question": QUESTION}, context=Context(resources=key), config={"recursion_limit": 2}
+        )
 
 
 async def leave_by_a_timeout(key: str, resources: Resources) -> None:
@@ -536,12 +663,16 @@ async def leave_by_a_timeout(key: str, resources: Resources) -> None:
 
 
 async def leave_inside_another_graph(key: str, resources: Resources) -> None:
-    builder = StateGraph(State, context_schema=Context, input_schema=InputState, output_schema=OutputState)
+    builder = StateGraph(
+        State, context_schema=Context, input_schema=InputState, output_schema=OutputState
+    )
     builder.add_node("reason", create_reasoner().compile())
     builder.add_edge(START, "reason")
     builder.add_edge("reason", END)
     outer = builder.compile()
-    running = asyncio.create_task(outer.ainvoke({"question": QUESTION}, context=Context(resources=key)))
+    running = asyncio.create_task(
+        outer.ainvoke({"question": QUESTION}, context=Context(resources=key))
+    )
     await cancelled_in_the_middle(running, resources)
 
 
@@ -558,8 +689,15 @@ LEAVING = [
 
 
 @pytest.mark.parametrize("leave", LEAVING, ids=lambda leave: leave.__name__)
-async def test_a_run_that_does_not_end_leaves_no_thought_behind(leave: Callable[[str, Resources], Any]) -> None:
-    reads_on = (leave_by_closing_the_stream, leave_by_not_reading_on, leave_by_events, leave_by_the_recursion_limit)
+async def test_a_run_that_does_not_end_leaves_no_thought_behind(
+    leave: Callable[[str, Resources], Any],
+) -> None:
+    reads_on = (
+        leave_by_closing_the_stream,
+        leave_by_not_reading_on,
+        leave_by_events,
+        leave_by_the_recursion_limit,
+    )
     slow = {} if leave in reads_on else {"latency_s": 30.0}
     async with resources_for(**slow) as (key, traces, resources):
         await leave(key, resources)
@@ -589,15 +727,21 @@ async def test_an_interrupted_run_goes_on_and_ends(node: str) -> None:
 
 async def test_paused_thoughts_are_bounded_and_the_latest_stay() -> None:
     async with resources_for("search=greedy") as (key, _, resources):
-        compiled = create_reasoner().compile(checkpointer=InMemorySaver(), interrupt_before=["suggest"])
+        compiled = create_reasoner().compile(
+            checkpointer=InMemorySaver(), interrupt_before=["suggest"]
+        )
         context = Context(resources=key)
-        configs: list[Any] = [{"configurable": {"thread_id": str(number)}} for number in range(MOST_PAUSED + 2)]
+        configs: list[Any] = [
+            {"configurable": {"thread_id": str(number)}} for number in range(MOST_PAUSED + 2)
+        ]
         for config in configs:
             await compiled.ainvoke({"question": QUESTION}, config=config, context=context)
         assert len(resources.thoughts) == MOST_PAUSED
         with pytest.raises(LostThoughtError):
             await compiled.ainvoke(None, config=configs[0], context=context)
-        assert (await compiled.ainvoke(None, config=configs[-1], context=context))["status"] == "answered"
+        assert (await compiled.ainvoke(None, config=configs[-1], context=context))[
+            "status"
+        ] == "answered"
 
 
 async def test_a_checkpoint_from_before_a_restart_is_a_typed_error() -> None:
@@ -605,7 +749,9 @@ async def test_a_checkpoint_from_before_a_restart_is_a_typed_error() -> None:
     compiled = create_reasoner().compile(checkpointer=saver, interrupt_before=["suggest"])
     config: Any = {"configurable": {"thread_id": "one"}}
     async with resources_for("search=greedy") as (key, _, _):
-        paused = await compiled.ainvoke({"question": QUESTION}, config=config, context=Context(resources=key))
+        paused = await compiled.ainvoke(
+            {"question": QUESTION}, config=config, context=Context(resources=key)
+        )
     async with resources_for("search=greedy") as (key, _, resources):
         with pytest.raises(LostThoughtError) as caught:
             await compiled.ainvoke(None, config=config, context=Context(resources=key))
@@ -615,19 +761,32 @@ async def test_a_checkpoint_from_before_a_restart_is_a_typed_error() -> None:
             .compile(checkpointer=saver)
             .ainvoke({"question": QUESTION}, config=config, context=Context(resources=key))
         )
-        assert answer["status"] == "answered" and answer["thought_id"] != paused["thought_id"], "the thread can ask again"
+        assert answer["status"] == "answered" and answer["thought_id"] != paused["thought_id"], (
+            "the thread can ask again"
+        )
 
 
 async def test_nobody_reaches_into_anothers_thought() -> None:
-    """By naming it in the input, or by going on with its name from anywhere in the graph."""
+    """By naming it in the input, or by going on with its name from anywhere in the
+    graph.
+    """
     compiled = create_reasoner().compile(checkpointer=InMemorySaver())
     async with resources_for("search=greedy") as (key, traces, resources):
         context = Context(resources=key)
-        async with aclosing(graph.astream({"question": QUESTION}, context=context, stream_mode="updates")) as updates:
+        async with aclosing(
+            graph.astream({"question": QUESTION}, context=context, stream_mode="updates")
+        ) as updates:
             thought_id = (await anext(updates))["screen"]["thought_id"]
             with pytest.raises(ValueError, match="in progress"):
-                await graph.ainvoke({"question": QUESTIONS[3], "thought_id": thought_id}, context=context)
-            for values in ({"thought_id": thought_id}, {"thought_id": "made up"}, {"thought_id": [thought_id]}, {}):
+                await graph.ainvoke(
+                    {"question": QUESTIONS[3], "thought_id": thought_id}, context=context
+                )
+            for values in (
+                {"thought_id": thought_id},
+                {"thought_id": "made up"},
+                {"thought_id": [thought_id]},
+                {},
+            ):
                 for node in ("select", "suggest", "derive", "check", "record"):
                     config: Any = {"configurable": {"thread_id": f"{values} {node}"}}
                     command: Any = Command(update={"rounds": 0, **values}, goto=node)
@@ -635,12 +794,19 @@ async def test_nobody_reaches_into_anothers_thought() -> None:
                         await compiled.ainvoke(command, config=config, context=context)
             assert list(resources.thoughts) == [thought_id]
             ended = [update async for update in updates][-1]
-        assert ended["record"]["nodes"] > 1 and [trace.thought_id for trace in traces] == [thought_id]
+        assert ended["record"]["nodes"] > 1 and [trace.thought_id for trace in traces] == [
+            thought_id
+        ]
 
 
 async def test_a_thought_id_that_a_caller_makes_up_is_replaced() -> None:
     async with resources_for("search=greedy") as (key, traces, _):
-        answers = [await graph.ainvoke({"question": QUESTION, "thought_id": "mine"}, context=Context(resources=key)) for _ in range(2)]
+        answers = [
+            await graph.ainvoke(
+                {"question": QUESTION, "thought_id": "mine"}, context=Context(resources=key)
+            )
+            for _ in range(2)
+        ]
     assert len({answer["thought_id"] for answer in answers} | {"mine"}) == 3
     assert [trace.thought_id for trace in traces] == [answer["thought_id"] for answer in answers]
 
@@ -649,6 +815,8 @@ async def test_a_caller_can_drain_a_run_and_it_leaves_nothing_behind() -> None:
     control = RunControl()
     async with resources_for() as (key, _, resources):
         with pytest.raises(GraphDrained):
-            async for _ in graph.astream({"question": QUESTION}, context=Context(resources=key), control=control):
+            async for _ in graph.astream(
+                {"question": QUESTION}, context=Context(resources=key), control=control
+            ):
                 control.request_drain("enough")
         assert not resources.thoughts

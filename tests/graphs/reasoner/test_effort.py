@@ -8,12 +8,18 @@ from configs import compose
 from graphs.reasoner.graph import Reasoner
 from graphs.tasks import load_task
 
-SCRIPTED = ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "critic.calibration=null"]
+SCRIPTED = [
+    "engine=scripted",
+    "engine.function=tests.scripted_pocket:Pocket",
+    "critic.calibration=null",
+]
 QUESTIONS = load_task("pocket", size=10).questions
 
 
 def spent(words: list[str]) -> list[int]:
-    """Returns the generated tokens of each question, all roles together; no cap may have been exceeded."""
+    """Returns the generated tokens of each question, all roles together; no cap may
+    have been exceeded.
+    """
     budget = compose([*SCRIPTED, *words]).budget
     costs = []
     with Reasoner([*SCRIPTED, *words]) as reasoner:
@@ -21,7 +27,10 @@ def spent(words: list[str]) -> list[int]:
             usage = reasoner.ask(question).usage.values()
             costs.append(sum(role["generated_tokens"] for role in usage))
             assert budget.max_tokens is not None and costs[-1] <= budget.max_tokens
-            assert budget.max_calls is not None and sum(role["calls"] for role in usage) <= budget.max_calls
+            assert (
+                budget.max_calls is not None
+                and sum(role["calls"] for role in usage) <= budget.max_calls
+            )
     return costs
 
 

@@ -1,4 +1,6 @@
-"""A server that fails ends a run, which can be resumed; a question that cannot be asked is booked, and the others go on."""
+"""A server that fails ends a run, which can be resumed; a question that cannot be asked
+is booked, and the others go on.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ class Pocket(FalseServer):
 async def asked_of(hostile: web.Response) -> AsyncIterator[tuple[str, list[Trace]]]:
     server, clock, traces = Pocket(hostile), Clock(), list[Trace]()
     async with server.listening() as base_url:
-        engine = server.engine = await OpenAIEngine.open(base_url=base_url, retry_s=0.0, clock=clock, sleep=clock.sleep)
+        engine = server.engine = await OpenAIEngine.open(
+            base_url=base_url, retry_s=0.0, clock=clock, sleep=clock.sleep
+        )
         config = compose(["engine=openai", "search=greedy", "critic=none"])
         resources, key = (
             build_resources(config, {"policy": engine}, sink=traces.append),
@@ -118,7 +122,9 @@ async def test_a_question_too_long_for_the_server_is_booked_and_the_others_go_on
         (OSError("no space"), False),
     ],
 )
-async def test_only_what_a_question_can_cause_is_booked_to_it(error: Exception, is_booked: bool) -> None:
+async def test_only_what_a_question_can_cause_is_booked_to_it(
+    error: Exception, is_booked: bool
+) -> None:
     async with resources_for("search=greedy") as (key, traces, resources):
         generate = resources.engine.generate
 
@@ -129,7 +135,11 @@ async def test_only_what_a_question_can_cause_is_booked_to_it(error: Exception, 
         resources.engine.generate = fails_once  # type: ignore[method-assign]
         if is_booked:
             outcome = await run_questions(ASKED, key, concurrency=1)
-            assert isinstance(outcome, Outcome) and len(outcome.failed) == 1 and outcome.answered == len(ASKED) - 1
+            assert (
+                isinstance(outcome, Outcome)
+                and len(outcome.failed) == 1
+                and outcome.answered == len(ASKED) - 1
+            )
         else:
             with pytest.raises(type(error)):
                 await run_questions(ASKED, key, concurrency=1)
@@ -160,7 +170,9 @@ async def test_only_what_a_question_can_cause_is_booked_to_it(error: Exception, 
         (("search=critique_loop",), True),
     ],
 )
-async def test_logprobs_are_asked_for_where_they_are_read(words: tuple[str, ...], asked_for: bool) -> None:
+async def test_logprobs_are_asked_for_where_they_are_read(
+    words: tuple[str, ...], asked_for: bool
+) -> None:
     async with resources_for(*words) as (key, traces, _):
         await run_questions(ASKED[:1], key, concurrency=1)
     tree = ReasoningTree.replay(traces[0].question, traces[0].events)
@@ -182,6 +194,11 @@ async def test_logprobs_change_nothing_that_is_sampled() -> None:
         ):
             await run_questions(ASKED, key, concurrency=1)
         trees = [ReasoningTree.replay(trace.question, trace.events) for trace in traces]
-        found.append([[step.content.reveal().token_ids for step in tree.steps if step is not None] for tree in trees])
+        found.append(
+            [
+                [step.content.reveal().token_ids for step in tree.steps if step is not None]
+                for tree in trees
+            ]
+        )
         found.append([(trace.answer, trace.usage) for trace in traces])
     assert found[0] == found[2] and found[1] == found[3]

@@ -43,7 +43,9 @@ def test_the_outermost_body_decides_whichever_ends_first() -> None:
 
 
 @pytest.mark.parametrize("thresholds", [(0, 10, 10), (700, 10, 10)])
-def test_who_has_stopped_it_or_frozen_objects_is_left_alone(thresholds: tuple[int, int, int]) -> None:
+def test_who_has_stopped_it_or_frozen_objects_is_left_alone(
+    thresholds: tuple[int, int, int],
+) -> None:
     gc.set_threshold(*thresholds)
     if thresholds[0]:
         gc.freeze()

@@ -1,4 +1,6 @@
-"""The whole graph, on the scripted pocket: what comes out, what is recorded, and that no thought leaks."""
+"""The whole graph, on the scripted pocket: what comes out, what is recorded, and that
+no thought leaks.
+"""
 
 from __future__ import annotations
 
@@ -51,9 +53,20 @@ QUESTIONS = [
 
 
 @asynccontextmanager
-async def resources_for(*overrides: str, **engine_options: object) -> AsyncIterator[tuple[str, list[Trace], Resources]]:
-    """Yields the key of open resources, the list that traces come to, and the resources."""
-    config = compose(["engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "critic.calibration=null", *overrides])
+async def resources_for(
+    *overrides: str, **engine_options: object
+) -> AsyncIterator[tuple[str, list[Trace], Resources]]:
+    """Yields the key of open resources, the list that traces come to, and the
+    resources.
+    """
+    config = compose(
+        [
+            "engine=scripted",
+            "engine.function=tests.scripted_pocket:Pocket",
+            "critic.calibration=null",
+            *overrides,
+        ]
+    )
     engine = scripted_pocket(**engine_options)
     traces: list[Trace] = []
     resources = build_resources(config, {"policy": engine}, sink=traces.append)
@@ -66,9 +79,13 @@ async def resources_for(*overrides: str, **engine_options: object) -> AsyncItera
         await engine.close()
 
 
-async def ask_all(*overrides: str, questions: list[str] = QUESTIONS) -> tuple[list[Answer], list[Trace]]:
+async def ask_all(
+    *overrides: str, questions: list[str] = QUESTIONS
+) -> tuple[list[Answer], list[Trace]]:
     async with resources_for(*overrides) as (key, traces, resources):
-        answers = await asyncio.gather(*(think(Question(text=text, gold="known", task="pocket"), key) for text in questions))
+        answers = await asyncio.gather(
+            *(think(Question(text=text, gold="known", task="pocket"), key) for text in questions)
+        )
         assert not resources.thoughts, "a finished thought leaves nothing behind"
         return list(answers), traces
 
@@ -79,7 +96,9 @@ async def test_every_strategy_comes_to_an_answer(search: str) -> None:
     assert {answer.status for answer in answers} == {"answered"}
     assert len(traces) == len(QUESTIONS)
     if search == "critique_loop":
-        assert all(answer.correct for answer in answers), "with a critic that is always right the loop cannot fail"
+        assert all(answer.correct for answer in answers), (
+            "with a critic that is always right the loop cannot fail"
+        )
 
 
 async def test_everything_is_deterministic_under_a_seed() -> None:
@@ -137,7 +156,9 @@ async def test_requests_of_the_question_that_was_begun_first_go_first_where_requ
             note(request.prompt, request.priority)
             return await generate(request)
 
-        async def scoring(prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0) -> NextTokenScores:
+        async def scoring(
+            prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0
+        ) -> NextTokenScores:
             note(prompt, priority)
             return await score(prompt, candidates, priority=priority)
 
@@ -151,18 +172,26 @@ async def test_siblings_that_say_the_same_are_judged_once() -> None:
     overrides = ("search.num_children=4", "search.max_children=8", "reflector=none")
     async with resources_for(*overrides) as (key, traces, resources):
         resources.engine._reply = lambda prompt, index, rng: (  # type: ignore[attr-defined]
-            "19 + 8 : 27<|wrong|>" if prompt.endswith("<|verify|>") else "<|propose|>19 + 8 = 28\n\n"
+            "19 + 8 : 27<|wrong|>"
+            if prompt.endswith("<|verify|>")
+            else "<|propose|>19 + 8 = 28\n\n"
         )
         answer = await think(Question(text=QUESTIONS[2]), key)
     tree = ReasoningTree.replay(traces[0].question, traces[0].events)
     assert (int(tree.samples[0]), len(tree.children[0])) == (8, 1) and len(tree.verdicts[1]) == 1
     said = [node for node in range(1, len(tree)) if tree.step(node).answer != ""]
-    assert answer.usage["critic"]["calls"] == len(said) < len(tree) - 1, "one call for each place in the tree where something is said"
+    assert answer.usage["critic"]["calls"] == len(said) < len(tree) - 1, (
+        "one call for each place in the tree where something is said"
+    )
 
 
 @pytest.mark.parametrize("cap", [1, 7, 40, 150])
 async def test_a_token_cap_is_never_exceeded(cap: int) -> None:
-    overrides = [f"budget.max_tokens={cap}", f"policy.max_step_tokens={min(cap, 48)}", f"critic.max_tokens={min(cap, 24)}"]
+    overrides = [
+        f"budget.max_tokens={cap}",
+        f"policy.max_step_tokens={min(cap, 48)}",
+        f"critic.max_tokens={min(cap, 24)}",
+    ]
     answers, _ = await ask_all(*overrides)
     for answer in answers:
         assert sum(usage["generated_tokens"] for usage in answer.usage.values()) <= cap
@@ -213,7 +242,10 @@ async def test_an_empty_question_is_refused(text: str) -> None:
 
 async def test_a_question_of_a_hundred_thousand_characters_is_refused() -> None:
     async with resources_for() as (key, _, _):
-        with pytest.raises(ValueError, match=r"100000 characters, and the model's context holds 4096 tokens; shorten it"):
+        with pytest.raises(
+            ValueError,
+            match=r"100000 characters, and the model's context holds 4096 tokens; shorten it",
+        ):
             await think(Question(text="why? " * 20_000), key)
 
 
@@ -224,7 +256,13 @@ async def test_a_question_of_few_characters_and_many_tokens_is_refused() -> None
 
 
 async def test_a_mistake_is_shown_with_its_judges_reason_and_no_other_words() -> None:
-    overrides = ("search.show_mistakes=1", "critic=chat", "critic.kind=working", "policy=chat", "reflector.kind=rules")
+    overrides = (
+        "search.show_mistakes=1",
+        "critic=chat",
+        "critic.kind=working",
+        "policy=chat",
+        "reflector.kind=rules",
+    )
     prompts: list[str] = []
 
     def reply(prompt: str, sample_index: int, rng: random.Random) -> str:
@@ -236,7 +274,9 @@ async def test_a_mistake_is_shown_with_its_judges_reason_and_no_other_words() ->
     async with resources_for(*overrides) as (key, _, resources):
         resources.engine._reply = reply  # type: ignore[attr-defined]
         await think(Question(text=QUESTIONS[2]), key)
-    assert prompts[1].endswith("19 + 8 = 28\n\nWait, step 1 is wrong: It is 27. Back to step 0.\n\n")
+    assert prompts[1].endswith(
+        "19 + 8 = 28\n\nWait, step 1 is wrong: It is 27. Back to step 0.\n\n"
+    )
 
 
 async def test_a_question_outside_of_the_models_families_is_said_so() -> None:
@@ -244,16 +284,35 @@ async def test_a_question_outside_of_the_models_families_is_said_so() -> None:
         resources.domain = type(resources.domain)("pocket", ("countdown", "locks"))
         answer = await think(Question(text="Who wrote Faust?"), key)
     assert answer.status == "out_of_domain" and answer.answer is None
-    assert " ".join(CHAT_MODEL) in answer.summary and "countdown (three to five numbers from 1 to 25" in answer.summary
+    assert (
+        " ".join(CHAT_MODEL) in answer.summary
+        and "countdown (three to five numbers from 1 to 25" in answer.summary
+    )
     assert traces[0].usage == {}
 
 
 @pytest.mark.parametrize("choices", [CHAT_MODEL, CHAT_SERVER])
-def test_the_configuration_that_the_hint_names_is_whole(choices: tuple[str, ...], tmp_path: Path) -> None:
-    """It composes when the placeholders are filled in, and every role is a chat model's, the summarizer's words among them."""
+def test_the_configuration_that_the_hint_names_is_whole(
+    choices: tuple[str, ...], tmp_path: Path
+) -> None:
+    """It composes when the placeholders are filled in, and every role is a chat
+    model's, the summarizer's words among them.
+    """
     assert " ".join(choices) in OUT_OF_DOMAIN
-    config = compose([choice.replace("FOLDER_OR_HUB_ID", str(tmp_path)).replace("URL", "http://127.0.0.1:8000/v1") for choice in choices])
-    assert {config.policy.prompts, config.critic.prompts, config.reflector.prompts, config.summarizer.prompts} == {"chat"}
+    config = compose(
+        [
+            choice.replace("FOLDER_OR_HUB_ID", str(tmp_path)).replace(
+                "URL", "http://127.0.0.1:8000/v1"
+            )
+            for choice in choices
+        ]
+    )
+    assert {
+        config.policy.prompts,
+        config.critic.prompts,
+        config.reflector.prompts,
+        config.summarizer.prompts,
+    } == {"chat"}
     assert config.summarizer.kind == "model"
 
 
@@ -297,7 +356,12 @@ async def test_progress_names_every_phase_and_no_word_of_the_thought() -> None:
     async with resources_for() as (key, _, _):
         answer = await think(Question(text=QUESTIONS[2]), key, on_progress=seen.append)
     phases = [progress.phase for progress in seen]
-    assert phases[:3] == ["screen", "select", "suggest"] and phases[-4:] == ["answer", "summarize", "check", "record"]
+    assert phases[:3] == ["screen", "select", "suggest"] and phases[-4:] == [
+        "answer",
+        "summarize",
+        "check",
+        "record",
+    ]
     assert answer.answer is not None and answer.nodes == seen[-1].nodes
 
 
@@ -305,37 +369,54 @@ async def test_progress_names_every_phase_and_no_word_of_the_thought() -> None:
     ("overrides", "phases"),
     [
         (["search=greedy", "critic=none", "reflector=none"], {"suggest"}),
-        (["search=beam", "search.num_samples=8", "search.beam_width=2", "reflector=none"], {"suggest", "critique"}),
+        (
+            ["search=beam", "search.num_samples=8", "search.beam_width=2", "reflector=none"],
+            {"suggest", "critique"},
+        ),
         (["search=critique_loop"], {"suggest", "critique", "reflect"}),
     ],
 )
-async def test_a_round_has_no_phase_without_anything_to_do(overrides: list[str], phases: set[str]) -> None:
+async def test_a_round_has_no_phase_without_anything_to_do(
+    overrides: list[str], phases: set[str]
+) -> None:
     seen: list[Progress] = []
     async with resources_for(*overrides) as (key, traces, _):
         await think(Question(text=QUESTIONS[0]), key, on_progress=seen.append)
     shown = [progress.phase for progress in seen]
-    assert set(shown) == {"screen", "select", "derive", "answer", "summarize", "check", "record"} | phases
+    assert (
+        set(shown)
+        == {"screen", "select", "derive", "answer", "summarize", "check", "record"} | phases
+    )
     happened = Counter(type(event) for event in traces[0].events)
-    assert shown.count("critique") <= happened[Judged] and shown.count("reflect") <= happened[Reflected]
+    assert (
+        shown.count("critique") <= happened[Judged]
+        and shown.count("reflect") <= happened[Reflected]
+    )
 
 
 async def test_nothing_of_an_answer_is_streamed_before_a_rule_has_judged_it(tmp_path: Path) -> None:
     rules = tmp_path / "rules.yaml"
-    rules.write_text("rules: [{id: a-1, text: t, decision: refuse, violated_by: ['216'], reply: 'No.'}]")
+    rules.write_text(
+        "rules: [{id: a-1, text: t, decision: refuse, violated_by: ['216'], reply: 'No.'}]"
+    )
     async with resources_for(f"safety.rules={rules}") as (key, _, _):
         inputs: State = {"question": QUESTIONS[2]}
         stream = graph.astream(inputs, context=Context(resources=key), stream_mode="updates")
         updates = [dict(update or {}) async for chunk in stream for update in chunk.values()]
     shown = [(update["answer"], update["summary"]) for update in updates if "answer" in update]
     assert shown == [("No.", "Decided by the safety rule a-1.")]
-    assert not any({"summary", "reason"} & update.keys() for update in updates if "answer" not in update)
+    assert not any(
+        {"summary", "reason"} & update.keys() for update in updates if "answer" not in update
+    )
 
 
 CHAT = ("policy=chat", "critic=none", "reflector=none", "summarizer=chat", "search=greedy")
 PLAN = "Answer: \\boxed{First,\n    print(1)\n\tthen rest}"
 
 
-async def ask_chat(reply: Callable[[str], str], *overrides: str, question: str = "How do I rest?") -> tuple[Answer, Trace]:
+async def ask_chat(
+    reply: Callable[[str], str], *overrides: str, question: str = "How do I rest?"
+) -> tuple[Answer, Trace]:
     """Asks a chat model, scripted: `reply` makes a reply of a prompt."""
     async with resources_for(*CHAT, *overrides) as (key, traces, resources):
         resources.engine._reply = lambda prompt, index, rng: reply(prompt)  # type: ignore[attr-defined]
@@ -345,7 +426,9 @@ async def ask_chat(reply: Callable[[str], str], *overrides: str, question: str =
 async def test_an_answer_of_several_lines_is_given_whole() -> None:
     answer, trace = await ask_chat(lambda prompt: PLAN)
     assert answer.answer == trace.answer == "First,\n    print(1)\n\tthen rest"
-    assert answer.summary_source == "neutral" and describe(answer).endswith(f"Answer:\n{answer.answer}")
+    assert answer.summary_source == "neutral" and describe(answer).endswith(
+        f"Answer:\n{answer.answer}"
+    )
 
 
 POEM = "Roses are red.\n\nViolets are blue.\n\nSugar is sweet."
@@ -354,7 +437,9 @@ POEM = "Roses are red.\n\nViolets are blue.\n\nSugar is sweet."
 async def test_one_completion_is_given_whole_and_a_vote_is_about_the_end() -> None:
     answer, trace = await ask_chat(lambda prompt: POEM)
     assert answer.answer == trace.answer == POEM and answer.nodes == 2
-    answer, _ = await ask_chat(lambda prompt: POEM, "search=best_of_n", "search.num_samples=2", "search.selection=majority")
+    answer, _ = await ask_chat(
+        lambda prompt: POEM, "search=best_of_n", "search.num_samples=2", "search.selection=majority"
+    )
     assert answer.answer == "Sugar is sweet."
 
 
@@ -365,31 +450,58 @@ async def test_one_completion_is_given_whole_and_a_vote_is_about_the_end() -> No
         (("budget.max_tokens=100", "policy.max_answer_tokens=200"), "budget_tokens"),
     ],
 )
-async def test_an_open_answer_that_was_cut_is_shown_with_the_reason(overrides: tuple[str, ...], reason: str) -> None:
+async def test_an_open_answer_that_was_cut_is_shown_with_the_reason(
+    overrides: tuple[str, ...], reason: str
+) -> None:
     long = "\n\n".join([POEM] * 40)
     answer, trace = await ask_chat(lambda prompt: long, *overrides)
     assert (answer.status, answer.reason, answer.correct) == ("no_answer", reason, None)
-    assert answer.answer is not None and len(answer.answer) > len(POEM) and long.startswith(answer.answer)
+    assert (
+        answer.answer is not None
+        and len(answer.answer) > len(POEM)
+        and long.startswith(answer.answer)
+    )
     assert trace.answer == answer.answer and describe(answer).endswith(answer.answer)
     thought, _ = await ask_chat(lambda prompt: f"<think>{long}", *overrides)
     assert (thought.status, thought.answer) == ("no_answer", None)
 
 
-STEPS = "One secret step that only the model has seen.\n\nAnother secret step, which nobody was shown either.\n\n"
+STEPS = (
+    "One secret step that only the model has seen.\n\nAnother secret step, which nobody was "
+    "shown either.\n\n"
+)
 
 
 @pytest.mark.parametrize("overrides", [(), ("summarizer.kind=neutral",), ("summarizer=pocket",)])
 @pytest.mark.parametrize(
-    "summary", [STEPS, "", "<think>" + STEPS, "\u200b", "*" + STEPS.upper().replace("\n", " * "), STEPS.splitlines()[0] + "<|im_end|>"]
+    "summary",
+    [
+        STEPS,
+        "",
+        "<think>" + STEPS,
+        "\u200b",
+        "*" + STEPS.upper().replace("\n", " * "),
+        STEPS.splitlines()[0] + "<|im_end|>",
+    ],
 )
-async def test_a_chat_models_thought_never_becomes_its_summary(summary: str, overrides: tuple[str, ...]) -> None:
-    answer, trace = await ask_chat(lambda prompt: summary if "Summarize" in prompt else f"{STEPS}Answer: 7", *overrides)
-    assert (answer.answer, answer.summary_source, trace.summary_source) == ("7", "neutral", "neutral")
+async def test_a_chat_models_thought_never_becomes_its_summary(
+    summary: str, overrides: tuple[str, ...]
+) -> None:
+    answer, trace = await ask_chat(
+        lambda prompt: summary if "Summarize" in prompt else f"{STEPS}Answer: 7", *overrides
+    )
+    assert (answer.answer, answer.summary_source, trace.summary_source) == (
+        "7",
+        "neutral",
+        "neutral",
+    )
     assert "secret" not in f"{answer} {trace.summary} {describe(answer)}".casefold()
 
 
 async def test_a_chat_models_own_summary_is_shown_and_its_steps_where_that_was_chosen() -> None:
-    answer, _ = await ask_chat(lambda prompt: "Both steps were combined." if "Summarize" in prompt else f"{STEPS}Answer: 7")
+    answer, _ = await ask_chat(
+        lambda prompt: "Both steps were combined." if "Summarize" in prompt else f"{STEPS}Answer: 7"
+    )
     assert (answer.summary, answer.summary_source) == ("Both steps were combined.", "model")
     answer, _ = await ask_chat(lambda prompt: f"{STEPS}Answer: 7", "summarizer.kind=extractive")
     assert answer.summary_source == "extractive" and "secret" in answer.summary
@@ -401,10 +513,18 @@ HOSTILE = "<think>\x1b[31mred\u202e<|im_end|></think>\x1b]0;title\x07\u200b42\x0
 async def test_no_visible_field_holds_mark_up_or_control_characters() -> None:
     answer, trace = await ask_chat(
         lambda prompt: (
-            f"Both were added. {HOSTILE}" if "Summarize" in prompt else f"{HOSTILE}{STEPS}Answer: \\boxed{{4\u200b2<|im_end|>\x1b[0m}}"
+            f"Both were added. {HOSTILE}"
+            if "Summarize" in prompt
+            else f"{HOSTILE}{STEPS}Answer: \\boxed{{4\u200b2<|im_end|>\x1b[0m}}"
         )
     )
-    for text in (answer.answer or "", answer.summary, trace.answer or "", trace.summary, describe(answer)):
+    for text in (
+        answer.answer or "",
+        answer.summary,
+        trace.answer or "",
+        trace.summary,
+        describe(answer),
+    ):
         assert not re.search(r"<\w|<\||[\x00-\x08\x0b-\x1f\u200b\u202e]", text)
     assert answer.answer == "42"
     assert not re.search(r"[\x00-\x08\x0b-\x1f\u200b\u202e]", audit_view(trace))
@@ -429,7 +549,9 @@ async def test_an_answer_gives_its_trace_to_an_auditor_and_to_nobody_else() -> N
 async def test_each_of_several_thoughts_at_a_time_gets_its_own_trace() -> None:
     answers, _ = await ask_all()
     assert [answer.trace.reveal().question.text for answer in answers] == QUESTIONS
-    assert [answer.trace.reveal().thought_id for answer in answers] == [answer.thought_id for answer in answers]
+    assert [answer.trace.reveal().thought_id for answer in answers] == [
+        answer.thought_id for answer in answers
+    ]
 
 
 def test_a_trace_of_before_reasons_were_kept_is_read() -> None:
@@ -456,14 +578,29 @@ class _SilentSummarizer:
 
 
 @pytest.mark.parametrize("mode", ["values", "updates", "debug", "tasks", "checkpoints", "custom"])
-async def test_no_stream_shows_the_thought(mode: StreamMode, canary_log: pytest.LogCaptureFixture) -> None:
-    """A canary in every step of the thought: no stream mode, log line or repr of a trace holds it."""
-    async with resources_for("search=best_of_n", "search.num_samples=3") as (key, traces, resources):
+async def test_no_stream_shows_the_thought(
+    mode: StreamMode, canary_log: pytest.LogCaptureFixture
+) -> None:
+    """A canary in every step of the thought: no stream mode, log line or repr of a
+    trace holds it.
+    """
+    async with resources_for("search=best_of_n", "search.num_samples=3") as (
+        key,
+        traces,
+        resources,
+    ):
         resources.summarizer = _SilentSummarizer()  # type: ignore[assignment]
         reply = f"<|propose|>{CANARY}\n\n<|conclude|>Answer: 216"
         resources.engine._reply = lambda prompt, index, rng: reply  # type: ignore[attr-defined]
-        parts = [part async for part in graph.astream({"question": QUESTIONS[2]}, context=Context(resources=key), stream_mode=mode)]
-    assert CANARY in traces[0].long_thought.segments[0].text.reveal(), "the canary was in the thought"
+        parts = [
+            part
+            async for part in graph.astream(
+                {"question": QUESTIONS[2]}, context=Context(resources=key), stream_mode=mode
+            )
+        ]
+    assert CANARY in traces[0].long_thought.segments[0].text.reveal(), (
+        "the canary was in the thought"
+    )
     assert CANARY not in repr(parts) + canary_log.text + repr(traces)
 
 
@@ -483,7 +620,8 @@ sys.addaudithook(hook)
 
 async def main():
     global watching
-    register_preset("pocket", ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "critic.calibration=null"])
+    words = ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket"]
+    register_preset("pocket", [*words, "critic.calibration=null"])
     context = Context(overrides=("preset=pocket", "effort=medium"))
     watching = True
     answer = await graph.ainvoke({"question": "Compute (19 + 8) * 8."}, context=context)
@@ -498,5 +636,14 @@ try:
 except EngineError as error:
     print(error)
 """
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
-    assert ended.returncode == 0 and "closed" in ended.stdout and not ended.stderr, ended.stdout + ended.stderr
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=ROOT,
+    )
+    assert ended.returncode == 0 and "closed" in ended.stdout and not ended.stderr, (
+        ended.stdout + ended.stderr
+    )

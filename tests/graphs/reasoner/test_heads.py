@@ -1,4 +1,6 @@
-"""A whole graph whose search reads heads: their readings are in the trace, are booked, and are what the search goes by."""
+"""A whole graph whose search reads heads: their readings are in the trace, are booked,
+and are what the search goes by.
+"""
 
 from __future__ import annotations
 
@@ -22,20 +24,38 @@ from graphs.traces.trace import Trace
 from graphs.tree import Judged, ReasoningTree, Weighed
 from tests.scripted_pocket import read_prompt, scripted_pocket
 
-QUESTIONS = ["Locks from 3: A 0 19 9 4 3, B 41 21 16 15 13.", "Compute (19 + 8) * 8.", "Solve 66 + 12 * c = 414 for c."]
+QUESTIONS = [
+    "Locks from 3: A 0 19 9 4 3, B 41 21 16 15 13.",
+    "Compute (19 + 8) * 8.",
+    "Solve 66 + 12 * c = 414 for c.",
+]
 FACTORS = ("propose", "correct", "conclude")
 SEARCH = (
     *("search=mcts", "search.use_factors=true", "search.num_simulations=32"),
-    *("search.prior=policy_head", "search.min_prior=0", "search.aggregation=last", "critic=value_head", "reflector=none"),
-    *("engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "engine@heads.engine=transformers"),
+    *(
+        "search.prior=policy_head",
+        "search.min_prior=0",
+        "search.aggregation=last",
+        "critic=value_head",
+        "reflector=none",
+    ),
+    *(
+        "engine=scripted",
+        "engine.function=tests.scripted_pocket:Pocket",
+        "engine@heads.engine=transformers",
+    ),
 )
 
 
 class PocketHeads:
-    """Heads that know the truth: V is whether all steps are right, P is for what the family's own solution does next."""
+    """Heads that know the truth: V is whether all steps are right, P is for what the
+    family's own solution does next.
+    """
 
     def __init__(self, policy: ScriptedEngine) -> None:
-        self.info = dataclasses.replace(policy.info, kind="transformers", model="heads", model_hash="1" * 16)
+        self.info = dataclasses.replace(
+            policy.info, kind="transformers", model="heads", model_hash="1" * 16
+        )
         self.tokenizer = policy.tokenizer
         self.labels = (VALUE, *(factor_label(name) for name in FACTORS))
         self.reads = 0
@@ -45,18 +65,26 @@ class PocketHeads:
         self.reads += 1
         if self.dies:
             raise EngineDiedError("the heads died", in_flight=1)
-        problem, steps, _ = read_prompt(self.tokenizer.decode(list(prompt), skip_special_tokens=False))
+        problem, steps, _ = read_prompt(
+            self.tokenizer.decode(list(prompt), skip_special_tokens=False)
+        )
         right = all(problem.verdict(truth) for truth in problem.check_steps(steps))
         step = problem.next_step(random.Random(0), steps) or ""
         concludes = step.startswith("Answer:")
-        value, propose, conclude = (4.0 if right else -4.0), (0.0 if concludes else 4.0), (4.0 if concludes else 0.0)
+        value, propose, conclude = (
+            (4.0 if right else -4.0),
+            (0.0 if concludes else 4.0),
+            (4.0 if concludes else 0.0),
+        )
         return Classification((value, propose, -4.0, conclude), Usage(len(prompt), 0, 0, 1))
 
     async def close(self) -> None:
         pass
 
 
-async def think_all(*overrides: str, dies: bool = False) -> tuple[list[Trace], PocketHeads, dict[str, str]]:
+async def think_all(
+    *overrides: str, dies: bool = False
+) -> tuple[list[Trace], PocketHeads, dict[str, str]]:
     config = compose([*SEARCH, "heads.engine.model=agents/pocket", *overrides])
     engine = scripted_pocket()
     heads, traces, key = PocketHeads(engine), list[Trace](), uuid4().hex
@@ -64,7 +92,9 @@ async def think_all(*overrides: str, dies: bool = False) -> tuple[list[Trace], P
     resources = build_resources(config, {"policy": engine, "heads": heads}, sink=traces.append)
     register(key, resources)
     try:
-        await asyncio.gather(*(think(Question(text=text, gold="known", task="pocket"), key) for text in QUESTIONS))
+        await asyncio.gather(
+            *(think(Question(text=text, gold="known", task="pocket"), key) for text in QUESTIONS)
+        )
     finally:
         forget(key)
         await engine.close()
@@ -76,16 +106,25 @@ async def test_the_search_goes_by_its_heads_and_the_trace_says_so() -> None:
     assert len(traces) == len(QUESTIONS)
     assert all(trace.correct for trace in traces), "with a value head that is always right"
     assert contents["weights of the heads"] == heads.info.model_hash
-    assert sum(trace.usage["critic"].calls + trace.usage["heads"].calls for trace in traces) == heads.reads
+    assert (
+        sum(trace.usage["critic"].calls + trace.usage["heads"].calls for trace in traces)
+        == heads.reads
+    )
     for trace in traces:
         events = trace.events
         verdicts = [event.verdict for event in events if isinstance(event, Judged)]
-        assert {(verdict.source, verdict.scope) for verdict in verdicts} == {("value_head", "value")}
+        assert {(verdict.source, verdict.scope) for verdict in verdicts} == {
+            ("value_head", "value")
+        }
         weighed = [event.node for event in events if isinstance(event, Weighed)]
         tree = ReasoningTree.replay(trace.question, events)
         assert weighed and len(set(weighed)) == len(weighed), "each node once"
-        assert set(weighed) == {node for node in range(len(tree)) if tree.samples[node]}, "where the policy was asked"
-        assert trace.usage["critic"].calls == len(verdicts) and trace.usage["heads"].calls == len(weighed)
+        assert set(weighed) == {node for node in range(len(tree)) if tree.samples[node]}, (
+            "where the policy was asked"
+        )
+        assert trace.usage["critic"].calls == len(verdicts) and trace.usage["heads"].calls == len(
+            weighed
+        )
         assert trace.usage["critic"].generated_tokens == trace.usage["heads"].generated_tokens == 0
         assert AuditCodec().loads(AuditCodec().dumps(trace)) == trace
 
@@ -99,7 +138,9 @@ async def test_factors_of_little_prior_are_not_written() -> None:
     whole, few = [(await think_all(*words))[0] for words in ((), ("search.min_prior=0.1",))]
     for trace, other in zip(few, whole, strict=True):
         tree = ReasoningTree.replay(trace.question, trace.events)
-        assert all(tree.samples[node] <= 1 for node in range(len(tree))), "the heads are sure of one factor everywhere"
+        assert all(tree.samples[node] <= 1 for node in range(len(tree))), (
+            "the heads are sure of one factor everywhere"
+        )
         assert trace.usage["policy"].generated_tokens < other.usage["policy"].generated_tokens
 
 
@@ -116,13 +157,20 @@ async def test_heads_that_die_fail_the_question_with_their_error() -> None:
 
 
 def test_a_configuration_that_reads_heads_is_given_some() -> None:
-    with pytest.raises(ValueError, match=r'reads heads and no classifier is open.*pass it as "heads"'):
-        build_resources(compose([*SEARCH, "heads.engine.model=agents/pocket"]), {"policy": scripted_pocket()})
+    with pytest.raises(
+        ValueError, match=r'reads heads and no classifier is open.*pass it as "heads"'
+    ):
+        build_resources(
+            compose([*SEARCH, "heads.engine.model=agents/pocket"]), {"policy": scripted_pocket()}
+        )
 
 
 def test_heads_of_another_tokenizer_are_refused() -> None:
     config, engine = compose([*SEARCH, "heads.engine.model=agents/pocket"]), scripted_pocket()
     heads = PocketHeads(engine)
     heads.info = dataclasses.replace(heads.info, tokenizer_hash="2" * 16)
-    with pytest.raises(ValueError, match=r"heads\.engine \(heads\) has another tokenizer than the policy.*training=heads"):
+    with pytest.raises(
+        ValueError,
+        match=r"heads\.engine \(heads\) has another tokenizer than the policy.*training=heads",
+    ):
         build_resources(config, {"policy": engine, "heads": heads})

@@ -31,7 +31,12 @@ class Insatiable(Greedy):
         return [Expansion(ROOT)]
 
 
-def reason(events: Sequence[Event], budget: Budget | None = None, strategy: Strategy | None = None, context_length: int = 4096) -> NoAnswer:
+def reason(
+    events: Sequence[Event],
+    budget: Budget | None = None,
+    strategy: Strategy | None = None,
+    context_length: int = 4096,
+) -> NoAnswer:
     meter = Meter(budget or Budget())
     meter.spent.add("policy", Usage(generated_tokens=100, calls=3))
     meter.nodes = 3
@@ -53,8 +58,18 @@ def reason(events: Sequence[Event], budget: Budget | None = None, strategy: Stra
         ([Expanded(0, ((CUT,),), "answer")], "cut_answer"),
         ([Expanded(0, ((CUT,),), "step")], "cut_step"),
         ([Expanded(0, ((CUT_SHORT,),), "answer")], "context_length"),
-        ([Expanded(0, ((make_step("so"), CUT_SHORT), (make_step("so"), ENDED), (ENDED,)), "answer")], "ended"),
-        ([Expanded(0, ((make_step("so"),),), "step"), Failed(1, "context_length")], "context_length"),
+        (
+            [
+                Expanded(
+                    0, ((make_step("so"), CUT_SHORT), (make_step("so"), ENDED), (ENDED,)), "answer"
+                )
+            ],
+            "ended",
+        ),
+        (
+            [Expanded(0, ((make_step("so"),),), "step"), Failed(1, "context_length")],
+            "context_length",
+        ),
         ([Expanded(0, ((make_step("so"),),), "step"), Failed(1, "unparsed")], "ended"),
         ([Expanded(0, ((make_step("so"),),), "step")], "stopped"),
     ],
@@ -79,12 +94,19 @@ def test_a_completion_that_the_budget_cut_is_told_from_one_that_filled_the_conte
         (Budget(max_tokens=100, max_nodes=3), "budget_tokens"),
     ],
 )
-def test_a_cap_is_the_reason_where_the_search_would_go_on_without_it(budget: Budget, found: NoAnswer) -> None:
+def test_a_cap_is_the_reason_where_the_search_would_go_on_without_it(
+    budget: Budget, found: NoAnswer
+) -> None:
     assert reason([Expanded(0, ((ENDED,),), "answer")], budget, Insatiable()) == found
 
 
 def test_a_spent_budget_is_not_the_reason_where_the_search_was_done() -> None:
-    assert reason([Expanded(0, ((ENDED,),), "answer")], Budget(max_tokens=100, max_calls=3, max_nodes=3)) == "ended"
+    assert (
+        reason(
+            [Expanded(0, ((ENDED,),), "answer")], Budget(max_tokens=100, max_calls=3, max_nodes=3)
+        )
+        == "ended"
+    )
 
 
 def test_every_reason_has_an_explanation() -> None:
@@ -96,8 +118,16 @@ def test_every_reason_has_an_explanation() -> None:
     [
         ("I cannot say.", (), "ended"),
         ("so " * 400, ("policy.max_answer_tokens=60",), "cut_answer"),
-        ("so " * 9000, ("policy.max_answer_tokens=8000", "budget.max_tokens=null"), "context_length"),
-        ("so " * 400, ("budget.max_tokens=60", "policy.max_answer_tokens=200", "critic.max_tokens=20"), "budget_tokens"),
+        (
+            "so " * 9000,
+            ("policy.max_answer_tokens=8000", "budget.max_tokens=null"),
+            "context_length",
+        ),
+        (
+            "so " * 400,
+            ("budget.max_tokens=60", "policy.max_answer_tokens=200", "critic.max_tokens=20"),
+            "budget_tokens",
+        ),
     ],
 )
 async def test_a_thought_without_an_answer_says_why_and_shows_its_last_step_to_an_auditor(

@@ -8,7 +8,13 @@ from configs import RunConfig, compose
 from graphs.reasoner.resources import Resources
 from graphs.reasoner.session import Session
 
-SCRIPTED = ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "critic.calibration=null", "task=pocket", "task.size=4"]
+SCRIPTED = [
+    "engine=scripted",
+    "engine.function=tests.scripted_pocket:Pocket",
+    "critic.calibration=null",
+    "task=pocket",
+    "task.size=4",
+]
 OTHER = [*SCRIPTED, "engine.context_length=512"]
 
 
@@ -24,7 +30,9 @@ def cached_tokens(resources: Resources) -> int:
     """Returns how much of a prompt the engine finds in its cache."""
     text = "<|user|>Compute (19 + 8) * 8.<|end|><|assistant|>"
     prompt = tuple(resources.engine.tokenizer.encode(text)) * 3
-    return loop.run(resources.engine.generate(GenerateRequest(prompt=prompt))).usage.cached_prompt_tokens
+    return loop.run(
+        resources.engine.generate(GenerateRequest(prompt=prompt))
+    ).usage.cached_prompt_tokens
 
 
 def test_an_engine_stays_open_for_runs_that_want_the_same_and_forgets_what_it_has_read() -> None:
@@ -40,15 +48,24 @@ def test_an_engine_stays_open_for_runs_that_want_the_same_and_forgets_what_it_ha
 
 
 def test_roles_with_engines_of_their_own_keep_them() -> None:
-    own = ["engine@critic.engine=scripted", "critic.engine.function=tests.scripted_pocket:Pocket", "critic.engine.context_length=512"]
+    own = [
+        "engine@critic.engine=scripted",
+        "critic.engine.function=tests.scripted_pocket:Pocket",
+        "critic.engine.context_length=512",
+    ]
     with Session() as session:
         resources = opened(session, config(*own))
         assert resources.critic.engine is not resources.engine  # type: ignore[union-attr]
         again = opened(session, config("critic=none", "search=greedy"))
-        assert again.engine is resources.engine, "an engine that is not wanted this time is not in the way"
+        assert again.engine is resources.engine, (
+            "an engine that is not wanted this time is not in the way"
+        )
 
 
 def test_questions_are_loaded_once() -> None:
     with Session() as session:
         assert session.load(config()) is session.load(config("search=greedy"))
-        assert session.load(config("task.split=validation")).questions != session.load(config()).questions
+        assert (
+            session.load(config("task.split=validation")).questions
+            != session.load(config()).questions
+        )

@@ -28,11 +28,15 @@ class Told(io.StringIO):
         return super().write(text)
 
 
-def test_a_long_start_is_told_again_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_start_is_told_again_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     told = Told()
     monkeypatch.setattr(sys, "stderr", told)
     monkeypatch.setattr(terminal, "TELL_EVERY_S", 0.001)
-    with terminal.starting(compose(["engine=scripted", "engine.function=tests.scripted_pocket:Pocket"])):
+    with terminal.starting(
+        compose(["engine=scripted", "engine.function=tests.scripted_pocket:Pocket"])
+    ):
         assert told.still.wait(timeout=60)
     assert told.getvalue().startswith("starting the scripted engine ...")
 

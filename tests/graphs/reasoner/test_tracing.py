@@ -1,4 +1,6 @@
-"""LangSmith's tracing, sent to an endpoint of the test's own: it sees questions, answers and counters, and no word of a thought."""
+"""LangSmith's tracing, sent to an endpoint of the test's own: it sees questions,
+answers and counters, and no word of a thought.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,8 @@ def reply(prompt, index, rng):
 
 async def main():
     for options in ({{}}, {{"die_after": 4}}):
-        async with resources_for("reflector.kind=model", "budget.max_calls=12", **options) as (key, traces, resources):
+        words = ("reflector.kind=model", "budget.max_calls=12")
+        async with resources_for(*words, **options) as (key, traces, resources):
             resources.summarizer, resources.engine._reply = Silent(), reply
             try:
                 await graph.ainvoke({{"question": {QUESTION!r}}}, context=Context(resources=key))
@@ -51,9 +54,11 @@ async def main():
                 print(type(error).__name__)
             for trace in traces:
                 thought = " ".join(segment.text.reveal() for segment in trace.long_thought.segments)
-                events = " ".join(str(event.reflection.text.reveal()) for event in trace.events if hasattr(event, "reflection"))
+                reflected = [event for event in trace.events if hasattr(event, "reflection")]
+                events = " ".join(str(event.reflection.text.reveal()) for event in reflected)
                 verdicts = [event.verdict for event in trace.events if hasattr(event, "verdict")]
-                print(thought, events, *(verdict.reason.reveal() for verdict in verdicts if verdict.reason))
+                reasons = [verdict.reason.reveal() for verdict in verdicts if verdict.reason]
+                print(thought, events, *reasons)
 
 asyncio.run(main())
 wait_for_all_tracers()
@@ -62,7 +67,9 @@ wait_for_all_tracers()
 
 @contextmanager
 def endpoint(info: dict[str, Any]) -> Iterator[tuple[str, list[bytes]]]:
-    """Yields the address of a server that answers as LangSmith's does, and the list of what is posted to it, decompressed."""
+    """Yields the address of a server that answers as LangSmith's does, and the list of
+    what is posted to it, decompressed.
+    """
     posted: list[bytes] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -121,8 +128,14 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
         "instance_flags": {"zstd_compression_enabled": True},
         "batch_ingest_config": {**BATCHES, "use_multipart_endpoint": True},
     },
-    "multipart": {"instance_flags": {}, "batch_ingest_config": {**BATCHES, "use_multipart_endpoint": True}},
-    "batches": {"instance_flags": {}, "batch_ingest_config": {**BATCHES, "use_multipart_endpoint": False}},
+    "multipart": {
+        "instance_flags": {},
+        "batch_ingest_config": {**BATCHES, "use_multipart_endpoint": True},
+    },
+    "batches": {
+        "instance_flags": {},
+        "batch_ingest_config": {**BATCHES, "use_multipart_endpoint": False},
+    },
 }
 
 
@@ -137,12 +150,22 @@ def test_tracing_sees_no_word_of_a_thought(info: dict[str, Any]) -> None:
             "NO_PROXY": "127.0.0.1",
         }
         done = subprocess.run(
-            [sys.executable, "-c", RUN], capture_output=True, text=True, timeout=120, cwd=ROOT, env=os.environ | variables, check=False
+            [sys.executable, "-c", RUN],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=ROOT,
+            env=os.environ | variables,
+            check=False,
         )
     assert done.returncode == 0, done.stderr
-    assert all(canary in done.stdout for canary in (STEP, CHECK, REFLECTION, "EngineDiedError")), "the canaries were in the thought"
+    assert all(canary in done.stdout for canary in (STEP, CHECK, REFLECTION, "EngineDiedError")), (
+        "the canaries were in the thought"
+    )
     seen = b"".join(posted)
     for name in (QUESTION, "zq7summaryzq7", "critique", "EngineDiedError"):
-        assert name.encode() in seen, "the endpoint was reached, and what is no secret can be read there"
+        assert name.encode() in seen, (
+            "the endpoint was reached, and what is no secret can be read there"
+        )
     for canary in (STEP, CHECK, REFLECTION):
         assert canary.encode() not in seen

@@ -14,14 +14,23 @@ S = TypeVar("S", bound=Strategy)
 _CONTEXT = ("canonical", "max_depth", "factors", "can_backtrack", "answer_model")
 
 
-def make(strategy: type[S], num_samples: int | None = None, selector: Selector | None = None, **options: Any) -> S:
+def make(
+    strategy: type[S],
+    num_samples: int | None = None,
+    selector: Selector | None = None,
+    **options: Any,
+) -> S:
     """Returns the strategy with these options, the others at their defaults.
 
-    A `selector` or a `believer` stands for the options that it is made of. The fields of
-    `SearchContext` are options, too. The searchers of compute-optimal search may be strategies, with
-    options that its own do not reach.
+    A `selector` or a `believer` stands for the options that it is made of. The fields
+    of `SearchContext` are options, too. The searchers of compute-optimal search may be
+    strategies, with options that its own do not reach.
     """
-    searchers = {name: options.pop(name) for name in ("medium", "hard") if isinstance(options.get(name), Strategy)}
+    searchers = {
+        name: options.pop(name)
+        for name in ("medium", "hard")
+        if isinstance(options.get(name), Strategy)
+    }
     kind = get_type_hints(strategy)["config"]
     fields = kind.model_fields
     context = {name: options.pop(name) for name in _CONTEXT if name in options}

@@ -1,5 +1,7 @@
-"""Every strategy through the whole graph where what it is given is bad: a critic that says nothing, no budget, one sentence only, an engine
-that dies. Numbers that do not go together are refused before (tests/configs/test_refusals.py)."""
+"""Every strategy through the whole graph where what it is given is bad: a critic that
+says nothing, no budget, one sentence only, an engine that dies. Numbers that do not go
+together are refused before (tests/configs/test_refusals.py).
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "posterior": ("search.num_samples=8", "search.first_samples=2"),
     "compute_optimal": ("search.medium=rebase", "search.medium_samples=8", "search.hard_samples=8"),
 }
-"""Small searches, and only those of `STRATEGIES`: a new strategy is asked for its bad days as well."""
+"""Small searches, and only those of `STRATEGIES`: a new strategy is asked for its bad
+days as well."""
 
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)
 NEVER_ASK_A_CRITIC = ("greedy", "self_consistency")
@@ -52,7 +55,9 @@ def tree_of(trace: Trace) -> ReasoningTree:
 
 
 async def ask_with_scores(overrides: Sequence[str], score: float) -> list[Trace]:
-    """Returns traces of two questions; `score`: the log-probability that the critic's engine gives either verdict, in nats."""
+    """Returns traces of two questions; `score`: the log-probability that the critic's
+    engine gives either verdict, in nats.
+    """
     async with resources_for(*overrides, "critic.kind=token") as (key, traces, resources):
         resources.engine._score = lambda prompt, candidate: score  # type: ignore[attr-defined]
         await asyncio.gather(*(think(Question(text=text), key) for text in QUESTIONS[2:4]))
@@ -62,7 +67,9 @@ async def ask_with_scores(overrides: Sequence[str], score: float) -> list[Trace]
 @every_strategy
 @pytest.mark.parametrize("score", [math.nan, -0.7], ids=["NaN", "0.5"])
 async def test_a_critic_that_never_says_anything_ends_no_search(name: str, score: float) -> None:
-    """Always NaN: every verdict is unparsed. Always even odds: every verdict is no evidence. The search ends within its budget."""
+    """Always NaN: every verdict is unparsed. Always even odds: every verdict is no
+    evidence. The search ends within its budget.
+    """
     for trace in await ask_with_scores(words(name), score):
         tree = tree_of(trace)
         assert trace.status == "answered" and not tree.log_likelihood_ratio.any()
@@ -70,12 +77,15 @@ async def test_a_critic_that_never_says_anything_ends_no_search(name: str, score
         assert sum(usage.calls for usage in trace.usage.values()) <= 256 and len(tree) <= 128
         assert sum(usage.generated_tokens for usage in trace.usage.values()) <= 4096
         assert not (tree.judged if math.isnan(score) else tree.unparsed).any()
-        if name != "compute_optimal" or len({tree.step(leaf).answer for leaf in tree.finals()}) > 1:  # the probe may agree
+        # the probe may agree
+        if name != "compute_optimal" or len({tree.step(leaf).answer for leaf in tree.finals()}) > 1:
             assert (tree.judged + tree.unparsed).any() == (name not in NEVER_ASK_A_CRITIC)
 
 
 @pytest.mark.parametrize("score", [math.nan, -0.7], ids=["NaN", "0.5"])
-async def test_where_all_scores_are_equal_votes_count_and_the_first_is_the_best(score: float) -> None:
+async def test_where_all_scores_are_equal_votes_count_and_the_first_is_the_best(
+    score: float,
+) -> None:
     for selection in ("best", "weighted_vote"):
         options = ("search=best_of_n", "search.num_samples=8", "search.aggregation=last")
         chosen = await ask_with_scores([*options, f"search.selection={selection}"], score)
@@ -83,43 +93,64 @@ async def test_where_all_scores_are_equal_votes_count_and_the_first_is_the_best(
         for trace in chosen:
             tree = tree_of(trace)
             [voted] = [other.answer for other in majority if other.question == trace.question]
-            assert trace.answer == (tree.step(tree.finals()[0]).answer if selection == "best" else voted)
+            assert trace.answer == (
+                tree.step(tree.finals()[0]).answer if selection == "best" else voted
+            )
 
 
 class _CarelessCritic:
     """Takes a NaN for a number."""
 
-    async def judge(self, question: Question, steps: Sequence[Step], *, meter: Meter) -> Verdict | None:
+    async def judge(
+        self, question: Question, steps: Sequence[Step], *, meter: Meter
+    ) -> Verdict | None:
         return Verdict(0.5 if question.text == QUESTIONS[3] else math.nan, "outcome_model")
 
 
 @pytest.mark.parametrize("name", ["best_of_n", "mcts"])
-async def test_a_verdict_of_nan_is_one_error_that_names_the_critic_and_the_others_go_on(name: str) -> None:
+async def test_a_verdict_of_nan_is_one_error_that_names_the_critic_and_the_others_go_on(
+    name: str,
+) -> None:
     bad, good = Question(text=QUESTIONS[2]), Question(text=QUESTIONS[3])
     async with resources_for(*words(name)) as (key, traces, resources):
         resources.critic = _CarelessCritic()
         outcome = await run_questions([bad, good], key, concurrency=2)
-    assert "a verdict of outcome_model has the score nan" in outcome.failed[f"{bad.hash}/0"] and len(outcome.failed) == 1
+    assert (
+        "a verdict of outcome_model has the score nan" in outcome.failed[f"{bad.hash}/0"]
+        and len(outcome.failed) == 1
+    )
     assert [trace.question for trace in traces] == [good] and not resources.thoughts
 
 
 @every_strategy
 async def test_without_time_nobody_is_asked_and_there_is_no_answer(name: str) -> None:
-    async with resources_for(*words(name, "budget.max_seconds=1e-9"), die_after=0) as (key, traces, _):
+    async with resources_for(*words(name, "budget.max_seconds=1e-9"), die_after=0) as (
+        key,
+        traces,
+        _,
+    ):
         answer = await think(Question(text=QUESTIONS[2]), key)
     assert (answer.status, answer.answer, answer.nodes) == ("no_answer", None, 1)
     assert traces[0].usage == {}
 
 
 @pytest.mark.parametrize("strategy", IN_THE_WORLD.values(), ids=IN_THE_WORLD.keys())
-@pytest.mark.parametrize("budget", [Budget(max_tokens=0), Budget(max_calls=0), Budget(max_nodes=0), Budget(max_seconds=0.0)], ids=str)
-def test_without_a_budget_a_search_is_over_before_it_begins(strategy: Strategy, budget: Budget) -> None:
+@pytest.mark.parametrize(
+    "budget",
+    [Budget(max_tokens=0), Budget(max_calls=0), Budget(max_nodes=0), Budget(max_seconds=0.0)],
+    ids=str,
+)
+def test_without_a_budget_a_search_is_over_before_it_begins(
+    strategy: Strategy, budget: Budget
+) -> None:
     """The configuration refuses these; a caller's own `Budget` does not."""
     search = simulate(strategy, World(), budget=budget)
     assert not search.requests and search.leaf is None and not search.events
 
 
-@pytest.mark.parametrize("name", [name for name, strategy in STRATEGIES.items() if issubclass(strategy, Stepwise)])
+@pytest.mark.parametrize(
+    "name", [name for name, strategy in STRATEGIES.items() if issubclass(strategy, Stepwise)]
+)
 async def test_a_reserve_that_is_more_than_the_budget_leaves_the_greedy_thought(name: str) -> None:
     answers = []
     for search in (["search=greedy"], words(name, "search.reserve_tokens=64")):
@@ -141,35 +172,57 @@ async def test_where_everything_is_said_twice_it_counts_once(name: str) -> None:
 
 
 @every_strategy
-async def test_a_policy_that_never_comes_to_an_answer_uses_up_its_budget_and_no_more(name: str) -> None:
+async def test_a_policy_that_never_comes_to_an_answer_uses_up_its_budget_and_no_more(
+    name: str,
+) -> None:
     """The same step for ever: one node per level."""
-    async with resources_for(*words(name, "budget.max_tokens=600", "budget.max_calls=60", "budget.max_depth=6")) as (
+    async with resources_for(
+        *words(name, "budget.max_tokens=600", "budget.max_calls=60", "budget.max_depth=6")
+    ) as (
         key,
         traces,
         resources,
     ):
         resources.engine._reply = lambda prompt, index, rng: (  # type: ignore[attr-defined]
-            "19 + 8 : 27<|right|>" if prompt.endswith("<|verify|>") else "<|propose|>19 + 8 = 27\n\n" * 40
+            "19 + 8 : 27<|right|>"
+            if prompt.endswith("<|verify|>")
+            else "<|propose|>19 + 8 = 27\n\n" * 40
         )
         answer = await think(Question(text=QUESTIONS[2]), key)
     tree = tree_of(traces[0])
     assert (answer.status, answer.answer) == ("no_answer", None)
     assert sum(usage.generated_tokens for usage in traces[0].usage.values()) <= 600
     assert sum(usage.calls for usage in traces[0].usage.values()) <= 60
-    assert all(len({tree.step(child).finish_reason for child in children}) == len(children) for children in tree.children)
+    assert all(
+        len({tree.step(child).finish_reason for child in children}) == len(children)
+        for children in tree.children
+    )
 
 
 def compared(traces: Sequence[Trace]) -> dict[str, tuple[object, ...]]:
     """Returns what must be equal in two runs of the same configuration."""
-    return {trace.question.text: (trace.events, trace.long_thought, trace.answer, trace.status, trace.correct) for trace in traces}
+    return {
+        trace.question.text: (
+            trace.events,
+            trace.long_thought,
+            trace.answer,
+            trace.status,
+            trace.correct,
+        )
+        for trace in traces
+    }
 
 
 @every_strategy
-async def test_a_run_whose_engine_dies_keeps_what_was_finished_and_a_restart_finishes_the_rest_alike(name: str, tmp_path: Path) -> None:
+async def test_a_run_whose_engine_dies_keeps_its_answers_and_can_be_resumed(
+    name: str, tmp_path: Path
+) -> None:
     questions = [Question(text=text, gold="known", task="pocket") for text in QUESTIONS]
 
     async def run(store: TraceStore, **options: object) -> int:
-        """Asks what is missing, as graphs.run does; returns how many requests the engine got."""
+        """Asks what is missing, as graphs.run does; returns how many requests the
+        engine got.
+        """
         missing = [question for question in questions if (question.hash, 0) not in store.finished()]
         async with resources_for(*words(name), **options) as (key, _, resources):
             resources.sink, resources.run = store.record, "run"
@@ -180,7 +233,9 @@ async def test_a_run_whose_engine_dies_keeps_what_was_finished_and_a_restart_fin
             return resources.engine._requests  # type: ignore[attr-defined,no-any-return]
 
     def store(folder: str) -> TraceStore:
-        return TraceStore.open(tmp_path / folder / "run", config_hash=resources_hash, config_yaml="")
+        return TraceStore.open(
+            tmp_path / folder / "run", config_hash=resources_hash, config_yaml=""
+        )
 
     async with resources_for(*words(name)) as (_, _, resources):
         resources_hash = resources.config_hash
@@ -192,7 +247,9 @@ async def test_a_run_whose_engine_dies_keeps_what_was_finished_and_a_restart_fin
             await run(broken, die_after=requests * 2 // 3)
         finished = compared(list(broken))
         assert 0 < len(finished) < len(questions)
-        assert finished == {text: expected[text] for text in finished}, "no half of a thought is stored as a whole one"
+        assert finished == {text: expected[text] for text in finished}, (
+            "no half of a thought is stored as a whole one"
+        )
     with store("broken") as resumed:
         await run(resumed)
         assert compared(list(resumed)) == expected

@@ -16,8 +16,12 @@ from tests.graphs.strategies.trees import expanded, step, tree_of
 from tests.graphs.strategies.world import World, simulate
 
 
-def brute_force(believer: Believer, tree: ReasoningTree, right_rate: float) -> tuple[dict[str, float], list[float]]:
-    """Probabilities of answers and of being alive, from the definition: all 2^steps truths times all answers, one by one."""
+def brute_force(
+    believer: Believer, tree: ReasoningTree, right_rate: float
+) -> tuple[dict[str, float], list[float]]:
+    """Probabilities of answers and of being alive, from the definition: all 2^steps
+    truths times all answers, one by one.
+    """
     nodes = range(1, len(tree))
     names = {leaf: believer.canonical(tree.step(leaf).answer or "") for leaf in tree.finals()}
     answers = list(dict.fromkeys(names.values()))
@@ -28,30 +32,48 @@ def brute_force(believer: Believer, tree: ReasoningTree, right_rate: float) -> t
     low, high = -50.0, 50.0
     while high - low > 1e-12:  # log-odds that give the samples the mean chance right_rate
         shift = (low + high) / 2
-        chances = [1 / (1 + math.exp(-shift - believer.assumptions.logprob_weight * (opinion - average))) for opinion in opinions[1:]]
-        low, high = (low, shift) if np.average(chances, weights=drawn) > right_rate else (shift, high)
+        chances = [
+            1 / (1 + math.exp(-shift - believer.assumptions.logprob_weight * (opinion - average)))
+            for opinion in opinions[1:]
+        ]
+        low, high = (
+            (low, shift) if np.average(chances, weights=drawn) > right_rate else (shift, high)
+        )
     unseen = max(believer.assumptions.wrong_answers + 1 - len(answers), 1.0)
-    hypotheses: list[tuple[str | None, float]] = [(answer, 1.0) for answer in answers] + [(None, unseen)]
+    hypotheses: list[tuple[str | None, float]] = [(answer, 1.0) for answer in answers] + [
+        (None, unseen)
+    ]
     if believer.many_answers:
         hypotheses = [(None, 1.0)]
 
     def by_accident(leaf: int) -> float:
-        verdict = believer.assumptions.evidence_weight * tree.log_likelihood_ratio[leaf] if tree.of_value[leaf] else 0.0
+        verdict = (
+            believer.assumptions.evidence_weight * tree.log_likelihood_ratio[leaf]
+            if tree.of_value[leaf]
+            else 0.0
+        )
         return believer.assumptions.accident * math.exp(verdict)
 
     def accident_of(leaf: int) -> float:
         return by_accident(leaf) / (by_accident(leaf) + 1 - believer.assumptions.accident)
 
     def giving_up(node: int, alive: bool) -> float:
-        """Chance of one order of the node's samples that gave up and went on, under a Beta-binomial."""
+        """Chance of one order of the node's samples that gave up and went on, under a
+        Beta-binomial.
+        """
         children = [child for child in nodes if tree.parent[child] == node]
         gave_up = sum(int(tree.count[child]) for child in children if in_vain[child])
         went_on = sum(int(tree.count[child]) for child in children if not in_vain[child])
         if not believer.give_up_rate:
             return believer.assumptions.given_up if alive and gave_up else 1.0
         rate = believer.give_up_rate * (believer.assumptions.given_up if alive else 1.0)
-        a, b = believer.assumptions.prior_strength * rate, believer.assumptions.prior_strength * (1 - rate)
-        ways = math.prod(a + seen for seen in range(gave_up)) * math.prod(b + seen for seen in range(went_on))
+        a, b = (
+            believer.assumptions.prior_strength * rate,
+            believer.assumptions.prior_strength * (1 - rate),
+        )
+        ways = math.prod(a + seen for seen in range(gave_up)) * math.prod(
+            b + seen for seen in range(went_on)
+        )
         return ways / math.prod(a + b + seen for seen in range(gave_up + went_on))
 
     total = 0.0
@@ -71,7 +93,9 @@ def brute_force(believer: Believer, tree: ReasoningTree, right_rate: float) -> t
                 else:
                     p *= 1 / (1 + math.exp(-odds)) if right[node] else 1 / (1 + math.exp(odds))
                 if alive[node] if tree.of_value[node] else right[node]:
-                    p *= math.exp(believer.assumptions.evidence_weight * tree.log_likelihood_ratio[node])
+                    p *= math.exp(
+                        believer.assumptions.evidence_weight * tree.log_likelihood_ratio[node]
+                    )
                 if tree.final[node]:
                     if node not in names:
                         p *= not alive[node]
@@ -83,7 +107,8 @@ def brute_force(believer: Believer, tree: ReasoningTree, right_rate: float) -> t
                         p *= (
                             by_accident(node)
                             if names[node] == answer
-                            else (1 - believer.assumptions.accident) / believer.assumptions.wrong_answers
+                            else (1 - believer.assumptions.accident)
+                            / believer.assumptions.wrong_answers
                         )
             for node in range(len(tree)):
                 p *= giving_up(node, alive[node])
@@ -92,20 +117,33 @@ def brute_force(believer: Believer, tree: ReasoningTree, right_rate: float) -> t
                 by_answer[answer] += p
             if believer.many_answers:
                 for name in answers:
-                    chances = (accident_of(leaf) for leaf in names if names[leaf] == name and not alive[leaf])
+                    chances = (
+                        accident_of(leaf)
+                        for leaf in names
+                        if names[leaf] == name and not alive[leaf]
+                    )
                     some_alive = any(alive[leaf] for leaf in names if names[leaf] == name)
-                    by_answer[name] += p * (1.0 if some_alive else 1 - math.prod(1 - chance for chance in chances))
+                    by_answer[name] += p * (
+                        1.0 if some_alive else 1 - math.prod(1 - chance for chance in chances)
+                    )
             for node in range(len(tree)):
                 alive_mass[node] += p * alive[node]
-    return {answer: mass / total for answer, mass in by_answer.items()}, [mass / total for mass in alive_mass]
+    return {answer: mass / total for answer, mass in by_answer.items()}, [
+        mass / total for mass in alive_mass
+    ]
 
 
 def verdict(node: int, evidence: float, *, value: bool = False) -> Judged:
-    return Judged(node, Verdict(0.5, "token_critic", "value" if value else "local", log_likelihood_ratio=evidence))
+    return Judged(
+        node,
+        Verdict(0.5, "token_critic", "value" if value else "local", log_likelihood_ratio=evidence),
+    )
 
 
 def small_tree(*, value: bool) -> list[Event]:
-    """Two chains that agree and one that does not, a shared first step, a step that was cut, and two ends without an answer."""
+    """Two chains that agree and one that does not, a shared first step, a step that was
+    cut, and two ends without an answer.
+    """
     first = (step("a", logprob=-0.5), step("b", answer="4"))
     second = (step("a", logprob=-0.5), step("c", logprob=-2.0), step("d", answer=" 4"))
     third = (step("e", logprob=-1.5), step("f", answer="5", logprob=-0.2))
@@ -121,35 +159,54 @@ def small_tree(*, value: bool) -> list[Event]:
 @pytest.mark.parametrize("many_answers", [False, True])
 @pytest.mark.parametrize("logprob_weight", [0.0, 0.7])
 @pytest.mark.parametrize("give_up_rate", [0.0, 0.4])
-def test_the_pass_equals_brute_force(value: bool, many_answers: bool, logprob_weight: float, give_up_rate: float) -> None:
+def test_the_pass_equals_brute_force(
+    value: bool, many_answers: bool, logprob_weight: float, give_up_rate: float
+) -> None:
     tree = tree_of(small_tree(value=value))
     believer = believing(
-        logprob_weight=logprob_weight, evidence_weight=0.8, many_answers=many_answers, give_up_rate=give_up_rate, prior_strength=1e12
+        logprob_weight=logprob_weight,
+        evidence_weight=0.8,
+        many_answers=many_answers,
+        give_up_rate=give_up_rate,
+        prior_strength=1e12,
     )
     belief = believer.believe(tree)
     answers, alive = brute_force(believer, tree, believer.assumptions.right_rate)
-    assert belief.right_rate == pytest.approx(believer.assumptions.right_rate), "a prior that strong does not move"
+    assert belief.right_rate == pytest.approx(believer.assumptions.right_rate), (
+        "a prior that strong does not move"
+    )
     assert belief.alive == pytest.approx(np.array(alive))
     assert belief.answers == pytest.approx(answers)
 
 
 def test_agreement_is_evidence_and_verdicts_are() -> None:
-    """Of two paths to one answer and one to another the two win; strong verdicts turn it round."""
-    chains = tuple((step(name), step(f"{name}!", answer=answer)) for name, answer in (("a", "4"), ("b", "4"), ("c", "5")))
+    """Of two paths to one answer and one to another the two win; strong verdicts turn
+    it round.
+    """
+    chains = tuple(
+        (step(name), step(f"{name}!", answer=answer))
+        for name, answer in (("a", "4"), ("b", "4"), ("c", "5"))
+    )
     events: list[Event] = [Expanded(0, chains, "answer")]
     silent = believing().believe(tree_of(events))
     assert silent.best[0] == "4" and silent.answers["4"] > silent.answers["5"]
-    told = believing().believe(tree_of([*events, verdict(5, 3.0), verdict(6, 3.0), verdict(1, -2.0), verdict(3, -2.0)]))
+    told = believing().believe(
+        tree_of([*events, verdict(5, 3.0), verdict(6, 3.0), verdict(1, -2.0), verdict(3, -2.0)])
+    )
     assert told.best[0] == "5" and told.best_leaf == 6
 
 
 @pytest.mark.parametrize("many_answers", [False, True])
 def test_where_the_policy_gives_up_it_doubts_its_step(many_answers: bool) -> None:
-    """The odds that the step before is alive fall by `given_up`, and by no more when it gives up there again."""
+    """The odds that the step before is alive fall by `given_up`, and by no more when it
+    gives up there again.
+    """
     believer = believing(given_up=0.1, prior_strength=1e12, many_answers=many_answers)
     odds = []
     for chains in ([("a",)], [("a", "")], [("a", ""), ("a", "")]):
-        steps = [tuple(step(word) if word else step("", answer="") for word in chain) for chain in chains]
+        steps = [
+            tuple(step(word) if word else step("", answer="") for word in chain) for chain in chains
+        ]
         alive = believer.believe(tree_of([Expanded(0, tuple(steps), "answer")])).alive[1]
         odds.append(alive / (1 - alive))
     assert odds[1] == pytest.approx(0.1 * odds[0])
@@ -158,7 +215,9 @@ def test_where_the_policy_gives_up_it_doubts_its_step(many_answers: bool) -> Non
 
 @pytest.mark.parametrize("many_answers", [False, True])
 def test_among_many_samples_one_doubt_is_none(many_answers: bool) -> None:
-    """Of many that go on it is the share that counts: one doubt of twenty speaks for the step, half of them against it."""
+    """Of many that go on it is the share that counts: one doubt of twenty speaks for
+    the step, half of them against it.
+    """
     believer = believing(give_up_rate=0.4, many_answers=many_answers, logprob_weight=0.0)
 
     def alive(doubts: int, others: int) -> float:
@@ -170,14 +229,22 @@ def test_among_many_samples_one_doubt_is_none(many_answers: bool) -> None:
 
 @pytest.mark.parametrize(("gave_up", "went_on"), [(1, 0), (3, 0), (0, 20), (5, 15), (40, 60)])
 @pytest.mark.parametrize("strength", [4.0, 16.0])
-def test_what_a_share_of_doubts_is_worth_ends_with_the_doubt_about_the_rates(gave_up: int, went_on: int, strength: float) -> None:
-    """Beta-binomial, and not binomial: ten times as many samples are not ten times the evidence."""
+def test_what_a_share_of_doubts_is_worth_ends_with_the_doubt_about_the_rates(
+    gave_up: int, went_on: int, strength: float
+) -> None:
+    """Beta-binomial, and not binomial: ten times as many samples are not ten times the
+    evidence.
+    """
     believer = believing(give_up_rate=0.4, given_up=0.2, prior_strength=strength)
 
     def evidence(times: int) -> float:
-        chains = [(step("a"), step("", answer=""))] * (times * gave_up) + [(step("a"), step("b"))] * (times * went_on)
+        chains = [(step("a"), step("", answer=""))] * (times * gave_up) + [
+            (step("a"), step("b"))
+        ] * (times * went_on)
         tree = tree_of([Expanded(0, tuple(chains), "answer")])
-        return float(believer._giving_up(tree, np.where(tree.final & ~tree.answered, 0, tree.count))[1])
+        return float(
+            believer._giving_up(tree, np.where(tree.final & ~tree.answered, 0, tree.count))[1]
+        )
 
     def beta(rate: float) -> float:
         a, b = strength * rate, strength * (1 - rate)
@@ -188,35 +255,60 @@ def test_what_a_share_of_doubts_is_worth_ends_with_the_doubt_about_the_rates(gav
 
 
 REPORTS = ((-0.105, -2.303), (-0.69, -0.69), (-6.0, -6.0))
-"""Log-probabilities that a policy that draws a step nine times of ten may report: the truth, that it cannot say, and nonsense."""
+"""Log-probabilities that a policy that draws a step nine times of ten may report: the
+truth, that it cannot say, and nonsense."""
 
 
 def test_what_was_drawn_again_and_again_is_likely_whatever_was_reported() -> None:
-    """A server may report log-probabilities that are not those it drew from; how often a step was drawn says so."""
+    """A server may report log-probabilities that are not those it drew from; how often
+    a step was drawn says so.
+    """
     often, once = step("a", logprob=-6.0), step("b", logprob=-6.0)
     alive = believing().believe(tree_of([expanded(0, *[often] * 9, once)])).alive
     assert alive[1] > alive[2] + 0.2
-    nine = [believing().believe(tree_of([expanded(0, *[step("a", logprob=p)] * 9, step("b", logprob=q))])).alive[1] for p, q in REPORTS]
-    assert max(nine) - min(nine) < 0.05, "after nine equal samples it hardly matters what was reported"
+    nine = [
+        believing()
+        .believe(tree_of([expanded(0, *[step("a", logprob=p)] * 9, step("b", logprob=q))]))
+        .alive[1]
+        for p, q in REPORTS
+    ]
+    assert max(nine) - min(nine) < 0.05, (
+        "after nine equal samples it hardly matters what was reported"
+    )
 
 
 def test_a_verdict_on_a_step_says_nothing_of_the_steps_before_it() -> None:
-    """Local scope: a right step below a wrong one does not bring it back to life; of value scope, it would."""
+    """Local scope: a right step below a wrong one does not bring it back to life; of
+    value scope, it would.
+    """
     events = [expanded(0, step("a")), expanded(1, step("b"))]
     plain = believing().believe(tree_of(events)).alive[1]
-    assert believing(prior_strength=1e12).believe(tree_of([*events, verdict(2, 4.0)])).alive[1] == pytest.approx(plain)
-    assert believing(prior_strength=1e12).believe(tree_of([*events, verdict(2, 4.0, value=True)])).alive[1] > plain + 0.1
+    assert believing(prior_strength=1e12).believe(tree_of([*events, verdict(2, 4.0)])).alive[
+        1
+    ] == pytest.approx(plain)
+    assert (
+        believing(prior_strength=1e12)
+        .believe(tree_of([*events, verdict(2, 4.0, value=True)]))
+        .alive[1]
+        > plain + 0.1
+    )
 
 
 def test_the_rate_of_right_steps_is_learned_from_the_tree() -> None:
-    right = tree_of([expanded(0, *(step(str(i)) for i in range(6))), *(verdict(i + 1, 4.0) for i in range(6))])
-    wrong = tree_of([expanded(0, *(step(str(i)) for i in range(6))), *(verdict(i + 1, -4.0) for i in range(6))])
+    right = tree_of(
+        [expanded(0, *(step(str(i)) for i in range(6))), *(verdict(i + 1, 4.0) for i in range(6))]
+    )
+    wrong = tree_of(
+        [expanded(0, *(step(str(i)) for i in range(6))), *(verdict(i + 1, -4.0) for i in range(6))]
+    )
     believer = believing(right_rate=0.5, prior_strength=4.0)
     assert believer.believe(right).right_rate > 0.7 and believer.believe(wrong).right_rate < 0.3
 
 
 def test_beliefs_are_calibrated_where_the_assumptions_hold() -> None:
-    """In a world whose verdicts err independently at a known rate: of what is believed, as much is right as is believed."""
+    """In a world whose verdicts err independently at a known rate: of what is believed,
+    as much is right as is believed.
+    """
     from graphs.strategies import BestOfN
     from graphs.strategies.selection import Selector
 
@@ -232,4 +324,8 @@ def test_beliefs_are_calibrated_where_the_assumptions_hold() -> None:
 
 def test_nothing_is_believed_of_nothing() -> None:
     belief = believing().believe(tree_of([]))
-    assert belief.best == (None, 0.0) and belief.best_leaf is None and belief.alive == pytest.approx([1.0])
+    assert (
+        belief.best == (None, 0.0)
+        and belief.best_leaf is None
+        and belief.alive == pytest.approx([1.0])
+    )

@@ -24,7 +24,8 @@ SEARCH = make(ComputeOptimal, medium=make(BestOfN, 8), hard=make(BestOfN, 32))
 def probe(*answers: str) -> list[Event]:
     """One chain for each answer; "" was cut off."""
     chains = tuple(
-        (step(f"{i}"), step(f"{i} end", answer=answer) if answer else step(f"{i} cut", cut=True)) for i, answer in enumerate(answers)
+        (step(f"{i}"), step(f"{i} end", answer=answer) if answer else step(f"{i} cut", cut=True))
+        for i, answer in enumerate(answers)
     )
     return [Expanded(ROOT, chains, "answer")]
 
@@ -39,7 +40,9 @@ def probe(*answers: str) -> list[Event]:
         (("", "", "", ""), 1.0, 32 - 4),
     ],
 )
-def test_agreement_decides_who_goes_on(answers: tuple[str, ...], difficulty: float, samples: int) -> None:
+def test_agreement_decides_who_goes_on(
+    answers: tuple[str, ...], difficulty: float, samples: int
+) -> None:
     tree = tree_of(probe(*answers))
     assert SEARCH.difficulty(tree) == pytest.approx(difficulty)
     expected = [Expansion(ROOT, n=samples, horizon="answer", through_doubt=True)] if samples else []
@@ -54,7 +57,11 @@ def test_what_comes_after_the_probe_does_not_change_who_searches() -> None:
 
 def test_the_critic_may_say_how_hard_it_is() -> None:
     search = make(
-        ComputeOptimal, medium=make(BestOfN, 8), hard=make(BestOfN, 32), estimate="critic", selector=Selector("weighted_vote", "last")
+        ComputeOptimal,
+        medium=make(BestOfN, 8),
+        hard=make(BestOfN, 32),
+        estimate="critic",
+        selector=Selector("weighted_vote", "last"),
     )
     events = probe("4", "4", "4", "4")
     assert search.to_judge(tree_of(events), []) == list(range(1, 9))
@@ -64,21 +71,35 @@ def test_the_critic_may_say_how_hard_it_is() -> None:
 
 
 def test_the_searcher_judges_what_the_probe_left() -> None:
-    search = make(ComputeOptimal, medium=make(Beam, num_samples=8, beam_width=2), hard=make(Beam, num_samples=8, beam_width=2))
+    search = make(
+        ComputeOptimal,
+        medium=make(Beam, num_samples=8, beam_width=2),
+        hard=make(Beam, num_samples=8, beam_width=2),
+    )
     assert search.to_judge(tree_of(probe("4", "4", "4", "4")), range(1, 9)) == []
     assert search.to_judge(tree_of(probe("4", "4", "4", "5")), range(1, 9)) == list(range(1, 9))
 
 
 def test_easy_questions_cost_a_probe_and_hard_ones_a_search() -> None:
-    search = make(ComputeOptimal, medium=make(Posterior), hard=make(Beam, num_samples=16, beam_width=4))
+    search = make(
+        ComputeOptimal, medium=make(Posterior), hard=make(Beam, num_samples=16, beam_width=4)
+    )
     easy = [simulate(search, World(seed, ability=12.0), seed=seed) for seed in range(20)]
     hard = [simulate(search, World(seed, ability=0.0), seed=seed) for seed in range(20)]
-    assert sum(one.samples for one in easy) == 4 * 20 and all(one.answer == RIGHT_ANSWER for one in easy)
+    assert sum(one.samples for one in easy) == 4 * 20 and all(
+        one.answer == RIGHT_ANSWER for one in easy
+    )
     assert sum(one.samples for one in hard) > 4 * 4 * 20
 
 
 def test_the_searchers_are_built_from_their_own_options() -> None:
-    words = ["search=compute_optimal", "search.hard=rebase", "search.hard_samples=64", "search.logprob_weight=0.5", "budget.max_depth=7"]
+    words = [
+        "search=compute_optimal",
+        "search.hard=rebase",
+        "search.hard_samples=64",
+        "search.logprob_weight=0.5",
+        "budget.max_depth=7",
+    ]
     built = build_strategy(compose(words))
     assert isinstance(built, ComputeOptimal) and built.selector.selection == "majority"
     assert isinstance(built.hard, Rebase) and built.hard.config.num_samples == 64
@@ -87,10 +108,19 @@ def test_the_searchers_are_built_from_their_own_options() -> None:
 
 def test_a_posterior_search_after_the_probe_is_the_posterior_search() -> None:
     """Its `logprob_weight` is another one than that by which a vote is weighed."""
-    built, alone = build_strategy(compose(["search=compute_optimal"])), build_strategy(compose(["search=posterior"]))
+    built, alone = (
+        build_strategy(compose(["search=compute_optimal"])),
+        build_strategy(compose(["search=posterior"])),
+    )
     assert isinstance(built, ComputeOptimal) and built.medium == alone
 
 
 def test_where_nobody_judged_the_critic_says_nothing_and_agreement_does() -> None:
-    search = make(ComputeOptimal, medium=make(BestOfN, 8), hard=make(BestOfN, 32), estimate="critic")
-    assert search.difficulty(tree_of(probe("4", "5", "6", "7"))) == SEARCH.difficulty(tree_of(probe("4", "5", "6", "7"))) == 0.75
+    search = make(
+        ComputeOptimal, medium=make(BestOfN, 8), hard=make(BestOfN, 32), estimate="critic"
+    )
+    assert (
+        search.difficulty(tree_of(probe("4", "5", "6", "7")))
+        == SEARCH.difficulty(tree_of(probe("4", "5", "6", "7")))
+        == 0.75
+    )

@@ -24,14 +24,29 @@ def test_begins_at_the_question() -> None:
 
 def test_goes_on_from_the_best_children_that_stand() -> None:
     loop = make(CritiqueLoop, num_children=3, beam_width=2, max_children=3)
-    tree = tree_of([expanded(ROOT, step("a"), step("b"), step("c")), judged(1, 1.0), judged(2, -1.0), judged(3, 2.0)])
+    tree = tree_of(
+        [
+            expanded(ROOT, step("a"), step("b"), step("c")),
+            judged(1, 1.0),
+            judged(2, -1.0),
+            judged(3, 2.0),
+        ]
+    )
     assert [expansion.node for expansion in loop.select(tree, METER, RNG)] == [3, 1]
 
 
 def test_ranks_by_the_policys_logprob_where_it_is_told_to() -> None:
-    tree = tree_of([expanded(ROOT, step("a", logprob=-0.1), step("b", logprob=-5.0)), judged(1, 1.0), judged(2, 1.5)])
+    tree = tree_of(
+        [
+            expanded(ROOT, step("a", logprob=-0.1), step("b", logprob=-5.0)),
+            judged(1, 1.0),
+            judged(2, 1.5),
+        ]
+    )
     assert make(CritiqueLoop, max_children=2).select(tree, METER, RNG)[0].node == 2
-    assert make(CritiqueLoop, max_children=2, logprob_weight=0.5).select(tree, METER, RNG)[0].node == 1
+    assert (
+        make(CritiqueLoop, max_children=2, logprob_weight=0.5).select(tree, METER, RNG)[0].node == 1
+    )
 
 
 def test_asks_again_where_nothing_stands_and_only_as_often_as_allowed() -> None:
@@ -39,24 +54,41 @@ def test_asks_again_where_nothing_stands_and_only_as_often_as_allowed() -> None:
     events: list[Event] = [expanded(ROOT, step("a"), step("b")), judged(1, -1.0), judged(2, -2.0)]
     assert loop.select(tree_of(events), METER, RNG) == [Expansion(ROOT, n=1)]
     events += [expanded(ROOT, step("c")), judged(3, -3.0)]
-    assert loop.select(tree_of(events), METER, RNG) == [Expansion(1, n=2)], "all tries used up: the least bad step is taken"
+    assert loop.select(tree_of(events), METER, RNG) == [Expansion(1, n=2)], (
+        "all tries used up: the least bad step is taken"
+    )
 
 
 def test_takes_a_given_up_step_only_where_there_is_no_other() -> None:
     loop = make(CritiqueLoop, max_children=2)
-    events: list[Event] = [expanded(ROOT, step("a")), judged(1, 1.0), expanded(1, step("b")), judged(2, -1.0), reflected(2, "backtrack", 0)]
+    events: list[Event] = [
+        expanded(ROOT, step("a")),
+        judged(1, 1.0),
+        expanded(1, step("b")),
+        judged(2, -1.0),
+        reflected(2, "backtrack", 0),
+    ]
     events += [expanded(ROOT, step("c")), judged(3, -2.0)]
     assert [expansion.node for expansion in loop.select(tree_of(events), METER, RNG)] == [3]
     assert loop.select(tree_of([*events, Failed(3, "context_length")]), METER, RNG)[0].node == 1
-    assert loop.select(tree_of([*events, Failed(3, "unparsed")]), METER, RNG)[0].node == 3, "what could not be read is tried again"
-    assert loop.select(tree_of([*events, *[Failed(3, "unparsed")] * MOST_FAILURES]), METER, RNG)[0].node == 1
+    assert loop.select(tree_of([*events, Failed(3, "unparsed")]), METER, RNG)[0].node == 3, (
+        "what could not be read is tried again"
+    )
+    assert (
+        loop.select(tree_of([*events, *[Failed(3, "unparsed")] * MOST_FAILURES]), METER, RNG)[
+            0
+        ].node
+        == 1
+    )
 
 
 def test_writes_through_to_an_answer_when_the_budget_ends() -> None:
     loop = make(CritiqueLoop, reserve_tokens=30)
     tree = tree_of([expanded(ROOT, step("a")), judged(1, 1.0)])
     assert loop.select(tree, Meter(Budget(max_tokens=31)), RNG) == [Expansion(1, n=1)]
-    assert loop.select(tree, Meter(Budget(max_tokens=30)), RNG) == [Expansion(1, horizon="answer", temperature=0.0, through_doubt=True)]
+    assert loop.select(tree, Meter(Budget(max_tokens=30)), RNG) == [
+        Expansion(1, horizon="answer", temperature=0.0, through_doubt=True)
+    ]
     tree.apply([expanded(1, step("b", answer="4"))])
     assert loop.select(tree, Meter(Budget(max_tokens=20)), RNG) == [] and loop.choose(tree) == 2
 
@@ -67,7 +99,9 @@ def test_writes_through_when_calls_or_nodes_do_not_pay_for_a_round(budget: Budge
     meter = Meter(budget)
     meter.nodes = 1
     loop = make(CritiqueLoop, num_children=2)
-    assert loop.select(tree, meter, RNG) == [Expansion(1, horizon="answer", temperature=0.0, through_doubt=True)]
+    assert loop.select(tree, meter, RNG) == [
+        Expansion(1, horizon="answer", temperature=0.0, through_doubt=True)
+    ]
 
 
 def test_writes_through_at_the_depth_cap_and_only_once() -> None:
@@ -87,7 +121,13 @@ def test_an_end_without_an_answer_does_not_stand() -> None:
 
 
 def test_nobody_reflects_any_more_when_enough_was_given_up() -> None:
-    events: list[Event] = [expanded(ROOT, step("a")), judged(1, 1.0), expanded(1, step("b")), judged(2, -1.0), reflected(2, "backtrack", 0)]
+    events: list[Event] = [
+        expanded(ROOT, step("a")),
+        judged(1, 1.0),
+        expanded(1, step("b")),
+        judged(2, -1.0),
+        reflected(2, "backtrack", 0),
+    ]
     events += [expanded(ROOT, step("c")), judged(3, -2.0)]
     assert make(CritiqueLoop, max_backtracks=2).to_reflect(tree_of(events), [3]) == [3]
     assert make(CritiqueLoop, max_backtracks=1).to_reflect(tree_of(events), [3]) == []
@@ -95,7 +135,9 @@ def test_nobody_reflects_any_more_when_enough_was_given_up() -> None:
 
 def test_shows_the_latest_mistakes_before_another_try() -> None:
     loop = make(CritiqueLoop, show_mistakes=1, retry_factor="correct")
-    tree = tree_of([expanded(ROOT, step("a")), judged(1, -1.0), expanded(ROOT, step("b")), judged(2, -1.0)])
+    tree = tree_of(
+        [expanded(ROOT, step("a")), judged(1, -1.0), expanded(ROOT, step("b")), judged(2, -1.0)]
+    )
     assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=1, factor="correct", mistakes=(2,))]
 
 
@@ -107,24 +149,44 @@ def test_an_unjudged_or_cut_step_is_never_continued() -> None:
 
 def test_a_step_whose_verdict_cannot_be_read_is_kept_where_nothing_was_judged_right() -> None:
     loop = make(CritiqueLoop, num_children=3, beam_width=2, max_children=3)
-    events: list[Event] = [expanded(ROOT, step("a"), step("b"), step("c")), judged(1, -1.0), unread(2)]
-    assert [expansion.node for expansion in loop.select(tree_of([*events, judged(3, -1.0)]), METER, RNG)] == [2]
-    assert [expansion.node for expansion in loop.select(tree_of([*events, judged(3, 0.1)]), METER, RNG)] == [3]
+    events: list[Event] = [
+        expanded(ROOT, step("a"), step("b"), step("c")),
+        judged(1, -1.0),
+        unread(2),
+    ]
+    assert [
+        expansion.node for expansion in loop.select(tree_of([*events, judged(3, -1.0)]), METER, RNG)
+    ] == [2]
+    assert [
+        expansion.node for expansion in loop.select(tree_of([*events, judged(3, 0.1)]), METER, RNG)
+    ] == [3]
     given_up = [*events, judged(3, -1.0), reflected(2, "backtrack", 0)]
-    assert loop.select(tree_of(given_up), METER, RNG)[0].node in (1, 3), "all tries used up: the least bad step"
+    assert loop.select(tree_of(given_up), METER, RNG)[0].node in (1, 3), (
+        "all tries used up: the least bad step"
+    )
 
 
 def test_a_critic_that_is_never_read_costs_one_try_a_level_and_asks_no_reflector() -> None:
     loop = make(CritiqueLoop, max_children=8)
     events: list[Event] = [expanded(ROOT, step("a")), unread(1)]
-    assert loop.select(tree_of(events), METER, RNG) == [Expansion(1, n=1)] and loop.to_reflect(tree_of(events), [1]) == []
+    assert (
+        loop.select(tree_of(events), METER, RNG) == [Expansion(1, n=1)]
+        and loop.to_reflect(tree_of(events), [1]) == []
+    )
     events += [expanded(1, step("b", answer="4")), unread(2)]
     assert loop.select(tree_of(events), METER, RNG) == [] and loop.choose(tree_of(events)) == 2
 
 
 def test_an_unjudged_step_is_never_shown_as_a_mistake() -> None:
     loop = make(CritiqueLoop, num_children=2, show_mistakes=4, retry_factor="correct")
-    tree = tree_of([expanded(ROOT, step("a"), step("b", answer="")), unread(1), reflected(1, "backtrack", 0), unread(2)])
+    tree = tree_of(
+        [
+            expanded(ROOT, step("a"), step("b", answer="")),
+            unread(1),
+            reflected(1, "backtrack", 0),
+            unread(2),
+        ]
+    )
     assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=2)]
 
 
@@ -139,7 +201,9 @@ def test_an_answer_that_was_rejected_sends_the_search_on() -> None:
     loop = make(CritiqueLoop, max_children=2)
     tree = tree_of([expanded(ROOT, step("a", answer="4")), judged(1, -1.0)])
     assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=1)]
-    assert loop.choose(tree) == 1, "where the budget ends now, a rejected answer is better than none"
+    assert loop.choose(tree) == 1, (
+        "where the budget ends now, a rejected answer is better than none"
+    )
 
 
 def test_reflects_on_the_least_bad_wrong_child_of_a_stuck_node() -> None:
@@ -151,7 +215,12 @@ def test_reflects_on_the_least_bad_wrong_child_of_a_stuck_node() -> None:
 
 
 def test_backtracking_gives_a_kept_step_up() -> None:
-    events: list[Event] = [expanded(ROOT, step("a")), judged(1, 1.0), expanded(1, step("b")), judged(2, -1.0)]
+    events: list[Event] = [
+        expanded(ROOT, step("a")),
+        judged(1, 1.0),
+        expanded(1, step("b")),
+        judged(2, -1.0),
+    ]
     loop = make(CritiqueLoop)
     assert loop.select(tree_of(events), METER, RNG) == [Expansion(1, n=1)]
     events.append(reflected(2, "backtrack", target=0))
@@ -169,7 +238,9 @@ def test_a_node_that_failed_is_not_tried_again() -> None:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_always_comes_to_an_end(seed: int) -> None:
-    """Whatever critic and reflector say, the loop ends within the number of tries that its settings allow."""
+    """Whatever critic and reflector say, the loop ends within the number of tries that
+    its settings allow.
+    """
     rng = random.Random(seed)
     loop = make(
         CritiqueLoop,
@@ -188,9 +259,20 @@ def test_always_comes_to_an_end(seed: int) -> None:
         for expansion in expansions:
             first = len(tree)
             depth = int(tree.depth[expansion.node]) + 1
-            steps = [step(f"{first + i}", answer="x" if depth >= 4 or rng.random() < 0.1 else None) for i in range(expansion.n)]
+            steps = [
+                step(f"{first + i}", answer="x" if depth >= 4 or rng.random() < 0.1 else None)
+                for i in range(expansion.n)
+            ]
             tree.apply([expanded(expansion.node, *steps)])
             tree.apply([judged(node, rng.gauss(0.0, 1.0)) for node in range(first, len(tree))])
         for node in loop.to_reflect(tree, range(begin, len(tree))):
-            tree.apply([reflected(node, rng.choice(["reflect", "continue", "backtrack"]), rng.randint(0, int(tree.depth[node]) - 1))])
+            tree.apply(
+                [
+                    reflected(
+                        node,
+                        rng.choice(["reflect", "continue", "backtrack"]),
+                        rng.randint(0, int(tree.depth[node]) - 1),
+                    )
+                ]
+            )
     assert all(len(children) <= loop.config.max_children for children in tree.children)

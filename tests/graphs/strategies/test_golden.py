@@ -1,4 +1,5 @@
-"""Whole searches against golden files: what was asked round by round, the tree that came of it, and the leaf that was chosen.
+"""Whole searches against golden files: what was asked round by round, the tree that
+came of it, and the leaf that was chosen.
 
 A golden file holds its own configuration. After a change that is meant:
 
@@ -33,7 +34,10 @@ def _asked(expansion: Expansion) -> str:
 
 
 def _told(strategy: Strategy, search: Search) -> str:
-    rounds = [f"round {number}: {'; '.join(map(_asked, asked))}" for number, asked in enumerate(search.requests, 1)]
+    rounds = [
+        f"round {number}: {'; '.join(map(_asked, asked))}"
+        for number, asked in enumerate(search.requests, 1)
+    ]
     settings = repr(strategy).replace("<method 'strip' of 'str' objects>", "str.strip")
     tokens = search.meter.spent.total.generated_tokens
     end = f"chosen: {search.leaf} ({search.answer}), {search.samples} samples, {tokens} tokens"

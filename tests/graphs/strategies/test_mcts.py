@@ -1,4 +1,6 @@
-"""Monte Carlo tree search: where a simulation goes, what it asks for, and what it is worth."""
+"""Monte Carlo tree search: where a simulation goes, what it asks for, and what it is
+worth.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def asked(strategy: Mcts, events: Sequence[Event], seed: int = 0) -> list[Expans
 
 
 def prefixes(search: Search) -> list[ReasoningTree]:
-    """Returns the tree as it was whenever the strategy was asked: after the question, and after every simulation."""
+    """Returns the tree as it was whenever the strategy was asked: after the question,
+    and after every simulation.
+    """
     ends = [number + 1 for number, event in enumerate(search.events) if isinstance(event, Backup)]
     return [tree_of(search.events[:end]) for end in (0, *ends)]
 
@@ -69,7 +73,9 @@ def test_noise_is_a_distribution_that_is_even_on_average() -> None:
     rng = random.Random(0)
     draws = [dirichlet(rng, 0.3, 4) for _ in range(4000)]
     assert all(sum(draw) == pytest.approx(1.0) for draw in draws)
-    assert [sum(column) / len(draws) for column in zip(*draws, strict=True)] == pytest.approx([0.25] * 4, abs=0.03)
+    assert [sum(column) / len(draws) for column in zip(*draws, strict=True)] == pytest.approx(
+        [0.25] * 4, abs=0.03
+    )
     assert sum(dirichlet(rng, 1e-6, 3)) == pytest.approx(1.0)
 
 
@@ -78,17 +84,26 @@ def test_noise_is_a_distribution_that_is_even_on_average() -> None:
 def test_the_value_of_a_node_is_the_exponential_of_its_score(
     aggregation: Aggregation, outcome_weight: float, logprob_weight: float
 ) -> None:
-    selector = Selector("best", aggregation=aggregation, outcome_weight=outcome_weight, logprob_weight=logprob_weight)
+    selector = Selector(
+        "best",
+        aggregation=aggregation,
+        outcome_weight=outcome_weight,
+        logprob_weight=logprob_weight,
+    )
     tree = simulate(mcts(num_simulations=12), World(1)).tree
     assert len(tree) > 20
     for node in range(1, len(tree)):
-        assert mcts(selector=selector).value_of(tree, node) == pytest.approx(math.exp(selector.score(tree, node)))
+        assert mcts(selector=selector).value_of(tree, node) == pytest.approx(
+            math.exp(selector.score(tree, node))
+        )
 
 
 def test_a_value_without_verdicts_is_that_of_the_policy() -> None:
     tree = tree_of([expanded(ROOT, step("a", logprob=-2.0))])
     assert mcts().value_of(tree, 1) == 1.0
-    assert mcts(selector=Selector("best", logprob_weight=0.5)).value_of(tree, 1) == pytest.approx(math.exp(-1.0))
+    assert mcts(selector=Selector("best", logprob_weight=0.5)).value_of(tree, 1) == pytest.approx(
+        math.exp(-1.0)
+    )
 
 
 def test_evidence_without_bounds_does_not_overflow() -> None:
@@ -100,7 +115,9 @@ def test_evidence_without_bounds_does_not_overflow() -> None:
 
 
 def naive_leaf(strategy: Mcts, tree: ReasoningTree) -> int:
-    """Returns where a simulation ends, written from the formula: the first node that the policy was not asked about, or an answer."""
+    """Returns where a simulation ends, written from the formula: the first node that
+    the policy was not asked about, or an answer.
+    """
     node = ROOT
     while tree.samples[node] > 0:
         children = [child for child in tree.children[node] if tree.leads_somewhere(child)]
@@ -108,15 +125,27 @@ def naive_leaf(strategy: Mcts, tree: ReasoningTree) -> int:
         scores = []
         for child, prior in zip(children, strategy.priors(tree, children), strict=True):
             n = int(tree.visit_count[child])
-            value = tree.value_sum[child] / n if n else math.exp(strategy.selector.score(tree, child))
-            c = math.log((1 + total + strategy.config.c_base) / strategy.config.c_base) + strategy.config.c_puct
+            value = (
+                tree.value_sum[child] / n if n else math.exp(strategy.selector.score(tree, child))
+            )
+            c = (
+                math.log((1 + total + strategy.config.c_base) / strategy.config.c_base)
+                + strategy.config.c_puct
+            )
             scores.append(value + c * prior * math.sqrt(total) / (1 + n))
         node = children[scores.index(max(scores))]
     return node
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"prior": "logprob"}, {"c_puct": 0.1, "c_base": 3.0}, {"selector": Selector("best", "min")}], ids=str
+    "options",
+    [
+        {},
+        {"prior": "logprob"},
+        {"c_puct": 0.1, "c_base": 3.0},
+        {"selector": Selector("best", "min")},
+    ],
+    ids=str,
 )
 @pytest.mark.parametrize("seed", range(4))
 def test_a_simulation_goes_where_the_formula_says(options: dict[str, Any], seed: int) -> None:
@@ -125,7 +154,11 @@ def test_a_simulation_goes_where_the_formula_says(options: dict[str, Any], seed:
     for tree in prefixes(search)[:-1]:
         (wanted,) = strategy.select(tree, METER, random.Random(0))
         leaf = naive_leaf(strategy, tree)
-        assert wanted == (Backup(leaf, strategy.value_of(tree, leaf)) if tree.final[leaf] else Expansion(leaf, n=4))
+        assert wanted == (
+            Backup(leaf, strategy.value_of(tree, leaf))
+            if tree.final[leaf]
+            else Expansion(leaf, n=4)
+        )
 
 
 def test_the_best_of_the_new_steps_is_backed_up() -> None:
@@ -134,19 +167,37 @@ def test_the_best_of_the_new_steps_is_backed_up() -> None:
 
 
 def test_the_end_of_what_was_written_through_is_backed_up() -> None:
-    tree = tree_of([Expanded(ROOT, ((step("a"), step("b", answer="1")), (step("c"), step("d", cut=True))), "answer"), judged(2, 1.0)])
+    tree = tree_of(
+        [
+            Expanded(
+                ROOT,
+                ((step("a"), step("b", answer="1")), (step("c"), step("d", cut=True))),
+                "answer",
+            ),
+            judged(2, 1.0),
+        ]
+    )
     (backup,) = mcts().to_back_up(tree, [1, 2, 3, 4])
     assert backup.leaf == 2
 
 
-@pytest.mark.parametrize("options", [{}, {"parallel_leaves": 4}, {"value": "rollout"}, {"use_factors": True, "factors": RSTAR}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"parallel_leaves": 4}, {"value": "rollout"}, {"use_factors": True, "factors": RSTAR}],
+    ids=str,
+)
 @pytest.mark.parametrize("seed", range(4))
-def test_the_visits_of_the_children_are_those_of_their_parent_less_its_own(options: dict[str, Any], seed: int) -> None:
+def test_the_visits_of_the_children_are_those_of_their_parent_less_its_own(
+    options: dict[str, Any], seed: int
+) -> None:
     search = simulate(mcts(**options), World(seed), seed=seed)
     own = Counter(event.leaf for event in search.events if isinstance(event, Backup))
     tree = search.tree
     for node in range(len(tree)):
-        assert sum(tree.visit_count[child] for child in tree.children[node]) == tree.visit_count[node] - own[node]
+        assert (
+            sum(tree.visit_count[child] for child in tree.children[node])
+            == tree.visit_count[node] - own[node]
+        )
     assert tree.visit_count[ROOT] == own.total() and own[ROOT] == 0
 
 
@@ -157,7 +208,13 @@ def test_the_root_is_visited_as_often_as_it_may_be(parallel_leaves: int) -> None
 
 
 def test_an_answer_is_visited_again_without_a_request() -> None:
-    tree = tree_of([expanded(ROOT, step("a", answer="1"), step("b", answer="2")), judged(1, 1.0), judged(2, 0.9)])
+    tree = tree_of(
+        [
+            expanded(ROOT, step("a", answer="1"), step("b", answer="2")),
+            judged(1, 1.0),
+            judged(2, 0.9),
+        ]
+    )
     strategy = mcts(num_simulations=10)
     while backups := strategy.select(tree, METER, random.Random(0)):
         assert all(isinstance(backup, Backup) for backup in backups)
@@ -166,7 +223,12 @@ def test_an_answer_is_visited_again_without_a_request() -> None:
 
 
 def test_a_dead_end_is_worth_nothing() -> None:
-    events = [*TWO, Backup(1, 0.7), expanded(1, step("c", cut=True), step("d", answer="")), judged(4, 2.0)]
+    events = [
+        *TWO,
+        Backup(1, 0.7),
+        expanded(1, step("c", cut=True), step("d", answer="")),
+        judged(4, 2.0),
+    ]
     assert mcts().to_back_up(tree_of(events), [3, 4]) == []
     assert asked(mcts(c_puct=0.0), events) == [Backup(1, 0.0)]
     assert asked(mcts(c_puct=0.0), [*events, Backup(1, 0.0)]) == [Expansion(2, n=4)]
@@ -196,7 +258,11 @@ def test_a_path_of_the_greatest_length_is_written_through_and_not_looked_into() 
 def test_priors_are_even_or_the_policys_own() -> None:
     tree = tree_of([expanded(ROOT, step("a", logprob=-1.0), step("b", logprob=-3.0))])
     assert mcts().priors(tree, [1, 2]) == [0.5, 0.5]
-    assert mcts(prior="logprob").priors(tree, [1, 2]) == softmax([-1.0, -3.0]) == pytest.approx([0.881, 0.119], abs=1e-3)
+    assert (
+        mcts(prior="logprob").priors(tree, [1, 2])
+        == softmax([-1.0, -3.0])
+        == pytest.approx([0.881, 0.119], abs=1e-3)
+    )
 
 
 def weighed_tree(**priors: float) -> ReasoningTree:
@@ -210,12 +276,17 @@ def test_priors_of_a_policy_head_are_those_of_the_factors() -> None:
     tree = weighed_tree(a=0.75, b=0.25)
     assert strategy.priors(tree, [1, 2]) == [0.75, 0.25]
     assert strategy.priors(tree, [2]) == [1.0]
-    assert strategy.priors(tree, [1, 2, 3]) == pytest.approx([0.5, 1 / 6, 1 / 3]), "a step without a factor counts as an average one"
+    assert strategy.priors(tree, [1, 2, 3]) == pytest.approx([0.5, 1 / 6, 1 / 3]), (
+        "a step without a factor counts as an average one"
+    )
     assert strategy.priors(weighed_tree(), [1, 2]) == [0.5, 0.5], "nobody was asked"
 
 
 def test_a_policy_head_is_asked_once_about_what_is_expanded() -> None:
-    tree, pool = weighed_tree(a=0.75, b=0.25), [Expansion(1, factor="a"), Expansion(1, factor="b"), Expansion(ROOT, factor="a")]
+    tree, pool = (
+        weighed_tree(a=0.75, b=0.25),
+        [Expansion(1, factor="a"), Expansion(1, factor="b"), Expansion(ROOT, factor="a")],
+    )
     assert mcts(prior="policy_head").to_weigh(tree, pool) == [1]
     assert mcts(prior="logprob").to_weigh(tree, pool) == mcts().to_weigh(tree, pool) == []
 
@@ -223,20 +294,32 @@ def test_a_policy_head_is_asked_once_about_what_is_expanded() -> None:
 def test_factors_below_the_least_prior_are_not_written() -> None:
     strategy = mcts(prior="policy_head", use_factors=True, factors=THREE[:2], min_prior=0.2)
     names = [factor.name for factor in THREE[:2]]
-    assert [one.factor for one in asked(strategy, [Weighed(ROOT, dict(zip(names, (0.25, 0.75), strict=True)))])] == names
-    assert [one.factor for one in asked(strategy, [Weighed(ROOT, dict(zip(names, (0.1, 0.9), strict=True)))])] == names[1:]
-    assert [one.factor for one in asked(strategy, [Weighed(ROOT, dict.fromkeys(names, 0.0))])] == names, "the likeliest always are"
+    assert [
+        one.factor
+        for one in asked(strategy, [Weighed(ROOT, dict(zip(names, (0.25, 0.75), strict=True)))])
+    ] == names
+    assert [
+        one.factor
+        for one in asked(strategy, [Weighed(ROOT, dict(zip(names, (0.1, 0.9), strict=True)))])
+    ] == names[1:]
+    assert [
+        one.factor for one in asked(strategy, [Weighed(ROOT, dict.fromkeys(names, 0.0))])
+    ] == names, "the likeliest always are"
     assert [one.factor for one in asked(strategy, [])] == names, "nobody was asked"
 
 
 def test_a_good_policy_head_needs_fewer_simulations() -> None:
-    """The same critic and the same few simulations: with priors that know where the right step is, more questions are solved."""
+    """The same critic and the same few simulations: with priors that know where the
+    right step is, more questions are solved.
+    """
     factors = tuple(ThoughtFactor(name=name, opening=name) for name in "abcd")
     worlds = [World(seed, ability=2.0, flip_rate=0.3) for seed in range(200)]
     solved = {}
     for prior in ("uniform", "policy_head"):
         strategy = mcts(num_simulations=16, use_factors=True, factors=factors, prior=prior)
-        solved[prior] = sum(simulate(strategy, world, seed=world.seed).answer == RIGHT_ANSWER for world in worlds)
+        solved[prior] = sum(
+            simulate(strategy, world, seed=world.seed).answer == RIGHT_ANSWER for world in worlds
+        )
     assert solved["policy_head"] > solved["uniform"] + 15
 
 
@@ -256,10 +339,17 @@ def test_parallel_simulations_end_at_different_nodes(seed: int, value: str) -> N
 
 
 def test_a_simulation_under_way_sends_the_next_one_elsewhere() -> None:
-    """Below node 1, the better one, there are two open nodes; with virtual loss the second simulation looks at node 2 first."""
+    """Below node 1, the better one, there are two open nodes; with virtual loss the
+    second simulation looks at node 2 first.
+    """
     below = [expanded(1, step("c"), step("d")), judged(3, 1.0), judged(4, 0.9), Backup(3, 0.6)]
     nodes = {
-        virtual_loss: [one.node for one in asked(mcts(parallel_leaves=2, virtual_loss=virtual_loss, c_puct=0.0), [*TWO, *below])]  # type: ignore[union-attr]
+        virtual_loss: [
+            one.node
+            for one in asked(
+                mcts(parallel_leaves=2, virtual_loss=virtual_loss, c_puct=0.0), [*TWO, *below]
+            )
+        ]  # type: ignore[union-attr]
         for virtual_loss in (0, 3)
     }
     assert nodes == {0: [3, 4], 3: [3, 2]}
@@ -281,7 +371,11 @@ def test_without_noise_nothing_is_drawn() -> None:
 
 
 def test_noise_sends_simulations_elsewhere_and_is_the_same_at_every_call() -> None:
-    events = [expanded(ROOT, *(step(name) for name in "abcd")), *(judged(node, 0.0) for node in range(1, 5)), Backup(1, 0.5)]
+    events = [
+        expanded(ROOT, *(step(name) for name in "abcd")),
+        *(judged(node, 0.0) for node in range(1, 5)),
+        Backup(1, 0.5),
+    ]
     noisy = mcts(noise_weight=0.9, c_puct=5.0)
     assert all(asked(noisy, events, seed) == asked(noisy, events, seed) for seed in range(10))
     assert len({str(asked(noisy, events, seed)) for seed in range(20)}) > 1
@@ -294,24 +388,36 @@ def test_a_new_node_is_written_through_and_worth_the_answer_it_comes_to() -> Non
     strategy = mcts(value="rollout")
     assert strategy.to_back_up(tree_of(TWO), [1, 2]) == []
     assert asked(strategy, TWO) == [Expansion(1, horizon="answer", temperature=0.0)]
-    greedy = Expanded(1, ((step("c", temperature=0.0), step("d", temperature=0.0, answer="1")),), "answer")
+    greedy = Expanded(
+        1, ((step("c", temperature=0.0), step("d", temperature=0.0, answer="1")),), "answer"
+    )
     events = [*TWO, greedy, judged(3, 1.0), judged(4, 2.0)]
     value = math.exp(strategy.selector.score(tree_of(events), 4))
     assert asked(strategy, events) == [Backup(4, pytest.approx(value))]
-    assert asked(strategy, [*events, Backup(4, value)]) == [Expansion(2, horizon="answer", temperature=0.0)]
-    assert asked(strategy, [*events, Backup(4, 0.9)])[0] == Expansion(1, n=4), "so good that it is visited again, and expanded now"
+    assert asked(strategy, [*events, Backup(4, value)]) == [
+        Expansion(2, horizon="answer", temperature=0.0)
+    ]
+    assert asked(strategy, [*events, Backup(4, 0.9)])[0] == Expansion(1, n=4), (
+        "so good that it is visited again, and expanded now"
+    )
 
 
 def test_a_rollout_without_an_answer_is_worth_nothing() -> None:
-    cut = Expanded(1, ((step("c", temperature=0.0), step("d", temperature=0.0, cut=True)),), "answer")
+    cut = Expanded(
+        1, ((step("c", temperature=0.0), step("d", temperature=0.0, cut=True)),), "answer"
+    )
     assert asked(mcts(value="rollout"), [*TWO, cut, judged(3, 3.0)]) == [Backup(3, 0.0)]
 
 
 def test_every_rollout_is_greedy_and_from_another_node() -> None:
     search = simulate(mcts(value="rollout"), World(3))
-    rollouts = [one.node for requests in search.requests for one in requests if one.temperature == 0.0]
+    rollouts = [
+        one.node for requests in search.requests for one in requests if one.temperature == 0.0
+    ]
     assert rollouts and len(set(rollouts)) == len(rollouts)
-    expansions = [one.node for requests in search.requests for one in requests if one.temperature is None]
+    expansions = [
+        one.node for requests in search.requests for one in requests if one.temperature is None
+    ]
     assert len(set(expansions)) == len(expansions) and set(expansions) & set(rollouts)
 
 
@@ -326,29 +432,52 @@ THREE = (
 
 def test_a_node_is_asked_for_every_legal_factor() -> None:
     strategy = mcts(use_factors=True, factors=THREE)
-    assert asked(strategy, []) == [Expansion(ROOT, factor="think"), Expansion(ROOT, horizon="answer", factor="finish")]
+    assert asked(strategy, []) == [
+        Expansion(ROOT, factor="think"),
+        Expansion(ROOT, horizon="answer", factor="finish"),
+    ]
     events = [expanded(ROOT, step("a", factor="think")), judged(1, 1.0), Backup(1, 0.7)]
-    assert [one.factor for one in asked(strategy, events) if isinstance(one, Expansion)] == ["think", "finish", "doubt"]
+    assert [one.factor for one in asked(strategy, events) if isinstance(one, Expansion)] == [
+        "think",
+        "finish",
+        "doubt",
+    ]
 
 
 def test_a_path_of_the_greatest_length_takes_the_factor_that_comes_to_an_answer() -> None:
     events = [expanded(ROOT, step("a", factor="think")), judged(1, 1.0)]
-    assert asked(mcts(use_factors=True, factors=THREE, max_depth=1), events) == [Expansion(1, horizon="answer", factor="finish")]
+    assert asked(mcts(use_factors=True, factors=THREE, max_depth=1), events) == [
+        Expansion(1, horizon="answer", factor="finish")
+    ]
 
 
 def test_a_pool_writes_at_different_temperatures() -> None:
-    pool = mcts(use_factors=True, factors=THREE[:1], pool_size=5, pool_temperatures=(0.2, 0.7, 1.0, 0.7))
+    pool = mcts(
+        use_factors=True, factors=THREE[:1], pool_size=5, pool_temperatures=(0.2, 0.7, 1.0, 0.7)
+    )
     assert asked(pool, []) == [
         Expansion(ROOT, factor="think", temperature=0.2, n=2),
         Expansion(ROOT, factor="think", temperature=0.7, n=2),
         Expansion(ROOT, factor="think", temperature=1.0, n=1),
     ]
-    assert asked(mcts(use_factors=True, factors=THREE[:1], pool_size=18), []) == [Expansion(ROOT, factor="think", n=18)]
+    assert asked(mcts(use_factors=True, factors=THREE[:1], pool_size=18), []) == [
+        Expansion(ROOT, factor="think", n=18)
+    ]
 
 
 def test_a_pool_writes_with_different_adapters() -> None:
-    pool = mcts(use_factors=True, factors=THREE[:1], pool_size=5, pool_temperatures=(0.0, 0.7), pool_adapters=(None, "a", "b"))
-    assert [(one.temperature, one.adapter, one.n) for one in asked(pool, []) if isinstance(one, Expansion)] == [
+    pool = mcts(
+        use_factors=True,
+        factors=THREE[:1],
+        pool_size=5,
+        pool_temperatures=(0.0, 0.7),
+        pool_adapters=(None, "a", "b"),
+    )
+    assert [
+        (one.temperature, one.adapter, one.n)
+        for one in asked(pool, [])
+        if isinstance(one, Expansion)
+    ] == [
         (0.0, None, 1),
         (0.7, "a", 1),
         (0.0, "b", 1),
@@ -356,23 +485,42 @@ def test_a_pool_writes_with_different_adapters() -> None:
         (0.0, "a", 1),
     ]
     eighteen = mcts(use_factors=True, factors=THREE[:1], pool_size=18, pool_adapters=("a", "b"))
-    assert [(one.adapter, one.n) for one in asked(eighteen, []) if isinstance(one, Expansion)] == [("a", 9), ("b", 9)]
+    assert [(one.adapter, one.n) for one in asked(eighteen, []) if isinstance(one, Expansion)] == [
+        ("a", 9),
+        ("b", 9),
+    ]
 
 
 def test_the_best_of_a_pool_stands_for_its_factor() -> None:
-    steps = [step(f"{factor}{number}", factor=factor) for factor in ("think", "doubt") for number in range(3)]
-    events = [expanded(ROOT, *steps), *(judged(node, evidence) for node, evidence in enumerate((0.0, 2.0, 1.0, -3.0, -2.0, -1.0), start=1))]
+    steps = [
+        step(f"{factor}{number}", factor=factor)
+        for factor in ("think", "doubt")
+        for number in range(3)
+    ]
+    events = [
+        expanded(ROOT, *steps),
+        *(
+            judged(node, evidence)
+            for node, evidence in enumerate((0.0, 2.0, 1.0, -3.0, -2.0, -1.0), start=1)
+        ),
+    ]
     strategy = mcts(use_factors=True, factors=THREE, num_simulations=8, parallel_leaves=8)
     assert {one.node for one in asked(strategy, events) if isinstance(one, Expansion)} == {2, 6}
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_chosen_one_of_a_pool_is_never_worse_than_its_mean_and_the_only_one_visited(seed: int) -> None:
+def test_the_chosen_one_of_a_pool_is_never_worse_than_its_mean_and_the_only_one_visited(
+    seed: int,
+) -> None:
     search = simulate(mcts(use_factors=True, factors=RSTAR, pool_size=4), World(seed), seed=seed)
     tree, pools = search.tree, 0
     for node in range(len(tree)):
         for name in [factor.name for factor in RSTAR if factor.horizon == "step"]:
-            pool = [child for child in tree.children[node] if tree.step(child).factor == name and not tree.final[child]]
+            pool = [
+                child
+                for child in tree.children[node]
+                if tree.step(child).factor == name and not tree.final[child]
+            ]
             visited = [child for child in pool if tree.visit_count[child]]
             assert len(visited) <= 1
             if visited and len(pool) > 1:
@@ -389,7 +537,11 @@ def search_score(tree: ReasoningTree, node: int) -> float:
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("value", ["critic", "rollout"])
 def test_every_step_of_rstar_is_legal(seed: int, value: str) -> None:
-    search = simulate(mcts(use_factors=True, factors=RSTAR, value=value, num_simulations=40), World(seed), seed=seed)
+    search = simulate(
+        mcts(use_factors=True, factors=RSTAR, value=value, num_simulations=40),
+        World(seed),
+        seed=seed,
+    )
     asked_for: Counter[str] = Counter()
     for requests in search.requests:
         for one in requests:
@@ -415,29 +567,58 @@ def test_the_policy_of_the_root_is_made_of_its_visits() -> None:
 
 
 def test_the_answer_is_the_most_visited_one_or_the_votes() -> None:
-    events = [expanded(ROOT, step("a", answer="1"), step("b", answer="2")), judged(1, 3.0), judged(2, 0.0), Backup(2, 0.5)]
+    events = [
+        expanded(ROOT, step("a", answer="1"), step("b", answer="2")),
+        judged(1, 3.0),
+        judged(2, 0.0),
+        Backup(2, 0.5),
+    ]
     assert mcts(choose_by="vote").choose(tree_of(events)) == 1
     assert mcts(choose_by="visits").choose(tree_of(events)) == 2
 
 
 def test_a_most_visited_path_without_an_answer_leaves_it_to_the_vote() -> None:
-    events = [expanded(ROOT, step("a"), step("b", answer="2")), judged(1, 3.0), judged(2, 0.0), Backup(1, 0.9)]
+    events = [
+        expanded(ROOT, step("a"), step("b", answer="2")),
+        judged(1, 3.0),
+        judged(2, 0.0),
+        Backup(1, 0.9),
+    ]
     assert mcts(choose_by="visits").choose(tree_of(events)) == 2
     assert mcts(choose_by="visits").choose(tree_of([*TWO, Backup(1, 0.9)])) is None
 
 
 def test_where_the_budget_ends_the_most_visited_path_is_written_through() -> None:
     meter = Meter(Budget(max_tokens=64))
-    events = [*TWO, Backup(1, 0.7), expanded(1, step("c"), step("d")), judged(3, 0.0), judged(4, 1.0), Backup(4, 0.6)]
-    assert mcts().select(tree_of(events), meter, random.Random(0)) == [Expansion(4, horizon="answer", temperature=0.0, through_doubt=True)]
+    events = [
+        *TWO,
+        Backup(1, 0.7),
+        expanded(1, step("c"), step("d")),
+        judged(3, 0.0),
+        judged(4, 1.0),
+        Backup(4, 0.6),
+    ]
+    assert mcts().select(tree_of(events), meter, random.Random(0)) == [
+        Expansion(4, horizon="answer", temperature=0.0, through_doubt=True)
+    ]
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"choose_by": "visits"}, {"parallel_leaves": 4}, {"value": "rollout", "num_simulations": 12}], ids=str
+    "options",
+    [
+        {},
+        {"choose_by": "visits"},
+        {"parallel_leaves": 4},
+        {"value": "rollout", "num_simulations": 12},
+    ],
+    ids=str,
 )
 def test_a_perfect_critic_makes_it_better_than_greedy_decoding(options: dict[str, Any]) -> None:
     worlds = [World(seed, flip_rate=0.0) for seed in range(40)]
-    greedy, searched = (sum(simulate(one, world).answer == RIGHT_ANSWER for world in worlds) for one in (make(Greedy), mcts(**options)))
+    greedy, searched = (
+        sum(simulate(one, world).answer == RIGHT_ANSWER for world in worlds)
+        for one in (make(Greedy), mcts(**options))
+    )
     assert searched >= greedy + 5
 
 
@@ -459,7 +640,9 @@ def test_replicas_at_temperature_0_differ_in_their_adapters() -> None:
 
 
 def test_the_options_make_the_strategy() -> None:
-    strategy = build_strategy(compose(["policy=rstar", "search=mcts", "search.use_factors=true", "search.pool_size=5"]))
+    strategy = build_strategy(
+        compose(["policy=rstar", "search=mcts", "search.use_factors=true", "search.pool_size=5"])
+    )
     assert (
         isinstance(strategy, Mcts)
         and strategy.context.factors == RSTAR
@@ -471,17 +654,43 @@ def test_the_options_make_the_strategy() -> None:
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        (["search=mcts", "search.pool_size=3"], ["search.pool_size (3)", "search.use_factors is false", "use search.num_children"]),
-        (["search=mcts", "search.pool_temperatures=[0.5]"], ["search.pool_temperatures (0.5)", "set search.use_factors to true"]),
+        (
+            ["search=mcts", "search.pool_size=3"],
+            ["search.pool_size (3)", "search.use_factors is false", "use search.num_children"],
+        ),
+        (
+            ["search=mcts", "search.pool_temperatures=[0.5]"],
+            ["search.pool_temperatures (0.5)", "set search.use_factors to true"],
+        ),
         (
             ["search=mcts", "search.use_factors=true", "search.pool_temperatures=[0.5,1]"],
-            ["search.pool_temperatures has 2 values", "search.pool_size (1)", "set search.pool_size to 2"],
+            [
+                "search.pool_temperatures has 2 values",
+                "search.pool_size (1)",
+                "set search.pool_size to 2",
+            ],
         ),
         (
-            ["search=mcts", "search.use_factors=true", "search.pool_size=4", "search.pool_temperatures=[0,1]"],
-            ["2 of search.pool_size (4) replicas temperature 0", "one replica temperature 0 at most"],
+            [
+                "search=mcts",
+                "search.use_factors=true",
+                "search.pool_size=4",
+                "search.pool_temperatures=[0,1]",
+            ],
+            [
+                "2 of search.pool_size (4) replicas temperature 0",
+                "one replica temperature 0 at most",
+            ],
         ),
-        (["search=mcts", "search.use_factors=true", "search.pool_size=4", "policy.temperature=0"], ["search.pool_size (4) equal copies"]),
+        (
+            [
+                "search=mcts",
+                "search.use_factors=true",
+                "search.pool_size=4",
+                "policy.temperature=0",
+            ],
+            ["search.pool_size (4) equal copies"],
+        ),
         (
             [
                 "search=mcts",
@@ -494,21 +703,39 @@ def test_the_options_make_the_strategy() -> None:
             ["search.pool_size (2) equal copies"],
         ),
         (["search=mcts", "policy.temperature=0"], ["search.num_children (4) equal copies"]),
-        (["search=mcts", "critic=none"], ["search.strategy (mcts) needs a critic", "search.logprob_weight above 0"]),
+        (
+            ["search=mcts", "critic=none"],
+            ["search.strategy (mcts) needs a critic", "search.logprob_weight above 0"],
+        ),
         (
             ["search=mcts", "search.prior=policy_head"],
-            ["search.prior (policy_head) reads heads", "heads.engine is null", "training=heads", "search.use_factors to true"],
+            [
+                "search.prior (policy_head) reads heads",
+                "heads.engine is null",
+                "training=heads",
+                "search.use_factors to true",
+            ],
         ),
-        (["search=mcts", "policy=pocket_no_factors", "search.use_factors=true"], ["needs policy.factors", "policy=rstar"]),
         (
-            ["search=mcts", "search.use_factors=true", "policy.factors=[{name: a, opening: x, after: [question]}]"],
+            ["search=mcts", "policy=pocket_no_factors", "search.use_factors=true"],
+            ["needs policy.factors", "policy=rstar"],
+        ),
+        (
+            [
+                "search=mcts",
+                "search.use_factors=true",
+                "policy.factors=[{name: a, opening: x, after: [question]}]",
+            ],
             ["needs a thought factor that may follow a", "set search.use_factors to false"],
         ),
         (
             ["policy.factors=[{name: a, opening: x, after: [b]}]"],
             ["policy.factors.a.after (b) must be question or one of policy.factors (a)"],
         ),
-        (["policy.factors=[{name: question, opening: x}]"], ["policy.factors has a factor of the name question", "another name"]),
+        (
+            ["policy.factors=[{name: question, opening: x}]"],
+            ["policy.factors has a factor of the name question", "another name"],
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

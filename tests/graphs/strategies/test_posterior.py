@@ -1,4 +1,6 @@
-"""Posterior search: where it samples, how far, whom it has judged, and when it stops."""
+"""Posterior search: where it samples, how far, whom it has judged, and when it
+stops.
+"""
 
 from __future__ import annotations
 
@@ -26,17 +28,32 @@ PLAIN = believing(logprob_weight=0.0)
 
 
 def wanted(search: Posterior, tree: ReasoningTree) -> Sequence[Expansion]:
-    return [expansion for expansion in search.select(tree, METER, RNG) if isinstance(expansion, Expansion)]
+    return [
+        expansion
+        for expansion in search.select(tree, METER, RNG)
+        if isinstance(expansion, Expansion)
+    ]
 
 
 def chains(*answers: str) -> Expanded:
     """Two steps and an answer for each; no two share a step."""
-    return Expanded(ROOT, tuple((step(f"{i}a"), step(f"{i}b"), step(f"{i}c", answer=answer)) for i, answer in enumerate(answers)), "answer")
+    return Expanded(
+        ROOT,
+        tuple(
+            (step(f"{i}a"), step(f"{i}b"), step(f"{i}c", answer=answer))
+            for i, answer in enumerate(answers)
+        ),
+        "answer",
+    )
 
 
 def test_the_first_samples_go_through_to_the_answer() -> None:
-    assert wanted(make(Posterior, first_samples=3), tree_of([])) == [Expansion(ROOT, n=3, horizon="answer")]
-    assert wanted(make(Posterior, first_samples=3, num_samples=2), tree_of([])) == [Expansion(ROOT, n=2, horizon="answer")]
+    assert wanted(make(Posterior, first_samples=3), tree_of([])) == [
+        Expansion(ROOT, n=3, horizon="answer")
+    ]
+    assert wanted(make(Posterior, first_samples=3, num_samples=2), tree_of([])) == [
+        Expansion(ROOT, n=2, horizon="answer")
+    ]
 
 
 def test_samples_that_agree_are_believed_without_a_verdict() -> None:
@@ -55,7 +72,11 @@ def test_nobody_is_judged_twice_nor_below_a_step_that_is_surely_wrong() -> None:
 
 
 def test_a_step_that_the_policy_was_sure_of_is_not_judged() -> None:
-    chain = (step("sure", logprob=-0.0001), step("unsure", logprob=-0.5), step("end", answer="4", logprob=-0.0001))
+    chain = (
+        step("sure", logprob=-0.0001),
+        step("unsure", logprob=-0.5),
+        step("end", answer="4", logprob=-0.0001),
+    )
     tree = tree_of([Expanded(ROOT, (chain,), "answer")])
     assert make(Posterior, believer=believing(right_rate=0.9)).to_judge(tree, [1, 2, 3]) == [2]
 
@@ -79,15 +100,29 @@ def test_who_always_failed_is_left_for_somebody_else() -> None:
 
 
 def test_what_the_policy_would_only_say_again_is_not_asked_for() -> None:
-    """Two alive first steps; below one a step failed that the policy takes almost always, below the other one that it takes seldom."""
+    """Two alive first steps; below one a step failed that the policy takes almost
+    always, below the other one that it takes seldom.
+    """
     events: list[Event] = [expanded(ROOT, step("a"), step("b")), judged(1, 3.0), judged(2, 3.0)]
-    tried = [expanded(1, step("always", logprob=-0.05)), judged(3, -4.0), expanded(2, step("seldom", logprob=-3.0)), judged(4, -4.0)]
-    assert [expansion.node for expansion in wanted(make(Posterior, batch_size=1, believer=PLAIN), tree_of([*events, *tried]))] == [2]
+    tried = [
+        expanded(1, step("always", logprob=-0.05)),
+        judged(3, -4.0),
+        expanded(2, step("seldom", logprob=-3.0)),
+        judged(4, -4.0),
+    ]
+    assert [
+        expansion.node
+        for expansion in wanted(
+            make(Posterior, batch_size=1, believer=PLAIN), tree_of([*events, *tried])
+        )
+    ] == [2]
 
 
 def test_generates_through_where_steps_are_mostly_right_and_step_by_step_where_not() -> None:
     long = tuple(step(f"s{i}") for i in range(9))
-    events: list[Event] = [Expanded(ROOT, ((*long, step("end", answer="4")), (step("x"),)), "answer")]
+    events: list[Event] = [
+        Expanded(ROOT, ((*long, step("end", answer="4")), (step("x"),)), "answer")
+    ]
     search = make(Posterior, batch_size=1, confidence=0.999, step_cost=2.0, believer=PLAIN)
     good = tree_of([*events, *(judged(node, 3.0) for node in range(1, 10)), judged(10, -0.1)])
     bad = tree_of([*events, *(judged(node, -3.0) for node in range(1, 11))])
@@ -98,7 +133,9 @@ def test_generates_through_where_steps_are_mostly_right_and_step_by_step_where_n
 def test_a_batch_is_spread_where_several_nodes_are_worth_it() -> None:
     events: list[Event] = [expanded(ROOT, step("a"), step("b")), judged(1, 2.0), judged(2, 2.0)]
     asked = wanted(make(Posterior, batch_size=4, believer=PLAIN), tree_of(events))
-    assert sum(expansion.n for expansion in asked) == 4 and {1, 2} <= {expansion.node for expansion in asked}
+    assert sum(expansion.n for expansion in asked) == 4 and {1, 2} <= {
+        expansion.node for expansion in asked
+    }
 
 
 def test_stops_where_the_next_samples_are_not_worth_their_tokens() -> None:
@@ -110,16 +147,35 @@ def test_stops_where_the_next_samples_are_not_worth_their_tokens() -> None:
 
 @pytest.mark.parametrize("num_samples", [1, 5, 16])
 def test_never_draws_more_than_so_many_whole_answers(num_samples: int) -> None:
-    """Whether it draws them whole or step by step; one more writes an answer where there is none."""
+    """Whether it draws them whole or step by step; one more writes an answer where
+    there is none.
+    """
     for seed, step_cost in itertools.product(range(20), (1.0, 2.0)):
         world = World(seed, ability=0.0)
-        search = simulate(make(Posterior, num_samples=num_samples, confidence=1.0, step_cost=step_cost), world, seed=seed)
+        search = simulate(
+            make(Posterior, num_samples=num_samples, confidence=1.0, step_cost=step_cost),
+            world,
+            seed=seed,
+        )
         assert search.tree.count[1:].sum() <= (num_samples + 1) * (world.depth + 1)
 
 
 def test_less_than_a_beam_costs_is_enough() -> None:
-    """Value verdicts flipped with probability .15, a policy that gets home one time in four; the same worlds for both."""
-    worlds = [World(seed, depth=3, ability=4.0, spread=3.0, wrong_answers=50, scope="value", tokens_per_verdict=5) for seed in range(150)]
+    """Value verdicts flipped with probability .15, a policy that gets home one time in
+    four; the same worlds for both.
+    """
+    worlds = [
+        World(
+            seed,
+            depth=3,
+            ability=4.0,
+            spread=3.0,
+            wrong_answers=50,
+            scope="value",
+            tokens_per_verdict=5,
+        )
+        for seed in range(150)
+    ]
     believer = believing(wrong_answers=50.0, logprob_weight=0.0)
     found: dict[str, tuple[float, float]] = {}
     for name, strategy in {
@@ -128,12 +184,21 @@ def test_less_than_a_beam_costs_is_enough() -> None:
     }.items():
         searches = [simulate(strategy, world, seed=world.seed) for world in worlds]
         right = np.mean([search.answer == RIGHT_ANSWER for search in searches])
-        found[name] = float(right), float(np.mean([search.meter.spent.total.generated_tokens for search in searches]))
-    assert found["posterior"][0] >= found["beam"][0] and found["posterior"][1] < 0.75 * found["beam"][1], found
+        found[name] = (
+            float(right),
+            float(np.mean([search.meter.spent.total.generated_tokens for search in searches])),
+        )
+    assert (
+        found["posterior"][0] >= found["beam"][0]
+        and found["posterior"][1] < 0.75 * found["beam"][1]
+    ), found
 
 
 def test_a_belief_is_kept_until_something_happens_to_the_tree_and_no_other_search_gets_it() -> None:
-    search, doubtful = make(Posterior, believer=PLAIN), make(Posterior, believer=believing(evidence_weight=0.5))
+    search, doubtful = (
+        make(Posterior, believer=PLAIN),
+        make(Posterior, believer=believing(evidence_weight=0.5)),
+    )
     tree, events = tree_of([]), [chains("4", "5"), judged(1, 2.0), judged(4, -1.0)]
     for number, event in enumerate(events, start=1):
         tree.apply([event])

@@ -32,13 +32,22 @@ candidates = st.lists(st.tuples(st.floats(0.0, 1.0), st.integers(1, 9)), min_siz
 """(reward, count) each."""
 
 
-def _shared(of: list[tuple[float, int]], budget: int, temperature: float, allocation: Allocation = "exact") -> list[int]:
-    rewards, counts = np.array([reward for reward, _ in of]), np.array([count for _, count in of], np.int32)
-    return allocate_samples(rewards, counts, budget, balance_temperature=temperature, allocation=allocation).tolist()
+def _shared(
+    of: list[tuple[float, int]], budget: int, temperature: float, allocation: Allocation = "exact"
+) -> list[int]:
+    rewards, counts = (
+        np.array([reward for reward, _ in of]),
+        np.array([count for _, count in of], np.int32),
+    )
+    return allocate_samples(
+        rewards, counts, budget, balance_temperature=temperature, allocation=allocation
+    ).tolist()
 
 
 def _naive(weights: Sequence[float], budget: int) -> list[int]:
-    """The released code's loop, in exact arithmetic; `weights` from the highest reward down."""
+    """The released code's loop, in exact arithmetic; `weights` from the highest reward
+    down.
+    """
     left, total, samples = Fraction(budget), sum(map(Fraction, weights)), []
     for weight in map(Fraction, weights):
         samples.append(math.ceil(left * weight / total) if total else 0)
@@ -48,22 +57,34 @@ def _naive(weights: Sequence[float], budget: int) -> list[int]:
 
 
 @given(candidates, numbers, temperatures)
-def test_the_exact_rule_spends_the_budget_exactly(of: list[tuple[float, int]], budget: int, temperature: float) -> None:
+def test_the_exact_rule_spends_the_budget_exactly(
+    of: list[tuple[float, int]], budget: int, temperature: float
+) -> None:
     samples = _shared(of, budget, temperature)
     assert sum(samples) == budget and min(samples) >= 0
 
 
 @given(candidates, numbers, temperatures)
-def test_a_higher_reward_never_gets_less(of: list[tuple[float, int]], budget: int, temperature: float) -> None:
+def test_a_higher_reward_never_gets_less(
+    of: list[tuple[float, int]], budget: int, temperature: float
+) -> None:
     of = [(reward, 1) for reward, _ in of]
     for allocation in ("exact", "paper"):
         samples = _shared(of, budget, temperature, allocation)
-        ranked = [n for _, n in sorted(zip((reward for reward, _ in of), samples, strict=True), key=lambda pair: (pair[0], pair[1]))]
+        ranked = [
+            n
+            for _, n in sorted(
+                zip((reward for reward, _ in of), samples, strict=True),
+                key=lambda pair: (pair[0], pair[1]),
+            )
+        ]
         assert ranked == sorted(ranked)
 
 
 @given(candidates, numbers)
-def test_a_hot_softmax_shares_evenly_and_a_cold_one_gives_all_to_the_best(of: list[tuple[float, int]], budget: int) -> None:
+def test_a_hot_softmax_shares_evenly_and_a_cold_one_gives_all_to_the_best(
+    of: list[tuple[float, int]], budget: int
+) -> None:
     of = [(round(reward, 3), 1) for reward, _ in of]
     assert set(_shared(of, budget, 1e12)) <= {budget // len(of), math.ceil(budget / len(of))}
     best = max(reward for reward, _ in of)
@@ -77,7 +98,10 @@ def test_the_exact_rule_is_the_released_codes(seed: int) -> None:
     rewards = sorted((rng.random() for _ in range(rng.randint(1, 20))), reverse=True)
     counts = [rng.randint(1, 5) for _ in rewards]
     temperature, budget = rng.choice([0.05, 0.2, 1.0]), rng.randint(0, 64)
-    weights = [count * math.exp((reward - rewards[0]) / temperature) for reward, count in zip(rewards, counts, strict=True)]
+    weights = [
+        count * math.exp((reward - rewards[0]) / temperature)
+        for reward, count in zip(rewards, counts, strict=True)
+    ]
     expected = _naive(weights, budget)
     of = list(zip(rewards, counts, strict=True))
     assert _shared(of, budget, temperature) == expected
@@ -89,7 +113,9 @@ def test_the_exact_rule_is_the_released_codes(seed: int) -> None:
 
 def test_the_papers_rule_rounds_every_share_for_itself() -> None:
     weights = [1.0, math.exp(-1), math.exp(-3)]
-    assert _shared([(0.8, 1), (0.6, 1), (0.2, 1)], 8, 0.2, "paper") == [round(8 * weight / sum(weights)) for weight in weights]
+    assert _shared([(0.8, 1), (0.6, 1), (0.2, 1)], 8, 0.2, "paper") == [
+        round(8 * weight / sum(weights)) for weight in weights
+    ]
     assert _shared([(0.5, 1)] * 16, 7, 0.2, "paper") == [0] * 16, "7/16 each: nobody gets anything"
     assert sum(_shared([(0.5, 1)] * 5, 8, 0.2, "paper")) == 10, "1.6 each"
     assert sum(_shared([(0.5, 1)] * 16, 7, 0.2)) == 7
@@ -105,7 +131,13 @@ def test_nobody_to_share_among_gets_nothing() -> None:
 
 
 def _rebase(**options: Any) -> Rebase:
-    return make(Rebase, num_samples=4, balance_temperature=0.5, selector=Selector("weighted_vote", "last"), **options)
+    return make(
+        Rebase,
+        num_samples=4,
+        balance_temperature=0.5,
+        selector=Selector("weighted_vote", "last"),
+        **options,
+    )
 
 
 def test_samples_go_where_the_reward_is() -> None:
@@ -113,7 +145,9 @@ def test_samples_go_where_the_reward_is() -> None:
     sure: list[Event] = [*FOUR, judged(1, -9.0), judged(2, 9.0), judged(3, -9.0), judged(4, 9.0)]
     assert _rebase().select(tree_of(sure), METER, RNG) == [Expansion(2, n=2), Expansion(4, n=2)]
     even: list[Event] = [*FOUR, *(judged(node, 0.0) for node in range(1, 5))]
-    assert _rebase().select(tree_of(even), METER, RNG) == [Expansion(node, n=1) for node in range(1, 5)]
+    assert _rebase().select(tree_of(even), METER, RNG) == [
+        Expansion(node, n=1) for node in range(1, 5)
+    ]
 
 
 def test_finished_samples_leave_the_budget_as_often_as_they_were_drawn() -> None:
@@ -125,18 +159,27 @@ def test_finished_samples_leave_the_budget_as_often_as_they_were_drawn() -> None
 
 
 def test_what_led_nowhere_leaves_its_share_to_the_others() -> None:
-    dead = expanded(ROOT, step("a", cut=True), step("b", answer=""), step("c", answer="1"), step("d"))
+    dead = expanded(
+        ROOT, step("a", cut=True), step("b", answer=""), step("c", answer="1"), step("d")
+    )
     assert _rebase().select(tree_of([dead]), METER, RNG) == [Expansion(4, n=3)]
 
 
 def test_samples_that_the_budget_did_not_grant_are_asked_for_again() -> None:
-    assert _rebase().select(tree_of([expanded(ROOT, step("a"), step("b"))]), METER, RNG) == [Expansion(ROOT, n=2)]
+    assert _rebase().select(tree_of([expanded(ROOT, step("a"), step("b"))]), METER, RNG) == [
+        Expansion(ROOT, n=2)
+    ]
 
 
 def test_paths_of_the_greatest_length_are_written_through() -> None:
     last = _rebase(max_depth=1)
-    assert last.select(tree_of(FOUR), METER, RNG) == [Expansion(node, n=1, horizon="answer") for node in range(1, 5)]
-    through = [Expanded(node, ((step(f"{node}x"), step(f"{node}y", answer="1")),), "answer") for node in range(1, 5)]
+    assert last.select(tree_of(FOUR), METER, RNG) == [
+        Expansion(node, n=1, horizon="answer") for node in range(1, 5)
+    ]
+    through = [
+        Expanded(node, ((step(f"{node}x"), step(f"{node}y", answer="1")),), "answer")
+        for node in range(1, 5)
+    ]
     assert last.select(tree_of([*FOUR, *through]), METER, RNG) == []
 
 

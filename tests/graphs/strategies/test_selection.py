@@ -16,7 +16,12 @@ def test_a_weighted_vote_depends_on_differences_alone(shift: float) -> None:
     tree = tree_of(
         [
             Expanded(
-                0, tuple((step(f"{i}", answer=answer, logprob=logprob + shift),) for i, (answer, logprob) in enumerate(leaves)), "answer"
+                0,
+                tuple(
+                    (step(f"{i}", answer=answer, logprob=logprob + shift),)
+                    for i, (answer, logprob) in enumerate(leaves)
+                ),
+                "answer",
             )
         ]
     )

@@ -21,7 +21,9 @@ RNG = random.Random(0)
 
 
 def test_greedy_asks_once_at_temperature_zero() -> None:
-    assert make(Greedy).select(tree_of([]), METER, RNG) == [Expansion(ROOT, horizon="answer", temperature=0.0, through_doubt=True)]
+    assert make(Greedy).select(tree_of([]), METER, RNG) == [
+        Expansion(ROOT, horizon="answer", temperature=0.0, through_doubt=True)
+    ]
     answered = tree_of([expanded(ROOT, step("a", answer="4"))])
     assert make(Greedy).select(answered, METER, RNG) == []
     assert make(Greedy).choose(answered) == 1
@@ -29,25 +31,36 @@ def test_greedy_asks_once_at_temperature_zero() -> None:
 
 
 def test_best_of_n_asks_once_for_all_samples() -> None:
-    assert make(BestOfN, 5).select(tree_of([]), METER, RNG) == [Expansion(ROOT, n=5, horizon="answer", through_doubt=True)]
+    assert make(BestOfN, 5).select(tree_of([]), METER, RNG) == [
+        Expansion(ROOT, n=5, horizon="answer", through_doubt=True)
+    ]
     some = tree_of([expanded(ROOT, step("a", answer="4"), step("b", answer="5"))])
-    assert make(BestOfN, 5).select(some, METER, RNG) == [Expansion(ROOT, n=3, horizon="answer", through_doubt=True)], (
-        "the budget granted two"
-    )
+    assert make(BestOfN, 5).select(some, METER, RNG) == [
+        Expansion(ROOT, n=3, horizon="answer", through_doubt=True)
+    ], "the budget granted two"
     assert make(BestOfN, 2).select(some, METER, RNG) == []
     assert make(BestOfN, 5).to_judge(tree_of([]), [1, 2]) == []
     assert make(BestOfN, 5, Selector("best")).to_judge(tree_of([]), [1, 2]) == [1, 2]
 
 
 def chains() -> list[Expanded]:
-    """Three chains: 4 by two samples with weak evidence, 5 by one with strong evidence."""
+    """Three chains: 4 by two samples with weak evidence, 5 by one with strong
+    evidence.
+    """
     first = (step("a", logprob=-1), step("b", answer="4"))
     second = (step("c", logprob=-2), step("d", answer=" 4 "))
     third = (step("e", logprob=-9), step("f", answer="5"))
     return [Expanded(ROOT, (first, second, third), "answer")]
 
 
-EVIDENCE = [judged(1, 0.1), judged(2, 0.1), judged(3, -2.0), judged(4, 0.1), judged(5, 3.0), judged(6, 3.0)]
+EVIDENCE = [
+    judged(1, 0.1),
+    judged(2, 0.1),
+    judged(3, -2.0),
+    judged(4, 0.1),
+    judged(5, 3.0),
+    judged(6, 3.0),
+]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +95,9 @@ def test_scores_are_log_probabilities_of_the_path() -> None:
 
 
 @pytest.mark.parametrize("aggregation", ["last", "min", "product", "mean"])
-@pytest.mark.parametrize(("logprob_weight", "outcome_weight"), [(0.0, 0.0), (0.5, 0.0), (0.0, 0.3), (0.5, 1.0)])
+@pytest.mark.parametrize(
+    ("logprob_weight", "outcome_weight"), [(0.0, 0.0), (0.5, 0.0), (0.0, 0.3), (0.5, 1.0)]
+)
 @given(trees())
 def test_all_scores_at_once_are_the_scores_one_by_one(
     aggregation: Aggregation, logprob_weight: float, outcome_weight: float, tree: ReasoningTree
@@ -90,7 +105,9 @@ def test_all_scores_at_once_are_the_scores_one_by_one(
     selector = Selector("best", aggregation, logprob_weight, outcome_weight)
     scores = selector.scores(tree)
     assert scores[ROOT] == 0.0
-    assert scores[1:].tolist() == pytest.approx([selector.score(tree, node) for node in range(1, len(tree))])
+    assert scores[1:].tolist() == pytest.approx(
+        [selector.score(tree, node) for node in range(1, len(tree))]
+    )
 
 
 def test_a_choice_among_nothing_is_nothing() -> None:

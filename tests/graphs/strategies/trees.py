@@ -1,4 +1,6 @@
-"""Small trees for tests of strategies, without a model: steps are words, verdicts are given."""
+"""Small trees for tests of strategies, without a model: steps are words, verdicts are
+given.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,17 @@ import math
 import zlib
 from collections.abc import Sequence
 
-from agents.types import Author, Content, Hidden, Question, Reflection, Sampling, Step, Verdict, VerdictScope
+from agents.types import (
+    Author,
+    Content,
+    Hidden,
+    Question,
+    Reflection,
+    Sampling,
+    Step,
+    Verdict,
+    VerdictScope,
+)
 from graphs.tree import Event, Expanded, Judged, ReasoningTree, Reflected
 
 QUESTION = Question(text="what?")
@@ -24,7 +36,14 @@ def step(
     """Returns a step of one token, which is that of its text."""
     content = Content(text=text, token_ids=(zlib.crc32(text.encode()),), logprobs=(logprob,))
     sampling = Sampling(temperature=temperature)
-    return Step(Hidden(content), "length" if cut else "stop", Author("policy", "scripted"), sampling, factor=factor, answer=answer)
+    return Step(
+        Hidden(content),
+        "length" if cut else "stop",
+        Author("policy", "scripted"),
+        sampling,
+        factor=factor,
+        answer=answer,
+    )
 
 
 def expanded(parent: int, *steps: Step) -> Expanded:
@@ -34,7 +53,9 @@ def expanded(parent: int, *steps: Step) -> Expanded:
 
 def judged(node: int, evidence: float, *, scope: VerdictScope = "local") -> Judged:
     """Returns a verdict with this log-likelihood ratio."""
-    return Judged(node, Verdict(score=0.5, source="token_critic", scope=scope, log_likelihood_ratio=evidence))
+    return Judged(
+        node, Verdict(score=0.5, source="token_critic", scope=scope, log_likelihood_ratio=evidence)
+    )
 
 
 def unread(node: int) -> Judged:

@@ -1,10 +1,14 @@
-"""A world without a model, in which strategies can be run whole in microseconds, and a graph that runs them.
+"""A world without a model, in which strategies can be run whole in microseconds, and a
+graph that runs them.
 
-Each prefix of a thought has its own few continuations with fixed probabilities, one of them right. After `depth` steps the next one is the
-answer: the right one where every step was right, else one of a few wrong ones. The critic's verdicts are those of the truth, each flipped
-with probability `flip_rate`: a function of the prefix, so that asking twice does not help. All of it derives from `seed`.
+Each prefix of a thought has its own few continuations with fixed probabilities, one of
+them right. After `depth` steps the next one is the answer: the right one where every
+step was right, else one of a few wrong ones. The critic's verdicts are those of the
+truth, each flipped with probability `flip_rate`: a function of the prefix, so that
+asking twice does not help. All of it derives from `seed`.
 
-`simulate` does what the nodes of the graph do (graphs/reasoner/nodes.py), and writes down what was asked.
+`simulate` does what the nodes of the graph do (graphs/reasoner/nodes.py), and writes
+down what was asked.
 """
 
 from __future__ import annotations
@@ -23,7 +27,8 @@ from tests.graphs.strategies.trees import judged, step, tree_of, unread
 RIGHT_ANSWER = "right"
 TOKENS_PER_STEP = 5
 INTUITION = 2.0
-"""Log-odds that the policy head gives the thought factor under which the right step is likeliest, over each other one."""
+"""Log-odds that the policy head gives the thought factor under which the right step is
+likeliest, over each other one."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +39,14 @@ class World:
     depth: int = 4
     """Steps before the answer."""
     ability: float = 1.0
-    """Log-odds that the policy gives the right continuation over each of the wrong ones, before noise."""
+    """Log-odds that the policy gives the right continuation over each of the wrong
+    ones, before noise."""
     spread: float = 1.0
-    """Standard deviation of the noise on the log-odds: the wider, the more often the policy prefers something wrong."""
+    """Standard deviation of the noise on the log-odds: the wider, the more often the
+    policy prefers something wrong."""
     continuations: int = 4
-    """Different steps that the policy can write after a prefix, the right one included."""
+    """Different steps that the policy can write after a prefix, the right one
+    included."""
     flip_rate: float = 0.15
     """Probability that a verdict is wrong."""
     unread_rate: float = field(default=0.0, repr=False)
@@ -49,22 +57,42 @@ class World:
     """Whether verdicts are about the step alone, or about the whole path to it."""
 
     def distribution(self, prefix: str) -> list[float]:
-        """Returns the probabilities of the continuations of `prefix`; the right one is the first."""
+        """Returns the probabilities of the continuations of `prefix`; the right one is
+        the first.
+        """
         rng = random.Random(f"{self.seed}/policy/{prefix}")
-        logits = [rng.gauss(self.ability if index == 0 else 0.0, self.spread) for index in range(self.continuations)]
+        logits = [
+            rng.gauss(self.ability if index == 0 else 0.0, self.spread)
+            for index in range(self.continuations)
+        ]
         total = sum(math.exp(logit) for logit in logits)
         return [math.exp(logit) / total for logit in logits]
 
-    def write(self, path: Sequence[str], rng: random.Random, *, temperature: float | None, factor: str | None = None) -> Step:
+    def write(
+        self,
+        path: Sequence[str],
+        rng: random.Random,
+        *,
+        temperature: float | None,
+        factor: str | None = None,
+    ) -> Step:
         """Returns one step behind `path`."""
         greedy = temperature == 0.0
         how: dict[str, Any] = {"temperature": 0.0 if greedy else 1.0, "factor": factor}
         if len(path) >= self.depth:
             prefix = "/".join(path)
-            answer = RIGHT_ANSWER if self.is_alive(path) else f"wrong {random.Random(prefix).randrange(self.wrong_answers)}"
+            answer = (
+                RIGHT_ANSWER
+                if self.is_alive(path)
+                else f"wrong {random.Random(prefix).randrange(self.wrong_answers)}"
+            )
             return step(f"{prefix}: {answer}", answer=answer, logprob=-0.1, **how)
         probabilities = self.distribution("/".join([*path, factor or ""]))
-        choice = probabilities.index(max(probabilities)) if greedy else rng.choices(range(len(probabilities)), probabilities)[0]
+        choice = (
+            probabilities.index(max(probabilities))
+            if greedy
+            else rng.choices(range(len(probabilities)), probabilities)[0]
+        )
         text = "/".join([*path, f"{factor or ''}{choice}"])
         return step(text, logprob=math.log(probabilities[choice]), **how)
 
@@ -72,18 +100,30 @@ class World:
         """Returns what the policy head says of the thought factors behind `path`."""
         chances = [self.distribution("/".join([*path, factor.name]))[0] for factor in factors]
         weights = [math.exp(INTUITION if chance == max(chances) else 0.0) for chance in chances]
-        return {factor.name: weight / sum(weights) for factor, weight in zip(factors, weights, strict=True)}
+        return {
+            factor.name: weight / sum(weights)
+            for factor, weight in zip(factors, weights, strict=True)
+        }
 
     def is_alive(self, path: Sequence[str]) -> bool:
         """Whether every step of `path` is right."""
         return all(text.endswith("0") for text in path)
 
     def evidence(self, path: Sequence[str], answer: str | None) -> float:
-        """Returns the log-likelihood ratio of the verdict on the last step of `path`, in nats."""
-        right = self.is_alive(path) if self.scope == "value" else answer is not None or path[-1].endswith("0")  # it says what they came to
+        """Returns the log-likelihood ratio of the verdict on the last step of `path`,
+        in nats.
+        """
+        # it says what they came to
+        right = (
+            self.is_alive(path)
+            if self.scope == "value"
+            else answer is not None or path[-1].endswith("0")
+        )
         if self.flip_rate == 0:
             return 10.0 if right else -10.0
-        flipped = random.Random(f"{self.seed}/critic/{'/'.join(path)}/{answer}").random() < self.flip_rate
+        flipped = (
+            random.Random(f"{self.seed}/critic/{'/'.join(path)}/{answer}").random() < self.flip_rate
+        )
         sure = math.log((1 - self.flip_rate) / self.flip_rate)
         return sure if right != flipped else -sure
 
@@ -109,11 +149,19 @@ class Search:
         return sum(expansion.n for requests in self.requests for expansion in requests)
 
 
-def simulate(strategy: Strategy, world: World, *, budget: Budget | None = None, seed: int = 0, max_rounds: int = 500) -> Search:
+def simulate(
+    strategy: Strategy,
+    world: World,
+    *,
+    budget: Budget | None = None,
+    seed: int = 0,
+    max_rounds: int = 500,
+) -> Search:
     """Runs `strategy` in `world` to its end.
 
     Raises:
-        AssertionError: the strategy asks for what cannot be (a closed node, no sample), or comes to no end in `max_rounds`.
+        AssertionError: the strategy asks for what cannot be (a closed node, no sample),
+            or comes to no end in `max_rounds`.
     """
     meter = Meter(budget or Budget())
     search = Search(tree_of([]), meter)
@@ -127,10 +175,19 @@ def simulate(strategy: Strategy, world: World, *, budget: Budget | None = None, 
         if meter.exhausted or meter.nodes_left == 0:
             break
         asked = strategy.select(tree, meter, random.Random(f"{seed}/search"))
-        if to_weigh := strategy.to_weigh(tree, [expansion for expansion in asked if isinstance(expansion, Expansion)]):
-            happened(*(Weighed(node, world.priors(_texts(tree, node), strategy.context.factors)) for node in to_weigh))
+        if to_weigh := strategy.to_weigh(
+            tree, [expansion for expansion in asked if isinstance(expansion, Expansion)]
+        ):
+            happened(
+                *(
+                    Weighed(node, world.priors(_texts(tree, node), strategy.context.factors))
+                    for node in to_weigh
+                )
+            )
             asked = strategy.select(tree, meter, random.Random(f"{seed}/search"))
-            assert not strategy.to_weigh(tree, [expansion for expansion in asked if isinstance(expansion, Expansion)])
+            assert not strategy.to_weigh(
+                tree, [expansion for expansion in asked if isinstance(expansion, Expansion)]
+            )
         backups = [event for event in asked if isinstance(event, Backup)]
         wanted = [expansion for expansion in asked if isinstance(expansion, Expansion)]
         happened(*backups)
@@ -143,13 +200,23 @@ def simulate(strategy: Strategy, world: World, *, budget: Budget | None = None, 
         size = len(tree)
         for number, expansion in enumerate(wanted):
             assert expansion.n >= 1 and not tree.closed[expansion.node], expansion
-            chains = _write(world, tree, expansion, meter, random.Random(f"{seed}/{len(search.events)}/{number}"))
+            chains = _write(
+                world,
+                tree,
+                expansion,
+                meter,
+                random.Random(f"{seed}/{len(search.events)}/{number}"),
+            )
             if chains:
                 happened(Expanded(expansion.node, chains, expansion.horizon, expansion.mistakes))
         new_nodes = range(size, len(tree))
         meter.nodes += len(new_nodes)
         asked: set[int] = set()
-        while wanted_verdicts := [node for node in strategy.to_judge(tree, new_nodes) if node not in asked and not tree.verdicts[node]]:
+        while wanted_verdicts := [
+            node
+            for node in strategy.to_judge(tree, new_nodes)
+            if node not in asked and not tree.verdicts[node]
+        ]:
             asked.update(wanted_verdicts)
             happened(*_judge(world, tree, wanted_verdicts, meter))
         happened(*strategy.to_back_up(tree, new_nodes))
@@ -160,10 +227,16 @@ def simulate(strategy: Strategy, world: World, *, budget: Budget | None = None, 
 
 
 def _texts(tree: ReasoningTree, node: int) -> list[str]:
-    return [one.content.reveal().text.rpartition("/")[2] for one in tree.path_steps(node) if one.answer is None]
+    return [
+        one.content.reveal().text.rpartition("/")[2]
+        for one in tree.path_steps(node)
+        if one.answer is None
+    ]
 
 
-def _write(world: World, tree: ReasoningTree, expansion: Expansion, meter: Meter, rng: random.Random) -> tuple[tuple[Step, ...], ...]:
+def _write(
+    world: World, tree: ReasoningTree, expansion: Expansion, meter: Meter, rng: random.Random
+) -> tuple[tuple[Step, ...], ...]:
     longest = TOKENS_PER_STEP * (1 if expansion.horizon == "step" else world.depth + 1)
     granted = meter.reserve(expansion.n, longest)
     chains = []
@@ -175,7 +248,14 @@ def _write(world: World, tree: ReasoningTree, expansion: Expansion, meter: Meter
             if TOKENS_PER_STEP * (len(chain) + 1) > granted.max_tokens:
                 chain.append(step(f"{len(path)} cut", cut=True))
                 break
-            chain.append(world.write(path, rng, temperature=expansion.temperature, factor=None if chain else expansion.factor))
+            chain.append(
+                world.write(
+                    path,
+                    rng,
+                    temperature=expansion.temperature,
+                    factor=None if chain else expansion.factor,
+                )
+            )
             path.append(chain[-1].content.reveal().text.rpartition("/")[2])
         tokens += min(TOKENS_PER_STEP * len(chain), granted.max_tokens)
         chains.append(tuple(chain))
@@ -192,7 +272,9 @@ def _judge(world: World, tree: ReasoningTree, nodes: Sequence[int], meter: Meter
         if granted.n and tree.step(node).finish_reason == "stop":
             path = _texts(tree, node) or _texts(tree, int(tree.parent[node]))
             evidence = world.evidence(path, tree.step(node).answer) if path else 0.0
-            is_read = random.Random(f"{world.seed}/reads/{'/'.join(path)}").random() >= world.unread_rate
+            is_read = (
+                random.Random(f"{world.seed}/reads/{'/'.join(path)}").random() >= world.unread_rate
+            )
             verdicts.append(judged(node, evidence, scope=world.scope) if is_read else unread(node))
         if granted.n:
             meter.settle(granted, "critic", Usage(generated_tokens=granted.max_tokens, calls=1))

@@ -10,7 +10,9 @@ from graphs.tasks.leakage import FROM_TEST_QUESTIONS
 
 
 def question_of(split: Split, **fields: object) -> Question:
-    text = next(f"What is {number}?" for number in range(10_000) if split_of(f"What is {number}?") == split)
+    text = next(
+        f"What is {number}?" for number in range(10_000) if split_of(f"What is {number}?") == split
+    )
     return Question.model_validate({"text": text, **fields})
 
 
@@ -33,7 +35,10 @@ def test_metadata_cannot_talk_the_hash_away() -> None:
 
 def test_gsm8k_is_split_by_its_files() -> None:
     for split in ("train", "validation", "test"):
-        assert split_of_question(question_of("train", task="gsm8k", metadata={"split": split})) == split
+        assert (
+            split_of_question(question_of("train", task="gsm8k", metadata={"split": split}))
+            == split
+        )
     assert_trainable([question_of("test", task="gsm8k", metadata={"split": "train"})])
     with pytest.raises(ValueError, match=r"metadata\['split'\]"):
         assert_trainable([question_of("train", task="gsm8k")])
@@ -41,7 +46,10 @@ def test_gsm8k_is_split_by_its_files() -> None:
 
 @pytest.mark.parametrize("dataset", FROM_TEST_QUESTIONS)
 def test_what_is_made_from_test_questions_is_never_trained_on(dataset: str) -> None:
-    metadata = ({"dataset": dataset}, {"dataset": "composite", "entry": {"source_dataset": dataset}})
+    metadata = (
+        {"dataset": dataset},
+        {"dataset": "composite", "entry": {"source_dataset": dataset}},
+    )
     for fields in metadata:
         question = question_of("train", task="reasoning_gym", metadata={**fields, "split": "train"})
         assert split_of_question(question) == "test" and is_for_measuring_only(question)
@@ -57,8 +65,12 @@ def test_gsm_symbolic_is_evaluated_on() -> None:
 
 
 def test_what_is_made_from_nothing_published_is_split_by_its_hash() -> None:
-    questions = load_task("reasoning_gym", datasets=("chain_sum", "leg_counting"), split="train", size=6).questions
+    questions = load_task(
+        "reasoning_gym", datasets=("chain_sum", "leg_counting"), split="train", size=6
+    ).questions
     assert_trainable(questions)
     assert not any(map(is_for_measuring_only, questions))
-    strange = question_of("train", task="reasoning_gym", metadata={"dataset": ["gsm_symbolic"], "entry": "x"})
+    strange = question_of(
+        "train", task="reasoning_gym", metadata={"dataset": ["gsm_symbolic"], "entry": "x"}
+    )
     assert split_of_question(strange) == "train"

@@ -1,4 +1,6 @@
-"""Files of one's own: JSON Lines, CSV and text, with golds, without, and broken in every way."""
+"""Files of one's own: JSON Lines, CSV and text, with golds, without, and broken in
+every way.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +34,25 @@ def pairs(data: TaskData) -> list[tuple[str, str | None]]:
     return [(question.text, question.gold) for question in data.questions]
 
 
-QUESTIONS = [("What is 2 + 2?", "4"), ('Who said "no, thanks"?\nName him.', "Bartleby"), ("Größe?", None)]
+QUESTIONS = [
+    ("What is 2 + 2?", "4"),
+    ('Who said "no, thanks"?\nName him.', "Bartleby"),
+    ("Größe?", None),
+]
 
 
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
-    [("q.csv", "", "header"), ("q.csv", "question,answer\n", "row"), ("q.jsonl", "", "JSON object"), ("q.txt", "\n", "line")],
+    [
+        ("q.csv", "", "header"),
+        ("q.csv", "question,answer\n", "row"),
+        ("q.jsonl", "", "JSON object"),
+        ("q.txt", "\n", "line"),
+    ],
 )
-def test_an_empty_file_is_told_what_it_should_hold(load: Load, name: str, content: str, expected: str) -> None:
+def test_an_empty_file_is_told_what_it_should_hold(
+    load: Load, name: str, content: str, expected: str
+) -> None:
     with pytest.raises(BadDataError, match=f"is empty .*{expected}"):
         load(name, content)
 
@@ -59,7 +72,9 @@ def test_the_same_questions_come_of_every_format(load: Load, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["q.jsonl", "q.csv", "q.txt"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_byte_order_mark_and_line_ends_make_no_difference(load: Load, name: str, end: str, mark: bytes) -> None:
+def test_byte_order_mark_and_line_ends_make_no_difference(
+    load: Load, name: str, end: str, mark: bytes
+) -> None:
     lines = {
         "q.jsonl": ['{"question": "a?"}', '{"question": "b?"}'],
         "q.csv": ["question", "a?", "b?"],
@@ -69,7 +84,9 @@ def test_byte_order_mark_and_line_ends_make_no_difference(load: Load, name: str,
         data = load(name, mark + (end.join(lines) + trailing).encode())
         assert pairs(data) == [("a?", None), ("b?", None)]
         assert data.problems == [] and data.notes == []
-        assert [question.metadata["line"] for question in data.questions] == ([2, 3] if name == "q.csv" else [1, 2])
+        assert [question.metadata["line"] for question in data.questions] == (
+            [2, 3] if name == "q.csv" else [1, 2]
+        )
 
 
 @pytest.mark.parametrize("name", ["q.jsonl", "q.csv", "q.txt"])
@@ -102,11 +119,21 @@ def test_a_line_in_another_encoding_is_named_and_the_rest_is_kept(load: Load) ->
     [
         ([{"question": "a", "answer": 1}, {"question": "b"}], ["1", None], {}),
         ([{"question": "a"}, {"question": "b"}], [None, None], {}),
-        ([{"question": "a", "answer": 1}, {"question": "b", "answer": 2}], [None, None], {"answer_field": None}),
-        ([{"question": "a", "gold": 1}, {"question": "b", "gold": None}], ["1", None], {"answer_field": "gold"}),
+        (
+            [{"question": "a", "answer": 1}, {"question": "b", "answer": 2}],
+            [None, None],
+            {"answer_field": None},
+        ),
+        (
+            [{"question": "a", "gold": 1}, {"question": "b", "gold": None}],
+            ["1", None],
+            {"answer_field": "gold"},
+        ),
     ],
 )
-def test_golds_are_optional(load: Load, lines: list[dict[str, object]], golds: list[str | None], options: dict[str, object]) -> None:
+def test_golds_are_optional(
+    load: Load, lines: list[dict[str, object]], golds: list[str | None], options: dict[str, object]
+) -> None:
     data = load("q.jsonl", "\n".join(map(json.dumps, lines)), **options)
     assert [question.gold for question in data.questions] == golds
     assert data.problems == [] and data.notes == []
@@ -129,8 +156,16 @@ def test_a_field_that_may_hold_the_golds_is_proposed_and_not_read(load: Load, na
         (["q", "a"], {}, r"no field 'question'; its fields are 'q', 'a'.*task\.question_field=q\b"),
         (["Question", "x"], {}, r"task\.question_field=Question"),
         (["my question"], {}, r"no field 'question'; its fields are 'my question'"),
-        (["question", "a"], {"answer_field": "gold"}, r"no field 'gold'; its fields are 'question', 'a'.*task\.answer_field=a\b"),
-        (["question", "one", "two"], {"answer_field": "gold"}, r"set task\.answer_field to the one that is meant"),
+        (
+            ["question", "a"],
+            {"answer_field": "gold"},
+            r"no field 'gold'; its fields are 'question', 'a'.*task\.answer_field=a\b",
+        ),
+        (
+            ["question", "one", "two"],
+            {"answer_field": "gold"},
+            r"set task\.answer_field to the one that is meant",
+        ),
         (["Body", "b"], {"question_field": "Body,Question"}, r"no field 'Question'"),
         ([f"f{number}" for number in range(40)], {}, r"'f9' and 30 more"),
     ],
@@ -139,15 +174,24 @@ def test_a_missing_field_names_the_ones_that_are_there(
     load: Load, name: str, fields: list[str], options: dict[str, object], said: str
 ) -> None:
     row = dict.fromkeys(fields, "5")
-    content = json.dumps(row) if name == "q.jsonl" else f"{','.join(row)}\n{','.join(row.values())}\n"
+    content = (
+        json.dumps(row) if name == "q.jsonl" else f"{','.join(row)}\n{','.join(row.values())}\n"
+    )
     with pytest.raises(BadDataError, match=said):
         load(name, content, **options)
 
 
 def test_questions_without_golds_are_split_by_their_hash(load: Load) -> None:
     text = "\n".join(f"What is {number}?" for number in range(300))
-    found = {split: {q.text for q in load("q.txt", text, split=split).questions} for split in ("train", "validation", "test")}
-    assert all(split_of_text(question) == split for split, questions in found.items() for question in questions)
+    found = {
+        split: {q.text for q in load("q.txt", text, split=split).questions}
+        for split in ("train", "validation", "test")
+    }
+    assert all(
+        split_of_text(question) == split
+        for split, questions in found.items()
+        for question in questions
+    )
     assert sum(map(len, found.values())) == len(load("q.txt", text).questions) == 300
 
 
@@ -155,7 +199,19 @@ def test_questions_without_golds_are_split_by_their_hash(load: Load) -> None:
 
 
 def test_a_broken_row_is_named_by_its_first_line_and_the_rest_is_kept(load: Load) -> None:
-    rows = ["question,answer", '"one', 'line more",1', "short", "a,b,c", ",,", '"x"y,2', "", ",3", "last,4", "last,4"]
+    rows = [
+        "question,answer",
+        '"one',
+        'line more",1',
+        "short",
+        "a,b,c",
+        ",,",
+        '"x"y,2',
+        "",
+        ",3",
+        "last,4",
+        "last,4",
+    ]
     data = load("q.csv", "\n".join(rows))
     assert pairs(data) == [("one\nline more", "1"), ("last", "4")]
     assert [question.metadata["line"] for question in data.questions] == [2, 10]
@@ -178,9 +234,12 @@ def test_cells_may_be_long_and_blanks_may_stand_around_them(load: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "mark", "options"), [("q.tsv", "\t", {}), ("q.csv", ";", {"delimiter": ";"}), ("q.csv", "|", {"delimiter": "|"})]
+    ("name", "mark", "options"),
+    [("q.tsv", "\t", {}), ("q.csv", ";", {"delimiter": ";"}), ("q.csv", "|", {"delimiter": "|"})],
 )
-def test_cells_are_separated_by_what_is_asked_for(load: Load, name: str, mark: str, options: dict[str, str]) -> None:
+def test_cells_are_separated_by_what_is_asked_for(
+    load: Load, name: str, mark: str, options: dict[str, str]
+) -> None:
     assert pairs(load(name, f"question{mark}answer\na, b{mark}5\n", **options)) == [("a, b", "5")]
 
 
@@ -209,7 +268,9 @@ def test_two_columns_of_one_name_are_refused_where_they_are_read(load: Load) -> 
         ("q.CSV", "question\na\n", "text", "task=csv"),
     ],
 )
-def test_a_file_for_another_task_proposes_it(load: Load, name: str, content: str, task: str, proposed: str) -> None:
+def test_a_file_for_another_task_proposes_it(
+    load: Load, name: str, content: str, task: str, proposed: str
+) -> None:
     with pytest.raises((BadDataError, ValueError), match=f"{proposed}$|{proposed}[,;]"):
         load(name, content, task=task)
 

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.types import Hidden, Reflection, Verdict
-from graphs.thought.derive import Wording, best_open_node, derive_journey, derive_shortcut, known_wrong, reason_against
+from graphs.thought.derive import (
+    Wording,
+    best_open_node,
+    derive_journey,
+    derive_shortcut,
+    known_wrong,
+    reason_against,
+)
 from graphs.thought.long_thought import LongThought, Segment
 from graphs.tree import ROOT, Event, Expanded, Judged, ReasoningTree, Reflected
 from tests.graphs.tree.logs import QUESTION, UNPARSED, make_step, trees, verdict
@@ -20,11 +27,22 @@ COUNTS = st.integers(0, 3)
 
 @st.composite
 def journeys(draw: st.DrawFn) -> tuple[ReasoningTree, int | None, LongThought, dict[str, int]]:
-    """A tree, a leaf of it (None in trees without an answer, and sometimes in others), its journey and the journey's parameters."""
+    """A tree, a leaf of it (None in trees without an answer, and sometimes in others),
+    its journey and the journey's parameters.
+    """
     tree = draw(trees())
     leaf = draw(st.sampled_from([*tree.finals(), None]))
-    parameters = {"wrong_trials": draw(COUNTS), "right_trials": 1 + draw(COUNTS), "off_path_depth": draw(COUNTS)}
-    return tree, leaf, derive_journey(tree, leaf, rng=random.Random(draw(st.integers(0, 99))), **parameters), parameters
+    parameters = {
+        "wrong_trials": draw(COUNTS),
+        "right_trials": 1 + draw(COUNTS),
+        "off_path_depth": draw(COUNTS),
+    }
+    return (
+        tree,
+        leaf,
+        derive_journey(tree, leaf, rng=random.Random(draw(st.integers(0, 99))), **parameters),
+        parameters,
+    )
 
 
 def path_of(tree: ReasoningTree, leaf: int | None) -> list[int]:
@@ -32,7 +50,9 @@ def path_of(tree: ReasoningTree, leaf: int | None) -> list[int]:
 
 
 def turns_of(thought: LongThought) -> list[list[Segment]]:
-    """Returns the wrong turns: what stands between steps of the path, cut after each backtrack mark."""
+    """Returns the wrong turns: what stands between steps of the path, cut after each
+    backtrack mark.
+    """
     turns: list[list[Segment]] = [[]]
     for segment in thought.segments:
         if segment.kind in ("step", "answer"):
@@ -46,13 +66,17 @@ def turns_of(thought: LongThought) -> list[list[Segment]]:
 
 
 @given(journeys())
-def test_nodes_of_the_path_appear_once_and_in_order(journey: tuple[ReasoningTree, int | None, LongThought, dict[str, int]]) -> None:
+def test_nodes_of_the_path_appear_once_and_in_order(
+    journey: tuple[ReasoningTree, int | None, LongThought, dict[str, int]],
+) -> None:
     tree, leaf, thought, _ = journey
     assert [s.node for s in thought.segments if s.kind in ("step", "answer")] == path_of(tree, leaf)
 
 
 @given(journeys())
-def test_the_last_segment_is_the_answer(journey: tuple[ReasoningTree, int | None, LongThought, dict[str, int]]) -> None:
+def test_the_last_segment_is_the_answer(
+    journey: tuple[ReasoningTree, int | None, LongThought, dict[str, int]],
+) -> None:
     _, leaf, thought, _ = journey
     answers = [index for index, segment in enumerate(thought.segments) if segment.kind == "answer"]
     assert answers == ([] if leaf is None else [len(thought.segments) - 1])
@@ -60,14 +84,18 @@ def test_the_last_segment_is_the_answer(journey: tuple[ReasoningTree, int | None
 
 
 @given(journeys())
-def test_without_its_wrong_turns_a_journey_is_the_shortcut(journey: tuple[ReasoningTree, int | None, LongThought, dict[str, int]]) -> None:
+def test_without_its_wrong_turns_a_journey_is_the_shortcut(
+    journey: tuple[ReasoningTree, int | None, LongThought, dict[str, int]],
+) -> None:
     tree, leaf, thought, _ = journey
     kept = tuple(s for s in thought.segments if s.kind not in ("wrong", "reflect", "backtrack"))
     assert LongThought(kept, "shortcut") == derive_shortcut(tree, leaf)
 
 
 @given(journeys())
-def test_obeying_the_backtrack_marks_gives_the_shortcut(journey: tuple[ReasoningTree, int | None, LongThought, dict[str, int]]) -> None:
+def test_obeying_the_backtrack_marks_gives_the_shortcut(
+    journey: tuple[ReasoningTree, int | None, LongThought, dict[str, int]],
+) -> None:
     tree, leaf, thought, _ = journey
     line: list[int] = []
     for segment in thought.segments:
@@ -86,10 +114,16 @@ def test_a_wrong_turn_is_wrong_steps_then_reflections_then_one_backtrack(
 ) -> None:
     tree, _, thought, _ = journey
     for turn in turns_of(thought):
-        assert [kind for kind, _ in groupby(turn, key=lambda s: s.kind)] == ["wrong", "reflect", "backtrack"]
+        assert [kind for kind, _ in groupby(turn, key=lambda s: s.kind)] == [
+            "wrong",
+            "reflect",
+            "backtrack",
+        ]
         assert turn[-1].kind == "backtrack"
         wrong = [s.node for s in turn if s.kind == "wrong"]
-        assert [s.node for s in turn if s.kind == "reflect"] == [node for node in wrong if node in known_wrong(tree)]
+        assert [s.node for s in turn if s.kind == "reflect"] == [
+            node for node in wrong if node in known_wrong(tree)
+        ]
 
 
 @given(journeys())
@@ -107,7 +141,9 @@ def test_a_wrong_turn_is_one_chain_off_the_path_back_to_where_it_left_it(
 
 
 @given(journeys())
-def test_wrong_turns_come_before_the_step_that_goes_on(journey: tuple[ReasoningTree, int | None, LongThought, dict[str, int]]) -> None:
+def test_wrong_turns_come_before_the_step_that_goes_on(
+    journey: tuple[ReasoningTree, int | None, LongThought, dict[str, int]],
+) -> None:
     _, _, thought, _ = journey
     at = ROOT
     for segment in thought.segments:
@@ -118,7 +154,9 @@ def test_wrong_turns_come_before_the_step_that_goes_on(journey: tuple[ReasoningT
 
 
 @given(journeys())
-def test_trials_are_bounded(journey: tuple[ReasoningTree, int | None, LongThought, dict[str, int]]) -> None:
+def test_trials_are_bounded(
+    journey: tuple[ReasoningTree, int | None, LongThought, dict[str, int]],
+) -> None:
     tree, _, thought, parameters = journey
     starts: dict[int, list[int]] = {}
     for turn in turns_of(thought):
@@ -131,12 +169,20 @@ def test_trials_are_bounded(journey: tuple[ReasoningTree, int | None, LongThough
 
 
 @given(trees(), st.integers(1, 3), st.integers(0, 2))
-def test_every_wrong_sibling_is_tried_while_trials_last(tree: ReasoningTree, wrong_trials: int, off_path_depth: int) -> None:
+def test_every_wrong_sibling_is_tried_while_trials_last(
+    tree: ReasoningTree, wrong_trials: int, off_path_depth: int
+) -> None:
     path = path_of(tree, None)
-    thought = derive_journey(tree, None, rng=random.Random(0), wrong_trials=wrong_trials, off_path_depth=off_path_depth)
+    thought = derive_journey(
+        tree, None, rng=random.Random(0), wrong_trials=wrong_trials, off_path_depth=off_path_depth
+    )
     tried = [turn[-1].node for turn in turns_of(thought)]
     for node, following in zip([ROOT, *path], [*path, None], strict=True):
-        words = {tree.step(child).content.reveal().text for child in tree.children[node] if child in known_wrong(tree)}
+        words = {
+            tree.step(child).content.reveal().text
+            for child in tree.children[node]
+            if child in known_wrong(tree)
+        }
         taken = {tree.step(following).content.reveal().text} if following is not None else set()
         assert tried.count(node) == min(wrong_trials, len(words - taken))
 
@@ -162,12 +208,16 @@ def test_a_dead_end_ends_at_the_first_step_known_to_be_wrong(
 
 
 @given(journeys())
-def test_reflections_carry_the_judges_reason(journey: tuple[ReasoningTree, int | None, LongThought, dict[str, int]]) -> None:
+def test_reflections_carry_the_judges_reason(
+    journey: tuple[ReasoningTree, int | None, LongThought, dict[str, int]],
+) -> None:
     tree, _, thought, _ = journey
     for segment in thought.segments:
         if segment.kind == "reflect":
             text = segment.text.reveal()
-            against = [v for v in tree.verdicts[segment.node] if v.outcome == "judged" and not v.is_right]
+            against = [
+                v for v in tree.verdicts[segment.node] if v.outcome == "judged" and not v.is_right
+            ]
             assert all(v.reason is None or v.reason.reveal() in text for v in against)
             assert text.strip()
 
@@ -180,16 +230,23 @@ def test_no_turn_states_the_answer_or_begins_with_the_words_that_follow(
     answer = None if leaf is None else tree.step(leaf).answer
     path = path_of(tree, leaf)
     for turn in turns_of(thought):
-        assert answer is None or all(tree.step(s.node).answer != answer for s in turn if s.kind == "wrong")
+        assert answer is None or all(
+            tree.step(s.node).answer != answer for s in turn if s.kind == "wrong"
+        )
         following = next((node for node in path if tree.parent[node] == turn[-1].node), None)
-        assert following is None or turn[0].text != Hidden(tree.step(following).content.reveal().text)
+        assert following is None or turn[0].text != Hidden(
+            tree.step(following).content.reveal().text
+        )
 
 
 @given(trees(), st.integers(0, 9))
 def test_a_seed_decides_the_journey(tree: ReasoningTree, seed: int) -> None:
     leaf = next(iter(tree.finals()), None)
     first, second = (
-        derive_journey(tree, leaf, rng=random.Random(seed), wrong_trials=2, right_trials=2, off_path_depth=2) for _ in range(2)
+        derive_journey(
+            tree, leaf, rng=random.Random(seed), wrong_trials=2, right_trials=2, off_path_depth=2
+        )
+        for _ in range(2)
     )
     assert first == second
 
@@ -201,7 +258,9 @@ def test_the_best_open_node_is_a_sound_one_of_greatest_depth(tree: ReasoningTree
 
     best = best_open_node(tree)
     assert is_sound(best)
-    assert tree.depth[best] == max(int(tree.depth[node]) for node in range(len(tree)) if is_sound(node))
+    assert tree.depth[best] == max(
+        int(tree.depth[node]) for node in range(len(tree)) if is_sound(node)
+    )
 
 
 def small_tree(*events: Event) -> ReasoningTree:
@@ -219,7 +278,9 @@ def told(thought: LongThought) -> list[tuple[str, int, str]]:
 
 
 def test_a_journey_reads_like_a_thought() -> None:
-    tree = small_tree(Judged(1, verdict(-2.0, reason="3 + 7 is 10")), Judged(2, verdict(2.0, reason="fine")))
+    tree = small_tree(
+        Judged(1, verdict(-2.0, reason="3 + 7 is 10")), Judged(2, verdict(2.0, reason="fine"))
+    )
     assert told(derive_journey(tree, 4, rng=random.Random(0))) == [
         ("wrong", 1, "3 + 7 = 11"),
         ("wrong", 3, "so 11 + 11"),
@@ -237,22 +298,39 @@ def reflection_on_1(*events: Event) -> str:
 
 def test_without_a_reason_the_reflector_is_quoted() -> None:
     reflection = Reflection("reflect", Hidden("Step 1 is wrong, try a difference."), 1)
-    assert reflection_on_1(Judged(1, verdict(-1.0)), Reflected(1, reflection)) == "Step 1 is wrong, try a difference."
+    assert reflection_on_1(Judged(1, verdict(-1.0)), Reflected(1, reflection)) == (
+        "Step 1 is wrong, try a difference."
+    )
 
 
 def test_a_step_that_was_given_up_quotes_whoever_gave_it_up() -> None:
     reflection = Reflection("backtrack", Hidden("This leads nowhere."), 2, target_step=0)
-    assert reflection_on_1(Judged(1, verdict(1.0)), Reflected(3, reflection)) == "This leads nowhere."
+    assert (
+        reflection_on_1(Judged(1, verdict(1.0)), Reflected(3, reflection)) == "This leads nowhere."
+    )
 
 
 def test_where_nothing_is_known_nothing_is_invented() -> None:
-    assert reflection_on_1(Judged(1, Verdict(0.0, "exact_checker", log_likelihood_ratio=-20.0))) == "Wait, step 1 is wrong."
-    assert reflection_on_1(Reflected(1, Reflection("backtrack", Hidden(" "), None, 0))) == "Step 1 leads no further."
+    assert (
+        reflection_on_1(Judged(1, Verdict(0.0, "exact_checker", log_likelihood_ratio=-20.0)))
+        == "Wait, step 1 is wrong."
+    )
+    assert (
+        reflection_on_1(Reflected(1, Reflection("backtrack", Hidden(" "), None, 0)))
+        == "Step 1 leads no further."
+    )
 
 
 def test_the_wording_is_a_parameter() -> None:
-    wording = Wording(mistake_because="Moment, Schritt {step}: {reason}", backtrack="Zurück zu {step}.")
-    thought = derive_journey(small_tree(Judged(1, verdict(-1.0, reason="{nein}"))), 4, rng=random.Random(0), wording=wording)
+    wording = Wording(
+        mistake_because="Moment, Schritt {step}: {reason}", backtrack="Zurück zu {step}."
+    )
+    thought = derive_journey(
+        small_tree(Judged(1, verdict(-1.0, reason="{nein}"))),
+        4,
+        rng=random.Random(0),
+        wording=wording,
+    )
     texts = [text for _, _, text in told(thought)]
     assert "Moment, Schritt 1: {nein}" in texts and "Zurück zu 0." in texts
 
@@ -262,8 +340,12 @@ def test_known_wrong_is_judged_against_or_given_up(tree: ReasoningTree) -> None:
     def evidence(node: int) -> list[float]:
         return [v.log_likelihood_ratio for v in tree.verdicts[node] if v.outcome == "judged"]
 
-    judged_wrong = {node for node in range(1, len(tree)) if evidence(node) and sum(evidence(node)) <= 0}
-    assert known_wrong(tree) == judged_wrong | {node for node in range(len(tree)) if tree.given_up[node]}
+    judged_wrong = {
+        node for node in range(1, len(tree)) if evidence(node) and sum(evidence(node)) <= 0
+    }
+    assert known_wrong(tree) == judged_wrong | {
+        node for node in range(len(tree)) if tree.given_up[node]
+    }
 
 
 def test_only_the_reasons_against_a_step_are_told() -> None:
@@ -285,23 +367,51 @@ def test_no_turn_states_the_answer_in_another_spelling() -> None:
 
 
 def test_a_wrong_turn_ends_where_the_policy_said_nothing_more() -> None:
-    """The policy's own doubt is an empty step: it is never told, however deep a turn may go."""
-    chains = ((make_step("Answer: 21", answer="21"),), (make_step("wrong"), make_step("", answer="")))
+    """The policy's own doubt is an empty step: it is never told, however deep a turn
+    may go.
+    """
+    chains = (
+        (make_step("Answer: 21", answer="21"),),
+        (make_step("wrong"), make_step("", answer="")),
+    )
     tree = ReasoningTree.replay(QUESTION, [Expanded(0, chains), Judged(2, verdict(-1.0))])
     segments = derive_journey(tree, 1, rng=random.Random(0), off_path_depth=3).segments
-    assert [(s.kind, s.node) for s in segments] == [("wrong", 2), ("reflect", 2), ("backtrack", 0), ("answer", 1)]
+    assert [(s.kind, s.node) for s in segments] == [
+        ("wrong", 2),
+        ("reflect", 2),
+        ("backtrack", 0),
+        ("answer", 1),
+    ]
 
 
 def test_a_second_right_trial_is_a_dead_end() -> None:
     tree = small_tree(Judged(1, verdict(1.0)), Judged(3, verdict(-1.0)))
-    assert [s.kind for s in derive_journey(tree, 4, rng=random.Random(0)).segments] == ["step", "answer"]
-    kinds = [(s.kind, s.node) for s in derive_journey(tree, 4, rng=random.Random(0), right_trials=2).segments]
-    assert kinds == [("wrong", 1), ("wrong", 3), ("reflect", 3), ("backtrack", 0), ("step", 2), ("answer", 4)]
+    assert [s.kind for s in derive_journey(tree, 4, rng=random.Random(0)).segments] == [
+        "step",
+        "answer",
+    ]
+    kinds = [
+        (s.kind, s.node)
+        for s in derive_journey(tree, 4, rng=random.Random(0), right_trials=2).segments
+    ]
+    assert kinds == [
+        ("wrong", 1),
+        ("wrong", 3),
+        ("reflect", 3),
+        ("backtrack", 0),
+        ("step", 2),
+        ("answer", 4),
+    ]
 
 
 def test_a_thought_whose_first_steps_are_all_wrong_ends_at_the_question() -> None:
     tree = small_tree(Judged(1, verdict(-1.0)), Judged(2, verdict(-1.0)))
-    kinds = [s.kind for s in derive_journey(tree, None, rng=random.Random(0), wrong_trials=9, off_path_depth=0).segments]
+    kinds = [
+        s.kind
+        for s in derive_journey(
+            tree, None, rng=random.Random(0), wrong_trials=9, off_path_depth=0
+        ).segments
+    ]
     assert kinds == ["wrong", "reflect", "backtrack"] * 2
     assert derive_shortcut(tree, None).segments == ()
 
@@ -312,7 +422,9 @@ def test_a_leaf_must_mark_an_answer(leaf: int) -> None:
         derive_shortcut(small_tree(), leaf)
 
 
-@pytest.mark.parametrize("parameters", [{"wrong_trials": -1}, {"right_trials": 0}, {"off_path_depth": -1}])
+@pytest.mark.parametrize(
+    "parameters", [{"wrong_trials": -1}, {"right_trials": 0}, {"off_path_depth": -1}]
+)
 def test_counts_out_of_range_are_refused(parameters: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="right_trials"):
         derive_journey(small_tree(), 4, rng=random.Random(0), **parameters)
@@ -321,7 +433,10 @@ def test_counts_out_of_range_are_refused(parameters: dict[str, int]) -> None:
 @settings(max_examples=20)
 @given(st.integers(0, 10_000))
 def test_wrong_siblings_are_chosen_evenly(seed: int) -> None:
-    chains = (*((make_step(f"try {i}"),) for i in range(3)), (make_step("Answer: 21", answer="21"),))
+    chains = (
+        *((make_step(f"try {i}"),) for i in range(3)),
+        (make_step("Answer: 21", answer="21"),),
+    )
     judged = [Judged(node, verdict(-1.0)) for node in (1, 2, 3)]
     tree = ReasoningTree.replay(QUESTION, [Expanded(0, chains), *judged])
     rng = random.Random(seed)
@@ -330,6 +445,18 @@ def test_wrong_siblings_are_chosen_evenly(seed: int) -> None:
 
 
 def test_a_reason_is_what_judges_wrote_who_held_the_step_to_be_wrong() -> None:
-    said = [verdict(-1.0, reason="2+2 is 4. "), UNPARSED, verdict(1.0, reason="fine"), verdict(-1.0, reason="2+2 is 4."), verdict(-1.0)]
-    tree = ReasoningTree.replay(QUESTION, [Expanded(0, ((make_step("2+2=5"),), (make_step("x"),))), *(Judged(1, one) for one in said)])
+    said = [
+        verdict(-1.0, reason="2+2 is 4. "),
+        UNPARSED,
+        verdict(1.0, reason="fine"),
+        verdict(-1.0, reason="2+2 is 4."),
+        verdict(-1.0),
+    ]
+    tree = ReasoningTree.replay(
+        QUESTION,
+        [
+            Expanded(0, ((make_step("2+2=5"),), (make_step("x"),))),
+            *(Judged(1, one) for one in said),
+        ],
+    )
     assert reason_against(tree, 1) == "2+2 is 4." and reason_against(tree, 2) == ""

@@ -1,4 +1,6 @@
-"""The mark-up: it can be read back, says where it is malformed, and leaves nothing behind when it is filtered."""
+"""The mark-up: it can be read back, says where it is malformed, and leaves nothing
+behind when it is filtered.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,55 @@ from graphs.tree import ReasoningTree
 from tests.graphs.tree.logs import trees
 
 PIECES = (
-    *("<thought>", "</thought>", "<act", "</act>", "</ACT>", "<\\/act>", "<\\\\act>", '<act kind="step" node="1">', "</actor>", "<"),
-    *("\\", "/", ">", '"', "\n", "\r\n", "\x00", "\u2028", "\ud800", "act", "thought", "&lt;", "", " ", "3 < 5", "思考", "🤔"),
-    *("<|im_start|>", "<think>", "</think>", "<｜Assistant｜>", "<s>", "[INST]", "|", "think", "<thi", "nk>", "<|im", "_end|>"),
+    *(
+        "<thought>",
+        "</thought>",
+        "<act",
+        "</act>",
+        "</ACT>",
+        "<\\/act>",
+        "<\\\\act>",
+        '<act kind="step" node="1">',
+        "</actor>",
+        "<",
+    ),
+    *(
+        "\\",
+        "/",
+        ">",
+        '"',
+        "\n",
+        "\r\n",
+        "\x00",
+        "\u2028",
+        "\ud800",
+        "act",
+        "thought",
+        "&lt;",
+        "",
+        " ",
+        "3 < 5",
+        "思考",
+        "🤔",
+    ),
+    *(
+        "<|im_start|>",
+        "<think>",
+        "</think>",
+        "<｜Assistant｜>",
+        "<s>",
+        "[INST]",
+        "|",
+        "think",
+        "<thi",
+        "nk>",
+        "<|im",
+        "_end|>",
+    ),
 )
-TEXTS = st.lists(st.sampled_from(PIECES) | st.text(st.characters(), max_size=4), max_size=8).map("".join)
+TEXTS = st.lists(st.sampled_from(PIECES) | st.text(st.characters(), max_size=4), max_size=8).map(
+    "".join
+)
 
 THOUGHTS = st.builds(
     LongThought,
@@ -56,13 +102,18 @@ def test_a_derived_thought_is_read_back(tree: ReasoningTree, seed: int) -> None:
 @given(THOUGHTS)
 def test_no_text_inside_a_rendered_thought_looks_like_its_markup(thought: LongThought) -> None:
     text = render(thought).reveal()
-    assert len(re.findall(r"</?(?:act|thought)\b", text, re.IGNORECASE)) == 2 + 2 * len(thought.segments)
+    assert len(re.findall(r"</?(?:act|thought)\b", text, re.IGNORECASE)) == 2 + 2 * len(
+        thought.segments
+    )
 
 
 def test_ordinary_text_is_rendered_as_it_is() -> None:
-    thought = LongThought((Segment("step", 1, Hidden('if x < y && "a" > \\b:\n  <b>go</b>'), "compute"),), "shortcut")
+    thought = LongThought(
+        (Segment("step", 1, Hidden('if x < y && "a" > \\b:\n  <b>go</b>'), "compute"),), "shortcut"
+    )
     assert render(thought).reveal() == (
-        '<thought kind="shortcut">\n<act kind="step" node="1" factor="compute">if x < y && "a" > \\b:\n  <b>go</b></act>\n</thought>'
+        '<thought kind="shortcut">\n<act kind="step" node="1" factor="compute">if x < y && "a" > '
+        "\\b:\n  <b>go</b></act>\n</thought>"
     )
 
 
@@ -70,7 +121,9 @@ def test_a_rendered_thought_is_hidden() -> None:
     assert str(render(LongThought((), "journey"))) == "<hidden>"
 
 
-EXAMPLE = '<thought kind="journey">\n<act kind="wrong" node="12" factor="check">secret</act>\n</thought>'
+EXAMPLE = (
+    '<thought kind="journey">\n<act kind="wrong" node="12" factor="check">secret</act>\n</thought>'
+)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +144,9 @@ EXAMPLE = '<thought kind="journey">\n<act kind="wrong" node="12" factor="check">
         (EXAMPLE + "\n", 91, "the end of the text"),
     ],
 )
-def test_malformed_text_is_refused_with_its_position(text: str, position: int, expected: str) -> None:
+def test_malformed_text_is_refused_with_its_position(
+    text: str, position: int, expected: str
+) -> None:
     with pytest.raises(MarkupError) as caught:
         parse(text)
     assert caught.value.position == position
@@ -111,7 +166,8 @@ def test_any_text_is_read_or_refused(start: int, end: int, splice: str) -> None:
 
 
 LOOKS_LIKE_A_TAG = re.compile(
-    r"</?(thought|act|think|thinking)(\s[^<>]*)?/?>|<\|\w+\|>|<｜\w+｜>|</?s>|\[/?INST\]|</?(start|end)_of_turn>", re.IGNORECASE
+    r"</?(thought|act|think|thinking)(\s[^<>]*)?/?>|<\|\w+\|>|<｜\w+｜>|</?s>|\[/?INST\]|</?(start|end)_of_turn>",
+    re.IGNORECASE,
 )
 
 
@@ -123,7 +179,9 @@ def test_nothing_that_looks_like_a_tag_is_left(text: str) -> None:
 @given(THOUGHTS)
 def test_nothing_is_left_of_the_markup_of_a_rendered_thought(thought: LongThought) -> None:
     stripped = strip_markup(render(thought).reveal())
-    assert not re.search(r'<act kind=|</act>|<thought kind="|</thought>|<\|\w+\|>|</?think>', stripped)
+    assert not re.search(
+        r'<act kind=|</act>|<thought kind="|</thought>|<\|\w+\|>|</?think>', stripped
+    )
 
 
 @pytest.mark.parametrize(
@@ -146,7 +204,18 @@ def test_special_tokens_are_stripped(text: str, stripped: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["3 < 5 and 7 > 2", "|x| <|y| and |z|> 1", "a <b> c</b>", "x<s and t>u", "f < g > h", "<actor>", "[1, 2]", "x <thought", "a||b"]
+    "text",
+    [
+        "3 < 5 and 7 > 2",
+        "|x| <|y| and |z|> 1",
+        "a <b> c</b>",
+        "x<s and t>u",
+        "f < g > h",
+        "<actor>",
+        "[1, 2]",
+        "x <thought",
+        "a||b",
+    ],
 )
 def test_ordinary_text_is_not_stripped(text: str) -> None:
     assert strip_markup(text) == text
@@ -180,7 +249,9 @@ BRACKETS = (
 
 @given(st.lists(st.sampled_from(BRACKETS), max_size=20).map("".join))
 def test_stripping_in_one_pass_leaves_no_tag(text: str) -> None:
-    """As removing tags again and again does, until there are none; only where two tags share a bracket may it remove the other one."""
+    """As removing tags again and again does, until there are none; only where two tags
+    share a bracket may it remove the other one.
+    """
     stripped = strip_markup(text)
     assert not NAIVE.search(stripped)
     naive = text
@@ -190,7 +261,23 @@ def test_stripping_in_one_pass_leaves_no_tag(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["<th", "<think>", "<th<think>ink>", "<think ", "<", ">", "<a>", "[", "]", "[INST]", "<<SYS>>", "<<SYS>", "<|", "<\\"]
+    "piece",
+    [
+        "<th",
+        "<think>",
+        "<th<think>ink>",
+        "<think ",
+        "<",
+        ">",
+        "<a>",
+        "[",
+        "]",
+        "[INST]",
+        "<<SYS>>",
+        "<<SYS>",
+        "<|",
+        "<\\",
+    ],
 )
 @pytest.mark.parametrize("around", ["{}", "<{}>", "x{}ink>", "<thi{}nk>"])
 def test_long_texts_are_stripped(piece: str, around: str) -> None:

@@ -28,7 +28,9 @@ def test_a_thought_in_numbers() -> None:
     assert (numbers.segments, numbers.wrong_turns, numbers.wrong_steps) == (4, 1, 1)
     assert (numbers.lines, numbers.words, numbers.tokens) == (5, 19, 19)
     assert numbers.keywords == {"wait": 1, "but": 1, "wait but": 1, "so": 1, "back to": 1}
-    assert thought_statistics(thought, tokenize=list).tokens == sum(len(s.text.reveal()) for s in thought.segments)
+    assert thought_statistics(thought, tokenize=list).tokens == sum(
+        len(s.text.reveal()) for s in thought.segments
+    )
     assert numbers.words_per_line == 19 / 5
     assert thought_statistics(LongThought((), "shortcut")).words_per_line == 0.0
 
@@ -48,9 +50,20 @@ def test_a_tree_in_numbers() -> None:
         Judged(3, UNPARSED),
     ]
     assert tree_statistics(ReasoningTree.replay(QUESTION, events)) == TreeStatistics(
-        nodes=3, depth=2, branching=1.5, leaves=2, answers=1, judged=2, known_wrong=1, given_up=0, unparsed=1, backtracks=0
+        nodes=3,
+        depth=2,
+        branching=1.5,
+        leaves=2,
+        answers=1,
+        judged=2,
+        known_wrong=1,
+        given_up=0,
+        unparsed=1,
+        backtracks=0,
     )
-    assert tree_statistics(ReasoningTree(QUESTION)) == TreeStatistics(0, 0, 0.0, 0, 0, 0, 0, 0, 0, 0)
+    assert tree_statistics(ReasoningTree(QUESTION)) == TreeStatistics(
+        0, 0, 0.0, 0, 0, 0, 0, 0, 0, 0
+    )
 
 
 @given(trees())

@@ -1,6 +1,8 @@
-"""A process that records traces until it is killed: `python -m tests.graphs.traces.recorder RUN_DIR`.
+"""A process that records traces until it is killed: `python -m
+tests.graphs.traces.recorder RUN_DIR`.
 
-Prints the index of each trace once `record` has returned. Starts after what the store holds already, as a resumed run does.
+Prints the index of each trace once `record` has returned. Starts after what the store
+holds already, as a resumed run does.
 """
 
 from __future__ import annotations

@@ -15,13 +15,22 @@ from graphs.traces.trace import SafetyRecord, Trace
 from graphs.tree import Event, Expanded, Judged, ReasoningTree
 from tests.graphs.tree.logs import QUESTION, event_logs, finished, make_step, verdict
 
-ENGINE = EngineInfo("scripted", "pocket", "0123456789abcdef", "fedcba9876543210", 512, parameters=5_000_000)
+ENGINE = EngineInfo(
+    "scripted", "pocket", "0123456789abcdef", "fedcba9876543210", 512, parameters=5_000_000
+)
 
 
 def make_trace(
-    events: Sequence[Event], *, question: Question = QUESTION, sample: int = 0, run: str = "first", config_hash: str = "c0ffee"
+    events: Sequence[Event],
+    *,
+    question: Question = QUESTION,
+    sample: int = 0,
+    run: str = "first",
+    config_hash: str = "c0ffee",
 ) -> Trace:
-    """Returns the trace of a question whose search gave `events`, the last of them `Finished`."""
+    """Returns the trace of a question whose search gave `events`, the last of them
+    `Finished`.
+    """
     tree = ReasoningTree.replay(question, events)
     end = tree.finished
     assert end is not None
@@ -53,14 +62,29 @@ def traces() -> st.SearchStrategy[Trace]:
 
 
 def ordinary_trace(index: int = 0, *, num_nodes: int = 20, num_tokens: int = 24) -> Trace:
-    """Returns a trace of `num_nodes` judged steps of `num_tokens` tokens each, different for each `index`."""
+    """Returns a trace of `num_nodes` judged steps of `num_tokens` tokens each,
+    different for each `index`.
+    """
     rng = random.Random(index)
     events: list[Event] = []
     for node in range(num_nodes):
         logprobs = [math.nan, *(math.log(rng.random()) for _ in range(num_tokens - 1))]
         answer = str(index) if node == num_nodes - 1 else None
-        step = make_step(f"step {node}: {rng.random()} and so on and on", answer=answer, logprobs=logprobs, forced=1, factor="compute")
+        step = make_step(
+            f"step {node}: {rng.random()} and so on and on",
+            answer=answer,
+            logprobs=logprobs,
+            forced=1,
+            factor="compute",
+        )
         events.append(Expanded(max(0, node - node % 3), ((step,),)))
-        events.append(Judged(node + 1, verdict(rng.gauss(1, 2), reason=f"{rng.random()} : that is so" if node % 2 else None)))
+        events.append(
+            Judged(
+                node + 1,
+                verdict(
+                    rng.gauss(1, 2), reason=f"{rng.random()} : that is so" if node % 2 else None
+                ),
+            )
+        )
     question = Question(text=f"What is {index} + 0?", gold=str(index), task="user")
     return make_trace(finished(events), question=question)

@@ -19,7 +19,16 @@ from agents.safety.visible_text import visible_text
 from agents.types import BadTraceError, Hidden, Question, Reflection, Verdict
 from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import SCHEMA_VERSION, Trace
-from graphs.tree import Backup, Expanded, Failed, Finished, Judged, ReasoningTree, Reflected, Weighed
+from graphs.tree import (
+    Backup,
+    Expanded,
+    Failed,
+    Finished,
+    Judged,
+    ReasoningTree,
+    Reflected,
+    Weighed,
+)
 from tests.graphs.traces.samples import make_trace, ordinary_trace, traces
 from tests.graphs.tree.logs import QUESTION, make_step
 
@@ -27,7 +36,11 @@ CODEC = AuditCodec()
 
 EVERY_EVENT = make_trace(
     [
-        Expanded(0, ((make_step("a", logprobs=(math.nan, -0.1), forced=1), make_step("b", answer="21")),), "answer"),
+        Expanded(
+            0,
+            ((make_step("a", logprobs=(math.nan, -0.1), forced=1), make_step("b", answer="21")),),
+            "answer",
+        ),
         Expanded(0, ((make_step("c", finish_reason="length"),), ()), mistakes=(1,)),
         Failed(3, "context_length"),
         Judged(1, Verdict(0.25, "monte_carlo", "value", log_likelihood_ratio=-1.1, count=8)),
@@ -62,7 +75,9 @@ def test_traces_from_before_adapters_are_read() -> None:
 
 def test_a_decoded_trace_replays_to_the_same_tree() -> None:
     trace = ordinary_trace()
-    first, second = (ReasoningTree.replay(t.question, t.events) for t in (trace, CODEC.loads(CODEC.dumps(trace))))
+    first, second = (
+        ReasoningTree.replay(t.question, t.events) for t in (trace, CODEC.loads(CODEC.dumps(trace)))
+    )
     np.testing.assert_array_equal(first.logprob, second.logprob)
     np.testing.assert_array_equal(first.log_likelihood_ratio, second.log_likelihood_ratio)
 
@@ -72,7 +87,9 @@ def test_a_decoded_trace_replays_to_the_same_tree() -> None:
 @example(math.nan, "\u200b", 0)  # no answer, since a user sees nothing of it
 def test_floats_and_texts_are_exact(number: float, text: str, token: int) -> None:
     step = make_step(text, logprobs=(number,), answer=text)
-    step = dataclasses.replace(step, content=Hidden(dataclasses.replace(step.content.reveal(), token_ids=(token,))))
+    step = dataclasses.replace(
+        step, content=Hidden(dataclasses.replace(step.content.reveal(), token_ids=(token,)))
+    )
     finished = Finished("answered", 1, text) if visible_text(text) else Finished("no_answer")
     trace = make_trace([Expanded(0, ((step,),)), finished])
     back = CODEC.loads(CODEC.dumps(trace)).events[0]
@@ -88,7 +105,11 @@ def test_encoding_twice_gives_the_same_bytes() -> None:
 
 
 def test_numbers_of_numpy_are_stored_as_numbers() -> None:
-    events = [*EVERY_EVENT.events[:-1], Backup(np.int64(1), np.float64(0.5)), Finished("answered", np.int32(2), "21")]  # type: ignore[arg-type]
+    events = [
+        *EVERY_EVENT.events[:-1],
+        Backup(np.int64(1), np.float64(0.5)),
+        Finished("answered", np.int32(2), "21"),
+    ]  # type: ignore[arg-type]
     trace = dataclasses.replace(EVERY_EVENT, events=tuple(events), correct=np.bool_(True))  # type: ignore[arg-type]
     back = CODEC.loads(CODEC.dumps(trace))
     assert back == trace and type(back.correct) is bool
@@ -129,17 +150,44 @@ def damaged(*way: str | int, value: object) -> dict[str, Any]:
     ("data", "message"),
     [
         (damaged("seed", value="secret"), "damaged at seed: str where int belongs"),
-        (damaged("events", 3, "node", value=True), "damaged at events[3].node: bool where int belongs"),
-        (damaged("events", 3, "type", value="Imagined"), 'damaged at events[3]: no "type" that is one of Expanded, Failed, Judged'),
-        (damaged("events", 0, "chains", 0, 1, "content", "logprobs", 0, value="secret"), "content.logprobs[0]: str where float belongs"),
-        (damaged("events", 3, "verdict", "source", value="secret"), "damaged at events[3].verdict.source: none of token_critic"),
-        (damaged("events", 3, "verdict", "score", value=math.nan), "damaged at events[3].verdict: a verdict of"),
-        (damaged("usage", "policy", value=[]), "damaged at usage.policy: list where an object belongs"),
+        (
+            damaged("events", 3, "node", value=True),
+            "damaged at events[3].node: bool where int belongs",
+        ),
+        (
+            damaged("events", 3, "type", value="Imagined"),
+            'damaged at events[3]: no "type" that is one of Expanded, Failed, Judged',
+        ),
+        (
+            damaged("events", 0, "chains", 0, 1, "content", "logprobs", 0, value="secret"),
+            "content.logprobs[0]: str where float belongs",
+        ),
+        (
+            damaged("events", 3, "verdict", "source", value="secret"),
+            "damaged at events[3].verdict.source: none of token_critic",
+        ),
+        (
+            damaged("events", 3, "verdict", "score", value=math.nan),
+            "damaged at events[3].verdict: a verdict of",
+        ),
+        (
+            damaged("usage", "policy", value=[]),
+            "damaged at usage.policy: list where an object belongs",
+        ),
         (damaged("question", "text", value=...), "damaged at question: text: Field required"),
-        (damaged("summary", value=...), "damaged at the top: a Trace without ['summary'] and with unknown []"),
-        (damaged("long_thought", "mood", value="secret"), "at long_thought: a LongThought without [] and with unknown ['mood']"),
+        (
+            damaged("summary", value=...),
+            "damaged at the top: a Trace without ['summary'] and with unknown []",
+        ),
+        (
+            damaged("long_thought", "mood", value="secret"),
+            "at long_thought: a LongThought without [] and with unknown ['mood']",
+        ),
         (damaged("safety", value={}), "damaged at safety: dict where a list belongs"),
-        (damaged("schema_version", value=SCHEMA_VERSION + 1), f"schema version {SCHEMA_VERSION + 1}, this version of longthought reads"),
+        (
+            damaged("schema_version", value=SCHEMA_VERSION + 1),
+            f"schema version {SCHEMA_VERSION + 1}, this version of longthought reads",
+        ),
         (damaged("schema_version", value=...), "schema version None"),
     ],
 )
@@ -157,7 +205,16 @@ def test_a_trace_of_before_a_field_was_added_is_read_with_its_default() -> None:
     assert CODEC.loads(zlib.compress(older)) == EVERY_EVENT
 
 
-@pytest.mark.parametrize("blob", [b"", b"secret", zlib.compress(b"{secret"), CODEC.dumps(EVERY_EVENT)[:-9], zlib.compress(b"[1]")])
+@pytest.mark.parametrize(
+    "blob",
+    [
+        b"",
+        b"secret",
+        zlib.compress(b"{secret"),
+        CODEC.dumps(EVERY_EVENT)[:-9],
+        zlib.compress(b"[1]"),
+    ],
+)
 def test_bytes_that_are_no_trace_are_refused(blob: bytes) -> None:
     with pytest.raises(BadTraceError) as caught:
         CODEC.loads(blob)
@@ -177,12 +234,20 @@ def test_an_ordinary_trace_takes_a_millisecond() -> None:
 
 def places(data: Any, way: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     """Yields the way to every value inside JSON values."""
-    for key, entry in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
+    for key, entry in (
+        data.items()
+        if isinstance(data, dict)
+        else enumerate(data)
+        if isinstance(data, list)
+        else ()
+    ):
         yield (*way, key)
         yield from places(entry, (*way, key))
 
 
-@pytest.mark.parametrize("value", [None, True, -1, 10**400, "x", [], {}, {"type": []}, "\ud800"], ids=repr)
+@pytest.mark.parametrize(
+    "value", [None, True, -1, 10**400, "x", [], {}, {"type": []}, "\ud800"], ids=repr
+)
 def test_any_value_in_any_place_is_read_or_refused_as_damage(value: object) -> None:
     refused = 0
     for way in places(CODEC.encode(EVERY_EVENT)):

@@ -1,4 +1,6 @@
-"""Deletion: no byte of a thought is left in the run's folder, and what a user may see stays."""
+"""Deletion: no byte of a thought is left in the run's folder, and what a user may see
+stays.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def open_store(run_dir: Path) -> TraceStore:
 
 @pytest.fixture
 def traces() -> list[Trace]:
-    return sorted((ordinary_trace(index) for index in range(COUNT)), key=lambda trace: trace.question.hash)
+    return sorted(
+        (ordinary_trace(index) for index in range(COUNT)), key=lambda trace: trace.question.hash
+    )
 
 
 @pytest.fixture
@@ -77,12 +81,15 @@ def test_no_byte_of_a_thought_is_left_in_the_folder(run_dir: Path, traces: list[
             assert AuditCodec().loads(blob).events == ()
 
 
-def test_thoughts_in_the_log_and_in_free_pages_go_as_well(run_dir: Path, traces: list[Trace]) -> None:
+def test_thoughts_in_the_log_and_in_free_pages_go_as_well(
+    run_dir: Path, traces: list[Trace]
+) -> None:
     hidden = list(pieces(run_dir))
     with closing(sqlite3.connect(run_dir / FILE_NAME)) as crashed:
         crashed.execute("PRAGMA journal_mode = WAL")
         with crashed:
-            crashed.execute("DELETE FROM traces WHERE rowid > 6")  # without secure_delete: pages are only marked as free
+            # without secure_delete: pages are only marked as free
+            crashed.execute("DELETE FROM traces WHERE rowid > 6")
         left = content(run_dir)
         assert sum(piece in left for piece in hidden) > len(hidden) // 2
         assert delete_thoughts(run_dir, day=DAY).traces == 6
@@ -97,7 +104,10 @@ def test_what_a_user_may_see_stays(run_dir: Path, traces: list[Trace]) -> None:
     with TraceStore.read(run_dir) as store:
         assert store.thoughts_deleted_on == "2026-01-31" and not store.damaged
         assert list(store.outcomes()) == [without_thought(trace) for trace in traces]
-    assert all((run_dir / name).read_text() == name for name in ("config.yaml", "metrics.json", "report.md"))
+    assert all(
+        (run_dir / name).read_text() == name
+        for name in ("config.yaml", "metrics.json", "report.md")
+    )
 
 
 def hidden_in(value: object) -> Iterator[Hidden[Any]]:
@@ -118,10 +128,14 @@ def hidden_in(value: object) -> Iterator[Hidden[Any]]:
 def test_a_trace_without_its_thought_holds_nothing_hidden(traces: list[Trace]) -> None:
     for trace in traces:
         assert len(list(hidden_in(trace))) > 20
-        assert not list(hidden_in(without_thought(trace))) and not without_thought(trace).policy_prompt
+        assert (
+            not list(hidden_in(without_thought(trace))) and not without_thought(trace).policy_prompt
+        )
 
 
-def test_whoever_wants_the_thoughts_is_refused_with_the_day(run_dir: Path, traces: list[Trace]) -> None:
+def test_whoever_wants_the_thoughts_is_refused_with_the_day(
+    run_dir: Path, traces: list[Trace]
+) -> None:
     delete_thoughts(run_dir, day=DAY)
     with TraceStore.read(run_dir) as store:
         for attempt in (lambda: list(store), lambda: store.get(traces[0].question.hash, 0)):

@@ -35,7 +35,11 @@ def store(tmp_path: Path) -> Iterator[TraceStore]:
     with TraceStore.open(tmp_path / "first", config_hash="c0ffee", config_yaml="{}") as store:
         for index in range(3):
             store.record(
-                replace(ordinary_trace(index, num_nodes=6), correct=None if index == 1 else True, answer=None if index == 1 else "5")
+                replace(
+                    ordinary_trace(index, num_nodes=6),
+                    correct=None if index == 1 else True,
+                    answer=None if index == 1 else "5",
+                )
             )
         yield store
 
@@ -44,7 +48,9 @@ def load(path: Path, cache: Path) -> list[dict[str, object]]:
     import datasets
 
     kind = "json" if path.suffix == ".jsonl" else "parquet"
-    return list(datasets.load_dataset(kind, data_files=str(path), split="train", cache_dir=str(cache)))
+    return list(
+        datasets.load_dataset(kind, data_files=str(path), split="train", cache_dir=str(cache))
+    )
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -56,13 +62,17 @@ def test_datasets_reads_an_export_back(store: TraceStore, tmp_path: Path, suffix
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_revealed_export_holds_the_whole_trace(store: TraceStore, tmp_path: Path, suffix: str) -> None:
+def test_a_revealed_export_holds_the_whole_trace(
+    store: TraceStore, tmp_path: Path, suffix: str
+) -> None:
     path = tmp_path / f"out.{suffix}"
     export(store, path, reveal=True)
     rows = load(path, tmp_path / "cache")
     assert [parse(str(row["thought"])) for row in rows] == [trace.long_thought for trace in store]
     decoded = [AuditCodec().decode(json.loads(str(row["trace"]))) for row in rows]
-    assert [AuditCodec().dumps(trace) for trace in decoded] == [AuditCodec().dumps(trace) for trace in store]
+    assert [AuditCodec().dumps(trace) for trace in decoded] == [
+        AuditCodec().dumps(trace) for trace in store
+    ]
 
 
 def test_an_empty_run_is_refused(tmp_path: Path) -> None:
@@ -78,7 +88,9 @@ def test_an_unknown_format_is_refused(store: TraceStore, tmp_path: Path) -> None
         export(store, tmp_path / "out.csv")
 
 
-def test_a_failed_export_leaves_the_old_file_and_no_other(store: TraceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_export_leaves_the_old_file_and_no_other(
+    store: TraceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "out.jsonl"
     export(store, path)
     before = path.read_bytes()
@@ -97,7 +109,9 @@ def columns_of(path: Path, cache: Path) -> dict[str, str]:
     import datasets
 
     kind = "json" if path.suffix == ".jsonl" else "parquet"
-    features = datasets.load_dataset(kind, data_files=str(path), split="train", cache_dir=str(cache)).features
+    features = datasets.load_dataset(
+        kind, data_files=str(path), split="train", cache_dir=str(cache)
+    ).features
     return {name: str(feature) for name, feature in features.items()}
 
 
@@ -108,16 +122,25 @@ def test_both_suffixes_have_one_schema(store: TraceStore, tmp_path: Path, format
     for reveal in (False, True):
         for suffix in SUFFIXES:
             export(store, tmp_path / f"{reveal}.{suffix}", format=format, reveal=reveal)
-        found = [columns_of(tmp_path / f"{reveal}.{suffix}", tmp_path / "cache") for suffix in SUFFIXES]
+        found = [
+            columns_of(tmp_path / f"{reveal}.{suffix}", tmp_path / "cache") for suffix in SUFFIXES
+        ]
         assert found[0] == found[1] and "null" not in str(found[0])
 
 
 def rows_of_usage(kinds: Sequence[str]) -> list[dict[str, Any]]:
-    """Returns rows of 3 kB each: with no value, with a date, or with ordinary values."""
+    """Returns rows of 3 kB each: with no value, with a date, or with ordinary
+    values.
+    """
     values: dict[str, dict[str, Any]] = {
         "none": {"answer": None, "correct": None, "usage": [], "seconds": 1.0},
         "date": {"answer": "2024-05-01", "correct": None, "usage": [], "seconds": 2.5},
-        "full": {"answer": "5", "correct": True, "usage": [{"role": "policy", "calls": 3}], "seconds": 3.0},
+        "full": {
+            "answer": "5",
+            "correct": True,
+            "usage": [{"role": "policy", "calls": 3}],
+            "seconds": 3.0,
+        },
     }
     return [{"id": number, "text": "x" * 3000, **values[kind]} for number, kind in enumerate(kinds)]
 
@@ -140,7 +163,9 @@ def test_ten_megabytes_without_a_value_settle_no_type(tmp_path: Path, first: str
     path = tmp_path / "rows.jsonl"
     assert write_jsonl(rows, path, COLUMNS) == Written(4004)
     assert path.stat().st_size > 12_000_000
-    loaded = datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
+    loaded = datasets.load_dataset(
+        "json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache")
+    )
     types = {name: str(feature) for name, feature in loaded.features.items()}
     assert "null" not in str(types) and "timestamp" not in str(types)
     moved = rows[:1] + rows[4000:4001] + rows[1:4000] + rows[4001:]
@@ -172,7 +197,9 @@ def test_parquet_without_rows_holds_the_columns(tmp_path: Path) -> None:
         store.record(replace(ordinary_trace(0, num_nodes=3), correct=False, answer="7"))
         for suffix in SUFFIXES:
             found = export(store, tmp_path / f"out.{suffix}", format="sft")
-            assert (found.rows, found.left_out) == (0, {"wrong_answer": 1}) and len(found.notes) == 1
+            assert (found.rows, found.left_out) == (0, {"wrong_answer": 1}) and len(
+                found.notes
+            ) == 1
         table = pq.read_table(tmp_path / "out.parquet")
         assert (tmp_path / "out.jsonl").read_bytes() == b"" and table.num_rows == 0
         export(store, tmp_path / "full.parquet", format="sft", keep_wrong=True)
@@ -183,19 +210,31 @@ def test_texts_that_are_all_dates_are_told(tmp_path: Path) -> None:
     with TraceStore.open(tmp_path / "first", config_hash="c0ffee", config_yaml="{}") as store:
         store.record(replace(ordinary_trace(0, num_nodes=3), answer="2024-05-01", correct=True))
         assert "completion.content" in export(store, tmp_path / "out.jsonl", format="sft").notes[-1]
-        assert export(store, tmp_path / "out.parquet", format="sft").notes == export(store, tmp_path / "out.jsonl", format="sft").notes[:-1]
+        assert (
+            export(store, tmp_path / "out.parquet", format="sft").notes
+            == export(store, tmp_path / "out.jsonl", format="sft").notes[:-1]
+        )
 
 
 # --- rows for TRL
 
 
-def tree_trace(name: str, answers: Sequence[str], *, gold: str | None, task: str = "user", **fields: Any) -> Trace:
-    """Returns the trace of a question in whose tree each of `answers` is a leaf; the last one ends the thought."""
+def tree_trace(
+    name: str, answers: Sequence[str], *, gold: str | None, task: str = "user", **fields: Any
+) -> Trace:
+    """Returns the trace of a question in whose tree each of `answers` is a leaf; the
+    last one ends the thought.
+    """
     events: list[Event] = []
     for number, answer in enumerate(answers):
-        chain = (make_step(f"secret {number} of {name}"), make_step(f"So {number}.\n\nAnswer: {answer}", answer=answer))
+        chain = (
+            make_step(f"secret {number} of {name}"),
+            make_step(f"So {number}.\n\nAnswer: {answer}", answer=answer),
+        )
         events.append(Expanded(0, (chain,), "answer"))
-    question = Question(text=f"What about {name}?", gold=gold, task=task, metadata=fields.pop("metadata", {}))
+    question = Question(
+        text=f"What about {name}?", gold=gold, task=task, metadata=fields.pop("metadata", {})
+    )
     return replace(make_trace(finished(events), question=question), **fields)
 
 
@@ -210,7 +249,9 @@ def own(tmp_path: Path) -> Iterator[TraceStore]:
         tree_trace("unchecked", ["5"], gold="5", correct=None, check="timed_out"),
         tree_trace("refused", ["4", "5"], gold="5", safety=(refusal,)),
         tree_trace("leaked", ["4", "5"], gold="5", task="gsm8k", metadata={"split": "test"}),
-        tree_trace("symbolic", ["5"], gold="5", task="reasoning_gym", metadata={"dataset": "gsm_symbolic"}),
+        tree_trace(
+            "symbolic", ["5"], gold="5", task="reasoning_gym", metadata={"dataset": "gsm_symbolic"}
+        ),
         tree_trace("one answer", ["5", "5"], gold="5"),
     ]
     with TraceStore.open(tmp_path / "first", config_hash="c0ffee", config_yaml="{}") as store:
@@ -224,7 +265,9 @@ def rows_in(path: Path) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for line in path.open():
         row = json.loads(line)
-        found.setdefault(row["prompt"][0]["content"].removeprefix("What about ").removesuffix("?"), []).append(row)
+        found.setdefault(
+            row["prompt"][0]["content"].removeprefix("What about ").removesuffix("?"), []
+        ).append(row)
     return found
 
 
@@ -237,7 +280,12 @@ def test_sft_holds_right_and_unscored_answers(own: TraceStore, tmp_path: Path) -
         "unscored": [None],
         "one answer": [True],
     }
-    assert found.left_out == {"wrong_answer": 1, "unchecked": 1, "decided_by_rule": 1, "for_measuring_only": 2}
+    assert found.left_out == {
+        "wrong_answer": 1,
+        "unchecked": 1,
+        "decided_by_rule": 1,
+        "for_measuring_only": 2,
+    }
     for (row,) in rows.values():
         assert row["messages"] == row["prompt"] + row["completion"]
         assert [message["role"] for message in row["messages"]] == ["user", "assistant"]
@@ -247,12 +295,22 @@ def test_sft_holds_right_and_unscored_answers(own: TraceStore, tmp_path: Path) -
     assert [row["correct"] for row in rows_in(path)["wrong"]] == [False]
 
 
-def test_dpo_pairs_a_right_with_each_different_wrong_answer(own: TraceStore, tmp_path: Path) -> None:
+def test_dpo_pairs_a_right_with_each_different_wrong_answer(
+    own: TraceStore, tmp_path: Path
+) -> None:
     path = tmp_path / "out.jsonl"
     found = export(own, path, format="dpo")
-    pairs = {name: [(row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in group] for name, group in rows_in(path).items()}
+    pairs = {
+        name: [(row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in group]
+        for name, group in rows_in(path).items()
+    }
     assert pairs == {"right": [("5", "4")], "wrong": [("5", "7"), ("5", "4")]}
-    assert found.left_out == {"not_scored": 1, "no_wrong_answer": 2, "no_right_answer": 1, "for_measuring_only": 2}
+    assert found.left_out == {
+        "not_scored": 1,
+        "no_wrong_answer": 2,
+        "no_right_answer": 1,
+        "for_measuring_only": 2,
+    }
 
 
 def test_samples_of_one_question_are_paired(tmp_path: Path) -> None:
@@ -263,7 +321,9 @@ def test_samples_of_one_question_are_paired(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format", ["sft", "dpo"])
-def test_the_thought_is_in_rows_only_where_it_was_asked_for(own: TraceStore, tmp_path: Path, format: Format) -> None:
+def test_the_thought_is_in_rows_only_where_it_was_asked_for(
+    own: TraceStore, tmp_path: Path, format: Format
+) -> None:
     path = tmp_path / "out.jsonl"
     export(own, path, format=format)
     assert "secret" not in path.read_text() and "<think" not in path.read_text()
@@ -279,7 +339,9 @@ def test_the_thought_is_in_rows_only_where_it_was_asked_for(own: TraceStore, tmp
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_file_with_thoughts_is_its_owners_alone(own: TraceStore, tmp_path: Path, suffix: str, format: Format) -> None:
+def test_a_file_with_thoughts_is_its_owners_alone(
+    own: TraceStore, tmp_path: Path, suffix: str, format: Format
+) -> None:
     path = tmp_path / f"out.{suffix}"
     path.touch(mode=0o666)
     export(own, path, format=format, reveal=True)
@@ -296,9 +358,13 @@ def test_a_file_with_thoughts_is_its_owners_alone(own: TraceStore, tmp_path: Pat
         ("a < b", "a < b"),
     ],
 )
-def test_a_think_block_in_an_old_trace_is_never_exported(tmp_path: Path, text: str, seen: str) -> None:
+def test_a_think_block_in_an_old_trace_is_never_exported(
+    tmp_path: Path, text: str, seen: str
+) -> None:
     with TraceStore.open(tmp_path / "first", config_hash="c0ffee", config_yaml="{}") as store:
-        store.record(replace(ordinary_trace(0, num_nodes=3), answer=text, summary=text, correct=True))
+        store.record(
+            replace(ordinary_trace(0, num_nodes=3), answer=text, summary=text, correct=True)
+        )
         export(store, tmp_path / "trace.jsonl")
         (row,) = (json.loads(line) for line in (tmp_path / "trace.jsonl").open())
         assert (row["answer"], row["summary"]) == (seen, seen)
@@ -319,8 +385,12 @@ def test_trl_takes_a_step_from_an_export_as_it_is(
     path = tmp_path / f"out.{suffix}"
     rows = export(own, path, format=format, reveal=suffix == "parquet").rows
     kind = "json" if suffix == "jsonl" else "parquet"
-    data = datasets.load_dataset(kind, data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
-    config, trainer_class = (trl.SFTConfig, trl.SFTTrainer) if format == "sft" else (trl.DPOConfig, trl.DPOTrainer)
+    data = datasets.load_dataset(
+        kind, data_files=str(path), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    config, trainer_class = (
+        (trl.SFTConfig, trl.SFTTrainer) if format == "sft" else (trl.DPOConfig, trl.DPOTrainer)
+    )
     arguments = config(
         output_dir=str(tmp_path / "model"),
         max_steps=1,
@@ -336,14 +406,27 @@ def test_trl_takes_a_step_from_an_export_as_it_is(
     model = AutoModelForCausalLM.from_pretrained(tiny_model_folder, dtype=torch.float32)
     before = {name: weights.clone() for name, weights in model.state_dict().items()}
     tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder)
-    trainer = trainer_class(model=model, args=arguments, train_dataset=data, processing_class=tokenizer)
+    trainer = trainer_class(
+        model=model, args=arguments, train_dataset=data, processing_class=tokenizer
+    )
     batch = next(iter(trainer.get_train_dataloader()))
     if format == "sft":  # the loss is the completion's alone
-        learned = [tokenizer.decode([token for token in labels if token >= 0]) for labels in batch["labels"].tolist()]
-        assert all("What about" not in text and "5" in text for text in learned) and len(learned) == rows
+        learned = [
+            tokenizer.decode([token for token in labels if token >= 0])
+            for labels in batch["labels"].tolist()
+        ]
+        assert (
+            all("What about" not in text and "5" in text for text in learned)
+            and len(learned) == rows
+        )
     trainer.train()
-    assert trainer.state.global_step == 1 and math.isfinite(trainer.state.log_history[-1]["train_loss"])
-    assert any(not torch.equal(before[name], weights) for name, weights in trainer.model.state_dict().items())
+    assert trainer.state.global_step == 1 and math.isfinite(
+        trainer.state.log_history[-1]["train_loss"]
+    )
+    assert any(
+        not torch.equal(before[name], weights)
+        for name, weights in trainer.model.state_dict().items()
+    )
 
 
 def test_without_thoughts_what_a_user_may_see_is_exported(own: TraceStore, tmp_path: Path) -> None:

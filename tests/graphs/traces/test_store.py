@@ -1,4 +1,6 @@
-"""The store: what was recorded stays, whatever happens to the process; what does not belong is refused."""
+"""The store: what was recorded stays, whatever happens to the process; what does not
+belong is refused.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def store(run_dir: Path) -> Iterator[TraceStore]:
         yield store
 
 
-def test_what_was_recorded_is_read_back_equal_and_in_one_order(store: TraceStore, run_dir: Path) -> None:
+def test_what_was_recorded_is_read_back_equal_and_in_one_order(
+    store: TraceStore, run_dir: Path
+) -> None:
     traces = [trace_of(index) for index in range(7)] + [replace(trace_of(3), sample=1)]
     for trace in traces:
         store.record(trace)
@@ -78,7 +82,9 @@ def test_finished_is_what_a_resumed_run_leaves_out(store: TraceStore, run_dir: P
 def test_a_trace_is_never_overwritten(store: TraceStore) -> None:
     trace = trace_of(0)
     store.record(trace)
-    with pytest.raises(RunConflictError, match=f"sample 0 of question {trace.question.hash} was recorded before"):
+    with pytest.raises(
+        RunConflictError, match=f"sample 0 of question {trace.question.hash} was recorded before"
+    ):
         store.record(replace(trace, summary="Another one."))
     assert list(store) == [trace]
 
@@ -89,28 +95,52 @@ def test_a_trace_of_another_run_is_refused(store: TraceStore, change: dict[str, 
         store.record(replace(trace_of(0), **change))  # type: ignore[arg-type]
 
 
-def test_another_configuration_is_refused_with_the_difference(store: TraceStore, run_dir: Path) -> None:
+def test_another_configuration_is_refused_with_the_difference(
+    store: TraceStore, run_dir: Path
+) -> None:
     store.record(trace_of(0))
     store.close()
-    with pytest.raises(RunConflictError, match=r"run 'first' was begun with another configuration:\n  search.num_samples: 4 -> 8"):
+    with pytest.raises(
+        RunConflictError,
+        match=r"run 'first' was begun with another "
+        r"configuration:\n  search.num_samples: 4 -> 8",
+    ):
         open_store(run_dir, "bad", YAML.replace("num_samples: 4", "num_samples: 8"))
     with open_store(run_dir) as resumed:
         assert len(resumed) == 1
 
 
-def test_a_configuration_of_another_version_is_refused_like_another_configuration(store: TraceStore, run_dir: Path) -> None:
+def test_a_configuration_of_another_version_is_refused_like_another_configuration(
+    store: TraceStore, run_dir: Path
+) -> None:
     store.close()
-    with pytest.raises(RunConflictError, match=r"cannot be read by this version of longthought: .*num_smaples"):
+    with pytest.raises(
+        RunConflictError,
+        match=r"cannot be read by this version of "
+        r"longthought: .*num_smaples",
+    ):
         open_store(run_dir, "bad", YAML.replace("num_samples", "num_smaples"))
 
 
-def test_a_run_is_held_to_the_contents_that_it_was_begun_with(store: TraceStore, run_dir: Path) -> None:
+def test_a_run_is_held_to_the_contents_that_it_was_begun_with(
+    store: TraceStore, run_dir: Path
+) -> None:
     store.hold_to({"weights of the policy": "aaaa", "safety.rules": "bbbb"})
     store.close()
     with open_store(run_dir) as resumed:
         resumed.hold_to({"weights of the policy": "aaaa", "safety.rules": "bbbb"})
-        with pytest.raises(RunConflictError, match=r"weights of the policy: aaaa in the run, cccc now\n.*put the old ones back"):
-            resumed.hold_to({"weights of the policy": "cccc", "safety.rules": "bbbb", "critic.calibration": "none"})
+        with pytest.raises(
+            RunConflictError,
+            match=r"weights of the policy: aaaa in the run, cccc "
+            r"now\n.*put the old ones back",
+        ):
+            resumed.hold_to(
+                {
+                    "weights of the policy": "cccc",
+                    "safety.rules": "bbbb",
+                    "critic.calibration": "none",
+                }
+            )
         resumed.hold_to({"critic.calibration": "dddd"})  # the refused call has left nothing behind
 
 
@@ -136,10 +166,13 @@ def test_a_reader_leaves_no_file_behind_and_cannot_write(store: TraceStore, run_
     assert {path.name: path.read_bytes() for path in run_dir.iterdir()} == before
 
 
-def test_a_folder_that_cannot_be_written_to_is_readable(store: TraceStore, run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_written_to_is_readable(
+    store: TraceStore, run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.record(trace_of(0))
     store.close()
-    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere, so permissions alone would not tell
+    # root may write anywhere, so permissions alone would not tell
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
     with TraceStore.read(run_dir) as reader:
         assert list(reader) == [trace_of(0)]
 
@@ -151,7 +184,11 @@ def test_a_renamed_run_is_refused(store: TraceStore, run_dir: Path) -> None:
 
 
 def test_no_store_is_told_apart_from_a_broken_one(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"holds no traces.sqlite; pass the folder of a run"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"holds no traces.sqlite; pass the "
+        r"folder of a run",
+    ):
         TraceStore.read(tmp_path)
     (tmp_path / FILE_NAME).write_bytes(b"this is no database at all, is it?" * 99)
     with pytest.raises(BadTraceError, match="file is not a database"):
@@ -180,11 +217,17 @@ DAMAGES: dict[str, tuple[str, Callable[[bytes], object]]] = {
 }
 
 
-def damage(run_dir: Path, column: str, make: Callable[[bytes], object]) -> tuple[TraceKey, list[TraceKey]]:
+def damage(
+    run_dir: Path, column: str, make: Callable[[bytes], object]
+) -> tuple[TraceKey, list[TraceKey]]:
     """Damages one trace, and returns its key and those of the others."""
     connection = sqlite3.connect(run_dir / FILE_NAME)
     connection.execute("PRAGMA writable_schema = ON")
-    connection.execute("UPDATE sqlite_master SET sql = replace(sql, 'trace BLOB NOT NULL', 'trace BLOB') WHERE name = 'traces'")
+    connection.execute(
+        "UPDATE sqlite_master SET sql = replace(sql, 'trace BLOB "
+        "NOT NULL', 'trace BLOB') WHERE "
+        "name = 'traces'"
+    )
     connection.commit()
     connection.close()
     connection = sqlite3.connect(run_dir / FILE_NAME)
@@ -193,13 +236,18 @@ def damage(run_dir: Path, column: str, make: Callable[[bytes], object]) -> tuple
     value = make(blob)
     as_text = "CAST(? AS TEXT)" if isinstance(value, bytes) and column != "trace" else "?"
     with connection:
-        connection.execute(f"UPDATE traces SET {column} = {as_text} WHERE question_hash = ?", (value, question_hash))
+        connection.execute(
+            f"UPDATE traces SET {column} = {as_text} WHERE question_hash = ?",
+            (value, question_hash),
+        )
     connection.close()
     return TraceKey(question_hash, sample), [TraceKey(*other[:2]) for other in others]
 
 
 def as_of_before_checksums(run_dir: Path) -> None:
-    """Makes the store what versions without checksums, held questions and deletions wrote."""
+    """Makes the store what versions without checksums, held questions and deletions
+    wrote.
+    """
     connection = sqlite3.connect(run_dir / FILE_NAME)
     with connection:
         connection.execute("ALTER TABLE traces DROP COLUMN checksum")
@@ -224,7 +272,9 @@ def test_one_damaged_row_is_named_left_out_and_asked_again(
     lost, kept = damage(run_dir, *DAMAGES[kind])
     with TraceStore.read(run_dir) as reader:
         assert [trace.question.hash for trace in reader] == [key.question_hash for key in kept]
-        assert [row["question_hash"] for row in reader.visible()] == [key.question_hash for key in kept]
+        assert [row["question_hash"] for row in reader.visible()] == [
+            key.question_hash for key in kept
+        ]
         assert list(reader.damaged) == [lost]
         with pytest.raises(BadTraceError, match=f"question {lost.question_hash}, sample 0"):
             reader.get(*lost)
@@ -234,10 +284,14 @@ def test_one_damaged_row_is_named_left_out_and_asked_again(
         (again,) = (trace for trace in traces if trace.question.hash == lost.question_hash)
         resumed.record(again)
     with open_store(run_dir) as resumed:
-        assert not resumed.damaged and sorted(trace.question.text for trace in resumed) == [trace.question.text for trace in traces]
+        assert not resumed.damaged and sorted(trace.question.text for trace in resumed) == [
+            trace.question.text for trace in traces
+        ]
 
 
-def test_a_store_without_checksums_is_read_and_gets_them_when_it_is_resumed(store: TraceStore, run_dir: Path) -> None:
+def test_a_store_without_checksums_is_read_and_gets_them_when_it_is_resumed(
+    store: TraceStore, run_dir: Path
+) -> None:
     for index in range(3):
         store.record(trace_of(index))
     before, visible = list(store), list(store.visible())
@@ -274,8 +328,12 @@ def change(run_dir: Path, *statements: str) -> None:
     ],
     ids=" ".join,
 )
-def test_what_a_file_has_lost_is_not_made_anew(store: TraceStore, run_dir: Path, statements: tuple[str, ...]) -> None:
-    """A run without its row would take any configuration for its own, one without its traces would be asked again in silence."""
+def test_what_a_file_has_lost_is_not_made_anew(
+    store: TraceStore, run_dir: Path, statements: tuple[str, ...]
+) -> None:
+    """A run without its row would take any configuration for its own, one without its
+    traces would be asked again in silence.
+    """
     store.record(trace_of(0))
     store.close()
     change(run_dir, *statements)
@@ -306,13 +364,18 @@ def test_a_log_without_its_file_is_kept(store: TraceStore, run_dir: Path) -> Non
 
 
 def test_only_a_second_record_is_called_one(store: TraceStore, run_dir: Path) -> None:
-    change(run_dir, "CREATE TRIGGER full BEFORE INSERT ON traces BEGIN SELECT RAISE(ABORT, 'no more'); END")
+    change(
+        run_dir,
+        "CREATE TRIGGER full BEFORE INSERT ON traces BEGIN SELECT RAISE(ABORT, 'no more'); END",
+    )
     with pytest.raises(BadTraceError, match="no more"):
         store.record(trace_of(0))
 
 
 @pytest.mark.parametrize("place", ["header", "tables", "end"])
-def test_a_file_that_is_damaged_as_a_whole_is_named(store: TraceStore, run_dir: Path, place: str) -> None:
+def test_a_file_that_is_damaged_as_a_whole_is_named(
+    store: TraceStore, run_dir: Path, place: str
+) -> None:
     for index in range(20):
         store.record(trace_of(index))
     store.close()
@@ -329,7 +392,9 @@ def test_a_file_that_is_damaged_as_a_whole_is_named(store: TraceStore, run_dir: 
         assert str(path) in str(caught.value)
 
 
-def test_any_flipped_bit_of_the_file_loses_at_most_what_is_named(store: TraceStore, run_dir: Path) -> None:
+def test_any_flipped_bit_of_the_file_loses_at_most_what_is_named(
+    store: TraceStore, run_dir: Path
+) -> None:
     for index in range(4):
         store.record(ordinary_trace(index))
     whole = {trace.question.hash: trace for trace in store}
@@ -340,7 +405,11 @@ def test_any_flipped_bit_of_the_file_loses_at_most_what_is_named(store: TraceSto
     damaged = 0
     for _ in range(60):
         place = rng.randrange(100, len(content))
-        path.write_bytes(content[:place] + bytes([content[place] ^ (1 << rng.randrange(8))]) + content[place + 1 :])
+        path.write_bytes(
+            content[:place]
+            + bytes([content[place] ^ (1 << rng.randrange(8))])
+            + content[place + 1 :]
+        )
         try:
             with TraceStore.read(run_dir) as reader:
                 found = {trace.question.hash: trace for trace in reader}
@@ -348,7 +417,9 @@ def test_any_flipped_bit_of_the_file_loses_at_most_what_is_named(store: TraceSto
         except BadTraceError:
             continue
         damaged += bool(named)
-        assert all(whole[question_hash] == trace for question_hash, trace in found.items()), "damage passed for a trace"
+        assert all(whole[question_hash] == trace for question_hash, trace in found.items()), (
+            "damage passed for a trace"
+        )
         assert len(found) + len(named) >= 4, "a trace is missing and not named"
     assert damaged > 10
 
@@ -375,7 +446,10 @@ def test_a_run_is_held_to_its_questions_and_golds(store: TraceStore, run_dir: Pa
                 resumed.hold_to_questions(changed)
             (line,) = (line for line in str(caught.value).splitlines() if line.startswith("  "))
             named = trace_of(7) if kind == "added" else trace_of(3)
-            assert line.startswith(f"  {kind.strip()}: {named.question.hash}") and named.question.text in line
+            assert (
+                line.startswith(f"  {kind.strip()}: {named.question.hash}")
+                and named.question.text in line
+            )
         resumed.hold_to_questions(questions)
 
 
@@ -407,8 +481,12 @@ def link_to_nowhere(run_dir: Path) -> None:
     run_dir.symlink_to(run_dir.parent / "nowhere")
 
 
-@pytest.mark.parametrize("obstacle", [folder_for_the_store, folder_for_the_lock, file_for_the_folder, link_to_nowhere])
-def test_what_stands_in_a_stores_way_is_a_storage_error(run_dir: Path, obstacle: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize(
+    "obstacle", [folder_for_the_store, folder_for_the_lock, file_for_the_folder, link_to_nowhere]
+)
+def test_what_stands_in_a_stores_way_is_a_storage_error(
+    run_dir: Path, obstacle: Callable[[Path], None]
+) -> None:
     obstacle(run_dir)
     with pytest.raises(StorageError) as caught:
         open_store(run_dir)
@@ -423,7 +501,9 @@ def test_a_path_that_sqlite_does_not_take_is_a_storage_error(tmp_path: Path) -> 
 
 @contextmanager
 def files_up_to(size: int) -> Iterator[None]:
-    """Lets this process write no file beyond `size` bytes: what a full disk does, for one process."""
+    """Lets this process write no file beyond `size` bytes: what a full disk does, for
+    one process.
+    """
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
@@ -461,7 +541,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+    if (
+        shutil.which("mount") is None
+        or subprocess.run(mount, capture_output=True, check=False).returncode
+    ):
         pytest.skip("only a user who may mount a file system can make a small one")
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
@@ -485,7 +568,8 @@ def test_a_log_on_a_read_only_file_system_is_read(small_disk: Path) -> None:
     with open_store(run_dir) as store:
         store.record(trace_of(0))
         copy = {file.name: file.read_bytes() for file in run_dir.iterdir()}
-    for name, content in copy.items():  # as a killed writer leaves it: the trace is in the log alone
+    # as a killed writer leaves it: the trace is in the log alone
+    for name, content in copy.items():
         (run_dir / name).write_bytes(content)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with TraceStore.read(run_dir) as reader:
@@ -494,7 +578,9 @@ def test_a_log_on_a_read_only_file_system_is_read(small_disk: Path) -> None:
         open_store(run_dir)
 
 
-def test_a_store_that_is_removed_under_its_writer_is_a_storage_error(store: TraceStore, run_dir: Path) -> None:
+def test_a_store_that_is_removed_under_its_writer_is_a_storage_error(
+    store: TraceStore, run_dir: Path
+) -> None:
     store.record(trace_of(0))
     shutil.rmtree(run_dir)
     with pytest.raises(StorageError):
@@ -537,8 +623,16 @@ def test_what_is_visible_holds_nothing_hidden(store: TraceStore) -> None:
     trace = trace_of(5)
     store.record(trace)
     (row,) = store.visible()
-    assert row["question"] == trace.question.text and row["answer"] == "5" and row["correct"] is True and row["status"] == "answered"
-    assert {entry["role"]: entry["generated_tokens"] for entry in row["usage"]} == {"policy": 12, "critic": 6}
+    assert (
+        row["question"] == trace.question.text
+        and row["answer"] == "5"
+        and row["correct"] is True
+        and row["status"] == "answered"
+    )
+    assert {entry["role"]: entry["generated_tokens"] for entry in row["usage"]} == {
+        "policy": 12,
+        "critic": 6,
+    }
     assert CANARY not in repr(row)
 
 
@@ -550,7 +644,10 @@ def test_no_hidden_word_lies_readable_on_the_disk(store: TraceStore, run_dir: Pa
 
 def test_threads_may_record_together(store: TraceStore) -> None:
     traces = [trace_of(index) for index in range(24)]
-    threads = [threading.Thread(target=lambda part: [store.record(t) for t in part], args=(traces[i::4],)) for i in range(4)]
+    threads = [
+        threading.Thread(target=lambda part: [store.record(t) for t in part], args=(traces[i::4],))
+        for i in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -576,22 +673,29 @@ def test_record_is_quick_enough_for_an_event_loop(store: TraceStore) -> None:
 
 
 @pytest.mark.parametrize("num_recorded", [1, 25])
-def test_kill_9_loses_no_recorded_trace_and_the_run_is_resumed(tmp_path: Path, num_recorded: int) -> None:
+def test_kill_9_loses_no_recorded_trace_and_the_run_is_resumed(
+    tmp_path: Path, num_recorded: int
+) -> None:
     run_dir = tmp_path / "killed"
     printed: list[int] = []
     for _ in range(2):  # the second process resumes what the first one left
         with subprocess.Popen(
-            [sys.executable, "-m", "tests.graphs.traces.recorder", str(run_dir)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "tests.graphs.traces.recorder", str(run_dir)],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            text=True,
         ) as process:
             assert process.stdout is not None
             printed += [int(process.stdout.readline()) for _ in range(num_recorded)]
             os.kill(process.pid, signal.SIGKILL)
-            printed += [int(line) for line in process.stdout.read().split()]  # what it recorded before the signal arrived
+            # what it recorded before the signal arrived
+            printed += [int(line) for line in process.stdout.read().split()]
             assert process.wait() == -signal.SIGKILL
         with TraceStore.open(run_dir, config_hash="c0ffee", config_yaml="{}") as store:
             expected = {Question(text=f"What is {index} + 0?").hash for index in printed}
             recorded = {question_hash for question_hash, _ in store.finished()}
-            assert expected <= recorded and len(recorded - expected) <= 2  # a trace may be stored and not yet printed, once per kill
+            # a trace may be stored and not yet printed, once per kill
+            assert expected <= recorded and len(recorded - expected) <= 2
             assert {trace.question.hash for trace in store} == recorded
     assert len(set(printed)) == len(printed), "a resumed run asked a question again"
     connection = sqlite3.connect(run_dir / FILE_NAME)

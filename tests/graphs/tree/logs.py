@@ -1,7 +1,7 @@
 """Random event logs: what the property tests of trees, thoughts and traces are run on.
 
-A log is drawn as a list of small numbers and interpreted against the tree that it has made so far, so that every log is legal and
-hypothesis can shrink it.
+A log is drawn as a list of small numbers and interpreted against the tree that it has
+made so far, so that every log is legal and hypothesis can shrink it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,32 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from agents.types import Author, Content, FinishReason, Hidden, Question, Reflection, Sampling, Step, Verdict
-from graphs.tree import Backup, Event, Expanded, Failed, Finished, Judged, ReasoningTree, Reflected, Weighed
+from agents.types import (
+    Author,
+    Content,
+    FinishReason,
+    Hidden,
+    Question,
+    Reflection,
+    Sampling,
+    Step,
+    Verdict,
+)
+from graphs.tree import (
+    Backup,
+    Event,
+    Expanded,
+    Failed,
+    Finished,
+    Judged,
+    ReasoningTree,
+    Reflected,
+    Weighed,
+)
 
-QUESTION = Question(text="Use 3, 7 and 11 to make 21.", gold="21", task="pocket", metadata={"level": 2})
+QUESTION = Question(
+    text="Use 3, 7 and 11 to make 21.", gold="21", task="pocket", metadata={"level": 2}
+)
 AUTHOR = Author(role="policy", model="scripted", version=1)
 
 
@@ -29,21 +51,43 @@ def make_step(
     factor: str | None = None,
     temperature: float = 0.8,
 ) -> Step:
-    """Returns a step with one made-up token id per logprob; equal texts have equal ids."""
+    """Returns a step with one made-up token id per logprob; equal texts have equal
+    ids.
+    """
     first = zlib.crc32(text.encode("utf-8", "surrogatepass")) % 50_000
-    content = Content(text=text, token_ids=tuple(range(first, first + len(logprobs))), logprobs=tuple(logprobs), forced=forced)
-    return Step(Hidden(content), finish_reason, AUTHOR, Sampling(temperature=temperature, seed=7), factor=factor, answer=answer)
+    content = Content(
+        text=text,
+        token_ids=tuple(range(first, first + len(logprobs))),
+        logprobs=tuple(logprobs),
+        forced=forced,
+    )
+    return Step(
+        Hidden(content),
+        finish_reason,
+        AUTHOR,
+        Sampling(temperature=temperature, seed=7),
+        factor=factor,
+        answer=answer,
+    )
 
 
 def verdict(log_likelihood_ratio: float, *, reason: str | None = None) -> Verdict:
     """Returns a critic's verdict: right above 0, wrong up to 0."""
     score = 1.0 / (1.0 + math.exp(-log_likelihood_ratio))
-    return Verdict(score, "working_critic", log_likelihood_ratio=log_likelihood_ratio, reason=None if reason is None else Hidden(reason))
+    return Verdict(
+        score,
+        "working_critic",
+        log_likelihood_ratio=log_likelihood_ratio,
+        reason=None if reason is None else Hidden(reason),
+    )
 
 
 UNPARSED = Verdict(math.nan, "token_critic", outcome="unparsed", reason=Hidden("mumble"))
 
-_OPERATIONS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 40), st.integers(0, 7), st.integers(0, 7)), max_size=30)
+_OPERATIONS = st.lists(
+    st.tuples(st.integers(0, 9), st.integers(0, 40), st.integers(0, 7), st.integers(0, 7)),
+    max_size=30,
+)
 
 
 def _step_of(number: int, kind: int) -> Step:
@@ -70,17 +114,34 @@ def _interpret(operations: Sequence[tuple[int, int, int, int]]) -> list[Event]:
         node = a % size
         if operation <= 4:
             chains = [
-                tuple(_step_of(size + i + (b + c) % 2 * chain, (b + c + chain + i) % 8) for i in range(1 + c % 3))
+                tuple(
+                    _step_of(size + i + (b + c) % 2 * chain, (b + c + chain + i) % 8)
+                    for i in range(1 + c % 3)
+                )
                 for chain in range(1 + b % 3)
             ]
             events.append(Expanded(node, tuple(chains), "answer" if c % 3 else "step"))
         elif operation <= 6:
             evidence = (b - 3) * 0.75  # exact in binary, so that sums are
-            events.append(Judged(node, UNPARSED if c == 7 else verdict(evidence, reason=f"reason {node} {b}" if c < 3 else None)))
+            events.append(
+                Judged(
+                    node,
+                    UNPARSED
+                    if c == 7
+                    else verdict(evidence, reason=f"reason {node} {b}" if c < 3 else None),
+                )
+            )
         elif operation == 7 and node:
             action = ("backtrack", "reflect", "terminate", "continue")[b % 4]
             text = Hidden(f"thoughts on {node}" if c % 2 else "")
-            events.append(Reflected(node, Reflection(action, text, wrong_step=c % 3 + 1, target_step=None if c == 0 else c - 1)))  # type: ignore[arg-type]
+            events.append(
+                Reflected(
+                    node,
+                    Reflection(
+                        action, text, wrong_step=c % 3 + 1, target_step=None if c == 0 else c - 1
+                    ),
+                )
+            )  # type: ignore[arg-type]
         elif operation == 8:
             events.append(Backup(node, b / 7))
         elif operation == 9 and c == 7:
@@ -101,7 +162,14 @@ def trees() -> st.SearchStrategy[ReasoningTree]:
 
 
 def finished(events: Sequence[Event]) -> list[Event]:
-    """Returns the log with the end that a search would give it: the last answer, or none."""
+    """Returns the log with the end that a search would give it: the last answer, or
+    none.
+    """
     tree = ReasoningTree.replay(QUESTION, events)
     finals = tree.finals()
-    return [*events, Finished("answered", finals[-1], tree.step(finals[-1]).answer) if finals else Finished("no_answer")]
+    return [
+        *events,
+        Finished("answered", finals[-1], tree.step(finals[-1]).answer)
+        if finals
+        else Finished("no_answer"),
+    ]

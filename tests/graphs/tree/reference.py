@@ -1,4 +1,6 @@
-"""The tree as one would write it without arrays: plain objects, everything asked for is worked out from the log anew."""
+"""The tree as one would write it without arrays: plain objects, everything asked for is
+worked out from the log anew.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ class Node:
         if self.step is None:
             return 0.0
         content = self.step.content.reveal()
-        return sum(logprob for index, logprob in enumerate(content.logprobs) if index >= content.forced)
+        return sum(
+            logprob for index, logprob in enumerate(content.logprobs) if index >= content.forced
+        )
 
     @property
     def is_final(self) -> bool:
@@ -56,7 +60,11 @@ class Node:
     @property
     def is_closed(self) -> bool:
         failed = len(self.failures) >= 3 or "context_length" in self.failures
-        return failed or self.is_final or (self.step is not None and self.step.finish_reason == "length")
+        return (
+            failed
+            or self.is_final
+            or (self.step is not None and self.step.finish_reason == "length")
+        )
 
     @property
     def is_right(self) -> bool:
@@ -80,13 +88,19 @@ def fold(events: Sequence[Event]) -> list[Node]:
             for chain in event.chains:
                 parent = nodes[event.parent]
                 for step in chain:
-                    child = next((child for child in parent.children if _says_the_same(child, step)), None)
+                    child = next(
+                        (child for child in parent.children if _says_the_same(child, step)), None
+                    )
                     if child is None:
                         child = Node(len(nodes), step, parent)
                         parent.children.append(child)
                         nodes.append(child)
                     child.count += 1
-                    if step.sampling.temperature == 0 and not event.mistakes and parent.greedy_child is None:
+                    if (
+                        step.sampling.temperature == 0
+                        and not event.mistakes
+                        and parent.greedy_child is None
+                    ):
                         parent.greedy_child = child
                     parent = child
         elif isinstance(event, Failed):
@@ -103,7 +117,13 @@ def fold(events: Sequence[Event]) -> list[Node]:
             if event.reflection.action == "backtrack":
                 path = nodes[event.node].path
                 target = event.reflection.target_step
-                abandoned = path[-1] if target is None else next((node for node in path if len(node.path) == max(target, 0) + 1), path[-1])
+                abandoned = (
+                    path[-1]
+                    if target is None
+                    else next(
+                        (node for node in path if len(node.path) == max(target, 0) + 1), path[-1]
+                    )
+                )
                 abandoned.given_up = True
     return nodes
 

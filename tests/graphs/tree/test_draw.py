@@ -29,9 +29,21 @@ def test_golden_drawing() -> None:
 
 
 def test_what_was_judged_right_and_given_up_all_the_same_is_no_wrong_step() -> None:
-    events = [expanded(ROOT, step("a")), judged(1, 2.0), expanded(1, step("b")), judged(2, -1.0), reflected(2, "backtrack", target=ROOT)]
-    assert draw(tree_of(events)).reveal().splitlines()[1:3] == ["└─ ↩ a  (critic 0.50; +2.0 nats)", "   └─ ✗ b  (critic 0.50; -1.0 nats)"]
+    events = [
+        expanded(ROOT, step("a")),
+        judged(1, 2.0),
+        expanded(1, step("b")),
+        judged(2, -1.0),
+        reflected(2, "backtrack", target=ROOT),
+    ]
+    assert draw(tree_of(events)).reveal().splitlines()[1:3] == [
+        "└─ ↩ a  (critic 0.50; +2.0 nats)",
+        "   └─ ✗ b  (critic 0.50; -1.0 nats)",
+    ]
 
 
 def test_an_end_without_a_word_is_seen() -> None:
-    assert draw(tree_of([expanded(ROOT, step("", answer=""))])).reveal().splitlines() == ["what?", "└─ · (ends here)"]
+    assert draw(tree_of([expanded(ROOT, step("", answer=""))])).reveal().splitlines() == [
+        "what?",
+        "└─ · (ends here)",
+    ]

@@ -1,4 +1,6 @@
-"""The fold: equal to a naive one, in one go or piece by piece; backups add up; what cannot be is refused."""
+"""The fold: equal to a naive one, in one go or piece by piece; backups add up; what
+cannot be is refused.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +13,60 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.types import Hidden, Reflection
-from graphs.tree import ROOT, Backup, Event, Expanded, Failed, Finished, Judged, ReasoningTree, Reflected, Weighed, siblings_wrong
-from tests.graphs.tree.logs import QUESTION, UNPARSED, event_logs, finished, make_step, trees, verdict
+from graphs.tree import (
+    ROOT,
+    Backup,
+    Event,
+    Expanded,
+    Failed,
+    Finished,
+    Judged,
+    ReasoningTree,
+    Reflected,
+    Weighed,
+    siblings_wrong,
+)
+from tests.graphs.tree.logs import (
+    QUESTION,
+    UNPARSED,
+    event_logs,
+    finished,
+    make_step,
+    trees,
+    verdict,
+)
 from tests.graphs.tree.reference import fold
 
 COLUMNS = (
-    *("parent", "depth", "count", "samples", "tokens", "logprob", "log_likelihood_ratio", "of_value", "judged", "unparsed"),
+    *(
+        "parent",
+        "depth",
+        "count",
+        "samples",
+        "tokens",
+        "logprob",
+        "log_likelihood_ratio",
+        "of_value",
+        "judged",
+        "unparsed",
+    ),
     *("visit_count", "value_sum", "final", "closed", "given_up"),
 )
 
 
 def assert_equal(first: ReasoningTree, second: ReasoningTree) -> None:
     for column in COLUMNS:
-        np.testing.assert_array_equal(getattr(first, column), getattr(second, column), err_msg=column)
+        np.testing.assert_array_equal(
+            getattr(first, column), getattr(second, column), err_msg=column
+        )
     assert (first.version, first.finished, first.backtracks, first.terminated) == (
         *(second.version, second.finished, second.backtracks, second.terminated),
     )
-    assert (first.greedy_child, first.failures, first.is_judged) == (second.greedy_child, second.failures, second.is_judged)
+    assert (first.greedy_child, first.failures, first.is_judged) == (
+        second.greedy_child,
+        second.failures,
+        second.is_judged,
+    )
     assert (first.ends, first.votes, first.priors) == (second.ends, second.votes, second.priors)
     assert (first.steps, first.children) == (second.steps, second.children)
     assert (first.verdicts, first.reflections) == (second.verdicts, second.reflections)
@@ -46,21 +85,36 @@ def test_the_fold_equals_a_naive_one(events: list[Event]) -> None:
         assert tree.children[i] == [child.number for child in node.children]
         assert tree.steps[i] is node.step
         assert (tree.count[i], tree.samples[i]) == (node.count, node.samples)
-        assert tree.greedy_child.get(i) == (None if node.greedy_child is None else node.greedy_child.number)
+        assert tree.greedy_child.get(i) == (
+            None if node.greedy_child is None else node.greedy_child.number
+        )
         assert tree.priors.get(i) == node.priors
         assert tree.logprob[i] == pytest.approx(node.logprob)
         logprobs = () if node.step is None else node.step.content.reveal().logprobs
-        assert tree.tokens[i] == sum(math.isfinite(logprob) for logprob in logprobs), "those of a forced opening are NaN"
+        assert tree.tokens[i] == sum(math.isfinite(logprob) for logprob in logprobs), (
+            "those of a forced opening are NaN"
+        )
         assert tree.of_value[i] == (bool(node.verdicts) and node.verdicts[-1].scope == "value")
         assert tree.log_likelihood_ratio[i] == pytest.approx(node.evidence)
         assert (tree.judged[i], tree.unparsed[i]) == (node.judged, len(node.verdicts) - node.judged)
         assert (tree.verdicts[i], tree.reflections[i]) == (node.verdicts, node.reflections)
-        assert (tree.visit_count[i], tree.value_sum[i]) == (len(node.values), pytest.approx(sum(node.values)))
-        assert (tree.final[i], tree.closed[i], tree.given_up[i]) == (node.is_final, node.is_closed, node.given_up)
+        assert (tree.visit_count[i], tree.value_sum[i]) == (
+            len(node.values),
+            pytest.approx(sum(node.values)),
+        )
+        assert (tree.final[i], tree.closed[i], tree.given_up[i]) == (
+            node.is_final,
+            node.is_closed,
+            node.given_up,
+        )
         assert (tree.is_right(i), tree.is_wrong(i)) == (node.is_right, node.is_wrong)
         assert tree.path_score(i) == pytest.approx(node.path_score)
-        assert tree.path_score(i, logprob_weight=0.5) == pytest.approx(node.path_score + 0.5 * sum(n.logprob for n in node.path))
-        assert list(siblings_wrong(tree, i)) == [child.number for child in node.children if child.is_wrong]
+        assert tree.path_score(i, logprob_weight=0.5) == pytest.approx(
+            node.path_score + 0.5 * sum(n.logprob for n in node.path)
+        )
+        assert list(siblings_wrong(tree, i)) == [
+            child.number for child in node.children if child.is_wrong
+        ]
     chains = [chain for event in events if isinstance(event, Expanded) for chain in event.chains]
     ends = [tree.step(end).content.reveal().token_ids for end in tree.ends]
     assert ends == [chain[-1].content.reveal().token_ids for chain in chains]
@@ -68,13 +122,17 @@ def test_the_fold_equals_a_naive_one(events: list[Event]) -> None:
     assert tree.is_judged == any(node.judged for node in nodes)
     assert tree.wrong().tolist() == [node.is_wrong for node in nodes]
     assert tree.leading().tolist() == [
-        tree.leads_somewhere(i) if i else not tree.closed[0] or bool(tree.children[0]) for i in range(len(tree))
+        tree.leads_somewhere(i) if i else not tree.closed[0] or bool(tree.children[0])
+        for i in range(len(tree))
     ]
     assert [nodes.tolist() for nodes in tree.levels()] == [
-        [node.number for node in nodes if len(node.path) == depth] for depth in range(1, max(len(node.path) for node in nodes) + 1)
+        [node.number for node in nodes if len(node.path) == depth]
+        for depth in range(1, max(len(node.path) for node in nodes) + 1)
     ]
     assert tree.leaves() == [node.number for node in nodes if not node.children]
-    assert tree.finals() == [node.number for node in nodes if node.step is not None and node.step.answer]
+    assert tree.finals() == [
+        node.number for node in nodes if node.step is not None and node.step.answer
+    ]
 
 
 @given(event_logs(), st.lists(st.integers(0, 40), max_size=3))
@@ -102,15 +160,21 @@ def test_backups_are_conserved(events: list[Event]) -> None:
     assert tree.value_sum[ROOT] == pytest.approx(sum(backup.value for backup in backups))
     for node in range(len(tree)):
         ended_here = [backup.value for backup in backups if backup.leaf == node]
-        assert tree.visit_count[node] == len(ended_here) + tree.visit_count[tree.children[node]].sum()
-        assert tree.value_sum[node] == pytest.approx(sum(ended_here) + tree.value_sum[tree.children[node]].sum())
+        assert (
+            tree.visit_count[node] == len(ended_here) + tree.visit_count[tree.children[node]].sum()
+        )
+        assert tree.value_sum[node] == pytest.approx(
+            sum(ended_here) + tree.value_sum[tree.children[node]].sum()
+        )
 
 
 @given(event_logs())
 def test_the_order_of_backups_does_not_matter(events: list[Event]) -> None:
     backups = [event for event in events if isinstance(event, Backup)]
     others = [event for event in events if not isinstance(event, Backup)]
-    first, second = (ReasoningTree.replay(QUESTION, [*others, *order]) for order in (backups, backups[::-1]))
+    first, second = (
+        ReasoningTree.replay(QUESTION, [*others, *order]) for order in (backups, backups[::-1])
+    )
     np.testing.assert_array_equal(first.visit_count, second.visit_count)
     np.testing.assert_allclose(first.value_sum, second.value_sum)
 
@@ -121,7 +185,9 @@ def test_a_parent_is_older_than_its_children(tree: ReasoningTree) -> None:
 
 
 def test_a_tree_grows_past_its_first_capacity() -> None:
-    events: list[Event] = [Expanded(node, ((make_step(f"{node}", logprobs=(-float(node),)),),)) for node in range(200)]
+    events: list[Event] = [
+        Expanded(node, ((make_step(f"{node}", logprobs=(-float(node),)),),)) for node in range(200)
+    ]
     tree = ReasoningTree(QUESTION)
     for event in events:
         tree.apply([event])
@@ -137,7 +203,9 @@ def test_a_tree_grows_past_its_first_capacity() -> None:
     st.sampled_from(["expanded", "failed", "judged", "weighed", "reflected", "backup", "finished"]),
     st.sampled_from([0, 7, -1]),
 )
-def test_a_node_that_does_not_exist_is_refused_and_nothing_has_changed(events: list[Event], kind: str, beyond: int) -> None:
+def test_a_node_that_does_not_exist_is_refused_and_nothing_has_changed(
+    events: list[Event], kind: str, beyond: int
+) -> None:
     tree = ReasoningTree.replay(QUESTION, events)
     node = -1 if beyond < 0 else len(tree) + beyond
     event: Event = {
@@ -149,7 +217,11 @@ def test_a_node_that_does_not_exist_is_refused_and_nothing_has_changed(events: l
         "backup": Backup(node, 1.0),
         "finished": Finished("answered", node, "21"),
     }[kind]  # type: ignore[assignment]
-    with pytest.raises(ValueError, match=f"event {len(events)} refers to node {node}, but the tree has nodes 0 to {len(tree) - 1}"):
+    with pytest.raises(
+        ValueError,
+        match=f"event {len(events)} refers to node {node}, but the tree has nodes 0 to "
+        f"{len(tree) - 1}",
+    ):
         tree.apply([event])
     assert_equal(tree, ReasoningTree.replay(QUESTION, events))
 
@@ -176,9 +248,13 @@ def test_the_question_is_not_reflected_on(action: str) -> None:
     ("target_step", "given_up", "backtracks"),
     [(None, 3, 0), (2, 3, 0), (3, 3, 0), (99, 3, 0), (1, 2, 1), (0, 1, 1), (-5, 1, 1)],
 )
-def test_a_backtrack_gives_up_the_child_of_its_target(target_step: int | None, given_up: int, backtracks: int) -> None:
+def test_a_backtrack_gives_up_the_child_of_its_target(
+    target_step: int | None, given_up: int, backtracks: int
+) -> None:
     chain = Expanded(0, (tuple(make_step(text) for text in "abc"),), "answer")
-    tree = ReasoningTree.replay(QUESTION, [chain, Reflected(3, Reflection("backtrack", Hidden("x"), 3, target_step))])
+    tree = ReasoningTree.replay(
+        QUESTION, [chain, Reflected(3, Reflection("backtrack", Hidden("x"), 3, target_step))]
+    )
     assert list(np.flatnonzero(tree.given_up)) == [given_up] == [tree.abandoned(3, target_step)]
     assert tree.backtracks == backtracks
 
@@ -188,18 +264,33 @@ def test_an_unparsed_verdict_leaves_a_step_unjudged() -> None:
     assert not tree.is_wrong(1) and not tree.is_right(1) and tree.log_likelihood_ratio[1] == 0.0
     assert tree.is_unreadable(1) and not siblings_wrong(tree, ROOT) and not tree.wrong().any()
     for evidence, wrong in ((-1.0, True), (0.0, True), (1.0, False)):
-        judged = ReasoningTree.replay(QUESTION, [Expanded(0, ((make_step("a"),),)), Judged(1, UNPARSED), Judged(1, verdict(evidence))])
+        judged = ReasoningTree.replay(
+            QUESTION,
+            [Expanded(0, ((make_step("a"),),)), Judged(1, UNPARSED), Judged(1, verdict(evidence))],
+        )
         assert judged.is_wrong(1) == wrong != judged.is_right(1) and not judged.is_unreadable(1)
 
 
-@pytest.mark.parametrize("answer", ["", " ", "\n\t", "\u200b", "\ufeff \u00a0", "<|im_end|>", "<answer> </answer>", "</s>"])
+@pytest.mark.parametrize(
+    "answer",
+    ["", " ", "\n\t", "\u200b", "\ufeff \u00a0", "<|im_end|>", "<answer> </answer>", "</s>"],
+)
 def test_an_answer_in_which_nothing_can_be_read_is_none(answer: str) -> None:
     tree = ReasoningTree.replay(QUESTION, [Expanded(0, ((make_step("a", answer=answer),),))])
-    assert tree.final[1] and not tree.answered[1] and not tree.finals() and not tree.votes and not tree.leads_somewhere(1)
+    assert (
+        tree.final[1]
+        and not tree.answered[1]
+        and not tree.finals()
+        and not tree.votes
+        and not tree.leads_somewhere(1)
+    )
 
 
 def test_verdicts_add_up() -> None:
-    tree = ReasoningTree.replay(QUESTION, [Expanded(0, ((make_step("a"),),)), Judged(1, verdict(-1.0)), Judged(1, verdict(1.5))])
+    tree = ReasoningTree.replay(
+        QUESTION,
+        [Expanded(0, ((make_step("a"),),)), Judged(1, verdict(-1.0)), Judged(1, verdict(1.5))],
+    )
     assert tree.is_right(1) and tree.log_likelihood_ratio[1] == pytest.approx(0.5)
 
 

@@ -1,4 +1,6 @@
-"""Rows against the documents that the pocket is pretrained on, token by token, and what must never become a row."""
+"""Rows against the documents that the pocket is pretrained on, token by token, and what
+must never become a row.
+"""
 
 from __future__ import annotations
 
@@ -48,10 +50,24 @@ def problem_of(question: Question) -> Problem:
 def step_of(text: str, factor: str | None = None) -> Step:
     ids = tuple(step_ids(CODEC, text, factor))
     content = Content(text, ids, (float("nan"), *[-0.1] * (len(ids) - 1)), forced=1)
-    return Step(Hidden(content), "stop", Author("policy", "tiny"), Sampling(), factor, answer=read_answer(text))
+    return Step(
+        Hidden(content),
+        "stop",
+        Author("policy", "tiny"),
+        Sampling(),
+        factor,
+        answer=read_answer(text),
+    )
 
 
-def trace_of(question: Question, events: Sequence[Event], leaf: int | None, prompts: Prompts, *, correct: bool | None = True) -> Trace:
+def trace_of(
+    question: Question,
+    events: Sequence[Event],
+    leaf: int | None,
+    prompts: Prompts,
+    *,
+    correct: bool | None = True,
+) -> Trace:
     answered = leaf is not None
     return Trace(
         run="first",
@@ -59,7 +75,12 @@ def trace_of(question: Question, events: Sequence[Event], leaf: int | None, prom
         thought_id="t",
         question=question,
         policy_prompt=prompts.policy(question),
-        events=(*events, Finished("answered" if answered else "no_answer", leaf, question.gold if answered else None)),
+        events=(
+            *events,
+            Finished(
+                "answered" if answered else "no_answer", leaf, question.gold if answered else None
+            ),
+        ),
         long_thought=LongThought((), "journey"),
         status="answered" if answered else "no_answer",
         answer=question.gold if answered else None,
@@ -69,13 +90,17 @@ def trace_of(question: Question, events: Sequence[Event], leaf: int | None, prom
         usage={},
         seconds=0.1,
         config_hash="c0ffee",
-        engine=EngineInfo("scripted", "tiny", "0" * 16, HFTokenizer(prompts.tokenizer.source).hash, 512),  # type: ignore[attr-defined]
+        engine=EngineInfo(
+            "scripted", "tiny", "0" * 16, HFTokenizer(prompts.tokenizer.source).hash, 512
+        ),  # type: ignore[attr-defined]
         seed=0,
     )
 
 
 def tree_with_a_wrong_turn(question: Question, at: int, wrong: str) -> tuple[list[Event], int]:
-    """Returns events of a tree whose path has a wrong sibling, written first, beside step `at`; and the leaf."""
+    """Returns events of a tree whose path has a wrong sibling, written first, beside
+    step `at`; and the leaf.
+    """
     events: list[Event] = []
     parent = node = 0
     for depth, text in enumerate(problem_of(question).solution(random.Random(0))):
@@ -83,20 +108,43 @@ def tree_with_a_wrong_turn(question: Question, at: int, wrong: str) -> tuple[lis
             node += 1
             events += [Expanded(parent, ((step_of(wrong),),)), Judged(node, verdict(-2.0))]
         node += 1
-        events += [Expanded(parent, ((step_of(text, "correct" if depth == at and read_answer(text) is None else None),),))]
+        events += [
+            Expanded(
+                parent,
+                (
+                    (
+                        step_of(
+                            text, "correct" if depth == at and read_answer(text) is None else None
+                        ),
+                    ),
+                ),
+            )
+        ]
         events += [Judged(node, verdict(2.0))]
         parent = node
     return events, parent
 
 
-def make(traces: Sequence[Trace], prompts: Prompts, kind: ThoughtKind = "journey", **options: object) -> Records:
-    arguments = {"max_length": 512, "tokenizer_hash": traces[0].engine.tokenizer_hash, "openings": OPENINGS} | options
+def make(
+    traces: Sequence[Trace], prompts: Prompts, kind: ThoughtKind = "journey", **options: object
+) -> Records:
+    arguments = {
+        "max_length": 512,
+        "tokenizer_hash": traces[0].engine.tokenizer_hash,
+        "openings": OPENINGS,
+    } | options
     return make_records(traces, prompts, kind=kind, **arguments)  # type: ignore[arg-type]
 
 
-def test_a_shortcut_is_the_prompt_and_the_ids_of_the_path(question: Question, prompts: Prompts) -> None:
+def test_a_shortcut_is_the_prompt_and_the_ids_of_the_path(
+    question: Question, prompts: Prompts
+) -> None:
     events, leaf = tree_with_a_wrong_turn(
-        question, 1, problem_of(question).wrong_step(random.Random(1), problem_of(question).solution(random.Random(0))[:1])
+        question,
+        1,
+        problem_of(question).wrong_step(
+            random.Random(1), problem_of(question).solution(random.Random(0))[:1]
+        ),
     )
     trace = trace_of(question, events, leaf, prompts)
     [row] = make([trace], prompts, "shortcut").rows
@@ -107,18 +155,28 @@ def test_a_shortcut_is_the_prompt_and_the_ids_of_the_path(question: Question, pr
     assert row.labels == (*[IGNORED] * len(trace.policy_prompt), *expected)
 
 
-def test_a_shortcut_without_search_is_the_document_of_pretraining(question: Question, prompts: Prompts) -> None:
+def test_a_shortcut_without_search_is_the_document_of_pretraining(
+    question: Question, prompts: Prompts
+) -> None:
     chain = tuple(step_of(text) for text in problem_of(question).solution(random.Random(0)))
-    [row] = make([trace_of(question, [Expanded(0, (chain,), "answer")], len(chain), prompts)], prompts, "shortcut").rows
+    [row] = make(
+        [trace_of(question, [Expanded(0, (chain,), "answer")], len(chain), prompts)],
+        prompts,
+        "shortcut",
+    ).rows
     taught = solution_record(question)
     assert (row.input_ids, row.labels) == (taught.input_ids, taught.labels)
 
 
 @pytest.mark.parametrize("at_answer", [False, True])
-def test_a_journey_is_the_document_of_pretraining(question: Question, prompts: Prompts, at_answer: bool) -> None:
+def test_a_journey_is_the_document_of_pretraining(
+    question: Question, prompts: Prompts, at_answer: bool
+) -> None:
     steps = problem_of(question).solution(random.Random(0))
     at = len(steps) - 1 if at_answer else 1
-    wrong = "Answer: 1" if at_answer else problem_of(question).wrong_step(random.Random(1), steps[:at])
+    wrong = (
+        "Answer: 1" if at_answer else problem_of(question).wrong_step(random.Random(1), steps[:at])
+    )
     events, leaf = tree_with_a_wrong_turn(question, at, wrong)
     trace = trace_of(question, events, leaf, prompts)
     [row] = make([trace], prompts).rows
@@ -126,21 +184,39 @@ def test_a_journey_is_the_document_of_pretraining(question: Question, prompts: P
     expected: list[tuple[int, bool]] = [(token, False) for token in trace.policy_prompt]
     for depth, text in enumerate(steps):
         if depth == at:
-            expected += [(token, False) for token in (CODEC.special("propose"), *CODEC.encode(wrong), CODEC.separator)]
-            for factor, words in (("reflect", f"Wait, step {at + 1} is wrong."), ("backtrack", f"Back to step {at}.")):
-                expected += [(token, True) for token in (CODEC.special(factor), *CODEC.encode(words), CODEC.separator)]
+            expected += [
+                (token, False)
+                for token in (CODEC.special("propose"), *CODEC.encode(wrong), CODEC.separator)
+            ]
+            for factor, words in (
+                ("reflect", f"Wait, step {at + 1} is wrong."),
+                ("backtrack", f"Back to step {at}."),
+            ):
+                expected += [
+                    (token, True)
+                    for token in (CODEC.special(factor), *CODEC.encode(words), CODEC.separator)
+                ]
         corrects = depth == at and not at_answer
-        expected += [(token, True) for token in step_ids(CODEC, text, "correct" if corrects else None)]
+        expected += [
+            (token, True) for token in step_ids(CODEC, text, "correct" if corrects else None)
+        ]
     assert row.input_ids == tuple(token for token, _ in expected)
     assert row.labels == tuple(token if learned else IGNORED for token, learned in expected)
     assert row.nodes == (*range(1, len(steps) + 2),)
 
 
-def test_the_step_behind_a_wrong_turn_opens_as_a_correction(question: Question, prompts: Prompts) -> None:
+def test_the_step_behind_a_wrong_turn_opens_as_a_correction(
+    question: Question, prompts: Prompts
+) -> None:
     steps = problem_of(question).solution(random.Random(0))
-    events, leaf = tree_with_a_wrong_turn(question, 0, problem_of(question).wrong_step(random.Random(1), []))
+    events, leaf = tree_with_a_wrong_turn(
+        question, 0, problem_of(question).wrong_step(random.Random(1), [])
+    )
     plain = [
-        dataclasses.replace(e, chains=((step_of(steps[0]),),)) if i == 2 and isinstance(e, Expanded) else e for i, e in enumerate(events)
+        dataclasses.replace(e, chains=((step_of(steps[0]),),))
+        if i == 2 and isinstance(e, Expanded)
+        else e
+        for i, e in enumerate(events)
     ]
     [row] = make([trace_of(question, plain, leaf, prompts)], prompts).rows
     [without] = make([trace_of(question, plain, leaf, prompts)], prompts, openings={}).rows
@@ -149,7 +225,9 @@ def test_the_step_behind_a_wrong_turn_opens_as_a_correction(question: Question, 
 
 
 @pytest.mark.parametrize("reason", [None, "3 cat * 4 : 12"])
-def test_a_mistake_is_told_as_search_shows_it(question: Question, tiny_pocket: Path, reason: str | None) -> None:
+def test_a_mistake_is_told_as_search_shows_it(
+    question: Question, tiny_pocket: Path, reason: str | None
+) -> None:
     class TellingFamily(PromptFamily):
         """The pocket's own words tell no reason."""
 
@@ -160,14 +238,23 @@ def test_a_mistake_is_told_as_search_shows_it(question: Question, tiny_pocket: P
     steps = problem_of(question).solution(random.Random(0))
     wrong = problem_of(question).wrong_step(random.Random(1), steps[:1])
     events, leaf = tree_with_a_wrong_turn(question, 1, wrong)
-    node = next(event.node for event in events if isinstance(event, Judged) and not event.verdict.is_right)
-    events = [Judged(node, verdict(-2.0, reason=reason)) if isinstance(e, Judged) and e.node == node else e for e in events]
+    node = next(
+        event.node for event in events if isinstance(event, Judged) and not event.verdict.is_right
+    )
+    events = [
+        Judged(node, verdict(-2.0, reason=reason))
+        if isinstance(e, Judged) and e.node == node
+        else e
+        for e in events
+    ]
     reflection = Reflected(node, Reflection("reflect", Hidden("7 cat * 7 : 49"), node, None))
     trace = trace_of(question, [*events, reflection], leaf, prompts)
     [row] = make([trace], prompts).rows
     tree = ReasoningTree.replay(question, trace.events)
     mistake = Mistake(step_of(wrong), reason_against(tree, node))
-    shown, _ = prompts.context(question, [step_of(steps[0])], mistakes=[mistake], opening=OPENINGS["correct"])
+    shown, _ = prompts.context(
+        question, [step_of(steps[0])], mistakes=[mistake], opening=OPENINGS["correct"]
+    )
     assert row.input_ids[: len(shown)] == shown
 
 
@@ -175,9 +262,16 @@ def test_a_thought_that_did_not_end_gets_an_end(question: Question, prompts: Pro
     chain = [step_of(text) for text in problem_of(question).solution(random.Random(0))]
     last = chain[-1].content.reveal()
     chain[-1] = dataclasses.replace(
-        chain[-1], content=Hidden(dataclasses.replace(last, token_ids=last.token_ids[:-1], logprobs=last.logprobs[:-1]))
+        chain[-1],
+        content=Hidden(
+            dataclasses.replace(last, token_ids=last.token_ids[:-1], logprobs=last.logprobs[:-1])
+        ),
     )
-    [row] = make([trace_of(question, [Expanded(0, (tuple(chain),))], len(chain), prompts)], prompts, "shortcut").rows
+    [row] = make(
+        [trace_of(question, [Expanded(0, (tuple(chain),))], len(chain), prompts)],
+        prompts,
+        "shortcut",
+    ).rows
     assert row.input_ids == solution_record(question).input_ids
 
 
@@ -191,31 +285,58 @@ def test_what_is_not_right_is_left_out_and_counted(question: Question, prompts: 
             right,
             trace_of(question, events, len(chain), prompts, correct=False),
             trace_of(question, events, None, prompts, correct=False),
-            dataclasses.replace(right, safety=(SafetyRecord("safe_completion", "some-rule", "after_thinking"),)),
+            dataclasses.replace(
+                right, safety=(SafetyRecord("safe_completion", "some-rule", "after_thinking"),)
+            ),
             dataclasses.replace(right, correct=None, check="timed_out"),
         ],
         prompts,
     )
     assert len(found.rows) == 1
-    assert found.left_out == {"repeated": 1, "wrong_answer": 1, "no_answer": 1, "decided_by_rule": 1, "unchecked": 1}
+    assert found.left_out == {
+        "repeated": 1,
+        "wrong_answer": 1,
+        "no_answer": 1,
+        "decided_by_rule": 1,
+        "unchecked": 1,
+    }
     nobody_knows = question.model_copy(update={"gold": None})
-    assert len(make([dataclasses.replace(right, question=nobody_knows, correct=None, check="no_gold")], prompts).rows) == 1
+    assert (
+        len(
+            make(
+                [dataclasses.replace(right, question=nobody_knows, correct=None, check="no_gold")],
+                prompts,
+            ).rows
+        )
+        == 1
+    )
     assert make([right], prompts, max_length=len(found.rows[0].input_ids)).left_out == {}
-    assert make([right], prompts, max_length=len(found.rows[0].input_ids) - 1).left_out == {"too_long": 1}
+    assert make([right], prompts, max_length=len(found.rows[0].input_ids) - 1).left_out == {
+        "too_long": 1
+    }
     assert found.learned_tokens == sum(label != IGNORED for label in found.rows[0].labels)
 
 
 def test_rows_say_where_they_come_from(question: Question, prompts: Prompts) -> None:
     chain = tuple(step_of(text) for text in problem_of(question).solution(random.Random(0)))
     [row] = make([trace_of(question, [Expanded(0, (chain,))], len(chain), prompts)], prompts).rows
-    assert (row.run, row.question_hash, row.sample, row.nodes) == ("first", question.hash, 0, tuple(range(1, len(chain) + 1)))
+    assert (row.run, row.question_hash, row.sample, row.nodes) == (
+        "first",
+        question.hash,
+        0,
+        tuple(range(1, len(chain) + 1)),
+    )
     assert row.row().keys() == Record.__dataclass_fields__.keys()
 
 
 @pytest.mark.parametrize("task", ["pocket", "gsm8k"])
 def test_held_out_questions_are_refused(prompts: Prompts, question: Question, task: str) -> None:
     metadata = {"split": "test"} if task == "gsm8k" else {}
-    text = question.text if task == "gsm8k" else next(f"What is {i} + 1?" for i in range(999) if _held(i))
+    text = (
+        question.text
+        if task == "gsm8k"
+        else next(f"What is {i} + 1?" for i in range(999) if _held(i))
+    )
     held_out = Question(text=text, gold="1", task=task, metadata=metadata)
     with pytest.raises(ValueError, match=f"{held_out.hash}.*must not be trained on"):
         make([trace_of(held_out, [], None, prompts)], prompts)
@@ -232,9 +353,13 @@ def _held(number: int) -> bool:
     return split_of_text(f"What is {number} + 1?") == "test"
 
 
-def test_what_is_made_from_test_questions_gives_no_rows(question: Question, prompts: Prompts) -> None:
+def test_what_is_made_from_test_questions_gives_no_rows(
+    question: Question, prompts: Prompts
+) -> None:
     chain = tuple(step_of(text) for text in problem_of(question).solution(random.Random(0)))
     trace = trace_of(question, [Expanded(0, (chain,), "answer")], len(chain), prompts)
-    leaked = question.model_copy(update={"task": "reasoning_gym", "metadata": {"dataset": "gsm_symbolic", "split": "train"}})
+    leaked = question.model_copy(
+        update={"task": "reasoning_gym", "metadata": {"dataset": "gsm_symbolic", "split": "train"}}
+    )
     with pytest.raises(ValueError, match=f"{question.hash}.*published test questions"):
         make([trace, dataclasses.replace(trace, question=leaked)], prompts)

@@ -11,7 +11,9 @@ from agents.types import StorageError
 from training.loops.model_folder import load_model, save_model
 
 
-def test_a_full_disk_leaves_the_old_model_and_no_half_of_a_new_one(tiny_model_folder: Path, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_old_model_and_no_half_of_a_new_one(
+    tiny_model_folder: Path, tmp_path: Path
+) -> None:
     model, folder = load_model(tiny_model_folder, dtype="float32"), tmp_path / "model"
     save_model(model, tiny_model_folder, folder)
     before = {file.name: file.stat().st_size for file in folder.iterdir()}
@@ -27,7 +29,9 @@ def test_a_full_disk_leaves_the_old_model_and_no_half_of_a_new_one(tiny_model_fo
     assert {file.name: file.stat().st_size for file in folder.iterdir()} == before
 
 
-def test_a_file_in_a_models_place_is_a_storage_error(tiny_model_folder: Path, tmp_path: Path) -> None:
+def test_a_file_in_a_models_place_is_a_storage_error(
+    tiny_model_folder: Path, tmp_path: Path
+) -> None:
     model = load_model(tiny_model_folder, dtype="float32")
     (tmp_path / "models").write_text("a file")
     with pytest.raises(StorageError) as caught:

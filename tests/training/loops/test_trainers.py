@@ -13,15 +13,26 @@ TRAINING = SftTrainingConfig(from_runs=(Path("unused"),), micro_batch_size=3)
 
 
 @pytest.mark.parametrize("processes", [1, 2, 8])
-def test_all_processes_together_take_the_rows_that_the_config_promises(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_processes_together_take_the_rows_that_the_config_promises(
+    processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WORLD_SIZE", str(processes))
-    found = common_arguments(TRAINING, "scratch", batch_size=per_process(16, "training.sft.batch_size"))
-    assert processes * found["per_device_train_batch_size"] * found["gradient_accumulation_steps"] == 16
+    found = common_arguments(
+        TRAINING, "scratch", batch_size=per_process(16, "training.sft.batch_size")
+    )
+    assert (
+        processes * found["per_device_train_batch_size"] * found["gradient_accumulation_steps"]
+        == 16
+    )
 
 
 def test_unequal_shares_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")
-    with pytest.raises(ValueError, match=r"training\.sft\.batch_size \(16\) must be a multiple of the 3 processes.*set it to 18"):
+    with pytest.raises(
+        ValueError,
+        match=r"training\.sft\.batch_size \(16\) must be a multiple of "
+        r"the 3 processes.*set it to 18",
+    ):
         per_process(16, "training.sft.batch_size")
 
 

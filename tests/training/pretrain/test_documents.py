@@ -45,7 +45,11 @@ def _steps_that_stand(problem: Problem, ids: list[int]) -> list[str]:
 @pytest.mark.parametrize("kind", ["checked", "sampled"])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_trained_verdict_is_true(kind: str, name: str) -> None:
-    rng, builder, seen = random.Random(0), DocumentBuilder(CODEC, DocumentOptions(error_dose=0.5)), set()
+    rng, builder, seen = (
+        random.Random(0),
+        DocumentBuilder(CODEC, DocumentOptions(error_dose=0.5)),
+        set(),
+    )
     for _ in range(40):
         problem = draw_problem(rng, name)
         if kind == "checked":
@@ -54,19 +58,29 @@ def test_every_trained_verdict_is_true(kind: str, name: str) -> None:
             steps = problem.solution(rng)
             cut = rng.randrange(len(steps))
             document = builder.sampled(
-                rng, problem, [[*steps[:cut], problem.wrong_step(rng, steps[:cut])], steps, ["Wait = 3"], []][rng.randrange(3) :]
+                rng,
+                problem,
+                [[*steps[:cut], problem.wrong_step(rng, steps[:cut])], steps, ["Wait = 3"], []][
+                    rng.randrange(3) :
+                ],
             )
         for index, token, _ in document.targets:
             if token not in (RIGHT, WRONG):
                 continue
             ids = _path(document, index)
-            role = max(at for at, one in enumerate(ids) if one in (CODEC.special("critic"), CODEC.special("verify")))
+            role = max(
+                at
+                for at, one in enumerate(ids)
+                if one in (CODEC.special("critic"), CODEC.special("verify"))
+            )
             steps_read = _steps_that_stand(problem, ids[:role])
             truth = problem.check_steps(steps_read)[-1]
             assert problem.verdict(truth) == (token == RIGHT), (problem.text, steps_read)
             if ids[role] == CODEC.special("verify"):
                 assert tuple(ids[role + 1 :]) == tuple(
-                    i for word in problem.working(steps_read[:-1], steps_read[-1]).split() for i in CODEC.encode(word)
+                    i
+                    for word in problem.working(steps_read[:-1], steps_read[-1]).split()
+                    for i in CODEC.encode(word)
                 )
             seen.add(token)
     assert seen == {RIGHT, WRONG}
@@ -84,7 +98,9 @@ def test_error_dose_zero_makes_plain_solutions_and_dose_one_makes_journeys() -> 
 @pytest.mark.parametrize("train_on_errors", [False, True])
 def test_wrong_step_of_a_journey_is_learned_only_when_asked(train_on_errors: bool) -> None:
     rng = random.Random(2)
-    builder = DocumentBuilder(CODEC, DocumentOptions(error_dose=1.0, train_on_errors=train_on_errors))
+    builder = DocumentBuilder(
+        CODEC, DocumentOptions(error_dose=1.0, train_on_errors=train_on_errors)
+    )
     for _ in range(20):
         problem = draw_problem(rng, "locks", level=4)
         document = builder.policy(rng, problem)
@@ -110,7 +126,9 @@ def test_documents_stay_within_their_limit() -> None:
     longest = 0
     for _ in range(300):
         problem = draw_problem(rng)
-        longest = max(longest, len(builder.checked(rng, problem)), len(builder.policy(rng, problem)))
+        longest = max(
+            longest, len(builder.checked(rng, problem)), len(builder.policy(rng, problem))
+        )
     assert longest <= 256
 
 
@@ -118,8 +136,14 @@ def test_read_thought_stops_at_reflection_answer_and_cut_off() -> None:
     builder = DocumentBuilder(CODEC, DocumentOptions())
     ids = [*builder.step_ids("A = 5"), *builder.step_ids("B = 4")]
     assert read_thought(CODEC, ids) == ["A = 5", "B = 4"]
-    assert read_thought(CODEC, [*ids, CODEC.special("reflect"), *CODEC.encode("Wait"), CODEC.separator]) == ["A = 5", "B = 4"]
-    assert read_thought(CODEC, [*ids, *builder.step_ids("Answer: 9")]) == ["A = 5", "B = 4", "Answer: 9"]
+    assert read_thought(
+        CODEC, [*ids, CODEC.special("reflect"), *CODEC.encode("Wait"), CODEC.separator]
+    ) == ["A = 5", "B = 4"]
+    assert read_thought(CODEC, [*ids, *builder.step_ids("Answer: 9")]) == [
+        "A = 5",
+        "B = 4",
+        "Answer: 9",
+    ]
     assert read_thought(CODEC, ids[:-1]) == ["A = 5"]
     assert read_answer("Answer: 9") == "9"
 
@@ -134,9 +158,25 @@ def test_packed_mask_is_the_path_and_nothing_else() -> None:
     batch, left = pack([trunk, other], num_rows=1, row_length=10, dtype=torch.float32)
     assert not left and batch.num_tokens == 8
     seen = [{int(j) for j in torch.nonzero(batch.mask[0, 0, i] == 0)[:, 0]} for i in range(10)]
-    assert seen == [{0}, {0, 1}, {0, 1, 2}, {0, 1, 3}, {0, 1, 3, 4}, {0, 1, 2, 5}, {6}, {6, 7}, {8}, {9}]
+    assert seen == [
+        {0},
+        {0, 1},
+        {0, 1, 2},
+        {0, 1, 3},
+        {0, 1, 3, 4},
+        {0, 1, 2, 5},
+        {6},
+        {6, 7},
+        {8},
+        {9},
+    ]
     assert batch.positions[0].tolist() == [0, 1, 2, 2, 3, 3, 0, 1, 0, 0]
-    assert sorted(zip(batch.predictors.tolist(), batch.targets.tolist(), strict=True)) == [(1, 8), (2, 10), (3, 9), (6, 12)]
+    assert sorted(zip(batch.predictors.tolist(), batch.targets.tolist(), strict=True)) == [
+        (1, 8),
+        (2, 10),
+        (3, 9),
+        (6, 12),
+    ]
 
 
 def test_what_finds_no_room_is_given_back_and_too_long_is_refused() -> None:

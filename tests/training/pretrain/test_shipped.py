@@ -1,4 +1,6 @@
-"""The shipped pocket model is the one that this code makes: same tokenizer, same families, and it can do what its card says."""
+"""The shipped pocket model is the one that this code makes: same tokenizer, same
+families, and it can do what its card says.
+"""
 
 import json
 from pathlib import Path
@@ -25,23 +27,38 @@ def test_weights_are_small_and_tokenizer_is_current() -> None:
 
 def test_listed_families_and_calibration_are_those_of_the_code() -> None:
     listed = json.loads((POCKET / "families.json").read_text())["families"]
-    assert {entry["name"]: tuple(entry["levels"]) for entry in listed} == {name: family.levels for name, family in FAMILIES.items()}
+    assert {entry["name"]: tuple(entry["levels"]) for entry in listed} == {
+        name: family.levels for name, family in FAMILIES.items()
+    }
     calibration = json.loads((POCKET / "calibration.json").read_text())
     for form in CRITIC_FORMS:
         assert set(calibration[form]) <= {*FAMILIES, "*"}
-        assert all({"a", "b", "num_right", "num_wrong"} <= set(line) for line in calibration[form].values())
+        assert all(
+            {"a", "b", "num_right", "num_wrong"} <= set(line) for line in calibration[form].values()
+        )
 
 
 @pytest.mark.parametrize(("family", "level", "least"), [("locks", 2, 0.8), ("legs", 1, 0.8)])
-def test_greedy_thought_in_a_chat_is_as_good_as_the_card_says(family: str, level: int, least: float) -> None:
+def test_greedy_thought_in_a_chat_is_as_good_as_the_card_says(
+    family: str, level: int, least: float
+) -> None:
     tokenizer = AutoTokenizer.from_pretrained(POCKET, padding_side="left")
     model = AutoModelForCausalLM.from_pretrained(POCKET, dtype=torch.float32)
     problems = validation_problems(family, level, 40, seed=7)
     chats = [[{"role": "user", "content": problem.text}] for problem in problems]
     prompts = tokenizer.apply_chat_template(chats, add_generation_prompt=True, tokenize=False)
-    batch = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False, return_token_type_ids=False)
+    batch = tokenizer(
+        prompts,
+        return_tensors="pt",
+        padding=True,
+        add_special_tokens=False,
+        return_token_type_ids=False,
+    )
     thoughts = tokenizer.batch_decode(
-        model.generate(**batch, max_new_tokens=80, do_sample=False)[:, batch["input_ids"].shape[1] :], skip_special_tokens=True
+        model.generate(**batch, max_new_tokens=80, do_sample=False)[
+            :, batch["input_ids"].shape[1] :
+        ],
+        skip_special_tokens=True,
     )
     solved = 0
     for problem, thought in zip(problems, thoughts, strict=True):

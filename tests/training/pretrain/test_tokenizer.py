@@ -1,4 +1,6 @@
-"""The tokenizer is a round trip over everything that the generators make, and reads what people type."""
+"""The tokenizer is a round trip over everything that the generators make, and reads
+what people type.
+"""
 
 import random
 from pathlib import Path
@@ -7,7 +9,13 @@ import pytest
 from transformers import AutoTokenizer
 
 from agents.families import FAMILIES
-from training.pretrain.tokenizer import SPECIAL_TOKENS, STEP_SEPARATOR, Codec, build_tokenizer, save_tokenizer
+from training.pretrain.tokenizer import (
+    SPECIAL_TOKENS,
+    STEP_SEPARATOR,
+    Codec,
+    build_tokenizer,
+    save_tokenizer,
+)
 
 TOKENIZER = build_tokenizer()
 CODEC = Codec()
@@ -22,7 +30,13 @@ def _generated_texts(seed: int, count: int) -> list[str]:
                 steps = problem.solution(rng)
                 prefix = steps[: rng.randrange(len(steps))]
                 wrong = problem.wrong_step(rng, prefix)
-                texts += [problem.text, *steps, wrong, problem.working(prefix, wrong), problem.working(steps[:-1], steps[-1])]
+                texts += [
+                    problem.text,
+                    *steps,
+                    wrong,
+                    problem.working(prefix, wrong),
+                    problem.working(steps[:-1], steps[-1]),
+                ]
     return texts
 
 
@@ -69,7 +83,14 @@ def test_raw_text_is_read_as_its_spaced_form(raw: str, spaced: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "tokens"), [("7", ["▁7"]), ("99", ["▁99"]), ("105", ["▁1", "05"]), ("1000", ["▁10", "00"]), ("12345", ["▁1", "23", "45"])]
+    ("number", "tokens"),
+    [
+        ("7", ["▁7"]),
+        ("99", ["▁99"]),
+        ("105", ["▁1", "05"]),
+        ("1000", ["▁10", "00"]),
+        ("12345", ["▁1", "23", "45"]),
+    ],
 )
 def test_large_numbers_are_right_aligned_chunks(number: str, tokens: list[str]) -> None:
     ids = TOKENIZER(number)["input_ids"]
@@ -78,9 +99,13 @@ def test_large_numbers_are_right_aligned_chunks(number: str, tokens: list[str]) 
 
 
 def test_a_thought_decodes_to_steps_between_blank_lines() -> None:
-    thought = "<|propose|>25 + 7 = 32 ; left 3 11 32\n\n<|conclude|>Answer: (25 + 7) * 3 - 11<|eos|>"
+    thought = (
+        "<|propose|>25 + 7 = 32 ; left 3 11 32\n\n<|conclude|>Answer: (25 + 7) * 3 - 11<|eos|>"
+    )
     ids = TOKENIZER(thought)["input_ids"]
-    assert TOKENIZER.decode(ids, skip_special_tokens=True) == "25 + 7 = 32 ; left 3 11 32\n\nAnswer: (25 + 7) * 3 - 11"
+    assert TOKENIZER.decode(ids, skip_special_tokens=True) == (
+        "25 + 7 = 32 ; left 3 11 32\n\nAnswer: (25 + 7) * 3 - 11"
+    )
     assert ids.count(CODEC.separator) == 1
 
 
@@ -91,6 +116,11 @@ def test_chat_template_renders_the_policy_prompt(tmp_path: Path) -> None:
     rendered = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     assert rendered == "<|bos|><|user|>Compute 3 + 4.<|policy|>"
     ids = tokenizer(rendered, add_special_tokens=False)["input_ids"]
-    assert ids == [CODEC.special("bos"), CODEC.special("user"), *CODEC.encode("Compute 3 + 4."), CODEC.special("policy")]
+    assert ids == [
+        CODEC.special("bos"),
+        CODEC.special("user"),
+        *CODEC.encode("Compute 3 + 4."),
+        CODEC.special("policy"),
+    ]
     assert set(SPECIAL_TOKENS) <= set(tokenizer.all_special_tokens)
     assert STEP_SEPARATOR not in tokenizer.all_special_tokens

@@ -1,4 +1,6 @@
-"""The figures of a comparison, as SVG: accuracy over cost, the critic dial, and where the regret lies."""
+"""The figures of a comparison, as SVG: accuracy over cost, the critic dial, and where
+the regret lies.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +15,41 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_AXES = {"flops": "FLOPs per question, all roles", "generated_tokens": "generated tokens per question, all roles"}
+_AXES = {
+    "flops": "FLOPs per question, all roles",
+    "generated_tokens": "generated tokens per question, all roles",
+}
 _TITLES = {"others": "not self-verifying", "self_verifying": "self-verifying"}
-_COLORS = {"solved": "#4c9f70", "selection": "#f2c14e", "pruning": "#f78154", "proposal": "#b4436c", "budget": "#888888"}
+_COLORS = {
+    "solved": "#4c9f70",
+    "selection": "#f2c14e",
+    "pruning": "#f78154",
+    "proposal": "#b4436c",
+    "budget": "#888888",
+}
 
 
 def draw(groups: Mapping[str, Mapping[str, Any]], folder: Path) -> list[str]:
-    """Draws what `graphs.evaluation.search_comparison.report.summary` says of each group, and returns the names of the files."""
-    figures = {"accuracy.svg": _accuracy(groups), "dial.svg": _dial(groups), "regret.svg": _regret(groups)}
+    """Draws what `graphs.evaluation.search_comparison.report.summary` says of each
+    group, and returns the names of the files.
+    """
+    figures = {
+        "accuracy.svg": _accuracy(groups),
+        "dial.svg": _dial(groups),
+        "regret.svg": _regret(groups),
+    }
     for name, figure in figures.items():
-        figure.savefig(folder / name, bbox_inches="tight", metadata={"Date": None})  # the same cells, the same file
+        # the same cells, the same file
+        figure.savefig(folder / name, bbox_inches="tight", metadata={"Date": None})
     return list(figures)
 
 
-def _panels(rows: int, columns: int, *, width: float, height: float) -> tuple[Figure, list[list[Axes]]]:
-    """Returns an empty figure; not one of pyplot's, which would need a screen, or closing."""
+def _panels(
+    rows: int, columns: int, *, width: float, height: float
+) -> tuple[Figure, list[list[Axes]]]:
+    """Returns an empty figure; not one of pyplot's, which would need a screen, or
+    closing.
+    """
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -38,25 +60,48 @@ def _panels(rows: int, columns: int, *, width: float, height: float) -> tuple[Fi
 
 
 def _accuracy(groups: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """A row for each cost, a column for each group; a self-verifying group gets a second one, with its free check."""
-    columns = [(group, "accuracy") for group in groups] + [(group, "accuracy_with_free_check") for group in groups if group != "others"]
-    labels = list(dict.fromkeys(_label(row) for summary in groups.values() for row in summary["rows"] if not _is_free(row["critic"])))
+    """A row for each cost, a column for each group; a self-verifying group gets a
+    second one, with its free check.
+    """
+    columns = [(group, "accuracy") for group in groups] + [
+        (group, "accuracy_with_free_check") for group in groups if group != "others"
+    ]
+    labels = list(
+        dict.fromkeys(
+            _label(row)
+            for summary in groups.values()
+            for row in summary["rows"]
+            if not _is_free(row["critic"])
+        )
+    )
     figure, panels = _panels(len(_AXES), len(columns), width=6.0, height=4.2)
     handles: dict[str, Any] = {}
     for line, cost in zip(panels, _AXES, strict=True):
         for axes, (group, figure_of) in zip(line, columns, strict=True):
             handles |= _curves(axes, groups[group]["rows"], labels, cost, figure_of)
-            axes.set_title(f"{_TITLES[group]}{', with its free check' if figure_of != 'accuracy' else ''}")
+            axes.set_title(
+                f"{_TITLES[group]}{', with its free check' if figure_of != 'accuracy' else ''}"
+            )
             axes.set_xlabel(_AXES[cost])
             axes.set_ylabel("accuracy")
             axes.set_xscale("log")
             axes.grid(alpha=0.3)
-    figure.legend([handles[label] for label in labels], labels, loc="outside lower center", ncols=5, fontsize="small")
+    figure.legend(
+        [handles[label] for label in labels],
+        labels,
+        loc="outside lower center",
+        ncols=5,
+        fontsize="small",
+    )
     return figure
 
 
-def _curves(axes: Axes, rows: Sequence[Mapping[str, Any]], labels: Sequence[str], cost: str, figure_of: str) -> dict[str, Any]:
-    """Draws a curve over the budgets for each of `labels`, and returns what stands for it in a legend."""
+def _curves(
+    axes: Axes, rows: Sequence[Mapping[str, Any]], labels: Sequence[str], cost: str, figure_of: str
+) -> dict[str, Any]:
+    """Draws a curve over the budgets for each of `labels`, and returns what stands for
+    it in a legend.
+    """
     from matplotlib import colormaps
 
     handles = {}
@@ -65,10 +110,15 @@ def _curves(axes: Axes, rows: Sequence[Mapping[str, Any]], labels: Sequence[str]
         y = [point[figure_of]["value"] for point in points]
         below = [max(point[figure_of]["value"] - point[figure_of]["low"], 0.0) for point in points]
         above = [max(point[figure_of]["high"] - point[figure_of]["value"], 0.0) for point in points]
-        style: dict[str, Any] = {"color": colormaps["tab20"](number % 20), "marker": "osD^v<>pX*"[number % 10]}
+        style: dict[str, Any] = {
+            "color": colormaps["tab20"](number % 20),
+            "marker": "osD^v<>pX*"[number % 10],
+        }
         style["linestyle"] = "-" if "," in label else "--"  # with a critic, or without
         x = [point[cost] for point in points]
-        handles[label] = axes.errorbar(x, y, yerr=[below, above], markersize=4, linewidth=1, elinewidth=0.5, **style)
+        handles[label] = axes.errorbar(
+            x, y, yerr=[below, above], markersize=4, linewidth=1, elinewidth=0.5, **style
+        )
     return handles
 
 
@@ -80,19 +130,35 @@ def _label(row: Mapping[str, Any]) -> str:
 def _dial(groups: Mapping[str, Mapping[str, Any]]) -> Figure:
     figure, panels = _panels(1, len(groups), width=6.0, height=4.2)
     for axes, (group, summary) in zip(panels[0], groups.items(), strict=True):
-        searches = list(dict.fromkeys(name for setting in summary["dial"] for name in setting["gains"]))
+        searches = list(
+            dict.fromkeys(name for setting in summary["dial"] for name in setting["gains"])
+        )
         for number, search in enumerate(searches):
-            points = [setting for setting in summary["dial"] if search in setting["gains"] and setting["sibling_accuracy"] is not None]
-            oracle = sorted((p for p in points if p["is_oracle"]), key=lambda p: p["sibling_accuracy"])
+            points = [
+                setting
+                for setting in summary["dial"]
+                if search in setting["gains"] and setting["sibling_accuracy"] is not None
+            ]
+            oracle = sorted(
+                (p for p in points if p["is_oracle"]), key=lambda p: p["sibling_accuracy"]
+            )
             axes.plot(
-                [p["sibling_accuracy"] for p in oracle], [p["gains"][search] for p in oracle], color=f"C{number}", marker="o",
+                [p["sibling_accuracy"] for p in oracle],
+                [p["gains"][search] for p in oracle],
+                color=f"C{number}", marker="o",
                 label=f"{search}, oracle with flips",
             )  # fmt: skip
             for point in points:
                 if not point["is_oracle"]:
                     place = point["sibling_accuracy"], point["gains"][search]
                     axes.plot(*place, color=f"C{number}", marker="x", linestyle="")
-                    axes.annotate(point["critic"], place, fontsize="x-small", xytext=(3, 3), textcoords="offset points")
+                    axes.annotate(
+                        point["critic"],
+                        place,
+                        fontsize="x-small",
+                        xytext=(3, 3),
+                        textcoords="offset points",
+                    )
         axes.axhline(0.0, color="black", linewidth=0.5)
         axes.set_title(_TITLES[group])
         axes.set_xlabel("within-sibling accuracy of the critic")
@@ -118,7 +184,9 @@ def _regret(groups: Mapping[str, Mapping[str, Any]]) -> Figure:
         axes.set_xlabel("share of the questions")
         axes.set_xlim(0, 1)
     handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(BOOKINGS), fontsize="small")
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=len(BOOKINGS), fontsize="small"
+    )
     return figure
 
 

@@ -1,4 +1,6 @@
-"""Reads the finished cells of a comparison and writes comparison.json, comparison.md and the figures beside them."""
+"""Reads the finished cells of a comparison and writes comparison.json, comparison.md
+and the figures beside them.
+"""
 
 from __future__ import annotations
 
@@ -31,20 +33,28 @@ PLAN, CHOICES = "plan.json", "choices.json"
 
 
 def write_report(folder: Path) -> Path:
-    """Writes what the finished test cells of the comparison in `folder` came to, and returns the file with the tables.
+    """Writes what the finished test cells of the comparison in `folder` came to, and
+    returns the file with the tables.
 
     Raises:
-        BadDataError: there is no comparison in the folder, its validation runs are not finished, or no test cell is.
+        BadDataError: there is no comparison in the folder, its validation runs are not
+            finished, or no test cell is.
     """
     if not (folder / PLAN).is_file():
         raise BadDataError(
-            f"{folder} holds no {PLAN}; give the folder of a comparison (graphs.run -m experiment=search_comparison) whose validation "
+            f"{folder} holds no {PLAN}; give the folder of a comparison (graphs.run -m "
+            "experiment=search_comparison) whose validation "
             "runs are finished"
         )
     comparison = SearchComparisonConfig.model_validate(read_json(folder / PLAN))
     choices = Choices.load(folder / CHOICES)
     summary, missing = asyncio.run(_summarise(folder, comparison, choices))
-    document = {"comparison": comparison.model_dump(mode="json"), "choices": choices.as_json(), "missing": missing, "groups": summary}
+    document = {
+        "comparison": comparison.model_dump(mode="json"),
+        "choices": choices.as_json(),
+        "missing": missing,
+        "groups": summary,
+    }
     write_text(folder / "comparison.json", json.dumps(document, indent=2, allow_nan=False) + "\n")
     with storing(folder, is_folder=True):
         figures = draw(summary, folder)
@@ -53,7 +63,9 @@ def write_report(folder: Path) -> Path:
     return path
 
 
-async def _summarise(folder: Path, comparison: SearchComparisonConfig, choices: Choices) -> tuple[dict[str, Any], list[str]]:
+async def _summarise(
+    folder: Path, comparison: SearchComparisonConfig, choices: Choices
+) -> tuple[dict[str, Any], list[str]]:
     """Returns what each group came to, and the names of the cells that are missing."""
     summaries: dict[str, Any] = {}
     missing: list[str] = []
@@ -62,18 +74,29 @@ async def _summarise(folder: Path, comparison: SearchComparisonConfig, choices: 
         for family in families:
             cells = list(measured_cells(comparison, family, choices))
             finished = [cell for cell in cells if is_finished(cell, folder)]
-            missing += [str(cell.folder(folder).relative_to(folder)) for cell in cells if cell not in finished]
+            missing += [
+                str(cell.folder(folder).relative_to(folder))
+                for cell in cells
+                if cell not in finished
+            ]
             if finished:
                 measured[family.name] = await _measure(folder, comparison, choices, finished)
         if measured:
-            levels = {family.name: list(family.levels) for family in families if family.name in measured}
-            summaries[group] = {"families": levels, **summarise(comparison, choices.groups[group], Table.of(list(measured.values())))}
+            levels = {
+                family.name: list(family.levels) for family in families if family.name in measured
+            }
+            summaries[group] = {
+                "families": levels,
+                **summarise(comparison, choices.groups[group], Table.of(list(measured.values()))),
+            }
     if not summaries:
         raise BadDataError(f"{folder}: no test cell is finished; run the comparison first")
     return summaries, missing
 
 
-async def _measure(folder: Path, comparison: SearchComparisonConfig, choices: Choices, cells: Sequence[Cell]) -> Measured:
+async def _measure(
+    folder: Path, comparison: SearchComparisonConfig, choices: Choices, cells: Sequence[Cell]
+) -> Measured:
     """Returns what the finished cells of one family came to."""
     measured = Measured()
     first, main = comparison.critics[0].name, comparison.main_budget
@@ -81,7 +104,12 @@ async def _measure(folder: Path, comparison: SearchComparisonConfig, choices: Ch
     for cell in cells:
         place, sampling = cell.folder(folder), choices.of(cell.family).sampling
         if cell.method != "pool":
-            add_search(measured, place, Key(cell.method, cell.n, cell.critic), booked=cell.n == main or cell.method == "greedy")
+            add_search(
+                measured,
+                place,
+                Key(cell.method, cell.n, cell.critic),
+                booked=cell.n == main or cell.method == "greedy",
+            )
             continue
         if cell.critic != NO_CRITIC:
             add_judged_pool(measured, place, ks, cell.critic, sampling, booked=main)

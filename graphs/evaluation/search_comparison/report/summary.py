@@ -1,4 +1,6 @@
-"""What a comparison came to, for one group of families: every figure that the tables and the pictures show."""
+"""What a comparison came to, for one group of families: every figure that the tables
+and the pictures show.
+"""
 
 from __future__ import annotations
 
@@ -26,28 +28,43 @@ VOTE = "weighted_vote"
 
 
 def summarise(comparison: SearchComparisonConfig, choice: Choice, table: Table) -> dict[str, Any]:
-    """Returns plain values, NaN as None. Intervals are 95 % ones, of the bootstrap of graphs/evaluation/search_comparison/closure.py."""
+    """Returns plain values, NaN as None. Intervals are 95 % ones, of the bootstrap of
+    graphs/evaluation/search_comparison/closure.py.
+    """
     first, n = comparison.critics[0], comparison.main_budget
     seeds = [critic.name for critic in comparison.critics if is_seed_of(critic, first)]
     drawn = resampled(table.strata)
     methods = [key for key in table.values if key.method not in CEILINGS]
     guided = [key for key in methods if key.critic == first.name]
-    closures = {key.method: found for key in guided if key.n == n and (found := closure(table, key, seeds, drawn)) is not None}
+    closures = {
+        key.method: found
+        for key in guided
+        if key.n == n and (found := closure(table, key, seeds, drawn)) is not None
+    }
     chosen = choice.strategy
     summary = {
         "questions": len(table.strata),
         "budget": n,
         "rows": [_row(table, key, drawn) for key in methods],
         "ceilings": {
-            name: {key.n: float(table.correct(key).mean()) for key in table.values if key.method == name and key.critic == first.name}
+            name: {
+                key.n: float(table.correct(key).mean())
+                for key in table.values
+                if key.method == name and key.critic == first.name
+            }
             for name in CEILINGS
         },
         "strategy": chosen,
         "closures": {method: _closure(found) for method, found in closures.items()},
         "to_reach_the_vote": _to_reach(comparison, table, guided, drawn),
         "controls": _controls(table, n, drawn),
-        "dial": [setting._asdict() for setting in dial(table, n, list(dict.fromkeys((VOTE, comparison.dial))))],
-        "regret": [{**key._asdict(), "shares": dict(shares)} for key, shares in table.bookings.items()],
+        "dial": [
+            setting._asdict()
+            for setting in dial(table, n, list(dict.fromkeys((VOTE, comparison.dial))))
+        ],
+        "regret": [
+            {**key._asdict(), "shares": dict(shares)} for key, shares in table.bookings.items()
+        ],
     }
     plain: dict[str, Any] = _plain(summary)
     return plain
@@ -65,20 +82,32 @@ def _row(table: Table, key: Key, drawn: Floats) -> dict[str, Any]:
 
 
 def _closure(found: Closure) -> dict[str, Any]:
-    return {**found._asdict(), "base_method": found.base_method._asdict(), "is_above_0": bool(found.closure.low > 0)}
+    return {
+        **found._asdict(),
+        "base_method": found.base_method._asdict(),
+        "is_above_0": bool(found.closure.low > 0),
+    }
 
 
-def _to_reach(comparison: SearchComparisonConfig, table: Table, guided: list[Key], drawn: Floats) -> dict[str, Any]:
-    """Returns what every method needs to reach the weighted vote at the large budget; None where no measured budget does.
+def _to_reach(
+    comparison: SearchComparisonConfig, table: Table, guided: list[Key], drawn: Floats
+) -> dict[str, Any]:
+    """Returns what every method needs to reach the weighted vote at the large budget;
+    None where no measured budget does.
 
-    The vote itself with fewer samples is the control: where it is flat, everything reaches it for little.
+    The vote itself with fewer samples is the control: where it is flat, everything
+    reaches it for little.
     """
-    target = Key(VOTE, comparison.large_budget or comparison.main_budget, comparison.critics[0].name)
+    target = Key(
+        VOTE, comparison.large_budget or comparison.main_budget, comparison.critics[0].name
+    )
     if target not in table.values:
         return {"target": None, "methods": {}}
     found: dict[str, Any] = {}
     for method in dict.fromkeys(key.method for key in guided):
-        reached = reaches(table, [key for key in guided if key.method == method and key != target], target)
+        reached = reaches(
+            table, [key for key in guided if key.method == method and key != target], target
+        )
         found[method] = (
             None
             if reached is None
@@ -89,18 +118,30 @@ def _to_reach(comparison: SearchComparisonConfig, table: Table, guided: list[Key
                 "difference": difference(table, reached.method, target, drawn),
             }
         )
-    goal = {**target._asdict(), "accuracy": float(table.correct(target).mean()), "flops": table.cost(target).flops}
+    goal = {
+        **target._asdict(),
+        "accuracy": float(table.correct(target).mean()),
+        "flops": table.cost(target).flops,
+    }
     return {"target": goal, "methods": found}
 
 
 def _controls(table: Table, n: int, drawn: Floats) -> list[dict[str, Any]]:
-    """Returns every search with a control for a critic, against the majority at the same budget."""
+    """Returns every search with a control for a critic, against the majority at the
+    same budget.
+    """
     majority = Key("majority", n, NO_CRITIC)
     rows = []
     for key in table.values if majority in table.values else ():
         if key.critic in CONTROLS and key.n == n:
             gain = difference(table, key, majority, drawn)
-            rows.append({**key._asdict(), "difference_to_majority": gain, "beats_majority": bool(gain.low > 0)})
+            rows.append(
+                {
+                    **key._asdict(),
+                    "difference_to_majority": gain,
+                    "beats_majority": bool(gain.low > 0),
+                }
+            )
     return rows
 
 

@@ -10,21 +10,33 @@ from graphs.evaluation.search_comparison.regret import BOOKINGS
 from graphs.evaluation.search_comparison.report.summary import VOTE
 
 TARGET_CLOSURE, TARGET_SHARE = 0.4, 1 / 7
-_TITLES = {"others": "Families that do not verify themselves", "self_verifying": "Families that verify themselves"}
+_TITLES = {
+    "others": "Families that do not verify themselves",
+    "self_verifying": "Families that verify themselves",
+}
 
 _LEGEND = (
-    "Intervals are 95 %: bootstrap over questions within families and, where there are several, over training seeds of the critic. "
-    "FLOPs = 2 x parameters x (generated + uncached prompt tokens), all roles; per parameter where their number is not known. Settings "
-    "were chosen on validation questions (choices.json; its numbers point into comparison.strategies of comparison.json).",
+    "Intervals are 95 %: bootstrap over questions within families and, where there are several, "
+    "over training seeds of the critic. "
+    "FLOPs = 2 x parameters x (generated + uncached prompt tokens), all roles; per parameter "
+    "where their number is not known. Settings "
+    "were chosen on validation questions (choices.json; its numbers point into "
+    "comparison.strategies of comparison.json).",
     "",
-    "- *N* is a search's own budget: samples; tries at a step (critique_loop), simulations (mcts), rewritings (sequential_revision). "
+    "- *N* is a search's own budget: samples; tries at a step (critique_loop), simulations "
+    "(mcts), rewritings (sequential_revision). "
     "Equal N is not equal cost; FLOPs are told beside it.",
-    "- *majority*, *weighted_vote*, *best_of_n* and *logprob_vote* are computed on N of the same stored samples, a mean over many draws: "
-    "the most frequent answer, the same weighted by the critic's scores, the answer of the best score, the vote weighted by "
+    "- *majority*, *weighted_vote*, *best_of_n* and *logprob_vote* are computed on N of the same "
+    "stored samples, a mean over many draws: "
+    "the most frequent answer, the same weighted by the critic's scores, the answer of the best "
+    "score, the vote weighted by "
     "log-probability.",
-    "- *logprob_beam* is a beam search by the policy's log-probability. It, greedy, majority and logprob_vote need no critic: the bases.",
-    "- Critics: *none*; *working* is learned, and works a step out before its verdict; *random*, *length* and *logprob* (the policy's "
-    "own log-probability) are controls; *oracleE* is the exact checker, whose verdicts are flipped with probability E.",
+    "- *logprob_beam* is a beam search by the policy's log-probability. It, greedy, majority and "
+    "logprob_vote need no critic: the bases.",
+    "- Critics: *none*; *working* is learned, and works a step out before its verdict; *random*, "
+    "*length* and *logprob* (the policy's "
+    "own log-probability) are controls; *oracleE* is the exact checker, whose verdicts are "
+    "flipped with probability E.",
 )
 
 
@@ -32,7 +44,11 @@ def tables(document: Mapping[str, Any], figures: Sequence[str]) -> str:
     """Returns the report of what comparison.json holds."""
     lines = ["# Comparison of searches", "", *_LEGEND]
     if document["missing"]:
-        lines += ["", f"**Not finished: {len(document['missing'])} cells**, among them {', '.join(document['missing'][:3])}."]
+        lines += [
+            "",
+            f"**Not finished: {len(document['missing'])} cells**, among them "
+            f"{', '.join(document['missing'][:3])}.",
+        ]
     for group, summary in document["groups"].items():
         lines += ["", f"## {_TITLES[group]}", "", *_group(group, summary)]
     lines += ["", *(f"![{name}]({name})" for name in figures)]
@@ -40,11 +56,20 @@ def tables(document: Mapping[str, Any], figures: Sequence[str]) -> str:
 
 
 def _group(group: str, summary: Mapping[str, Any]) -> list[str]:
-    families = ", ".join(f"{name} (levels {', '.join(map(str, levels)) or 'all'})" for name, levels in summary["families"].items())
+    families = ", ".join(
+        f"{name} (levels {', '.join(map(str, levels)) or 'all'})"
+        for name, levels in summary["families"].items()
+    )
     lines = [f"{families}; {summary['questions']} test questions.", ""]
     if group == "others":
         lines += [*_headline(summary), ""]
-    lines += [*_closures(summary), "", *_to_reach(summary), "", *_rows(summary, checked=group == "self_verifying")]
+    lines += [
+        *_closures(summary),
+        "",
+        *_to_reach(summary),
+        "",
+        *_rows(summary, checked=group == "self_verifying"),
+    ]
     if summary["controls"]:
         lines += ["", *_controls(summary)]
     if summary["dial"]:
@@ -59,8 +84,10 @@ def _headline(summary: Mapping[str, Any]) -> list[str]:
     verdict = "above 0" if chosen["is_above_0"] else "not above 0"
     target = "met" if (chosen["closure"]["value"] or 0.0) >= TARGET_CLOSURE else "not met"
     lines = [
-        f"**{summary['strategy']}** (chosen on validation) at N = {summary['budget']}: closure {_estimate(chosen['closure'])}, lower bound "
-        f"{verdict}, target {TARGET_CLOSURE:g} {target}; {chosen['critics']} training seed(s) of the critic."
+        f"**{summary['strategy']}** (chosen on validation) at N = {summary['budget']}: closure "
+        f"{_estimate(chosen['closure'])}, lower bound "
+        f"{verdict}, target {TARGET_CLOSURE:g} {target}; {chosen['critics']} training seed(s) of "
+        "the critic."
     ]
     reached = summary["to_reach_the_vote"]["methods"].get(summary["strategy"])
     if summary["to_reach_the_vote"]["target"] is not None:
@@ -68,15 +95,20 @@ def _headline(summary: Mapping[str, Any]) -> list[str]:
         share = "is not reached" if reached is None else f"takes {_reached(reached)}"
         control = summary["to_reach_the_vote"]["methods"].get(VOTE)
         lines += [
-            f"The accuracy of the weighted vote at N = {summary['to_reach_the_vote']['target']['n']} {share}; target, at most "
+            "The accuracy of the weighted vote at N = "
+            f"{summary['to_reach_the_vote']['target']['n']} {share}; target, at most "
             f"{TARGET_SHARE:.3f} times, {'met' if met else 'not met'}.",
-            f"Control, the vote itself at another N: {'not reached' if control is None else _reached(control)}.",
+            "Control, the vote itself at another N: "
+            f"{'not reached' if control is None else _reached(control)}.",
         ]
     return lines
 
 
 def _reached(found: Mapping[str, Any]) -> str:
-    return f"{found['share_of_flops']:.3f} times its FLOPs at N = {found['n']}, with {_estimate(found['difference'])} more accuracy"
+    return (
+        f"{found['share_of_flops']:.3f} times its FLOPs at N = {found['n']}, with "
+        f"{_estimate(found['difference'])} more accuracy"
+    )
 
 
 def _by_closure(item: tuple[str, Mapping[str, Any]]) -> float:
@@ -86,8 +118,10 @@ def _by_closure(item: tuple[str, Mapping[str, Any]]) -> float:
 
 def _closures(summary: Mapping[str, Any]) -> list[str]:
     lines = [
-        f"Closure = (accuracy - base) / (coverage - base) at N = {summary['budget']}. Base: the best that needs no critic at the same N "
-        "or, with more samples, at the method's own FLOPs. Coverage: some of N samples is right in all its steps.",
+        f"Closure = (accuracy - base) / (coverage - base) at N = {summary['budget']}. Base: the "
+        "best that needs no critic at the same N "
+        "or, with more samples, at the method's own FLOPs. Coverage: some of N samples is right "
+        "in all its steps.",
         "",
         "| method | closure | accuracy | base | best base | coverage |",
         "|---|---|---|---|---|---|",
@@ -95,7 +129,8 @@ def _closures(summary: Mapping[str, Any]) -> list[str]:
     for method, found in sorted(summary["closures"].items(), key=_by_closure):
         base = found["base_method"]
         lines.append(
-            f"| {method} | {_estimate(found['closure'])} | {found['accuracy']:.3f} | {found['base']:.3f} | {base['method']} {base['n']} "
+            f"| {method} | {_estimate(found['closure'])} | {found['accuracy']:.3f} | "
+            f"{found['base']:.3f} | {base['method']} {base['n']} "
             f"| {found['coverage']:.3f} |"
         )
     return lines
@@ -106,7 +141,8 @@ def _to_reach(summary: Mapping[str, Any]) -> list[str]:
     if target is None:
         return ["The weighted vote was not measured."]
     lines = [
-        f"FLOPs to reach the weighted vote at N = {target['n']} (accuracy {target['accuracy']:.3f}, {target['flops']:.3g} FLOPs), "
+        f"FLOPs to reach the weighted vote at N = {target['n']} (accuracy "
+        f"{target['accuracy']:.3f}, {target['flops']:.3g} FLOPs), "
         "the cheapest measured N of each method:",
         "",
         "| method | N | share of its FLOPs | difference |",
@@ -116,17 +152,24 @@ def _to_reach(summary: Mapping[str, Any]) -> list[str]:
         if found is None:
             lines.append(f"| {method} | not reached | | |")
         else:
-            lines.append(f"| {method} | {found['n']} | {found['share_of_flops']:.3f} | {_estimate(found['difference'])} |")
+            lines.append(
+                f"| {method} | {found['n']} | {found['share_of_flops']:.3f} | "
+                f"{_estimate(found['difference'])} |"
+            )
     return lines
 
 
 def _rows(summary: Mapping[str, Any], *, checked: bool) -> list[str]:
     with_check = "| with its free check " if checked else ""
-    lines = [f"| method | N | critic | accuracy {with_check}| FLOPs | generated tokens |", "|---" * (7 if checked else 6) + "|"]
+    lines = [
+        f"| method | N | critic | accuracy {with_check}| FLOPs | generated tokens |",
+        "|---" * (7 if checked else 6) + "|",
+    ]
     for row in sorted(summary["rows"], key=lambda row: (row["method"], row["critic"], row["n"])):
         free = f"| {_estimate(row['accuracy_with_free_check'])} " if checked else ""
         lines.append(
-            f"| {row['method']} | {row['n']} | {row['critic']} | {_estimate(row['accuracy'])} {free}| {row['flops']:.3g} "
+            f"| {row['method']} | {row['n']} | {row['critic']} | {_estimate(row['accuracy'])} "
+            f"{free}| {row['flops']:.3g} "
             f"| {row['generated_tokens']:.1f} |"
         )
     return lines
@@ -136,23 +179,33 @@ def _controls(summary: Mapping[str, Any]) -> list[str]:
     lines = ["| control | search | difference to the majority | beats it |", "|---|---|---|---|"]
     for row in summary["controls"]:
         beats = "yes" if row["beats_majority"] else "no"
-        lines.append(f"| {row['critic']} | {row['method']} | {_estimate(row['difference_to_majority'])} | {beats} |")
+        lines.append(
+            f"| {row['critic']} | {row['method']} | {_estimate(row['difference_to_majority'])} | "
+            f"{beats} |"
+        )
     return lines
 
 
 def _dial(summary: Mapping[str, Any]) -> list[str]:
     searches = list(dict.fromkeys(name for setting in summary["dial"] for name in setting["gains"]))
     lines = [
-        "The critic dial: how often a critic prefers the right one of two siblings, in all such pairs and in those where the policy "
+        "The critic dial: how often a critic prefers the right one of two siblings, in all such "
+        "pairs and in those where the policy "
         "prefers the wrong one, and what search gains with it over the best base.",
         "",
-        "| critic | within-sibling accuracy | where the policy prefers the wrong one | pairs | " + " | ".join(searches) + " |",
+        "| critic | within-sibling accuracy | where the policy prefers the wrong one | pairs | "
+        + " | ".join(searches)
+        + " |",
         "|---" * (4 + len(searches)) + "|",
     ]
     for setting in summary["dial"]:
-        gains = " | ".join(f"{setting['gains'][name]:+.3f}" if name in setting["gains"] else "" for name in searches)
+        gains = " | ".join(
+            f"{setting['gains'][name]:+.3f}" if name in setting["gains"] else ""
+            for name in searches
+        )
         lines.append(
-            f"| {setting['critic']} | {_number(setting['sibling_accuracy'])} | {_number(setting['hard_sibling_accuracy'])} "
+            f"| {setting['critic']} | {_number(setting['sibling_accuracy'])} | "
+            f"{_number(setting['hard_sibling_accuracy'])} "
             f"| {setting['sibling_pairs']} | {gains} |"
         )
     return lines
@@ -160,8 +213,10 @@ def _dial(summary: Mapping[str, Any]) -> list[str]:
 
 def _regret(summary: Mapping[str, Any]) -> list[str]:
     lines = [
-        "Where questions were lost (regret), one run or one draw of N stored samples, shares of all questions: *selection*, a wholly "
-        "right way was found and another answer given; *proposal*, no right next step was sampled; *pruning*, there was one and "
+        "Where questions were lost (regret), one run or one draw of N stored samples, shares of "
+        "all questions: *selection*, a wholly "
+        "right way was found and another answer given; *proposal*, no right next step was "
+        "sampled; *pruning*, there was one and "
         "the search went on elsewhere; *budget*, it ended before.",
         "",
         "| method | N | critic | " + " | ".join(BOOKINGS) + " |",

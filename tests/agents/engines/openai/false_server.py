@@ -16,7 +16,9 @@ RawReply = Callable[[str, dict[str, Any]], bytes]
 
 
 class FalseServer:
-    """Speaks as vLLM does, as far as the engine listens; `handler` answers completion requests after the two of `open`."""
+    """Speaks as vLLM does, as far as the engine listens; `handler` answers completion
+    requests after the two of `open`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.requests: list[dict[str, Any]] = []
@@ -24,7 +26,9 @@ class FalseServer:
         self._folder = folder
 
     async def models(self, request: web.Request) -> web.Response:
-        return web.json_response({"data": [{"id": "tiny", "root": str(self._folder), "max_model_len": 512}]})
+        return web.json_response(
+            {"data": [{"id": "tiny", "root": str(self._folder), "max_model_len": 512}]}
+        )
 
     async def completions(self, request: web.Request) -> web.Response:
         body = await request.json()
@@ -39,7 +43,9 @@ class FalseServer:
     async def listening(self, port: int = 0) -> AsyncIterator[str]:
         """Serves on a free port and yields the base URL."""
         app = web.Application(client_max_size=1 << 26)
-        app.add_routes([web.get("/v1/models", self.models), web.post("/v1/completions", self.completions)])
+        app.add_routes(
+            [web.get("/v1/models", self.models), web.post("/v1/completions", self.completions)]
+        )
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         try:
@@ -53,13 +59,18 @@ class FalseServer:
 
 @asynccontextmanager
 async def raw_server(reply: RawReply) -> AsyncIterator[str]:
-    """Serves bytes as they are, HTTP or not, and yields the base URL. `reply`: from path and request body to what is sent before the
-    connection is closed."""
+    """Serves bytes as they are, HTTP or not, and yields the base URL. `reply`: from
+    path and request body to what is sent before the connection is closed.
+    """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            lengths = [line.partition(":")[2] for line in head.split("\r\n") if line.lower().startswith("content-length:")]
+            lengths = [
+                line.partition(":")[2]
+                for line in head.split("\r\n")
+                if line.lower().startswith("content-length:")
+            ]
             body = await reader.readexactly(int(lengths[0])) if lengths else b"{}"
             writer.write(reply(head.split(" ", 2)[1], json.loads(body)))
             await writer.drain()
@@ -77,8 +88,15 @@ async def raw_server(reply: RawReply) -> AsyncIterator[str]:
 def completion(body: dict[str, Any], *, tokens: int | None = None) -> dict[str, Any]:
     """Returns a good reply to a request: token 5, over and over."""
     length = tokens or body["max_tokens"]
-    top = {f"token_id:{token}": -1.0 / (1 + body["temperature"]) for token in body.get("logprob_token_ids", [])}
-    logprobs = None if body.get("logprobs") is None else {"token_logprobs": [-1.0] * length, "top_logprobs": [top] * length}
+    top = {
+        f"token_id:{token}": -1.0 / (1 + body["temperature"])
+        for token in body.get("logprob_token_ids", [])
+    }
+    logprobs = (
+        None
+        if body.get("logprobs") is None
+        else {"token_logprobs": [-1.0] * length, "top_logprobs": [top] * length}
+    )
     choice = {
         "text": "",
         "token_ids": [5] * length,

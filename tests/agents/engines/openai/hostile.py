@@ -28,7 +28,10 @@ def http(
     length: int | None = None,
 ) -> bytes:
     """Returns an HTTP response."""
-    lines = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body) if length is None else length}\r\n{headers}"
+    lines = (
+        f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: "
+        f"{len(body) if length is None else length}\r\n{headers}"
+    )
     return f"{lines}Connection: close\r\n\r\n".encode() + body
 
 
@@ -98,9 +101,15 @@ def raw(data: bytes) -> RawReply:
 
 
 ANY_ROUTE: dict[str, RawReply] = {
-    "HTML with status 200": constant(f"<html><h1>Bad gateway</h1>Authorization: Bearer {KEY}</html>".encode(), kind="text/html"),
+    "HTML with status 200": constant(
+        f"<html><h1>Bad gateway</h1>Authorization: Bearer {KEY}</html>".encode(), kind="text/html"
+    ),
     "HTML that calls itself JSON": constant(b"<!DOCTYPE html><p>Welcome to nginx!"),
-    "an error with status 200": constant(json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}", "code": 401}}).encode()),
+    "an error with status 200": constant(
+        json.dumps(
+            {"error": {"message": f"Incorrect API key provided: {KEY}", "code": 401}}
+        ).encode()
+    ),
     "an error as a text with status 200": constant(json.dumps({"error": f"no key {KEY}"}).encode()),
     "an empty body": constant(b""),
     "blanks": constant(b" \n\t "),
@@ -118,20 +127,30 @@ ANY_ROUTE: dict[str, RawReply] = {
     "control characters": constant(b"\x1b[31m\x07\x00 alert \x1b]0;title\x07"),
     "invalid UTF-8": constant(b'{"choices": "\xff\xfe\xfa"}'),
     "gzip that is none": constant(b"no gzip", headers="Content-Encoding: gzip\r\n"),
-    "gzip that is cut off": constant(gzip.compress(SECRET.encode() * 50)[:-20], headers="Content-Encoding: gzip\r\n"),
+    "gzip that is cut off": constant(
+        gzip.compress(SECRET.encode() * 50)[:-20], headers="Content-Encoding: gzip\r\n"
+    ),
     "an unknown content encoding": constant(b"{}", headers="Content-Encoding: rot13\r\n"),
     "an answer that is shorter than announced": constant(b'{"choices": [', length=1000),
-    "an answer that is longer than announced": constant(b'{"choices": []}' + SECRET.encode(), length=15),
+    "an answer that is longer than announced": constant(
+        b'{"choices": []}' + SECRET.encode(), length=15
+    ),
     "no HTTP": raw(b"SSH-2.0-OpenSSH_9.6\r\n"),
     "a status line without a status": raw(b"HTTP/1.1 OK\r\n\r\n"),
     "a closed connection": raw(b""),
     "an endless header": raw(b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 100_000),
-    "a bad chunk": raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" + SECRET.encode()),
+    "a bad chunk": raw(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" + SECRET.encode()
+    ),
     "a negative length": raw(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n{}"),
     "204": constant(b"", status="204 No Content"),
-    "a redirection": constant(b"", status="307 Temporary Redirect", headers=f"Location: http://127.0.0.1:9/?key={KEY}\r\n"),
+    "a redirection": constant(
+        b"", status="307 Temporary Redirect", headers=f"Location: http://127.0.0.1:9/?key={KEY}\r\n"
+    ),
     "status 400": constant(
-        json.dumps({"error": {"message": f"bad key {KEY}"}, "choices": [{"text": SECRET}]}).encode(),
+        json.dumps(
+            {"error": {"message": f"bad key {KEY}"}, "choices": [{"text": SECRET}]}
+        ).encode(),
         status="400 Bad",
     ),
     "status 401": constant(f"Bearer {KEY} is wrong".encode(), status="401 Unauthorized"),
@@ -149,7 +168,9 @@ ANY_ROUTE: dict[str, RawReply] = {
         status="500 Oh",
     ),
     "status 503": constant(b"", status="503 Busy", headers="Retry-After: 99999999999999999999\r\n"),
-    "status 504": constant(b"<html>", status="504 Gone", headers="Retry-After: Mon, 99 Foo 2026 25:61:61 GMT\r\n"),
+    "status 504": constant(
+        b"<html>", status="504 Gone", headers="Retry-After: Mon, 99 Foo 2026 25:61:61 GMT\r\n"
+    ),
     "status 599": constant(b"", status="599 Odd"),
     "status 999": constant(b"", status="999 Odd"),
 }
@@ -157,14 +178,20 @@ ANY_ROUTE: dict[str, RawReply] = {
 
 COMPLETIONS: dict[str, RawReply] = {
     "JSON as text/html": encoded(lambda body: body, kind="text/html"),
-    "JSON without a content type": lambda path, request: http(json.dumps(good(request)).encode()).replace(b"Content-Type", b"X-Nothing"),
+    "JSON without a content type": lambda path, request: http(
+        json.dumps(good(request)).encode()
+    ).replace(b"Content-Type", b"X-Nothing"),
     "JSON in Latin-1": encoded(lambda body: body, kind="application/json; charset=latin-1"),
     "JSON in UTF-16": encoded(lambda body: body.decode().encode("utf-16")),
     "JSON behind a byte order mark": encoded(lambda body: b"\xef\xbb\xbf" + body),
     "JSON that is cut off": encoded(lambda body: body[:-30]),
-    "JSON that is cut off in a text": encoded(lambda body: body[: body.index(SECRET.encode()) + len(SECRET)]),
+    "JSON that is cut off in a text": encoded(
+        lambda body: body[: body.index(SECRET.encode()) + len(SECRET)]
+    ),
     "JSON twice": encoded(lambda body: body + body),
-    "a stream of events": encoded(lambda body: b"data: " + body + b"\n\ndata: [DONE]\n\n", kind="text/event-stream"),
+    "a stream of events": encoded(
+        lambda body: b"data: " + body + b"\n\ndata: [DONE]\n\n", kind="text/event-stream"
+    ),
     "Python in place of JSON": encoded(lambda body: str(json.loads(body)).encode()),
     "an error beside the choices": set_in("error", {"message": "out of memory"}),
     "no choices": changed(lambda answer: {"usage": answer["usage"]}),
@@ -175,7 +202,11 @@ COMPLETIONS: dict[str, RawReply] = {
     "a choice is null": set_in("choices.0", None),
     "a choice is a text": set_in("choices.0", SECRET),
     "one choice too few": changed(lambda answer: answer | {"choices": answer["choices"][:1]}),
-    "one choice too many": changed(lambda answer: answer | {"choices": [*answer["choices"], answer["choices"][0] | {"index": 2}]}),
+    "one choice too many": changed(
+        lambda answer: (
+            answer | {"choices": [*answer["choices"], answer["choices"][0] | {"index": 2}]}
+        )
+    ),
     "duplicate indices": set_in_choice("index", 1),
     "a missing index": set_in_choice("index", None),
     "an index that is a text": set_in_choice("index", "0"),
@@ -207,9 +238,15 @@ COMPLETIONS: dict[str, RawReply] = {
     "a logprob is a text": set_in("choices.0.logprobs.token_logprobs", ["-1.0", -1.0, -1.0, -1.0]),
     "a logprob is a bool": set_in("choices.0.logprobs.token_logprobs", [False, -1.0, -1.0, -1.0]),
     "a logprob is positive": set_in("choices.0.logprobs.token_logprobs", [0.5, -1.0, -1.0, -1.0]),
-    "a logprob is NaN": set_in("choices.0.logprobs.token_logprobs", [float("nan"), -1.0, -1.0, -1.0]),
-    "a logprob is infinite": set_in("choices.0.logprobs.token_logprobs", [float("inf"), -1.0, -1.0, -1.0]),
-    "a logprob is minus infinity": set_in("choices.0.logprobs.token_logprobs", [float("-inf"), -1.0, -1.0, -1.0]),
+    "a logprob is NaN": set_in(
+        "choices.0.logprobs.token_logprobs", [float("nan"), -1.0, -1.0, -1.0]
+    ),
+    "a logprob is infinite": set_in(
+        "choices.0.logprobs.token_logprobs", [float("inf"), -1.0, -1.0, -1.0]
+    ),
+    "a logprob is minus infinity": set_in(
+        "choices.0.logprobs.token_logprobs", [float("-inf"), -1.0, -1.0, -1.0]
+    ),
     "a logprob is 1e999": spelled("-1.0", "1e999"),
     "a logprob is -1e999": spelled("-1.0", "-1e999"),
     "a logprob is a whole number of 400 digits": spelled("-1.0", "-" + "9" * 400),
@@ -252,7 +289,9 @@ SCORES: dict[str, RawReply] = {
     "a score is null": set_in("choices.0.logprobs.top_logprobs.0.token_id:8", None),
     "a score is positive": set_in("choices.0.logprobs.top_logprobs.0.token_id:8", 1.5),
     "a score is NaN": set_in("choices.0.logprobs.top_logprobs.0.token_id:8", float("nan")),
-    "a score is minus infinity": set_in("choices.0.logprobs.top_logprobs.0.token_id:8", float("-inf")),
+    "a score is minus infinity": set_in(
+        "choices.0.logprobs.top_logprobs.0.token_id:8", float("-inf")
+    ),
     "a score is a bool": set_in("choices.0.logprobs.top_logprobs.0.token_id:8", False),
     "a score of several tokens": changed(lambda answer: _resized(answer, 3)),
 }

@@ -1,4 +1,6 @@
-"""The OpenAI engine, against a real vLLM server; retries and replicas against a small false one."""
+"""The OpenAI engine, against a real vLLM server; retries and replicas against a small
+false one.
+"""
 
 from __future__ import annotations
 
@@ -35,18 +37,28 @@ async def openai_engine(vllm_server: str) -> AsyncIterator[OpenAIEngine]:
     await engine.close()
 
 
-class TestOpenAIEngine(GeneratorConformance, RealModelConformance, PublisherConformance, RealPublisherConformance):
+class TestOpenAIEngine(
+    GeneratorConformance, RealModelConformance, PublisherConformance, RealPublisherConformance
+):
     @pytest.fixture
-    def subject(self, openai_engine: OpenAIEngine, tiny_model_folder: Path, other_tiny_model_folder: Path) -> Subject:
+    def subject(
+        self, openai_engine: OpenAIEngine, tiny_model_folder: Path, other_tiny_model_folder: Path
+    ) -> Subject:
         return Subject(openai_engine, tiny_model_folder, other_tiny_model_folder)
 
     async def test_cached_tokens_are_reported(self, subject: Subject) -> None:
         prompt = subject.prompt("a prompt of its own: " + "x" * 100)
         for expected in (0, (len(prompt) - 1) // 32 * 32):
-            assert (await subject.greedy(prompt, max_tokens=2)).usage.cached_prompt_tokens == expected
+            assert (
+                await subject.greedy(prompt, max_tokens=2)
+            ).usage.cached_prompt_tokens == expected
 
-    async def test_cancelled_requests_leave_the_server(self, subject: Subject, vllm_server: str) -> None:
-        task = asyncio.create_task(subject.engine.generate(GenerateRequest(subject.prompt(), n=16, max_tokens=400)))
+    async def test_cancelled_requests_leave_the_server(
+        self, subject: Subject, vllm_server: str
+    ) -> None:
+        task = asyncio.create_task(
+            subject.engine.generate(GenerateRequest(subject.prompt(), n=16, max_tokens=400))
+        )
         async with aiohttp.ClientSession() as session:
             while await running(session, vllm_server) == 0:
                 assert not task.done()
@@ -61,15 +73,23 @@ async def running(session: aiohttp.ClientSession, base_url: str) -> float:
     """Returns how many sequences a vLLM server computes."""
     async with session.get(base_url.removesuffix("/v1") + "/metrics") as response:
         lines = (await response.text()).splitlines()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("vllm:num_requests_running{"))
+    return sum(
+        float(line.rsplit(" ", 1)[1])
+        for line in lines
+        if line.startswith("vllm:num_requests_running{")
+    )
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def engine_with_adapters(tiny_model_folder: Path, adapter_folders: dict[str, str]) -> AsyncIterator[OpenAIEngine]:
+async def engine_with_adapters(
+    tiny_model_folder: Path, adapter_folders: dict[str, str]
+) -> AsyncIterator[OpenAIEngine]:
     """The tiny model with two adapters."""
     modules = ["--lora-modules", *(f"{name}={folder}" for name, folder in adapter_folders.items())]
     arguments = ["--enable-lora", "--max-loras", "3", "--max-lora-rank", "16", *modules]
-    async with serve(str(tiny_model_folder), dtype="float32", kv_cache_gib=0.25, arguments=arguments) as base_url:
+    async with serve(
+        str(tiny_model_folder), dtype="float32", kv_cache_gib=0.25, arguments=arguments
+    ) as base_url:
         engine = await OpenAIEngine.open(base_url=base_url, adapters=tuple(adapter_folders))
         yield engine
         await engine.close()
@@ -80,7 +100,9 @@ class TestAdapters(AdapterConformance):
     pass
 
 
-async def test_an_adapter_that_the_server_does_not_list_is_named(openai_engine: OpenAIEngine, vllm_server: str) -> None:
+async def test_an_adapter_that_the_server_does_not_list_is_named(
+    openai_engine: OpenAIEngine, vllm_server: str
+) -> None:
     with pytest.raises(EngineUnavailableError, match=r"does not serve 'first', only \["):
         await OpenAIEngine.open(base_url=vllm_server, adapters=("first",))
 
@@ -88,12 +110,17 @@ async def test_an_adapter_that_the_server_does_not_list_is_named(openai_engine: 
 async def test_a_server_that_dies_is_a_dead_engine(tiny_model_folder: Path) -> None:
     async with serve(str(tiny_model_folder), dtype="float32", kv_cache_gib=0.25) as base_url:
         engine = await OpenAIEngine.open(base_url=base_url, retry_s=0.5)
-        tasks = [asyncio.create_task(engine.generate(GenerateRequest((5, 6, 7), n=16, max_tokens=500))) for _ in range(3)]
+        tasks = [
+            asyncio.create_task(engine.generate(GenerateRequest((5, 6, 7), n=16, max_tokens=500)))
+            for _ in range(3)
+        ]
         async with aiohttp.ClientSession() as session:
             while await running(session, base_url) == 0:
                 assert not any(task.done() for task in tasks)
     results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 60)
-    assert all(isinstance(result, EngineDiedError) and result.in_flight == 3 for result in results), results
+    assert all(
+        isinstance(result, EngineDiedError) and result.in_flight == 3 for result in results
+    ), results
     with pytest.raises(EngineDiedError):
         await engine.score((5, 6, 7), (8,))
     await engine.close()
@@ -105,13 +132,25 @@ async def test_an_aborted_completion_is_no_sample(tiny_model_folder: Path) -> No
 
     async def abort_once(body: dict[str, Any]) -> web.Response:
         logprobs = {"token_logprobs": [-1.0], "top_logprobs": [{}]}
-        aborted = {"token_ids": [5], "logprobs": logprobs, "finish_reason": "abort", "stop_reason": None, "index": 0}
-        return web.json_response({"choices": [aborted], "usage": {}}) if len(server.requests) == 3 else await server.answer(body)
+        aborted = {
+            "token_ids": [5],
+            "logprobs": logprobs,
+            "finish_reason": "abort",
+            "stop_reason": None,
+            "index": 0,
+        }
+        return (
+            web.json_response({"choices": [aborted], "usage": {}})
+            if len(server.requests) == 3
+            else await server.answer(body)
+        )
 
     server.handler = abort_once
     async with server.listening() as base_url:
         engine = await OpenAIEngine.open(base_url=base_url, sleep=Clock().sleep)
-        assert (await engine.generate(GenerateRequest((5, 6)))).completions[0].finish_reason == "length"
+        assert (await engine.generate(GenerateRequest((5, 6)))).completions[
+            0
+        ].finish_reason == "length"
         assert len(server.requests) == 4
         await engine.close()
 
@@ -135,7 +174,9 @@ async def test_at_most_max_in_flight_requests_are_sent(tiny_model_folder: Path) 
         await engine.close()
 
 
-async def test_raw_logprobs_are_noticed(tiny_model_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_raw_logprobs_are_noticed(
+    tiny_model_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     server = FalseServer(tiny_model_folder)
     processed = server.answer
 
@@ -154,7 +195,9 @@ async def test_a_server_without_token_ids_is_told_what_it_lacks(tiny_model_folde
     server = FalseServer(tiny_model_folder)
 
     async def plain(body: dict[str, Any]) -> web.Response:
-        return web.json_response({"choices": [{"text": "hi", "finish_reason": "length"}], "usage": {}})
+        return web.json_response(
+            {"choices": [{"text": "hi", "finish_reason": "length"}], "usage": {}}
+        )
 
     server.answer = plain  # type: ignore[method-assign]
     async with server.listening() as base_url:
@@ -165,7 +208,11 @@ async def test_a_server_without_token_ids_is_told_what_it_lacks(tiny_model_folde
 
 
 async def test_an_address_without_a_server_says_how_to_start_one() -> None:
-    with pytest.raises(EngineUnavailableError, match=r"127\.0\.0\.1:1 .*agents\.engines\.server MODEL.*engine\.base_url"):
+    with pytest.raises(
+        EngineUnavailableError,
+        match=r"127\.0\.0\.1:1 .*agents\.engines\.server "
+        r"MODEL.*engine\.base_url",
+    ):
         await OpenAIEngine.open(base_url="http://127.0.0.1:1/v1")
 
 

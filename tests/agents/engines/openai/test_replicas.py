@@ -1,4 +1,6 @@
-"""Retries and replicas of the OpenAI engine, against small false servers and a clock that does not wait."""
+"""Retries and replicas of the OpenAI engine, against small false servers and a clock
+that does not wait.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ RETRIED = (408, 425, 429, 500, 502, 503, 504, 599)
 
 
 async def opened(base_url: str | list[str], clock: Clock, **options: Any) -> OpenAIEngine:
-    return await OpenAIEngine.open(base_url=base_url, clock=clock, sleep=clock.sleep, rng=random.Random(0), **options)
+    return await OpenAIEngine.open(
+        base_url=base_url, clock=clock, sleep=clock.sleep, rng=random.Random(0), **options
+    )
 
 
 def failing(server: FalseServer, *, times: int, status: int = 503, **options: Any) -> None:
@@ -37,7 +41,9 @@ def failing(server: FalseServer, *, times: int, status: int = 503, **options: An
 
 
 @pytest.mark.parametrize("status", RETRIED)
-async def test_a_failing_server_is_asked_again_with_backoff(tiny_model_folder: Path, status: int) -> None:
+async def test_a_failing_server_is_asked_again_with_backoff(
+    tiny_model_folder: Path, status: int
+) -> None:
     server, clock = FalseServer(tiny_model_folder), Clock()
     failing(server, times=6, status=status)
     async with server.listening() as base_url:
@@ -63,7 +69,9 @@ async def test_a_refused_request_is_not_sent_again(tiny_model_folder: Path, stat
 
 @pytest.mark.parametrize("retry_s", [0.0, 1.0, 100.0])
 @pytest.mark.parametrize("status", [429, 500])
-async def test_retries_end_when_their_time_is_over(tiny_model_folder: Path, status: int, retry_s: float) -> None:
+async def test_retries_end_when_their_time_is_over(
+    tiny_model_folder: Path, status: int, retry_s: float
+) -> None:
     server, clock = FalseServer(tiny_model_folder), Clock()
     failing(server, times=10**6, status=status, text="overloaded")
     async with server.listening() as base_url:
@@ -74,7 +82,9 @@ async def test_retries_end_when_their_time_is_over(tiny_model_folder: Path, stat
         assert sum(clock.slept) == pytest.approx(retry_s)
         assert all(slept <= 8.0 for slept in clock.slept)
         failing(server, times=0)
-        assert len((await engine.generate(GenerateRequest((5, 6), n=2))).completions) == 2, "it is no death"
+        assert len((await engine.generate(GenerateRequest((5, 6), n=2))).completions) == 2, (
+            "it is no death"
+        )
         await engine.close()
 
 
@@ -94,7 +104,9 @@ async def test_retries_end_when_their_time_is_over(tiny_model_folder: Path, stat
         ({"Retry-After": "Fri, 31 Dec 9999 10:00:40 GMT"}, 50.0),
     ],
 )
-async def test_retry_after_is_honoured_up_to_the_time_left(tiny_model_folder: Path, headers: dict[str, str], expected: float) -> None:
+async def test_retry_after_is_honoured_up_to_the_time_left(
+    tiny_model_folder: Path, headers: dict[str, str], expected: float
+) -> None:
     server, clock = FalseServer(tiny_model_folder), Clock()
     failing(server, times=1, status=429, headers=headers)
     async with server.listening() as base_url:
@@ -118,7 +130,9 @@ async def test_retry_after_is_honoured_up_to_the_time_left(tiny_model_folder: Pa
         "Mon, 99 Foo 2026 25:61:61 GMT",
     ],
 )
-async def test_a_retry_after_that_names_no_time_is_the_backoff(tiny_model_folder: Path, value: str) -> None:
+async def test_a_retry_after_that_names_no_time_is_the_backoff(
+    tiny_model_folder: Path, value: str
+) -> None:
     server, clock = FalseServer(tiny_model_folder), Clock()
     failing(server, times=1, status=503, headers={"Retry-After": value})
     async with server.listening() as base_url:
@@ -135,7 +149,9 @@ async def test_a_malformed_reply_is_retried_a_few_times_only(tiny_model_folder: 
         engine = await opened(base_url, clock)
         await engine.generate(REQUEST)
         assert len(server.requests) == 2 + 3
-        failing(server, times=10**6, status=200, text="<html>starting</html>", content_type="text/html")
+        failing(
+            server, times=10**6, status=200, text="<html>starting</html>", content_type="text/html"
+        )
         with pytest.raises(BadReplyError):
             await engine.generate(REQUEST)
         assert len(server.requests) == 2 + 3 + 3
@@ -181,8 +197,12 @@ async def test_a_server_that_stays_away_is_a_dead_engine(tiny_model_folder: Path
     server, clock = FalseServer(tiny_model_folder), Clock()
     async with server.listening() as base_url:
         engine = await opened(base_url, clock, retry_s=60.0)
-    results = await asyncio.gather(*(engine.generate(REQUEST) for _ in range(3)), return_exceptions=True)
-    assert all(isinstance(result, EngineDiedError) and result.in_flight == 3 for result in results), results
+    results = await asyncio.gather(
+        *(engine.generate(REQUEST) for _ in range(3)), return_exceptions=True
+    )
+    assert all(
+        isinstance(result, EngineDiedError) and result.in_flight == 3 for result in results
+    ), results
     assert sum(clock.slept) >= 60.0
     await engine.close()
 
@@ -209,7 +229,9 @@ async def test_cancelling_ends_a_wait_between_attempts_at_once(tiny_model_folder
         await engine.close()
 
 
-async def test_many_retries_log_one_warning(tiny_model_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_many_retries_log_one_warning(
+    tiny_model_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     server, clock = FalseServer(tiny_model_folder), Clock()
     failing(server, times=30)
     async with server.listening() as base_url:
@@ -237,7 +259,9 @@ async def test_replicas_share_the_load_and_inherit_from_a_dead_one(tiny_model_fo
 
 
 @pytest.mark.parametrize("status", [200, 429, 500, 502])
-async def test_a_retry_goes_to_another_replica_without_waiting(tiny_model_folder: Path, status: int) -> None:
+async def test_a_retry_goes_to_another_replica_without_waiting(
+    tiny_model_folder: Path, status: int
+) -> None:
     servers, clock = [FalseServer(tiny_model_folder), FalseServer(tiny_model_folder)], Clock()
     failing(servers[0], times=10**6, status=status, text="<html>", headers={"Retry-After": "100"})
     async with servers[0].listening() as first, servers[1].listening() as second:
@@ -245,7 +269,9 @@ async def test_a_retry_goes_to_another_replica_without_waiting(tiny_model_folder
         for _ in range(3):
             await engine.generate(REQUEST)
         assert clock.slept == []
-        assert [len(server.requests) for server in servers] == [2 + 1, 2 + 3], "the failing one is passed over"
+        assert [len(server.requests) for server in servers] == [2 + 1, 2 + 3], (
+            "the failing one is passed over"
+        )
         await engine.close()
 
 
@@ -299,7 +325,9 @@ async def test_what_is_no_address_is_refused(address: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["sk 1234", "sk-1234\n", "schlüssel", "sk-\t"])
-async def test_a_key_that_no_header_carries_is_refused_unseen(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_key_that_no_header_carries_is_refused_unseen(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ODD_KEY", key)
     with pytest.raises(ValueError, match=r"engine\.api_key_env") as caught:
         await OpenAIEngine.open(api_key_env="ODD_KEY")

@@ -1,4 +1,6 @@
-"""What a hostile or broken server may send: every reply is an EngineError that shows neither keys nor thoughts, or is right."""
+"""What a hostile or broken server may send: every reply is an EngineError that shows
+neither keys nor thoughts, or is right.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,21 @@ import pytest
 from agents.engines import GenerateRequest
 from agents.engines.openai.engine import OpenAIEngine
 from agents.engines.openai.redaction import MOST_CHARACTERS, excerpt
-from agents.engines.openai.replies import AbortedError, Expected, MalformedError, Reply, read_completions
-from agents.types import BadReplyError, ContextLengthError, EngineError, EngineUnavailableError, Hidden, Usage
+from agents.engines.openai.replies import (
+    AbortedError,
+    Expected,
+    MalformedError,
+    Reply,
+    read_completions,
+)
+from agents.types import (
+    BadReplyError,
+    ContextLengthError,
+    EngineError,
+    EngineUnavailableError,
+    Hidden,
+    Usage,
+)
 from tests.agents.engines.openai.false_server import Clock, RawReply, completion, raw_server
 from tests.agents.engines.openai.hostile import (
     ANY_ROUTE,
@@ -46,7 +61,9 @@ async def engine_on(
     from_request: int = 3,
     path: str = "/v1/completions",
 ) -> AsyncIterator[OpenAIEngine]:
-    """An engine on a server that is good until the `from_request`th request to `path`, and hostile from then on."""
+    """An engine on a server that is good until the `from_request`th request to `path`,
+    and hostile from then on.
+    """
     requests = 0
 
     def reply(asked: str, request: dict[str, Any]) -> bytes:
@@ -55,8 +72,14 @@ async def engine_on(
         if asked == path and requests >= from_request:
             return hostile(asked, request)
         if asked == "/v1/models":
-            return http(json.dumps({"data": [{"id": "tiny", "root": str(folder), "max_model_len": 512}]}).encode())
-        return http(json.dumps(good(request) if asked == "/v1/completions" else {"success": True}).encode())
+            return http(
+                json.dumps(
+                    {"data": [{"id": "tiny", "root": str(folder), "max_model_len": 512}]}
+                ).encode()
+            )
+        return http(
+            json.dumps(good(request) if asked == "/v1/completions" else {"success": True}).encode()
+        )
 
     monkeypatch.setenv("HOSTILE_KEY", KEY)
     clock = Clock()
@@ -75,7 +98,9 @@ async def engine_on(
 
 
 def check_shown(error: BaseException) -> None:
-    """An error is short, on one line, and shows neither key nor thought, nor do the frames that it came through."""
+    """An error is short, on one line, and shows neither key nor thought, nor do the
+    frames that it came through.
+    """
     for text in (str(error), repr(error)):
         assert SECRET not in text and KEY not in text
         assert len(text) <= SHOWN and (text.isprintable() or repr(error) == text)
@@ -89,7 +114,9 @@ def check_shown(error: BaseException) -> None:
 
 
 @pytest.mark.parametrize("name", [*ANY_ROUTE, *COMPLETIONS])
-async def test_a_hostile_completion_is_an_engine_error(name: str, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hostile_completion_is_an_engine_error(
+    name: str, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hostile = (ANY_ROUTE | COMPLETIONS)[name]
     async with engine_on(tiny_model_folder, monkeypatch, hostile) as engine:
         with pytest.raises(EngineError) as caught:
@@ -100,7 +127,9 @@ async def test_a_hostile_completion_is_an_engine_error(name: str, tiny_model_fol
 
 
 @pytest.mark.parametrize("name", [*ANY_ROUTE, *SCORES])
-async def test_a_hostile_score_is_an_engine_error(name: str, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hostile_score_is_an_engine_error(
+    name: str, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with engine_on(tiny_model_folder, monkeypatch, (ANY_ROUTE | SCORES)[name]) as engine:
         with pytest.raises(EngineError) as caught:
             await engine.score((5, 6), (7, 8))
@@ -113,12 +142,16 @@ async def test_a_server_that_opens_hostile_is_unavailable(
     name: str, path: str, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(EngineError) as caught:
-        async with engine_on(tiny_model_folder, monkeypatch, (ANY_ROUTE | MODELS)[name], from_request=1, path=path):
+        async with engine_on(
+            tiny_model_folder, monkeypatch, (ANY_ROUTE | MODELS)[name], from_request=1, path=path
+        ):
             pass
     check_shown(caught.value)
 
 
-@pytest.mark.parametrize("path", ["/pause?mode=wait", "/collective_rpc", "/reset_prefix_cache", "/resume"])
+@pytest.mark.parametrize(
+    "path", ["/pause?mode=wait", "/collective_rpc", "/reset_prefix_cache", "/resume"]
+)
 @pytest.mark.parametrize("name", list(ANY_ROUTE))
 async def test_hostile_admin_routes_end_in_an_engine_error(
     name: str,
@@ -127,8 +160,12 @@ async def test_hostile_admin_routes_end_in_an_engine_error(
     other_tiny_model_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of the other routes the status is the whole answer; whether weights were loaded is then asked of the one that answers."""
-    async with engine_on(tiny_model_folder, monkeypatch, ANY_ROUTE[name], from_request=1, path=path) as engine:
+    """Of the other routes the status is the whole answer; whether weights were loaded
+    is then asked of the one that answers.
+    """
+    async with engine_on(
+        tiny_model_folder, monkeypatch, ANY_ROUTE[name], from_request=1, path=path
+    ) as engine:
         try:
             await engine.publish(other_tiny_model_folder)
         except EngineError as error:
@@ -137,8 +174,12 @@ async def test_hostile_admin_routes_end_in_an_engine_error(
             assert path != "/reset_prefix_cache" and engine.version == 1
 
 
-async def test_good_replies_are_read(tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table above changes a reply that is right; what servers differ in is right as well."""
+async def test_good_replies_are_read(
+    tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table above changes a reply that is right; what servers differ in is right as
+    well.
+    """
     rounded = spelled("-1.0", "1e-4")
     for reply in (
         lambda path, request: http(json.dumps(good(request)).encode()),
@@ -153,7 +194,9 @@ async def test_good_replies_are_read(tiny_model_folder: Path, monkeypatch: pytes
         async with engine_on(tiny_model_folder, monkeypatch, reply) as engine:
             generation = await engine.generate(REQUEST)
             assert [found.token_ids for found in generation.completions] == [(5, 5, 5, 5)] * 2
-            assert all(logprob <= 0 for found in generation.completions for logprob in found.logprobs)
+            assert all(
+                logprob <= 0 for found in generation.completions for logprob in found.logprobs
+            )
             assert (generation.usage.prompt_tokens, generation.usage.generated_tokens) == (4, 8)
             assert 0 <= generation.usage.cached_prompt_tokens <= 4
 
@@ -184,11 +227,31 @@ async def test_good_replies_are_read(tiny_model_folder: Path, monkeypatch: pytes
         ("400 Bad Request", "Input is too long for requested model.", 0),
         ("422 Unprocessable Entity", "the request exceeds the available context size", 0),
         ("413 Content Too Large", "<html>nginx</html>", 0),
-        ("400 Bad Request", "This model's maximum context length is 3 tokens, and the input has 4,096 tokens.", 3),
-        ("400 Bad Request", "Input validation error: `inputs` must have less than 4 tokens. Given: 6", 0),
-        ("400 Bad Request", "Input length (6 tokens) exceeds the maximum allowed length (3 tokens). Use a shorter input.", 0),
+        (
+            "400 Bad Request",
+            "This model's maximum context length is 3 tokens, and the input has 4,096 tokens.",
+            3,
+        ),
+        (
+            "400 Bad Request",
+            "Input validation error: `inputs` must have less than 4 tokens. Given: 6",
+            0,
+        ),
+        (
+            "400 Bad Request",
+            "Input length (6 tokens) exceeds the maximum "
+            "allowed length (3 tokens). Use a "
+            "shorter input.",
+            0,
+        ),
         ("400 Bad Request", "input length and `max_tokens` exceed context limit: 2 + 4 > 3", 0),
-        ("400 Bad Request", "Input tokens exceed the configured limit of 3 tokens. Your messages resulted in 6 tokens.", 0),
+        (
+            "400 Bad Request",
+            "Input tokens exceed the configured limit of 3 tokens. "
+            "Your messages resulted in 6 "
+            "tokens.",
+            0,
+        ),
         ("400 Bad Request", "The sequence length exceeds the max_seq_len of 3 tokens", 0),
         ("400 Bad Request", "inputs are too long", 0),
     ],
@@ -196,7 +259,9 @@ async def test_good_replies_are_read(tiny_model_folder: Path, monkeypatch: pytes
 async def test_a_request_too_long_for_the_server_is_no_engine_error(
     status: str, text: str, named: int, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with engine_on(tiny_model_folder, monkeypatch, constant(text.encode(), status=status)) as engine:
+    async with engine_on(
+        tiny_model_folder, monkeypatch, constant(text.encode(), status=status)
+    ) as engine:
         with pytest.raises(ContextLengthError) as caught:
             await engine.generate(REQUEST)
         assert not isinstance(caught.value, EngineError)
@@ -211,7 +276,8 @@ async def test_a_request_too_long_for_the_server_is_no_engine_error(
     "text",
     [
         "This model's maximum context length is 4096 tokens.",
-        "Unsupported parameter: 'max_tokens' is not supported with this model; use 'max_completion_tokens'",
+        "Unsupported parameter: 'max_tokens' is not supported with this model; use "
+        "'max_completion_tokens'",
         "list index out of range",
         "This model's maximum context length is 4,096 tokens.",
         "Your request exceeds your monthly quota of tokens",
@@ -220,11 +286,14 @@ async def test_a_request_too_long_for_the_server_is_no_engine_error(
         "The request exceeds your credit balance",
         "input exceeds 4 stop sequences",
         "rate_limit: the maximum input tokens are 40000 per minute",
-        "Request too large on tokens per minute (TPM): Limit 5, Requested 6, please reduce the input tokens.",
+        "Request too large on tokens per minute (TPM): Limit 5, Requested 6, please reduce the "
+        "input tokens.",
         "Budget has been exceeded! Current cost: 0.0001, Max budget: 1e-05",
     ],
 )
-async def test_a_refusal_for_another_reason_is_an_engine_error(text: str, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refusal_for_another_reason_is_an_engine_error(
+    text: str, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refusal = constant(text.encode(), status="400 Bad Request")
     async with engine_on(tiny_model_folder, monkeypatch, refusal) as engine:
         with pytest.raises(EngineError):
@@ -241,12 +310,16 @@ async def test_a_wrong_configuration_is_unavailable(
     tiny_model_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with engine_on(tiny_model_folder, monkeypatch, constant(b"no", status=f"{status} No")) as engine:
+    async with engine_on(
+        tiny_model_folder, monkeypatch, constant(b"no", status=f"{status} No")
+    ) as engine:
         with pytest.raises(type_of_error, match=r"engine\.(api_key_env|base_url)"):
             await engine.generate(REQUEST)
 
 
-async def test_logprobs_that_were_not_asked_for_are_nan(tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_logprobs_that_were_not_asked_for_are_nan(
+    tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[Any] = []
 
     def reply(path: str, request: dict[str, Any]) -> bytes:
@@ -254,28 +327,77 @@ async def test_logprobs_that_were_not_asked_for_are_nan(tiny_model_folder: Path,
         return http(json.dumps(completion(request)).encode())
 
     async with engine_on(tiny_model_folder, monkeypatch, reply) as engine:
-        generation = await engine.generate(GenerateRequest((5, 6), n=2, max_tokens=4, logprobs=False))
+        generation = await engine.generate(
+            GenerateRequest((5, 6), n=2, max_tokens=4, logprobs=False)
+        )
         assert asked == [None]
-        assert all(math.isnan(logprob) for found in generation.completions for logprob in found.logprobs)
+        assert all(
+            math.isnan(logprob) for found in generation.completions for logprob in found.logprobs
+        )
         assert [len(found.logprobs) for found in generation.completions] == [4, 4]
 
 
 JUNK: tuple[Any, ...] = (
-    *(None, True, False, 0, 1, -1, 2**63, 10**400, 0.0, -0.5, 1e308, -1e308, float("nan"), float("inf"), float("-inf")),
-    *("", "0", "stop", "abort", SECRET, "\ud800", [], [[]], [None], [0], [-1.0], ["a"], {}, {"a": 1}, {"0": None}),
+    *(
+        None,
+        True,
+        False,
+        0,
+        1,
+        -1,
+        2**63,
+        10**400,
+        0.0,
+        -0.5,
+        1e308,
+        -1e308,
+        float("nan"),
+        float("inf"),
+        float("-inf"),
+    ),
+    *(
+        "",
+        "0",
+        "stop",
+        "abort",
+        SECRET,
+        "\ud800",
+        [],
+        [[]],
+        [None],
+        [0],
+        [-1.0],
+        ["a"],
+        {},
+        {"a": 1},
+        {"0": None},
+    ),
 )
 
 
 def paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Yields the place of every value inside plain data."""
     yield at
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, item in items:
         yield from paths(item, (*at, key))
 
 
 def test_any_junk_in_any_place_is_malformed_or_harmless() -> None:
-    request = {"max_tokens": 3, "n": 2, "temperature": 1.0, "prompt": [5, 6], "logprobs": 1, "logprob_token_ids": [7]}
+    request = {
+        "max_tokens": 3,
+        "n": 2,
+        "temperature": 1.0,
+        "prompt": [5, 6],
+        "logprobs": 1,
+        "logprob_token_ids": [7],
+    }
     expected = Expected(prompt_tokens=2, vocabulary_size=100, n=2, max_tokens=3, candidates=(7,))
     read = 0
     for place in paths(good(request)):
@@ -295,16 +417,23 @@ def test_any_junk_in_any_place_is_malformed_or_harmless() -> None:
             assert completions.usage == Usage(4, completions.usage.cached_prompt_tokens, 6, 1)
             assert len(completions.choices) == 2
             for choice in completions.choices:
-                assert len(choice.token_ids) == len(choice.logprobs) == 3 and len(choice.scores) == 1
+                assert (
+                    len(choice.token_ids) == len(choice.logprobs) == 3 and len(choice.scores) == 1
+                )
                 assert all(type(token) is int and 0 <= token < 100 for token in choice.token_ids)
-                assert all(type(number) is float and -1e9 <= number <= 0 for number in (*choice.logprobs, *choice.scores))
+                assert all(
+                    type(number) is float and -1e9 <= number <= 0
+                    for number in (*choice.logprobs, *choice.scores)
+                )
     assert read > 0
 
 
 def test_the_excerpt_shows_what_helps() -> None:
     assert "Welcome to nginx" in excerpt(b"<html><h1>Welcome to nginx</h1>")
     assert "out of memory" in excerpt(b'{"error": {"message": "out of memory"}}')
-    shown = excerpt(json.dumps({"choices": [{"text": SECRET, "token_ids": [123, 456]}], "usage": None}).encode())
+    shown = excerpt(
+        json.dumps({"choices": [{"text": SECRET, "token_ids": [123, 456]}], "usage": None}).encode()
+    )
     assert all(key in shown for key in ("choices", "text", "token_ids", "usage"))
     assert not any(value in shown for value in (SECRET, "123", "456"))
 
@@ -333,7 +462,11 @@ def test_the_excerpt_shows_what_helps() -> None:
 def test_the_excerpt_masks_whatever_looks_like_a_key(spelled_key: str, form: str) -> None:
     shown = excerpt(form.format(spelled_key).encode(), secrets=[KEY])
     kept = (
-        spelled_key.replace("\x00", "").removeprefix("Bearer ").removeprefix("api_key=").removeprefix("http://user:").removesuffix("@host/")
+        spelled_key.replace("\x00", "")
+        .removeprefix("Bearer ")
+        .removeprefix("api_key=")
+        .removeprefix("http://user:")
+        .removesuffix("@host/")
     )
     assert kept not in shown and kept[4:] not in shown
     assert "***" in shown
@@ -357,6 +490,8 @@ def test_an_excerpt_of_anything_is_short(body: bytes) -> None:
 
 
 def test_keys_and_thoughts_are_in_no_excerpt_at_any_cut() -> None:
-    body = json.dumps(good({"max_tokens": 4, "n": 2, "temperature": 1.0, "prompt": [5, 6], "logprobs": 0})).encode()
+    body = json.dumps(
+        good({"max_tokens": 4, "n": 2, "temperature": 1.0, "prompt": [5, 6], "logprobs": 0})
+    ).encode()
     for end in range(len(body)):
         assert "hidden" not in excerpt(body[:end]) and "thought" not in excerpt(body[:end])

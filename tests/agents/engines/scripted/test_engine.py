@@ -16,7 +16,10 @@ from agents.engines.scripted.tokenizer import ScriptedTokenizer
 from agents.types import EngineDiedError
 from tests.agents.engines.conformance import GeneratorConformance, PublisherConformance, Subject
 
-COUNTS = [f" {word} comes before {word} plus one, then comes another, and so on until it ends." for word in ("one", "two", "six", "ten")]
+COUNTS = [
+    f" {word} comes before {word} plus one, then comes another, and so on until it ends."
+    for word in ("one", "two", "six", "ten")
+]
 
 
 def count(prompt: str, sample_index: int, rng: random.Random) -> str:
@@ -43,13 +46,19 @@ class TestScriptedEngine(GeneratorConformance, PublisherConformance):
         await super().test_publish_changes_the_logprobs_and_back(subject)
 
     async def test_the_prefix_cache_holds_what_was_sent_and_written(self, subject: Subject) -> None:
-        prompt = subject.prompt("a question of more than two blocks of sixteen tokens, with a few words to spare at its end")
+        prompt = subject.prompt(
+            "a question of more than two blocks of sixteen tokens, "
+            "with a few words to spare at "
+            "its end"
+        )
         first = await subject.greedy(prompt)
         assert first.usage.cached_prompt_tokens == 0
         again = await subject.greedy(prompt)
         assert again.usage.cached_prompt_tokens == (len(prompt) - 1) // 16 * 16
         longer = prompt + first.completions[0].token_ids
-        assert (await subject.greedy(longer)).usage.cached_prompt_tokens == (len(longer) - 1) // 16 * 16
+        assert (await subject.greedy(longer)).usage.cached_prompt_tokens == (
+            len(longer) - 1
+        ) // 16 * 16
 
 
 def engine_with(*script: Rule, **options: object) -> ScriptedEngine:
@@ -65,7 +74,9 @@ def ask(engine: ScriptedEngine, text: str, **options: object) -> GenerateRequest
 async def test_rules_are_used_in_order_and_run_out_loudly() -> None:
     engine = engine_with(Rule(reply=" one"), Rule(reply=[" two", " three"], match="again"))
     assert (await engine.generate(ask(engine, "go"))).completions[0].text == " one"
-    assert [found.text for found in (await engine.generate(ask(engine, "go again", n=2))).completions] == [" two", " three"]
+    assert [
+        found.text for found in (await engine.generate(ask(engine, "go again", n=2))).completions
+    ] == [" two", " three"]
     assert engine.rules_left == 0
     with pytest.raises(ScriptError, match=r"2 rules ran out.*'and on'"):
         await engine.generate(ask(engine, "and on"))
@@ -84,7 +95,9 @@ async def test_a_rule_for_another_prompt_another_n_or_another_call_fails() -> No
 
 async def test_scripted_scores_are_looked_up_by_the_candidates_text() -> None:
     engine = engine_with(
-        Rule(scores={"<|yes|>": -0.1, "<|no|>": -2.5}), Rule(scores={"<|yes|>": 0.0}), special_tokens=["<|yes|>", "<|no|>"]
+        Rule(scores={"<|yes|>": -0.1, "<|no|>": -2.5}),
+        Rule(scores={"<|yes|>": 0.0}),
+        special_tokens=["<|yes|>", "<|no|>"],
     )
     candidates = engine.tokenizer.encode("<|no|><|yes|>")
     assert (await engine.score((1, 2), candidates)).logprobs == (-2.5, -0.1)
@@ -93,14 +106,18 @@ async def test_scripted_scores_are_looked_up_by_the_candidates_text() -> None:
 
 
 async def test_a_score_function_sees_the_prompt_with_its_special_tokens() -> None:
-    engine = ScriptedEngine.from_function(count, score=lambda prompt, candidate: -float(prompt.count("<|user|>")) - len(candidate))
+    engine = ScriptedEngine.from_function(
+        count, score=lambda prompt, candidate: -float(prompt.count("<|user|>")) - len(candidate)
+    )
     prompt = engine.tokenizer.apply_chat_template([{"role": "user", "content": "hi"}])
     assert (await engine.score(prompt, engine.tokenizer.encode("no"))).logprobs == (-3.0,)
 
 
 async def test_death_comes_on_request_and_takes_all_with_it() -> None:
     engine = ScriptedEngine.from_function(count, die_after=2, latency_s=1.0, sleep=tick)
-    results = await asyncio.gather(*(engine.generate(ask(engine, f"{i}")) for i in range(4)), return_exceptions=True)
+    results = await asyncio.gather(
+        *(engine.generate(ask(engine, f"{i}")) for i in range(4)), return_exceptions=True
+    )
     assert all(isinstance(result, EngineDiedError) and result.in_flight == 4 for result in results)
     with pytest.raises(EngineDiedError, match="die_after=2"):
         await engine.generate(ask(engine, "more"))
@@ -138,7 +155,14 @@ async def test_an_object_brings_its_special_tokens() -> None:
     engine = ScriptedEngine(function=f"{__name__}:Shouting")
     assert len(engine.tokenizer.encode("<|shout|>")) == 1
     assert (await engine.generate(ask(engine, "hey<|shout|>"))).completions[0].text == " LOUD"
-    assert len(ScriptedEngine(function=f"{__name__}:Shouting", special_tokens=["<|hey|>"]).tokenizer.encode("<|shout|>")) > 1
+    assert (
+        len(
+            ScriptedEngine(
+                function=f"{__name__}:Shouting", special_tokens=["<|hey|>"]
+            ).tokenizer.encode("<|shout|>")
+        )
+        > 1
+    )
 
 
 def test_script_and_function_exclude_each_other() -> None:

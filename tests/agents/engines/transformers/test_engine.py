@@ -25,14 +25,23 @@ from tests.agents.engines.conformance import (
 from tests.tiny_model import make_tiny_model
 
 
-class TestTransformersEngine(GeneratorConformance, RealModelConformance, PublisherConformance, RealPublisherConformance):
+class TestTransformersEngine(
+    GeneratorConformance, RealModelConformance, PublisherConformance, RealPublisherConformance
+):
     @pytest.fixture
-    def subject(self, transformers_engine: TransformersEngine, tiny_model_folder: Path, other_tiny_model_folder: Path) -> Subject:
+    def subject(
+        self,
+        transformers_engine: TransformersEngine,
+        tiny_model_folder: Path,
+        other_tiny_model_folder: Path,
+    ) -> Subject:
         return Subject(transformers_engine, tiny_model_folder, other_tiny_model_folder)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def engine_with_adapters(tiny_model_folder: Path, adapter_folders: dict[str, str]) -> AsyncIterator[TransformersEngine]:
+async def engine_with_adapters(
+    tiny_model_folder: Path, adapter_folders: dict[str, str]
+) -> AsyncIterator[TransformersEngine]:
     """The tiny model with two adapters."""
     engine = await TransformersEngine.open(model=str(tiny_model_folder), adapters=adapter_folders)
     yield engine
@@ -43,29 +52,47 @@ class TestAdapters(AdapterConformance):
     pass
 
 
-async def test_a_folder_without_an_adapter_is_refused(tiny_model_folder: Path, tmp_path: Path) -> None:
+async def test_a_folder_without_an_adapter_is_refused(
+    tiny_model_folder: Path, tmp_path: Path
+) -> None:
     with pytest.raises(EngineUnavailableError, match="is no LoRA adapter for 'first'"):
-        await TransformersEngine.open(model=str(tiny_model_folder), adapters={"first": str(tmp_path)})
+        await TransformersEngine.open(
+            model=str(tiny_model_folder), adapters={"first": str(tmp_path)}
+        )
 
 
-async def test_samples_do_not_depend_on_their_number(transformers_engine: TransformersEngine) -> None:
-    many, few = [await transformers_engine.generate(GenerateRequest((5, 6, 7), n=n, max_tokens=8, seed=1)) for n in (70, 3)]
-    assert [found.token_ids for found in many.completions[:3]] == [found.token_ids for found in few.completions]
+async def test_samples_do_not_depend_on_their_number(
+    transformers_engine: TransformersEngine,
+) -> None:
+    many, few = [
+        await transformers_engine.generate(GenerateRequest((5, 6, 7), n=n, max_tokens=8, seed=1))
+        for n in (70, 3)
+    ]
+    assert [found.token_ids for found in many.completions[:3]] == [
+        found.token_ids for found in few.completions
+    ]
 
 
 async def test_requests_without_a_seed_differ(transformers_engine: TransformersEngine) -> None:
-    first, second = [await transformers_engine.generate(GenerateRequest((5, 6, 7), max_tokens=8)) for _ in range(2)]
+    first, second = [
+        await transformers_engine.generate(GenerateRequest((5, 6, 7), max_tokens=8))
+        for _ in range(2)
+    ]
     assert first.completions[0].token_ids != second.completions[0].token_ids
 
 
-async def test_a_model_that_fails_is_a_dead_engine(tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_model_that_fails_is_a_dead_engine(
+    tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = await TransformersEngine.open(model=str(tiny_model_folder))
 
     def fail(*args: object, **options: object) -> None:
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(engine, "_forward", fail)
-    results = await asyncio.gather(*(engine.generate(GenerateRequest((5, 6, 7))) for _ in range(3)), return_exceptions=True)
+    results = await asyncio.gather(
+        *(engine.generate(GenerateRequest((5, 6, 7))) for _ in range(3)), return_exceptions=True
+    )
     assert all(isinstance(result, EngineDiedError) and result.in_flight == 3 for result in results)
     with pytest.raises(EngineDiedError, match="out of memory"):
         await engine.score((5, 6, 7), (8,))
@@ -74,7 +101,12 @@ async def test_a_model_that_fails_is_a_dead_engine(tiny_model_folder: Path, monk
 
 async def test_closing_fails_what_is_in_flight(tiny_model_folder: Path) -> None:
     engine = await TransformersEngine.open(model=str(tiny_model_folder))
-    tasks = [asyncio.create_task(engine.generate(GenerateRequest((5, 6, 7), n=8, max_tokens=500, seed=0))) for _ in range(2)]
+    tasks = [
+        asyncio.create_task(
+            engine.generate(GenerateRequest((5, 6, 7), n=8, max_tokens=500, seed=0))
+        )
+        for _ in range(2)
+    ]
     while engine.in_flight < 2:
         await asyncio.sleep(0)
     await engine.close()
@@ -84,7 +116,9 @@ async def test_closing_fails_what_is_in_flight(tiny_model_folder: Path) -> None:
         assert "closed" in str(result)
 
 
-async def test_cancelled_work_is_waited_for_where_it_has_begun_and_never_begins_where_not(transformers_engine: TransformersEngine) -> None:
+async def test_cancelled_work_is_waited_for_where_it_has_begun_and_never_begins_where_not(
+    transformers_engine: TransformersEngine,
+) -> None:
     begun, ended, queued_began = threading.Event(), threading.Event(), threading.Event()
 
     def compute(stop: threading.Event) -> None:
@@ -104,8 +138,12 @@ async def test_cancelled_work_is_waited_for_where_it_has_begun_and_never_begins_
 
 
 async def test_a_folder_without_a_chat_template_says_what_to_add(tmp_path: Path) -> None:
-    engine = await TransformersEngine.open(model=str(make_tiny_model(tmp_path, chat_template=False)))
-    with pytest.raises(EngineUnavailableError, match=f"{tmp_path}.*no chat template; add chat_template.jinja"):
+    engine = await TransformersEngine.open(
+        model=str(make_tiny_model(tmp_path, chat_template=False))
+    )
+    with pytest.raises(
+        EngineUnavailableError, match=f"{tmp_path}.*no chat template; add chat_template.jinja"
+    ):
         engine.tokenizer.apply_chat_template([{"role": "user", "content": "hi"}])
     await engine.close()
 

@@ -1,4 +1,6 @@
-"""A child that vLLM would start: it leaves the process group, and does not outlive a killed parent."""
+"""A child that vLLM would start: it leaves the process group, and does not outlive a
+killed parent.
+"""
 
 import os
 import signal
@@ -25,7 +27,9 @@ time.sleep(600)
 
 def _start(*arguments: str) -> tuple[subprocess.Popen[str], int, bool]:
     """Returns the parent, and its child's id and whether it left the group."""
-    parent = subprocess.Popen([sys.executable, "-c", _PARENT, *arguments], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", _PARENT, *arguments], stdout=subprocess.PIPE, text=True
+    )
     assert parent.stdout is not None
     child, left = parent.stdout.readline().split()
     return parent, int(child), left == "True"

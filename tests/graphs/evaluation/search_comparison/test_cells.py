@@ -8,7 +8,13 @@ import pytest
 
 from configs import ConfigError, compose
 from configs.schema import ComparedCritic, SearchComparisonConfig
-from graphs.evaluation.search_comparison.cells import candidate_cells, filled_in, measured_cells, sampling_cells, words_in_use
+from graphs.evaluation.search_comparison.cells import (
+    candidate_cells,
+    filled_in,
+    measured_cells,
+    sampling_cells,
+    words_in_use,
+)
 from graphs.evaluation.search_comparison.choices import Choice, Choices, Ranking, Sampling
 
 SAMPLING = Sampling(0.6, 0.8, Ranking("min", 0.5), Ranking())
@@ -20,7 +26,9 @@ def shipped() -> SearchComparisonConfig:
     return comparison
 
 
-def choices(comparison: SearchComparisonConfig, *, sampling: Sampling = SAMPLING, strategy: str = "dvts") -> Choices:
+def choices(
+    comparison: SearchComparisonConfig, *, sampling: Sampling = SAMPLING, strategy: str = "dvts"
+) -> Choices:
     candidates = {each.name: len(each.candidates) - 1 for each in comparison.strategies}
     choice = Choice(sampling, candidates, strategy, {"beam": 0.5})
     return Choices({"others": choice, "self_verifying": choice})
@@ -28,21 +36,43 @@ def choices(comparison: SearchComparisonConfig, *, sampling: Sampling = SAMPLING
 
 def test_the_shipped_grid_is_the_protocol() -> None:
     comparison = shipped()
-    assert (comparison.size, comparison.pool_samples, comparison.budgets, comparison.seeds) == (500, 128, (4, 16), 3)
+    assert (comparison.size, comparison.pool_samples, comparison.budgets, comparison.seeds) == (
+        500,
+        128,
+        (4, 16),
+        3,
+    )
     cells = list(measured_cells(comparison, comparison.families[0], choices(comparison)))
     for strategy in comparison.strategies:
-        runs = [(cell.n, cell.seed) for cell in cells if cell.method == strategy.name and cell.critic == "working"]
+        runs = [
+            (cell.n, cell.seed)
+            for cell in cells
+            if cell.method == strategy.name and cell.critic == "working"
+        ]
         assert runs[:6] == [(n, seed) for n in (4, 16) for seed in (0, 1, 2)]
         assert runs[6:] == ([(64, 0)] if strategy.name in ("beam", "dvts", "rebase") else [])
     dial = {cell.critic for cell in cells if cell.method == "beam" and cell.critic != "working"}
-    assert dial == {"random", "length", "logprob", "oracle0", "oracle0.05", "oracle0.1", "oracle0.2", "oracle0.3", "oracle0.4"}
+    assert dial == {
+        "random",
+        "length",
+        "logprob",
+        "oracle0",
+        "oracle0.05",
+        "oracle0.1",
+        "oracle0.2",
+        "oracle0.3",
+        "oracle0.4",
+    }
     assert {cell.split for cell in cells} == {"test"} and {cell.size for cell in cells} == {500}
 
 
 def test_no_two_cells_are_one_run_and_choosing_looks_at_no_test_question() -> None:
     comparison = shipped()
     family = comparison.families[0]
-    validation = [*sampling_cells(comparison, family), *candidate_cells(comparison, family, {"others": SAMPLING})]
+    validation = [
+        *sampling_cells(comparison, family),
+        *candidate_cells(comparison, family, {"others": SAMPLING}),
+    ]
     cells = [*validation, *measured_cells(comparison, family, choices(comparison))]
     assert len({(cell.split, cell.name) for cell in cells}) == len(cells)
     assert {cell.split for cell in validation} == {"validation"}
@@ -54,17 +84,32 @@ def test_a_majority_has_a_pool_of_its_own_where_its_temperature_is_another() -> 
         (SAMPLING, [("working", 0.8), ("none", 0.6)]),
         (replace(SAMPLING, majority_temperature=0.8), [("working", 0.8)]),
     ):
-        cells = measured_cells(comparison, comparison.families[0], choices(comparison, sampling=sampling))
+        cells = measured_cells(
+            comparison, comparison.families[0], choices(comparison, sampling=sampling)
+        )
         assert [(cell.critic, cell.temperature) for cell in cells if cell.method == "pool"] == pools
 
 
 def test_a_further_critic_gets_the_chosen_strategy_and_the_dials() -> None:
     comparison = shipped()
     comparison = comparison.model_copy(
-        update={"critics": (*comparison.critics, ComparedCritic(name="working.2", words="critic.kind=token"))}
+        update={
+            "critics": (
+                *comparison.critics,
+                ComparedCritic(name="working.2", words="critic.kind=token"),
+            )
+        }
     )
-    cells = [cell for cell in measured_cells(comparison, comparison.families[0], choices(comparison)) if cell.critic == "working.2"]
-    assert [(cell.method, cell.n) for cell in cells] == [("pool", 128), *[("dvts", 16)] * 3, *[("beam", 16)] * 3]
+    cells = [
+        cell
+        for cell in measured_cells(comparison, comparison.families[0], choices(comparison))
+        if cell.critic == "working.2"
+    ]
+    assert [(cell.method, cell.n) for cell in cells] == [
+        ("pool", 128),
+        *[("dvts", 16)] * 3,
+        *[("beam", 16)] * 3,
+    ]
     assert all("critic.kind=token" in cell.words for cell in cells)
 
 
@@ -91,11 +136,26 @@ def test_choices_are_read_as_they_were_written() -> None:
     ("words", "said"),
     [
         (["comparison.budgets=[16,4]"], r"comparison\.budgets \(\[16, 4\]\) must rise"),
-        (["comparison.pool_samples=8"], r"comparison\.pool_samples \(8\) must be at least the largest budget \(64\)"),
-        (["comparison.validation_samples=8"], r"comparison\.validation_samples \(8\) must be at least"),
-        (["comparison.families=[{name: locks}, {name: locks}]"], r"comparison\.families names locks twice"),
+        (
+            ["comparison.pool_samples=8"],
+            r"comparison\.pool_samples \(8\) must be at "
+            r"least the largest budget \(64\)",
+        ),
+        (
+            ["comparison.validation_samples=8"],
+            r"comparison\.validation_samples \(8\) "
+            r"must be at least",
+        ),
+        (
+            ["comparison.families=[{name: locks}, {name: locks}]"],
+            r"comparison\.families names locks twice",
+        ),
         (["comparison.families=[]"], "must not be empty"),
-        (["comparison.strategies=[{name: pool, candidates: ['search=greedy']}]"], r"comparison\.strategies \(pool\) are measured anyway"),
+        (
+            ["comparison.strategies=[{name: pool, candidates: ['search=greedy']}]"],
+            r"comparison\.strategies \(pool\) are "
+            r"measured anyway",
+        ),
         (
             ["comparison.critics=[{name: oracle.2, words: 'critic=token'}]"],
             r"comparison\.critics \(oracle\.2\) is the name of a critic without",
@@ -109,5 +169,9 @@ def test_a_grid_that_cannot_be_is_refused(words: list[str], said: str) -> None:
 
 
 def test_an_option_of_a_comparison_needs_one() -> None:
-    with pytest.raises(ConfigError, match=r"comparison\.size is an option of comparison=search, and comparison is null"):
+    with pytest.raises(
+        ConfigError,
+        match=r"comparison\.size is an option of "
+        r"comparison=search, and comparison is null",
+    ):
         compose(["comparison.size=5"])

@@ -17,12 +17,31 @@ from graphs.reasoner.terminal import WRONG, guarded
 from graphs.traces.store import TraceStore
 
 WORDS = [
-    *("-m", "experiment=search_comparison", "engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "critic.calibration=null"),
-    *("run=small", "run.show_progress=false", "comparison.size=3", "comparison.validation_size=2", "comparison.pool_samples=8"),
-    *("comparison.validation_samples=4", "comparison.budgets=[4]", "comparison.large_budget=null", "comparison.seeds=1"),
+    *(
+        "-m",
+        "experiment=search_comparison",
+        "engine=scripted",
+        "engine.function=tests.scripted_pocket:Pocket",
+        "critic.calibration=null",
+    ),
+    *(
+        "run=small",
+        "run.show_progress=false",
+        "comparison.size=3",
+        "comparison.validation_size=2",
+        "comparison.pool_samples=8",
+    ),
+    *(
+        "comparison.validation_samples=4",
+        "comparison.budgets=[4]",
+        "comparison.large_budget=null",
+        "comparison.seeds=1",
+    ),
     *("comparison.temperatures=[1.0]", "comparison.flip_rates=[0.0]"),
-    "comparison.families=[{name: running, levels: [1]}, {name: countdown, levels: [3], verifies_itself: true}]",
-    "comparison.strategies=[{name: beam, candidates: ['search=beam search.num_samples={n} search.beam_width={width}']}]",
+    "comparison.families=[{name: running, levels: [1]}, {name: countdown, levels: [3], "
+    "verifies_itself: true}]",
+    "comparison.strategies=[{name: beam, candidates: ['search=beam search.num_samples={n} "
+    "search.beam_width={width}']}]",
 ]
 
 
@@ -40,18 +59,28 @@ def test_one_command_leaves_tables_json_figures_and_a_run_for_every_cell(folder:
     others = document["groups"]["others"]
     assert others["questions"] == 3 and others["families"] == {"running": [1]}
     assert {row["method"] for row in others["rows"]} == {
-        *("greedy", "majority", "logprob_vote", "logprob_beam", "weighted_vote", "best_of_n", "beam")
+        *(
+            "greedy",
+            "majority",
+            "logprob_vote",
+            "logprob_beam",
+            "weighted_vote",
+            "best_of_n",
+            "beam",
+        )
     }
     assert set(others["closures"]) == {"weighted_vote", "best_of_n", "beam"}
     assert {(row["critic"], row["method"]) for row in others["controls"]} == {
-        (critic, method) for critic in ("random", "length", "logprob") for method in ("weighted_vote", "best_of_n", "beam")
+        (critic, method)
+        for critic in ("random", "length", "logprob")
+        for method in ("weighted_vote", "best_of_n", "beam")
     }
     for row in others["regret"]:
         assert sum(row["shares"].values()) == pytest.approx(1.0)
     by_critic = {setting["critic"]: setting for setting in others["dial"]}
-    assert by_critic["oracle0"]["sibling_accuracy"] == by_critic["working"]["sibling_accuracy"] == 1.0, (
-        "the scripted critic is always right"
-    )
+    assert (
+        by_critic["oracle0"]["sibling_accuracy"] == by_critic["working"]["sibling_accuracy"] == 1.0
+    ), "the scripted critic is always right"
     for name in ("accuracy.svg", "dial.svg", "regret.svg"):
         assert (folder / name).read_text().rstrip().endswith("</svg>")
     text = (folder / "comparison.md").read_text()
@@ -70,7 +99,9 @@ def test_a_free_check_never_does_harm_and_coverage_is_its_limit(folder: Path) ->
     for row in countdown["rows"]:
         error = 4 * 0.5 / (3 * DRAWS) ** 0.5  # of a vote, which is drawn; everything else is exact
         assert row["accuracy_with_free_check"]["value"] >= row["accuracy"]["value"] - error
-    checked = next(row for row in countdown["rows"] if (row["method"], row["n"]) == ("majority", 4))["accuracy_with_free_check"]["value"]
+    checked = next(
+        row for row in countdown["rows"] if (row["method"], row["n"]) == ("majority", 4)
+    )["accuracy_with_free_check"]["value"]
     assert checked == pytest.approx(countdown["ceilings"]["coverage"]["4"])
 
 
@@ -79,13 +110,21 @@ def test_the_same_command_runs_nothing_again_and_goes_on_where_a_cell_is_missing
 ) -> None:
     asked: list[str] = []
     carry_out = run.run
-    monkeypatch.setattr(run, "run", lambda config, session: asked.append(config.run.name) or carry_out(config, session))
+    monkeypatch.setattr(
+        run,
+        "run",
+        lambda config, session: asked.append(config.run.name) or carry_out(config, session),
+    )
     before = (folder / "comparison.json").read_text()
     (folder / "test" / "running" / "greedy" / "metrics.json").unlink()
     assert report([str(folder)]) == 0
-    assert json.loads((folder / "comparison.json").read_text())["missing"] == ["test/running/greedy"]
+    assert json.loads((folder / "comparison.json").read_text())["missing"] == [
+        "test/running/greedy"
+    ]
     assert run.main([*WORDS, f"run.output_dir={folder.parent}"]) == 0
-    assert asked == ["greedy"] and "3 of 3 questions are finished already" in capsys.readouterr().err
+    assert (
+        asked == ["greedy"] and ("3 of 3 questions are finished already") in capsys.readouterr().err
+    )
     assert (folder / "comparison.json").read_text() == before
 
 
@@ -95,13 +134,17 @@ def test_families_without_a_finished_cell_are_left_out(folder: Path, tmp_path: P
         metrics.unlink()
     assert report([str(unfinished)]) == 0
     document = json.loads((unfinished / "comparison.json").read_text())
-    assert list(document["groups"]) == ["others"] and all("countdown" in cell for cell in document["missing"])
+    assert list(document["groups"]) == ["others"] and all(
+        "countdown" in cell for cell in document["missing"]
+    )
     for metrics in unfinished.glob("test/*/*/metrics.json"):
         metrics.unlink()
     assert guarded(lambda: report([str(unfinished)])) == WRONG
 
 
-def test_a_cell_that_is_meant_otherwise_now_is_refused_with_the_difference(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cell_that_is_meant_otherwise_now_is_refused_with_the_difference(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = [word.replace("levels: [1]", "levels: [2]") for word in WORDS]
     plan = (folder / "plan.json").read_text()
     assert guarded(lambda: run.main([*words, f"run.output_dir={folder.parent}"])) == WRONG
@@ -112,14 +155,23 @@ def test_a_cell_that_is_meant_otherwise_now_is_refused_with_the_difference(folde
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ("comparison.strategies=[{name: beam, candidates: ['search=beem']}]", "did you mean search=beam"),
-        ("comparison.strategies=[{name: beam, candidates: ['search=beam search.num_samples={m}']}]", "neither {n} nor {width}"),
+        (
+            "comparison.strategies=[{name: beam, candidates: ['search=beem']}]",
+            "did you mean search=beam",
+        ),
+        (
+            "comparison.strategies=[{name: beam, candidates: ['search=beam "
+            "search.num_samples={m}']}]",
+            "neither {n} nor {width}",
+        ),
         ("comparison.families=[{name: runing}]", "'runing' is not a family"),
         ("comparison.families=[{name: running, levels: [99]}]", "99"),
         ("comparison.dial=dvts", "comparison.dial (dvts) must be one of comparison.strategies"),
     ],
 )
-def test_what_is_wrong_is_found_before_anything_is_run(wrong: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_wrong_is_found_before_anything_is_run(
+    wrong: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert guarded(lambda: run.main([*WORDS, wrong, f"run.output_dir={tmp_path}"])) == WRONG
     assert told in capsys.readouterr().err and not (tmp_path / "small").exists()
 
@@ -129,7 +181,9 @@ def test_a_comparison_is_many_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert "add -m" in capsys.readouterr().err
 
 
-def test_a_folder_without_a_comparison_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_a_comparison_says_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert guarded(lambda: report([str(tmp_path)])) == WRONG
     assert "holds no plan.json" in capsys.readouterr().err
 
@@ -146,4 +200,6 @@ def test_a_cell_with_fewer_questions_than_it_should_have_is_not_finished(folder:
     comparison = SearchComparisonConfig.model_validate_json((folder / "plan.json").read_text())
     cell = greedy(comparison, "test", comparison.families[0])
     assert is_finished(cell, folder)
-    assert not is_finished(greedy(comparison.model_copy(update={"size": 4}), "test", comparison.families[0]), folder)
+    assert not is_finished(
+        greedy(comparison.model_copy(update={"size": 4}), "test", comparison.families[0]), folder
+    )

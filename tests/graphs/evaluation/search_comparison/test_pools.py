@@ -1,4 +1,6 @@
-"""Votes, best-of-N, coverage and cost of k samples, against counting over all subsets; the first k samples, and other critics on them."""
+"""Votes, best-of-N, coverage and cost of k samples, against counting over all subsets;
+the first k samples, and other critics on them.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,28 @@ from agents.types import Usage
 from graphs.evaluation.scaling import pool_of
 from graphs.evaluation.search_comparison.choices import Ranking
 from graphs.evaluation.search_comparison.cost import cost_of, pool_costs
-from graphs.evaluation.search_comparison.pools import best_of, coverage, first_samples, log_weights, path_logprobs, rejudged, votes
+from graphs.evaluation.search_comparison.pools import (
+    best_of,
+    coverage,
+    first_samples,
+    log_weights,
+    path_logprobs,
+    rejudged,
+    votes,
+)
 from graphs.strategies.selection import Selector
 from graphs.tree import Event, ReasoningTree
 from graphs.tree.truth import truth_of
-from tests.graphs.evaluation.search_comparison.trees import LOST, LUCKY, SOUND, SUM, WRONG_END, problem_of, samples, trace_of
+from tests.graphs.evaluation.search_comparison.trees import (
+    LOST,
+    LUCKY,
+    SOUND,
+    SUM,
+    WRONG_END,
+    problem_of,
+    samples,
+    trace_of,
+)
 from tests.graphs.strategies.trees import judged
 
 CUT = ("19 + 8 = 27", "27 * 8")
@@ -28,14 +47,22 @@ KS = list(range(1, len(POOL) + 1))
 
 def tree_with_verdicts() -> tuple[ReasoningTree, list[Event]]:
     size = len(ReasoningTree.replay(SUM, [samples(*POOL)]))
-    events: list[Event] = [samples(*POOL), *(judged(node, 1.5 - 0.4 * node) for node in range(1, size))]
+    events: list[Event] = [
+        samples(*POOL),
+        *(judged(node, 1.5 - 0.4 * node) for node in range(1, size)),
+    ]
     return ReasoningTree.replay(SUM, events), events
 
 
 def subsets(k: int) -> list[ReasoningTree]:
-    """Returns the tree of every subset of k samples, each step with the verdict that it has in the whole pool."""
+    """Returns the tree of every subset of k samples, each step with the verdict that it
+    has in the whole pool.
+    """
     whole, _ = tree_with_verdicts()
-    verdicts = {tuple(step.content.reveal().text for step in whole.path_steps(node)): whole.verdicts[node] for node in range(1, len(whole))}
+    verdicts = {
+        tuple(step.content.reveal().text for step in whole.path_steps(node)): whole.verdicts[node]
+        for node in range(1, len(whole))
+    }
     trees = []
     for chosen in combinations(POOL, k):
         tree = ReasoningTree.replay(SUM, [samples(*chosen)])
@@ -59,7 +86,9 @@ def test_best_of_n_is_what_all_subsets_come_to(k: int) -> None:
     tree, _ = tree_with_verdicts()
     ranking = Ranking("product", 0.5)
     pool = pool_of(tree, truth_of(tree, problem_of()).answered, log_weights(tree, ranking))
-    assert best_of(pool, [k]) == [pytest.approx(share_right(k, Selector("best", ranking.aggregation, ranking.logprob_weight)))]
+    assert best_of(pool, [k]) == [
+        pytest.approx(share_right(k, Selector("best", ranking.aggregation, ranking.logprob_weight)))
+    ]
 
 
 @pytest.mark.parametrize("k", KS)
@@ -67,15 +96,24 @@ def test_a_weighted_vote_is_nearly_what_all_subsets_come_to(k: int) -> None:
     tree, _ = tree_with_verdicts()
     pool = pool_of(tree, truth_of(tree, problem_of()).answered, log_weights(tree, Ranking("min")))
     [value] = votes(pool, [k], np.random.default_rng(0))
-    assert value == pytest.approx(share_right(k, Selector("weighted_vote", "min")), abs=4 * 0.5 / 200**0.5)
+    assert value == pytest.approx(
+        share_right(k, Selector("weighted_vote", "min")), abs=4 * 0.5 / 200**0.5
+    )
 
 
 def test_samples_without_an_answer_count_and_do_not_vote() -> None:
     tree = ReasoningTree.replay(SUM, [samples(SOUND, CUT, CUT)])
     truth = truth_of(tree, problem_of())
-    assert votes(pool_of(tree, truth.answered), [1, 3], np.random.default_rng(0)) == [pytest.approx(1 / 3, abs=0.15), 1.0]
+    assert votes(pool_of(tree, truth.answered), [1, 3], np.random.default_rng(0)) == [
+        pytest.approx(1 / 3, abs=0.15),
+        1.0,
+    ]
     assert best_of(pool_of(tree, truth.answered), [1, 3]) == [pytest.approx(1 / 3), 1.0]
-    assert coverage(tree, truth.derived, [1, 2, 3]) == [pytest.approx(1 / 3), pytest.approx(2 / 3), 1.0]
+    assert coverage(tree, truth.derived, [1, 2, 3]) == [
+        pytest.approx(1 / 3),
+        pytest.approx(2 / 3),
+        1.0,
+    ]
 
 
 def test_log_probability_votes_look_at_no_verdict() -> None:
@@ -86,7 +124,9 @@ def test_log_probability_votes_look_at_no_verdict() -> None:
 def test_coverage_of_derivations_is_below_that_of_answers() -> None:
     tree, _ = tree_with_verdicts()
     truth = truth_of(tree, problem_of())
-    assert coverage(tree, truth.derived, [1]) == [pytest.approx(2 / 7)] and coverage(tree, truth.answered, [1]) == [pytest.approx(3 / 7)]
+    assert coverage(tree, truth.derived, [1]) == [pytest.approx(2 / 7)] and coverage(
+        tree, truth.answered, [1]
+    ) == [pytest.approx(3 / 7)]
 
 
 USAGE = {"policy": Usage(7 * 3, 4 * 3, 21, 1), "critic": Usage(150, 50, 26, 13)}
@@ -124,8 +164,13 @@ def test_a_shared_prompt_is_paid_once_and_one_that_is_not_with_every_sample() ->
 def test_the_first_samples_of_a_pool_are_the_pool_of_so_many(k: int) -> None:
     whole = ReasoningTree.replay(SUM, [samples(*POOL)])
     verdicts = [judged(node, float(node)) for node in range(1, len(whole))]
-    few, own = ReasoningTree.replay(SUM, first_samples([samples(*POOL), *verdicts], k)), ReasoningTree.replay(SUM, [samples(*POOL[:k])])
-    assert few.steps == own.steps and few.count.tolist() == own.count.tolist() and few.samples[0] == k
+    few, own = (
+        ReasoningTree.replay(SUM, first_samples([samples(*POOL), *verdicts], k)),
+        ReasoningTree.replay(SUM, [samples(*POOL[:k])]),
+    )
+    assert (
+        few.steps == own.steps and few.count.tolist() == own.count.tolist() and few.samples[0] == k
+    )
     assert few.log_likelihood_ratio[1:].tolist() == [float(node) for node in range(1, len(few))]
 
 

@@ -35,16 +35,32 @@ LOST_TO: dict[str, tuple[Booking, list[Event]]] = {
     "the right step was there when the search ended": ("budget", BOTH),
     "nothing was asked at all": ("budget", []),
     "the policy gave nothing": ("budget", [Failed(0, "budget")]),
-    "the right step was continued, and only wrongly": ("proposal", [*BOTH, steps_below(1, "27 * 8 = 206")]),
+    "the right step was continued, and only wrongly": (
+        "proposal",
+        [*BOTH, steps_below(1, "27 * 8 = 206")],
+    ),
     "a kept right path decides, not the one that was dropped": (
         "proposal",
-        [steps_below(0, FIRST, "8 + 19 = 27"), judged(1, 1.0), judged(2, 1.0), steps_below(1, "27 * 8 = 206")],
+        [
+            steps_below(0, FIRST, "8 + 19 = 27"),
+            judged(1, 1.0),
+            judged(2, 1.0),
+            steps_below(1, "27 * 8 = 206"),
+        ],
     ),
     "dropped at the second step": (
         "pruning",
-        [*BOTH, steps_below(1, SECOND, "27 * 8 = 206"), judged(3, 0.0), steps_below(4, "Answer: 206")],
+        [
+            *BOTH,
+            steps_below(1, SECOND, "27 * 8 = 206"),
+            judged(3, 0.0),
+            steps_below(4, "Answer: 206"),
+        ],
     ),
-    "a round has several requests, and passes nobody over": ("budget", [*BOTH, steps_below(1, SECOND), steps_below(2, "28 * 8 = 224")]),
+    "a round has several requests, and passes nobody over": (
+        "budget",
+        [*BOTH, steps_below(1, SECOND), steps_below(2, "28 * 8 = 224")],
+    ),
     "without verdicts a new node that is continued begins a round": (
         "pruning",
         [steps_below(0, FIRST, SLIP), steps_below(2, "28 * 8 = 224")],

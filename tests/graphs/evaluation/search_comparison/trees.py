@@ -1,4 +1,6 @@
-"""Small trees over a real problem, so that the exact checker says what is right: (19 + 8) * 8 = 216, in two steps and an answer."""
+"""Small trees over a real problem, so that the exact checker says what is right: (19 +
+8) * 8 = 216, in two steps and an answer.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,12 @@ from graphs.tree import Event, Expanded, Finished, ReasoningTree
 from tests.graphs.strategies.trees import step
 from tests.graphs.traces.samples import make_trace
 
-SUM = Question(text="Compute (19 + 8) * 8.", gold="216", task="pocket", metadata={"family": "running", "level": 2})
+SUM = Question(
+    text="Compute (19 + 8) * 8.",
+    gold="216",
+    task="pocket",
+    metadata={"family": "running", "level": 2},
+)
 FIRST, SECOND, RIGHT = "19 + 8 = 27", "27 * 8 = 216", "Answer: 216"
 SLIP, OTHER_SLIP = "19 + 8 = 28", "19 + 8 = 17"
 SOUND = (FIRST, SECOND, RIGHT)
@@ -46,5 +53,7 @@ def samples(*chains: Sequence[str]) -> Expanded:
 def trace_of(events: Sequence[Event], *, run: str = "first", question: Question = SUM) -> Trace:
     """Returns a trace that gives its first answer."""
     leaf = next(iter(ReasoningTree.replay(question, events).finals()), None)
-    end = Finished("no_answer" if leaf is None else "answered", leaf, None if leaf is None else "given")
+    end = Finished(
+        "no_answer" if leaf is None else "answered", leaf, None if leaf is None else "given"
+    )
     return replace(make_trace([*events, end], question=question), run=run)
