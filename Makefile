@@ -9,7 +9,7 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 INSTALLED := $(VENV)/.installed
 export PYTHONUNBUFFERED := 1
 
-.PHONY: setup demo test test-slow bench lint smol clean
+.PHONY: setup demo test pytest test-slow bench lint smol clean
 
 setup: $(INSTALLED)
 
@@ -29,7 +29,10 @@ $(INSTALLED): requirements/cpu.txt pyproject.toml
 demo: setup
 	$(RUN) -m training.demo
 
-test: setup
+# What CI runs: style, types, then tests. `make pytest` runs the tests alone.
+test: lint pytest
+
+pytest: setup
 	$(RUN) -m pytest -q -m "not slow and not gpu and not network"
 
 test-slow: setup

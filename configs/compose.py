@@ -31,8 +31,8 @@ from pydantic import ValidationError
 from configs import diagnosis, messages
 from configs.errors import ConfigError
 from configs.options import MISSING
+from configs.renamed import modern
 from configs.schema import RunConfig
-from configs.schema.engine import RETIRED_OPTIONS
 from configs.store import ROOT, hydra_context
 
 
@@ -94,17 +94,7 @@ def from_yaml(text: str) -> RunConfig:
             "the configuration must be a YAML mapping of groups and is "
             f"{type(mapping).__name__}; restore the file"
         )
-    return from_mapping({name: _without_retired(value) for name, value in mapping.items()})
-
-
-def _without_retired(group: Any) -> Any:
-    """Returns a stored group of options without those that its engines no longer
-    have.
-    """
-    if not isinstance(group, dict):
-        return group
-    retired = RETIRED_OPTIONS.get(str(group.get("kind")), ())
-    return {name: _without_retired(value) for name, value in group.items() if name not in retired}
+    return from_mapping(modern(mapping))
 
 
 def sweep(overrides: Sequence[str]) -> list[list[str]]:

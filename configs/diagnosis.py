@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from configs.messages import closest, unknown_key
 from configs.options import groups, options, tag_of
+from configs.renamed import old_choice
 from configs.store import PRESETS, ROOT
 
 
@@ -67,6 +68,9 @@ def _refused_word(override: Override) -> Iterator[str]:
     if override.is_delete():
         return
     key = override.key_or_group
+    if isinstance(override.value(), str) and (refusal := old_choice(key, override.value())):
+        yield refusal
+        return
     if override.is_sweep_override():
         yield (
             f"{override.input_line} lists several values; add -m to "

@@ -1,4 +1,4 @@
-"""The structure of the house: what may import what, and what loads when."""
+"""The layout of the packages: what may import what, and what loads when."""
 
 from __future__ import annotations
 
@@ -70,3 +70,51 @@ def test_every_package_folder_has_only_imports_in_its_init() -> None:
         for path in (ROOT / package).rglob("__init__.py"):
             kinds = (ast.Import, ast.ImportFrom, ast.Expr, ast.Assign)
             assert all(isinstance(node, kinds) for node in ast.parse(path.read_text()).body), path
+
+
+MOST_MODULES = 14
+"""Modules of one folder, beside `__init__` and forwarders."""
+
+
+def is_forwarder(path: Path) -> bool:
+    return path.read_text().startswith('"""Forwards `python -m')
+
+
+def folder_of(module: str) -> str:
+    """Returns the folder below the package, "graphs.tree" for a module in or below
+    it.
+    """
+    parts = module.split(".")
+    return ".".join(parts[:2]) if (ROOT / Path(*parts[:2])).is_dir() else parts[0]
+
+
+def folder_arrows(package: str) -> dict[str, set[str]]:
+    """Returns the folders of a package that the modules of each import."""
+    arrows: dict[str, set[str]] = {}
+    for path in (ROOT / package).rglob("*.py"):
+        own = folder_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        if own == package and path.name == "__init__.py":  # the public names of the package
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
+                arrows.setdefault(own, set()).add(folder_of(node.module or ""))
+    return {folder: others - {folder} for folder, others in arrows.items()}
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_folders_import_each_other_one_way(package: str) -> None:
+    arrows = folder_arrows(package)
+    while arrows:
+        free = [folder for folder, others in arrows.items() if not others & arrows.keys()]
+        assert free, f"folders that import each other in a circle: {arrows}"
+        for folder in free:
+            del arrows[folder]
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_folders_are_small(package: str) -> None:
+    folders = [ROOT / package, *(path for path in (ROOT / package).rglob("*") if path.is_dir())]
+    for folder in folders:
+        modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        own = [path for path in modules if not is_forwarder(path)]
+        assert len(own) <= MOST_MODULES, f"{folder.relative_to(ROOT)} holds {len(own)} modules"

@@ -16,10 +16,6 @@ from pydantic import Field, model_validator
 import agents
 from configs.schema.base import OPERATIONAL, Group, check_different
 
-RETIRED_OPTIONS = {"openai": ("max_retries",)}
-"""Options, by the engine's kind, that configurations of stored runs may hold and that
-mean nothing any more."""
-
 POCKET = "pocket"
 """Name of the embedded model."""
 

@@ -16,7 +16,7 @@ batch, and counted. If none is left, the step has no gradient and Adam's momentu
 moves the weights.
 
 Source: DeepSeekMath (arXiv:2402.03300), section 4.1; what is ours in it:
-training/credit.py.
+training/loops/credit.py.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ from agents.roles.policy import Policy
 from agents.types import Question
 from configs.schema.training import GrpoConfig, PolicyTraining
 from graphs.tasks import assert_trainable
-from training.credit import Advantages, group_advantages, importance_weights, token_advantages
 from training.data.rollouts import Check, Rollout, roll_out
+from training.loops.credit import Advantages, group_advantages, importance_weights, token_advantages
 from training.loops.model_folder import load_model, load_tokenizer, save_model
 from training.loops.publish import require_publisher
 from training.loops.trainers import OnStep, common_arguments, lora, on_one_device, per_process

@@ -8,7 +8,7 @@ import statistics
 import pytest
 import torch
 
-from training.credit import Scale, group_advantages, importance_weights, token_advantages
+from training.loops.credit import Scale, group_advantages, importance_weights, token_advantages
 
 REWARDS = torch.tensor([1.0, 0, 0, 1, 0, 0, 0, 0, 1, 1, 1, 0])
 GROUP = 4

@@ -1,0 +1,50 @@
+"""Names of earlier versions: refused on a command line with the name of today, and read
+in the configuration of a stored run.
+
+A renamed option or choice gets a row here and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+CHOICES: Mapping[tuple[str, str], str] = {
+    ("training", "wheel"): "sft_grpo",
+    ("experiment", "wheel"): "sft_grpo",
+}
+"""(group, name of earlier versions) to the name of today."""
+
+DROPPED: Mapping[str, tuple[str, ...]] = {
+    "openai": ("max_retries",),
+    "grpo": ("publish",),
+    "sft_grpo": ("publish",),
+}
+"""Options that an alternative of a group had and that influenced no result, by its
+tag."""
+
+_TAGS = ("kind", "strategy", "method", "name")
+
+
+def old_choice(group: str, name: object) -> str | None:
+    """Returns the refusal of a choice that has another name today, None for any
+    other.
+    """
+    today = CHOICES.get((group, str(name)))
+    return None if today is None else f"{group}={name} is called {group}={today} now; write that"
+
+
+def modern(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the configuration of a stored run in the names of today."""
+    return {group: _modern(group, options) for group, options in stored.items()}
+
+
+def _modern(group: str, options: Any) -> Any:
+    if not isinstance(options, dict):
+        return options
+    named = {
+        name: CHOICES.get((group, str(value)), value) if name in _TAGS else value
+        for name, value in options.items()
+    }
+    dropped = {name for tag in _TAGS for name in DROPPED.get(str(named.get(tag)), ())}
+    return {name: _modern(group, value) for name, value in named.items() if name not in dropped}
