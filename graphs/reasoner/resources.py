@@ -19,7 +19,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 from weakref import WeakKeyDictionary
 
 from agents.answers import AnswerChecker, CheckResult, canonical, checker_for
@@ -306,8 +306,12 @@ def _speaks(config: RunConfig, role: str) -> bool:
 
 
 def _critic(config: RunConfig, engines: dict[str, Generator], domain: Domain) -> Critic | None:
-    """Returns who judges steps: a model, a control, or nobody. In which scope the
-    pocket was taught to judge, a question's family says.
+    """Returns the critic of `critic.kind`; None without one, and for the value head,
+    which `build_resources` makes. The scope of the pocket's verdicts is that of the
+    question's family.
+
+    Raises:
+        AssertionError: there is no such kind.
     """
 
     def scope_of(text: str) -> VerdictScope:
@@ -324,7 +328,7 @@ def _critic(config: RunConfig, engines: dict[str, Generator], domain: Domain) ->
             return LogprobCritic(scope_of)
         case "oracle":
             return OracleCritic(config.run.seed, config.critic.flip_rate)
-        case kind:
+        case "token" | "working" as kind:
             judge = engines.get("critic", engines["policy"])
             prompts = _prompts(config.critic.prompts, judge, domain)
             _must_share_ids("critic", prompts.family, judge, engines["policy"])
@@ -338,6 +342,8 @@ def _critic(config: RunConfig, engines: dict[str, Generator], domain: Domain) ->
                 if prompts.family.style == "continuation"
                 else lambda text: config.critic.scope,
             )
+        case unknown:
+            assert_never(unknown)
 
 
 def _prompts(family: str, engine: Generator, domain: Domain) -> Prompts:

@@ -71,6 +71,13 @@ async def test_a_control_judges_without_a_token(search: str, kind: str) -> None:
         assert codec.loads(codec.dumps(trace)) == trace
 
 
+async def test_an_unknown_kind_is_no_working_critic() -> None:
+    config = compose(["engine=scripted", "engine.function=tests.scripted_pocket:Pocket"])
+    unchecked = config.critic.model_copy(update={"kind": "nonesuch"})
+    with pytest.raises(AssertionError, match="nonesuch"):
+        await start_resources(config.model_copy(update={"critic": unchecked}))
+
+
 async def test_with_the_oracle_the_loop_cannot_fail_and_best_of_n_finds_what_was_sampled() -> None:
     assert all(trace.correct for trace in await ask_all("critic=oracle"))
     for trace in await ask_all(
