@@ -164,9 +164,8 @@ def read_json(path: Path, *keys: str) -> dict[str, Any]:
             raise ValueError(f"it holds no {', '.join(missing)}")
     except (ValueError, RecursionError) as error:
         raise BadDataError(
-            f"{path} is damaged ({error}); remove it and repeat "
-            "the command that wrote it, or "
-            "put back a copy"
+            f"{path} is damaged ({error}); remove it and repeat the command that wrote it, or put "
+            "back a copy"
         ) from None
     return found
 

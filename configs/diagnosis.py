@@ -73,8 +73,7 @@ def _refused_word(override: Override) -> Iterator[str]:
         return
     if override.is_sweep_override():
         yield (
-            f"{override.input_line} lists several values; add -m to "
-            "run each of them, or write a "
+            f"{override.input_line} lists several values; add -m to run each of them, or write a "
             f"list as '{key}=[...]'"
         )
     elif key in (*groups(), *PRESETS) and not isinstance(override.value(), (str, int, float, dict)):

@@ -87,8 +87,7 @@ def _path_without_task(path: object, chosen: object) -> str:
     task = TASK_OF_SUFFIX.get(Path(str(path)).suffix.lower())
     if task is not None:
         return (
-            f"task.path ({path}) needs a task that reads it, and "
-            f"task={chosen} has no file; add "
+            f"task.path ({path}) needs a task that reads it, and task={chosen} has no file; add "
             f"task={task}"
         )
     suffixes = {
@@ -152,8 +151,7 @@ def _explain(details: ErrorDetails, mapping: Mapping[str, Any]) -> str:
     )
     if is_role and place in _ROLES_WITH_ENGINE:
         return (
-            f"{key} ({value}) must be null or an engine; write "
-            f"engine@{key}=vllm, or another of "
+            f"{key} ({value}) must be null or an engine; write engine@{key}=vllm, or another of "
             f"{', '.join(_values('engine'))}"
         )
     if key in groups() and tag_of(key):

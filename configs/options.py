@@ -100,9 +100,8 @@ def _choice(model: type[BaseModel]) -> Choice:
         if get_origin(field.annotation) is Literal and len(values) == 1:
             return Choice(model, name, values[0], field.description or "")
     raise TypeError(
-        f"{model.__name__} is one of several alternatives and "
-        "needs a field with one literal "
-        "value that names it"
+        f"{model.__name__} is one of several alternatives and needs a field with one literal value "
+        "that names it"
     )
 
 

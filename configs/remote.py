@@ -44,9 +44,8 @@ _INTEGER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,12})?(?:e[+-]?[0-9]{1,2})?", re.ASCII)
 _WAY_OUT = (
     "callers may set preset, effort, search, budget, search.NUMBER and budget.NUMBER, and the "
-    "server's owner sets the rest "
-    "where the server starts (LONGTHOUGHT_CONFIG); a caller in its process uses Reasoner or a "
-    "registered resources key"
+    "server's owner sets the rest where the server starts (LONGTHOUGHT_CONFIG); a caller in its "
+    "process uses Reasoner or a registered resources key"
 )
 
 
@@ -75,8 +74,7 @@ def parse_remote(words: Sequence[str]) -> dict[str, str]:
         key, _, value = word.partition("=")
         if not _KEY.fullmatch(key):
             raise ConfigError(
-                f"Context.overrides: {key[:60]!a} is not open to the "
-                "callers of a served graph; "
+                f"Context.overrides: {key[:60]!a} is not open to the callers of a served graph; "
                 f"{_WAY_OUT}"
             )
         if not _VALUE.fullmatch(value):
@@ -155,8 +153,7 @@ def _number(key: str, option: str, value: str, model: type[BaseModel]) -> int | 
     }
     if option not in kinds:
         raise ConfigError(
-            f"Context.overrides: {key} is no number that a caller "
-            "may set; with these choices "
+            f"Context.overrides: {key} is no number that a caller may set; with these choices "
             f"there are {', '.join(kinds)}"
         )
     if kinds[option] == "integer":
@@ -211,9 +208,8 @@ def _within(wanted: BudgetConfig, own: BudgetConfig, asked: str) -> BudgetConfig
         cap = getattr(wanted, name)
         if cap is not None and cap > getattr(cut, name):
             raise ConfigError(
-                f"Context.overrides: {asked} asks for budget.{name} {cap} and the server's own "
-                f"cap is {getattr(own, name)}; ask for "
-                "at most that; the server's owner raises it where the server starts "
-                "(LONGTHOUGHT_CONFIG)"
+                f"Context.overrides: {asked} asks for budget.{name} {cap} and the server's own cap "
+                f"is {getattr(own, name)}; ask for at most that; the server's owner raises it "
+                "where the server starts (LONGTHOUGHT_CONFIG)"
             )
     return cut

@@ -31,6 +31,5 @@ def check_house(house: Path = Path(__file__).parent.parent) -> None:
             found = f"is taken by {places[0]}" if places else "is missing"
             raise ImportError(
                 f"the import name {name!r} {found}, and longthought needs {house / name} there; "
-                "install longthought into a virtual "
-                "environment of its own (make setup)"
+                "install longthought into a virtual environment of its own (make setup)"
             )

@@ -21,9 +21,8 @@ from graphs.reasoner.graph import Answer, Reasoner
 from graphs.reasoner.terminal import console, guarded, starting, thinking, words_of
 
 _HELP = (
-    "/thought shows the last thought (the audit view), /help "
-    "this, /quit ends; anything else is "
-    "a question. Ctrl-C stops a thought."
+    "/thought shows the last thought (the audit view), /help this, /quit ends; anything else is a "
+    "question. Ctrl-C stops a thought."
 )
 
 

@@ -53,9 +53,8 @@ def read(folder: Path, group: str | None = None) -> dict[str, Trace]:
     if not traces:
         of_group = f" of {group}" if group else ""
         raise BadDataError(
-            f"{folder} holds no scored question{of_group}; "
-            "compare runs whose questions came "
-            "with right answers"
+            f"{folder} holds no scored question{of_group}; compare runs whose questions came with "
+            "right answers"
         )
     return traces
 
@@ -130,8 +129,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         )
         lines.append(
             f"| {row['run']} | {row['accuracy']:.3f} [{low:.3f}, {high:.3f}] | "
-            f"{row['generated_tokens']:.1f} | {row['megaflops']:.0f} "
-            f"| {difference} |"
+            f"{row['generated_tokens']:.1f} | {row['megaflops']:.0f} | {difference} |"
         )
     return "\n".join(lines)
 

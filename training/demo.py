@@ -45,8 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     _say(
         1,
-        f"{_ASKED} reasoning-gym questions through the graph: "
-        "suggest, judge, reflect, go back, "
+        f"{_ASKED} reasoning-gym questions through the graph: suggest, judge, reflect, go back, "
         "until an answer stands",
     )
     folder, metrics, _ = graph_run.run(traces)

@@ -63,8 +63,7 @@ class Pipeline:
     def __init__(self, config: RunConfig, folder: Path) -> None:
         if config.training is None:
             raise ValueError(
-                "training is null, so there is nothing to train; "
-                "choose training=sft_grpo, sft, "
+                "training is null, so there is nothing to train; choose training=sft_grpo, sft, "
                 "grpo or heads"
             )
         self.config = config

@@ -99,8 +99,7 @@ class PolicyHead:
         logits = {name: found.outputs[output] for name, output in self._outputs.items()}
         if not all(math.isfinite(logit) for logit in logits.values()):
             raise EngineError(
-                f"the policy head of {self.classifier.info.model} "
-                f"says {logits}; train it again, "
+                f"the policy head of {self.classifier.info.model} says {logits}; train it again, "
                 "or set heads.engine.model"
             )
         highest = max(logits.values())
@@ -113,9 +112,8 @@ def _output(classifier: Classifier, label: str, option: str) -> int:
     if label not in classifier.labels:
         raise ValueError(
             f"{option} reads the output {label!r} and {classifier.info.model} has "
-            f"{', '.join(classifier.labels)}; "
-            "train heads for it (training=heads with the same policy.factors), or name other ones "
-            "in heads.engine.model"
+            f"{', '.join(classifier.labels)}; train heads for it (training=heads with the same "
+            "policy.factors), or name other ones in heads.engine.model"
         )
     return classifier.labels.index(label)
 

@@ -46,9 +46,8 @@ def refuse_publication(adapters: Iterable[str]) -> None:
     """
     if names := ", ".join(adapters):
         raise ValueError(
-            f"the adapters {names} belong to the weights that the engine has loaded; publish to "
-            "an engine that was opened without "
-            "engine.adapters"
+            f"the adapters {names} belong to the weights that the engine has loaded; publish to an "
+            "engine that was opened without engine.adapters"
         )
 
 
@@ -59,8 +58,7 @@ def _read_rank(name: str, folder: str) -> int:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EngineUnavailableError(
             f"engine.adapters: {folder} is no LoRA adapter for {name!r}: {path.name} cannot be "
-            f"read ({error}); "
-            "name a folder that PEFT's save_pretrained wrote"
+            f"read ({error}); name a folder that PEFT's save_pretrained wrote"
         ) from error
 
 

@@ -333,23 +333,20 @@ def check_request(
         )
     if request.temperature < 0 or not 0 < request.top_p <= 1:
         raise ValueError(
-            f"temperature ({request.temperature}) must be at least "
-            f"0 and top_p ({request.top_p}) "
+            f"temperature ({request.temperature}) must be at least 0 and top_p ({request.top_p}) "
             "in (0, 1]"
         )
     if request.temperature == 0 and request.n > 1:
         raise ValueError(
-            f"n ({request.n}) greedy samples would be {request.n} "
-            "copies; set temperature above "
-            "0 or n to 1"
+            f"n ({request.n}) greedy samples would be {request.n} copies; set temperature above 0 "
+            "or n to 1"
         )
     if "" in request.stop:
         raise ValueError("a stop string is empty; it would end every completion at once")
     if request.adapter is not None and request.adapter not in info.adapters:
         known = ", ".join(info.adapters) or "none"
         raise ValueError(
-            f"adapter ({request.adapter}) is not served by "
-            f"{info.model}, which has {known}; name "
+            f"adapter ({request.adapter}) is not served by {info.model}, which has {known}; name "
             "it in engine.adapters"
         )
     _check_prompt(request.prompt, request.max_tokens, info, vocabulary_size)

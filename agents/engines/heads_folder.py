@@ -28,8 +28,7 @@ def read_labels(model: str) -> tuple[str, ...]:
         folder = None
     if folder is None:
         raise EngineUnavailableError(
-            f"the heads {model!r} are not on this machine; set "
-            "heads.engine.model to a folder of "
+            f"the heads {model!r} are not on this machine; set heads.engine.model to a folder of "
             "training=heads"
         )
     config = read_config(folder)
@@ -37,8 +36,7 @@ def read_labels(model: str) -> tuple[str, ...]:
     if not labels or not any(str(name).endswith(ARCHITECTURE) for name in architectures):
         raise EngineUnavailableError(
             f"{folder} is no model with heads: its config.json names "
-            f"{', '.join(map(str, architectures)) or 'no architecture'} and "
-            f"{len(labels)} labels, and must name one that ends with {ARCHITECTURE}; train heads "
-            "with training=heads"
+            f"{', '.join(map(str, architectures)) or 'no architecture'} and {len(labels)} labels, "
+            f"and must name one that ends with {ARCHITECTURE}; train heads with training=heads"
         )
     return tuple(str(labels[str(number)]) for number in range(len(labels)))

@@ -34,8 +34,7 @@ def find_folder(model: str) -> Path | None:
         return folder
     if model.startswith((".", "/", "~")) or model.count("/") > 1:
         raise EngineUnavailableError(
-            f"there is no model folder {model!r}; set engine.model "
-            "to a folder with config.json, "
+            f"there is no model folder {model!r}; set engine.model to a folder with config.json, "
             "or to a hub id"
         )
     try:
@@ -100,9 +99,8 @@ def check_same_architecture(folder: Path, shapes: Mapping[str, tuple[int, ...]])
             f"{name} {found.get(name)} instead of {shapes.get(name)}" for name in different[:3]
         )
         raise ValueError(
-            f"{folder} holds another architecture than the "
-            f"engine serves: {len(different)} "
-            f"tensors differ ({shown})"
+            f"{folder} holds another architecture than the engine serves: {len(different)} tensors "
+            f"differ ({shown})"
         )
 
 

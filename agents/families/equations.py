@@ -203,9 +203,8 @@ class EquationProblem(Problem):
                     f"* {self.variable} =", ":"
                 )
             return (
-                f"{coefficient} : {constant} : {stated} "
-                f"{'+' if added < 0 else '-'} {abs(added)} "
-                f"= {stated - added}"
+                f"{coefficient} : {constant} : {stated} {'+' if added < 0 else '-'} {abs(added)} = "
+                f"{stated - added}"
             )
         if match := _SOLVED.fullmatch(text):
             value = int(match[2].replace(" ", ""))

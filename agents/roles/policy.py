@@ -429,8 +429,7 @@ def _single_token(engine: Generator, text: str) -> int:
     ids = engine.tokenizer.encode(text)
     if len(ids) != 1:
         raise ValueError(
-            f"policy.doubts: {text!r} is {len(ids)} tokens of "
-            f"{engine.info.model}; name single "
+            f"policy.doubts: {text!r} is {len(ids)} tokens of {engine.info.model}; name single "
             "tokens of the model, or none"
         )
     return ids[0]

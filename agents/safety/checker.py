@@ -164,8 +164,7 @@ class SafetyChecker:
         double = sorted({rule_id for rule_id in ids if ids.count(rule_id) > 1})
         if double:
             raise ValueError(
-                "safety.rules has two rules with the id "
-                f"{double[0]!r}; a decision must cite "
+                f"safety.rules has two rules with the id {double[0]!r}; a decision must cite "
                 "exactly one"
             )
         self.rules = rules

@@ -58,9 +58,8 @@ class ContextLengthError(LongthoughtError):
         request = f"the prompt ({prompt_tokens} tokens) plus max_tokens ({max_tokens})"
         limit = f"{context_length} tokens" if context_length else "fewer tokens"
         super().__init__(
-            f"{request} exceeds the model's context of {context_length} tokens; "
-            "lower policy.max_step_tokens or budget.max_depth, or choose a model with a longer "
-            "context"
+            f"{request} exceeds the model's context of {context_length} tokens; lower "
+            "policy.max_step_tokens or budget.max_depth, or choose a model with a longer context"
             if server is None
             else f"{request} is too long for {server}, whose context holds {limit}; set "
             "engine.context_length to its context"
@@ -79,9 +78,8 @@ class LostThoughtError(LongthoughtError):
     def __init__(self, thought_id: object) -> None:
         super().__init__(
             f"thought {ascii(thought_id)[:80]} is not in the memory of this process: a thought "
-            "ends with its process, and "
-            "with a run that failed or was cancelled, and a paused one makes room for later ones; "
-            "ask the question again"
+            "ends with its process, and with a run that failed or was cancelled, and a paused one "
+            "makes room for later ones; ask the question again"
         )
         self.thought_id = thought_id
 

@@ -120,22 +120,18 @@ class SearchComparisonConfig(Group):
             check_different(f"comparison.{option}", [each.name for each in getattr(self, option)])
         if not self.families or not self.critics:
             raise ValueError(
-                "comparison.families and comparison.critics must not "
-                "be empty; name at least one "
+                "comparison.families and comparison.critics must not be empty; name at least one "
                 "each"
             )
         if list(self.budgets) != sorted(set(self.budgets)):
             raise ValueError(
-                f"comparison.budgets ({list(self.budgets)}) must "
-                "rise; write each budget once, "
+                f"comparison.budgets ({list(self.budgets)}) must rise; write each budget once, "
                 "smallest first"
             )
         if taken := _RESERVED & {strategy.name for strategy in self.strategies}:
             raise ValueError(
-                "comparison.strategies "
-                f"({', '.join(sorted(taken))}) are measured anyway; "
-                "give "
-                "the strategy another name"
+                f"comparison.strategies ({', '.join(sorted(taken))}) are measured anyway; give the "
+                "strategy another name"
             )
         if self.strategies and self.dial not in (
             names := [strategy.name for strategy in self.strategies]
@@ -153,14 +149,12 @@ class SearchComparisonConfig(Group):
         largest = max(self.main_budget, self.large_budget or 0)
         if self.pool_samples < largest:
             raise ValueError(
-                f"comparison.pool_samples ({self.pool_samples}) "
-                "must be at least the largest "
+                f"comparison.pool_samples ({self.pool_samples}) must be at least the largest "
                 f"budget ({largest}); raise it"
             )
         if self.validation_samples < self.main_budget:
             raise ValueError(
                 f"comparison.validation_samples ({self.validation_samples}) must be at least the "
-                "largest of comparison.budgets "
-                f"({self.main_budget}); raise it"
+                f"largest of comparison.budgets ({self.main_budget}); raise it"
             )
         return self

@@ -63,7 +63,6 @@ class CriticConfig(Group):
         if self.flip_rate > 0 and self.kind != "oracle":
             raise ValueError(
                 f"critic.flip_rate ({self.flip_rate:g}) is for critic.kind=oracle and critic.kind "
-                f"is {self.kind}; "
-                "set critic.flip_rate to 0, or critic.kind to oracle"
+                f"is {self.kind}; set critic.flip_rate to 0, or critic.kind to oracle"
             )
         return self

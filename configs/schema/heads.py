@@ -36,14 +36,12 @@ class HeadsConfig(Group):
             return self
         if self.engine.kind not in ("vllm", "transformers"):
             raise ValueError(
-                f"heads.engine.kind ({self.engine.kind}) must be "
-                "vllm or transformers; the "
-                "others read no heads"
+                f"heads.engine.kind ({self.engine.kind}) must be vllm or transformers; the others "
+                "read no heads"
             )
         if self.engine.adapter_names:
             raise ValueError(
                 f"heads.engine.adapters ({', '.join(self.engine.adapter_names)}) must be empty: "
-                "heads are read without adapters; "
-                "merge them into the model"
+                "heads are read without adapters; merge them into the model"
             )
         return self

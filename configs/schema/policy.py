@@ -49,8 +49,7 @@ class PolicyConfig(Group):
         names = [factor.name for factor in self.factors]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(
-                f"policy.factors names {', '.join(sorted(twice))} "
-                "twice; give every factor a "
-                "name of its own"
+                f"policy.factors names {', '.join(sorted(twice))} twice; give every factor a name "
+                "of its own"
             )
         return self

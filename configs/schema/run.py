@@ -144,9 +144,8 @@ def _tokens_fit(config: RunConfig) -> Iterator[str]:
         num_samples = config.search.num_samples
         yield (
             f"search.num_samples ({num_samples}) times policy.max_step_tokens ({step}) must be at "
-            f"most budget.max_tokens ({cap}), "
-            "or no sample could finish its first step; "
-            f"set budget.max_tokens to {num_samples * answer} or lower search.num_samples"
+            f"most budget.max_tokens ({cap}), or no sample could finish its first step; set "
+            f"budget.max_tokens to {num_samples * answer} or lower search.num_samples"
         )
     if config.critic.kind == "working" and config.critic.max_tokens > cap:
         check = config.critic.max_tokens
@@ -164,9 +163,8 @@ def _search_has_a_critic(config: RunConfig) -> Iterator[str]:
     if isinstance(search, BestOfNConfig):
         yield (
             f"search.selection ({search.selection}) needs scores, critic.kind is none and "
-            "search.logprob_weight is 0; "
-            "set critic.kind to working or token, search.logprob_weight above 0, or "
-            "search.selection to majority"
+            "search.logprob_weight is 0; set critic.kind to working or token, "
+            "search.logprob_weight above 0, or search.selection to majority"
         )
     else:
         needs_none = (
@@ -179,9 +177,8 @@ def _search_has_a_critic(config: RunConfig) -> Iterator[str]:
             else ""
         )
         yield (
-            f"search.strategy ({search.strategy}) needs a critic and critic.kind is none; "
-            f"set critic.kind to working or token{alone}, or choose search=best_of_n or "
-            "search=greedy"
+            f"search.strategy ({search.strategy}) needs a critic and critic.kind is none; set "
+            f"critic.kind to working or token{alone}, or choose search=best_of_n or search=greedy"
         )
 
 
@@ -240,18 +237,16 @@ def _factors_exist(config: RunConfig) -> Iterator[str]:
     if isinstance(search, MctsConfig) and search.use_factors:
         if not factors:
             yield (
-                "search.use_factors (true) needs policy.factors and there are none; "
-                "choose policy=rstar, policy=chat or policy=pocket, or set search.use_factors to "
-                "false"
+                "search.use_factors (true) needs policy.factors and there are none; choose "
+                "policy=rstar, policy=chat or policy=pocket, or set search.use_factors to false"
             )
             return
         for name in (QUESTION, *(factor.name for factor in factors if factor.horizon == "step")):
             if not legal_factors(factors, name):
                 yield (
                     f"search.use_factors (true) needs a thought factor that may follow {name} and "
-                    "policy.factors has none; "
-                    f"add {name} to the list `after` of one of them ({listed}), or set "
-                    "search.use_factors to false"
+                    f"policy.factors has none; add {name} to the list `after` of one of them "
+                    f"({listed}), or set search.use_factors to false"
                 )
 
 
@@ -267,8 +262,7 @@ def _heads_exist(config: RunConfig) -> Iterator[str]:
         verb = "reads" if len(readers) == 1 else "read"
         yield (
             f"{' and '.join(readers)} {verb} heads and heads.engine is null; train some with "
-            "training=heads, then set "
-            "engine@heads.engine=transformers heads.engine.model=FOLDER"
+            "training=heads, then set engine@heads.engine=transformers heads.engine.model=FOLDER"
         )
     search, heads = config.search, config.heads.engine
     if (
@@ -324,8 +318,7 @@ def _adapters_exist(config: RunConfig) -> Iterator[str]:
     if config.training is not None and served:
         yield (
             f"engine.adapters ({listed}) belong to the weights that are there, which training "
-            "replaces; "
-            "leave engine.adapters away, or merge them into the model first"
+            "replaces; leave engine.adapters away, or merge them into the model first"
         )
 
 
@@ -337,9 +330,8 @@ def _roles_have_words(config: RunConfig) -> Iterator[str]:
     if critic.speaks and critic.reason and critic.prompts == "pocket":
         yield (
             "critic.reason (true) needs critic.prompts=chat and critic.prompts is pocket, which "
-            "has no words to ask for one; "
-            "set critic.reason to false, or give the critic a chat model: critic=chat "
-            "engine@critic.engine=vllm critic.engine.model=..."
+            "has no words to ask for one; set critic.reason to false, or give the critic a chat "
+            "model: critic=chat engine@critic.engine=vllm critic.engine.model=..."
         )
     if summarizer.kind == "model" and summarizer.prompts == "pocket":
         yield (
@@ -361,8 +353,7 @@ def _heads_have_a_trunk(config: RunConfig) -> Iterator[str]:
     ):
         yield (
             f"training.method ({training.method}) needs the policy's weights and engine.kind is "
-            f"{engine.kind}; "
-            "set engine=vllm or engine=transformers with engine.model=FOLDER"
+            f"{engine.kind}; set engine=vllm or engine=transformers with engine.model=FOLDER"
         )
 
 
@@ -379,18 +370,15 @@ def _training_is_held_out(config: RunConfig) -> Iterator[str]:
         )
     elif "split" not in type(task).model_fields:
         yield (
-            f"task.name ({task.name}) has no option split, so nothing of it could be held out "
-            "from training; "
-            "derive its options from _Dataset in configs/schema/task.py and give the task a field "
-            "split, or choose another task"
+            f"task.name ({task.name}) has no option split, so nothing of it could be held out from "
+            "training; derive its options from _Dataset in configs/schema/task.py and give the "
+            "task a field split, or choose another task"
         )
     elif training.num_held_out > 0 and task.split in ("train", None):
         yield (
-            f"task.split ({task.split or 'null'}) must be test or validation in a training with "
-            "an evaluation: "
-            "it names the held-out questions, and training questions come from the train split "
-            "anyway; "
-            "set task.split to test, or training.evaluate to 0"
+            f"task.split ({task.split or 'null'}) must be test or validation in a training with an "
+            "evaluation: it names the held-out questions, and training questions come from the "
+            "train split anyway; set task.split to test, or training.evaluate to 0"
         )
 
 

@@ -161,9 +161,8 @@ class Reader:
         for word in words:
             if not word.startswith("search."):
                 raise ValueError(
-                    f"{word} does not say how a tree is read; give "
-                    "options of search=posterior, "
-                    "as search.evidence_weight=0.5"
+                    f"{word} does not say how a tree is read; give options of search=posterior, as "
+                    "search.evidence_weight=0.5"
                 )
         own: dict[str, Any] = {"give_up_rate": 0}
         if isinstance(config.search, PosteriorConfig):
@@ -356,8 +355,7 @@ def text(row: Mapping[str, Any]) -> str:
 def _numbers(curve: Mapping[str, Any]) -> str:
     return (
         f"expected calibration error {curve['expected_calibration_error']:.3f}, Brier score "
-        f"{curve['brier_score']:.3f}, "
-        f"log loss {curve['log_loss']:.3f}"
+        f"{curve['brier_score']:.3f}, log loss {curve['log_loss']:.3f}"
     )
 
 

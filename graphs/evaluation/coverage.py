@@ -81,8 +81,7 @@ async def read(folder: Path) -> tuple[list[Samples], Counter[str]]:
     if not isinstance(strategy, BestOfN):
         raise BadDataError(
             f"{folder} was searched with search={config.search.strategy}, whose samples depend on "
-            "each other; "
-            "give a run with search=best_of_n"
+            "each other; give a run with search=best_of_n"
         )
     _, thoughts, left_out = await read_checked(folder)
     found = [

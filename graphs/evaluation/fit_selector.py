@@ -148,9 +148,8 @@ def read_for_fit(
     if split not in ("train", "validation") and not allow_test:
         raise BadDataError(
             f"{folder} has task.split={split or 'null'}, and what is fitted on test questions "
-            "cannot be measured on them; "
-            "give a run with task.split=validation, or say --allow-test and never measure on this "
-            "set"
+            "cannot be measured on them; give a run with task.split=validation, or say "
+            "--allow-test and never measure on this set"
         )
     _, thoughts, left_out = asyncio.run(read_checked(folder))
     if left_out:

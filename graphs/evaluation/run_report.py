@@ -169,8 +169,7 @@ def report(metrics: dict[str, Any], *, run: str, model: str | None, config_yaml:
     ]
     for role, usage in metrics["tokens_by_role"].items():
         lines.append(
-            f"| {role} | {usage['generated']} | {usage['prompt']} "
-            f"| {usage['cached_prompt']} | "
+            f"| {role} | {usage['generated']} | {usage['prompt']} | {usage['cached_prompt']} | "
             f"{usage['calls']} |"
         )
     lines += [
@@ -179,9 +178,7 @@ def report(metrics: dict[str, Any], *, run: str, model: str | None, config_yaml:
     ]
     if metrics["seconds"]:
         lines.append(
-            f"{metrics['seconds']:.1f} s, "
-            f"{metrics['generated_tokens_per_second']:.0f} "
-            "generated "
+            f"{metrics['seconds']:.1f} s, {metrics['generated_tokens_per_second']:.0f} generated "
             "tokens per second."
         )
     tree = metrics["tree"]
@@ -190,13 +187,11 @@ def report(metrics: dict[str, Any], *, run: str, model: str | None, config_yaml:
         "## Trees",
         "",
         f"Per question: {tree['nodes_per_question']:.1f} nodes, depth "
-        f"{tree['depth_per_question']:.1f}, "
-        f"{tree['known_wrong_per_question']:.1f} nodes known to be wrong, "
-        f"{tree['backtracks_per_question']:.2f} backtracks.",
+        f"{tree['depth_per_question']:.1f}, {tree['known_wrong_per_question']:.1f} nodes known to "
+        f"be wrong, {tree['backtracks_per_question']:.2f} backtracks.",
         f"Steps cut off: {tree['cut_steps']}. Verdicts that could not be read: "
-        f"{tree['unparsed_verdicts']}. "
-        f"Reflections that could not be read: {tree['unread_reflections']}. Reflections: "
-        f"{tree['reflections'] or 'none'}.",
+        f"{tree['unparsed_verdicts']}. Reflections that could not be read: "
+        f"{tree['unread_reflections']}. Reflections: {tree['reflections'] or 'none'}.",
     ]
     if metrics["safety_rules_cited"]:
         lines += ["", f"Safety rules cited: {metrics['safety_rules_cited']}."]

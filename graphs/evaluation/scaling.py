@@ -371,7 +371,6 @@ def _curve(
 def _check_k(k: int, total: int) -> None:
     if not 1 <= k <= total:
         raise ValueError(
-            f"k ({k}) must be from 1 to the number of samples "
-            f"({total}); estimate it at a "
-            "smaller k, or draw more samples"
+            f"k ({k}) must be from 1 to the number of samples ({total}); estimate it at a smaller "
+            "k, or draw more samples"
         )

@@ -83,9 +83,8 @@ async def screen(state: State, runtime: Runtime[Context]) -> Go:
     check_question(question, resources)
     if resources.thoughts.is_live(given := state.get("thought_id")):
         raise ValueError(
-            f"thought {given} is in progress; the graph makes "
-            "the thought_id of a question "
-            "itself, so leave it out"
+            f"thought {given} is in progress; the graph makes the thought_id of a question itself, "
+            "so leave it out"
         )
     meter = Meter(resources.config.budget.to_budget())
     thinking = Thinking(question, sample, resources.config.run.seed, meter, uuid4().hex)
@@ -115,9 +114,8 @@ def check_question(question: Question, resources: Resources) -> None:
     """
     if not without_controls(question.text).strip():
         raise ValueError(
-            "the question is empty; ask something, for example: "
-            "Use the numbers 3, 7, 11 and 25 "
-            "to make 57."
+            "the question is empty; ask something, for example: Use the numbers 3, 7, 11 and 25 to "
+            "make 57."
         )
     length, context = len(question.text), resources.engine.info.context_length
     if length > MOST_CHARACTERS_PER_TOKEN * context:

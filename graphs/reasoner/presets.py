@@ -52,16 +52,14 @@ def register_preset(name: str, config: RunConfig | Sequence[str]) -> None:
     """
     if not _NAME.fullmatch(name):
         raise ValueError(
-            f"a preset's name ({name!r}) must have letters, "
-            "digits, _ and - only, at most 64; "
+            f"a preset's name ({name!r}) must have letters, digits, _ and - only, at most 64; "
             "choose another"
         )
     made = config if isinstance(config, RunConfig) else compose(list(config))
     if _registered.setdefault(name, made) != made:
         raise ValueError(
-            f"preset {name} stands for another configuration "
-            "already, which callers may be "
-            "using; choose another name"
+            f"preset {name} stands for another configuration already, which callers may be using; "
+            "choose another name"
         )
 
 
@@ -79,8 +77,7 @@ def preset_config(name: str) -> RunConfig:
         known = ", ".join(sorted({DEFAULT, *_registered, *presets}))
         raise ConfigError(
             f"Context.overrides: preset ({name}) must be one of {known}; the server's owner adds "
-            f"one with {PRESETS_VARIABLE} "
-            "or graphs.reasoner.presets.register_preset"
+            f"one with {PRESETS_VARIABLE} or graphs.reasoner.presets.register_preset"
         )
     return compose(presets[name])
 
@@ -117,8 +114,7 @@ def _presets() -> dict[str, list[str]]:
         found = yaml.safe_load(Path(path).expanduser().read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(
-            f"{PRESETS_VARIABLE} ({path}) must be a YAML file of "
-            "presets, and cannot be read: "
+            f"{PRESETS_VARIABLE} ({path}) must be a YAML file of presets, and cannot be read: "
             f"{error}"
         ) from None
     if not isinstance(found, dict):
@@ -135,8 +131,7 @@ def _presets() -> dict[str, list[str]]:
             and all(isinstance(word, str) for word in value)
         ):
             raise ConfigError(
-                f"{PRESETS_VARIABLE} ({path}): preset {name} must "
-                "be a list of words such as "
+                f"{PRESETS_VARIABLE} ({path}): preset {name} must be a list of words such as "
                 "engine=openai, or one text"
             )
         presets[str(name)] = value

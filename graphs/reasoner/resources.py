@@ -362,9 +362,8 @@ def _must_share_ids(
     ):
         raise ValueError(
             f"{role}.prompts ({family.name}) continues the policy's token ids, but {role}.engine "
-            f"({engine.info.model}) has another "
-            f"tokenizer than the policy ({policy_engine.info.model}); set {role}.prompts=chat or "
-            "give both the same model"
+            f"({engine.info.model}) has another tokenizer than the policy "
+            f"({policy_engine.info.model}); set {role}.prompts=chat or give both the same model"
         )
 
 

@@ -133,9 +133,8 @@ def read_context(context: object) -> Context:
     if not isinstance(context, Mapping):
         what = type(context).__name__
         raise ConfigError(
-            "the context must be an object with "
-            f"{' or '.join(names)} and is {what}; leave it "
-            "out, or give one"
+            f"the context must be an object with {' or '.join(names)} and is {what}; leave it out, "
+            "or give one"
         )
     if unknown := [key for key in context if key not in names]:
         raise ConfigError(
@@ -165,9 +164,8 @@ def read_input(state: InputState, *, is_local: bool) -> tuple[Question, int]:
         )
     if not (gold is None or isinstance(gold, str)):
         raise ValueError(
-            "gold must be a text or null and is "
-            f"{type(gold).__name__}; write the right answer "
-            "as text, or leave it out"
+            f"gold must be a text or null and is {type(gold).__name__}; write the right answer as "
+            "text, or leave it out"
         )
     if gold is not None and not is_local:
         raise ValueError(
@@ -175,9 +173,8 @@ def read_input(state: InputState, *, is_local: bool) -> tuple[Question, int]:
         )
     if not isinstance(task, str) or task not in TASK_KINDS:
         raise ValueError(
-            f"task ({ascii(task)[:80]}) must be one of "
-            f"{', '.join(TASK_KINDS)}; leave it out for "
-            "a question of your own"
+            f"task ({ascii(task)[:80]}) must be one of {', '.join(TASK_KINDS)}; leave it out for a "
+            "question of your own"
         )
     if isinstance(sample, bool) or not isinstance(sample, int) or not 0 <= sample <= MOST_SAMPLE:
         raise ValueError(
@@ -186,8 +183,7 @@ def read_input(state: InputState, *, is_local: bool) -> tuple[Question, int]:
     thought_id = state.get("thought_id")
     if not (thought_id is None or isinstance(thought_id, str)):
         raise ValueError(
-            "thought_id must be a text and is "
-            f"{type(thought_id).__name__}; the graph makes it "
+            f"thought_id must be a text and is {type(thought_id).__name__}; the graph makes it "
             "itself, so leave it out"
         )
     metadata = {} if metadata is None else metadata
@@ -207,14 +203,12 @@ def _check_metadata(metadata: object) -> None:
         size = len(json.dumps(metadata, ensure_ascii=False, allow_nan=False).encode())
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(
-            "metadata must be plain JSON "
-            f"({type(error).__name__}); leave out what is no text, "
+            f"metadata must be plain JSON ({type(error).__name__}); leave out what is no text, "
             "number or list"
         ) from None
     if size > MOST_METADATA:
         raise ValueError(
-            f"metadata has {size} bytes as JSON, and at most "
-            f"{MOST_METADATA} are kept with a "
+            f"metadata has {size} bytes as JSON, and at most {MOST_METADATA} are kept with a "
             "trace; shorten it"
         )
     level: list[Any] = [metadata]
@@ -227,8 +221,7 @@ def _check_metadata(metadata: object) -> None:
         ]
     if level:
         raise ValueError(
-            f"metadata is nested deeper than {MOST_DEPTH} levels, "
-            "the most that are kept with a "
+            f"metadata is nested deeper than {MOST_DEPTH} levels, the most that are kept with a "
             "trace; flatten it"
         )
 

@@ -134,8 +134,7 @@ def _in_words(error: OSError) -> str:
     if error.filename is None:
         return f"{error}; check the permissions and the space on the disks in use"
     return (
-        f"cannot use {error.filename}: {error.strerror}; check its "
-        "path, its permissions and the "
+        f"cannot use {error.filename}: {error.strerror}; check its path, its permissions and the "
         "space on its disk"
     )
 
@@ -166,9 +165,8 @@ def run_folder(run: Path) -> Path:
         deleted_on = store.thoughts_deleted_on
     if deleted_on is not None:
         message = (
-            f"warning: the thoughts of run {folder} were deleted "
-            f"on {deleted_on}; what a user "
-            "may see is left"
+            f"warning: the thoughts of run {folder} were deleted on {deleted_on}; what a user may "
+            "see is left"
         )
         console.print(message, style="yellow", markup=False, soft_wrap=True)
     elif not (folder / METRICS).is_file():

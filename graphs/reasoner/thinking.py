@@ -139,8 +139,7 @@ class Thoughts(dict[str, Thinking]):
             run.take(self, thinking)
         elif thinking.run is not run:
             raise ValueError(
-                f"thought {thought_id} is being thought by another "
-                "run; wait for its end, or ask "
+                f"thought {thought_id} is being thought by another run; wait for its end, or ask "
                 "the question anew"
             )
         return thinking

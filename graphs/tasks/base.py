@@ -84,9 +84,8 @@ class TaskData:
         questions = self.questions[offset : None if limit is None else offset + limit]
         if not questions:
             raise BadDataError(
-                f"task.offset ({offset}) leaves none of the "
-                f"{len(self.questions)} questions; "
-                "lower it"
+                f"task.offset ({offset}) leaves none of the {len(self.questions)} questions; lower "
+                "it"
             )
         return TaskData(questions, self.problems, self.notes)
 
@@ -220,8 +219,7 @@ def collect(
         return TaskData(questions, problems)
     if unwanted:
         raise BadDataError(
-            f"{source} has no question of the wanted task.split "
-            f"({unwanted} of others); choose "
+            f"{source} has no question of the wanted task.split ({unwanted} of others); choose "
             "another"
         )
     if not problems:

@@ -70,9 +70,8 @@ class CsvTask(RowTask):
                 if str(error) == _NEVER_CLOSED:
                     raise BadDataError(
                         f"task.path ({self.path}): a cell that opens with a quote on line {line} "
-                        "is "
-                        "never closed, so the rows behind it cannot be told apart; close it, and "
-                        "write a quote inside a cell twice"
+                        "is never closed, so the rows behind it cannot be told apart; close it, "
+                        "and write a quote inside a cell twice"
                     ) from None
                 yield line, error
                 continue

@@ -51,8 +51,7 @@ class PocketTask:
             levels = [level for level in self.levels if level in has] if self.levels else list(has)
             if not levels:
                 raise ValueError(
-                    f"task.levels {list(self.levels)} holds no "
-                    f"level of {name}; it has "
+                    f"task.levels {list(self.levels)} holds no level of {name}; it has "
                     f"{', '.join(map(str, has))}"
                 )
             sources.append((f"family {name}", self._problems(name, levels)))

@@ -45,8 +45,7 @@ class ReasoningGymTask:
         check_split(self.split)
         if not self.datasets:
             raise ValueError(
-                "task.datasets is empty; name at least one "
-                "reasoning-gym data set, for example "
+                "task.datasets is empty; name at least one reasoning-gym data set, for example "
                 "countdown"
             )
         if self.split != "test":
@@ -54,17 +53,14 @@ class ReasoningGymTask:
                 if dataset in FROM_TEST_QUESTIONS:
                     raise ValueError(
                         f"task.split ({self.split}): reasoning-gym's {dataset} is made from "
-                        "published test questions "
-                        f"({FROM_TEST_QUESTIONS[dataset]}) and is for measuring only; set "
-                        "task.split=test, or leave it out of "
-                        "task.datasets in a training"
+                        f"published test questions ({FROM_TEST_QUESTIONS[dataset]}) and is for "
+                        "measuring only; set task.split=test, or leave it out of task.datasets in "
+                        "a training"
                     )
         if unused := set(self.parameters or {}) - set(self.datasets):
             raise ValueError(
-                "task.parameters names "
-                f"{', '.join(sorted(unused))}, which task.datasets "
-                "does "
-                "not; add it there"
+                f"task.parameters names {', '.join(sorted(unused))}, which task.datasets does not; "
+                "add it there"
             )
 
     def load(self) -> TaskData:

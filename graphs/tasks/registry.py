@@ -44,8 +44,7 @@ def make_task(name: str, **options: Any) -> Task:
     """
     if name == "user":
         raise BadDataError(
-            "task=user has no questions of its own; ask one "
-            "with graphs.ask, or choose "
+            "task=user has no questions of its own; ask one with graphs.ask, or choose "
             f"task={', '.join(TASKS)}"
         )
     if name not in TASKS:

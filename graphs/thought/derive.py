@@ -178,8 +178,7 @@ def _path(tree: ReasoningTree, leaf: int | None) -> list[int]:
         return tree.path(best_open_node(tree))
     if not 0 < leaf < len(tree) or not tree.answered[leaf]:
         raise ValueError(
-            f"node {leaf} marks no answer; pass one of "
-            "tree.finals(), or None for a thought "
+            f"node {leaf} marks no answer; pass one of tree.finals(), or None for a thought "
             "without an answer"
         )
     return tree.path(leaf)

@@ -46,8 +46,7 @@ class MarkupError(ValueError):
         line = text.count("\n", 0, position) + 1
         column = position - (text.rfind("\n", 0, position) + 1) + 1
         super().__init__(
-            f"no rendered thought: {expected} expected at "
-            f"character {position} (line {line}, "
+            f"no rendered thought: {expected} expected at character {position} (line {line}, "
             f"column {column})"
         )
         self.position = position

@@ -65,9 +65,8 @@ class AuditCodec:
         if version != SCHEMA_VERSION:
             raise BadTraceError(
                 f"the trace has schema version {version!r}, this version of longthought reads "
-                f"{SCHEMA_VERSION}; "
-                "read it with the version that wrote it (see versions.longthought in the trace), "
-                "or record the run again"
+                f"{SCHEMA_VERSION}; read it with the version that wrote it (see "
+                "versions.longthought in the trace), or record the run again"
             )
         try:
             trace: Trace = _decoder(Trace)(data)

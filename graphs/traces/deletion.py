@@ -150,8 +150,7 @@ def _empty_log(connection: sqlite3.Connection, folder: Path) -> None:
     if busy:
         raise RunConflictError(
             f"another process reads {folder}, so that the thoughts cannot be deleted from the log "
-            "of its store; repeat the command when it "
-            "has ended"
+            "of its store; repeat the command when it has ended"
         )
 
 

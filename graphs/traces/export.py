@@ -114,14 +114,12 @@ def export(
     if selection.held_out:
         notes.append(
             f"{selection.held_out} rows are of questions that are held out from training (column "
-            "split); "
-            "train on the others alone where these are measured on"
+            "split); train on the others alone where these are measured on"
         )
     if written.only_dates:
         notes.append(
             f"every text in {', '.join(written.only_dates)} is a date, which readers of JSON take "
-            "for a time "
-            "stamp; export to .parquet, which keeps it a text"
+            "for a time stamp; export to .parquet, which keeps it a text"
         )
     return Exported(written.rows, dict(selection.left_out), notes)
 

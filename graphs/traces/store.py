@@ -178,8 +178,7 @@ class TraceStore:
         """
         if self._writer_lock is None or len(self):
             raise ValueError(
-                f"{self.path} is read only, or holds traces; "
-                "python -m graphs.forget deletes "
+                f"{self.path} is read only, or holds traces; python -m graphs.forget deletes "
                 "thoughts"
             )
         with self._mutex, storing(self.path):
@@ -238,9 +237,8 @@ class TraceStore:
         if day is not None:
             raise ThoughtsDeletedError(
                 f"the thoughts of run {self.run!r} were deleted on {day}; metrics.json, "
-                "report.md, graphs.compare and graphs.export "
-                "without --reveal still show what a user may see; record a new run to have "
-                "thoughts again",
+                "report.md, graphs.compare and graphs.export without --reveal still show what a "
+                "user may see; record a new run to have thoughts again",
                 deleted_on=day,
             )
 
@@ -339,9 +337,8 @@ class TraceStore:
             )
         if (trace.run, trace.config_hash) != (self.run, self.config_hash):
             raise ValueError(
-                f"the trace belongs to run {trace.run!r} with config hash {trace.config_hash}, "
-                f"the store to run {self.run!r} with "
-                f"{self.config_hash}; record a trace in its own run"
+                f"the trace belongs to run {trace.run!r} with config hash {trace.config_hash}, the "
+                f"store to run {self.run!r} with {self.config_hash}; record a trace in its own run"
             )
         row = row_of(trace, self._codec)
         self._require_place()
@@ -561,8 +558,7 @@ def find_run(run: Path) -> Path:
         if (folder / FILE_NAME).is_file():
             return folder
     raise BadDataError(
-        f"{run} holds no run, and there is none in {by_name}; "
-        "give the directory of one, or its "
+        f"{run} holds no run, and there is none in {by_name}; give the directory of one, or its "
         "name"
     )
 

@@ -16,8 +16,7 @@ from graphs.tree.tree import ROOT, ReasoningTree
 
 LEGEND = (
     "✓ the evidence speaks for the step, ✗ against it, ↩ taken back all the same, · not judged, … "
-    "cut off, ★ the chosen answer; "
-    "nats: log-likelihood ratio"
+    "cut off, ★ the chosen answer; nats: log-likelihood ratio"
 )
 
 

@@ -149,8 +149,7 @@ class ReasoningTree:
         if not self._has_logprobs:
             raise BadDataError(
                 "the thought was sampled without log-probabilities, which its search does not "
-                "read; ask its question again with "
-                "policy.logprobs=always"
+                "read; ask its question again with policy.logprobs=always"
             )
         return self._logprob[: self._size]
 
@@ -356,8 +355,7 @@ class ReasoningTree:
                     self._check(event.node)
                     if event.node == ROOT:
                         raise ValueError(
-                            f"event {self.version} (Reflected) refers "
-                            "to node 0, the question; "
+                            f"event {self.version} (Reflected) refers to node 0, the question; "
                             "reflect on a step"
                         )
                     self.reflections[event.node].append(event.reflection)
@@ -398,8 +396,7 @@ class ReasoningTree:
     def _check(self, node: int) -> None:
         if not 0 <= node < self._size:
             raise ValueError(
-                f"event {self.version} refers to node {node}, "
-                "but the tree has nodes 0 to "
+                f"event {self.version} refers to node {node}, but the tree has nodes 0 to "
                 f"{self._size - 1}"
             )
 

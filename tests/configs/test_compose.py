@@ -159,8 +159,7 @@ def test_a_sweep_over_groups_composes() -> None:
 def test_importing_loads_no_machine_learning_library() -> None:
     libraries = ("torch", "vllm", "transformers", "trl", "datasets")
     code = (
-        "import sys, configs; configs.compose(); print([name for "
-        f"name in {libraries} if name in "
+        f"import sys, configs; configs.compose(); print([name for name in {libraries} if name in "
         "sys.modules])"
     )
     assert (

@@ -91,9 +91,8 @@ def test_an_experiment_that_sets_options_of_its_own_search_is_refused_with_the_w
     [
         (
             "effort=hihg",
-            "effort (hihg) is no such option; did you mean "
-            "effort=high? choose one of: high, "
-            "low, medium",
+            "effort (hihg) is no such option; did you mean effort=high? choose one of: high, low, "
+            "medium",
         ),
         ("efort=high", "efort is no option and no group; did you mean effort?"),
         ("effort=null", "effort=null does not choose one option of effort"),

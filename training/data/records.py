@@ -126,9 +126,8 @@ def make_records(
         if trace.engine.tokenizer_hash != tokenizer_hash:
             raise ValueError(
                 f"the trace of question {trace.question.hash} in run {trace.run!r} was written by "
-                f"{trace.engine.model}, whose tokenizer "
-                "differs from the trained policy's; its token ids mean something else, so record "
-                "the run again with this policy"
+                f"{trace.engine.model}, whose tokenizer differs from the trained policy's; its "
+                "token ids mean something else, so record the run again with this policy"
             )
         reason = unusable(trace)
         if reason is None:
@@ -166,8 +165,7 @@ class _Builder:
         leaf = tree.finished.leaf if tree.finished is not None else None
         if leaf is None:
             raise ValueError(
-                f"the trace of question {trace.question.hash} is "
-                "answered, and its tree names no "
+                f"the trace of question {trace.question.hash} is answered, and its tree names no "
                 "leaf; record it again"
             )
         thought = (

@@ -51,9 +51,8 @@ def group_advantages(rewards: Tensor, group_size: int, *, scale: Scale = "group"
     """
     if rewards.dim() != 1 or group_size < 2 or rewards.numel() % group_size:
         raise ValueError(
-            f"rewards of shape {list(rewards.shape)} do not make "
-            f"groups of {group_size}; the "
-            "group size must be at least 2"
+            f"rewards of shape {list(rewards.shape)} do not make groups of {group_size}; the group "
+            "size must be at least 2"
         )
     if bool(torch.isinf(rewards).any()):
         raise ValueError("a reward is infinite; a reward that is not known is NaN")

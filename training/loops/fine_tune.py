@@ -59,9 +59,8 @@ def fine_tune(
     """
     if not records:
         raise ValueError(
-            "there is no record to learn from: no trace has a "
-            "right answer; write more traces, "
-            "or raise the search's budget"
+            "there is no record to learn from: no trace has a right answer; write more traces, or "
+            "raise the search's budget"
         )
     from datasets import Dataset
     from transformers import PrinterCallback

@@ -194,8 +194,7 @@ def collect_rows(config: RunConfig, training: HeadsTrainingConfig) -> HeadRows:
             if thought.tokenizer_hash != tokenizer.hash:
                 raise ValueError(
                     f"{run} was recorded with another tokenizer than {base} has; its token ids "
-                    "mean something else, so record the run "
-                    "again with this policy"
+                    "mean something else, so record the run again with this policy"
                 )
             rng = random.Random(f"{training.seed}/{thought.question.hash}")
             found += head_rows(
@@ -363,10 +362,8 @@ def split_rows(rows: Sequence[HeadRow], share: float) -> tuple[list[HeadRow], li
     if not (any(row.answers for row in learned) and any(row.answers for row in held_out)):
         raise ValueError(
             f"{len(rows)} nodes of {len({row.question_hash for row in rows})} questions leave "
-            f"{len(learned)} to learn from and "
-            f"{len(held_out)} to measure on, and both need some with an answer below them; record "
-            "more questions, or change "
-            "training.heads.held_out"
+            f"{len(learned)} to learn from and {len(held_out)} to measure on, and both need some "
+            "with an answer below them; record more questions, or change training.heads.held_out"
         )
     return learned, held_out
 

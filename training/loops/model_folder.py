@@ -41,8 +41,7 @@ def base_folder(model: str) -> Path:
     folder = find_folder(model)
     if folder is None:
         raise EngineUnavailableError(
-            f"the weights of {model!r} are not on this machine; "
-            "set engine.model to a folder to "
+            f"the weights of {model!r} are not on this machine; set engine.model to a folder to "
             "train it"
         )
     return folder

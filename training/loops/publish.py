@@ -81,9 +81,8 @@ def publish(
         )
         raise EngineError(
             f"the engine does not serve the weights of {folder}: of {len(differences)} logprobs "
-            "the largest difference to transformers is "
-            f"{largest:.2g} nats, {mean:.2g} on average ({dtype}: {limit}); open a new engine "
-            f"with engine.model={folder}"
+            f"the largest difference to transformers is {largest:.2g} nats, {mean:.2g} on average "
+            f"({dtype}: {limit}); open a new engine with engine.model={folder}"
         )
     return Publication(version, largest, mean, len(differences), seconds)
 

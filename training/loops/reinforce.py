@@ -169,14 +169,12 @@ def reinforce(
     require_publisher(policy.engine)
     if policy.engine.info.logprobs_mode != "processed":
         raise ValueError(
-            "the engine reports logprobs before temperature, so "
-            "importance ratios would be "
-            "biased; set engine=vllm"
+            "the engine reports logprobs before temperature, so importance ratios would be biased; "
+            "set engine=vllm"
         )
     if without := next((question.hash for question in questions if question.gold is None), None):
         raise ValueError(
-            f"question {without} has no gold answer, so it gives "
-            "no reward; choose a task with "
+            f"question {without} has no gold answer, so it gives no reward; choose a task with "
             "answers"
         )
     start = time.monotonic()
@@ -421,9 +419,7 @@ class _PublishEveryStep(TrainerCallback):  # type: ignore[misc]  # transformers 
         )
         if self.on_step is not None:
             text = (
-                f"reward {step.reward:.3f}, "
-                f"{step.groups - step.dropped_groups} of "
-                f"{step.groups} "
+                f"reward {step.reward:.3f}, {step.groups - step.dropped_groups} of {step.groups} "
                 "groups have right and wrong answers"
             )
             self.on_step(state.global_step, state.max_steps, text)

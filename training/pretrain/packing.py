@@ -97,8 +97,7 @@ def pack(
         length = len(document)
         if length > row_length:
             raise ValueError(
-                f"a document has {length} tokens, a row "
-                f"{row_length}; make rows longer or "
+                f"a document has {length} tokens, a row {row_length}; make rows longer or "
                 "documents shorter"
             )
         row = max(

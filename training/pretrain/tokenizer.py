@@ -46,11 +46,10 @@ _THOUGHT_WORDS = (
 _MODEL_MAX_LENGTH = 512
 
 CHAT_TEMPLATE = (
-    "{{ '<|bos|>' }}{% for message in messages %}{% if message['role'] == 'user' %}{{ '<|user|>' "
-    "+ message['content'] }}"
-    "{% elif message['role'] == 'assistant' %}{{ '<|policy|>' + message['content'] + '<|eos|>' "
-    "}}{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|policy|>' }}{% endif %}"
+    "{{ '<|bos|>' }}{% for message in messages %}{% if message['role'] == 'user' %}{{ '<|user|>' + "
+    "message['content'] }}{% elif message['role'] == 'assistant' %}{{ '<|policy|>' + "
+    "message['content'] + '<|eos|>' }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ "
+    "'<|policy|>' }}{% endif %}"
 )
 """One user message and the policy's role token. A system message has no meaning to this
 model and is left out."""

@@ -87,14 +87,12 @@ async def evaluate(
     for question in questions:
         if question.gold is None:
             raise ValueError(
-                f"question {question.hash} has no gold answer, so "
-                "nothing can be measured on it; "
+                f"question {question.hash} has no gold answer, so nothing can be measured on it; "
                 "choose another task"
             )
         if split_of_question(question) == "train":
             raise ValueError(
-                f"question {question.hash} belongs to the train "
-                "split and measures nothing; set "
+                f"question {question.hash} belongs to the train split and measures nothing; set "
                 "task.split=test"
             )
     start = time.monotonic()

@@ -40,8 +40,7 @@ class FineTune(Stage):
         if not records.rows:
             if self.must_learn:
                 raise LongthoughtError(
-                    f"no trace of {len(self.from_runs)} runs "
-                    "can be learned from: "
+                    f"no trace of {len(self.from_runs)} runs can be learned from: "
                     f"{dict(records.left_out)}"
                 )
             return counted | {"steps": 0, "losses": [], "seconds": 0.0, "folder": None}
@@ -89,7 +88,6 @@ class FineTune(Stage):
         )
         return [
             f"SFT: {result['records']} records ({result['learned_tokens']} learned tokens; traces "
-            "left "
-            f"out: {left_out or 'none'}), {result['steps']} steps, {curve}, "
+            f"left out: {left_out or 'none'}), {result['steps']} steps, {curve}, "
             f"{result['seconds']:.0f} s"
         ]

@@ -49,8 +49,7 @@ class FitHeads(Stage):
         held_out, losses = result["held_out"], result["losses"]
         lines = [
             f"{result['rows']} nodes in {len(losses)} steps, loss {losses[0]:.3f} to "
-            f"{losses[-1]:.3f}, "
-            f"{result['seconds']:.0f} s; the heads are in {result['folder']}",
+            f"{losses[-1]:.3f}, {result['seconds']:.0f} s; the heads are in {result['folder']}",
             f"value head on {held_out['nodes']} held-out nodes: cross-entropy "
             f"{held_out['value_loss']:.3f} nats (one value for all "
             f"{held_out['base_rate_loss']:.3f}, "
@@ -59,18 +58,16 @@ class FitHeads(Stage):
         ]
         if len(result["labels"]) == 1:
             lines.append(
-                "no policy head: no tree holds a choice between "
-                "thought factors of the policy, "
-                "or its weight is 0"
+                "no policy head: no tree holds a choice between thought factors of the policy, or "
+                "its weight is 0"
             )
         elif held_out["searched_nodes"]:
             lines.append(
                 f"policy head on {held_out['searched_nodes']} held-out nodes: "
                 f"{held_out['policy_loss']:.3f} nats (one distribution for all "
                 f"{held_out['marginal_loss']:.3f}, even priors {held_out['uniform_loss']:.3f}); "
-                "its "
-                f"favourite is the most visited factor at {held_out['agreement']:.0%} of them (the "
-                f"favourite of all: {held_out['chance_agreement']:.0%})"
+                f"its favourite is the most visited factor at {held_out['agreement']:.0%} of them "
+                f"(the favourite of all: {held_out['chance_agreement']:.0%})"
             )
         else:
             lines.append("policy head: not measured, for no held-out node was searched")

@@ -57,8 +57,7 @@ class Reinforce(Stage):
         divergence = max(step["sampler_kl"] or 0.0 for step in steps)
         return [
             f"GRPO: {len(steps)} steps, mean reward {first:.3f} (first fifth) to {last:.3f} (last "
-            "fifth), "
-            f"{dropped:.0%} of the groups without variance, KL(sampler || trainer) at most "
+            f"fifth), {dropped:.0%} of the groups without variance, KL(sampler || trainer) at most "
             f"{divergence:.1e} nats a token, {result['seconds']:.0f} s"
         ]
 

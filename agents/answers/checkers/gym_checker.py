@@ -35,8 +35,7 @@ class GymChecker:
         if not isinstance(dataset, str) or not isinstance(entry, dict):
             return CheckResult(
                 "failed",
-                "question.metadata names no reasoning-gym "
-                "dataset; load the question with "
+                "question.metadata names no reasoning-gym dataset; load the question with "
                 "graphs.tasks.load_task",
             )
         if dataset in _EVALUATED and answer.strip():

@@ -179,8 +179,7 @@ class OpenAIEngine:
         api_key = Hidden(os.environ.get(api_key_env, "")) if api_key_env else None
         if api_key == Hidden(""):
             raise EngineUnavailableError(
-                "engine.api_key_env names the environment variable "
-                f"{api_key_env}, which is not "
+                f"engine.api_key_env names the environment variable {api_key_env}, which is not "
                 "set; export it"
             )
         replicas = Replicas(
@@ -211,8 +210,7 @@ class OpenAIEngine:
             length = context_length or cards[0].context_length
             if length is None:
                 raise EngineUnavailableError(
-                    f"{replicas.all[0].name} does not say how "
-                    "long its context is; set "
+                    f"{replicas.all[0].name} does not say how long its context is; set "
                     "engine.context_length"
                 )
             own_tokenizer = await asyncio.to_thread(HFTokenizer, tokenizer or root)
@@ -429,8 +427,7 @@ async def _list_models(replicas: Replicas, replica: Replica) -> tuple[ModelCard,
     except (TryAgainError, TooLongError) as error:
         raise EngineUnavailableError(
             f"no model server answers at {replica.name} ({error}); start one with `python -m "
-            "agents.engines.server MODEL`, "
-            "or set engine.base_url"
+            "agents.engines.server MODEL`, or set engine.base_url"
         ) from error
 
 
@@ -441,8 +438,7 @@ def _card(replica: Replica, models: Sequence[ModelCard], name: str | None) -> Mo
             return card
     known = [card.name for card in models[:_MOST_LISTED]] + ["..."] * (len(models) > _MOST_LISTED)
     raise EngineUnavailableError(
-        f"{replica.name} does not serve {name!r}, only "
-        f"{known}; set engine.model or "
+        f"{replica.name} does not serve {name!r}, only {known}; set engine.model or "
         "engine.adapters to one"
     )
 
@@ -477,17 +473,15 @@ async def _probe(replicas: Replicas, replica: Replica, model: str, tokenizer: HF
             )
         except (TryAgainError, TooLongError) as error:
             raise EngineUnavailableError(
-                f"{replica.name} cannot be used: its /v1/completions must take a list of token "
-                "ids as prompt, and support "
-                "return_token_ids, return_tokens_as_token_ids and logprob_token_ids, as vLLM "
-                f"0.32 does ({error})"
+                f"{replica.name} cannot be used: its /v1/completions must take a list of token ids "
+                "as prompt, and support return_token_ids, return_tokens_as_token_ids and "
+                f"logprob_token_ids, as vLLM 0.32 does ({error})"
             ) from error
         found += answer.choices[0].scores
     is_processed = found[0] != found[1]
     if not is_processed:
         logger.warning(
-            "%s reports raw logprobs, wrong at temperatures other "
-            "than 1; use --logprobs-mode "
+            "%s reports raw logprobs, wrong at temperatures other than 1; use --logprobs-mode "
             "processed_logprobs",
             replica.name,
         )

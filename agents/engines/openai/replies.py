@@ -384,8 +384,7 @@ def _name(value: Any, what: str) -> str:
         or not 0 < len(value) <= _MOST_NAME_CHARACTERS
     ):
         raise MalformedError(
-            f"{what} is {_kind(value)}, not a name of 1 to "
-            f"{_MOST_NAME_CHARACTERS} printable "
+            f"{what} is {_kind(value)}, not a name of 1 to {_MOST_NAME_CHARACTERS} printable "
             "characters"
         )
     return value

@@ -115,9 +115,8 @@ class ScriptedEngine:
         """
         if bool(script) == (function is not None):
             raise ValueError(
-                "a scripted engine needs exactly one of script and "
-                "function; set engine.script "
-                "or engine.function"
+                "a scripted engine needs exactly one of script and function; set engine.script or "
+                "engine.function"
             )
         self.version = 0
         self._rules = [rule if isinstance(rule, Rule) else Rule(**rule) for rule in script]
@@ -217,9 +216,8 @@ class ScriptedEngine:
             scores = self._next_rule(text, "scores").scores or {}
             if missing := [name for name in names if name not in scores]:
                 raise ScriptError(
-                    f"rule {self._rules_used - 1} of the script has "
-                    f"no score for {missing}; it "
-                    f"has {list(scores)}"
+                    f"rule {self._rules_used - 1} of the script has no score for {missing}; it has "
+                    f"{list(scores)}"
                 )
             logprobs = [scores[name] for name in names]
         elif self._score is not None:
@@ -254,8 +252,7 @@ class ScriptedEngine:
             return [reply] * request.n
         if reply is None or len(reply) != request.n:
             raise ScriptError(
-                f"rule {self._rules_used - 1} has "
-                f"{len(reply or ())} replies for a request of "
+                f"rule {self._rules_used - 1} has {len(reply or ())} replies for a request of "
                 f"n={request.n} samples"
             )
         return list(reply)
@@ -264,22 +261,19 @@ class ScriptedEngine:
         number, tail = self._rules_used, prompt_text[-200:]
         if number >= len(self._rules):
             raise ScriptError(
-                f"the script of {len(self._rules)} rules ran "
-                "out; the next request wants "
-                f"{wanted}, its prompt ends {tail!r}"
+                f"the script of {len(self._rules)} rules ran out; the next request wants {wanted}, "
+                f"its prompt ends {tail!r}"
             )
         rule = self._rules[number]
         if rule.match is not None and rule.match not in prompt_text:
             raise ScriptError(
-                f"rule {number} of the script waits for "
-                f"{rule.match!r} in the prompt, which ends "
+                f"rule {number} of the script waits for {rule.match!r} in the prompt, which ends "
                 f"{tail!r}"
             )
         if getattr(rule, wanted) is None:
             raise ScriptError(
-                f"rule {number} of the script has no {wanted}, "
-                "which the request wants; its "
-                f"prompt ends {tail!r}"
+                f"rule {number} of the script has no {wanted}, which the request wants; its prompt "
+                f"ends {tail!r}"
             )
         self._rules_used += 1
         return rule

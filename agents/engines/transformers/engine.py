@@ -348,8 +348,7 @@ def context_length_of(
         )
     if own_length is not None and context_length > own_length:
         raise EngineUnavailableError(
-            f"{place}.max_model_len ({context_length}) exceeds "
-            f"the {own_length} positions of "
+            f"{place}.max_model_len ({context_length}) exceeds the {own_length} positions of "
             f"{model!r}; lower it"
         )
     return context_length

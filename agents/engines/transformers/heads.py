@@ -182,8 +182,7 @@ def load_heads(folder: Path, *, dtype: str, **options: Any) -> Any:
         model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype, **options)
     if not isinstance(getattr(model, "score", None), Linear):
         raise EngineUnavailableError(
-            f"{folder} holds a {type(model).__name__}, whose heads "
-            "are no linear layer `score`; "
+            f"{folder} holds a {type(model).__name__}, whose heads are no linear layer `score`; "
             "use a decoder"
         )
     return model

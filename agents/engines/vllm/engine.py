@@ -122,9 +122,8 @@ class VLLMEngine(FrontEnd):
         rank = max((adapter.rank for adapter in files.values()), default=0)
         if rank > _LORA_RANKS[-1]:
             raise EngineUnavailableError(
-                f"engine.adapters: rank {rank} is above vLLM's "
-                f"highest ({_LORA_RANKS[-1]}); "
-                "merge that adapter"
+                f"engine.adapters: rank {rank} is above vLLM's highest ({_LORA_RANKS[-1]}); merge "
+                "that adapter"
             )
 
         def more(on_cpu: bool) -> dict[str, Any]:

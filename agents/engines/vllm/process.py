@@ -160,8 +160,7 @@ async def start_vllm(
         except ImportError as error:
             raise EngineUnavailableError(
                 f"vLLM cannot be imported ({error}); run `pip install longthought[gpu]` (on a "
-                "machine without a GPU `make setup`, "
-                "which installs the CPU build), or set "
+                "machine without a GPU `make setup`, which installs the CPU build), or set "
                 f"engine{'' if place == 'engine' else '@' + place}=transformers"
             ) from error
         on_cpu = current_platform.is_cpu()

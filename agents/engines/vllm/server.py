@@ -66,8 +66,7 @@ async def serve(
         # vLLM would share the port (SO_REUSEPORT), and requests would reach either
         # server
         raise EngineUnavailableError(
-            f"port {port} of 127.0.0.1 is in use by another "
-            "process; stop it, or choose another "
+            f"port {port} of 127.0.0.1 is in use by another process; stop it, or choose another "
             "--port"
         )
     port, folder = port or _free_port(), find_folder(model)

@@ -61,8 +61,7 @@ class ComputeOptimalConfig(Selecting):
         if self.easy_below > self.hard_from:
             raise ValueError(
                 f"search.easy_below ({self.easy_below}) must be at most search.hard_from "
-                f"({self.hard_from}); "
-                "lower the first or raise the second"
+                f"({self.hard_from}); lower the first or raise the second"
             )
         return self
 

@@ -53,8 +53,7 @@ class CritiqueLoopConfig(Stepping):
         if self.num_children > self.max_children:
             raise ValueError(
                 f"search.num_children ({self.num_children}) must be at most search.max_children "
-                f"({self.max_children}); "
-                "lower the first or raise the second"
+                f"({self.max_children}); lower the first or raise the second"
             )
         if self.retry_factor is not None and self.show_mistakes == 0:
             raise ValueError(

@@ -111,7 +111,6 @@ def check_divides(
         nearest = num_samples // beam_width * beam_width
         choices = " or ".join(str(choice) for choice in (nearest, nearest + beam_width) if choice)
         raise ValueError(
-            f"{samples} ({num_samples}) must be a multiple of "
-            f"{width} ({beam_width}); set "
+            f"{samples} ({num_samples}) must be a multiple of {width} ({beam_width}); set "
             f"{samples} to {choices}"
         )

@@ -102,8 +102,7 @@ class MctsConfig(SelectingSteps):
         if greedy > 1:
             raise ValueError(
                 f"search.pool_temperatures gives {greedy} of search.pool_size ({size}) replicas "
-                "temperature 0: equal copies; "
-                "give one replica temperature 0 at most, or replicas with different "
-                "search.pool_adapters"
+                "temperature 0: equal copies; give one replica temperature 0 at most, or replicas "
+                "with different search.pool_adapters"
             )
         return self

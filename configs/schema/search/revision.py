@@ -44,7 +44,6 @@ class SequentialRevisionConfig(Selecting):
         if self.num_chains > self.num_samples:
             raise ValueError(
                 f"search.num_chains ({self.num_chains}) must be at most search.num_samples "
-                f"({self.num_samples}), the attempts in all; "
-                "lower the first or raise the second"
+                f"({self.num_samples}), the attempts in all; lower the first or raise the second"
             )
         return self

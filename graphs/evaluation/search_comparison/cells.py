@@ -29,8 +29,7 @@ ORACLE = "oracle"
 _GREEDY = "search=greedy critic=none"
 _POOL = "search=best_of_n search.num_samples={n} policy.logprobs=always"
 _LOGPROB_BEAM = (
-    "search=beam search.num_samples={n} "
-    "search.beam_width={width} search.logprob_weight=1 "
+    "search=beam search.num_samples={n} search.beam_width={width} search.logprob_weight=1 "
     "critic=none"
 )
 
@@ -84,8 +83,7 @@ def filled_in(words: str, n: int) -> tuple[str, ...]:
         return tuple(words.format(n=n, width=math.isqrt(n)).split())
     except (KeyError, IndexError, ValueError) as error:
         raise ConfigError(
-            f"comparison ({words}) has a brace that is neither "
-            f"{{n}} nor {{width}} ({error}); "
+            f"comparison ({words}) has a brace that is neither {{n}} nor {{width}} ({error}); "
             "write one of these"
         ) from error
 

@@ -118,8 +118,7 @@ class AnswerModel:
         examples = [choice for one in questions for choice in one]
         if not examples:
             raise ValueError(
-                "a selector is fitted on questions with answers and "
-                "there is none; give runs in "
+                "a selector is fitted on questions with answers and there is none; give runs in "
                 "which some were found"
             )
         weights = tuple(map(float, fit_weights(examples, ridge=ridge)))
@@ -218,8 +217,7 @@ def fit_weights(examples: Sequence[Choice], *, ridge: float = 1.0) -> Floats:
     """
     if ridge <= 0:
         raise ValueError(
-            f"ridge ({ridge}) must be above 0, or weights grow "
-            "without end where examples can be "
+            f"ridge ({ridge}) must be above 0, or weights grow without end where examples can be "
             "told apart; set 1"
         )
     weights = np.zeros(examples[0].features.shape[1])

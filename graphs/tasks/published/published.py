@@ -108,8 +108,7 @@ class PublishedTask(ABC):
         except Exception as error:
             raise BadDataError(
                 f"{self.hub[0]} cannot be loaded from the hub ({type(error).__name__}: "
-                f"{str(error)[:200]}); "
-                "give a local JSONL file with task.path=FILE"
+                f"{str(error)[:200]}); give a local JSONL file with task.path=FILE"
             ) from error
         yield from (
             (number, json.dumps(dict(row)).encode()) for number, row in enumerate(rows, start=1)

@@ -615,8 +615,7 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ),
         (
             "Let me solve this step by step.\n\n1. ...\n\nThe answer is $18. However, if the eggs "
-            "were sold"
-            " at $3, the answer would be $27.",
+            "were sold at $3, the answer would be $27.",
             "$18",
         ),
         (
@@ -764,8 +763,7 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("Okay, Answer: 390[/THINK]391", None),
         (
             "<|channel|>analysis<|message|>Let me think. The answer is "
-            "41?<|end|><|start|>assistant<|ch"
-            "annel|>final<|message|>Answer: 42<|return|>",
+            "41?<|end|><|start|>assistant<|channel|>final<|message|>Answer: 42<|return|>",
             "42",
         ),
         ("<|channel|>analysis<|message|>Answer: 41", None),
@@ -1027,8 +1025,7 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("Answer: 7<|eot_id|><|start_header_id|>user<|end_header_id|>", "7"),
         (
             "Answer: 7<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nWhat is "
-            "5+5?<|eot_id|><|start"
-            "_header_id|>assistant<|end_header_id|>\n\nAnswer: 10",
+            "5+5?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nAnswer: 10",
             "10",
         ),
         ("Answer: 7<|end|>", "7"),

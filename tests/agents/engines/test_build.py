@@ -69,9 +69,8 @@ def test_importing_the_engines_loads_no_heavy_library() -> None:
         "agents.engines.loop\n"
     )
     code += (
-        "print([name for name in ('torch', 'vllm', "
-        "'transformers', 'aiohttp', 'numpy') if name "
-        "in sys.modules])"
+        "print([name for name in ('torch', 'vllm', 'transformers', 'aiohttp', 'numpy') if name in "
+        "sys.modules])"
     )
     assert (
         subprocess.run(

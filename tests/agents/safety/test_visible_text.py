@@ -267,9 +267,8 @@ def test_long_hostile_mark_up_is_read_in_one_pass(unit: str) -> None:
 
 THOUGHT = (
     "The train travels sixty kilometres in forty-five minutes.\nForty-five minutes are three "
-    "quarters of an hour, so I divide sixty by "
-    "three quarters, which gives eighty kilometres per hour in the end.\nLet me check that by "
-    "multiplying back with the time."
+    "quarters of an hour, so I divide sixty by three quarters, which gives eighty kilometres per "
+    "hour in the end.\nLet me check that by multiplying back with the time."
 )
 
 

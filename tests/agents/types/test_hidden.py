@@ -284,8 +284,7 @@ def test_only_those_who_must_reveal_hidden_values_do() -> None:
     }
     strangers = {caller for caller in callers if not caller.startswith(tuple(MAY_REVEAL))}
     assert not strangers, (
-        f"{strangers} reveal hidden values; where that must be, "
-        "add them to MAY_REVEAL with the "
+        f"{strangers} reveal hidden values; where that must be, add them to MAY_REVEAL with the "
         "reason"
     )
 

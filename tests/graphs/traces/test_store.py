@@ -224,8 +224,7 @@ def damage(
     connection = sqlite3.connect(run_dir / FILE_NAME)
     connection.execute("PRAGMA writable_schema = ON")
     connection.execute(
-        "UPDATE sqlite_master SET sql = replace(sql, 'trace BLOB "
-        "NOT NULL', 'trace BLOB') WHERE "
+        "UPDATE sqlite_master SET sql = replace(sql, 'trace BLOB NOT NULL', 'trace BLOB') WHERE "
         "name = 'traces'"
     )
     connection.commit()

@@ -43,8 +43,7 @@ def write_report(folder: Path) -> Path:
     if not (folder / PLAN).is_file():
         raise BadDataError(
             f"{folder} holds no {PLAN}; give the folder of a comparison (graphs.run -m "
-            "experiment=search_comparison) whose validation "
-            "runs are finished"
+            "experiment=search_comparison) whose validation runs are finished"
         )
     comparison = SearchComparisonConfig.model_validate(read_json(folder / PLAN))
     choices = Choices.load(folder / CHOICES)

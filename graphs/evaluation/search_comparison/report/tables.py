@@ -17,26 +17,22 @@ _TITLES = {
 
 _LEGEND = (
     "Intervals are 95 %: bootstrap over questions within families and, where there are several, "
-    "over training seeds of the critic. "
-    "FLOPs = 2 x parameters x (generated + uncached prompt tokens), all roles; per parameter "
-    "where their number is not known. Settings "
-    "were chosen on validation questions (choices.json; its numbers point into "
-    "comparison.strategies of comparison.json).",
+    "over training seeds of the critic. FLOPs = 2 x parameters x (generated + uncached prompt "
+    "tokens), all roles; per parameter where their number is not known. Settings were chosen on "
+    "validation questions (choices.json; its numbers point into comparison.strategies of "
+    "comparison.json).",
     "",
     "- *N* is a search's own budget: samples; tries at a step (critique_loop), simulations "
     "(mcts), rewritings (sequential_revision). "
     "Equal N is not equal cost; FLOPs are told beside it.",
     "- *majority*, *weighted_vote*, *best_of_n* and *logprob_vote* are computed on N of the same "
-    "stored samples, a mean over many draws: "
-    "the most frequent answer, the same weighted by the critic's scores, the answer of the best "
-    "score, the vote weighted by "
-    "log-probability.",
+    "stored samples, a mean over many draws: the most frequent answer, the same weighted by the "
+    "critic's scores, the answer of the best score, the vote weighted by log-probability.",
     "- *logprob_beam* is a beam search by the policy's log-probability. It, greedy, majority and "
     "logprob_vote need no critic: the bases.",
     "- Critics: *none*; *working* is learned, and works a step out before its verdict; *random*, "
-    "*length* and *logprob* (the policy's "
-    "own log-probability) are controls; *oracleE* is the exact checker, whose verdicts are "
-    "flipped with probability E.",
+    "*length* and *logprob* (the policy's own log-probability) are controls; *oracleE* is the "
+    "exact checker, whose verdicts are flipped with probability E.",
 )
 
 
@@ -85,9 +81,8 @@ def _headline(summary: Mapping[str, Any]) -> list[str]:
     target = "met" if (chosen["closure"]["value"] or 0.0) >= TARGET_CLOSURE else "not met"
     lines = [
         f"**{summary['strategy']}** (chosen on validation) at N = {summary['budget']}: closure "
-        f"{_estimate(chosen['closure'])}, lower bound "
-        f"{verdict}, target {TARGET_CLOSURE:g} {target}; {chosen['critics']} training seed(s) of "
-        "the critic."
+        f"{_estimate(chosen['closure'])}, lower bound {verdict}, target {TARGET_CLOSURE:g} "
+        f"{target}; {chosen['critics']} training seed(s) of the critic."
     ]
     reached = summary["to_reach_the_vote"]["methods"].get(summary["strategy"])
     if summary["to_reach_the_vote"]["target"] is not None:
@@ -119,9 +114,8 @@ def _by_closure(item: tuple[str, Mapping[str, Any]]) -> float:
 def _closures(summary: Mapping[str, Any]) -> list[str]:
     lines = [
         f"Closure = (accuracy - base) / (coverage - base) at N = {summary['budget']}. Base: the "
-        "best that needs no critic at the same N "
-        "or, with more samples, at the method's own FLOPs. Coverage: some of N samples is right "
-        "in all its steps.",
+        "best that needs no critic at the same N or, with more samples, at the method's own "
+        "FLOPs. Coverage: some of N samples is right in all its steps.",
         "",
         "| method | closure | accuracy | base | best base | coverage |",
         "|---|---|---|---|---|---|",
@@ -130,8 +124,7 @@ def _closures(summary: Mapping[str, Any]) -> list[str]:
         base = found["base_method"]
         lines.append(
             f"| {method} | {_estimate(found['closure'])} | {found['accuracy']:.3f} | "
-            f"{found['base']:.3f} | {base['method']} {base['n']} "
-            f"| {found['coverage']:.3f} |"
+            f"{found['base']:.3f} | {base['method']} {base['n']} | {found['coverage']:.3f} |"
         )
     return lines
 
@@ -169,8 +162,7 @@ def _rows(summary: Mapping[str, Any], *, checked: bool) -> list[str]:
         free = f"| {_estimate(row['accuracy_with_free_check'])} " if checked else ""
         lines.append(
             f"| {row['method']} | {row['n']} | {row['critic']} | {_estimate(row['accuracy'])} "
-            f"{free}| {row['flops']:.3g} "
-            f"| {row['generated_tokens']:.1f} |"
+            f"{free}| {row['flops']:.3g} | {row['generated_tokens']:.1f} |"
         )
     return lines
 
@@ -205,8 +197,7 @@ def _dial(summary: Mapping[str, Any]) -> list[str]:
         )
         lines.append(
             f"| {setting['critic']} | {_number(setting['sibling_accuracy'])} | "
-            f"{_number(setting['hard_sibling_accuracy'])} "
-            f"| {setting['sibling_pairs']} | {gains} |"
+            f"{_number(setting['hard_sibling_accuracy'])} | {setting['sibling_pairs']} | {gains} |"
         )
     return lines
 
@@ -214,10 +205,9 @@ def _dial(summary: Mapping[str, Any]) -> list[str]:
 def _regret(summary: Mapping[str, Any]) -> list[str]:
     lines = [
         "Where questions were lost (regret), one run or one draw of N stored samples, shares of "
-        "all questions: *selection*, a wholly "
-        "right way was found and another answer given; *proposal*, no right next step was "
-        "sampled; *pruning*, there was one and "
-        "the search went on elsewhere; *budget*, it ended before.",
+        "all questions: *selection*, a wholly right way was found and another answer given; "
+        "*proposal*, no right next step was sampled; *pruning*, there was one and the search went "
+        "on elsewhere; *budget*, it ended before.",
         "",
         "| method | N | critic | " + " | ".join(BOOKINGS) + " |",
         "|---" * (3 + len(BOOKINGS)) + "|",

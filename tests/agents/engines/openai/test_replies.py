@@ -239,16 +239,14 @@ async def test_good_replies_are_read(
         ),
         (
             "400 Bad Request",
-            "Input length (6 tokens) exceeds the maximum "
-            "allowed length (3 tokens). Use a "
-            "shorter input.",
+            "Input length (6 tokens) exceeds the maximum allowed length (3 tokens). Use a shorter "
+            "input.",
             0,
         ),
         ("400 Bad Request", "input length and `max_tokens` exceed context limit: 2 + 4 > 3", 0),
         (
             "400 Bad Request",
-            "Input tokens exceed the configured limit of 3 tokens. "
-            "Your messages resulted in 6 "
+            "Input tokens exceed the configured limit of 3 tokens. Your messages resulted in 6 "
             "tokens.",
             0,
         ),

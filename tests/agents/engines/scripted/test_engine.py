@@ -47,8 +47,7 @@ class TestScriptedEngine(GeneratorConformance, PublisherConformance):
 
     async def test_the_prefix_cache_holds_what_was_sent_and_written(self, subject: Subject) -> None:
         prompt = subject.prompt(
-            "a question of more than two blocks of sixteen tokens, "
-            "with a few words to spare at "
+            "a question of more than two blocks of sixteen tokens, with a few words to spare at "
             "its end"
         )
         first = await subject.greedy(prompt)
