@@ -33,7 +33,8 @@ SECTIONS = {
     "sequential and a lock-step loop",
     "admission": "more requests than the engine holds: first begun, first finished",
     "solved": "tokens and time per solved problem, of every strategy",
-    "injection": "share of injected verdicts that succeed, against models that parrot and real ones",
+    "injection": "share of injected verdicts that succeed, against "
+    "models that parrot and real ones",
     "profile": "where our CPU time goes",
 }
 

@@ -1,4 +1,4 @@
-"""The child's side of `ProcessPool`: `python -m agents.answers.child MODULE:FUNCTION
+"""The child's side of `ProcessPool`: `python -m agents.answers.checkers.child MODULE:FUNCTION
 ALARM_S MEMORY_GIB`.
 
 Reads argument lists from stdin, one JSON line each, and writes {"result": ...} or

@@ -129,7 +129,7 @@ class _Child:
             sys.executable,
             "-P",
             "-m",
-            "agents.answers.child",
+            "agents.answers.checkers.child",
             function,
             str(2 * timeout_s + 10),
             str(memory_gib),

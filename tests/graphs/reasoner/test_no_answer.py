@@ -97,7 +97,7 @@ def test_a_completion_that_the_budget_cut_is_told_from_one_that_filled_the_conte
 def test_a_cap_is_the_reason_where_the_search_would_go_on_without_it(
     budget: Budget, found: NoAnswer
 ) -> None:
-    assert reason([Expanded(0, ((ENDED,),), "answer")], budget, Insatiable()) == found
+    assert reason([Expanded(0, ((ENDED,),), "answer")], budget, make(Insatiable)) == found
 
 
 def test_a_spent_budget_is_not_the_reason_where_the_search_was_done() -> None:
