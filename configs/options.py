@@ -159,7 +159,8 @@ def _walk(
                 if field.is_required()
                 else plain(field.get_default(call_default_factory=True))
             )
-            yield Option(key, _rule(field), default, field.description or "", choice)
+            description = " ".join((field.description or "").split())
+            yield Option(key, _rule(field), default, description, choice)
 
 
 def defaults(model: type[BaseModel]) -> dict[str, Any]:

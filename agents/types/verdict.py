@@ -21,6 +21,7 @@ VerdictSource = Literal[
     "length_critic",
     "logprob_critic",
     "oracle_critic",
+    "custom_critic",
 ]
 """`token_critic`: probability of one next token. `working_critic`: the verdict at the
 end of a written check. `value_head`: the output of a model's value head.
@@ -28,7 +29,7 @@ end of a written check. `value_head`: the output of a model's value head.
 truth. `monte_carlo`: share of rollouts that ended right. `random_critic`,
 `length_critic`, `logprob_critic`: controls, which know nothing of the question.
 `oracle_critic`: the truth with a known share of it flipped, so never to be learned from
-as truth."""
+as truth. `custom_critic`: a critic of your own."""
 
 VerdictScope = Literal["local", "value"]
 """`local`: is this step right, given the steps before it? `value`: can the thought

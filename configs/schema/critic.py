@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
+from agents.objects import NAME
 from agents.types import VerdictScope
 from configs.schema.base import Group, PromptFamily
 from configs.schema.engine import EngineConfig
 
 CriticKind = Literal[
-    "none", "token", "working", "value_head", "random", "length", "logprob", "oracle"
+    "none", "token", "working", "value_head", "random", "length", "logprob", "oracle", "custom"
 ]
 """`none`: nobody judges. `token`: the probability of one next token. `working`: a short
 written check, then the verdict. `value_head`: the output of a head that was trained on
 how thoughts ended. The others are controls, which need no model and spend no tokens.
 `random`: noise. `length`: the shorter a step, the better. `logprob`: the policy's own
-probability of the step. `oracle`: the exact truth, of which a share is flipped."""
+probability of the step. `oracle`: the exact truth, of which a share is flipped.
+`custom`: a critic of your own."""
 
 
 class CriticConfig(Group):
@@ -30,7 +32,7 @@ class CriticConfig(Group):
     written check, then the verdict; value_head: the probability that the answer will be
     right, as the value head of heads.engine has it; and controls without a model:
     random: noise; length: short steps; logprob: the policy's own probability; oracle:
-    the truth, for the pocket's families."""
+    the truth, for the pocket's families; custom: the class that critic.object names."""
     engine: EngineConfig | None = None
     """The critic's own engine; null: the shared one. Chosen with
     engine@critic.engine=vllm."""
@@ -53,10 +55,28 @@ class CriticConfig(Group):
     """Share of the oracle's verdicts that say the opposite of the truth; drawn once for
     each step from run.seed."""
 
+    object: str | None = Field(None, pattern=NAME)
+    """For kind custom: package.module:name of a class with a method `judge`
+    (agents.critics.base.Critic)."""
+    options: dict[str, JsonValue] | None = None
+    """For kind custom: keywords that the class is made with, critic.options={limit: 3};
+    null: none."""
+
     @property
     def speaks(self) -> bool:
         """Whether it is asked through an engine that generates."""
         return self.kind in ("token", "working")
+
+    @model_validator(mode="after")
+    def _only_a_custom_critic_is_named(self) -> Self:
+        if (self.kind == "custom") == (self.object is None):
+            raise ValueError(
+                f"critic.object ({'null' if self.object is None else self.object}) and critic.kind "
+                f"({self.kind}) go together; set critic=custom critic.object=package.module:name, "
+                "or "
+                "leave both out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _only_the_oracle_flips(self) -> Self:

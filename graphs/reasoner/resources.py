@@ -37,6 +37,7 @@ from agents.critics.heads import PolicyHead, ValueHead
 from agents.engines.base import Classifier, Engine, Generator
 from agents.engines.build import open_engine, start_engines
 from agents.engines.weights import find_folder, hash_text
+from agents.objects import load_object
 from agents.pocket.domain import Domain
 from agents.prompts import PromptFamily, Prompts
 from agents.roles.policy import Policy, PolicySettings
@@ -328,6 +329,8 @@ def _critic(config: RunConfig, engines: dict[str, Generator], domain: Domain) ->
             return LogprobCritic(scope_of)
         case "oracle":
             return OracleCritic(config.run.seed, config.critic.flip_rate)
+        case "custom":
+            return _custom_critic(config)
         case "token" | "working" as kind:
             judge = engines.get("critic", engines["policy"])
             prompts = _prompts(config.critic.prompts, judge, domain)
@@ -344,6 +347,29 @@ def _critic(config: RunConfig, engines: dict[str, Generator], domain: Domain) ->
             )
         case unknown:
             assert_never(unknown)
+
+
+def _custom_critic(config: RunConfig) -> Critic:
+    """Returns the critic of your own that `critic.object` names.
+
+    Raises:
+        ValueError: it is no class with a method `judge`, or does not take these
+            options.
+    """
+    name = config.critic.object or ""
+    made = load_object(name, "critic.object")
+    if not (isinstance(made, type) and callable(getattr(made, "judge", None))):
+        raise ValueError(
+            f"critic.object ({name}) must be a class with a method judge; see "
+            "agents.critics.base.Critic"
+        )
+    try:
+        critic: Critic = made(**(config.critic.options or {}))
+    except TypeError as error:
+        raise ValueError(
+            f"critic.options do not fit {name}: {error}; correct their names"
+        ) from error
+    return critic
 
 
 def _prompts(family: str, engine: Generator, domain: Domain) -> Prompts:

@@ -8,9 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, get_type_hints
 
+from pydantic import ValidationError
+
+from agents.objects import load_object
 from configs import RunConfig
 from configs.schema import PosteriorConfig
+from configs.schema.base import Group
+from configs.schema.search import CustomConfig
 from graphs.strategies.answers.best_of_n import BestOfN
 from graphs.strategies.answers.compute_optimal import ComputeOptimal
 from graphs.strategies.answers.greedy import Greedy
@@ -52,7 +58,7 @@ def build_strategy(
     Raises:
         ValueError: see `load_answer_model`.
     """
-    search = config.search
+    search: Any = config.search
     context = SearchContext(
         canonical=canonical_answer,
         max_depth=config.budget.max_depth,
@@ -62,7 +68,38 @@ def build_strategy(
         if isinstance(search, PosteriorConfig)
         else None,
     )
+    if isinstance(search, CustomConfig):
+        return _custom(search, context)
     return STRATEGIES[search.strategy](search, context)
+
+
+def _custom(search: CustomConfig, context: SearchContext) -> Strategy:
+    """Returns the strategy of your own that `search.object` names.
+
+    Raises:
+        ValueError: it is no strategy, or does not have these options.
+    """
+    strategy = load_object(search.object, "search.object")
+    if not (isinstance(strategy, type) and issubclass(strategy, Strategy)):
+        raise ValueError(
+            f"search.object ({search.object}) must be a class derived from "
+            "graphs.strategies.base.Strategy"
+        )
+    kind = get_type_hints(strategy)["config"]
+    if not (isinstance(kind, type) and issubclass(kind, Group)):
+        raise ValueError(
+            f"{search.object}.config must be annotated with a class of options derived from "
+            "configs.schema.base.Group"
+        )
+    try:
+        return strategy(kind(**(search.options or {})), context)
+    except ValidationError as error:
+        found = error.errors()[0]
+        where = ".".join(map(str, found["loc"]))
+        raise ValueError(
+            f"search.options.{where}: {found['msg']}; {search.object} has "
+            f"{', '.join(kind.model_fields) or 'no options'}"
+        ) from None
 
 
 def load_answer_model(

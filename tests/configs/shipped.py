@@ -24,6 +24,8 @@ NEEDS = {
         "engine@heads.engine=transformers",
         "heads.engine.model={folder}",
     ],
+    "search=custom": ["search.object=a.module:Name"],
+    "critic=custom": ["critic.object=a.module:Name"],
 }
 """Choices that are refused alone."""
 

@@ -230,6 +230,8 @@ def _mappings(draw: st.DrawFn) -> dict[str, Any]:
         for name, value in needs.items():
             if name in tree[group] and tree[group][name] in (MISSING, None):
                 tree[group][name] = value
+        if tree[group].get("object") == MISSING:
+            tree[group]["object"] = "a.module:Name"
         chosen += [
             option
             for option in options()

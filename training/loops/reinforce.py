@@ -49,6 +49,7 @@ from training.data.rollouts import Check, Rollout, roll_out
 from training.loops.credit import Advantages, group_advantages, importance_weights, token_advantages
 from training.loops.model_folder import load_model, load_tokenizer, save_model
 from training.loops.publish import require_publisher
+from training.loops.rewards import Reward, outcome, reward_of
 from training.loops.trainers import OnStep, common_arguments, lora, on_one_device, per_process
 
 _CHECKPOINTS = 10  # of one training
@@ -62,13 +63,12 @@ class GrpoStep:
     """What one optimizer step saw."""
 
     reward: float
-    """Mean outcome reward of its rollouts, in [0, 1]."""
+    """Mean of the known rewards of its rollouts; of the outcome reward in [0, 1]."""
     dropped_groups: int
     """Groups left out because all their rewards are equal."""
     groups: int
     unscored: int
-    """Completions whose answer the checker could not judge; their groups are left out,
-    too."""
+    """Completions whose reward is not known; their groups are left out, too."""
     max_ratio_error: float | None
     """Largest |pi_trainer / pi_sampler - 1| of a token that is learned from, 0 when
     exactly on-policy; None without a token."""
@@ -107,6 +107,7 @@ class RolloutSource:
     scratch: Path
     """Folder for weights on their way to the engine."""
     concurrency: int = 64
+    reward: Reward = outcome
     steps: list[GrpoStep] = field(default_factory=list)
 
     def sample(
@@ -125,6 +126,15 @@ class RolloutSource:
             concurrency=self.concurrency,
         )
         return loop.run(work)
+
+    def rewards(
+        self, indices: Sequence[int], rollouts: Sequence[Sequence[Rollout]]
+    ) -> list[list[float | None]]:
+        """Returns the reward of each rollout; None where it is not known."""
+        return [
+            [self.reward(self.questions[index], rollout) for rollout in group]
+            for index, group in zip(indices, rollouts, strict=True)
+        ]
 
     def publish(self, model: Any) -> float:
         """Loads the weights of `model` into the engine and returns the seconds that it
@@ -177,9 +187,9 @@ def reinforce(
             f"question {without} has no gold answer, so it gives no reward; choose a task with "
             "answers"
         )
-    start = time.monotonic()
+    reward, start = reward_of(grpo.reward), time.monotonic()
     with tempfile.TemporaryDirectory() as scratch, no_progress_bar():
-        source = RolloutSource(policy, check, questions, base, Path(scratch), concurrency)
+        source = RolloutSource(policy, check, questions, base, Path(scratch), concurrency, reward)
         trainer = make_trainer(source, training, grpo, checkpoints=checkpoints, on_step=on_step)
         last = None if checkpoints is None else last_checkpoint(checkpoints)
         if last is not None:
@@ -278,7 +288,8 @@ class EngineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
             seed=args.seed * 100_003 + self.state.global_step,
         )
         seconds = time.monotonic() - start
-        advantages, reward, unscored = outcome_advantages(rollouts, scale=args.scale_rewards)
+        rewards = source.rewards(indices, rollouts)
+        advantages, reward, unscored = reward_advantages(rewards, scale=args.scale_rewards)
         rows = [rollout for group in rollouts for rollout in group]
         batch = self._batch(rows, advantages)
         sampled, mask = (
@@ -372,26 +383,24 @@ class EngineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
                 batch["ref_per_token_logps"] = logprobs(self.model)
 
 
-def outcome_advantages(
-    rollouts: Sequence[Sequence[Rollout]], *, scale: Any = "group"
+def reward_advantages(
+    rewards: Sequence[Sequence[float | None]], *, scale: Any = "group"
 ) -> tuple[Advantages, float, int]:
-    """Returns advantages of all rollouts in order, the mean reward, and how many the
-    checker could not judge.
+    """Returns advantages of all rollouts in order, the mean of the known rewards, and
+    how many are not known.
 
-    The reward is 1 for a right answer and 0 for a wrong or missing one. A group with an
-    unjudged answer is dropped: neither 0 nor 1 would be true, so its rewards are NaN.
+    A group with an unknown reward (None) is dropped.
     """
-    rewards = torch.tensor(
-        [[1.0 if rollout.correct else 0.0 for rollout in group] for group in rollouts]
+    values = torch.tensor(
+        [[math.nan if reward is None else reward for reward in group] for group in rewards]
     )
-    unjudged = torch.tensor([[rollout.correct is None for rollout in group] for group in rollouts])
-    scored = rewards[~unjudged]
-    mean = float(scored.mean()) if scored.numel() else float("nan")
-    rewards[unjudged] = math.nan
+    unknown = values.isnan()
+    known = values[~unknown]
+    mean = float(known.mean()) if known.numel() else math.nan
     return (
-        group_advantages(rewards.view(-1), rewards.shape[1], scale=scale),
+        group_advantages(values.view(-1), values.shape[1], scale=scale),
         mean,
-        int(unjudged.sum()),
+        int(unknown.sum()),
     )
 
 

@@ -2,7 +2,6 @@
 
     python -m agents.answers.checkers.child MODULE:FUNCTION ALARM_S MEMORY_GIB
 
-
 Reads argument lists from stdin, one JSON line each, and writes {"result": ...} or
 {"error": ...}. The real stdout is taken away from the function first, so that what it
 prints cannot be mistaken for a message.

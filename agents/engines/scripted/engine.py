@@ -14,7 +14,6 @@ is a function of (prompt, seed, i) alone, and no seed is seed 0.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import math
 import random
 import zlib
@@ -36,6 +35,7 @@ from agents.engines.gate import Gate
 from agents.engines.scripted.tokenizer import DEFAULT_SPECIAL_TOKENS, ScriptedTokenizer
 from agents.engines.stopping import find_ending
 from agents.engines.weights import hash_text, hash_weights, tensor_shapes
+from agents.objects import load_object
 from agents.types import EngineError, Usage
 
 Reply = Callable[[str, int, random.Random], str]
@@ -121,7 +121,7 @@ class ScriptedEngine:
         self.version = 0
         self._rules = [rule if isinstance(rule, Rule) else Rule(**rule) for rule in script]
         self._rules_used = 0
-        found = _resolve(function) if isinstance(function, str) else function
+        found = load_object(function, "engine.function") if isinstance(function, str) else function
         self._reply: Reply | None = getattr(found, "reply", found)
         self._score: Score | None = score or getattr(found, "score", None)
         if special_tokens is None:
@@ -334,14 +334,3 @@ def _block_chain(token_ids: Sequence[int]) -> Iterator[int]:
     for start in range(0, len(token_ids) - _BLOCK_TOKENS + 1, _BLOCK_TOKENS):
         chain = hash((chain, *token_ids[start : start + _BLOCK_TOKENS]))
         yield chain
-
-
-def _resolve(path: str) -> Any:
-    """Returns the function or object that "package.module:name" names."""
-    module, _, name = path.partition(":")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(
-            f"engine.function ({path!r}) must be 'package.module:name' of a function: {error}"
-        ) from error

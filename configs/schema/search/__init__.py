@@ -12,6 +12,7 @@ from pydantic import Field
 from configs.schema.search.base import AnswerSelection, ScoreAggregation, SearchGroup
 from configs.schema.search.compute_optimal import ComputeOptimalConfig
 from configs.schema.search.critique_loop import CritiqueLoopConfig
+from configs.schema.search.custom import CustomConfig
 from configs.schema.search.levels import BeamConfig, DvtsConfig, ParticlesConfig, RebaseConfig
 from configs.schema.search.mcts import MctsConfig
 from configs.schema.search.posterior import PosteriorConfig
@@ -30,7 +31,8 @@ SearchConfig = Annotated[
     | ParticlesConfig
     | MctsConfig
     | PosteriorConfig
-    | ComputeOptimalConfig,
+    | ComputeOptimalConfig
+    | CustomConfig,
     Field(discriminator="strategy"),
 ]
 """Any strategy; `strategy` says which."""
@@ -41,6 +43,7 @@ __all__ = [
     "BestOfNConfig",
     "ComputeOptimalConfig",
     "CritiqueLoopConfig",
+    "CustomConfig",
     "DvtsConfig",
     "GreedyConfig",
     "MctsConfig",

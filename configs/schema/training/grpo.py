@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from agents.objects import NAME
 from configs.schema.base import Group
 from configs.schema.training.base import PolicyTraining
 
@@ -31,6 +32,11 @@ class GrpoConfig(Group):
     """Longest completion, in tokens."""
     temperature: float = Field(1.0, gt=0, le=10)
     """Sampling temperature of the rollouts."""
+    reward: str = Field("outcome", pattern=f"^outcome$|{NAME}")
+    """Reward of a completion: outcome: 1 for a right answer, else 0; or
+    package.module:name of a function of a question and a
+    `training.data.rollouts.Rollout` that returns a number, None where it does not
+    know."""
     beta: float = Field(0.0, ge=0)
     """Weight of the KL divergence from the initial policy; 0 keeps no reference model
     in memory."""

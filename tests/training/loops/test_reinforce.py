@@ -30,9 +30,10 @@ from training.loops.reinforce import (
     RolloutSource,
     last_checkpoint,
     make_trainer,
-    outcome_advantages,
     reinforce,
+    reward_advantages,
 )
+from training.loops.rewards import outcome
 
 G = 8
 
@@ -69,6 +70,11 @@ def training(**options: object) -> GrpoTrainingConfig:
 
 def both(training: GrpoTrainingConfig) -> tuple[GrpoTrainingConfig, GrpoConfig]:
     return training, training.grpo
+
+
+def rewards(groups: list[list[Rollout]]) -> list[list[float | None]]:
+    question = Question(text="What is it?", gold="1")
+    return [[outcome(question, one) for one in group] for group in groups]
 
 
 def rollout(correct: bool | None, tokens: int = 3) -> Rollout:
@@ -215,7 +221,7 @@ def test_a_batch_holds_the_engines_ids_and_masks(
         *[rollout(False, tokens=2)] * (G - 1),
     ]
     dropped = [rollout(True, tokens=5)] * G
-    advantages, reward, _ = outcome_advantages([rows, dropped])
+    advantages, reward, _ = reward_advantages(rewards([rows, dropped]))
     batch = trainer._batch([*rows, *dropped], advantages)
     assert reward == (1 + G) / (2 * G)
     assert batch["completion_ids"].shape == (G, 3), "rows of the group without variance are gone"
@@ -248,8 +254,8 @@ def test_a_step_without_a_useful_group_has_no_gradient(
 
 
 def test_a_group_with_an_unjudged_answer_is_dropped_and_counted() -> None:
-    advantages, reward, unjudged = outcome_advantages(
-        [[rollout(True), rollout(None)], [rollout(True), rollout(False)]]
+    advantages, reward, unjudged = reward_advantages(
+        rewards([[rollout(True), rollout(None)], [rollout(True), rollout(False)]])
     )
     assert (advantages.kept.tolist(), advantages.dropped_groups, unjudged) == (
         [False, False, True, True],
@@ -262,7 +268,7 @@ def test_a_group_with_an_unjudged_answer_is_dropped_and_counted() -> None:
 def test_an_unjudged_group_does_not_change_what_the_others_are_divided_by() -> None:
     judged = [[rollout(True), rollout(False)], [rollout(False), rollout(False)]]
     with_unjudged, alone = (
-        outcome_advantages(groups, scale="batch")[0]
+        reward_advantages(rewards(groups), scale="batch")[0]
         for groups in ([*judged, [rollout(True), rollout(None)]], judged)
     )
     assert with_unjudged.values[:4].tolist() == alone.values.tolist()
@@ -370,3 +376,28 @@ async def test_rollouts_come_in_the_order_of_the_questions(
         policy.prompts.policy(question) for question in taught_questions
     ]
     assert all(len(group) == 3 for group in found)
+
+
+def shorter_is_better(question: Question, rollout: Rollout) -> float | None:
+    """A reward of one's own, named in a test below."""
+    return None if rollout.correct is None else -float(len(rollout.completion.token_ids))
+
+
+def nonsense(question: Question, rollout: Rollout) -> str:
+    return "much"
+
+
+def test_a_reward_of_ones_own_is_learned_from(
+    policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path
+) -> None:
+    options = training(prompts_per_step=2, reward=f"{__name__}:shorter_is_better")
+    result = reinforce(
+        taught_questions, policy, check, taught_pocket, tmp_path / "model", *both(options)
+    )
+    assert result.steps[0].reward < -1, "it is a length"
+    for name, message in ((":nonsense", "returned 'much'"), (":missing", "names nothing")):
+        options = training(prompts_per_step=2, reward=__name__ + name)
+        with pytest.raises(ValueError, match=message):
+            reinforce(
+                taught_questions, policy, check, taught_pocket, tmp_path / "no", *both(options)
+            )

@@ -1,0 +1,48 @@
+"""Objects of your own, named `package.module:name` in the configuration.
+
+The module is imported as Python imports any other: it is installed, or lies in the
+folder in which the command was started.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from typing import Any
+
+NAME = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+"""What such a name looks like, as a regular expression."""
+
+
+def load_object(name: str, option: str) -> Any:
+    """Returns the object that `name` names.
+
+    Args:
+        name: `package.module:name`.
+        option: dotted key of the option that holds the name, for errors.
+
+    Raises:
+        ValueError: the name has another form, there is no such module or object, or the
+            module cannot be imported.
+    """
+    if not re.match(NAME, name):
+        raise ValueError(
+            f"{option} ({name}) must be package.module:name, such as my_code.search:Random"
+        )
+    module, _, attribute = name.partition(":")
+    if "" not in sys.path and "." not in sys.path:
+        sys.path.insert(0, "")  # a console script does not look into the working directory
+    try:
+        found = importlib.import_module(module)
+    except Exception as error:
+        raise ValueError(
+            f"{option} ({name}) names a module that cannot be imported ({type(error).__name__}: "
+            f"{error}); "
+            "install it, or start the command in the folder that holds it"
+        ) from error
+    if not hasattr(found, attribute):
+        raise ValueError(
+            f"{option} ({name}) names nothing: {module} has no {attribute}; correct the name"
+        )
+    return getattr(found, attribute)

@@ -1,0 +1,22 @@
+"""Options of a strategy of your own."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from agents.objects import NAME
+from configs.schema.search.base import SearchGroup
+
+
+class CustomConfig(SearchGroup):
+    """A strategy that does not come with the package."""
+
+    strategy: Literal["custom"] = "custom"
+    """A strategy of your own, named by search.object."""
+    object: str = Field(pattern=NAME)
+    """package.module:name of a class derived from graphs.strategies.base.Strategy,
+    whose `config` is annotated with the class of its options."""
+    options: dict[str, JsonValue] | None = None
+    """Its options, by name: search.options={width: 3}; null: their defaults."""
