@@ -30,7 +30,6 @@ that backs values up: one simulation's bookkeeping, which is one `select`, one
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import random
 import statistics
 import time
@@ -276,10 +275,10 @@ class MuteGraph:
 
 def _decisions(nodes: int, options: Options) -> list[Row]:
     """Times every registered strategy on a large tree."""
-    wide = _grown(_strategy("best_of_n", nodes), nodes)
+    wide = _grown(widened("best_of_n", nodes), nodes)
     rows: list[Row] = []
     for name in STRATEGIES:
-        strategy = _strategy(name, nodes)
+        strategy = widened(name, nodes)
         tree, grown_by = _grown(strategy, nodes), name
         if len(tree) < nodes // 2:
             tree, grown_by = wide, "best_of_n"
@@ -342,16 +341,15 @@ def _grown(strategy: Strategy, nodes: int) -> ReasoningTree:
     return simulate(strategy, world, budget=Budget(max_nodes=nodes), max_rounds=10 * nodes).tree
 
 
-def _strategy(name: str, nodes: int) -> Strategy:
+def widened(name: str, nodes: int) -> Strategy:
     """Returns a strategy with the options that its group has by default, but wide."""
     for critic in ("critic=pocket", "critic=none"):
         try:
-            strategy = build_strategy(
-                scripted_config(f"search={name}", critic, "budget.max_depth=null")
-            )
+            config = scripted_config(f"search={name}", critic, "budget.max_depth=null")
         except ConfigError:
             continue
-        wide = _wide(nodes)
-        names = [field.name for field in dataclasses.fields(strategy) if field.name in wide]  # type: ignore[arg-type]
-        return dataclasses.replace(strategy, **{name: wide[name] for name in names})  # type: ignore[type-var]
+        fields = type(config.search).model_fields
+        wide = {option: value for option, value in _wide(nodes).items() if option in fields}
+        search = config.search.model_copy(update=wide)
+        return build_strategy(config.model_copy(update={"search": search}))
     raise AssertionError(f"search={name} fits neither with a critic nor without one")

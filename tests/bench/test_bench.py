@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.bench.__main__ import SECTIONS, main
+from tests.bench.overhead import widened
 from tests.bench.profile import ROOT, group_of
+
+
+def test_a_decision_is_measured_on_a_tree_of_the_wanted_size() -> None:
+    assert widened("mcts", 400).config.num_simulations == 400
+    assert widened("beam", 400).config.num_samples == 40
+    assert widened("critique_loop", 400).config.max_children == 16
 
 
 def test_the_sections_without_a_model_have_their_figures(
