@@ -26,13 +26,13 @@ def load_object(name: str, option: str) -> Any:
         ValueError: the name has another form, there is no such module or object, or the
             module cannot be imported.
     """
-    if not re.match(NAME, name):
+    if not re.fullmatch(NAME, name):
         raise ValueError(
             f"{option} ({name}) must be package.module:name, such as my_code.search:Random"
         )
     module, _, attribute = name.partition(":")
     if "" not in sys.path and "." not in sys.path:
-        sys.path.insert(0, "")  # a console script does not look into the working directory
+        sys.path.append("")  # a console script does not look into the working directory
     try:
         found = importlib.import_module(module)
     except Exception as error:

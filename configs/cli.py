@@ -14,11 +14,11 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from typing import IO, NoReturn
 
 from configs.describe import describe
 from configs.errors import ConfigError
+from configs.messages import closest
 from configs.options import groups
 from configs.store import PRESETS
 
@@ -62,7 +62,7 @@ class Parser(argparse.ArgumentParser):
             for flag in action.option_strings
             if flag.startswith("--")
         ]
-        yield from (f"did you mean --{flag}?" for flag in get_close_matches(key, flags, n=1))
+        yield from (f"did you mean --{flag}?" for flag in closest(key, flags, count=1))
 
 
 class _OptionsFormatter(argparse.HelpFormatter):

@@ -1,4 +1,4 @@
-"""The nouns that everybody shares."""
+"""The types that all packages share."""
 
 from agents.types.budget import Budget, Meter, Reservation
 from agents.types.errors import (
