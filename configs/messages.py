@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from configs.options import MISSING, Option, choices_of, find, groups, options, tag_of
+from configs.renamed import old_option
 from configs.schema import (
     POCKET,
     TASK_OF_SUFFIX,
@@ -51,6 +52,8 @@ def unknown_key(key: str, tree: Mapping[str, Any], value: object = None) -> str:
     """Returns the complaint about a key that the composed `tree` does not have, set to
     `value`.
     """
+    if refusal := old_option(key):
+        return refusal
     if key == "task.path" and value is not None:
         return _path_without_task(value, _lookup(tree, "task.name"))
     holder = next((role for role in _ROLES_WITH_ENGINE if key.startswith(f"{role}.engine.")), None)

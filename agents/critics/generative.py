@@ -61,7 +61,7 @@ class CriticSettings:
     reason: bool
 
 
-class _Judged(NamedTuple):
+class _Reply(NamedTuple):
     """What the critic said of a step."""
 
     probability: float
@@ -73,7 +73,7 @@ class _Judged(NamedTuple):
     """The working, without the verdict."""
 
     def __repr__(self) -> str:
-        return f"_Judged(probability={self.probability}, sureness={self.sureness}, text=<hidden>)"
+        return f"_Reply(probability={self.probability}, sureness={self.sureness}, text=<hidden>)"
 
 
 class GenerativeCritic:
@@ -151,7 +151,7 @@ class GenerativeCritic:
 
     async def _ask_token(
         self, question: Question, steps: Sequence[Step], meter: Meter
-    ) -> _Judged | None:
+    ) -> _Reply | None:
         prompt = self.prompts.role("critic_token", question, steps)
         scores = await score_within(
             self.engine, prompt, (self._right, self._wrong), meter=meter, role=ROLE
@@ -160,12 +160,12 @@ class GenerativeCritic:
             return None
         right, wrong = scores.logprobs
         if not (math.isfinite(right) or math.isfinite(wrong)):
-            return _Judged(math.nan)
-        return _Judged(1.0 / (1.0 + math.exp(min(wrong - right, 700.0))))
+            return _Reply(math.nan)
+        return _Reply(1.0 / (1.0 + math.exp(min(wrong - right, 700.0))))
 
     async def _ask_working(
         self, question: Question, steps: Sequence[Step], meter: Meter
-    ) -> _Judged | None:
+    ) -> _Reply | None:
         completion = await self._write(
             "critic_working", question, steps, meter, self.settings.max_tokens
         )
@@ -174,13 +174,13 @@ class GenerativeCritic:
         if self._single_token_labels:
             verdict = completion.token_ids[-1] if completion.token_ids else None
             if verdict not in (self._right, self._wrong):
-                return _Judged(math.nan, text=completion.text)
+                return _Reply(math.nan, text=completion.text)
             # an engine may round above 1; NaN stays NaN
             probability = min(math.exp(completion.logprobs[-1]), 1.0)
             # the likeliest token of all is likelier than the other verdict
             confidence = max(probability, 0.5)
             sureness = min(math.exp(sum(completion.logprobs[:-1])), 1.0)
-            return _Judged(
+            return _Reply(
                 confidence if verdict == self._right else 1.0 - confidence,
                 sureness,
                 completion.text,
@@ -198,11 +198,11 @@ class GenerativeCritic:
         )
         shown = [question.text, *texts_of(steps)]
         if not words or any(is_shown(f"verdict {word}", shown) for word in words):
-            return _Judged(math.nan, text=said.strip())
+            return _Reply(math.nan, text=said.strip())
         mention = _MENTION.search(said)
         # without verdict and mark-up: a reason to tell
         check = said[: mention.start() if mention else None].rstrip("*#_` \n").lstrip()
-        return _Judged(1.0 if words is _RIGHT else 0.0, text=check)
+        return _Reply(1.0 if words is _RIGHT else 0.0, text=check)
 
     async def _ask_reason(self, question: Question, steps: Sequence[Step], meter: Meter) -> str:
         completion = await self._write(

@@ -2,7 +2,7 @@
 group.
 """
 
-from configs.schema.base import OPERATIONAL, Group, Operational, PromptFamily
+from configs.schema.base import OPERATIONAL, ConfigGroup, Operational, PromptFamily
 from configs.schema.budget import BudgetConfig
 from configs.schema.comparison import (
     ComparedCritic,
@@ -83,6 +83,7 @@ __all__ = [
     "ComparedFamily",
     "ComparedStrategy",
     "ComputeOptimalConfig",
+    "ConfigGroup",
     "CriticConfig",
     "CriticKind",
     "CritiqueLoopConfig",
@@ -92,7 +93,6 @@ __all__ = [
     "EngineRole",
     "FineTune",
     "GreedyConfig",
-    "Group",
     "GrpoConfig",
     "GrpoTrainingConfig",
     "Gsm8kTaskConfig",

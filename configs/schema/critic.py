@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from agents.objects import NAME
 from agents.types import VerdictScope
-from configs.schema.base import Group, PromptFamily
+from configs.schema.base import ConfigGroup, PromptFamily
 from configs.schema.engine import EngineConfig
 
 CriticKind = Literal[
@@ -22,7 +22,7 @@ probability of the step. `oracle`: the exact truth, of which a share is flipped.
 `custom`: a critic of your own."""
 
 
-class CriticConfig(Group):
+class CriticConfig(ConfigGroup):
     """The judge of single steps. Its engine, prompts, max_tokens, calibration and
     reason are those of kinds token and working.
     """

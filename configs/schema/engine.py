@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 import agents
-from configs.schema.base import OPERATIONAL, Group, check_different
+from configs.schema.base import OPERATIONAL, ConfigGroup, check_different
 
 POCKET = "pocket"
 """Name of the embedded model."""
@@ -32,7 +32,7 @@ def resolve_model(name: str) -> str:
     return str(Path(name).expanduser()) if name.startswith("~") else name
 
 
-class _Engine(Group):
+class _Engine(ConfigGroup):
     """What every engine can do."""
 
     def options(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class _Engine(Group):
         return self
 
 
-class Adapter(Group):
+class Adapter(ConfigGroup):
     """A LoRA adapter of the model that an engine serves."""
 
     name: AdapterName
@@ -186,7 +186,7 @@ class TransformersEngineConfig(_LocalEngine):
     """Seed of the requests that carry none."""
 
 
-class ScriptRule(Group):
+class ScriptRule(ConfigGroup):
     """One request that a scripted engine expects, and its answer."""
 
     reply: str | tuple[str, ...] | None = None

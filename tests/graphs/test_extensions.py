@@ -15,7 +15,7 @@ from pydantic import Field
 from agents.critics.base import make_verdict
 from agents.types import Meter, Question, Step, Verdict
 from configs import ConfigError, compose
-from configs.schema.base import Group
+from configs.schema.base import ConfigGroup
 from graphs.run import run
 from graphs.strategies.base import Strategy
 from graphs.strategies.build import build_strategy
@@ -25,7 +25,7 @@ from graphs.tree import ROOT, Expansion, ReasoningTree
 SCRIPTED = ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "task.size=3"]
 
 
-class FirstOptions(Group):
+class FirstOptions(ConfigGroup):
     """Options of `First`."""
 
     samples: int = Field(2, ge=1)
@@ -46,7 +46,7 @@ class First(Strategy):
         return list(new_nodes)
 
     def choose(self, tree: ReasoningTree) -> int | None:
-        return next(iter(tree.finals()), None)
+        return next(iter(tree.answer_leaves()), None)
 
 
 class Short:
