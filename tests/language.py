@@ -105,7 +105,7 @@ def _comments(source: str) -> Iterator[tuple[int, str]]:
 
 
 def _strings(source: str) -> Iterator[tuple[int, str]]:
-    """Yields docstrings and the texts of messages: what is raised, warned or printed."""
+    """Yields docstrings and the texts of messages: raised, warned or printed."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             if isinstance(node.value.value, str):
@@ -125,7 +125,7 @@ def _is_message(node: ast.AST) -> bool:
 
 
 def _identifiers(source: str) -> Iterator[tuple[int, str]]:
-    """Yields the names that a file defines: modules' own, arguments, variables, fields."""
+    """Yields the names that a file defines: functions, arguments, variables, fields."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
