@@ -60,10 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(parser, argv)
     question = sys.stdin.read() if arguments.question == "-" else arguments.question
     if not question.strip():
-        raise ValueError(
-            'the question is empty; ask something, for example: python -m graphs.ask "Solve 3x + '
-            '2 = 11"'
-        )
+        raise ValueError(f'the question is empty; ask something: {parser.prog} "Solve 3x + 2 = 11"')
     config = compose(split_overrides(arguments))
     reasoner = Reasoner(config)
     with starting(config):

@@ -118,9 +118,9 @@ def test_help_all_shows_every_option(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_help_that_cannot_be_written_is_an_error() -> None:
-    with suppress(OSError), open("/dev/full", "w") as full:  # closing it fails as well
-        with pytest.raises(OSError):
-            _parser().print_help(full)
+    # suppress: closing the file fails as well
+    with suppress(OSError), open("/dev/full", "w") as full, pytest.raises(OSError):
+        _parser().print_help(full)
 
 
 @pytest.mark.parametrize(
