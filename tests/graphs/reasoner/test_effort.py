@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from configs import compose
-from graphs.reasoner.graph import Reasoner
+from graphs.reasoner.reasoner import Reasoner
 from graphs.tasks import load_task
 
 SCRIPTED = [
