@@ -105,6 +105,16 @@ def _choice(model: type[BaseModel]) -> Choice:
     )
 
 
+@cache
+def roles_with_engine() -> tuple[str, ...]:
+    """Returns the groups in which an alternative may have an engine of its own."""
+    return tuple(
+        group
+        for group, choices in groups().items()
+        if any("engine" in choice.model.model_fields for choice in choices)
+    )
+
+
 def choices_of(place: str) -> tuple[Choice, ...]:
     """Returns the alternatives of a group ("search") or of a role's engine
     ("critic.engine"); none where there is no such group.

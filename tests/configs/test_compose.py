@@ -291,7 +291,7 @@ def test_a_partial_mapping_takes_the_defaults() -> None:
         "search=greedy",
         "policy=pocket_no_factors",
         "policy.doubts=[]",
-        "critic.kind=token",
+        "critic=token",
     ]
     assert from_mapping({"search": {"strategy": "greedy"}, "critic": {"kind": "token"}}) == compose(
         words

@@ -44,8 +44,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.answers import canonical
-from agents.critics.heads import VALUE, factor_label
 from agents.engines import loop
+from agents.engines.heads_folder import VALUE, factor_label
 from agents.engines.tokenizer import HFTokenizer
 from agents.engines.transformers.engine import no_progress_bar
 from agents.engines.transformers.heads import head_outputs, load_heads

@@ -144,7 +144,7 @@ async def test_usage_of_roles_is_what_the_engine_counted() -> None:
 async def test_requests_of_the_question_that_was_begun_first_go_first_where_requests_wait() -> None:
     asked: dict[str, set[int]] = {text: set() for text in QUESTIONS[2:4]}
 
-    async with resources_for("critic.kind=token") as (key, _, resources):
+    async with resources_for("critic=token") as (key, _, resources):
         engine = resources.engine
         generate, score = engine.generate, engine.score
 
@@ -258,8 +258,7 @@ async def test_a_question_of_few_characters_and_many_tokens_is_refused() -> None
 async def test_a_mistake_is_shown_with_its_judges_reason_and_no_other_words() -> None:
     overrides = (
         "search.show_mistakes=1",
-        "critic=chat",
-        "critic.kind=working",
+        "critic=chat_working",
         "policy=chat",
         "reflector.kind=rules",
     )
