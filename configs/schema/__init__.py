@@ -26,6 +26,7 @@ from configs.schema.critic import (
 )
 from configs.schema.engine import (
     POCKET,
+    CustomEngineConfig,
     EngineConfig,
     OpenaiEngineConfig,
     ScriptedEngineConfig,
@@ -100,6 +101,7 @@ __all__ = [
     "CritiqueLoopConfig",
     "CsvTaskConfig",
     "CustomCriticConfig",
+    "CustomEngineConfig",
     "DvtsConfig",
     "EngineConfig",
     "EngineRole",

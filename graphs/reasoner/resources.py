@@ -160,10 +160,10 @@ def engines_wanted(config: RunConfig) -> dict[str, tuple[str, dict[str, Any]]]:
     # the tuple above holds role names only
     engines = {role: config.engine_of(role) for role in roles}  # type: ignore[arg-type]
     wanted: dict[str, tuple[str, dict[str, Any]]] = {
-        role: (engine.kind, engine.options()) for role, engine in engines.items()
+        role: (engine.kind, engine.keywords()) for role, engine in engines.items()
     }
     if config.reads_heads and config.heads.engine is not None:
-        wanted["heads"] = f"{config.heads.engine.kind}_heads", config.heads.options()
+        wanted["heads"] = f"{config.heads.engine.kind}_heads", config.heads.keywords()
     return wanted
 
 

@@ -176,7 +176,7 @@ def collect_rows(config: RunConfig, training: HeadsTrainingConfig) -> HeadRows:
         BadDataError, FileNotFoundError: see `graphs.traces.checked.read_checked`.
         EngineUnavailableError: the policy's weights are not on this machine.
     """
-    options = config.engine_of("policy").options()
+    options = config.engine_of("policy").keywords()
     base = base_folder(options["model"])
     tokenizer = HFTokenizer(options["tokenizer"] or str(base))
     prompts = Prompts(

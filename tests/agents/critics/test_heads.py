@@ -133,7 +133,7 @@ def test_heads_that_lack_an_output_are_refused() -> None:
     heads = Heads(labels=("LABEL_0", factor_label("propose")))
     with pytest.raises(
         ValueError,
-        match=r"critic\.kind=value_head reads the output 'value' and "
+        match=r"critic=value_head reads the output 'value' and "
         r"some/heads has LABEL_0, factor "
         r"propose",
     ):
