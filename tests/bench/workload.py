@@ -145,7 +145,6 @@ def scripted_config(*overrides: str) -> RunConfig:
         [
             "engine=scripted",
             "engine.function=tests.scripted_pocket:Pocket",
-            "critic.calibration=null",
             *NOT_TOLD,
             *overrides,
         ]

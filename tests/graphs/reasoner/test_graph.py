@@ -63,7 +63,6 @@ async def resources_for(
         [
             "engine=scripted",
             "engine.function=tests.scripted_pocket:Pocket",
-            "critic.calibration=null",
             *overrides,
         ]
     )
@@ -620,7 +619,7 @@ sys.addaudithook(hook)
 async def main():
     global watching
     words = ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket"]
-    register_preset("pocket", [*words, "critic.calibration=null"])
+    register_preset("pocket", words)
     context = Context(overrides=("preset=pocket", "effort=medium"))
     watching = True
     answer = await graph.ainvoke({"question": "Compute (19 + 8) * 8."}, context=context)
