@@ -56,7 +56,7 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class GroupChoice:
     """One of the alternatives of a group."""
 
     model: type[BaseModel]
@@ -82,23 +82,23 @@ def models_in(annotation: Any) -> tuple[type[BaseModel], ...]:
 
 
 @cache
-def groups() -> Mapping[str, tuple[Choice, ...]]:
+def groups() -> Mapping[str, tuple[GroupChoice, ...]]:
     """Returns the groups of `RunConfig` in their order, each with its alternatives."""
-    result: dict[str, tuple[Choice, ...]] = {}
+    result: dict[str, tuple[GroupChoice, ...]] = {}
     for group, field in RunConfig.model_fields.items():
         models = models_in(field.annotation)
         if len(models) == 1 and field.get_default(call_default_factory=True) is not None:
-            result[group] = (Choice(models[0], None, None, field.description or ""),)
+            result[group] = (GroupChoice(models[0], None, None, field.description or ""),)
         else:
             result[group] = tuple(_choice(model) for model in models)
     return result
 
 
-def _choice(model: type[BaseModel]) -> Choice:
+def _choice(model: type[BaseModel]) -> GroupChoice:
     for name, field in model.model_fields.items():
         values = get_args(field.annotation)
         if get_origin(field.annotation) is Literal and len(values) == 1:
-            return Choice(model, name, values[0], field.description or "")
+            return GroupChoice(model, name, values[0], field.description or "")
     raise TypeError(
         f"{model.__name__} is one of several alternatives and needs a field with one literal value "
         "that names it"
@@ -115,7 +115,7 @@ def roles_with_engine() -> tuple[str, ...]:
     )
 
 
-def choices_of(place: str) -> tuple[Choice, ...]:
+def choices_of(place: str) -> tuple[GroupChoice, ...]:
     """Returns the alternatives of a group ("search") or of a role's engine
     ("critic.engine"); none where there is no such group.
     """

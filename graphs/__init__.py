@@ -1,8 +1,8 @@
 """Reasoning trees, search, long thoughts and the LangGraph graph over the agents."""
 
-from graphs._layout import check_house
+from graphs._layout import check_layout
 
-check_house()  # before any import that an intruder could break
+check_layout()  # before any import that an intruder could break
 
 from graphs.reasoner.graph import Answer, Reasoner, create_reasoner, graph  # noqa: E402
 from graphs.reasoner.presets import register_preset  # noqa: E402

@@ -13,7 +13,7 @@ from pathlib import Path
 _PACKAGES = ("agents", "graphs", "training", "configs")
 
 
-def check_house(house: Path = Path(__file__).parent.parent) -> None:
+def check_layout(root: Path = Path(__file__).parent.parent) -> None:
     """Checks that every package of ours is found beside this one.
 
     Raises:
@@ -27,9 +27,9 @@ def check_house(house: Path = Path(__file__).parent.parent) -> None:
             if spec
             else []
         )
-        if (house / name).resolve() not in places[:1]:
+        if (root / name).resolve() not in places[:1]:
             found = f"is taken by {places[0]}" if places else "is missing"
             raise ImportError(
-                f"the import name {name!r} {found}, and longthought needs {house / name} there; "
+                f"the import name {name!r} {found}, and longthought needs {root / name} there; "
                 "install longthought into a virtual environment of its own (make setup)"
             )

@@ -7,12 +7,12 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from configs.schema import Group
+from configs.schema import ConfigGroup
 
 T = TypeVar("T")
 
 
-def settings_of(kind: type[T], group: Group, /, **changes: object) -> T:
+def settings_of(kind: type[T], group: ConfigGroup, /, **changes: object) -> T:
     """Returns settings of the dataclass `kind` with the values of `group`, and
     `changes` in place of them.
     """

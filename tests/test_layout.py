@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from graphs._layout import check_house
+from graphs._layout import check_layout
 
 ROOT = Path(__file__).parent.parent
 ALLOWED = {
@@ -60,9 +60,9 @@ def test_heavy_libraries_load_only_when_an_engine_or_a_trainer_is_built(module: 
 
 
 def test_an_intruder_is_named(tmp_path: Path) -> None:
-    check_house()
+    check_layout()
     with pytest.raises(ImportError, match=r"'agents' is taken by .*virtual environment"):
-        check_house(tmp_path)
+        check_layout(tmp_path)
 
 
 def test_every_package_folder_has_only_imports_in_its_init() -> None:

@@ -270,10 +270,10 @@ class Publisher(Protocol):
 
 
 @runtime_checkable
-class Forgetful(Protocol):
+class SupportsCacheReset(Protocol):
     """Can be used for something else as if it had just been opened."""
 
-    async def forget(self) -> bool:
+    async def reset_cache(self) -> bool:
         """Empties the prefix cache, once nothing is in flight, and returns whether it
         is empty.
         """

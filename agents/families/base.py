@@ -7,7 +7,7 @@ estimates anything and nothing needs torch.
 
 Two scopes of truth (see `StepTruth`): a step is *right* when it follows from the
 question and the steps as they stand before it, even below an earlier mistake; it is
-*alive* when a right end can still be reached. The verdict that a critic is asked for is
+*solvable* when a right end can still be reached. The verdict that a critic is asked for is
 `right` in most families ("local") and `right and alive` in Countdown ("value"), where a
 legal step can lead to a dead end.
 """
@@ -34,7 +34,7 @@ class StepTruth:
     right: bool
     """The step follows from the question and the steps before it, taken as they
     stand."""
-    alive: bool
+    solvable: bool
     """A right answer can still be reached after this step."""
 
 
@@ -108,9 +108,9 @@ class Problem(ABC):
 
     def verdict(self, truth: StepTruth) -> bool:
         """Returns what a critic should say of a step: its `right`, and in families of
-        value scope also its `alive`.
+        value scope also its `solvable`.
         """
-        return truth.right and (truth.alive or self.scope == "local")
+        return truth.right and (truth.solvable or self.scope == "local")
 
     def solution(self, rng: random.Random) -> list[str]:
         """Returns the step texts of one right solution; the last is "Answer: ..."."""

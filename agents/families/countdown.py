@@ -2,7 +2,7 @@
 
 A step carries out one operation and writes down what is left ("25 + 7 = 32 ; left 3 11
 32"), so that every error of arithmetic shows in the thought, but a legal step can lead
-to a dead end, which does not show. `alive` is exact, by brute force over steps with
+to a dead end, which does not show. `solvable` is exact, by brute force over steps with
 whole results >= 0 and exact divisions (the steps that the pocket model writes); an
 *answer* is judged by its own value with exact fractions, however it was found.
 """

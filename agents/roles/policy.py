@@ -45,7 +45,7 @@ class PolicySettings:
     """
 
     factors: tuple[ThoughtFactor, ...]
-    doubts: tuple[str, ...]
+    backtrack_tokens: tuple[str, ...]
     temperature: float
     top_p: float
     max_step_tokens: int
@@ -91,7 +91,7 @@ class Policy:
     """Writes steps with one engine.
 
     Raises:
-        ValueError: one of `settings.doubts` is not a single token of the engine's
+        ValueError: one of `settings.backtrack_tokens` is not a single token of the engine's
             model.
     """
 
@@ -100,7 +100,9 @@ class Policy:
         self.prompts = prompts
         self.settings = settings
         self._openings = {factor.name: factor.opening for factor in settings.factors}
-        self._doubts = tuple(_single_token(engine, doubt) for doubt in settings.doubts)
+        self._backtrack_ids = tuple(
+            _single_token(engine, doubt) for doubt in settings.backtrack_tokens
+        )
         self._marks = [
             (factor.name, tuple(engine.tokenizer.encode(factor.opening)))
             for factor in settings.factors
@@ -115,7 +117,7 @@ class Policy:
         meter: Meter,
         n: int = 1,
         horizon: Literal["step", "answer"] = "step",
-        through_doubt: bool = True,
+        allow_backtracking: bool = True,
         factor: str | None = None,
         temperature: float | None = None,
         adapter: str | None = None,
@@ -127,7 +129,7 @@ class Policy:
         """Returns up to `n` continuations of `path`; fewer, or shorter ones, when
         budget or context allow no more.
 
-        Without `through_doubt` a chain ends where the policy begins to take a step
+        Without `allow_backtracking` a chain ends where the policy begins to take a step
         back, with an empty step that has no answer. With `as_reply` an open answer (see
         `Prompts.takes_open_answer`) is all that the user may see of a completion, in
         one step, unless it is marked; else it is what the model wrote last.
@@ -165,7 +167,10 @@ class Policy:
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             stop=(self.prompts.family.separator,) if horizon == "step" else (),
-            stop_token_ids=(*(() if through_doubt else self._doubts), *self.prompts.role_tokens),
+            stop_token_ids=(
+                *(() if allow_backtracking else self._backtrack_ids),
+                *self.prompts.role_tokens,
+            ),
             seed=seed,
             adapter=adapter,
             logprobs=settings.logprobs,
@@ -274,7 +279,7 @@ class Policy:
         opening = asked.opening
         token_ids = (*opening, *completion.token_ids)
         logprobs = (*[math.nan] * len(opening), *completion.logprobs)
-        in_doubt = completion.stop_reason in self._doubts
+        in_doubt = completion.stop_reason in self._backtrack_ids
         pieces = self._cut(completion, asked, token_ids, in_doubt=in_doubt)
         is_whole = bool(pieces) and pieces[-1].cut.stop == len(token_ids)
         # of the sequence
@@ -429,7 +434,7 @@ def _single_token(engine: Generator, text: str) -> int:
     ids = engine.tokenizer.encode(text)
     if len(ids) != 1:
         raise ValueError(
-            f"policy.doubts: {text!r} is {len(ids)} tokens of {engine.info.model}; name single "
+            f"policy.backtrack_tokens: {text!r} is {len(ids)} tokens of {engine.info.model}; name single "
             "tokens of the model, or none"
         )
     return ids[0]

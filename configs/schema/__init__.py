@@ -2,7 +2,7 @@
 group.
 """
 
-from configs.schema.base import OPERATIONAL, Group, Operational, PromptFamily
+from configs.schema.base import OPERATIONAL, ConfigGroup, Operational, PromptFamily
 from configs.schema.budget import BudgetConfig
 from configs.schema.comparison import (
     ComparedCritic,
@@ -97,6 +97,7 @@ __all__ = [
     "ComparedFamily",
     "ComparedStrategy",
     "ComputeOptimalConfig",
+    "ConfigGroup",
     "CriticConfig",
     "CritiqueLoopConfig",
     "CsvTaskConfig",
@@ -107,7 +108,6 @@ __all__ = [
     "EngineRole",
     "FineTune",
     "GreedyConfig",
-    "Group",
     "GrpoConfig",
     "GrpoTrainingConfig",
     "Gsm8kTaskConfig",

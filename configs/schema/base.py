@@ -38,7 +38,7 @@ def check_different(option: str, names: Sequence[str]) -> None:
         raise ValueError(f"{option} names {', '.join(twice)} twice; give each another name")
 
 
-class Group(BaseModel):
+class ConfigGroup(BaseModel):
     """Base of all option groups: immutable, hashable, and closed to names that it does
     not know.
     """

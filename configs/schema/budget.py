@@ -7,10 +7,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from agents.types import Budget
-from configs.schema.base import Group
+from configs.schema.base import ConfigGroup
 
 
-class BudgetConfig(Group):
+class BudgetConfig(ConfigGroup):
     """Caps for one question, all roles together; null: no cap of that kind."""
 
     max_tokens: int | None = Field(4096, ge=1)

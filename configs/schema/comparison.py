@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from configs.schema.base import Group, check_different
+from configs.schema.base import ConfigGroup, check_different
 
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._]*$")]
 """Part of a run's name; "-" separates the parts."""
@@ -28,7 +28,7 @@ _FREE_CRITICS = {"none", "random", "length", "logprob"}
 Temperature = Annotated[float, Field(gt=0, le=10)]
 
 
-class ComparedFamily(Group):
+class ComparedFamily(ConfigGroup):
     """A family of the pocket task."""
 
     name: RunName
@@ -41,7 +41,7 @@ class ComparedFamily(Group):
     family is told apart from the others."""
 
 
-class ComparedStrategy(Group):
+class ComparedStrategy(ConfigGroup):
     """A search, as words of the command line: {n} stands for its budget, {width} for
     the square root of it.
     """
@@ -55,7 +55,7 @@ class ComparedStrategy(Group):
     """Whether it is also measured at comparison.large_budget."""
 
 
-class ComparedCritic(Group):
+class ComparedCritic(ConfigGroup):
     """A learned critic."""
 
     name: RunName
@@ -64,7 +64,7 @@ class ComparedCritic(Group):
     """Overrides that choose it."""
 
 
-class SearchComparisonConfig(Group):
+class SearchComparisonConfig(ConfigGroup):
     """Searches at equal cost, on generated questions whose steps have an exact
     checker.
     """
@@ -102,7 +102,7 @@ class SearchComparisonConfig(Group):
     one. Those that are named like it, with "." and a number behind it (working.2), are
     further training seeds of it: the strategy that was chosen is measured with each,
     and they are what the bootstrap draws critics from."""
-    dial: str = "beam"
+    noise_sweep: str = "beam"
     """Strategy in which critics are exchanged for each other, for controls and for the
     oracle."""
     flip_rates: tuple[FlipRate, ...] = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4)
@@ -133,11 +133,11 @@ class SearchComparisonConfig(Group):
                 f"comparison.strategies ({', '.join(sorted(taken))}) are measured anyway; give the "
                 "strategy another name"
             )
-        if self.strategies and self.dial not in (
+        if self.strategies and self.noise_sweep not in (
             names := [strategy.name for strategy in self.strategies]
         ):
             raise ValueError(
-                f"comparison.dial ({self.dial}) must be one of comparison.strategies "
+                f"comparison.noise_sweep ({self.noise_sweep}) must be one of comparison.strategies "
                 f"({', '.join(names)}); name one of them"
             )
         for critic in self.critics:

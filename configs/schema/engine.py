@@ -15,7 +15,7 @@ from pydantic import Field, JsonValue, model_validator
 
 import agents
 from agents.objects import NAME
-from configs.schema.base import OPERATIONAL, Group, check_different
+from configs.schema.base import OPERATIONAL, ConfigGroup, check_different
 
 POCKET = "pocket"
 """Name of the embedded model."""
@@ -33,7 +33,7 @@ def resolve_model(name: str) -> str:
     return str(Path(name).expanduser()) if name.startswith("~") else name
 
 
-class _Engine(Group):
+class _Engine(ConfigGroup):
     """What every engine can do."""
 
     def keywords(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class _Engine(Group):
         return self
 
 
-class Adapter(Group):
+class Adapter(ConfigGroup):
     """A LoRA adapter of the model that an engine serves."""
 
     name: AdapterName
@@ -187,7 +187,7 @@ class TransformersEngineConfig(_LocalEngine):
     """Seed of the requests that carry none."""
 
 
-class ScriptRule(Group):
+class ScriptRule(ConfigGroup):
     """One request that a scripted engine expects, and its answer."""
 
     reply: str | tuple[str, ...] | None = None

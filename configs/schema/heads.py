@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import model_validator
 
-from configs.schema.base import Group
+from configs.schema.base import ConfigGroup
 from configs.schema.engine import EngineConfig
 
 
-class HeadsConfig(Group):
+class HeadsConfig(ConfigGroup):
     """The model that search.prior=policy_head and critic=value_head read, a folder that
     training=heads has written.
     """

@@ -7,11 +7,11 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from agents.types import ThoughtFactor
-from configs.schema.base import OPERATIONAL, Group, PromptFamily
+from configs.schema.base import OPERATIONAL, ConfigGroup, PromptFamily
 from configs.schema.engine import EngineConfig
 
 
-class PolicyConfig(Group):
+class PolicyConfig(ConfigGroup):
     """The reasoner that writes steps."""
 
     engine: EngineConfig | None = None
@@ -23,7 +23,7 @@ class PolicyConfig(Group):
     factors: tuple[ThoughtFactor, ...] = ()
     """Thought factors a step can be written under, each {name, opening, description};
     empty: the policy chooses freely."""
-    doubts: tuple[str, ...] = ()
+    backtrack_tokens: tuple[str, ...] = ()
     """Tokens by which the policy begins to take a step back ("Wait, step 2 is wrong").
     A search that goes back by itself lets a completion end there: what follows is the
     policy's own second try, which a tree makes better. Empty: a completion always goes

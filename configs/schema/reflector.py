@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from configs.schema.base import Group, PromptFamily
+from configs.schema.base import ConfigGroup, PromptFamily
 from configs.schema.engine import EngineConfig
 
 ReflectorKind = Literal["none", "rules", "model"]
@@ -14,7 +14,7 @@ ReflectorKind = Literal["none", "rules", "model"]
 `model`: a model names the mistake."""
 
 
-class ReflectorConfig(Group):
+class ReflectorConfig(ConfigGroup):
     """Decides to continue, reflect, backtrack or terminate."""
 
     kind: ReflectorKind = "model"

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from agents.types.factor import QUESTION, legal_factors
-from configs.schema.base import OPERATIONAL, Group
+from configs.schema.base import OPERATIONAL, ConfigGroup
 from configs.schema.budget import BudgetConfig
 from configs.schema.comparison import SearchComparisonConfig
 from configs.schema.critic import (
@@ -43,7 +43,7 @@ EngineRole = Literal["policy", "critic", "reflector", "summarizer"]
 """Roles that speak through an engine."""
 
 
-class RunOptions(Group):
+class RunOptions(ConfigGroup):
     """How a run is named, carried out and stored."""
 
     name: Annotated[str | None, OPERATIONAL] = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -59,7 +59,7 @@ class RunOptions(Group):
     """Show a progress bar."""
 
 
-class RunConfig(Group):
+class RunConfig(ConfigGroup):
     """The whole configuration of a command."""
 
     engine: EngineConfig = VllmEngineConfig()

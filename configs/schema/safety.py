@@ -6,10 +6,10 @@ The checker decides by the matchers of the rules, so it needs no engine.
 
 from __future__ import annotations
 
-from configs.schema.base import Group
+from configs.schema.base import ConfigGroup
 
 
-class SafetyConfig(Group):
+class SafetyConfig(ConfigGroup):
     """Checks questions and answers against the rules of a specification."""
 
     enabled: bool = True

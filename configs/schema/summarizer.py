@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from configs.schema.base import Group, PromptFamily
+from configs.schema.base import ConfigGroup, PromptFamily
 from configs.schema.engine import EngineConfig
 
 SummarizerKind = Literal["extractive", "model", "neutral"]
@@ -16,7 +16,7 @@ SummarizerKind = Literal["extractive", "model", "neutral"]
 model. `neutral`: counts alone."""
 
 
-class SummarizerConfig(Group):
+class SummarizerConfig(ConfigGroup):
     """Turns question and hidden thought into the summary that the user sees."""
 
     kind: SummarizerKind = "extractive"

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from agents.types import Split
-from configs.schema.base import Group
+from configs.schema.base import ConfigGroup
 
 TASK_OF_SUFFIX = {
     **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
@@ -22,14 +22,14 @@ TASK_OF_SUFFIX = {
 """The task that reads a file of one's own, by the suffix of its name in lower case."""
 
 
-class UserTaskConfig(Group):
+class UserTaskConfig(ConfigGroup):
     """Questions come one by one from the caller; there is nothing to run over."""
 
     name: Literal["user"] = "user"
     """Questions come from the caller."""
 
 
-class _Slice(Group):
+class _Slice(ConfigGroup):
     """What all sets of questions share."""
 
     limit: int | None = Field(None, ge=1)

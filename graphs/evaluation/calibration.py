@@ -7,7 +7,7 @@ question family.
 *Answers.* What a posterior search believes of each finished tree, derived again from
 its events: in the best answer, and whether that is right. A run with search=posterior
 is read under its own assumptions, any other as search=posterior would read it, but with
-a `give_up_rate` of 0, for its samples may go through the policy's doubts; words change
+a `abort_rate` of 0, for its samples may go through the policy's doubts; words change
 them. So the trees of one run show what other assumptions would have been worth. A
 question that came to no answer has no belief; it is counted.
 
@@ -53,7 +53,7 @@ from graphs.evaluation.siblings import SiblingPairs, sibling_pairs
 from graphs.reasoner.terminal import console, guarded, run_folder
 from graphs.strategies import Posterior
 from graphs.strategies.build import build_strategy
-from graphs.traces.checked import CheckedThought, read_checked, told
+from graphs.traces.checked import CheckedThought, format_left_out, read_checked
 from graphs.tree import ReasoningTree
 
 _BINS = 10
@@ -164,7 +164,7 @@ class Reader:
                     f"{word} does not say how a tree is read; give options of search=posterior, as "
                     "search.evidence_weight=0.5"
                 )
-        own: dict[str, Any] = {"give_up_rate": 0}
+        own: dict[str, Any] = {"abort_rate": 0}
         if isinstance(config.search, PosteriorConfig):
             own = config.search.model_dump(mode="json", exclude={"strategy"})
         search = compose(
@@ -189,11 +189,11 @@ class Reader:
             self._searches[task] = search
         return self._searches[task]
 
-    def believe(self, tree: ReasoningTree) -> dict[str, float]:
+    def infer(self, tree: ReasoningTree) -> dict[str, float]:
         """Returns the probability that each answer in `tree` is right, by its canonical
         form.
         """
-        return self.search(tree.question.task).believe(tree).answers
+        return self.search(tree.question.task).infer(tree).answers
 
 
 def read_verdicts(thought: CheckedThought) -> Verdicts | None:
@@ -213,7 +213,7 @@ def read_verdicts(thought: CheckedThought) -> Verdicts | None:
 
 def report(thoughts: Sequence[CheckedThought], reader: Reader) -> list[dict[str, Any]]:
     """Returns one row per family, the row "all" first where there are several."""
-    beliefs = [reader.believe(thought.tree) for thought in thoughts]
+    beliefs = [reader.infer(thought.tree) for thought in thoughts]
     verdicts = [
         one for thought in thoughts if (one := read_verdicts(thought)) is not None and one.evidence
     ]
@@ -385,7 +385,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     config, thoughts, left_out = asyncio.run(read_checked(folder))
     reader = Reader(config, split_overrides(arguments))
     if left_out:
-        console.print(f"left out: {told(left_out)}", style="yellow", markup=False)
+        console.print(f"left out: {format_left_out(left_out)}", style="yellow", markup=False)
     rows = report(thoughts, reader)
     print(
         json.dumps(rows, allow_nan=False)

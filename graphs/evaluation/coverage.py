@@ -46,7 +46,7 @@ from graphs.reasoner.terminal import console, guarded, run_folder
 from graphs.strategies import BestOfN
 from graphs.strategies.build import build_strategy
 from graphs.strategies.selection import Selector
-from graphs.traces.checked import CheckedThought, config_of, read_checked, told
+from graphs.traces.checked import CheckedThought, config_of, format_left_out, read_checked
 from graphs.tree import ROOT
 
 FARTHER = 4
@@ -59,7 +59,7 @@ class Samples(NamedTuple):
 
     family: str
     pool: Pool
-    """Weighed by the scores of the run's own choice; equally where that is a
+    """PriorsComputed by the scores of the run's own choice; equally where that is a
     majority."""
     sound: int | None
     """Samples whose whole derivation is right; None where no exact checker of steps
@@ -93,7 +93,7 @@ async def read(folder: Path) -> tuple[list[Samples], Counter[str]]:
         left_out["without a sample"] = without
     if not found:
         raise BadDataError(
-            f"{folder} holds no question whose samples can be scored ({told(left_out)})"
+            f"{folder} holds no question whose samples can be scored ({format_left_out(left_out)})"
         )
     return found, left_out
 
@@ -102,7 +102,7 @@ def _samples_of(thought: CheckedThought, selector: Selector) -> Samples:
     """Returns the samples of a question, of which there is at least one."""
     tree, task = thought.tree, thought.question.task
     right = np.zeros(len(tree), bool)
-    for leaf in tree.finals():
+    for leaf in tree.answer_leaves():
         right[leaf] = thought.right[canonical(tree.step(leaf).answer or "", task)]
     ranks = selector.needs_verdicts or selector.logprob_weight > 0
     truth = thought.truth()
@@ -231,7 +231,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = run_folder(arguments.run)
     questions, left_out = asyncio.run(read(folder))
     if left_out:
-        console.print(f"left out: {told(left_out)}", style="yellow", markup=False)
+        console.print(f"left out: {format_left_out(left_out)}", style="yellow", markup=False)
     rows = report(questions)
     print(json.dumps(rows) if arguments.json else "\n\n".join(table(row) for row in rows))
     return 0

@@ -1,16 +1,16 @@
 """Fits how a posterior search reads trees, on finished runs over validation questions.
 
     python -m graphs.fit_selector RUN [RUN ...] --out selector.json
-    python -m graphs.fit_selector RUN [RUN ...] --believer --out believer.yaml
+    python -m graphs.fit_selector RUN [RUN ...] --assumptions --out assumptions.yaml
 
 The first is used with search=posterior search.selector_model=selector.json, the second
 with the words that it prints.
 
-Without `--believer`: the weights of graphs/strategies/posterior/fitted.py. With it: the
+Without `--assumptions`: the weights of graphs/strategies/posterior/fitted.py. With it: the
 assumptions of the sum-product pass (graphs/strategies/posterior/belief.py) that give
 the truth about the answers the least log loss, found by going through them one at a
 time, on ladders of round values, until no change betters it. An assumption that the
-loss hardly depends on stays as it was, and so does a `give_up_rate` of 0.
+loss hardly depends on stays as it was, and so does a `abort_rate` of 0.
 
 Log losses are in nats per question: - log of the belief in the right answer, or in none
 of them; questions without an answer are left out. What is told is the loss on the very
@@ -20,7 +20,7 @@ graphs.calibration` measures it on others.
 Runs must be of search=best_of_n (with policy.logprobs=always) or posterior, whose
 samples are drawn as a posterior search draws them, and not over test questions. But a
 best-of-N's samples go through the policy's doubts, so where such a run is among them
-`give_up_rate` is 0.
+`abort_rate` is 0.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from configs.cli import Parser
 from configs.schema import BestOfNConfig, PosteriorConfig
 from graphs.evaluation.calibration import Reader, log_loss
 from graphs.reasoner.terminal import console, guarded, run_folder
-from graphs.strategies.posterior.belief import Believer
+from graphs.strategies.posterior.belief import BeliefModel
 from graphs.strategies.posterior.fitted import FEATURES, AnswerModel, choices
-from graphs.traces.checked import CheckedThought, config_of, read_checked, told
+from graphs.traces.checked import CheckedThought, config_of, format_left_out, read_checked
 
 LADDERS: Mapping[str, tuple[float, ...]] = {
     "right_rate": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
@@ -53,11 +53,11 @@ LADDERS: Mapping[str, tuple[float, ...]] = {
     "evidence_weight": (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0),
     "wrong_answers": (2.0, 5.0, 10.0, 20.0, 50.0, 100.0),
     "accident": (0.01, 0.02, 0.05, 0.1, 0.2, 0.3),
-    "given_up": (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7),
-    "give_up_rate": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
+    "abort_ratio": (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7),
+    "abort_rate": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
     "prior_strength": (1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
 }
-"""Values that are tried for the assumptions of `Believer`, in the order in which they
+"""Values that are tried for the assumptions of `BeliefModel`, in the order in which they
 are."""
 
 LEAST_GAIN = 1e-3
@@ -65,34 +65,32 @@ LEAST_GAIN = 1e-3
 hundred questions."""
 
 
-class BelieverFit(NamedTuple):
+class AssumptionsFit(NamedTuple):
     """What the search for better assumptions came to."""
 
-    believer: Believer
+    belief_model: BeliefModel
     before: float
     """Mean log loss of the assumptions that it began with, in nats."""
     after: float
-    """Mean log loss of `believer`, in nats; at most `before`."""
+    """Mean log loss of `belief_model`, in nats; at most `before`."""
     flat: tuple[str, ...]
     """Assumptions on which the loss hardly depends: all values of the ladder are within
     `LEAST_GAIN`."""
 
 
-def fit_believer(thoughts: Sequence[CheckedThought], start: Believer) -> BelieverFit:
+def fit_assumptions(thoughts: Sequence[CheckedThought], start: BeliefModel) -> AssumptionsFit:
     """Returns the assumptions under which the truth about the answers is most probable,
     by coordinate search from `start`.
     """
-    losses: dict[Believer, float] = {}
+    losses: dict[BeliefModel, float] = {}
 
-    def loss(believer: Believer) -> float:
-        if believer not in losses:
-            losses[believer] = mean_log_loss(thoughts, believer)
-        return losses[believer]
+    def loss(belief_model: BeliefModel) -> float:
+        if belief_model not in losses:
+            losses[belief_model] = mean_log_loss(thoughts, belief_model)
+        return losses[belief_model]
 
     ladders = {
-        name: ladder
-        for name, ladder in LADDERS.items()
-        if name != "give_up_rate" or start.give_up_rate
+        name: ladder for name, ladder in LADDERS.items() if name != "abort_rate" or start.abort_rate
     }
     best, before, flat, changed = start, loss(start), set[str](), True
     while changed:
@@ -106,14 +104,16 @@ def fit_believer(thoughts: Sequence[CheckedThought], start: Believer) -> Believe
                 flat.discard(name)
             if loss(better) < loss(best) - LEAST_GAIN:
                 best, changed = better, True
-    return BelieverFit(best, before, loss(best), tuple(name for name in LADDERS if name in flat))
+    return AssumptionsFit(best, before, loss(best), tuple(name for name in LADDERS if name in flat))
 
 
-def _with(believer: Believer, name: str, value: float) -> Believer:
-    return replace(believer, assumptions=believer.assumptions.model_copy(update={name: value}))
+def _with(belief_model: BeliefModel, name: str, value: float) -> BeliefModel:
+    return replace(
+        belief_model, assumptions=belief_model.assumptions.model_copy(update={name: value})
+    )
 
 
-def mean_log_loss(thoughts: Sequence[CheckedThought], model: Believer | AnswerModel) -> float:
+def mean_log_loss(thoughts: Sequence[CheckedThought], model: BeliefModel | AnswerModel) -> float:
     """Returns the mean log loss of a model's beliefs over the thoughts that came to an
     answer, in nats; 0 where none did.
     """
@@ -121,7 +121,7 @@ def mean_log_loss(thoughts: Sequence[CheckedThought], model: Believer | AnswerMo
     for thought in thoughts:
         if thought.right:
             own = replace(model, canonical=partial(canonical, task=thought.question.task))
-            belief = own.believe(thought.tree)
+            belief = own.infer(thought.tree)
             answers = belief if isinstance(belief, dict) else belief.answers
             losses.append(log_loss(answers, thought.right, many_answers=model.many_answers))
     return sum(losses) / max(len(losses), 1)
@@ -153,15 +153,19 @@ def read_for_fit(
         )
     _, thoughts, left_out = asyncio.run(read_checked(folder))
     if left_out:
-        console.print(f"{folder}: left out: {told(left_out)}", style="yellow", markup=False)
+        console.print(
+            f"{folder}: left out: {format_left_out(left_out)}", style="yellow", markup=False
+        )
     return config, thoughts
 
 
-def as_yaml(fit: BelieverFit, runs: Sequence[str], questions: int) -> str:
+def as_yaml(fit: AssumptionsFit, runs: Sequence[str], questions: int) -> str:
     """Returns the assumptions as an experiment: a file that `experiment=NAME` finds in
     a folder `experiment` of hydra.searchpath.
     """
-    options = {name: getattr(fit.believer.assumptions, name) for name in (*LADDERS, "many_answers")}
+    options = {
+        name: getattr(fit.belief_model.assumptions, name) for name in (*LADDERS, "many_answers")
+    }
     about = (
         f"# Assumptions of search=posterior, fitted on {questions} questions of {', '.join(runs)}:"
     )
@@ -184,10 +188,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--out",
         type=Path,
         required=True,
-        help="file to write: JSON for search.selector_model, YAML with --believer",
+        help="file to write: JSON for search.selector_model, YAML with --assumptions",
     )
     parser.add_argument(
-        "--believer",
+        "--assumptions",
         action="store_true",
         help="fit the assumptions of the sum-product pass instead of a selector",
     )
@@ -210,11 +214,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     read = [read_for_fit(folder, allow_test=arguments.allow_test) for folder in folders]
     thoughts = [thought for _, own in read for thought in own if thought.right]
     names = [folder.resolve().name for folder in folders]
-    assumed = [Reader(config).search("user").believer for config, _ in read]
+    assumed = [Reader(config).search("user").belief_model for config, _ in read]
     many_answers = arguments.many_answers or assumed[0].many_answers
-    rate = min(own.give_up_rate for own in assumed)
-    changes = {"many_answers": many_answers, "give_up_rate": rate}
-    believer = replace(assumed[0], assumptions=assumed[0].assumptions.model_copy(update=changes))
+    rate = min(own.abort_rate for own in assumed)
+    changes = {"many_answers": many_answers, "abort_rate": rate}
+    belief_model = replace(
+        assumed[0], assumptions=assumed[0].assumptions.model_copy(update=changes)
+    )
     if not thoughts:
         raise BadDataError(
             f"no question of {', '.join(names)} came to an answer; give runs in which some did"
@@ -223,21 +229,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{len(thoughts)} questions with an answer, of {', '.join(names)}; log loss of the right "
         "answer, in nats"
     )
-    if arguments.believer:
-        _fit_believer(thoughts, believer, names, arguments.out)
+    if arguments.assumptions:
+        _fit_assumptions(thoughts, belief_model, names, arguments.out)
     else:
-        _fit_selector(thoughts, believer, names, arguments.ridge, arguments.out)
+        _fit_selector(thoughts, belief_model, names, arguments.ridge, arguments.out)
     return 0
 
 
-def _fit_believer(
-    thoughts: Sequence[CheckedThought], start: Believer, names: Sequence[str], out: Path
+def _fit_assumptions(
+    thoughts: Sequence[CheckedThought], start: BeliefModel, names: Sequence[str], out: Path
 ) -> None:
-    fit = fit_believer(thoughts, start)
+    fit = fit_assumptions(thoughts, start)
     write_text(out, as_yaml(fit, names, len(thoughts)), elsewhere="name another file with --out")
     print(f"before {fit.before:.3f}, after {fit.after:.3f}")
     print(
-        " ".join(f"search.{name}={getattr(fit.believer.assumptions, name):g}" for name in LADDERS)
+        " ".join(
+            f"search.{name}={getattr(fit.belief_model.assumptions, name):g}" for name in LADDERS
+        )
     )
     if fit.flat:
         print(f"kept, for the loss hardly depends on it: {', '.join(fit.flat)}")
@@ -245,7 +253,7 @@ def _fit_believer(
 
 def _fit_selector(
     thoughts: Sequence[CheckedThought],
-    believer: Believer,
+    belief_model: BeliefModel,
     names: Sequence[str],
     ridge: float,
     out: Path,
@@ -255,16 +263,16 @@ def _fit_selector(
             thought.tree,
             thought.right,
             canonical=partial(canonical, task=thought.question.task),
-            many_answers=believer.many_answers,
+            many_answers=belief_model.many_answers,
         )
         for thought in thoughts
     ]
     model = AnswerModel.fit(
-        examples, many_answers=believer.many_answers, ridge=ridge, fitted_on=names
+        examples, many_answers=belief_model.many_answers, ridge=ridge, fitted_on=names
     )
     model.save(out)
     print(
-        f"sum-product pass {mean_log_loss(thoughts, believer):.3f}, fitted selector "
+        f"sum-product pass {mean_log_loss(thoughts, belief_model):.3f}, fitted selector "
         f"{mean_log_loss(thoughts, model):.3f}"
     )
     print(

@@ -98,7 +98,7 @@ def pool_of(
         log_weights: what a leaf's vote weighs, [N], in nats, up to a constant; None:
             all the same.
     """
-    leaves = tree.finals()
+    leaves = tree.answer_leaves()
     forms = [canonical(tree.step(leaf).answer or "", tree.question.task) for leaf in leaves]
     numbers = {form: number for number, form in enumerate(dict.fromkeys(forms))}
     counts = tree.count[leaves].tolist()

@@ -44,8 +44,8 @@ from graphs.tree import (
     Failed,
     Finished,
     Judged,
+    PriorsComputed,
     Reflected,
-    Weighed,
 )
 
 CHAT_MODEL = ("experiment=chat", "engine.model=FOLDER_OR_HUB_ID")
@@ -137,17 +137,17 @@ async def select(state: State, runtime: Runtime[Context]) -> Go:
     resources, thinking = await _find(state, runtime)
     meter, strategy = thinking.meter, _strategy(resources, thinking)
     thinking.pending = []
-    weighed: set[int] = set()
+    with_priors: set[int] = set()
     while not (meter.exhausted or meter.nodes_left == 0 or thinking.pending):
         asked = strategy.select(thinking.tree, meter, thinking.rng_of_search())
         wanted = [expansion for expansion in asked if isinstance(expansion, Expansion)]
-        if to_weigh := [
-            node for node in strategy.to_weigh(thinking.tree, wanted) if node not in weighed
+        if needs_priors := [
+            node for node in strategy.needs_priors(thinking.tree, wanted) if node not in with_priors
         ]:
-            weighed.update(to_weigh)
-            await _weigh(resources, thinking, to_weigh)
+            with_priors.update(needs_priors)
+            await _compute_priors(resources, thinking, needs_priors)
             continue
-        thinking.happened(backup for backup in asked if isinstance(backup, Backup))
+        thinking.record(backup for backup in asked if isinstance(backup, Backup))
         thinking.pending = wanted
         if len(wanted) == len(asked):
             break
@@ -171,11 +171,11 @@ async def suggest(state: State, runtime: Runtime[Context]) -> Go:
     size = len(tree)
     for expansion, proposal in zip(pending, proposals, strict=True):
         if proposal.chains:
-            thinking.happened(
+            thinking.record(
                 [Expanded(expansion.node, proposal.chains, expansion.horizon, expansion.mistakes)]
             )
         if proposal.failure is not None:
-            thinking.happened([Failed(expansion.node, proposal.failure)])
+            thinking.record([Failed(expansion.node, proposal.failure)])
     thinking.new_nodes = list(range(size, len(thinking.tree)))
     thinking.meter.nodes += len(thinking.new_nodes)
     goto: Phase = "select"
@@ -201,7 +201,7 @@ async def critique(state: State, runtime: Runtime[Context]) -> Go:
                 for node in wanted
             )
         )
-        thinking.happened(
+        thinking.record(
             Judged(node, verdict)
             for node, verdict in zip(wanted, judged, strict=True)
             if verdict is not None
@@ -225,7 +225,7 @@ def _after_judging(resources: Resources, thinking: Thinking) -> Phase:
     returns where the round goes on.
     """
     strategy = _strategy(resources, thinking)
-    thinking.happened(strategy.to_back_up(thinking.tree, thinking.new_nodes))
+    thinking.record(strategy.to_back_up(thinking.tree, thinking.new_nodes))
     stuck = resources.reflector is not None and strategy.to_reflect(
         thinking.tree, thinking.new_nodes
     )
@@ -251,7 +251,7 @@ async def reflect(state: State, runtime: Runtime[Context]) -> Go:
                 for node in stuck
             )
         )
-        thinking.happened(
+        thinking.record(
             Reflected(node, reflection) for node, reflection in zip(stuck, reflections, strict=True)
         )
     return Command(goto="select")
@@ -277,7 +277,7 @@ async def derive(state: State, runtime: Runtime[Context]) -> Go:
             context_length=resources.engine.info.context_length,
         )
     thinking.long_thought = derive_journey(tree, leaf, rng=thinking.rng("derive"))
-    thinking.happened(
+    thinking.record(
         [Finished(thinking.status, leaf, tree.step(leaf).answer if leaf is not None else None)]
     )
     return Command(goto="answer")
@@ -417,7 +417,7 @@ async def _propose(
         meter=thinking.meter,
         n=expansion.n,
         horizon=expansion.horizon,
-        through_doubt=expansion.through_doubt,
+        allow_backtracking=expansion.allow_backtracking,
         factor=expansion.factor,
         temperature=expansion.temperature,
         adapter=expansion.adapter,
@@ -443,7 +443,7 @@ def _unfinished_reply(resources: Resources, thinking: Thinking) -> str | None:
     return visible_text(reply or "") or None
 
 
-async def _weigh(resources: Resources, thinking: Thinking, nodes: Sequence[int]) -> None:
+async def _compute_priors(resources: Resources, thinking: Thinking, nodes: Sequence[int]) -> None:
     """Lets the policy head say what should come next behind each of `nodes`."""
     head, tree = resources.policy_head, thinking.tree
     if head is None:
@@ -457,8 +457,8 @@ async def _weigh(resources: Resources, thinking: Thinking, nodes: Sequence[int])
             for node in nodes
         )
     )
-    thinking.happened(
-        Weighed(node, priors)
+    thinking.record(
+        PriorsComputed(node, priors)
         for node, priors in zip(nodes, found, strict=True)
         if priors is not None
     )

@@ -255,7 +255,7 @@ def _policy_settings(config: RunConfig) -> PolicySettings:
     policy = config.policy
     return PolicySettings(
         factors=policy.factors,
-        doubts=policy.doubts,
+        backtrack_tokens=policy.backtrack_tokens,
         temperature=policy.temperature,
         top_p=policy.top_p,
         max_step_tokens=policy.max_step_tokens,

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from agents.engines import loop
-from agents.engines.base import Engine, Forgetful
+from agents.engines.base import Engine, SupportsCacheReset
 from agents.engines.build import open_engine
 from configs import RunConfig
 from graphs.reasoner.resources import Resources, Sink, build_resources, engine_key, engines_wanted
@@ -82,7 +82,7 @@ class Session:
             return False
         for key in keys:
             engine = self._engines[key]
-            if not (isinstance(engine, Forgetful) and await engine.forget()):
+            if not (isinstance(engine, SupportsCacheReset) and await engine.reset_cache()):
                 return False
         return True
 

@@ -83,7 +83,7 @@ class Thinking:
         self._tree.apply(self.events[self._tree.version :])
         return self._tree
 
-    def happened(self, events: Iterable[Event]) -> None:
+    def record(self, events: Iterable[Event]) -> None:
         """Appends events to the log."""
         self.events.extend(events)
 

@@ -3,7 +3,7 @@ next.
 
 Law: every method is a function of the tree, the meter, the random numbers and the
 strategy's own frozen settings. No I/O, no model, no memory of its own: what has
-happened is in the tree. The graph calls, in turn, `select` (what to expand), `to_weigh`
+happened is in the tree. The graph calls, in turn, `select` (what to expand), `needs_priors`
 (behind which nodes a policy head shall say what should come next), `to_judge` (which of
 the new steps need a verdict), `to_back_up` (what the simulations were worth) and
 `to_reflect` (which wrong steps the reflector should look at), until `select` returns
@@ -60,7 +60,7 @@ class Strategy(ABC):
     """
 
     config: Any
-    """The strategy's options, an instance of a class derived from `SearchGroup`."""
+    """The strategy's options, an instance of a class derived from `SearchOptions`."""
     context: SearchContext = SearchContext()
 
     @property
@@ -88,7 +88,7 @@ class Strategy(ABC):
         again at once.
         """
 
-    def to_weigh(self, tree: ReasoningTree, wanted: Sequence[Expansion]) -> list[int]:
+    def needs_priors(self, tree: ReasoningTree, wanted: Sequence[Expansion]) -> list[int]:
         """Returns the nodes behind which a policy head shall weigh the thought factors
         before `wanted` is written; by default none.
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from agents.objects import load_object
 from configs import RunConfig
 from configs.schema import PosteriorConfig
-from configs.schema.base import Group
+from configs.schema.base import ConfigGroup
 from configs.schema.search import CustomConfig
 from graphs.strategies.answers.best_of_n import BestOfN
 from graphs.strategies.answers.compute_optimal import ComputeOptimal
@@ -63,7 +63,7 @@ def build_strategy(
         canonical=canonical_answer,
         max_depth=config.budget.max_depth,
         factors=config.policy.factors,
-        can_backtrack=bool(config.policy.doubts),
+        can_backtrack=bool(config.policy.backtrack_tokens),
         answer_model=load_answer_model(search, canonical_answer)
         if isinstance(search, PosteriorConfig)
         else None,
@@ -86,10 +86,10 @@ def _custom(search: CustomConfig, context: SearchContext) -> Strategy:
             "graphs.strategies.base.Strategy"
         )
     kind = get_type_hints(strategy)["config"]
-    if not (isinstance(kind, type) and issubclass(kind, Group)):
+    if not (isinstance(kind, type) and issubclass(kind, ConfigGroup)):
         raise ValueError(
             f"{search.object}.config must be annotated with a class of options derived from "
-            "configs.schema.base.Group"
+            "configs.schema.base.ConfigGroup"
         )
     try:
         return strategy(kind(**(search.options or {})), context)

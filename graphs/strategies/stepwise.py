@@ -2,7 +2,7 @@
 end when the budget does.
 
 The search goes back by itself. So where the policy begins to take a step back, its
-completion ends (`Expansion.through_doubt`): its own second try, with the first one in
+completion ends (`Expansion.allow_backtracking`): its own second try, with the first one in
 its context, is right less often than a new sample from before the mistake.
 
 A stepwise search that runs out of tokens between two steps has no answer at all. So
@@ -64,7 +64,7 @@ class Stepwise(Strategy):
         affordable = wanted if wanted and self._affords(meter, wanted) else ()
         if backups or affordable:
             return [*backups, *affordable]
-        return [] if tree.finals() else self._write_through(tree, open_nodes)
+        return [] if tree.answer_leaves() else self._write_through(tree, open_nodes)
 
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
         return list(new_nodes)
@@ -118,6 +118,6 @@ class Stepwise(Strategy):
             if not tree.closed[node] and node not in tree.written_through
         )
         return [
-            Expansion(node, horizon="answer", temperature=0.0, through_doubt=True)
+            Expansion(node, horizon="answer", temperature=0.0, allow_backtracking=True)
             for node in islice(still_open, 1)
         ]

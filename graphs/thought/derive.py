@@ -132,7 +132,7 @@ def known_wrong(tree: ReasoningTree) -> frozenset[int]:
     question is never wrong.
     """
     return frozenset(
-        int(node) for node in np.flatnonzero(tree.wrong() | tree.given_up) if node != ROOT
+        int(node) for node in np.flatnonzero(tree.wrong() | tree.backtracked) if node != ROOT
     )
 
 
@@ -166,7 +166,7 @@ def best_open_node(tree: ReasoningTree) -> int:
     best, best_rank = ROOT, (0, 0.0)
     for node in range(1, len(tree)):  # a parent's number is always smaller than its child's
         sound[node] = sound[int(tree.parent[node])] and node not in wrong
-        if sound[node] and not tree.final[node] and tree.depth[node] >= best_rank[0]:
+        if sound[node] and not tree.terminal[node] and tree.depth[node] >= best_rank[0]:
             rank = (int(tree.depth[node]), tree.path_score(node))
             if rank > best_rank:
                 best, best_rank = node, rank
@@ -178,7 +178,7 @@ def _path(tree: ReasoningTree, leaf: int | None) -> list[int]:
         return tree.path(best_open_node(tree))
     if not 0 < leaf < len(tree) or not tree.answered[leaf]:
         raise ValueError(
-            f"node {leaf} marks no answer; pass one of tree.finals(), or None for a thought "
+            f"node {leaf} marks no answer; pass one of tree.answer_leaves(), or None for a thought "
             "without an answer"
         )
     return tree.path(leaf)

@@ -74,7 +74,7 @@ class TreeStatistics:
     judged: int
     """Nodes with at least one verdict that has a number in it."""
     known_wrong: int
-    given_up: int
+    backtracked: int
     unparsed: int
     """Verdicts that could not be read."""
     backtracks: int
@@ -112,10 +112,10 @@ def tree_statistics(tree: ReasoningTree) -> TreeStatistics:
         depth=int(tree.depth.max()),
         branching=sum(inner) / len(inner) if inner else 0.0,
         leaves=len(tree) - len(inner) if inner else 0,
-        answers=len(tree.finals()),
+        answers=len(tree.answer_leaves()),
         judged=int((tree.judged[1:] > 0).sum()),
         known_wrong=len(known_wrong(tree)),
-        given_up=int(tree.given_up.sum()),
+        backtracked=int(tree.backtracked.sum()),
         unparsed=int(tree.unparsed.sum()),
         backtracks=tree.backtracks,
     )

@@ -97,7 +97,7 @@ async def read_checked(folder: Path) -> tuple[RunConfig, list[CheckedThought], C
     if not found:
         raise BadDataError(
             f"{folder} holds no question whose answers can be checked "
-            f"({told(left_out) or 'it is empty'})"
+            f"({format_left_out(left_out) or 'it is empty'})"
         )
     return config, found, left_out
 
@@ -124,14 +124,14 @@ async def check_answers(
     order of the finals; None where the checker could not say.
     """
     right: dict[str, bool | None] = {}
-    for answer in dict.fromkeys(tree.step(leaf).answer or "" for leaf in tree.finals()):
+    for answer in dict.fromkeys(tree.step(leaf).answer or "" for leaf in tree.answer_leaves()):
         form = canonical(answer, question.task)
         if form not in right:
             right[form] = (await checker.check(question, strip_markup(answer))).correct
     return right
 
 
-def told(left_out: Counter[str]) -> str:
+def format_left_out(left_out: Counter[str]) -> str:
     """Returns the reasons with their counts, in words."""
     return ", ".join(
         f"{count} {'question' if count == 1 else 'questions'} {reason}"

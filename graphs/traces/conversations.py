@@ -153,7 +153,7 @@ def _candidates(
         tree = ReasoningTree.replay(question, trace.events)
         right = loop.run(check_answers(question, tree, checkers[question.task]))
         ended = None if tree.finished is None else tree.finished.leaf
-        for leaf in tree.finals():
+        for leaf in tree.answer_leaves():
             text = tree.step(leaf).answer or ""
             form, answer = canonical(text, question.task), visible_text(text)
             is_right = right[form]

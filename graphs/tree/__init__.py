@@ -11,9 +11,9 @@ from graphs.tree.events import (
     Horizon,
     Judged,
     NoAnswer,
+    PriorsComputed,
     Reflected,
     Status,
-    Weighed,
 )
 from graphs.tree.expansion import Expansion
 from graphs.tree.tree import ROOT, ReasoningTree, siblings_wrong
@@ -31,10 +31,10 @@ __all__ = [
     "Horizon",
     "Judged",
     "NoAnswer",
+    "PriorsComputed",
     "ReasoningTree",
     "Reflected",
     "Status",
-    "Weighed",
     "draw",
     "siblings_wrong",
 ]

@@ -46,7 +46,7 @@ def _mark(tree: ReasoningTree, node: int) -> str:
         return "…"
     if tree.is_wrong(node):
         return "✗"
-    if tree.given_up[node]:
+    if tree.backtracked[node]:
         return "↩"
     return "✓" if tree.is_right(node) else "·"
 

@@ -79,7 +79,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Weighed:
+class PriorsComputed:
     """A policy head said what should come next behind `node`."""
 
     node: int
@@ -116,4 +116,4 @@ class Finished:
     answer: str | None = None
 
 
-Event = Expanded | Failed | Judged | Weighed | Reflected | Backup | Finished
+Event = Expanded | Failed | Judged | PriorsComputed | Reflected | Backup | Finished

@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from agents.safety.visible_text import visible_text
 from agents.types import BadDataError, Question, Reflection, Step, Verdict
-from graphs.tree.events import Backup, Event, Expanded, Failed, Finished, Judged, Reflected, Weighed
+from graphs.tree.events import (
+    Backup,
+    Event,
+    Expanded,
+    Failed,
+    Finished,
+    Judged,
+    PriorsComputed,
+    Reflected,
+)
 
 ROOT = 0
 MOST_FAILURES = 3
@@ -46,11 +55,11 @@ class ReasoningTree:
         unparsed: number of verdicts that could not be read.
         visit_count: simulations that went through the node.
         value_sum: sum of their values.
-        final: whether the thought ends at the node, with a marked answer or without
+        terminal: whether the thought ends at the node, with a marked answer or without
             one.
         answered: whether it ends there with a marked, non-empty answer.
         closed: whether the node cannot be continued: final, cut off, or failed.
-        given_up: whether the reflector backtracked over it.
+        backtracked: whether the reflector backtracked over it.
     """
 
     def __init__(self, question: Question) -> None:
@@ -103,10 +112,10 @@ class ReasoningTree:
         self._unparsed = np.zeros(_FIRST_CAPACITY, np.int32)
         self._visit_count = np.zeros(_FIRST_CAPACITY, np.int64)
         self._value_sum = np.zeros(_FIRST_CAPACITY)
-        self._final = np.zeros(_FIRST_CAPACITY, bool)
+        self._terminal = np.zeros(_FIRST_CAPACITY, bool)
         self._answered = np.zeros(_FIRST_CAPACITY, bool)
         self._closed = np.zeros(_FIRST_CAPACITY, bool)
-        self._given_up = np.zeros(_FIRST_CAPACITY, bool)
+        self._backtracked = np.zeros(_FIRST_CAPACITY, bool)
         self._add(-1, None)
 
     @classmethod
@@ -178,8 +187,8 @@ class ReasoningTree:
         return self._value_sum[: self._size]
 
     @property
-    def final(self) -> NDArray[np.bool_]:
-        return self._final[: self._size]
+    def terminal(self) -> NDArray[np.bool_]:
+        return self._terminal[: self._size]
 
     @property
     def answered(self) -> NDArray[np.bool_]:
@@ -190,8 +199,8 @@ class ReasoningTree:
         return self._closed[: self._size]
 
     @property
-    def given_up(self) -> NDArray[np.bool_]:
-        return self._given_up[: self._size]
+    def backtracked(self) -> NDArray[np.bool_]:
+        return self._backtracked[: self._size]
 
     def step(self, node: int) -> Step:
         """Returns the step at `node`.
@@ -220,7 +229,7 @@ class ReasoningTree:
         """Returns the nodes without children, in the order in which they were made."""
         return [node for node in range(self._size) if not self.children[node]]
 
-    def finals(self) -> list[int]:
+    def answer_leaves(self) -> list[int]:
         """Returns the nodes that hold a marked, non-empty answer, in the order in which
         they were made.
         """
@@ -276,14 +285,14 @@ class ReasoningTree:
         """
         return bool(
             self._answered[node]
-            if self._final[node]
+            if self._terminal[node]
             else self.children[node] or not self._closed[node]
         )
 
     def leading(self) -> NDArray[np.bool_]:
         """Returns `leads_somewhere` of every node, [N]."""
         has_children = np.bincount(self.parent[1:], minlength=len(self)) > 0
-        return np.where(self.final, self.answered, has_children | ~self.closed)
+        return np.where(self.terminal, self.answered, has_children | ~self.closed)
 
     def path_score(self, node: int, *, logprob_weight: float = 0.0) -> float:
         """Returns the sum over the path of log sigma(log-likelihood ratio) +
@@ -348,7 +357,7 @@ class ReasoningTree:
                         self._llr[event.node] += event.verdict.log_likelihood_ratio
                     else:
                         self._unparsed[event.node] += 1
-                case Weighed():
+                case PriorsComputed():
                     self._check(event.node)
                     self.priors[event.node] = event.priors
                 case Reflected():
@@ -391,7 +400,7 @@ class ReasoningTree:
         abandoned = self.abandoned(node, target_step)
         if abandoned != node:
             self.backtracks += 1
-        self._given_up[abandoned] = True
+        self._backtracked[abandoned] = True
 
     def _check(self, node: int) -> None:
         if not 0 <= node < self._size:
@@ -427,7 +436,7 @@ class ReasoningTree:
             self._tokens[node] = len(content.token_ids) - content.forced
             self._logprob[node] = content.logprob
             self._has_logprobs = self._has_logprobs and not math.isnan(content.logprob)
-            self._final[node] = step.is_final
+            self._terminal[node] = step.is_final
             self._answered[node] = step.answer is not None and bool(visible_text(step.answer))
             self._closed[node] = step.is_final or step.finish_reason == "length"
         self._size += 1

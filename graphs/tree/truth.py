@@ -51,6 +51,6 @@ def truth_of(tree: ReasoningTree, problem: Problem) -> Truth:
         for node, truth in zip(tree.path(leaf), truths, strict=True):
             right[node] = problem.verdict(truth)
             sound[node] = right[node] and sound[tree.parent[node]]
-    for leaf in tree.finals():
+    for leaf in tree.answer_leaves():
         answered[leaf] = problem.is_correct(strip_markup(tree.step(leaf).answer or ""))
     return Truth(right, sound, answered)

@@ -19,7 +19,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from agents.engines.base import Forgetful, GenerateRequest, Generation, Generator, NextTokenScores
+from agents.engines.base import (
+    GenerateRequest,
+    Generation,
+    Generator,
+    NextTokenScores,
+    SupportsCacheReset,
+)
 from agents.types import Question
 from configs import RunConfig
 from graphs.run import run_questions
@@ -111,8 +117,8 @@ def _table(title: str, phases: dict[str, list[Phase]]) -> Table:
 async def _phase(
     config: RunConfig, engine: Generator, order: type[Recorder], asked: Sequence[Question]
 ) -> Phase:
-    assert isinstance(engine, Forgetful)
-    await engine.forget()
+    assert isinstance(engine, SupportsCacheReset)
+    await engine.reset_cache()
     recorder, ends = order(engine), list[float]()
     with opened(config, recorder) as (key, _):
         start = time.monotonic()

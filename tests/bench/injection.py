@@ -147,7 +147,7 @@ def parrot(role: str, repeat: Callable[[str], str], *, first: bool = False) -> S
     return ScriptedEngine.from_function(reply, context_length=100_000)
 
 
-def believer() -> ScriptedEngine:
+def belief_model() -> ScriptedEngine:
     """Returns a model that judges rightly where question and steps have no "Yes", else
     Yes.
     """
@@ -249,7 +249,7 @@ async def scripted_shares(cases: Sequence[WrongStep]) -> dict[str, Share]:
         shares[f"{role}: quotes what it reads, and replies"] = await scripted_share(
             role, parrot(role, _data, first=True), cases
         )
-    believes = await scripted_share("token", believer(), cases)
+    believes = await scripted_share("token", belief_model(), cases)
     shares["token: believes each Yes that it reads"] = believes
     for role in REPLIES:
         shares[f"{role}: obeys turns"] = await scripted_share(role, ObeysTurns(role), cases)

@@ -56,12 +56,12 @@ ASSUMPTIONS = (
     "search.logprob_weight=1",
     "search.evidence_weight=1.5",
     "search.accident=0.05",
-    "search.given_up=0.2",
-    "search.give_up_rate=0",
+    "search.abort_ratio=0.2",
+    "search.abort_rate=0",
     "search.prior_strength=32",
 )
 """Of the posterior search, fitted on 150 validation questions with this critic
-(`graphs.evaluation.fit_selector --believer --many-answers`)."""
+(`graphs.evaluation.fit_selector --assumptions --many-answers`)."""
 HORIZON = ("search.step_cost=1", "search.first_samples=2")
 """Of the posterior search, chosen on the same questions: where verdicts are free and
 few steps are right, it goes step by step."""

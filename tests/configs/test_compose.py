@@ -290,7 +290,7 @@ def test_a_partial_mapping_takes_the_defaults() -> None:
     words: Sequence[str] = [
         "search=greedy",
         "policy=pocket_no_factors",
-        "policy.doubts=[]",
+        "policy.backtrack_tokens=[]",
         "critic=token",
     ]
     assert from_mapping({"search": {"strategy": "greedy"}, "critic": {"kind": "token"}}) == compose(

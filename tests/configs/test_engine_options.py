@@ -20,7 +20,7 @@ from configs.schema import (
     TransformersEngineConfig,
     VllmEngineConfig,
 )
-from configs.schema.base import Group
+from configs.schema.base import ConfigGroup
 
 NOT_OPTIONS = {"sleep", "clock", "rng", "score"}
 """What only Python callers pass: functions."""
@@ -40,7 +40,7 @@ engine knows or takes in another form."""
     ],
 )
 def test_options_are_the_keywords_of_the_engine(
-    options: type[Group], opens: Callable[..., Any]
+    options: type[ConfigGroup], opens: Callable[..., Any]
 ) -> None:
     parameters: Mapping[str, inspect.Parameter] = inspect.signature(opens).parameters
     assert set(options.model_fields) - {"kind"} == set(parameters) - NOT_OPTIONS

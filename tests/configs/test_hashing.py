@@ -114,7 +114,7 @@ def test_everything_else_influences_results() -> None:
 
 def test_the_bare_schema_can_be_hashed() -> None:
     assert config_hash(RunConfig()) == config_hash(
-        compose(["policy=pocket_no_factors", "policy.doubts=[]"])
+        compose(["policy=pocket_no_factors", "policy.backtrack_tokens=[]"])
     )
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from configs import ConfigError, RunConfig, compose, from_mapping
 from configs.schema import GreedyConfig
-from configs.schema.base import Group
+from configs.schema.base import ConfigGroup
 
 TYPOS = {
     "search.beam_widht=4": ["search.beam_widht is no option", "did you mean search.beam_width?"],
@@ -348,7 +348,7 @@ def test_refusals_name_key_value_rule_and_way_out(words: tuple[str, ...], parts:
     assert "pydantic" not in message
 
 
-class _SplitlessTask(Group):
+class _SplitlessTask(ConfigGroup):
     name: Literal["sums"] = "sums"
     limit: int | None = None
 

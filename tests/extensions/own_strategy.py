@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from agents.types import Meter
-from configs.schema.base import Group
+from configs.schema.base import ConfigGroup
 from graphs.strategies.base import Strategy
 from graphs.tree import ROOT, Expansion, ReasoningTree
 
 
-class FirstOptions(Group):
+class FirstOptions(ConfigGroup):
     """Options of `First`."""
 
     samples: int = Field(2, ge=1)
@@ -35,4 +35,4 @@ class First(Strategy):
         return list(new_nodes)
 
     def choose(self, tree: ReasoningTree) -> int | None:
-        return next(iter(tree.finals()), None)
+        return next(iter(tree.answer_leaves()), None)

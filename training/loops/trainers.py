@@ -9,13 +9,13 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from configs.schema.training import PolicyTraining, TrainingGroup
+from configs.schema.training import PolicyTraining, TrainingOptions
 
 OnStep = Callable[[int, int, str], None]
 """Told (step, of, text) after every optimizer step."""
 
 
-def common_arguments(training: TrainingGroup, scratch: str, *, batch_size: int) -> dict[str, Any]:
+def common_arguments(training: TrainingOptions, scratch: str, *, batch_size: int) -> dict[str, Any]:
     """Returns the trainer arguments that do not depend on the method. `batch_size`:
     rows of this process per optimizer step.
 

@@ -20,7 +20,7 @@ class Method(Protocol):
     @property
     def config(self) -> type[Any]:
         """The class of its options, derived from
-        `configs.schema.training.TrainingGroup`.
+        `configs.schema.training.TrainingOptions`.
         """
         ...
 

@@ -21,7 +21,7 @@ import numpy as np
 from agents.families import FAMILIES
 from training.pretrain.evaluate import validation_problems
 from training.pretrain.export import load_checkpoint
-from training.pretrain.judging import CRITIC_FORMS, Judge, Judged, logit, nodes_of, truths_of
+from training.pretrain.judging import CRITIC_FORMS, Judge, StepScore, logit, nodes_of, truths_of
 
 _SAMPLES = 8
 _NEWTON_STEPS = 50
@@ -78,7 +78,7 @@ def fit_platt(
     )
 
 
-def calibration_line(verdicts: Sequence[Judged], rights: Sequence[bool]) -> dict[str, Any]:
+def calibration_line(verdicts: Sequence[StepScore], rights: Sequence[bool]) -> dict[str, Any]:
     """Returns one entry of the calibration file; what sureness adds only where it
     differs, and where there are steps enough to see that.
     """
@@ -116,7 +116,7 @@ def calibrate_checkpoint(
     """
     judge = Judge(load_checkpoint(checkpoint), seed)
     calibration: dict[str, dict[str, dict[str, Any]]] = {form: {} for form in CRITIC_FORMS}
-    everything: dict[str, tuple[list[Judged], list[bool]]] = {
+    everything: dict[str, tuple[list[StepScore], list[bool]]] = {
         form: ([], []) for form in CRITIC_FORMS
     }
     for family in FAMILIES.values():

@@ -49,7 +49,7 @@ class Node(NamedTuple):
     path: tuple[str, ...]
 
 
-class Judged(NamedTuple):
+class StepScore(NamedTuple):
     """What the critic says of a step."""
 
     probability: float
@@ -110,7 +110,7 @@ class Judge:
 
     def verdicts(
         self, problems: Sequence[Problem], nodes: Iterable[Node], form: CriticForm
-    ) -> dict[Node, Judged]:
+    ) -> dict[Node, StepScore]:
         """Judges each node's last step as the served critic does: `GenerativeCritic` is
         calibrated on this.
 
@@ -137,7 +137,7 @@ class Judge:
         if form == "token":
             scores = next_logprobs(self.model, prompts, (right, wrong))
             return {
-                node: Judged(1 / (1 + math.exp(min(against - pro, 700.0))))
+                node: StepScore(1 / (1 + math.exp(min(against - pro, 700.0))))
                 for node, (pro, against) in zip(ordered, scores, strict=True)
             }
         drawn = sample(
@@ -148,7 +148,7 @@ class Judge:
             max_tokens=_MAX_WORKING_TOKENS,
             temperature=0.0,
         )
-        judged: dict[Node, Judged] = {}
+        judged: dict[Node, StepScore] = {}
         for node, (one,) in zip(ordered, drawn, strict=True):
             confidence = max(math.exp(one.logprobs[-1]), 0.5)
             probability = (
@@ -158,7 +158,7 @@ class Judge:
                 if one.ids[-1] == wrong
                 else 0.5
             )
-            judged[node] = Judged(probability, math.exp(sum(one.logprobs[:-1])))
+            judged[node] = StepScore(probability, math.exp(sum(one.logprobs[:-1])))
         return judged
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from agents.types import Question
 from configs.schema.training import HeadsTrainingConfig
-from graphs.traces.checked import told
+from graphs.traces.checked import format_left_out
 from training.loops.model_folder import base_folder
 from training.stages.base import Stage, StageResult, TrainingRun
 
@@ -72,5 +72,5 @@ class FitHeads(Stage):
         else:
             lines.append("policy head: not measured, for no held-out node was searched")
         if result["left_out"]:
-            lines.append(f"left out: {told(Counter(result['left_out']))}")
+            lines.append(f"left out: {format_left_out(Counter(result['left_out']))}")
         return lines

@@ -46,7 +46,7 @@ _ABBREVIATION = re.compile(
 _UNIT = re.compile(r"\d\s?(?:sq|cu|in|ft|yd|mi|lbs?|oz|hrs?|min|sec)$", re.IGNORECASE)
 """The abbreviation of a unit, whose full stop ends no sentence where a small letter
 follows."""
-_INITIAL = re.compile(r"\b(?!Option|Choice)[A-Z][a-z]+\s[A-Z]$|(?:^|\W)[A-Z]\.\s?[A-Z]$")
+_INITIAL = re.compile(r"\b(?!Option|MultipleChoice)[A-Z][a-z]+\s[A-Z]$|(?:^|\W)[A-Z]\.\s?[A-Z]$")
 _INITIALS = re.compile(r"(?:\W|^)[A-Z]\.\s?[A-Z]\.")
 STYLING_TAG = (
     r"</?(?:b|strong|i|em|u|p|br|center|font|span|div|h[1-6]|mark|code|pre|li|td|details|summary|blockquote)"

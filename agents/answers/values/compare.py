@@ -30,13 +30,13 @@ from agents.answers.values.rational import exact
 from agents.answers.values.reading import read_value
 from agents.answers.values.spelling import LONGEST_ANSWER, spell
 from agents.answers.values.typed_values import (
-    Choice,
+    Bracketed,
     Code,
     Equation,
     Expression,
-    Group,
     InBase,
     Interval,
+    MultipleChoice,
     Named,
     Region,
     Value,
@@ -120,10 +120,14 @@ def same_value(
         return same_value(named.value, other, algebra, percent=percent)
     if isinstance(gold, Number) and isinstance(answer, Number):
         return _same_quantity(gold, answer, percent=percent)
-    if isinstance(gold, Group) and isinstance(answer, Group) and gold.brackets == answer.brackets:
+    if (
+        isinstance(gold, Bracketed)
+        and isinstance(answer, Bracketed)
+        and gold.brackets == answer.brackets
+    ):
         return _same_items(gold, answer, algebra, ordered=gold.brackets not in ("", "{}"))
-    if isinstance(gold, Group | Region) and isinstance(answer, Group | Region):
-        if isinstance(gold, Group) and isinstance(answer, Group):
+    if isinstance(gold, Bracketed | Region) and isinstance(answer, Bracketed | Region):
+        if isinstance(gold, Bracketed) and isinstance(answer, Bracketed):
             kinds = {gold.brackets, answer.brackets}
             if kinds == {"", "{}"}:
                 return _same_items(gold, answer, algebra, ordered=False)
@@ -137,7 +141,7 @@ def same_value(
     return _same_single(gold, answer, algebra)
 
 
-def _coordinates(group: Group) -> Group | None:
+def _coordinates(group: Bracketed) -> Bracketed | None:
     """Returns "x = 1, y = 2" as the tuple (1, 2); None where the names are not in
     order.
     """
@@ -145,7 +149,7 @@ def _coordinates(group: Group) -> Group | None:
     names = [item.name for item in named]
     if len(names) != len(group.items) or len(set(names)) != len(names) or names != sorted(names):
         return None
-    return Group("()", tuple(item.value for item in named))
+    return Bracketed("()", tuple(item.value for item in named))
 
 
 def _may_be_phrase(value: Value, kind: AnswerKind) -> bool:
@@ -182,15 +186,15 @@ def _same_single(gold: Value, answer: Value, algebra: Algebra) -> bool | None:
         if isinstance(one, InBase) and isinstance(other, Number):
             is_plain = other.unit is None and not other.is_percent and one.digits.isdigit()
             return is_plain and Fraction(one.digits) == other.value
-        if isinstance(one, Choice):
+        if isinstance(one, MultipleChoice):
             letter = other.text if isinstance(other, Code) else None
-            letter = other.letter if isinstance(other, Choice) else letter
-            texts = {one.text, other.text if isinstance(other, Choice) else None} - {None}
+            letter = other.letter if isinstance(other, MultipleChoice) else letter
+            texts = {one.text, other.text if isinstance(other, MultipleChoice) else None} - {None}
             is_letter = (
                 letter is not None and len(texts) < 2 and (letter.isupper() or letter in "abcdefgh")
             )
             return is_letter and letter is not None and letter.upper() == one.letter
-        if isinstance(one, Group) and one.brackets == "{}" and len(one.items) == 1:
+        if isinstance(one, Bracketed) and one.brackets == "{}" and len(one.items) == 1:
             return same_value(one.items[0], other, algebra)
         if isinstance(one, Code) and isinstance(other, Number) and other.unit is not None:  # "5m"
             quantity = read_quantity(re.sub(r"(?<=[0-9])(?=[A-Za-z])", " ", one.text))
@@ -268,7 +272,9 @@ def _mathematics(value: Value) -> Mathematics | None:
     return Expression(value.text) if isinstance(value, Code) and is_product else None
 
 
-def _same_items(gold: Group, answer: Group, algebra: Algebra, *, ordered: bool) -> bool | None:
+def _same_items(
+    gold: Bracketed, answer: Bracketed, algebra: Algebra, *, ordered: bool
+) -> bool | None:
     if len(gold.items) != len(answer.items):
         return False
     if ordered or any(_has_order(item) for item in gold.items):

@@ -17,13 +17,13 @@ from agents.answers.values.numbers import Number, read_quantity
 from agents.answers.values.rational import exact
 from agents.answers.values.spelling import spell
 from agents.answers.values.typed_values import (
-    Choice,
+    Bracketed,
     Code,
     Equation,
     Expression,
-    Group,
     InBase,
     Interval,
+    MultipleChoice,
     Named,
     Plain,
     Region,
@@ -146,10 +146,10 @@ def _read(text: str, depth: int) -> Value:
     if (match := _INFINITY.fullmatch(text)) is not None:
         return Code("-\\infty" if match["sign"] == "-" else "\\infty")
     if (match := _CHOICE.fullmatch(text)) is not None:
-        return Choice((match[1] or match[2] or match[3]).upper())
+        return MultipleChoice((match[1] or match[2] or match[3]).upper())
     lettered = _LETTERED.fullmatch(text)
     if lettered is not None and not _OTHER_CHOICE.search(lettered["text"]):
-        return Choice(lettered[1], lettered["text"].casefold())
+        return MultipleChoice(lettered[1], lettered["text"].casefold())
     if depth:
         for reader in (
             _read_compound,
@@ -218,7 +218,7 @@ def _read_named(text: str, depth: int) -> Value | None:
     match = _NAMED.fullmatch(text) or _NAMED_TUPLE.fullmatch(text) or _NAMED_LAST.fullmatch(text)
     if match is not None and not _RELATION.search(text):
         value = _read(match["value"].strip(), depth)
-        items = value.items if isinstance(value, Group) and value.brackets == "" else ()
+        items = value.items if isinstance(value, Bracketed) and value.brackets == "" else ()
         if any(isinstance(item, Named) for item in items):
             return None  # "x = 1, y = 2"
         return Named(tidy(match["name"]), value)
@@ -242,7 +242,7 @@ def _read_chain(text: str, depth: int) -> Named | None:
     return None if len(values) > 1 or None in values else Named(tidy(name), _read(sides[-1], depth))
 
 
-def _read_compound(text: str, depth: int) -> Group | None:
+def _read_compound(text: str, depth: int) -> Bracketed | None:
     """Reads one quantity in several units: "5 ft 10 in", "2 hours and 30 minutes"."""
     parts = re.split(r",? (?:and )?(?=[0-9])", text)
     if not 2 <= len(parts) <= 4:
@@ -251,7 +251,9 @@ def _read_compound(text: str, depth: int) -> Group | None:
     units = [item.unit for item in items]
     if len(items) != len(parts) or len(set(units)) != len(units):
         return None
-    return Group("compound", items) if any(set(units) <= kind for kind in COMPOUND_UNITS) else None
+    return (
+        Bracketed("compound", items) if any(set(units) <= kind for kind in COMPOUND_UNITS) else None
+    )
 
 
 def _read_approximated(text: str, depth: int) -> Value | None:
@@ -385,7 +387,7 @@ def _interval(opening: str, ends: list[str], closing: str, depth: int) -> Region
     ))  # fmt: skip
 
 
-def _read_matrix(text: str, depth: int) -> Group | None:
+def _read_matrix(text: str, depth: int) -> Bracketed | None:
     is_bracketed = text[:1] in ("(", "[") and _is_enclosed(text)
     match = _MATRIX.fullmatch(text[1:-1].strip() if is_bracketed else text)
     if match is None:
@@ -400,7 +402,7 @@ def _read_matrix(text: str, depth: int) -> Group | None:
         return None
     name = "determinant" if match["name"] == "vmatrix" else "matrix"
     kind = f"{name} {len(rows)}x{len(rows[0])}"
-    return Group(kind, tuple(_read(cell.strip(), 0) for row in rows for cell in row))
+    return Bracketed(kind, tuple(_read(cell.strip(), 0) for row in rows for cell in row))
 
 
 def _read_plus_minus(text: str, depth: int) -> Value | None:
@@ -410,12 +412,12 @@ def _read_plus_minus(text: str, depth: int) -> Value | None:
         return None
     upper = text.replace("\\pm", "+").replace("\\mp", "-")
     lower = text.replace("\\pm", "-").replace("\\mp", "+")
-    return Group("", (_read(spell(upper), depth), _read(spell(lower), depth)))
+    return Bracketed("", (_read(spell(upper), depth), _read(spell(lower), depth)))
 
 
 def _read_group(text: str, depth: int) -> Value | None:
     if text == "\\emptyset" or re.fullmatch("(?:the )?(?:empty|null) set", text, re.IGNORECASE):
-        return Group("{}", ())
+        return Bracketed("{}", ())
     if text.startswith("\\{") and text.endswith("\\}"):
         text = re.sub(r"\\([{}])", r"\1", text)
     opening, closing = text[:1], text[-1:]
@@ -428,18 +430,18 @@ def _read_group(text: str, depth: int) -> Value | None:
     if len(parts) < 2 and opening == "(":
         return None
     if parts in ([""], [" "]) and opening == "{":
-        return Group("{}", ())
+        return Bracketed("{}", ())
     if not all(part.strip() for part in parts) or len(parts) > LONGEST_GROUP:
         return None
     items = _items(parts, depth)
-    rows = [item for item in items if isinstance(item, Group) and item.brackets == "[]"]
+    rows = [item for item in items if isinstance(item, Bracketed) and item.brackets == "[]"]
     if opening == "[" and len(rows) == len(items) and len({len(row.items) for row in rows}) == 1:
         cells = tuple(cell for row in rows for cell in row.items)  # "[[1, 2], [3, 4]]"
-        return Group(f"matrix {len(rows)}x{len(rows[0].items)}", cells)
-    return Group(opening + closing, items)
+        return Bracketed(f"matrix {len(rows)}x{len(rows[0].items)}", cells)
+    return Bracketed(opening + closing, items)
 
 
-def _read_list(text: str, depth: int) -> Group | None:
+def _read_list(text: str, depth: int) -> Bracketed | None:
     """Reads a bare list: "3, 5, 7", "1331 and 1728", "x = 1 or x = 2"."""
     parts = split_top(text, words=True)
     if not 2 <= len(parts) <= LONGEST_GROUP:
@@ -450,8 +452,8 @@ def _read_list(text: str, depth: int) -> Group | None:
     items = _items(parts, depth)
     named = [item for item in items if isinstance(item, Named)]
     if len(named) == len(items) and len({item.name for item in named}) == 1:
-        return Group("", tuple(item.value for item in named))
-    return Group("", items)
+        return Bracketed("", tuple(item.value for item in named))
+    return Bracketed("", items)
 
 
 def _items(parts: list[str], depth: int) -> tuple[Value, ...]:
@@ -459,7 +461,7 @@ def _items(parts: list[str], depth: int) -> tuple[Value, ...]:
     items: list[Value] = []
     for part in parts:
         value = _read(part.strip(), depth)
-        if isinstance(value, Group) and value.brackets == "" and _PLUS_MINUS.search(part):
+        if isinstance(value, Bracketed) and value.brackets == "" and _PLUS_MINUS.search(part):
             items.extend(value.items)
         else:
             items.append(value)

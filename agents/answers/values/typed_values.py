@@ -35,7 +35,7 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class MultipleChoice:
     """A letter that was written as a choice: "(C)", "C. Paris"."""
 
     letter: str
@@ -68,7 +68,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Bracketed:
     """Several values. `brackets` is "()", "[]", "{}", "" (a bare list), "matrix RxC" or
     "compound" (one quantity in several units); "{}" and "" have no order."""
 
@@ -97,14 +97,14 @@ class Region:
 Plain = Number | Date | Time | InBase | Code
 """Values with an exact form of their own."""
 
-Value = Plain | Words | Choice | Expression | Equation | Named | Group | Region
+Value = Plain | Words | MultipleChoice | Expression | Equation | Named | Bracketed | Region
 
 
 def as_region(value: Value) -> Region | None:
     """Returns the interval that a region, or a pair in () or [], can be read as."""
     if isinstance(value, Region):
         return value
-    if isinstance(value, Group) and value.brackets in ("()", "[]") and len(value.items) == 2:
+    if isinstance(value, Bracketed) and value.brackets in ("()", "[]") and len(value.items) == 2:
         closed = value.brackets == "[]"
         return Region((Interval(*value.items, closed, closed),))
     return None

@@ -64,11 +64,11 @@ from agents.engines.openai.replicas import (
     TryAgainError,
 )
 from agents.engines.openai.replies import (
-    Choice,
     Completions,
     Expected,
     ModelCard,
     Reply,
+    ReplyChoice,
     read_completions,
     read_models,
     read_nothing,
@@ -321,7 +321,7 @@ class OpenAIEngine:
             tuple(self._completion(choice) for choice in found.choices), found.usage, version
         )
 
-    def _completion(self, choice: Choice) -> Completion:
+    def _completion(self, choice: ReplyChoice) -> Completion:
         return served_completion(
             choice.token_ids,
             choice.logprobs,

@@ -121,7 +121,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ReplyChoice:
     """One completion of a reply."""
 
     token_ids: tuple[int, ...] = field(repr=False)
@@ -138,7 +138,7 @@ class Completions:
     """What a completion request is answered with: `n` choices in the order of their
     indices, and what they cost."""
 
-    choices: tuple[Choice, ...]
+    choices: tuple[ReplyChoice, ...]
     usage: Usage
 
 
@@ -164,7 +164,7 @@ def read_completions(reply: Reply, expected: Expected) -> Completions:
     choices = _sequence(answer.get("choices"), "choices")
     if len(choices) != expected.n:
         raise MalformedError(f"it holds {len(choices)} choices for n={expected.n}")
-    by_index: dict[int, Choice] = {}
+    by_index: dict[int, ReplyChoice] = {}
     for choice in choices:
         fields = _mapping(choice, "a choice")
         index = _whole(fields.get("index"), "index", most=expected.n - 1)
@@ -213,7 +213,7 @@ def read_nothing(reply: Reply) -> None:
     """Reads a route whose status is its whole answer."""
 
 
-def _choice(fields: Mapping[str, Any], expected: Expected) -> Choice:
+def _choice(fields: Mapping[str, Any], expected: Expected) -> ReplyChoice:
     finish_reason, stop_reason = fields.get("finish_reason"), fields.get("stop_reason")
     if finish_reason == "abort":
         raise AbortedError
@@ -249,7 +249,7 @@ def _choice(fields: Mapping[str, Any], expected: Expected) -> Choice:
             scores = _logprobs(
                 [first.get(f"token_id:{token}") for token in expected.candidates], "top_logprobs[0]"
             )
-    return Choice(token_ids, logprobs, finish_reason, stop_reason, scores)
+    return ReplyChoice(token_ids, logprobs, finish_reason, stop_reason, scores)
 
 
 def _token_ids(value: Any, expected: Expected) -> tuple[int, ...]:

@@ -190,7 +190,7 @@ class ScriptedEngine:
             self.version += 1
         return self.version
 
-    async def forget(self) -> bool:
+    async def reset_cache(self) -> bool:
         """Empties the simulated prefix cache."""
         async with self._gate.exclusive():
             self._cache.clear()

@@ -113,7 +113,7 @@ class TransformersClassifier:
         check_classify(prompt, self.info, self._vocabulary_size)
         return await self._gate.run(lambda: self._classify(prompt, priority))
 
-    async def forget(self) -> bool:
+    async def reset_cache(self) -> bool:
         """Waits until nothing is in flight; there is no cache to empty."""
         async with self._gate.exclusive():
             return True

@@ -21,7 +21,7 @@ started."""
 _POLL_S = 0.5
 
 
-def adopt_child_manners() -> None:
+def install_parent_watchdog() -> None:
     """Does both in a child of our engine, once; may be called any number of times."""
     parent = os.getppid()
     if os.environ.get(PARENT) == str(parent) and os.getpgrp() != os.getpid():

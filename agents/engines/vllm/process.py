@@ -80,7 +80,7 @@ class FrontEnd:
         manager = self._llm.engine_core.resources.engine_manager
         return [process.pid for process in manager.processes] if manager is not None else []
 
-    async def forget(self) -> bool:
+    async def reset_cache(self) -> bool:
         """Empties the prefix cache; False where vLLM still holds blocks of it."""
         async with self._gate.exclusive():
             return bool(await self._llm.reset_prefix_cache())

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from configs.schema.critic.base import CriticGroup, ScopedCritic, SpeakingCritic
+from configs.schema.critic.base import CriticOptions, ScopedCritic, SpeakingCritic
 from configs.schema.critic.custom import CustomCriticConfig
 from configs.schema.critic.length import LengthCriticConfig
 from configs.schema.critic.logprob import LogprobCriticConfig
@@ -35,7 +35,7 @@ CriticConfig = Annotated[
 
 __all__ = [
     "CriticConfig",
-    "CriticGroup",
+    "CriticOptions",
     "CustomCriticConfig",
     "LengthCriticConfig",
     "LogprobCriticConfig",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import Field
 
 from agents.types import VerdictScope
-from configs.schema.base import Group, PromptFamily
+from configs.schema.base import ConfigGroup, PromptFamily
 from configs.schema.engine import EngineConfig
 
 
-class CriticGroup(Group):
+class CriticOptions(ConfigGroup):
     """Base of all critics' options, with what the rules between the groups ask about
     (configs/schema/run.py).
     """
@@ -33,7 +33,7 @@ class CriticGroup(Group):
         return False
 
 
-class ScopedCritic(CriticGroup):
+class ScopedCritic(CriticOptions):
     """Options of a critic whose verdicts have the scope of the question's family."""
 
     scope: VerdictScope = "local"

@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from agents.objects import NAME
-from configs.schema.critic.base import CriticGroup
+from configs.schema.critic.base import CriticOptions
 
 
-class CustomCriticConfig(CriticGroup):
+class CustomCriticConfig(CriticOptions):
     """A critic that does not come with the package."""
 
     kind: Literal["custom"] = "custom"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from configs.schema.critic.base import CriticGroup
+from configs.schema.critic.base import CriticOptions
 
 
-class NoCriticConfig(CriticGroup):
+class NoCriticConfig(CriticOptions):
     """No step is judged."""
 
     kind: Literal["none"] = "none"

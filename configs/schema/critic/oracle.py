@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from configs.schema.critic.base import CriticGroup
+from configs.schema.critic.base import CriticOptions
 
 
-class OracleCriticConfig(CriticGroup):
+class OracleCriticConfig(CriticOptions):
     """The exact truth (agents/critics/oracle.py)."""
 
     kind: Literal["oracle"] = "oracle"

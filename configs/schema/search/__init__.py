@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from configs.schema.search.base import AnswerSelection, ScoreAggregation, SearchGroup
+from configs.schema.search.base import AnswerSelection, ScoreAggregation, SearchOptions
 from configs.schema.search.compute_optimal import ComputeOptimalConfig
 from configs.schema.search.critique_loop import CritiqueLoopConfig
 from configs.schema.search.custom import CustomConfig
@@ -52,7 +52,7 @@ __all__ = [
     "RebaseConfig",
     "ScoreAggregation",
     "SearchConfig",
-    "SearchGroup",
+    "SearchOptions",
     "SelfConsistencyConfig",
     "SequentialRevisionConfig",
 ]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from configs.schema.base import Group
+from configs.schema.base import ConfigGroup
 
 AnswerSelection = Literal["majority", "best", "weighted_vote"]
 """`majority`: the answer most samples agree on. `best`: the sample with the highest
@@ -16,7 +16,7 @@ ScoreAggregation = Literal["last", "min", "product", "mean"]
 """How the scores of its steps make the score of a path."""
 
 
-class SearchGroup(Group):
+class SearchOptions(ConfigGroup):
     """Base of all strategies' options, with what the rules between the groups ask about
     (configs/schema/run.py).
     """
@@ -46,7 +46,7 @@ class SearchGroup(Group):
         return None
 
 
-class Selecting(SearchGroup):
+class Selecting(SearchOptions):
     """Options of a strategy that chooses among several answers."""
 
     selection: AnswerSelection = "weighted_vote"
@@ -66,7 +66,7 @@ class Selecting(SearchGroup):
         return self.logprob_weight == 0
 
 
-class Stepping(SearchGroup):
+class Stepping(SearchOptions):
     """Options of a strategy that expands step by step."""
 
     reserve_tokens: int = Field(64, ge=0)

@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from agents.objects import NAME
-from configs.schema.search.base import SearchGroup
+from configs.schema.search.base import SearchOptions
 
 
-class CustomConfig(SearchGroup):
+class CustomConfig(SearchOptions):
     """A strategy that does not come with the package."""
 
     strategy: Literal["custom"] = "custom"

@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from configs.schema.base import Group
+from configs.schema.base import ConfigGroup
 from configs.schema.search.base import Stepping
 
 
-class Assumptions(Group):
+class Assumptions(ConfigGroup):
     """The assumptions of posterior search, fitted on validation questions of the pocket
     model.
     """
@@ -32,14 +32,14 @@ class Assumptions(Group):
     samples agree."""
     accident: float = Field(0.05, gt=0, lt=1)
     """Chance that a path with a wrong step ends at the right answer."""
-    given_up: float = Field(0.2, gt=0, lt=1)
+    abort_ratio: float = Field(0.2, gt=0, lt=1)
     """How often a right path ends without an answer, or in the policy's own doubt
-    (policy.doubts), over how often a wrong one does."""
-    give_up_rate: float | None = Field(None, ge=0, lt=1)
+    (policy.backtrack_tokens), over how often a wrong one does."""
+    abort_rate: float | None = Field(None, ge=0, lt=1)
     """Share of the samples below a wrong step that are taken to end so: the larger, the
     more it means when most of them go on. 0: going on says nothing, and that there was
     such an end counts once, however many. null: 0.3 where the policy doubts
-    (policy.doubts), else 0."""
+    (policy.backtrack_tokens), else 0."""
     many_answers: bool = False
     """Whether a question may have several right answers (Countdown's expressions), so
     that they are no rivals."""
@@ -61,7 +61,7 @@ class PosteriorConfig(Assumptions, Stepping):
     confidence: float = Field(0.95, gt=0, le=1)
     """Belief in the best answer at which the search stops; 1: not before the budget
     ends."""
-    least_doubt: float = Field(0.02, gt=0, lt=1)
+    min_uncertainty: float = Field(0.02, gt=0, lt=1)
     """Chance that a step is alive, times that it is wrong if the one before is alive,
     below which nobody is asked for its verdict."""
     worth_tokens: float | None = Field(None, gt=0)

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from configs.schema.search.base import AnswerSelection, SearchGroup, Selecting
+from configs.schema.search.base import AnswerSelection, SearchOptions, Selecting
 
 
-class GreedyConfig(SearchGroup):
+class GreedyConfig(SearchOptions):
     """One thought at temperature 0: what every other strategy is compared with."""
 
     strategy: Literal["greedy"] = "greedy"
@@ -20,7 +20,7 @@ class GreedyConfig(SearchGroup):
         return False
 
 
-class SamplingAnswers(SearchGroup):
+class SamplingAnswers(SearchOptions):
     """Options of a strategy that samples whole answers."""
 
     num_samples: int = Field(16, ge=1)

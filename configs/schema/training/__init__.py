@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from configs.schema.training.base import FineTune, LoraConfig, PolicyTraining, TrainingGroup
+from configs.schema.training.base import FineTune, LoraConfig, PolicyTraining, TrainingOptions
 from configs.schema.training.grpo import GrpoConfig, GrpoTrainingConfig
 from configs.schema.training.heads import HeadsFit, HeadsTrainingConfig
 from configs.schema.training.sft import SftConfig, SftTrainingConfig
@@ -35,5 +35,5 @@ __all__ = [
     "SftGrpoTrainingConfig",
     "SftTrainingConfig",
     "TrainingConfig",
-    "TrainingGroup",
+    "TrainingOptions",
 ]

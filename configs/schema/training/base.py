@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from configs.schema.base import OPERATIONAL, Group
+from configs.schema.base import OPERATIONAL, ConfigGroup
 
 FineTune = Literal["full", "lora"]
 """`full`: all weights. `lora`: low-rank adapters, merged before they are served."""
 
 
-class LoraConfig(Group):
+class LoraConfig(ConfigGroup):
     """Low-rank adapters. Source: LoRA (arXiv:2106.09685)."""
 
     rank: int = Field(16, ge=1)
@@ -24,7 +24,7 @@ class LoraConfig(Group):
     """Share of the adapter's inputs dropped in training."""
 
 
-class TrainingGroup(Group):
+class TrainingOptions(ConfigGroup):
     """Options of every training method."""
 
     method: str
@@ -67,7 +67,7 @@ class TrainingGroup(Group):
         return False
 
 
-class PolicyTraining(TrainingGroup):
+class PolicyTraining(TrainingOptions):
     """Options of every method that trains the policy."""
 
     finetune: FineTune = "full"

@@ -9,11 +9,11 @@ from typing import Literal
 from pydantic import Field
 
 from agents.objects import NAME
-from configs.schema.base import Group
+from configs.schema.base import ConfigGroup
 from configs.schema.training.base import PolicyTraining
 
 
-class GrpoConfig(Group):
+class GrpoConfig(ConfigGroup):
     """Outcome-reward GRPO with rollouts from the serving engine.
 
     Source: DeepSeekMath (arXiv:2402.03300), section 4; dr_grpo: arXiv:2503.20783; dapo:

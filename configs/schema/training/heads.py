@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from configs.schema.base import OPERATIONAL, Group
-from configs.schema.training.base import TrainingGroup
+from configs.schema.base import OPERATIONAL, ConfigGroup
+from configs.schema.training.base import TrainingOptions
 
 
-class HeadsFit(Group):
+class HeadsFit(ConfigGroup):
     """How heads are learned: one linear layer over the hidden state of the last token.
 
     Source: AlphaZero (arXiv:1712.01815), with outcomes in [0, 1] and a cross-entropy in
@@ -41,7 +41,7 @@ class HeadsFit(Group):
     """Weight decay of the optimizer."""
 
 
-class HeadsTrainingConfig(TrainingGroup):
+class HeadsTrainingConfig(TrainingOptions):
     """Policy and value heads, from where the searches of finished runs went and how
     their thoughts ended.
     """

@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from configs.schema.base import Group
+from configs.schema.base import ConfigGroup
 from configs.schema.training.base import PolicyTraining
 
 
-class SftConfig(Group):
+class SftConfig(ConfigGroup):
     """Supervised fine-tuning on long thoughts."""
 
     thought: Literal["shortcut", "journey"] = "journey"

@@ -18,7 +18,13 @@ from agents.files import read_json
 from agents.types import Split
 from configs import ConfigError
 from configs.schema import ComparedCritic, ComparedFamily, ComparedStrategy, SearchComparisonConfig
-from graphs.evaluation.search_comparison.choices import Choice, Choices, Group, Sampling, group_of
+from graphs.evaluation.search_comparison.choices import (
+    FamilyGroup,
+    SelectedByGroup,
+    SelectedSampling,
+    SelectedSettings,
+    group_of,
+)
 
 NO_CRITIC = "none"
 CONTROLS = ("random", "length", "logprob")
@@ -136,7 +142,9 @@ def sampling_cells(comparison: SearchComparisonConfig, family: ComparedFamily) -
 
 
 def candidate_cells(
-    comparison: SearchComparisonConfig, family: ComparedFamily, samplings: Mapping[Group, Sampling]
+    comparison: SearchComparisonConfig,
+    family: ComparedFamily,
+    samplings: Mapping[FamilyGroup, SelectedSampling],
 ) -> Iterator[Cell]:
     """Yields the validation cells from which every strategy's settings are chosen, and
     the strategy.
@@ -164,7 +172,7 @@ def candidate_cells(
 
 
 def measured_cells(
-    comparison: SearchComparisonConfig, family: ComparedFamily, choices: Choices
+    comparison: SearchComparisonConfig, family: ComparedFamily, choices: SelectedByGroup
 ) -> Iterator[Cell]:
     """Yields the test cells of a family, those with the first critic before the
     others.
@@ -196,13 +204,13 @@ def measured_cells(
     guided = {strategy.name: strategy for strategy in comparison.strategies}
     for critic in (
         (*CONTROLS, *(oracle_name(rate) for rate in comparison.flip_rates))
-        if comparison.dial in guided
+        if comparison.noise_sweep in guided
         else ()
     ):
-        yield _search(comparison, family, guided[comparison.dial], choice, main, critic, 0)
+        yield _search(comparison, family, guided[comparison.noise_sweep], choice, main, critic, 0)
     for critic in others:
         yield pool(comparison, "test", family, choice.sampling.temperature, critic)
-        for name in dict.fromkeys((choice.strategy, comparison.dial)):
+        for name in dict.fromkeys((choice.strategy, comparison.noise_sweep)):
             for seed in range(comparison.seeds) if name in guided else ():
                 yield _search(comparison, family, guided[name], choice, main, critic, seed)
 
@@ -247,7 +255,7 @@ def _search(
     comparison: SearchComparisonConfig,
     family: ComparedFamily,
     strategy: ComparedStrategy,
-    choice: Choice,
+    choice: SelectedSettings,
     n: int,
     critic: str,
     seed: int,

@@ -18,7 +18,7 @@ from configs.schema import ComparedFamily
 from configs.schema.search.base import ScoreAggregation as Aggregation
 from graphs.strategies.selection import Selector
 
-Group = Literal["others", "self_verifying"]
+FamilyGroup = Literal["others", "self_verifying"]
 """`others`: families whose answers cannot be checked without the right one.
 `self_verifying`: those whose can, told apart."""
 
@@ -26,14 +26,14 @@ AGGREGATIONS: tuple[Aggregation, ...] = ("product", "min", "last", "mean")
 LOGPROB_WEIGHTS = (0.0, 0.5, 1.0)
 
 
-def group_of(family: ComparedFamily) -> Group:
+def group_of(family: ComparedFamily) -> FamilyGroup:
     """Returns the group that a family is told in."""
     return "self_verifying" if family.verifies_itself else "others"
 
 
-def groups_of(families: Iterable[ComparedFamily]) -> dict[Group, list[ComparedFamily]]:
+def groups_of(families: Iterable[ComparedFamily]) -> dict[FamilyGroup, list[ComparedFamily]]:
     """Returns the families of each group that has any."""
-    groups: dict[Group, list[ComparedFamily]] = {}
+    groups: dict[FamilyGroup, list[ComparedFamily]] = {}
     for family in families:
         groups.setdefault(group_of(family), []).append(family)
     return groups
@@ -59,7 +59,7 @@ RANKINGS = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
+class SelectedSampling:
     """What is chosen from validation samples."""
 
     majority_temperature: float
@@ -73,10 +73,10 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class SelectedSettings:
     """What was chosen for a group of families."""
 
-    sampling: Sampling
+    sampling: SelectedSampling
     candidates: Mapping[str, int]
     """Number of the settings of each strategy."""
     strategy: str
@@ -87,12 +87,12 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class SelectedByGroup:
     """What was chosen, by group."""
 
-    groups: Mapping[Group, Choice]
+    groups: Mapping[FamilyGroup, SelectedSettings]
 
-    def of(self, family: ComparedFamily) -> Choice:
+    def of(self, family: ComparedFamily) -> SelectedSettings:
         """Returns the choice that holds for a family."""
         return self.groups[group_of(family)]
 
@@ -101,7 +101,7 @@ class Choices:
         return {group: asdict(choice) for group, choice in self.groups.items()}
 
     @classmethod
-    def from_json(cls, values: Mapping[Any, Any]) -> Choices:
+    def from_json(cls, values: Mapping[Any, Any]) -> SelectedByGroup:
         """Returns the choices that `as_json` wrote."""
         return cls({group: _choice(choice) for group, choice in values.items()})
 
@@ -110,16 +110,16 @@ class Choices:
         write_text(path, json.dumps(self.as_json(), indent=2) + "\n")
 
     @classmethod
-    def load(cls, path: Path) -> Choices:
+    def load(cls, path: Path) -> SelectedByGroup:
         """Reads what `save` wrote."""
         return cls.from_json(read_json(path))
 
 
-def _choice(values: Mapping[str, Any]) -> Choice:
+def _choice(values: Mapping[str, Any]) -> SelectedSettings:
     sampling = values["sampling"]
     rankings = {name: Ranking(**sampling[name]) for name in ("vote", "best")}
-    return Choice(
-        Sampling(**{**sampling, **rankings}),
+    return SelectedSettings(
+        SelectedSampling(**{**sampling, **rankings}),
         values["candidates"],
         values["strategy"],
         values["accuracies"],

@@ -11,18 +11,20 @@ from configs.schema import ComparedFamily, SearchComparisonConfig
 from graphs.evaluation.search_comparison.cells import candidate_cells, pool
 from graphs.evaluation.search_comparison.choices import (
     RANKINGS,
-    Choice,
-    Choices,
-    Group,
+    FamilyGroup,
     Ranking,
-    Sampling,
+    SelectedByGroup,
+    SelectedSampling,
+    SelectedSettings,
     groups_of,
 )
 from graphs.evaluation.search_comparison.measure import vote_accuracies
 from graphs.traces.store import TraceStore
 
 
-def choose_sampling(comparison: SearchComparisonConfig, folder: Path) -> dict[Group, Sampling]:
+def choose_sampling(
+    comparison: SearchComparisonConfig, folder: Path
+) -> dict[FamilyGroup, SelectedSampling]:
     """Returns the temperatures and rankings that were best on the validation samples:
     the majority's own, and those of the weighted vote.
 
@@ -36,12 +38,14 @@ def choose_sampling(comparison: SearchComparisonConfig, folder: Path) -> dict[Gr
 
 
 def choose(
-    comparison: SearchComparisonConfig, folder: Path, samplings: Mapping[Group, Sampling]
-) -> Choices:
+    comparison: SearchComparisonConfig,
+    folder: Path,
+    samplings: Mapping[FamilyGroup, SelectedSampling],
+) -> SelectedByGroup:
     """Returns all that was chosen: besides the sampling every strategy's best settings,
     and the best of all that a critic guides.
     """
-    chosen: dict[Group, Choice] = {}
+    chosen: dict[FamilyGroup, SelectedSettings] = {}
     for group, families in groups_of(comparison.families).items():
         sampling, accuracies, candidates = samplings[group], {}, {}
         cells = [
@@ -72,15 +76,15 @@ def choose(
         ]
         accuracies["weighted_vote"] = float(np.mean([vote[sampling.vote] for _, vote, _ in votes]))
         accuracies["best_of_n"] = float(np.mean([best[sampling.best] for _, _, best in votes]))
-        chosen[group] = Choice(
+        chosen[group] = SelectedSettings(
             sampling, candidates, max(accuracies, key=lambda name: accuracies[name]), accuracies
         )
-    return Choices(chosen)
+    return SelectedByGroup(chosen)
 
 
 def _sampling(
     comparison: SearchComparisonConfig, folder: Path, families: Sequence[ComparedFamily]
-) -> Sampling:
+) -> SelectedSampling:
     majority: dict[float, float] = {}
     vote: dict[tuple[float, Ranking], float] = {}
     best: dict[tuple[float, Ranking], float] = {}
@@ -101,7 +105,7 @@ def _sampling(
                 np.mean([by_ranking[ranking] for _, _, by_ranking in found])
             )
     temperature, ranking = max(vote, key=lambda at: vote[at])
-    return Sampling(
+    return SelectedSampling(
         majority_temperature=max(majority, key=lambda at: majority[at]),
         temperature=temperature,
         vote=ranking,

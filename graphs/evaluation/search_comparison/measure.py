@@ -22,8 +22,9 @@ from agents.types import BadDataError
 from configs.schema import SearchComparisonConfig
 from graphs.evaluation.scaling import pool_of
 from graphs.evaluation.search_comparison.cells import NO_CRITIC, oracle_name
-from graphs.evaluation.search_comparison.choices import Ranking, Sampling
+from graphs.evaluation.search_comparison.choices import Ranking, SelectedSampling
 from graphs.evaluation.search_comparison.cost import Cost, cost_of, pool_costs
+from graphs.evaluation.search_comparison.loss_attribution import CAUSES, Cause, attribute
 from graphs.evaluation.search_comparison.pools import (
     best_of,
     coverage,
@@ -33,7 +34,6 @@ from graphs.evaluation.search_comparison.pools import (
     rejudged,
     votes,
 )
-from graphs.evaluation.search_comparison.regret import BOOKINGS, Booking, book
 from graphs.evaluation.siblings import SiblingPairs, sibling_pairs
 from graphs.strategies.selection import Selector
 from graphs.traces.store import TraceStore
@@ -59,7 +59,7 @@ class Key(NamedTuple):
     critic: str
 
 
-class Outcome(NamedTuple):
+class QuestionResult(NamedTuple):
     """What came of one question with one method; a mean over seeds or over
     sub-samples.
     """
@@ -77,20 +77,20 @@ class Outcome(NamedTuple):
 class Measured:
     """What the cells of one family came to, by question."""
 
-    outcomes: dict[Key, dict[str, list[Outcome]]] = field(
+    outcomes: dict[Key, dict[str, list[QuestionResult]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
     """By question hash: one per seed."""
     siblings: dict[str, dict[str, SiblingPairs]] = field(default_factory=lambda: defaultdict(dict))
     """By critic and question hash, on the samples of the pool."""
-    bookings: dict[Key, dict[str, list[Booking]]] = field(
+    causes: dict[Key, dict[str, list[Cause]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
     """By question hash: one per seed."""
 
 
-def add_search(measured: Measured, folder: Path, key: Key, *, booked: bool) -> None:
-    """Adds one seed of a search; `booked`: also what its unsolved questions were lost
+def add_search(measured: Measured, folder: Path, key: Key, *, attributed: bool) -> None:
+    """Adds one seed of a search; `attributed`: also what its unsolved questions were lost
     to.
     """
     for trace, problem in _traces(folder):
@@ -98,15 +98,15 @@ def add_search(measured: Measured, folder: Path, key: Key, *, booked: bool) -> N
         truth, correct = truth_of(tree, problem), trace.correct is True
         found = correct or bool(truth.answered.any())
         measured.outcomes[key][trace.question.hash].append(
-            Outcome(float(correct), float(found), *cost_of(trace))
+            QuestionResult(float(correct), float(found), *cost_of(trace))
         )
-        if booked:
-            measured.bookings[key][trace.question.hash].append(
-                book(tree, truth, trace.events, solved=correct)
+        if attributed:
+            measured.causes[key][trace.question.hash].append(
+                attribute(tree, truth, trace.events, solved=correct)
             )
 
 
-def add_plain_pool(measured: Measured, folder: Path, ks: Sequence[int], *, booked: int) -> None:
+def add_plain_pool(measured: Measured, folder: Path, ks: Sequence[int], *, attributed: int) -> None:
     """Adds the majority and the log-probability vote of k samples, whose verdicts (if
     there are any) cost nothing and are not looked at.
     """
@@ -128,7 +128,9 @@ def add_plain_pool(measured: Measured, folder: Path, ks: Sequence[int], *, booke
                 checked,
                 costs,
             )
-        _book_first(measured, NO_CRITIC, trace, problem, booked, {"majority": Selector("majority")})
+        _book_first(
+            measured, NO_CRITIC, trace, problem, attributed, {"majority": Selector("majority")}
+        )
 
 
 def add_judged_pool(
@@ -136,9 +138,9 @@ def add_judged_pool(
     folder: Path,
     ks: Sequence[int],
     critic: str,
-    sampling: Sampling,
+    sampling: SelectedSampling,
     *,
-    booked: int,
+    attributed: int,
 ) -> None:
     """Adds the weighted vote and best-of-N of k samples, their coverage, and how well
     the critic knows siblings apart.
@@ -165,7 +167,7 @@ def add_judged_pool(
             "weighted_vote": sampling.vote.selector,
             "best_of_n": replace(sampling.best.selector, selection="best"),
         }
-        _book_first(measured, critic, trace, problem, booked, selectors)
+        _book_first(measured, critic, trace, problem, attributed, selectors)
 
 
 async def add_controls(
@@ -228,10 +230,10 @@ class Table:
     strata: NDArray[np.int64]
     """Number of each question's family, [Q]."""
     values: Mapping[Key, NDArray[np.float64]]
-    """`Outcome`s, a mean over seeds, [Q, 4]."""
+    """`QuestionResult`s, a mean over seeds, [Q, 4]."""
     siblings: Mapping[str, SiblingPairs]
     """By critic."""
-    bookings: Mapping[Key, Mapping[Booking, float]]
+    causes: Mapping[Key, Mapping[Cause, float]]
     """Shares of the questions."""
 
     @classmethod
@@ -279,13 +281,11 @@ class Table:
             )
             for critic in critics
         }
-        booked = [
-            key
-            for key in families[0].bookings
-            if all(key in family.bookings for family in families)
+        attributed = [
+            key for key in families[0].causes if all(key in family.causes for family in families)
         ]
         strata = np.repeat(np.arange(len(families)), [len(questions) for questions in shared])
-        return cls(strata, values, siblings, {key: _shares(key, families) for key in booked})
+        return cls(strata, values, siblings, {key: _shares(key, families) for key in attributed})
 
     def correct(self, key: Key) -> Floats:
         """Whether each question is answered right, [Q], in [0, 1]."""
@@ -303,14 +303,11 @@ class Table:
         return Cost(flops, generated_tokens)
 
 
-def _shares(key: Key, families: Sequence[Measured]) -> dict[Booking, float]:
-    booked = [
-        booking
-        for family in families
-        for seeds in family.bookings[key].values()
-        for booking in seeds
+def _shares(key: Key, families: Sequence[Measured]) -> dict[Cause, float]:
+    attributed = [
+        booking for family in families for seeds in family.causes[key].values() for booking in seeds
     ]
-    return {booking: booked.count(booking) / len(booked) for booking in BOOKINGS}
+    return {booking: attributed.count(booking) / len(attributed) for booking in CAUSES}
 
 
 def _traces(folder: Path) -> Iterable[tuple[Trace, Problem]]:
@@ -338,7 +335,7 @@ def _add(
 ) -> None:
     for k, right, found, cost in zip(ks, correct, checked, costs, strict=True):
         measured.outcomes[Key(method, k, critic)][trace.question.hash].append(
-            Outcome(right, found, *cost)
+            QuestionResult(right, found, *cost)
         )
 
 
@@ -358,11 +355,11 @@ def _book_first(
     truth = truth_of(tree, problem)
     for method, selector in selectors.items():
         leaf = replace(selector, canonical=partial(canonical, task=trace.question.task)).choose(
-            tree, tree.finals()
+            tree, tree.answer_leaves()
         )
         solved = leaf is not None and bool(truth.answered[leaf])
-        measured.bookings[Key(method, n, critic)][trace.question.hash].append(
-            book(tree, truth, events, solved=solved)
+        measured.causes[Key(method, n, critic)][trace.question.hash].append(
+            attribute(tree, truth, events, solved=solved)
         )
 
 

@@ -74,7 +74,7 @@ def coverage(tree: ReasoningTree, among: NDArray[np.bool_], ks: Sequence[int]) -
     """Returns the chance that k samples hold one that ends in a node of `among`, [N],
     for each of `ks`.
     """
-    leaves = tree.finals()
+    leaves = tree.answer_leaves()
     right, n = (
         int(tree.count[[leaf for leaf in leaves if among[leaf]]].sum()),
         int(tree.samples[ROOT]),

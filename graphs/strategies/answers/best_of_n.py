@@ -44,7 +44,7 @@ class BestOfN(Strategy):
                 n=missing,
                 horizon="answer",
                 temperature=self.config.temperature,
-                through_doubt=True,
+                allow_backtracking=True,
             )
         ]
 
@@ -52,4 +52,4 @@ class BestOfN(Strategy):
         return list(new_nodes) if self.selector.needs_verdicts else []
 
     def choose(self, tree: ReasoningTree) -> int | None:
-        return self.selector.choose(tree, tree.finals())
+        return self.selector.choose(tree, tree.answer_leaves())

@@ -116,7 +116,9 @@ class ComputeOptimal(Strategy):
     def choose(self, tree: ReasoningTree) -> int | None:
         searcher = self.searcher(tree)
         return (
-            self.selector.choose(tree, tree.finals()) if searcher is None else searcher.choose(tree)
+            self.selector.choose(tree, tree.answer_leaves())
+            if searcher is None
+            else searcher.choose(tree)
         )
 
     def searcher(self, tree: ReasoningTree) -> Strategy | None:

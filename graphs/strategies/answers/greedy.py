@@ -27,8 +27,8 @@ class Greedy(Strategy):
         return (
             []
             if tree.children[ROOT] or tree.closed[ROOT]
-            else [Expansion(ROOT, horizon="answer", temperature=0.0, through_doubt=True)]
+            else [Expansion(ROOT, horizon="answer", temperature=0.0, allow_backtracking=True)]
         )
 
     def choose(self, tree: ReasoningTree) -> int | None:
-        return next(iter(tree.finals()), None)
+        return next(iter(tree.answer_leaves()), None)

@@ -72,7 +72,7 @@ class SequentialRevision(Strategy):
         return list(new_nodes)
 
     def choose(self, tree: ReasoningTree) -> int | None:
-        return self.selector.choose(tree, tree.finals())
+        return self.selector.choose(tree, tree.answer_leaves())
 
     def _waiting(self, tree: ReasoningTree) -> list[tuple[int, int]]:
         """Returns each node at which chains wait for their revision, with their number;

@@ -49,12 +49,12 @@ class SelfConsistency(Strategy):
                 n=min(self.config.batch_size, missing),
                 horizon="answer",
                 temperature=self.config.temperature,
-                through_doubt=True,
+                allow_backtracking=True,
             )
         ]
 
     def choose(self, tree: ReasoningTree) -> int | None:
-        return self.selector.choose(tree, tree.finals())
+        return self.selector.choose(tree, tree.answer_leaves())
 
     def _is_decided(self, tree: ReasoningTree) -> bool:
         votes: Counter[str] = Counter()

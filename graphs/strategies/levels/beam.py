@@ -53,7 +53,7 @@ class Beam(LevelSearch):
             else candidates
         )
         kept = candidates[np.argsort(-scores[foreseen], kind="stable")][:budget]
-        open_nodes = kept[~tree.final[kept]]
+        open_nodes = kept[~tree.terminal[kept]]
         share = self.config.num_samples // self.config.beam_width
         return Level(
             open_nodes, np.full(len(open_nodes), share), budget - (len(kept) - len(open_nodes))

@@ -49,5 +49,5 @@ class Dvts(LevelSearch):
         else:
             _, best_of_parent = np.unique(parents, return_index=True)
             kept = ranked[np.sort(best_of_parent)]
-        open_nodes = kept[~tree.final[kept]]
+        open_nodes = kept[~tree.terminal[kept]]
         return Level(open_nodes, np.full(len(open_nodes), budget), budget)

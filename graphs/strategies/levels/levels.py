@@ -100,4 +100,4 @@ class LevelSearch(Stepwise):
         return Round([], nodes.tolist())
 
     def choose(self, tree: ReasoningTree) -> int | None:
-        return self.selector.choose(tree, tree.finals())
+        return self.selector.choose(tree, tree.answer_leaves())

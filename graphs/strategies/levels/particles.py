@@ -76,7 +76,7 @@ class Particles(Stepwise):
         population = Population(np.array([ROOT]), np.array([self.config.num_samples]), np.zeros(1))
         level = missing = np.array([], np.int64)
         for below in [*tree.levels(), np.array([], np.int64)]:
-            is_open = ~tree.final[population.nodes]
+            is_open = ~tree.terminal[population.nodes]
             if not is_open.any():
                 break
             level = population.nodes[is_open]
@@ -102,7 +102,7 @@ class Particles(Stepwise):
         by all their verdicts, would have the evidence twice: resampling by it has sent
         the samples there.
         """
-        leaves = tree.finals()
+        leaves = tree.answer_leaves()
         if self.selector.selection != "weighted_vote" or not leaves:
             return self.selector.choose(tree, leaves)
         evidence = tree.along_paths(self._log_increments(tree), np.add)
@@ -164,7 +164,7 @@ def _move(
         increments: see `Particles._log_increments`, [N].
     """
     nodes, particles, log_weight = population
-    ended = np.flatnonzero(tree.final[nodes])
+    ended = np.flatnonzero(tree.terminal[nodes])
     place = np.full(len(tree), -1)
     place[nodes] = np.arange(len(nodes))
     place[nodes[ended]] = -1
@@ -189,7 +189,7 @@ def _standing(tree: ReasoningTree) -> NDArray[np.bool_]:
     """Whether each node's step was neither cut off nor the end of a thought without an
     answer, [N]; it may have been closed since.
     """
-    stands = np.where(tree.final, tree.answered, ~tree.closed)
+    stands = np.where(tree.terminal, tree.answered, ~tree.closed)
     stands[list(tree.failures)] = True
     return stands
 

@@ -52,7 +52,7 @@ class Rebase(LevelSearch):
         scores: NDArray[np.float64],
         budget: int,
     ) -> Level:
-        finished = tree.final[candidates]
+        finished = tree.terminal[candidates]
         budget = max(0, budget - int(tree.count[candidates[finished]].sum()))
         open_nodes = candidates[~finished]
         open_nodes = open_nodes[np.argsort(-scores[open_nodes], kind="stable")]

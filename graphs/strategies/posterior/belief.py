@@ -12,7 +12,7 @@ A step is *alive* when it and all steps before it are right. What was seen:
   do not say much); what the policy thinks likely, by what it reports and by what it
   repeats, is right more often (`logprob_weight`).
 - The ends without an answer, where the policy gave up or began to take a step back:
-  below a dead step `give_up_rate` of its samples do, below an alive one `given_up`
+  below a dead step `abort_rate` of its samples do, below an alive one `abort_ratio`
   times as many. So the policy's own doubt is evidence against the step that it doubts,
   and where it goes on time after time, that is evidence for it: among many samples some
   doubt a right step, too.
@@ -55,7 +55,7 @@ _PASSES = 3  # of re-estimating the rate of right steps; it changes by less than
 
 
 @dataclass(frozen=True)
-class Believer:
+class BeliefModel:
     """Reads verdicts and agreement under assumptions."""
 
     assumptions: Assumptions = field(default_factory=Assumptions)
@@ -68,15 +68,15 @@ class Believer:
         return self.assumptions.many_answers
 
     @property
-    def give_up_rate(self) -> float:
+    def abort_rate(self) -> float:
         """Share of the samples below a dead step that end without an answer; a null one
         is 0.
         """
-        return self.assumptions.give_up_rate or 0.0
+        return self.assumptions.abort_rate or 0.0
 
-    def believe(self, tree: ReasoningTree) -> Belief:
+    def infer(self, tree: ReasoningTree) -> Belief:
         """Returns what `tree` makes one believe. Costs O(nodes x answers)."""
-        leaves = tree.finals()
+        leaves = tree.answer_leaves()
         names = [self.canonical(tree.step(leaf).answer or "") for leaf in leaves]
         answers = list(dict.fromkeys(names))
         leaf_answers = np.array([answers.index(name) for name in names], np.int64)
@@ -84,7 +84,7 @@ class Believer:
             tree, leaves, leaf_answers, len(answers)
         )
         prior, levels = self._log_prior(len(answers)), tree.levels()
-        in_vain = tree.final & ~tree.answered
+        in_vain = tree.terminal & ~tree.answered
         drawn = np.where(in_vain, 0, tree.count)
         alive_leaf += self._giving_up(tree, drawn)[:, None]
         lean = self._lean(tree, drawn)
@@ -170,20 +170,20 @@ class Believer:
 
         How often the policy gives up differs from node to node. Over nodes that is
         Beta-distributed, with the means that the fields say and worth `prior_strength`
-        samples, so that the counts are Polya's. As `give_up_rate` falls to 0, what is
-        left is log `given_up`, once. `drawn` is as in `_lean`, [N].
+        samples, so that the counts are Polya's. As `abort_rate` falls to 0, what is
+        left is log `abort_ratio`, once. `drawn` is as in `_lean`, [N].
         """
         parents = tree.parent[1:]
         gave_up = np.bincount(
             parents, weights=(tree.count - drawn)[1:], minlength=len(tree)
         ).astype(np.int64)
         went_on = np.bincount(parents, weights=drawn[1:], minlength=len(tree)).astype(np.int64)
-        if not self.give_up_rate:
-            return np.where(gave_up > 0, math.log(self.assumptions.given_up), 0.0)
+        if not self.abort_rate:
+            return np.where(gave_up > 0, math.log(self.assumptions.abort_ratio), 0.0)
         worth, dead, alive = (
             self.assumptions.prior_strength,
-            self.give_up_rate,
-            self.assumptions.given_up * self.give_up_rate,
+            self.abort_rate,
+            self.assumptions.abort_ratio * self.abort_rate,
         )
         evidence: Floats = _polya(worth * alive, worth * dead, gave_up) + _polya(
             worth * (1.0 - alive), worth * (1.0 - dead), went_on
@@ -208,7 +208,7 @@ class Believer:
         """
         hypotheses = 1 if self.assumptions.many_answers else number + 1
         alive, dead = np.zeros((len(tree), hypotheses)), np.zeros((len(tree), hypotheses))
-        alive[tree.final] = -np.inf  # an end without an answer is dead
+        alive[tree.terminal] = -np.inf  # an end without an answer is dead
         if not leaves:
             return alive, dead, np.zeros(0)
         verdict = np.where(
@@ -235,8 +235,8 @@ class Belief(NamedTuple):
 
     answers: dict[str, float]
     """Probability that each answer that was seen is right, in canonical form, in the
-    order of the finals; rivals sum to at most 1."""
-    alive: Floats
+    order of the leaves; rivals sum to at most 1."""
+    p_correct: Floats
     """Probability that each node is alive, [N]."""
     right: Floats
     """Probability that each node is right, given that its parent is alive, [N]; 1 for
@@ -244,7 +244,7 @@ class Belief(NamedTuple):
     right_rate: float
     """Chance that a step below an alive one is right, as estimated from this tree."""
     leaves: list[int]
-    """The tree's finals."""
+    """The tree's leaves."""
     names: list[str]
     """Their answers in canonical form."""
 
@@ -261,7 +261,7 @@ class Belief(NamedTuple):
         """The leaf of the best answer that is alive most probably."""
         answer, _ = self.best
         own = [leaf for leaf, name in zip(self.leaves, self.names, strict=True) if name == answer]
-        return max(own, key=lambda leaf: self.alive[leaf], default=None)
+        return max(own, key=lambda leaf: self.p_correct[leaf], default=None)
 
 
 def _polya(first: float, second: float, count: Nodes) -> Floats:

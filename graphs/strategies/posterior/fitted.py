@@ -56,7 +56,7 @@ _MOST_STEPS = 100  # of Newton's method; from 0 it takes about 8
 _CONVERGED = 1e-8  # largest component of the gradient, per question
 
 
-class Choice(NamedTuple):
+class LogitExample(NamedTuple):
     """Alternatives of which one is right, as the fit sees them. `A` answers, and "none
     of them" as the last row.
     """
@@ -83,9 +83,9 @@ class AnswerModel:
     canonical: Callable[[str], str] = field(default=str.strip, repr=False, compare=False)
     """Maps an answer to the form by which answers are compared."""
 
-    def believe(self, tree: ReasoningTree) -> dict[str, float]:
+    def infer(self, tree: ReasoningTree) -> dict[str, float]:
         """Returns the probability that each answer is right, in canonical form, in the
-        order of the finals; rivals sum to below 1.
+        order of the leaves; rivals sum to below 1.
         """
         answers, features = read_answers(tree, self.canonical)
         utility = features @ np.array(self.weights)
@@ -98,7 +98,7 @@ class AnswerModel:
     @classmethod
     def fit(
         cls,
-        questions: Sequence[Sequence[Choice]],
+        questions: Sequence[Sequence[LogitExample]],
         *,
         many_answers: bool = False,
         ridge: float = 1.0,
@@ -165,12 +165,12 @@ class AnswerModel:
 
 
 def read_answers(tree: ReasoningTree, canonical: Callable[[str], str]) -> tuple[list[str], Floats]:
-    """Returns the different answers of a tree, in the order of its finals, and the
+    """Returns the different answers of a tree, in the order of its leaves, and the
     features of each and of none of them, [A + 1, F].
     """
     counts: dict[str, int] = {}
     best: dict[str, tuple[float, float, float]] = {}
-    for leaf in tree.finals():
+    for leaf in tree.answer_leaves():
         answer, path = canonical(tree.step(leaf).answer or ""), tree.path(leaf)
         log_right = (
             -np.logaddexp(0.0, -tree.log_likelihood_ratio[path])
@@ -190,7 +190,7 @@ def choices(
     *,
     canonical: Callable[[str], str] = str.strip,
     many_answers: bool = False,
-) -> list[Choice]:
+) -> list[LogitExample]:
     """Returns what a tree says to the fit: one choice among rivals, one per answer
     where they are none; nothing without an answer.
     """
@@ -200,14 +200,14 @@ def choices(
         return []
     if many_answers:
         return [
-            Choice(features[[row, -1]], np.array([truth, 1.0 - truth]))
+            LogitExample(features[[row, -1]], np.array([truth, 1.0 - truth]))
             for row, truth in enumerate(is_right)
         ]
     target = np.append(is_right, 0.0 if is_right.any() else 1.0)
-    return [Choice(features, target / target.sum())]
+    return [LogitExample(features, target / target.sum())]
 
 
-def fit_weights(examples: Sequence[Choice], *, ridge: float = 1.0) -> Floats:
+def fit_weights(examples: Sequence[LogitExample], *, ridge: float = 1.0) -> Floats:
     """Returns the weights of largest log-likelihood and prior, [F], by Newton's method;
     a step is halved until it is an ascent.
 
@@ -237,7 +237,7 @@ def fit_weights(examples: Sequence[Choice], *, ridge: float = 1.0) -> Floats:
 
 
 def _objective(
-    weights: Floats, examples: Sequence[Choice], ridge: float
+    weights: Floats, examples: Sequence[LogitExample], ridge: float
 ) -> tuple[float, Floats, Floats]:
     """Returns log-likelihood plus log-prior (up to a constant), its gradient [F] and
     its Hessian [F, F], which is negative definite.

@@ -47,12 +47,12 @@ from numpy.typing import NDArray
 
 from configs.schema.search import PosteriorConfig
 from configs.schema.search.posterior import Assumptions
-from graphs.strategies.posterior.belief import Belief, Believer, Floats
+from graphs.strategies.posterior.belief import Belief, BeliefModel, Floats
 from graphs.strategies.stepwise import Round, Stepwise
 from graphs.tree import ROOT, Expansion, ReasoningTree
 
-GIVE_UP_RATE = 0.3
-"""`search.give_up_rate` of a policy that backtracks. It fits best on validation
+ABORT_RATE = 0.3
+"""`search.abort_rate` of a policy that backtracks. It fits best on validation
 questions of the pocket; .12 was counted there."""
 
 
@@ -63,26 +63,26 @@ class Posterior(Stepwise):
     config: PosteriorConfig
 
     @cached_property
-    def believer(self) -> Believer:
-        """The assumptions under which verdicts are read. A null `give_up_rate` is 0
+    def belief_model(self) -> BeliefModel:
+        """The assumptions under which verdicts are read. A null `abort_rate` is 0
         without backtracking, where no end of a sample is the policy's own doubt.
         """
         assumptions: Assumptions = self.config
-        if assumptions.give_up_rate is None:
-            rate = GIVE_UP_RATE if self.context.can_backtrack else 0.0
-            assumptions = assumptions.model_copy(update={"give_up_rate": rate})
-        return Believer(assumptions, self.context.canonical)
+        if assumptions.abort_rate is None:
+            rate = ABORT_RATE if self.context.can_backtrack else 0.0
+            assumptions = assumptions.model_copy(update={"abort_rate": rate})
+        return BeliefModel(assumptions, self.context.canonical)
 
-    def believe(self, tree: ReasoningTree) -> Belief:
+    def infer(self, tree: ReasoningTree) -> Belief:
         """Returns what the search believes of `tree`; computed once, until something
         happens to the tree.
         """
         last = _last_beliefs.get(tree)
         if last is not None and last.search is self and last.version == tree.version:
             return last.belief
-        belief = self.believer.believe(tree)
+        belief = self.belief_model.infer(tree)
         if self.context.answer_model is not None:
-            belief = belief._replace(answers=self.context.answer_model.believe(tree))
+            belief = belief._replace(answers=self.context.answer_model.infer(tree))
         _last_beliefs[tree] = _LastBelief(self, tree.version, belief)
         return belief
 
@@ -95,33 +95,33 @@ class Posterior(Stepwise):
             )
         to_go = self._steps_to_go(tree)
         left = math.ceil(self.config.num_samples - float(tree.count[1:].sum() / to_go[ROOT]))
-        belief = self.believe(tree)
+        belief = self.infer(tree)
         is_done = left <= 0 or belief.best[1] >= self.config.confidence
         return Round(
             [] if is_done else self._batch(tree, belief, to_go, min(left, self.config.batch_size)),
-            _most_alive(belief),
+            _by_p_correct(belief),
         )
 
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
         """Returns the unjudged steps in the greatest doubt; none where the best answer
         is believed.
         """
-        belief = self.believe(tree)
+        belief = self.infer(tree)
         if belief.best[1] >= self.config.confidence:
             return []
         # the variance of its being alive, given its parent, times the parent's chance
-        doubt = belief.alive * (1.0 - belief.right)
-        doubt[tree.closed & ~tree.final] = 0.0
+        doubt = belief.p_correct * (1.0 - belief.right)
+        doubt[tree.closed & ~tree.terminal] = 0.0
         doubt[tree.judged + tree.unparsed > 0] = 0.0
         return [
             int(node)
             for node in np.flatnonzero(
-                doubt >= max(self.config.least_doubt, float(doubt.max()) / 2)
+                doubt >= max(self.config.min_uncertainty, float(doubt.max()) / 2)
             )
         ]
 
     def choose(self, tree: ReasoningTree) -> int | None:
-        return self.believe(tree).best_leaf
+        return self.infer(tree).best_leaf
 
     def _batch(
         self, tree: ReasoningTree, belief: Belief, to_go: Floats, size: int
@@ -133,7 +133,7 @@ class Posterior(Stepwise):
         through = (1.0 - rate**to_go) / ((1.0 - rate) * to_go) * self.config.step_cost >= 1.0
         home = self._home(tree, belief, rate**to_go, through)
         tokens = to_go * max(float(tree.tokens[1:].mean()), 1.0)
-        worth = np.where(tree.closed, 0.0, belief.alive * home) / tokens
+        worth = np.where(tree.closed, 0.0, belief.p_correct * home) / tokens
         taken: dict[int, int] = {}
         gain, cost = 0.0, 0.0
         for _ in range(size):
@@ -160,10 +160,10 @@ class Posterior(Stepwise):
         """Expected steps from each node to the answer, [N], at least 1: as if all paths
         were as long as those that came to one.
         """
-        finals = tree.finals()
+        leaves = tree.answer_leaves()
         length = (
-            float(np.average(tree.depth[finals], weights=tree.count[finals]))
-            if len(finals)
+            float(np.average(tree.depth[leaves], weights=tree.count[leaves]))
+            if len(leaves)
             else float(tree.depth.max()) + 1.0
         )
         to_go: Floats = np.maximum(length - tree.depth, 1.0)
@@ -183,7 +183,7 @@ class Posterior(Stepwise):
             fresh: chance of a way that begins with a new step, [N].
             through: whether a sample from the node would go through, [N].
         """
-        taken = self.believer.probability(tree)
+        taken = self.belief_model.probability(tree)
         seen = np.bincount(tree.parent[1:], weights=taken[1:], minlength=len(tree))
         anew: Floats = np.maximum(1.0 - seen, 0.0) * fresh
         along = np.zeros(len(tree))
@@ -193,11 +193,11 @@ class Posterior(Stepwise):
         return np.where(through, anew + along, anew)
 
 
-def _most_alive(belief: Belief) -> Iterator[int]:
+def _by_p_correct(belief: Belief) -> Iterator[int]:
     """Yields the nodes, the one that is alive most probably first; they are sorted when
     somebody asks for them, which few rounds do.
     """
-    yield from np.argsort(-belief.alive, kind="stable").tolist()
+    yield from np.argsort(-belief.p_correct, kind="stable").tolist()
 
 
 class _LastBelief(NamedTuple):

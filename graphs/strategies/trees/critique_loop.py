@@ -45,7 +45,7 @@ class CritiqueLoop(Stepwise):
         level, standing = self._descend(tree)
         if tree.terminated:
             return Round([], [])
-        if any(tree.final[node] for node in standing):
+        if any(tree.terminal[node] for node in standing):
             return Round([], level)
         return Round(
             [self._expansion(tree, node) for node in level if self._may_expand(tree, node)], level
@@ -72,11 +72,11 @@ class CritiqueLoop(Stepwise):
         return bool(tree.samples[node] >= self.config.max_children)
 
     def choose(self, tree: ReasoningTree) -> int | None:
-        finals = tree.finals()
-        if not finals:
+        leaves = tree.answer_leaves()
+        if not leaves:
             return None
         _, standing = self._descend(tree)
-        preferred = [node for node in standing if tree.final[node]] or finals
+        preferred = [node for node in standing if tree.terminal[node]] or leaves
         return max(
             preferred,
             key=lambda leaf: tree.path_score(leaf, logprob_weight=self.config.logprob_weight),
@@ -95,7 +95,7 @@ class CritiqueLoop(Stepwise):
                 key=lambda child: -tree.path_score(child, logprob_weight=self.config.logprob_weight)
             )
             standing = standing[: self.config.beam_width]
-            if not standing or any(tree.final[child] for child in standing):
+            if not standing or any(tree.terminal[child] for child in standing):
                 return level, standing
             level = standing
 
@@ -107,7 +107,7 @@ class CritiqueLoop(Stepwise):
             child
             for node in level
             for child in tree.children[node]
-            if not tree.given_up[child] and tree.leads_somewhere(child)
+            if not tree.backtracked[child] and tree.leads_somewhere(child)
         ]
         right = [child for child in children if tree.is_right(child)]
         return right or [child for child in children if tree.is_unreadable(child)]
@@ -121,7 +121,7 @@ class CritiqueLoop(Stepwise):
         ]
         return sorted(
             finished,
-            key=lambda child: (bool(tree.given_up[child]), -tree.log_likelihood_ratio[child]),
+            key=lambda child: (bool(tree.backtracked[child]), -tree.log_likelihood_ratio[child]),
         )[:1]
 
     def _may_expand(self, tree: ReasoningTree, node: int) -> bool:

@@ -64,10 +64,10 @@ class _View:
     __slots__ = (
         "children",
         "closed",
-        "final",
         "log_likelihood_ratio",
         "logprob",
         "samples",
+        "terminal",
         "tree",
         "value_sum",
         "visit_count",
@@ -77,7 +77,7 @@ class _View:
         self.tree = tree
         self.children = tree.children
         self.samples = tree.samples.item
-        self.final = tree.final.item
+        self.terminal = tree.terminal.item
         self.closed = tree.closed.item
         self.visit_count = tree.visit_count.item
         self.value_sum = tree.value_sum.item
@@ -149,7 +149,7 @@ class Mcts(Stepwise):
             leaf = self._simulate(view, under_way)
             if leaf is None:
                 break
-            if view.final(leaf):
+            if view.terminal(leaf):
                 backups.append(Backup(leaf, self.value_of(tree, leaf)))
             elif self._is_unwritten(view, leaf):
                 wanted.append(Expansion(leaf, horizon="answer", temperature=0.0))
@@ -159,7 +159,7 @@ class Mcts(Stepwise):
                 backups.append(Backup(leaf, 0.0))
         return Round(wanted, self._where_to_end(view), backups)
 
-    def to_weigh(self, tree: ReasoningTree, wanted: Sequence[Expansion]) -> list[int]:
+    def needs_priors(self, tree: ReasoningTree, wanted: Sequence[Expansion]) -> list[int]:
         if self.config.prior != "policy_head":
             return []
         nodes = dict.fromkeys(
@@ -194,9 +194,9 @@ class Mcts(Stepwise):
     def choose(self, tree: ReasoningTree) -> int | None:
         if self.config.choose_by == "visits":
             leaf = self._favourite(_View(tree))[-1]
-            if tree.final[leaf]:
+            if tree.terminal[leaf]:
                 return leaf
-        return self.selector.choose(tree, tree.finals())
+        return self.selector.choose(tree, tree.answer_leaves())
 
     def value_of(self, tree: ReasoningTree, node: int) -> float:
         """Returns the value of a node other than the root, in [0, 1]."""
@@ -263,7 +263,7 @@ class Mcts(Stepwise):
         """Whether a simulation ends at a node though there may be children: an answer,
         or something to write.
         """
-        return view.final(node) or self._may_expand(view, node) or self._is_unwritten(view, node)
+        return view.terminal(node) or self._may_expand(view, node) or self._is_unwritten(view, node)
 
     def _is_fresh(self, view: _View, node: int) -> bool:
         """Whether the value of a node is still to be found by a rollout: at its first

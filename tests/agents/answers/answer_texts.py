@@ -1751,7 +1751,7 @@ TEXTS: dict[str, list[tuple[str, str | None]]] = {
         ("Answer choice: B", None),
         ("The answer choice is B.", None),
         ("The correct answer choice is B.", None),
-        ("Correct Answer Choice: B", None),
+        ("Correct Answer MultipleChoice: B", None),
         ("Answer: The correct answer is B.", "B"),
         ("Answer: **The correct answer is (B).**", "(B)"),
         ("The student's answer is 8. The correct answer is 7.", "7"),

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from agents.engines import Classifier, GenerateRequest, Generation, Generator, Publisher
-from agents.engines.base import Forgetful
+from agents.engines.base import SupportsCacheReset
 from agents.types import ContextLengthError
 from tests.agents.engines.reference import Reference
 
@@ -583,10 +583,10 @@ class ClassifierConformance:
         assert classifier.in_flight == 0
 
     async def test_it_forgets(self, classifier: Any) -> None:
-        assert isinstance(classifier, Forgetful)
+        assert isinstance(classifier, SupportsCacheReset)
         prompt = self.PROMPTS[-1]
         await classifier.classify(prompt)
-        assert await classifier.forget()
+        assert await classifier.reset_cache()
         assert (await classifier.classify(prompt)).usage.cached_prompt_tokens == 0
 
 

@@ -82,7 +82,7 @@ class TestVLLMClassifier(ClassifierConformance):
         return pooling_vllm
 
     async def test_a_prefix_that_was_read_is_cached(self, classifier: VLLMClassifier) -> None:
-        await classifier.forget()
+        await classifier.reset_cache()
         prompt = tuple(range(5, 105))
         await classifier.classify(prompt)
         assert (await classifier.classify((*prompt, 9, 9))).usage.cached_prompt_tokens == 96

@@ -114,7 +114,7 @@ def test_locks_answer_is_judged_as_its_codes_stand() -> None:
     total = int(steps[0].split("= ")[1]) + int(wrong.split("= ")[1])
     truths = problem.check_steps([steps[0], wrong, f"Answer: {total}"])
     assert [truth.right for truth in truths] == [True, False, True]
-    assert [truth.alive for truth in truths] == [True, False, False]
+    assert [truth.solvable for truth in truths] == [True, False, False]
 
 
 def test_countdown_answer_is_judged_by_its_value_and_its_numbers() -> None:
@@ -139,9 +139,9 @@ def test_countdown_dead_end_is_right_but_not_alive() -> None:
         problem.check_steps(["25 + 7 = 33 ; left 3 11 33"])[0],
         problem.check_steps(["25 * 3 = 75 ; left 7 11 75"])[0],
     )
-    assert not dead.right and not slip.right and good.right and good.alive
+    assert not dead.right and not slip.right and good.right and good.solvable
     legal = problem.check_steps(["11 * 7 = 77 ; left 3 25 77"])[0]
-    assert legal.right and legal.alive == reachable((3, 25, 77), 57)
+    assert legal.right and legal.solvable == reachable((3, 25, 77), 57)
 
 
 @pytest.mark.parametrize(

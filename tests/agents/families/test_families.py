@@ -27,7 +27,7 @@ def test_solution_is_right_alive_and_answers(name: str, level: int) -> None:
         assert problem.level == level
         assert problem.is_correct(problem.answer)
         assert problem.is_correct(read_answer(steps[-1]) or "")
-        assert all(truth.right and truth.alive for truth in problem.check_steps(steps))
+        assert all(truth.right and truth.solvable for truth in problem.check_steps(steps))
 
 
 @pytest.mark.parametrize(("name", "level"), ALL_LEVELS)
@@ -52,11 +52,11 @@ def test_wrong_step_has_a_wrong_verdict_and_never_lets_the_path_live(name: str, 
         wrong = [*prefix, problem.wrong_step(rng, prefix)]
         truth = problem.check_steps(wrong)[-1]
         assert not problem.verdict(truth)
-        assert not truth.alive
+        assert not truth.solvable
         later = problem.next_step(rng, wrong)
         if later is not None and problem.scope == "local":
             judged = problem.check_steps([*wrong, later])[-1]
-            assert judged.right and not judged.alive, (
+            assert judged.right and not judged.solvable, (
                 "a step below a mistake is judged as its prefix stands"
             )
 

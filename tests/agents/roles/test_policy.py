@@ -115,10 +115,11 @@ async def test_a_chain_ends_where_the_policy_doubts_its_last_step() -> None:
     whose token was paid for.
     """
     policy, engine = policy_that_says(
-        "<|propose|>19 + 8 = 28\n\n<|reflect|>Wait, step 1 is wrong.\n\n", doubts=("<|reflect|>",)
+        "<|propose|>19 + 8 = 28\n\n<|reflect|>Wait, step 1 is wrong.\n\n",
+        backtrack_tokens=("<|reflect|>",),
     )
     proposal = await policy.propose(
-        QUESTION, (), meter=(spent := meter()), horizon="answer", through_doubt=False
+        QUESTION, (), meter=(spent := meter()), horizon="answer", allow_backtracking=False
     )
     first, doubt = proposal.chains[0]
     assert (first.content.reveal().text, first.finish_reason, first.answer) == (
@@ -138,10 +139,10 @@ async def test_a_chain_ends_where_the_policy_doubts_its_last_step() -> None:
 @pytest.mark.parametrize("horizon", ["step", "answer"])
 async def test_a_doubt_alone_is_no_blank_line(horizon: str, factor: str | None) -> None:
     policy, engine = policy_that_says(
-        "<|reflect|>Wait, step 1 is wrong.\n\n", "never", doubts=("<|reflect|>",)
+        "<|reflect|>Wait, step 1 is wrong.\n\n", "never", backtrack_tokens=("<|reflect|>",)
     )
     proposal = await policy.propose(
-        QUESTION, (), meter=meter(), horizon=horizon, factor=factor, through_doubt=False
+        QUESTION, (), meter=meter(), horizon=horizon, factor=factor, allow_backtracking=False
     )  # type: ignore[arg-type]
     ((doubt,),) = proposal.chains
     assert (doubt.content.reveal().text, doubt.answer, doubt.factor) == ("", "", factor)
@@ -150,7 +151,8 @@ async def test_a_doubt_alone_is_no_blank_line(horizon: str, factor: str | None) 
 
 async def test_a_policy_that_may_goes_through_its_doubt() -> None:
     policy, _ = policy_that_says(
-        "<|propose|>1 = 2\n\n<|reflect|>Wait.\n\n<|conclude|>Answer: 216", doubts=("<|reflect|>",)
+        "<|propose|>1 = 2\n\n<|reflect|>Wait.\n\n<|conclude|>Answer: 216",
+        backtrack_tokens=("<|reflect|>",),
     )
     proposal = await policy.propose(QUESTION, (), meter=meter(), horizon="answer")
     assert [step.answer for step in proposal.chains[0]] == [None, None, "216"]
@@ -158,9 +160,10 @@ async def test_a_policy_that_may_goes_through_its_doubt() -> None:
 
 def test_a_doubt_is_one_token() -> None:
     with pytest.raises(
-        ValueError, match=r"policy.doubts: 'Wait, I' is \d+ tokens of .*; name single tokens"
+        ValueError,
+        match=r"policy.backtrack_tokens: 'Wait, I' is \d+ tokens of .*; name single tokens",
     ):
-        policy_that_says("never", doubts=("Wait, I",))
+        policy_that_says("never", backtrack_tokens=("Wait, I",))
 
 
 async def test_a_cut_step_is_no_finished_step() -> None:

@@ -146,11 +146,11 @@ async def test_words_change_what_is_assumed(tmp_path: Path) -> None:
         make_run(tmp_path / "run", (SUM, [sampled(SOUND, LUCKY, WRONG_END)]))
     )
     AnswerModel((0.0,) * 5).save(tmp_path / "even.json")
-    even = Reader(config, [f"search.selector_model={tmp_path}/even.json"]).believe(thought.tree)
+    even = Reader(config, [f"search.selector_model={tmp_path}/even.json"]).infer(thought.tree)
     assert even == pytest.approx({"216": 1 / 3, "206": 1 / 3})
-    plain = Reader(config).believe(thought.tree)
+    plain = Reader(config).infer(thought.tree)
     assert (
-        Reader(config, ["search.wrong_answers=1000"]).believe(thought.tree)["216"]
+        Reader(config, ["search.wrong_answers=1000"]).infer(thought.tree)["216"]
         > plain["216"]
         > plain["206"]
     )
@@ -163,7 +163,7 @@ async def test_words_change_what_is_assumed(tmp_path: Path) -> None:
         ]
     )
     assert Reader(own).options == own.search
-    assert Reader(config).options.give_up_rate == 0 and own.search.give_up_rate is None, (
+    assert Reader(config).options.abort_rate == 0 and own.search.abort_rate is None, (
         "whole answers go through their doubts"
     )
     with pytest.raises(ValueError, match=r"task\.size=3 does not say how a tree is read"):

@@ -67,7 +67,7 @@ def make_run(
         folder, config_hash="c0ffee", config_yaml=to_yaml(compose(list(words)))
     ) as store:
         for question, events in thoughts:
-            leaf = next(iter(ReasoningTree.replay(question, events).finals()), None)
+            leaf = next(iter(ReasoningTree.replay(question, events).answer_leaves()), None)
             end = Finished(
                 "no_answer" if leaf is None else "answered", leaf, None if leaf is None else "given"
             )

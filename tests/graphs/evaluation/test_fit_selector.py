@@ -13,7 +13,7 @@ from configs import compose
 from graphs import run
 from graphs.evaluation import fit_selector
 from graphs.evaluation.calibration import Reader, report
-from graphs.evaluation.fit_selector import LADDERS, LEAST_GAIN, fit_believer, mean_log_loss
+from graphs.evaluation.fit_selector import LADDERS, LEAST_GAIN, fit_assumptions, mean_log_loss
 from graphs.reasoner.resources import open_resources
 from graphs.reasoner.terminal import WRONG, guarded
 from graphs.strategies import BestOfN
@@ -21,7 +21,7 @@ from graphs.strategies.posterior.fitted import AnswerModel
 from graphs.strategies.selection import Selector
 from graphs.traces.checked import CheckedThought, read_checked
 from tests.graphs.evaluation.test_coverage import OTHER, SOUND, SUM, WRONG_END, make_run, sampled
-from tests.graphs.strategies.make import believing, make
+from tests.graphs.strategies.make import assuming, make
 from tests.graphs.strategies.trees import QUESTION
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
 
@@ -41,7 +41,7 @@ def thoughts_of(worlds: int, **options: Any) -> list[CheckedThought]:
         tree = simulate(
             make(BestOfN, 8, Selector("best")), World(seed, depth=3, **options), seed=seed
         ).tree
-        answers = [tree.step(leaf).answer or "" for leaf in tree.finals()]
+        answers = [tree.step(leaf).answer or "" for leaf in tree.answer_leaves()]
         thoughts.append(
             CheckedThought(
                 QUESTION, tree, {answer: answer == RIGHT_ANSWER for answer in answers}, None
@@ -52,22 +52,24 @@ def thoughts_of(worlds: int, **options: Any) -> list[CheckedThought]:
 
 def test_assumptions_get_better_and_nothing_on_the_ladders_betters_them_alone() -> None:
     thoughts = thoughts_of(20)
-    start = believing(wrong_answers=5.0, logprob_weight=0.0, give_up_rate=0.1)
-    fit = fit_believer(thoughts, start)
+    start = assuming(wrong_answers=5.0, logprob_weight=0.0, abort_rate=0.1)
+    fit = fit_assumptions(thoughts, start)
     assert (
         fit.before == mean_log_loss(thoughts, start)
-        and fit.after == mean_log_loss(thoughts, fit.believer) < fit.before
+        and fit.after == mean_log_loss(thoughts, fit.belief_model) < fit.before
     )
     for name, ladder in LADDERS.items():
         changes: list[dict[str, Any]] = [{name: value} for value in ladder]
         assert (
             min(
-                mean_log_loss(thoughts, believing(**fit.believer.assumptions.model_dump() | change))
+                mean_log_loss(
+                    thoughts, assuming(**fit.belief_model.assumptions.model_dump() | change)
+                )
                 for change in changes
             )
             >= fit.after - LEAST_GAIN
         )
-        assert getattr(fit.believer.assumptions, name) in (
+        assert getattr(fit.belief_model.assumptions, name) in (
             *ladder,
             getattr(start.assumptions, name),
         )
@@ -76,10 +78,10 @@ def test_assumptions_get_better_and_nothing_on_the_ladders_betters_them_alone() 
 def test_what_the_loss_does_not_depend_on_is_kept() -> None:
     """Without verdicts their weight means nothing."""
     thoughts = thoughts_of(15, flip_rate=0.5)
-    fit = fit_believer(thoughts, believing(evidence_weight=0.77))
-    assert "evidence_weight" in fit.flat and fit.believer.assumptions.evidence_weight == 0.77
+    fit = fit_assumptions(thoughts, assuming(evidence_weight=0.77))
+    assert "evidence_weight" in fit.flat and fit.belief_model.assumptions.evidence_weight == 0.77
     assert "right_rate" not in fit.flat
-    assert fit.believer.give_up_rate == 0.0 and "give_up_rate" not in fit.flat, (
+    assert fit.belief_model.abort_rate == 0.0 and "abort_rate" not in fit.flat, (
         "a policy that is not taken to doubt is not made to"
     )
 
@@ -193,7 +195,7 @@ def test_what_is_fitted_on_a_run_is_used_by_the_next(
     capsys.readouterr()
     assert (
         fit_selector.main(
-            [folder, "--believer", "--out", str(tmp_path / "experiment" / "fitted.yaml")]
+            [folder, "--assumptions", "--out", str(tmp_path / "experiment" / "fitted.yaml")]
         )
         == 0
     )
@@ -215,5 +217,5 @@ async def test_the_loss_that_the_fit_tells_is_the_one_that_calibration_tells(
     reader = Reader(config)
     [every, *_] = report(thoughts, reader)
     assert every["answers"]["log_loss_of_right_answer"] == pytest.approx(
-        mean_log_loss(thoughts, reader.search("user").believer)
+        mean_log_loss(thoughts, reader.search("user").belief_model)
     )

@@ -13,7 +13,7 @@ from agents.pocket.domain import Domain
 from agents.types import Question
 from configs import ConfigError, compose
 from configs.schema import OracleCriticConfig
-from configs.schema.critic import CriticGroup
+from configs.schema.critic import CriticOptions
 from graphs.reasoner.graph import think
 from graphs.reasoner.resources import engines_wanted, start_resources
 from graphs.run import run_questions
@@ -73,7 +73,7 @@ async def test_a_control_judges_without_a_token(search: str, kind: str) -> None:
         assert codec.loads(codec.dumps(trace)) == trace
 
 
-class _Nonesuch(CriticGroup):
+class _Nonesuch(CriticOptions):
     kind: str = "nonesuch"
 
 
@@ -90,7 +90,9 @@ async def test_with_the_oracle_the_loop_cannot_fail_and_best_of_n_finds_what_was
     ):
         tree = ReasoningTree.replay(trace.question, trace.events)
         sound = [
-            leaf for leaf in tree.finals() if all(tree.is_right(node) for node in tree.path(leaf))
+            leaf
+            for leaf in tree.answer_leaves()
+            if all(tree.is_right(node) for node in tree.path(leaf))
         ]
         assert trace.correct or not sound
 
@@ -106,7 +108,7 @@ async def test_best_by_the_logprob_critic_is_best_by_log_probability() -> None:
     ):
         tree = ReasoningTree.replay(trace.question, trace.events)
         assert tree.finished is not None and tree.finished.leaf is not None
-        best = max(tree.logprob[tree.path(leaf)].sum() for leaf in tree.finals())
+        best = max(tree.logprob[tree.path(leaf)].sum() for leaf in tree.answer_leaves())
         assert tree.logprob[tree.path(tree.finished.leaf)].sum() == pytest.approx(best, abs=1e-9)
 
 

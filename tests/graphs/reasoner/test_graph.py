@@ -385,10 +385,10 @@ async def test_a_round_has_no_phase_without_anything_to_do(
         set(shown)
         == {"screen", "select", "derive", "answer", "summarize", "check", "record"} | phases
     )
-    happened = Counter(type(event) for event in traces[0].events)
+    event_counts = Counter(type(event) for event in traces[0].events)
     assert (
-        shown.count("critique") <= happened[Judged]
-        and shown.count("reflect") <= happened[Reflected]
+        shown.count("critique") <= event_counts[Judged]
+        and shown.count("reflect") <= event_counts[Reflected]
     )
 
 

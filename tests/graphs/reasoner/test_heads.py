@@ -21,7 +21,7 @@ from graphs.reasoner.graph import think
 from graphs.reasoner.resources import build_resources, forget, register
 from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import Trace
-from graphs.tree import Judged, ReasoningTree, Weighed
+from graphs.tree import Judged, PriorsComputed, ReasoningTree
 from tests.scripted_pocket import read_prompt, scripted_pocket
 
 QUESTIONS = [
@@ -116,7 +116,7 @@ async def test_the_search_goes_by_its_heads_and_the_trace_says_so() -> None:
         assert {(verdict.source, verdict.scope) for verdict in verdicts} == {
             ("value_head", "value")
         }
-        weighed = [event.node for event in events if isinstance(event, Weighed)]
+        weighed = [event.node for event in events if isinstance(event, PriorsComputed)]
         tree = ReasoningTree.replay(trace.question, events)
         assert weighed and len(set(weighed)) == len(weighed), "each node once"
         assert set(weighed) == {node for node in range(len(tree)) if tree.samples[node]}, (

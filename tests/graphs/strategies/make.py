@@ -6,7 +6,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from configs.schema.search.posterior import Assumptions
 from graphs.strategies.base import SearchContext, Strategy
-from graphs.strategies.posterior.belief import Believer
+from graphs.strategies.posterior.belief import BeliefModel
 from graphs.strategies.selection import Selector
 
 S = TypeVar("S", bound=Strategy)
@@ -22,7 +22,7 @@ def make(
 ) -> S:
     """Returns the strategy with these options, the others at their defaults.
 
-    A `selector` or a `believer` stands for the options that it is made of. The fields
+    A `selector` or a `belief_model` stands for the options that it is made of. The fields
     of `SearchContext` are options, too. The searchers of compute-optimal search may be
     strategies, with options that its own do not reach.
     """
@@ -40,14 +40,14 @@ def make(
         chosen = ("selection", "aggregation", "logprob_weight", "outcome_weight")
         options |= {name: getattr(selector, name) for name in chosen if name in fields}
         context.setdefault("canonical", selector.canonical)
-    if (believer := options.pop("believer", None)) is not None:
-        options |= believer.assumptions.model_dump()
-        context.setdefault("canonical", believer.canonical)
+    if (belief_model := options.pop("belief_model", None)) is not None:
+        options |= belief_model.assumptions.model_dump()
+        context.setdefault("canonical", belief_model.canonical)
     made = strategy(kind(**options), SearchContext(**context))
     vars(made).update(searchers)  # where a cached property keeps its value
     return made
 
 
-def believing(*, canonical: Any = str.strip, **assumptions: Any) -> Believer:
-    """Returns a believer with these assumptions, the others at their defaults."""
-    return Believer(Assumptions(**assumptions), canonical)
+def assuming(*, canonical: Any = str.strip, **assumptions: Any) -> BeliefModel:
+    """Returns a belief_model with these assumptions, the others at their defaults."""
+    return BeliefModel(Assumptions(**assumptions), canonical)

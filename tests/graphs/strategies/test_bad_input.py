@@ -78,7 +78,10 @@ async def test_a_critic_that_never_says_anything_ends_no_search(name: str, score
         assert sum(usage.generated_tokens for usage in trace.usage.values()) <= 4096
         assert not (tree.judged if math.isnan(score) else tree.unparsed).any()
         # the probe may agree
-        if name != "compute_optimal" or len({tree.step(leaf).answer for leaf in tree.finals()}) > 1:
+        if (
+            name != "compute_optimal"
+            or len({tree.step(leaf).answer for leaf in tree.answer_leaves()}) > 1
+        ):
             assert (tree.judged + tree.unparsed).any() == (name not in NEVER_ASK_A_CRITIC)
 
 
@@ -94,7 +97,7 @@ async def test_where_all_scores_are_equal_votes_count_and_the_first_is_the_best(
             tree = tree_of(trace)
             [voted] = [other.answer for other in majority if other.question == trace.question]
             assert trace.answer == (
-                tree.step(tree.finals()[0]).answer if selection == "best" else voted
+                tree.step(tree.answer_leaves()[0]).answer if selection == "best" else voted
             )
 
 

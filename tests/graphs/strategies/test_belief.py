@@ -9,53 +9,56 @@ import numpy as np
 import pytest
 
 from agents.types import Verdict
-from graphs.strategies.posterior.belief import Believer
+from graphs.strategies.posterior.belief import BeliefModel
 from graphs.tree import Event, Expanded, Judged, ReasoningTree
-from tests.graphs.strategies.make import believing, make
+from tests.graphs.strategies.make import assuming, make
 from tests.graphs.strategies.trees import expanded, step, tree_of
 from tests.graphs.strategies.world import World, simulate
 
 
 def brute_force(
-    believer: Believer, tree: ReasoningTree, right_rate: float
+    belief_model: BeliefModel, tree: ReasoningTree, right_rate: float
 ) -> tuple[dict[str, float], list[float]]:
     """Probabilities of answers and of being alive, from the definition: all 2^steps
     truths times all answers, one by one.
     """
     nodes = range(1, len(tree))
-    names = {leaf: believer.canonical(tree.step(leaf).answer or "") for leaf in tree.finals()}
+    names = {
+        leaf: belief_model.canonical(tree.step(leaf).answer or "") for leaf in tree.answer_leaves()
+    }
     answers = list(dict.fromkeys(names.values()))
     opinions = [math.log(p / (1 - p)) for p in np.exp(np.minimum(tree.logprob, -1e-4))]
-    in_vain = [bool(tree.final[node]) and node not in names for node in range(len(tree))]
+    in_vain = [bool(tree.terminal[node]) and node not in names for node in range(len(tree))]
     drawn = [0 if in_vain[node] else int(tree.count[node]) for node in nodes]
     average = np.average(opinions[1:], weights=drawn)
     low, high = -50.0, 50.0
     while high - low > 1e-12:  # log-odds that give the samples the mean chance right_rate
         shift = (low + high) / 2
         chances = [
-            1 / (1 + math.exp(-shift - believer.assumptions.logprob_weight * (opinion - average)))
+            1
+            / (1 + math.exp(-shift - belief_model.assumptions.logprob_weight * (opinion - average)))
             for opinion in opinions[1:]
         ]
         low, high = (
             (low, shift) if np.average(chances, weights=drawn) > right_rate else (shift, high)
         )
-    unseen = max(believer.assumptions.wrong_answers + 1 - len(answers), 1.0)
+    unseen = max(belief_model.assumptions.wrong_answers + 1 - len(answers), 1.0)
     hypotheses: list[tuple[str | None, float]] = [(answer, 1.0) for answer in answers] + [
         (None, unseen)
     ]
-    if believer.many_answers:
+    if belief_model.many_answers:
         hypotheses = [(None, 1.0)]
 
     def by_accident(leaf: int) -> float:
         verdict = (
-            believer.assumptions.evidence_weight * tree.log_likelihood_ratio[leaf]
+            belief_model.assumptions.evidence_weight * tree.log_likelihood_ratio[leaf]
             if tree.of_value[leaf]
             else 0.0
         )
-        return believer.assumptions.accident * math.exp(verdict)
+        return belief_model.assumptions.accident * math.exp(verdict)
 
     def accident_of(leaf: int) -> float:
-        return by_accident(leaf) / (by_accident(leaf) + 1 - believer.assumptions.accident)
+        return by_accident(leaf) / (by_accident(leaf) + 1 - belief_model.assumptions.accident)
 
     def giving_up(node: int, alive: bool) -> float:
         """Chance of one order of the node's samples that gave up and went on, under a
@@ -64,12 +67,12 @@ def brute_force(
         children = [child for child in nodes if tree.parent[child] == node]
         gave_up = sum(int(tree.count[child]) for child in children if in_vain[child])
         went_on = sum(int(tree.count[child]) for child in children if not in_vain[child])
-        if not believer.give_up_rate:
-            return believer.assumptions.given_up if alive and gave_up else 1.0
-        rate = believer.give_up_rate * (believer.assumptions.given_up if alive else 1.0)
+        if not belief_model.abort_rate:
+            return belief_model.assumptions.abort_ratio if alive and gave_up else 1.0
+        rate = belief_model.abort_rate * (belief_model.assumptions.abort_ratio if alive else 1.0)
         a, b = (
-            believer.assumptions.prior_strength * rate,
-            believer.assumptions.prior_strength * (1 - rate),
+            belief_model.assumptions.prior_strength * rate,
+            belief_model.assumptions.prior_strength * (1 - rate),
         )
         ways = math.prod(a + seen for seen in range(gave_up)) * math.prod(
             b + seen for seen in range(went_on)
@@ -87,35 +90,35 @@ def brute_force(
             for node in nodes:
                 parent = int(tree.parent[node])
                 alive[node] = alive[parent] and right[node]
-                odds = shift + believer.assumptions.logprob_weight * (opinions[node] - average)
+                odds = shift + belief_model.assumptions.logprob_weight * (opinions[node] - average)
                 if in_vain[node]:
                     p *= not right[node]
                 else:
                     p *= 1 / (1 + math.exp(-odds)) if right[node] else 1 / (1 + math.exp(odds))
                 if alive[node] if tree.of_value[node] else right[node]:
                     p *= math.exp(
-                        believer.assumptions.evidence_weight * tree.log_likelihood_ratio[node]
+                        belief_model.assumptions.evidence_weight * tree.log_likelihood_ratio[node]
                     )
-                if tree.final[node]:
+                if tree.terminal[node]:
                     if node not in names:
                         p *= not alive[node]
-                    elif not believer.many_answers and alive[node]:
+                    elif not belief_model.many_answers and alive[node]:
                         p *= names[node] == answer
-                    elif believer.many_answers and not alive[node]:
-                        p *= by_accident(node) + 1 - believer.assumptions.accident
-                    elif not believer.many_answers:
+                    elif belief_model.many_answers and not alive[node]:
+                        p *= by_accident(node) + 1 - belief_model.assumptions.accident
+                    elif not belief_model.many_answers:
                         p *= (
                             by_accident(node)
                             if names[node] == answer
-                            else (1 - believer.assumptions.accident)
-                            / believer.assumptions.wrong_answers
+                            else (1 - belief_model.assumptions.accident)
+                            / belief_model.assumptions.wrong_answers
                         )
             for node in range(len(tree)):
                 p *= giving_up(node, alive[node])
             total += p
             if answer is not None:
                 by_answer[answer] += p
-            if believer.many_answers:
+            if belief_model.many_answers:
                 for name in answers:
                     chances = (
                         accident_of(leaf)
@@ -158,24 +161,24 @@ def small_tree(*, value: bool) -> list[Event]:
 @pytest.mark.parametrize("value", [False, True])
 @pytest.mark.parametrize("many_answers", [False, True])
 @pytest.mark.parametrize("logprob_weight", [0.0, 0.7])
-@pytest.mark.parametrize("give_up_rate", [0.0, 0.4])
+@pytest.mark.parametrize("abort_rate", [0.0, 0.4])
 def test_the_pass_equals_brute_force(
-    value: bool, many_answers: bool, logprob_weight: float, give_up_rate: float
+    value: bool, many_answers: bool, logprob_weight: float, abort_rate: float
 ) -> None:
     tree = tree_of(small_tree(value=value))
-    believer = believing(
+    belief_model = assuming(
         logprob_weight=logprob_weight,
         evidence_weight=0.8,
         many_answers=many_answers,
-        give_up_rate=give_up_rate,
+        abort_rate=abort_rate,
         prior_strength=1e12,
     )
-    belief = believer.believe(tree)
-    answers, alive = brute_force(believer, tree, believer.assumptions.right_rate)
-    assert belief.right_rate == pytest.approx(believer.assumptions.right_rate), (
+    belief = belief_model.infer(tree)
+    answers, alive = brute_force(belief_model, tree, belief_model.assumptions.right_rate)
+    assert belief.right_rate == pytest.approx(belief_model.assumptions.right_rate), (
         "a prior that strong does not move"
     )
-    assert belief.alive == pytest.approx(np.array(alive))
+    assert belief.p_correct == pytest.approx(np.array(alive))
     assert belief.answers == pytest.approx(answers)
 
 
@@ -188,9 +191,9 @@ def test_agreement_is_evidence_and_verdicts_are() -> None:
         for name, answer in (("a", "4"), ("b", "4"), ("c", "5"))
     )
     events: list[Event] = [Expanded(0, chains, "answer")]
-    silent = believing().believe(tree_of(events))
+    silent = assuming().infer(tree_of(events))
     assert silent.best[0] == "4" and silent.answers["4"] > silent.answers["5"]
-    told = believing().believe(
+    told = assuming().infer(
         tree_of([*events, verdict(5, 3.0), verdict(6, 3.0), verdict(1, -2.0), verdict(3, -2.0)])
     )
     assert told.best[0] == "5" and told.best_leaf == 6
@@ -198,16 +201,16 @@ def test_agreement_is_evidence_and_verdicts_are() -> None:
 
 @pytest.mark.parametrize("many_answers", [False, True])
 def test_where_the_policy_gives_up_it_doubts_its_step(many_answers: bool) -> None:
-    """The odds that the step before is alive fall by `given_up`, and by no more when it
+    """The odds that the step before is alive fall by `abort_ratio`, and by no more when it
     gives up there again.
     """
-    believer = believing(given_up=0.1, prior_strength=1e12, many_answers=many_answers)
+    belief_model = assuming(abort_ratio=0.1, prior_strength=1e12, many_answers=many_answers)
     odds = []
     for chains in ([("a",)], [("a", "")], [("a", ""), ("a", "")]):
         steps = [
             tuple(step(word) if word else step("", answer="") for word in chain) for chain in chains
         ]
-        alive = believer.believe(tree_of([Expanded(0, tuple(steps), "answer")])).alive[1]
+        alive = belief_model.infer(tree_of([Expanded(0, tuple(steps), "answer")])).p_correct[1]
         odds.append(alive / (1 - alive))
     assert odds[1] == pytest.approx(0.1 * odds[0])
     assert odds[2] == pytest.approx(odds[1])
@@ -218,11 +221,13 @@ def test_among_many_samples_one_doubt_is_none(many_answers: bool) -> None:
     """Of many that go on it is the share that counts: one doubt of twenty speaks for
     the step, half of them against it.
     """
-    believer = believing(give_up_rate=0.4, many_answers=many_answers, logprob_weight=0.0)
+    belief_model = assuming(abort_rate=0.4, many_answers=many_answers, logprob_weight=0.0)
 
-    def alive(doubts: int, others: int) -> float:
-        chains = [(step("a"), step("", answer=""))] * doubts + [(step("a"), step("b"))] * others
-        return float(believer.believe(tree_of([Expanded(0, tuple(chains), "answer")])).alive[1])
+    def alive(aborts: int, others: int) -> float:
+        chains = [(step("a"), step("", answer=""))] * aborts + [(step("a"), step("b"))] * others
+        return float(
+            belief_model.infer(tree_of([Expanded(0, tuple(chains), "answer")])).p_correct[1]
+        )
 
     assert alive(10, 10) < alive(1, 0) < alive(0, 1) < alive(1, 19) < alive(0, 20)
 
@@ -235,7 +240,7 @@ def test_what_a_share_of_doubts_is_worth_ends_with_the_doubt_about_the_rates(
     """Beta-binomial, and not binomial: ten times as many samples are not ten times the
     evidence.
     """
-    believer = believing(give_up_rate=0.4, given_up=0.2, prior_strength=strength)
+    belief_model = assuming(abort_rate=0.4, abort_ratio=0.2, prior_strength=strength)
 
     def evidence(times: int) -> float:
         chains = [(step("a"), step("", answer=""))] * (times * gave_up) + [
@@ -243,7 +248,9 @@ def test_what_a_share_of_doubts_is_worth_ends_with_the_doubt_about_the_rates(
         ] * (times * went_on)
         tree = tree_of([Expanded(0, tuple(chains), "answer")])
         return float(
-            believer._giving_up(tree, np.where(tree.final & ~tree.answered, 0, tree.count))[1]
+            belief_model._giving_up(tree, np.where(tree.terminal & ~tree.answered, 0, tree.count))[
+                1
+            ]
         )
 
     def beta(rate: float) -> float:
@@ -264,12 +271,12 @@ def test_what_was_drawn_again_and_again_is_likely_whatever_was_reported() -> Non
     a step was drawn says so.
     """
     often, once = step("a", logprob=-6.0), step("b", logprob=-6.0)
-    alive = believing().believe(tree_of([expanded(0, *[often] * 9, once)])).alive
+    alive = assuming().infer(tree_of([expanded(0, *[often] * 9, once)])).p_correct
     assert alive[1] > alive[2] + 0.2
     nine = [
-        believing()
-        .believe(tree_of([expanded(0, *[step("a", logprob=p)] * 9, step("b", logprob=q))]))
-        .alive[1]
+        assuming()
+        .infer(tree_of([expanded(0, *[step("a", logprob=p)] * 9, step("b", logprob=q))]))
+        .p_correct[1]
         for p, q in REPORTS
     ]
     assert max(nine) - min(nine) < 0.05, (
@@ -282,14 +289,14 @@ def test_a_verdict_on_a_step_says_nothing_of_the_steps_before_it() -> None:
     value scope, it would.
     """
     events = [expanded(0, step("a")), expanded(1, step("b"))]
-    plain = believing().believe(tree_of(events)).alive[1]
-    assert believing(prior_strength=1e12).believe(tree_of([*events, verdict(2, 4.0)])).alive[
+    plain = assuming().infer(tree_of(events)).p_correct[1]
+    assert assuming(prior_strength=1e12).infer(tree_of([*events, verdict(2, 4.0)])).p_correct[
         1
     ] == pytest.approx(plain)
     assert (
-        believing(prior_strength=1e12)
-        .believe(tree_of([*events, verdict(2, 4.0, value=True)]))
-        .alive[1]
+        assuming(prior_strength=1e12)
+        .infer(tree_of([*events, verdict(2, 4.0, value=True)]))
+        .p_correct[1]
         > plain + 0.1
     )
 
@@ -301,8 +308,8 @@ def test_the_rate_of_right_steps_is_learned_from_the_tree() -> None:
     wrong = tree_of(
         [expanded(0, *(step(str(i)) for i in range(6))), *(verdict(i + 1, -4.0) for i in range(6))]
     )
-    believer = believing(right_rate=0.5, prior_strength=4.0)
-    assert believer.believe(right).right_rate > 0.7 and believer.believe(wrong).right_rate < 0.3
+    belief_model = assuming(right_rate=0.5, prior_strength=4.0)
+    assert belief_model.infer(right).right_rate > 0.7 and belief_model.infer(wrong).right_rate < 0.3
 
 
 def test_beliefs_are_calibrated_where_the_assumptions_hold() -> None:
@@ -312,20 +319,20 @@ def test_beliefs_are_calibrated_where_the_assumptions_hold() -> None:
     from graphs.strategies import BestOfN
     from graphs.strategies.selection import Selector
 
-    believer = believing(right_rate=0.55, wrong_answers=5.0, evidence_weight=1.0)
+    belief_model = assuming(right_rate=0.55, wrong_answers=5.0, evidence_weight=1.0)
     believed, right = 0.0, 0
     for seed in range(300):
         search = simulate(make(BestOfN, 8, Selector("best")), World(seed, depth=3), seed=seed)
-        answer, probability = believer.believe(search.tree).best
+        answer, probability = belief_model.infer(search.tree).best
         believed += probability
         right += answer == "right"
     assert abs(believed - right) / 300 < 0.07
 
 
 def test_nothing_is_believed_of_nothing() -> None:
-    belief = believing().believe(tree_of([]))
+    belief = assuming().infer(tree_of([]))
     assert (
         belief.best == (None, 0.0)
         and belief.best_leaf is None
-        and belief.alive == pytest.approx([1.0])
+        and belief.p_correct == pytest.approx([1.0])
     )

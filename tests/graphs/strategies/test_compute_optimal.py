@@ -45,7 +45,9 @@ def test_agreement_decides_who_goes_on(
 ) -> None:
     tree = tree_of(probe(*answers))
     assert SEARCH.difficulty(tree) == pytest.approx(difficulty)
-    expected = [Expansion(ROOT, n=samples, horizon="answer", through_doubt=True)] if samples else []
+    expected = (
+        [Expansion(ROOT, n=samples, horizon="answer", allow_backtracking=True)] if samples else []
+    )
     assert SEARCH.select(tree, METER, RNG) == expected
 
 

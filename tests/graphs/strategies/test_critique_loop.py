@@ -87,7 +87,7 @@ def test_writes_through_to_an_answer_when_the_budget_ends() -> None:
     tree = tree_of([expanded(ROOT, step("a")), judged(1, 1.0)])
     assert loop.select(tree, Meter(Budget(max_tokens=31)), RNG) == [Expansion(1, n=1)]
     assert loop.select(tree, Meter(Budget(max_tokens=30)), RNG) == [
-        Expansion(1, horizon="answer", temperature=0.0, through_doubt=True)
+        Expansion(1, horizon="answer", temperature=0.0, allow_backtracking=True)
     ]
     tree.apply([expanded(1, step("b", answer="4"))])
     assert loop.select(tree, Meter(Budget(max_tokens=20)), RNG) == [] and loop.choose(tree) == 2
@@ -100,14 +100,14 @@ def test_writes_through_when_calls_or_nodes_do_not_pay_for_a_round(budget: Budge
     meter.nodes = 1
     loop = make(CritiqueLoop, num_children=2)
     assert loop.select(tree, meter, RNG) == [
-        Expansion(1, horizon="answer", temperature=0.0, through_doubt=True)
+        Expansion(1, horizon="answer", temperature=0.0, allow_backtracking=True)
     ]
 
 
 def test_writes_through_at_the_depth_cap_and_only_once() -> None:
     loop = make(CritiqueLoop, max_depth=1)
     events: list[Event] = [expanded(ROOT, step("a")), judged(1, 1.0)]
-    through = Expansion(1, horizon="answer", temperature=0.0, through_doubt=True)
+    through = Expansion(1, horizon="answer", temperature=0.0, allow_backtracking=True)
     assert loop.select(tree_of(events), METER, RNG) == [through]
     events += [Expanded(1, ((step("just stops", answer=""),),), "answer")]
     tree = tree_of(events)
@@ -160,8 +160,8 @@ def test_a_step_whose_verdict_cannot_be_read_is_kept_where_nothing_was_judged_ri
     assert [
         expansion.node for expansion in loop.select(tree_of([*events, judged(3, 0.1)]), METER, RNG)
     ] == [3]
-    given_up = [*events, judged(3, -1.0), reflected(2, "backtrack", 0)]
-    assert loop.select(tree_of(given_up), METER, RNG)[0].node in (1, 3), (
+    backtracked = [*events, judged(3, -1.0), reflected(2, "backtrack", 0)]
+    assert loop.select(tree_of(backtracked), METER, RNG)[0].node in (1, 3), (
         "all tries used up: the least bad step"
     )
 

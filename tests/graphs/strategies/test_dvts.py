@@ -163,6 +163,6 @@ def test_every_answer_stands_below_another_first_step() -> None:
             World(seed, continuations=4, ability=-1.0),
             seed=seed,
         )
-        assert {search.tree.path(leaf)[0] for leaf in search.tree.finals()} == set(
+        assert {search.tree.path(leaf)[0] for leaf in search.tree.answer_leaves()} == set(
             search.tree.children[ROOT]
         )

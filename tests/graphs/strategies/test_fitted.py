@@ -20,14 +20,14 @@ from graphs.strategies.build import build_strategy
 from graphs.strategies.posterior.fitted import (
     FEATURES,
     AnswerModel,
-    Choice,
+    LogitExample,
     choices,
     fit_weights,
     read_answers,
 )
 from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Event, Expanded, ReasoningTree
-from tests.graphs.strategies.make import believing, make
+from tests.graphs.strategies.make import assuming, make
 from tests.graphs.strategies.trees import judged, step, tree_of
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
 
@@ -35,7 +35,7 @@ VOTE_LIKE = AnswerModel((1.0, 1.0, 0.0, 0.1, -1.0))
 FREQUENCY_ONLY = AnswerModel((50.0, 0.0, 0.0, 0.0, 0.0))
 
 
-def drawn_choices(weights: np.ndarray, questions: int, *, seed: int = 0) -> list[Choice]:
+def drawn_choices(weights: np.ndarray, questions: int, *, seed: int = 0) -> list[LogitExample]:
     """Draws questions with 1 to 5 answers and random features, and what is right from
     the model itself.
     """
@@ -47,12 +47,12 @@ def drawn_choices(weights: np.ndarray, questions: int, *, seed: int = 0) -> list
         utility = features @ weights
         probability = np.exp(utility - np.logaddexp.reduce(utility))
         drawn.append(
-            Choice(features, np.eye(len(features))[rng.choice(len(features), p=probability)])
+            LogitExample(features, np.eye(len(features))[rng.choice(len(features), p=probability)])
         )
     return drawn
 
 
-def naive_fit(examples: list[Choice], ridge: float) -> np.ndarray:
+def naive_fit(examples: list[LogitExample], ridge: float) -> np.ndarray:
     """Gradient ascent with a small step, from the definition."""
     weights = np.zeros(len(FEATURES))
     for _ in range(4000):
@@ -86,7 +86,7 @@ def test_separable_examples_have_a_finite_fit() -> None:
     """Always the first of two is right: without the prior, weights would grow without
     end.
     """
-    example = Choice(
+    example = LogitExample(
         np.array([[1.0, 0, 0, 0, 0], [-1.0, 0, 0, 0, 0], [0, 0, 0, 0, 1.0]]), np.array([1.0, 0, 0])
     )
     weights = fit_weights([example] * 50)
@@ -137,22 +137,22 @@ def test_beliefs_are_the_softmax_with_none_of_them() -> None:
     tree = small_tree()
     answers, features = read_answers(tree, str.strip)
     odds = np.exp(features @ np.array(VOTE_LIKE.weights))
-    believed = VOTE_LIKE.believe(tree)
-    assert list(believed) == answers == list(believing().believe(tree).answers), (
+    believed = VOTE_LIKE.infer(tree)
+    assert list(believed) == answers == list(assuming().infer(tree).answers), (
         "in the order in which the sum-product pass has them"
     )
     assert (
         list(believed.values()) == pytest.approx(list(odds[:-1] / odds.sum()))
         and sum(believed.values()) < 1
     )
-    assert VOTE_LIKE.believe(tree_of([])) == {}
+    assert VOTE_LIKE.infer(tree_of([])) == {}
 
 
 def test_answers_that_may_all_be_right_do_not_share() -> None:
     tree = small_tree()
     _, features = read_answers(tree, str.strip)
     odds = np.exp(features @ np.array(VOTE_LIKE.weights))
-    believed = replace(VOTE_LIKE, many_answers=True).believe(tree)
+    believed = replace(VOTE_LIKE, many_answers=True).infer(tree)
     assert list(believed.values()) == pytest.approx(
         [odds[0] / (odds[0] + odds[2]), odds[1] / (odds[1] + odds[2])]
     )
@@ -199,9 +199,9 @@ def test_fitted_beliefs_beat_the_sum_product_pass_where_errors_correlate() -> No
 
     model = AnswerModel.fit([choices(tree, truth(tree)) for tree in trees[:150]])
     held_out = trees[150:]
-    fitted = [model.believe(tree) for tree in held_out]
+    fitted = [model.infer(tree) for tree in held_out]
     inferred = [
-        believing(right_rate=0.55, wrong_answers=5.0, evidence_weight=1.0).believe(tree).answers
+        assuming(right_rate=0.55, wrong_answers=5.0, evidence_weight=1.0).infer(tree).answers
         for tree in held_out
     ]
     losses = [
@@ -275,7 +275,7 @@ def test_posterior_search_stops_and_chooses_by_the_model_and_samples_where_the_p
         tree.step(inferring.choose(tree) or 0).answer == "5"
         and tree.step(counting.choose(tree) or 0).answer == "4"
     )
-    assert counting.believe(tree).alive == pytest.approx(inferring.believe(tree).alive)
+    assert counting.infer(tree).p_correct == pytest.approx(inferring.infer(tree).p_correct)
     rng = random.Random(0)
     assert inferring.next_round(tree, rng).wanted and not counting.next_round(tree, rng).wanted, (
         "50 log 2 is belief enough"

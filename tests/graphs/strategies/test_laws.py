@@ -27,7 +27,7 @@ from graphs.strategies import (
 )
 from graphs.strategies.selection import Selector
 from graphs.tree import ReasoningTree
-from tests.graphs.strategies.make import believing, make
+from tests.graphs.strategies.make import assuming, make
 from tests.graphs.strategies.trees import QUESTION
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
 
@@ -73,7 +73,7 @@ STRATEGIES: dict[str, Strategy] = {
         num_samples=24,
         first_samples=4,
         step_cost=2.0,
-        believer=believing(give_up_rate=0.3),
+        belief_model=assuming(abort_rate=0.3),
     ),
     "mcts_with_a_policy_head": make(
         Mcts,

@@ -19,7 +19,16 @@ from graphs.strategies import Greedy, Mcts
 from graphs.strategies.build import build_strategy
 from graphs.strategies.selection import Aggregation, Selector
 from graphs.strategies.trees.puct import dirichlet, puct_scores, softmax, visit_shares
-from graphs.tree import ROOT, Backup, Event, Expanded, Expansion, Failed, ReasoningTree, Weighed
+from graphs.tree import (
+    ROOT,
+    Backup,
+    Event,
+    Expanded,
+    Expansion,
+    Failed,
+    PriorsComputed,
+    ReasoningTree,
+)
 from tests.graphs.strategies.make import make
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
 from tests.graphs.strategies.world import RIGHT_ANSWER, Search, World, simulate
@@ -156,7 +165,7 @@ def test_a_simulation_goes_where_the_formula_says(options: dict[str, Any], seed:
         leaf = naive_leaf(strategy, tree)
         assert wanted == (
             Backup(leaf, strategy.value_of(tree, leaf))
-            if tree.final[leaf]
+            if tree.terminal[leaf]
             else Expansion(leaf, n=4)
         )
 
@@ -236,7 +245,7 @@ def test_a_dead_end_is_worth_nothing() -> None:
 
 def test_ends_where_nothing_at_all_leads_on() -> None:
     assert asked(mcts(), [expanded(ROOT, step("a", cut=True), step("b", answer=""))]) == [
-        Expansion(ROOT, horizon="answer", temperature=0.0, through_doubt=True)
+        Expansion(ROOT, horizon="answer", temperature=0.0, allow_backtracking=True)
     ]
     assert asked(mcts(), [Failed(ROOT, "context_length")]) == []
 
@@ -268,7 +277,7 @@ def test_priors_are_even_or_the_policys_own() -> None:
 def weighed_tree(**priors: float) -> ReasoningTree:
     """Returns a tree whose root was expanded under two factors, and freely."""
     steps = (step("x", factor="a"), step("y", factor="b"), step("z"))
-    return tree_of([*([Weighed(ROOT, priors)] if priors else []), expanded(ROOT, *steps)])
+    return tree_of([*([PriorsComputed(ROOT, priors)] if priors else []), expanded(ROOT, *steps)])
 
 
 def test_priors_of_a_policy_head_are_those_of_the_factors() -> None:
@@ -287,8 +296,8 @@ def test_a_policy_head_is_asked_once_about_what_is_expanded() -> None:
         weighed_tree(a=0.75, b=0.25),
         [Expansion(1, factor="a"), Expansion(1, factor="b"), Expansion(ROOT, factor="a")],
     )
-    assert mcts(prior="policy_head").to_weigh(tree, pool) == [1]
-    assert mcts(prior="logprob").to_weigh(tree, pool) == mcts().to_weigh(tree, pool) == []
+    assert mcts(prior="policy_head").needs_priors(tree, pool) == [1]
+    assert mcts(prior="logprob").needs_priors(tree, pool) == mcts().needs_priors(tree, pool) == []
 
 
 def test_factors_below_the_least_prior_are_not_written() -> None:
@@ -296,14 +305,18 @@ def test_factors_below_the_least_prior_are_not_written() -> None:
     names = [factor.name for factor in THREE[:2]]
     assert [
         one.factor
-        for one in asked(strategy, [Weighed(ROOT, dict(zip(names, (0.25, 0.75), strict=True)))])
+        for one in asked(
+            strategy, [PriorsComputed(ROOT, dict(zip(names, (0.25, 0.75), strict=True)))]
+        )
     ] == names
     assert [
         one.factor
-        for one in asked(strategy, [Weighed(ROOT, dict(zip(names, (0.1, 0.9), strict=True)))])
+        for one in asked(
+            strategy, [PriorsComputed(ROOT, dict(zip(names, (0.1, 0.9), strict=True)))]
+        )
     ] == names[1:]
     assert [
-        one.factor for one in asked(strategy, [Weighed(ROOT, dict.fromkeys(names, 0.0))])
+        one.factor for one in asked(strategy, [PriorsComputed(ROOT, dict.fromkeys(names, 0.0))])
     ] == names, "the likeliest always are"
     assert [one.factor for one in asked(strategy, [])] == names, "nobody was asked"
 
@@ -519,7 +532,7 @@ def test_the_chosen_one_of_a_pool_is_never_worse_than_its_mean_and_the_only_one_
             pool = [
                 child
                 for child in tree.children[node]
-                if tree.step(child).factor == name and not tree.final[child]
+                if tree.step(child).factor == name and not tree.terminal[child]
             ]
             visited = [child for child in pool if tree.visit_count[child]]
             assert len(visited) <= 1
@@ -599,7 +612,7 @@ def test_where_the_budget_ends_the_most_visited_path_is_written_through() -> Non
         Backup(4, 0.6),
     ]
     assert mcts().select(tree_of(events), meter, random.Random(0)) == [
-        Expansion(4, horizon="answer", temperature=0.0, through_doubt=True)
+        Expansion(4, horizon="answer", temperature=0.0, allow_backtracking=True)
     ]
 
 

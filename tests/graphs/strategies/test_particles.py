@@ -231,7 +231,7 @@ def test_where_all_particles_are_lost_the_best_node_is_written_through() -> None
         for node, n in ((1, 2), (2, 1), (3, 1))
     ]
     assert _select(FOUR, lost) == [
-        Expansion(2, horizon="answer", temperature=0.0, through_doubt=True)
+        Expansion(2, horizon="answer", temperature=0.0, allow_backtracking=True)
     ]
 
 

@@ -25,5 +25,5 @@ def test_a_weighted_vote_depends_on_differences_alone(shift: float) -> None:
             )
         ]
     )
-    chosen = Selector("weighted_vote", logprob_weight=1.0).choose(tree, tree.finals())
+    chosen = Selector("weighted_vote", logprob_weight=1.0).choose(tree, tree.answer_leaves())
     assert chosen is not None and tree.step(chosen).answer == "5"

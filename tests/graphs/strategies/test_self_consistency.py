@@ -59,7 +59,7 @@ def test_the_rule_holds_for_many_votes() -> None:
 def test_samples_whole_answers_in_batches() -> None:
     strategy = make(SelfConsistency, num_samples=6, batch_size=4, temperature=0.7)
     assert strategy.select(tree_of([]), METER, RNG) == [
-        Expansion(ROOT, n=4, horizon="answer", temperature=0.7, through_doubt=True)
+        Expansion(ROOT, n=4, horizon="answer", temperature=0.7, allow_backtracking=True)
     ]
     assert asked(strategy, "1", "2", "1", "2") == 2
 

@@ -22,7 +22,7 @@ RNG = random.Random(0)
 
 def test_greedy_asks_once_at_temperature_zero() -> None:
     assert make(Greedy).select(tree_of([]), METER, RNG) == [
-        Expansion(ROOT, horizon="answer", temperature=0.0, through_doubt=True)
+        Expansion(ROOT, horizon="answer", temperature=0.0, allow_backtracking=True)
     ]
     answered = tree_of([expanded(ROOT, step("a", answer="4"))])
     assert make(Greedy).select(answered, METER, RNG) == []
@@ -32,11 +32,11 @@ def test_greedy_asks_once_at_temperature_zero() -> None:
 
 def test_best_of_n_asks_once_for_all_samples() -> None:
     assert make(BestOfN, 5).select(tree_of([]), METER, RNG) == [
-        Expansion(ROOT, n=5, horizon="answer", through_doubt=True)
+        Expansion(ROOT, n=5, horizon="answer", allow_backtracking=True)
     ]
     some = tree_of([expanded(ROOT, step("a", answer="4"), step("b", answer="5"))])
     assert make(BestOfN, 5).select(some, METER, RNG) == [
-        Expansion(ROOT, n=3, horizon="answer", through_doubt=True)
+        Expansion(ROOT, n=3, horizon="answer", allow_backtracking=True)
     ], "the budget granted two"
     assert make(BestOfN, 2).select(some, METER, RNG) == []
     assert make(BestOfN, 5).to_judge(tree_of([]), [1, 2]) == []
@@ -78,7 +78,7 @@ EVIDENCE = [
 )
 def test_selection(selector: Selector, leaf: int) -> None:
     tree = tree_of([*chains(), *EVIDENCE])
-    assert selector.choose(tree, tree.finals()) == leaf
+    assert selector.choose(tree, tree.answer_leaves()) == leaf
 
 
 def test_scores_are_log_probabilities_of_the_path() -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from agents.types import Budget, Meter, Step, ThoughtFactor, Usage, VerdictScope
 from graphs.strategies import Strategy
-from graphs.tree import Backup, Event, Expanded, Expansion, Judged, ReasoningTree, Weighed
+from graphs.tree import Backup, Event, Expanded, Expansion, Judged, PriorsComputed, ReasoningTree
 from tests.graphs.strategies.trees import judged, step, tree_of, unread
 
 RIGHT_ANSWER = "right"
@@ -83,7 +83,7 @@ class World:
             prefix = "/".join(path)
             answer = (
                 RIGHT_ANSWER
-                if self.is_alive(path)
+                if self.is_solvable(path)
                 else f"wrong {random.Random(prefix).randrange(self.wrong_answers)}"
             )
             return step(f"{prefix}: {answer}", answer=answer, logprob=-0.1, **how)
@@ -105,7 +105,7 @@ class World:
             for factor, weight in zip(factors, weights, strict=True)
         }
 
-    def is_alive(self, path: Sequence[str]) -> bool:
+    def is_solvable(self, path: Sequence[str]) -> bool:
         """Whether every step of `path` is right."""
         return all(text.endswith("0") for text in path)
 
@@ -115,7 +115,7 @@ class World:
         """
         # it says what they came to
         right = (
-            self.is_alive(path)
+            self.is_solvable(path)
             if self.scope == "value"
             else answer is not None or path[-1].endswith("0")
         )
@@ -167,7 +167,7 @@ def simulate(
     search = Search(tree_of([]), meter)
     tree = search.tree
 
-    def happened(*events: Event) -> None:
+    def record(*events: Event) -> None:
         search.events.extend(events)
         tree.apply(events)
 
@@ -175,22 +175,22 @@ def simulate(
         if meter.exhausted or meter.nodes_left == 0:
             break
         asked = strategy.select(tree, meter, random.Random(f"{seed}/search"))
-        if to_weigh := strategy.to_weigh(
+        if needs_priors := strategy.needs_priors(
             tree, [expansion for expansion in asked if isinstance(expansion, Expansion)]
         ):
-            happened(
+            record(
                 *(
-                    Weighed(node, world.priors(_texts(tree, node), strategy.context.factors))
-                    for node in to_weigh
+                    PriorsComputed(node, world.priors(_texts(tree, node), strategy.context.factors))
+                    for node in needs_priors
                 )
             )
             asked = strategy.select(tree, meter, random.Random(f"{seed}/search"))
-            assert not strategy.to_weigh(
+            assert not strategy.needs_priors(
                 tree, [expansion for expansion in asked if isinstance(expansion, Expansion)]
             )
         backups = [event for event in asked if isinstance(event, Backup)]
         wanted = [expansion for expansion in asked if isinstance(expansion, Expansion)]
-        happened(*backups)
+        record(*backups)
         if not wanted and not backups:
             break
         if wanted:
@@ -208,7 +208,7 @@ def simulate(
                 random.Random(f"{seed}/{len(search.events)}/{number}"),
             )
             if chains:
-                happened(Expanded(expansion.node, chains, expansion.horizon, expansion.mistakes))
+                record(Expanded(expansion.node, chains, expansion.horizon, expansion.mistakes))
         new_nodes = range(size, len(tree))
         meter.nodes += len(new_nodes)
         asked: set[int] = set()
@@ -218,8 +218,8 @@ def simulate(
             if node not in asked and not tree.verdicts[node]
         ]:
             asked.update(wanted_verdicts)
-            happened(*_judge(world, tree, wanted_verdicts, meter))
-        happened(*strategy.to_back_up(tree, new_nodes))
+            record(*_judge(world, tree, wanted_verdicts, meter))
+        record(*strategy.to_back_up(tree, new_nodes))
     else:
         raise AssertionError(f"{strategy} came to no end in {max_rounds} rounds")
     search.leaf = strategy.choose(tree)

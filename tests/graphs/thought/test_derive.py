@@ -31,7 +31,7 @@ def journeys(draw: st.DrawFn) -> tuple[ReasoningTree, int | None, LongThought, d
     its journey and the journey's parameters.
     """
     tree = draw(trees())
-    leaf = draw(st.sampled_from([*tree.finals(), None]))
+    leaf = draw(st.sampled_from([*tree.answer_leaves(), None]))
     parameters = {
         "wrong_trials": draw(COUNTS),
         "right_trials": 1 + draw(COUNTS),
@@ -241,7 +241,7 @@ def test_no_turn_states_the_answer_or_begins_with_the_words_that_follow(
 
 @given(trees(), st.integers(0, 9))
 def test_a_seed_decides_the_journey(tree: ReasoningTree, seed: int) -> None:
-    leaf = next(iter(tree.finals()), None)
+    leaf = next(iter(tree.answer_leaves()), None)
     first, second = (
         derive_journey(
             tree, leaf, rng=random.Random(seed), wrong_trials=2, right_trials=2, off_path_depth=2
@@ -254,7 +254,7 @@ def test_a_seed_decides_the_journey(tree: ReasoningTree, seed: int) -> None:
 @given(trees())
 def test_the_best_open_node_is_a_sound_one_of_greatest_depth(tree: ReasoningTree) -> None:
     def is_sound(node: int) -> bool:
-        return not tree.final[node] and not set(tree.path(node)) & known_wrong(tree)
+        return not tree.terminal[node] and not set(tree.path(node)) & known_wrong(tree)
 
     best = best_open_node(tree)
     assert is_sound(best)
@@ -344,7 +344,7 @@ def test_known_wrong_is_judged_against_or_given_up(tree: ReasoningTree) -> None:
         node for node in range(1, len(tree)) if evidence(node) and sum(evidence(node)) <= 0
     }
     assert known_wrong(tree) == judged_wrong | {
-        node for node in range(len(tree)) if tree.given_up[node]
+        node for node in range(len(tree)) if tree.backtracked[node]
     }
 
 

@@ -95,7 +95,7 @@ def test_a_rendered_thought_is_read_back(thought: LongThought) -> None:
 
 @given(trees(), st.integers(0, 9))
 def test_a_derived_thought_is_read_back(tree: ReasoningTree, seed: int) -> None:
-    thought = derive_journey(tree, next(iter(tree.finals()), None), rng=random.Random(seed))
+    thought = derive_journey(tree, next(iter(tree.answer_leaves()), None), rng=random.Random(seed))
     assert parse(render(thought).reveal()) == thought
 
 

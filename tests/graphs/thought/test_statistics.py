@@ -57,7 +57,7 @@ def test_a_tree_in_numbers() -> None:
         answers=1,
         judged=2,
         known_wrong=1,
-        given_up=0,
+        backtracked=0,
         unparsed=1,
         backtracks=0,
     )

@@ -25,9 +25,9 @@ from graphs.tree import (
     Failed,
     Finished,
     Judged,
+    PriorsComputed,
     ReasoningTree,
     Reflected,
-    Weighed,
 )
 from tests.graphs.traces.samples import make_trace, ordinary_trace, traces
 from tests.graphs.tree.logs import QUESTION, make_step
@@ -45,7 +45,7 @@ EVERY_EVENT = make_trace(
         Failed(3, "context_length"),
         Judged(1, Verdict(0.25, "monte_carlo", "value", log_likelihood_ratio=-1.1, count=8)),
         Judged(2, Verdict(math.nan, "token_critic", outcome="unparsed")),
-        Weighed(0, {"propose": 0.75, "correct": 0.25}),
+        PriorsComputed(0, {"propose": 0.75, "correct": 0.25}),
         Reflected(1, Reflection("backtrack", Hidden("no"), 1, 0, parsed=False)),
         Backup(2, 0.5),
         Finished("answered", 2, "21"),

@@ -30,9 +30,9 @@ from graphs.tree import (
     Failed,
     Finished,
     Judged,
+    PriorsComputed,
     ReasoningTree,
     Reflected,
-    Weighed,
 )
 
 QUESTION = Question(
@@ -147,7 +147,7 @@ def _interpret(operations: Sequence[tuple[int, int, int, int]]) -> list[Event]:
         elif operation == 9 and c == 7:
             events.append(Failed(node, "context_length"))
         elif operation == 9 and c < 3:
-            events.append(Weighed(node, {"propose": b / 8, "correct": 1 - b / 8}))
+            events.append(PriorsComputed(node, {"propose": b / 8, "correct": 1 - b / 8}))
     return events
 
 
@@ -166,7 +166,7 @@ def finished(events: Sequence[Event]) -> list[Event]:
     none.
     """
     tree = ReasoningTree.replay(QUESTION, events)
-    finals = tree.finals()
+    finals = tree.answer_leaves()
     return [
         *events,
         Finished("answered", finals[-1], tree.step(finals[-1]).answer)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agents.types import Reflection, Step, Verdict
-from graphs.tree import Backup, Event, Expanded, Failed, Judged, Reflected, Weighed
+from graphs.tree import Backup, Event, Expanded, Failed, Judged, PriorsComputed, Reflected
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Node:
     reflections: list[Reflection] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    given_up: bool = False
+    backtracked: bool = False
     count: int = 0
     """Samples that went through the node."""
     samples: int = 0
@@ -107,7 +107,7 @@ def fold(events: Sequence[Event]) -> list[Node]:
             nodes[event.node].failures.append(event.kind)
         elif isinstance(event, Judged):
             nodes[event.node].verdicts.append(event.verdict)
-        elif isinstance(event, Weighed):
+        elif isinstance(event, PriorsComputed):
             nodes[event.node].priors = event.priors
         elif isinstance(event, Backup):
             for node in [nodes[0], *nodes[event.leaf].path]:
@@ -124,7 +124,7 @@ def fold(events: Sequence[Event]) -> list[Node]:
                         (node for node in path if len(node.path) == max(target, 0) + 1), path[-1]
                     )
                 )
-                abandoned.given_up = True
+                abandoned.backtracked = True
     return nodes
 
 

@@ -21,9 +21,9 @@ from graphs.tree import (
     Failed,
     Finished,
     Judged,
+    PriorsComputed,
     ReasoningTree,
     Reflected,
-    Weighed,
     siblings_wrong,
 )
 from tests.graphs.tree.logs import (
@@ -50,7 +50,7 @@ COLUMNS = (
         "judged",
         "unparsed",
     ),
-    *("visit_count", "value_sum", "final", "closed", "given_up"),
+    *("visit_count", "value_sum", "terminal", "closed", "backtracked"),
 )
 
 
@@ -102,10 +102,10 @@ def test_the_fold_equals_a_naive_one(events: list[Event]) -> None:
             len(node.values),
             pytest.approx(sum(node.values)),
         )
-        assert (tree.final[i], tree.closed[i], tree.given_up[i]) == (
+        assert (tree.terminal[i], tree.closed[i], tree.backtracked[i]) == (
             node.is_final,
             node.is_closed,
-            node.given_up,
+            node.backtracked,
         )
         assert (tree.is_right(i), tree.is_wrong(i)) == (node.is_right, node.is_wrong)
         assert tree.path_score(i) == pytest.approx(node.path_score)
@@ -130,7 +130,7 @@ def test_the_fold_equals_a_naive_one(events: list[Event]) -> None:
         for depth in range(1, max(len(node.path) for node in nodes) + 1)
     ]
     assert tree.leaves() == [node.number for node in nodes if not node.children]
-    assert tree.finals() == [
+    assert tree.answer_leaves() == [
         node.number for node in nodes if node.step is not None and node.step.answer
     ]
 
@@ -212,7 +212,7 @@ def test_a_node_that_does_not_exist_is_refused_and_nothing_has_changed(
         "expanded": Expanded(node, ((make_step("x"),),)),
         "failed": Failed(node, "unparsed"),
         "judged": Judged(node, verdict(1.0)),
-        "weighed": Weighed(node, {"a": 1.0}),
+        "weighed": PriorsComputed(node, {"a": 1.0}),
         "reflected": Reflected(node, Reflection("backtrack", Hidden("x"), 1, 0)),
         "backup": Backup(node, 1.0),
         "finished": Finished("answered", node, "21"),
@@ -245,17 +245,19 @@ def test_the_question_is_not_reflected_on(action: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target_step", "given_up", "backtracks"),
+    ("target_step", "backtracked", "backtracks"),
     [(None, 3, 0), (2, 3, 0), (3, 3, 0), (99, 3, 0), (1, 2, 1), (0, 1, 1), (-5, 1, 1)],
 )
 def test_a_backtrack_gives_up_the_child_of_its_target(
-    target_step: int | None, given_up: int, backtracks: int
+    target_step: int | None, backtracked: int, backtracks: int
 ) -> None:
     chain = Expanded(0, (tuple(make_step(text) for text in "abc"),), "answer")
     tree = ReasoningTree.replay(
         QUESTION, [chain, Reflected(3, Reflection("backtrack", Hidden("x"), 3, target_step))]
     )
-    assert list(np.flatnonzero(tree.given_up)) == [given_up] == [tree.abandoned(3, target_step)]
+    assert (
+        list(np.flatnonzero(tree.backtracked)) == [backtracked] == [tree.abandoned(3, target_step)]
+    )
     assert tree.backtracks == backtracks
 
 
@@ -278,9 +280,9 @@ def test_an_unparsed_verdict_leaves_a_step_unjudged() -> None:
 def test_an_answer_in_which_nothing_can_be_read_is_none(answer: str) -> None:
     tree = ReasoningTree.replay(QUESTION, [Expanded(0, ((make_step("a", answer=answer),),))])
     assert (
-        tree.final[1]
+        tree.terminal[1]
         and not tree.answered[1]
-        and not tree.finals()
+        and not tree.answer_leaves()
         and not tree.votes
         and not tree.leads_somewhere(1)
     )

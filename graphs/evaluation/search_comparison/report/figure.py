@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphs.evaluation.search_comparison.cells import CONTROLS, NO_CRITIC, ORACLE
-from graphs.evaluation.search_comparison.regret import BOOKINGS
+from graphs.evaluation.search_comparison.loss_attribution import CAUSES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,8 +35,8 @@ def draw(groups: Mapping[str, Mapping[str, Any]], folder: Path) -> list[str]:
     """
     figures = {
         "accuracy.svg": _accuracy(groups),
-        "dial.svg": _dial(groups),
-        "regret.svg": _regret(groups),
+        "noise_sweep.svg": _noise_sweep(groups),
+        "loss_attribution.svg": _loss_attribution(groups),
     }
     for name, figure in figures.items():
         # the same cells, the same file
@@ -127,16 +127,16 @@ def _label(row: Mapping[str, Any]) -> str:
     return str(row["method"] if row["critic"] == NO_CRITIC else f"{row['method']}, {row['critic']}")
 
 
-def _dial(groups: Mapping[str, Mapping[str, Any]]) -> Figure:
+def _noise_sweep(groups: Mapping[str, Mapping[str, Any]]) -> Figure:
     figure, panels = _panels(1, len(groups), width=6.0, height=4.2)
     for axes, (group, summary) in zip(panels[0], groups.items(), strict=True):
         searches = list(
-            dict.fromkeys(name for setting in summary["dial"] for name in setting["gains"])
+            dict.fromkeys(name for setting in summary["noise_sweep"] for name in setting["gains"])
         )
         for number, search in enumerate(searches):
             points = [
                 setting
-                for setting in summary["dial"]
+                for setting in summary["noise_sweep"]
                 if search in setting["gains"] and setting["sibling_accuracy"] is not None
             ]
             oracle = sorted(
@@ -169,14 +169,14 @@ def _dial(groups: Mapping[str, Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def _regret(groups: Mapping[str, Mapping[str, Any]]) -> Figure:
+def _loss_attribution(groups: Mapping[str, Mapping[str, Any]]) -> Figure:
     longest = max((len(_bars(summary)) for summary in groups.values()), default=1)
     figure, panels = _panels(1, len(groups), width=6.0, height=1.0 + 0.25 * longest)
     for axes, (group, summary) in zip(panels[0], groups.items(), strict=True):
         bars = _bars(summary)
         names = [f"{row['method']} {row['n']}" for row in bars]
         left = [0.0] * len(bars)
-        for booking in BOOKINGS:
+        for booking in CAUSES:
             shares = [row["shares"][booking] for row in bars]
             axes.barh(names, shares, left=left, color=_COLORS[booking], label=booking)
             left = [a + b for a, b in zip(left, shares, strict=True)]
@@ -184,16 +184,14 @@ def _regret(groups: Mapping[str, Mapping[str, Any]]) -> Figure:
         axes.set_xlabel("share of the questions")
         axes.set_xlim(0, 1)
     handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=len(BOOKINGS), fontsize="small"
-    )
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(CAUSES), fontsize="small")
     return figure
 
 
 def _bars(summary: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Returns the methods with the first critic, those that solve most at the top."""
     seen: dict[str, Mapping[str, Any]] = {}
-    for row in summary["regret"]:
+    for row in summary["loss_attribution"]:
         if not _is_free(row["critic"]):
             seen.setdefault(row["method"], row)
     return sorted(seen.values(), key=lambda row: float(row["shares"]["solved"]))

@@ -14,7 +14,7 @@ from agents.files import read_json, storing, write_text
 from agents.types import BadDataError
 from configs.schema import SearchComparisonConfig
 from graphs.evaluation.search_comparison.cells import NO_CRITIC, Cell, is_finished, measured_cells
-from graphs.evaluation.search_comparison.choices import Choices, groups_of
+from graphs.evaluation.search_comparison.choices import SelectedByGroup, groups_of
 from graphs.evaluation.search_comparison.measure import (
     Key,
     Measured,
@@ -46,7 +46,7 @@ def write_report(folder: Path) -> Path:
             "experiment=search_comparison) whose validation runs are finished"
         )
     comparison = SearchComparisonConfig.model_validate(read_json(folder / PLAN))
-    choices = Choices.load(folder / CHOICES)
+    choices = SelectedByGroup.load(folder / CHOICES)
     summary, missing = asyncio.run(_summarise(folder, comparison, choices))
     document = {
         "comparison": comparison.model_dump(mode="json"),
@@ -63,7 +63,7 @@ def write_report(folder: Path) -> Path:
 
 
 async def _summarise(
-    folder: Path, comparison: SearchComparisonConfig, choices: Choices
+    folder: Path, comparison: SearchComparisonConfig, choices: SelectedByGroup
 ) -> tuple[dict[str, Any], list[str]]:
     """Returns what each group came to, and the names of the cells that are missing."""
     summaries: dict[str, Any] = {}
@@ -94,7 +94,10 @@ async def _summarise(
 
 
 async def _measure(
-    folder: Path, comparison: SearchComparisonConfig, choices: Choices, cells: Sequence[Cell]
+    folder: Path,
+    comparison: SearchComparisonConfig,
+    choices: SelectedByGroup,
+    cells: Sequence[Cell],
 ) -> Measured:
     """Returns what the finished cells of one family came to."""
     measured = Measured()
@@ -107,13 +110,13 @@ async def _measure(
                 measured,
                 place,
                 Key(cell.method, cell.n, cell.critic),
-                booked=cell.n == main or cell.method == "greedy",
+                attributed=cell.n == main or cell.method == "greedy",
             )
             continue
         if cell.critic != NO_CRITIC:
-            add_judged_pool(measured, place, ks, cell.critic, sampling, booked=main)
+            add_judged_pool(measured, place, ks, cell.critic, sampling, attributed=main)
         if cell.critic == first:
             await add_controls(measured, place, comparison)
         if cell.temperature == sampling.majority_temperature and cell.critic in (first, NO_CRITIC):
-            add_plain_pool(measured, place, ks, booked=main)
+            add_plain_pool(measured, place, ks, attributed=main)
     return measured

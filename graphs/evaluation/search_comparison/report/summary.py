@@ -9,7 +9,7 @@ from typing import Any
 
 from configs.schema import SearchComparisonConfig
 from graphs.evaluation.search_comparison.cells import CONTROLS, NO_CRITIC, is_seed_of
-from graphs.evaluation.search_comparison.choices import Choice
+from graphs.evaluation.search_comparison.choices import SelectedSettings
 from graphs.evaluation.search_comparison.closure import (
     Closure,
     Estimate,
@@ -20,14 +20,16 @@ from graphs.evaluation.search_comparison.closure import (
     reaches,
     resampled,
 )
-from graphs.evaluation.search_comparison.dial import dial
 from graphs.evaluation.search_comparison.measure import COVERAGE, DERIVATION, Key, Table
+from graphs.evaluation.search_comparison.noise_sweep import noise_sweep
 
 CEILINGS = (DERIVATION, COVERAGE)
 VOTE = "weighted_vote"
 
 
-def summarise(comparison: SearchComparisonConfig, choice: Choice, table: Table) -> dict[str, Any]:
+def summarise(
+    comparison: SearchComparisonConfig, choice: SelectedSettings, table: Table
+) -> dict[str, Any]:
     """Returns plain values, NaN as None. Intervals are 95 % ones, of the bootstrap of
     graphs/evaluation/search_comparison/closure.py.
     """
@@ -58,12 +60,14 @@ def summarise(comparison: SearchComparisonConfig, choice: Choice, table: Table) 
         "closures": {method: _closure(found) for method, found in closures.items()},
         "to_reach_the_vote": _to_reach(comparison, table, guided, drawn),
         "controls": _controls(table, n, drawn),
-        "dial": [
+        "noise_sweep": [
             setting._asdict()
-            for setting in dial(table, n, list(dict.fromkeys((VOTE, comparison.dial))))
+            for setting in noise_sweep(
+                table, n, list(dict.fromkeys((VOTE, comparison.noise_sweep)))
+            )
         ],
-        "regret": [
-            {**key._asdict(), "shares": dict(shares)} for key, shares in table.bookings.items()
+        "loss_attribution": [
+            {**key._asdict(), "shares": dict(shares)} for key, shares in table.causes.items()
         ],
     }
     plain: dict[str, Any] = _plain(summary)

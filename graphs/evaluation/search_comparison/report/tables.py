@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graphs.evaluation.search_comparison.regret import BOOKINGS
+from graphs.evaluation.search_comparison.loss_attribution import CAUSES
 from graphs.evaluation.search_comparison.report.summary import VOTE
 
 TARGET_CLOSURE, TARGET_SHARE = 0.4, 1 / 7
@@ -68,9 +68,9 @@ def _group(group: str, summary: Mapping[str, Any]) -> list[str]:
     ]
     if summary["controls"]:
         lines += ["", *_controls(summary)]
-    if summary["dial"]:
-        lines += ["", *_dial(summary)]
-    return [*lines, "", *_regret(summary)]
+    if summary["noise_sweep"]:
+        lines += ["", *_noise_sweep(summary)]
+    return [*lines, "", *_loss_attribution(summary)]
 
 
 def _headline(summary: Mapping[str, Any]) -> list[str]:
@@ -178,8 +178,10 @@ def _controls(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _dial(summary: Mapping[str, Any]) -> list[str]:
-    searches = list(dict.fromkeys(name for setting in summary["dial"] for name in setting["gains"]))
+def _noise_sweep(summary: Mapping[str, Any]) -> list[str]:
+    searches = list(
+        dict.fromkeys(name for setting in summary["noise_sweep"] for name in setting["gains"])
+    )
     lines = [
         "The critic dial: how often a critic prefers the right one of two siblings, in all such "
         "pairs and in those where the policy "
@@ -190,7 +192,7 @@ def _dial(summary: Mapping[str, Any]) -> list[str]:
         + " |",
         "|---" * (4 + len(searches)) + "|",
     ]
-    for setting in summary["dial"]:
+    for setting in summary["noise_sweep"]:
         gains = " | ".join(
             f"{setting['gains'][name]:+.3f}" if name in setting["gains"] else ""
             for name in searches
@@ -202,18 +204,18 @@ def _dial(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _regret(summary: Mapping[str, Any]) -> list[str]:
+def _loss_attribution(summary: Mapping[str, Any]) -> list[str]:
     lines = [
         "Where questions were lost (regret), one run or one draw of N stored samples, shares of "
         "all questions: *selection*, a wholly right way was found and another answer given; "
         "*proposal*, no right next step was sampled; *pruning*, there was one and the search went "
         "on elsewhere; *budget*, it ended before.",
         "",
-        "| method | N | critic | " + " | ".join(BOOKINGS) + " |",
-        "|---" * (3 + len(BOOKINGS)) + "|",
+        "| method | N | critic | " + " | ".join(CAUSES) + " |",
+        "|---" * (3 + len(CAUSES)) + "|",
     ]
-    for row in summary["regret"]:
-        shares = " | ".join(f"{row['shares'][booking]:.3f}" for booking in BOOKINGS)
+    for row in summary["loss_attribution"]:
+        shares = " | ".join(f"{row['shares'][booking]:.3f}" for booking in CAUSES)
         lines.append(f"| {row['method']} | {row['n']} | {row['critic']} | {shares} |")
     return lines
 

@@ -11,9 +11,9 @@ from agents.engines.vllm.plugin import PARENT
 
 _CHILD = """
 import os, time
-from agents.engines.vllm.plugin import adopt_child_manners
+from agents.engines.vllm.plugin import install_parent_watchdog
 group = os.getpgrp()
-adopt_child_manners()
+install_parent_watchdog()
 print(os.getpid(), os.getpgrp() != group, flush=True)
 time.sleep(600)
 """

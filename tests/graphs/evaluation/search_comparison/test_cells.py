@@ -15,9 +15,14 @@ from graphs.evaluation.search_comparison.cells import (
     sampling_cells,
     words_in_use,
 )
-from graphs.evaluation.search_comparison.choices import Choice, Choices, Ranking, Sampling
+from graphs.evaluation.search_comparison.choices import (
+    Ranking,
+    SelectedByGroup,
+    SelectedSampling,
+    SelectedSettings,
+)
 
-SAMPLING = Sampling(0.6, 0.8, Ranking("min", 0.5), Ranking())
+SAMPLING = SelectedSampling(0.6, 0.8, Ranking("min", 0.5), Ranking())
 
 
 def shipped() -> SearchComparisonConfig:
@@ -27,11 +32,14 @@ def shipped() -> SearchComparisonConfig:
 
 
 def choices(
-    comparison: SearchComparisonConfig, *, sampling: Sampling = SAMPLING, strategy: str = "dvts"
-) -> Choices:
+    comparison: SearchComparisonConfig,
+    *,
+    sampling: SelectedSampling = SAMPLING,
+    strategy: str = "dvts",
+) -> SelectedByGroup:
     candidates = {each.name: len(each.candidates) - 1 for each in comparison.strategies}
-    choice = Choice(sampling, candidates, strategy, {"beam": 0.5})
-    return Choices({"others": choice, "self_verifying": choice})
+    choice = SelectedSettings(sampling, candidates, strategy, {"beam": 0.5})
+    return SelectedByGroup({"others": choice, "self_verifying": choice})
 
 
 def test_the_shipped_grid_is_the_protocol() -> None:
@@ -129,7 +137,7 @@ def test_all_words_of_the_shipped_grid_compose() -> None:
 
 def test_choices_are_read_as_they_were_written() -> None:
     made = choices(shipped())
-    assert Choices.from_json(made.as_json()) == made
+    assert SelectedByGroup.from_json(made.as_json()) == made
 
 
 @pytest.mark.parametrize(

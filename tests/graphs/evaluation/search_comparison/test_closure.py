@@ -14,8 +14,14 @@ from graphs.evaluation.search_comparison.closure import (
     reaches,
     resampled,
 )
-from graphs.evaluation.search_comparison.dial import dial
-from graphs.evaluation.search_comparison.measure import DERIVATION, Key, Measured, Outcome, Table
+from graphs.evaluation.search_comparison.measure import (
+    DERIVATION,
+    Key,
+    Measured,
+    QuestionResult,
+    Table,
+)
+from graphs.evaluation.search_comparison.noise_sweep import noise_sweep
 from graphs.evaluation.siblings import SiblingPairs
 
 Q = 200
@@ -154,7 +160,7 @@ def test_every_critic_is_placed_on_the_dial_with_its_gain_over_the_best_base() -
         "good": SiblingPairs(100, 70.0, 10, 2.0),
         "random": SiblingPairs(100, 50.0),
     }
-    oracle, good, random = dial(Table(STRATA, values, siblings, {}), 16, ["beam"])
+    oracle, good, random = noise_sweep(Table(STRATA, values, siblings, {}), 16, ["beam"])
     assert (
         oracle.is_oracle
         and oracle.sibling_accuracy == 0.9
@@ -174,13 +180,15 @@ def test_a_table_holds_what_all_families_have_and_the_questions_that_all_methods
     first, second = Measured(), Measured()
     for family, hashes in ((first, "abc"), (second, "de")):
         for question in hashes:
-            family.outcomes[Key("greedy", 1, "none")][question].append(Outcome(1.0, 1.0, 2.0, 1.0))
+            family.outcomes[Key("greedy", 1, "none")][question].append(
+                QuestionResult(1.0, 1.0, 2.0, 1.0)
+            )
             family.outcomes[Key("majority", 4, "none")][question] += [
-                Outcome(1.0, 1.0, 2.0, 1.0),
-                Outcome(0.0, 1.0, 4.0, 2.0),
+                QuestionResult(1.0, 1.0, 2.0, 1.0),
+                QuestionResult(0.0, 1.0, 4.0, 2.0),
             ]
     del first.outcomes[Key("greedy", 1, "none")]["b"]
-    first.outcomes[Key("beam", 4, "good")]["a"].append(Outcome(1.0, 1.0, 2.0, 1.0))
+    first.outcomes[Key("beam", 4, "good")]["a"].append(QuestionResult(1.0, 1.0, 2.0, 1.0))
     found = Table.of([first, second])
     assert list(found.values) == [Key("greedy", 1, "none"), Key("majority", 4, "none")]
     assert found.strata.tolist() == [0, 0, 1, 1]

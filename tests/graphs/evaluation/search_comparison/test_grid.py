@@ -74,13 +74,13 @@ def test_one_command_leaves_tables_json_figures_and_a_run_for_every_cell(folder:
         for critic in ("random", "length", "logprob")
         for method in ("weighted_vote", "best_of_n", "beam")
     }
-    for row in others["regret"]:
+    for row in others["loss_attribution"]:
         assert sum(row["shares"].values()) == pytest.approx(1.0)
-    by_critic = {setting["critic"]: setting for setting in others["dial"]}
+    by_critic = {setting["critic"]: setting for setting in others["noise_sweep"]}
     assert (
         by_critic["oracle0"]["sibling_accuracy"] == by_critic["working"]["sibling_accuracy"] == 1.0
     ), "the scripted critic is always right"
-    for name in ("accuracy.svg", "dial.svg", "regret.svg"):
+    for name in ("accuracy.svg", "noise_sweep.svg", "loss_attribution.svg"):
         assert (folder / name).read_text().rstrip().endswith("</svg>")
     text = (folder / "comparison.md").read_text()
     assert "(chosen on validation) at N = 4: closure" in text and "with its free check" in text
@@ -165,7 +165,10 @@ def test_a_cell_that_is_meant_otherwise_now_is_refused_with_the_difference(
         ),
         ("comparison.families=[{name: runing}]", "'runing' is not a family"),
         ("comparison.families=[{name: running, levels: [99]}]", "99"),
-        ("comparison.dial=dvts", "comparison.dial (dvts) must be one of comparison.strategies"),
+        (
+            "comparison.noise_sweep=dvts",
+            "comparison.noise_sweep (dvts) must be one of comparison.strategies",
+        ),
     ],
 )
 def test_what_is_wrong_is_found_before_anything_is_run(

@@ -76,7 +76,7 @@ def subsets(k: int) -> list[ReasoningTree]:
 def share_right(k: int, selector: Selector) -> float:
     right = []
     for tree in subsets(k):
-        leaf = selector.choose(tree, tree.finals())
+        leaf = selector.choose(tree, tree.answer_leaves())
         right.append(leaf is not None and bool(truth_of(tree, problem_of()).answered[leaf]))
     return mean(right)
 

@@ -52,7 +52,7 @@ def samples(*chains: Sequence[str]) -> Expanded:
 
 def trace_of(events: Sequence[Event], *, run: str = "first", question: Question = SUM) -> Trace:
     """Returns a trace that gives its first answer."""
-    leaf = next(iter(ReasoningTree.replay(question, events).finals()), None)
+    leaf = next(iter(ReasoningTree.replay(question, events).answer_leaves()), None)
     end = Finished(
         "no_answer" if leaf is None else "answered", leaf, None if leaf is None else "given"
     )

@@ -35,7 +35,7 @@ class Setting(NamedTuple):
     """By search."""
 
 
-def dial(table: Table, n: int, searches: Sequence[str]) -> list[Setting]:
+def noise_sweep(table: Table, n: int, searches: Sequence[str]) -> list[Setting]:
     """Returns every critic that siblings were judged by, with the gain of those of
     `searches` at budget `n` that it was measured in.
     """

@@ -30,11 +30,11 @@ from agents.types import Question
 from graphs.tree import ROOT, Event, Expanded, Failed, ReasoningTree
 from graphs.tree.truth import Truth
 
-Booking = Literal["solved", "selection", "pruning", "proposal", "budget"]
-BOOKINGS: tuple[Booking, ...] = get_args(Booking)
+Cause = Literal["solved", "selection", "pruning", "proposal", "budget"]
+CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 
-def book(tree: ReasoningTree, truth: Truth, events: Sequence[Event], *, solved: bool) -> Booking:
+def attribute(tree: ReasoningTree, truth: Truth, events: Sequence[Event], *, solved: bool) -> Cause:
     """Returns what became of a question.
 
     Args:

@@ -1,10 +1,10 @@
-"""What an unsolved question is booked to, on hand-made trees."""
+"""What an unsolved question is attributed to, on hand-made trees."""
 
 from __future__ import annotations
 
 import pytest
 
-from graphs.evaluation.search_comparison.regret import BOOKINGS, Booking, book
+from graphs.evaluation.search_comparison.loss_attribution import CAUSES, Cause, attribute
 from graphs.tree import Event, Failed, ReasoningTree
 from graphs.tree.truth import truth_of
 from tests.graphs.evaluation.search_comparison.trees import (
@@ -26,7 +26,7 @@ from tests.graphs.strategies.trees import judged
 BOTH = [steps_below(0, FIRST, SLIP), judged(1, -1.0), judged(2, 1.0)]
 """A right and a wrong first step, nodes 1 and 2."""
 
-LOST_TO: dict[str, tuple[Booking, list[Event]]] = {
+LOST_TO: dict[str, tuple[Cause, list[Event]]] = {
     "a right answer was found and not chosen": ("selection", [samples(LOST, SOUND, LOST)]),
     "an answer that is right by luck is no right leaf": ("proposal", [samples(LOST, LUCKY)]),
     "all samples go wrong": ("proposal", [samples(LOST, WRONG_END)]),
@@ -68,20 +68,20 @@ LOST_TO: dict[str, tuple[Booking, list[Event]]] = {
 }
 
 
-def booked(events: list[Event], *, solved: bool) -> Booking:
+def attributed(events: list[Event], *, solved: bool) -> Cause:
     tree = ReasoningTree.replay(SUM, events)
-    return book(tree, truth_of(tree, problem_of()), events, solved=solved)
+    return attribute(tree, truth_of(tree, problem_of()), events, solved=solved)
 
 
 @pytest.mark.parametrize(("booking", "events"), LOST_TO.values(), ids=LOST_TO.keys())
-def test_an_unsolved_question_is_lost_to(booking: Booking, events: list[Event]) -> None:
-    assert booked(events, solved=False) == booking
+def test_an_unsolved_question_is_lost_to(booking: Cause, events: list[Event]) -> None:
+    assert attributed(events, solved=False) == booking
 
 
 @pytest.mark.parametrize("events", [events for _, events in LOST_TO.values()], ids=LOST_TO.keys())
 def test_a_solved_question_is_lost_to_nothing(events: list[Event]) -> None:
-    assert booked(events, solved=True) == "solved"
+    assert attributed(events, solved=True) == "solved"
 
 
 def test_every_booking_is_met() -> None:
-    assert {booking for booking, _ in LOST_TO.values()} == set(BOOKINGS) - {"solved"}
+    assert {booking for booking, _ in LOST_TO.values()} == set(CAUSES) - {"solved"}
