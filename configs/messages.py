@@ -23,6 +23,7 @@ from configs.options import (
     roles_with_engine,
     tag_of,
 )
+from configs.renamed import old_option
 from configs.schema import (
     POCKET,
     TASK_OF_SUFFIX,
@@ -57,6 +58,8 @@ def unknown_key(key: str, tree: Mapping[str, Any], value: object = None) -> str:
     """Returns the complaint about a key that the composed `tree` does not have, set to
     `value`.
     """
+    if refusal := old_option(key):
+        return refusal
     if key == "task.path" and value is not None:
         return _path_without_task(value, _lookup(tree, "task.name"))
     holder = next((role for role in roles_with_engine() if key.startswith(f"{role}.engine.")), None)

@@ -15,6 +15,15 @@ CHOICES: Mapping[tuple[str, str], str] = {
 }
 """(group, name of earlier versions) to the name of today."""
 
+OPTIONS: Mapping[str, str] = {
+    "policy.doubts": "policy.backtrack_tokens",
+    "search.given_up": "search.abort_ratio",
+    "search.give_up_rate": "search.abort_rate",
+    "search.least_doubt": "search.min_uncertainty",
+    "comparison.dial": "comparison.noise_sweep",
+}
+"""Dotted key of earlier versions to the key of today."""
+
 _SPEAKING = ("engine", "prompts", "max_tokens", "calibration", "reason")
 _OTHERS = ("flip_rate", "object", "options")
 
@@ -46,6 +55,14 @@ def old_choice(group: str, name: object) -> str | None:
     return None if today is None else f"{group}={name} is called {group}={today} now; write that"
 
 
+def old_option(key: str) -> str | None:
+    """Returns the refusal of an option that has another name today, None for any
+    other.
+    """
+    today = OPTIONS.get(key)
+    return None if today is None else f"{key} is called {today} now; write that"
+
+
 def modern(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the configuration of a stored run in the names of today."""
     return {group: _modern(group, options) for group, options in stored.items()}
@@ -60,7 +77,9 @@ def _modern(group: str, options: Any) -> Any:
     }
     dropped = {name for tag in _TAGS for name in DROPPED.get((group, str(named.get(tag))), ())}
     return {
-        name: _modern("engine" if name == "engine" else group, value)
+        OPTIONS.get(f"{group}.{name}", name).rpartition(".")[2]: _modern(
+            "engine" if name == "engine" else group, value
+        )
         for name, value in named.items()
         if name not in dropped
     }

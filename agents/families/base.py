@@ -7,9 +7,9 @@ estimates anything and nothing needs torch.
 
 Two scopes of truth (see `StepTruth`): a step is *right* when it follows from the
 question and the steps as they stand before it, even below an earlier mistake; it is
-*solvable* when a right end can still be reached. The verdict that a critic is asked for is
-`right` in most families ("local") and `right and alive` in Countdown ("value"), where a
-legal step can lead to a dead end.
+*solvable* when a right end can still be reached. The verdict that a critic is asked for
+is `right` in most families ("local") and `right and alive` in Countdown ("value"),
+where a legal step can lead to a dead end.
 """
 
 from __future__ import annotations

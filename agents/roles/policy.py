@@ -91,8 +91,8 @@ class Policy:
     """Writes steps with one engine.
 
     Raises:
-        ValueError: one of `settings.backtrack_tokens` is not a single token of the engine's
-            model.
+        ValueError: one of `settings.backtrack_tokens` is not a single token of the
+            engine's model.
     """
 
     def __init__(self, engine: Generator, prompts: Prompts, settings: PolicySettings) -> None:
@@ -434,7 +434,8 @@ def _single_token(engine: Generator, text: str) -> int:
     ids = engine.tokenizer.encode(text)
     if len(ids) != 1:
         raise ValueError(
-            f"policy.backtrack_tokens: {text!r} is {len(ids)} tokens of {engine.info.model}; name single "
+            f"policy.backtrack_tokens: {text!r} is {len(ids)} tokens of {engine.info.model}; name "
+            "single "
             "tokens of the model, or none"
         )
     return ids[0]

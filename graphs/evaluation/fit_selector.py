@@ -6,10 +6,10 @@
 The first is used with search=posterior search.selector_model=selector.json, the second
 with the words that it prints.
 
-Without `--assumptions`: the weights of graphs/strategies/posterior/fitted.py. With it: the
-assumptions of the sum-product pass (graphs/strategies/posterior/belief.py) that give
-the truth about the answers the least log loss, found by going through them one at a
-time, on ladders of round values, until no change betters it. An assumption that the
+Without `--assumptions`: the weights of graphs/strategies/posterior/fitted.py. With it:
+the assumptions of the sum-product pass (graphs/strategies/posterior/belief.py) that
+give the truth about the answers the least log loss, found by going through them one at
+a time, on ladders of round values, until no change betters it. An assumption that the
 loss hardly depends on stays as it was, and so does a `abort_rate` of 0.
 
 Log losses are in nats per question: - log of the belief in the right answer, or in none
@@ -57,8 +57,8 @@ LADDERS: Mapping[str, tuple[float, ...]] = {
     "abort_rate": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
     "prior_strength": (1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
 }
-"""Values that are tried for the assumptions of `BeliefModel`, in the order in which they
-are."""
+"""Values that are tried for the assumptions of `BeliefModel`, in the order in which
+they are."""
 
 LEAST_GAIN = 1e-3
 """Nats per question by which a change must better the log loss; less is noise of a few

@@ -3,11 +3,11 @@ next.
 
 Law: every method is a function of the tree, the meter, the random numbers and the
 strategy's own frozen settings. No I/O, no model, no memory of its own: what has
-happened is in the tree. The graph calls, in turn, `select` (what to expand), `needs_priors`
-(behind which nodes a policy head shall say what should come next), `to_judge` (which of
-the new steps need a verdict), `to_back_up` (what the simulations were worth) and
-`to_reflect` (which wrong steps the reflector should look at), until `select` returns
-nothing; then `choose` names the leaf whose answer is given.
+happened is in the tree. The graph calls, in turn, `select` (what to expand),
+`needs_priors` (behind which nodes a policy head shall say what should come next),
+`to_judge` (which of the new steps need a verdict), `to_back_up` (what the simulations
+were worth) and `to_reflect` (which wrong steps the reflector should look at), until
+`select` returns nothing; then `choose` names the leaf whose answer is given.
 
 `rng` begins anew at every call of `select`, from a seed that belongs to the thought. So
 a strategy that draws level by level draws the same again for the levels that are behind

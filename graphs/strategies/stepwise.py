@@ -2,8 +2,8 @@
 end when the budget does.
 
 The search goes back by itself. So where the policy begins to take a step back, its
-completion ends (`Expansion.allow_backtracking`): its own second try, with the first one in
-its context, is right less often than a new sample from before the mistake.
+completion ends (`Expansion.allow_backtracking`): its own second try, with the first one
+in its context, is right less often than a new sample from before the mistake.
 
 A stepwise search that runs out of tokens between two steps has no answer at all. So
 each one keeps `reserve_tokens` back, and where the rest does not pay for another round,

@@ -34,6 +34,9 @@ from graphs.traces.trace import SCHEMA_VERSION, Trace
 
 _COMPRESSION = 3  # zlib level; 6 takes twice as long and saves 5 %
 
+_EARLIER_EVENTS = {"PriorsComputed": "PriorsComputed"}
+"""Event names in stored traces of version 0.1 that have another name today."""
+
 _CONSTANTS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 _Encode = Callable[[Any], Any]
@@ -257,6 +260,7 @@ def _decoder_of_union(members: tuple[Any, ...]) -> _Decode:
 
     def decode(value: Any) -> Any:
         name = value.get("type") if type(value) is dict else None
+        name = _EARLIER_EVENTS.get(name, name) if type(name) is str else name
         if type(name) is not str or name not in decoders:
             raise _Misfit(f'no "type" that is one of {", ".join(decoders)}')
         return decoders[name]({key: entry for key, entry in value.items() if key != "type"})

@@ -18,8 +18,8 @@ class Expansion(NamedTuple):
     factor: str | None = None
     """Thought factor to write under; None lets the policy choose."""
     allow_backtracking: bool = False
-    """Whether the policy may take steps back within a chain (policy.backtrack_tokens); else it
-    ends there, with an empty step that has no answer."""
+    """Whether the policy may take steps back within a chain (policy.backtrack_tokens);
+    else it ends there, with an empty step that has no answer."""
     temperature: float | None = None
     """None takes the policy's own."""
     adapter: str | None = None

@@ -10,7 +10,7 @@ import yaml
 from configs import compose, from_yaml, to_yaml
 from configs.errors import ConfigError
 from configs.options import groups
-from configs.renamed import CHOICES
+from configs.renamed import CHOICES, OPTIONS
 from tests.configs.shipped import words_for
 
 
@@ -26,6 +26,24 @@ def test_a_stored_configuration_with_an_old_name_is_read(group: str, old: str) -
     config = compose([f"{group}={today}"])
     stored = to_yaml(config).replace(f": {today}\n", f": {old}\n  publish: true\n")
     assert old in stored and from_yaml(stored) == config
+
+
+@pytest.mark.parametrize("old", OPTIONS)
+def test_an_old_option_is_refused_with_the_new_one(old: str) -> None:
+    group, _, _ = old.partition(".")
+    choice = {"search": "search=posterior", "comparison": "comparison=search"}.get(group)
+    words = [choice, f"{old}=0.5"] if choice else [f"{old}=0.5"]
+    with pytest.raises(ConfigError, match=OPTIONS[old].replace(".", r"\.")):
+        compose(words)
+
+
+def test_a_stored_configuration_with_old_options_is_read() -> None:
+    config = compose(["search=posterior", "search.abort_rate=0.1", "policy=pocket"])
+    stored = to_yaml(config)
+    for old, today in OPTIONS.items():
+        stored = stored.replace(f"  {today.split('.')[1]}:", f"  {old.split('.')[1]}:")
+    assert "abort_rate" not in stored and "doubts:" in stored
+    assert from_yaml(stored) == config
 
 
 ONE_CRITIC = {

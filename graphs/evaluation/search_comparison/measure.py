@@ -90,8 +90,8 @@ class Measured:
 
 
 def add_search(measured: Measured, folder: Path, key: Key, *, attributed: bool) -> None:
-    """Adds one seed of a search; `attributed`: also what its unsolved questions were lost
-    to.
+    """Adds one seed of a search; `attributed`: also what its unsolved questions were
+    lost to.
     """
     for trace, problem in _traces(folder):
         tree = ReasoningTree.replay(trace.question, trace.events)

@@ -22,9 +22,9 @@ def make(
 ) -> S:
     """Returns the strategy with these options, the others at their defaults.
 
-    A `selector` or a `belief_model` stands for the options that it is made of. The fields
-    of `SearchContext` are options, too. The searchers of compute-optimal search may be
-    strategies, with options that its own do not reach.
+    A `selector` or a `belief_model` stands for the options that it is made of. The
+    fields of `SearchContext` are options, too. The searchers of compute-optimal search
+    may be strategies, with options that its own do not reach.
     """
     searchers = {
         name: options.pop(name)

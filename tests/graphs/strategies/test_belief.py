@@ -201,8 +201,8 @@ def test_agreement_is_evidence_and_verdicts_are() -> None:
 
 @pytest.mark.parametrize("many_answers", [False, True])
 def test_where_the_policy_gives_up_it_doubts_its_step(many_answers: bool) -> None:
-    """The odds that the step before is alive fall by `abort_ratio`, and by no more when it
-    gives up there again.
+    """The odds that the step before is alive fall by `abort_ratio`, and by no more when
+    it gives up there again.
     """
     belief_model = assuming(abort_ratio=0.1, prior_strength=1e12, many_answers=many_answers)
     odds = []
