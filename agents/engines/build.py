@@ -24,7 +24,7 @@ _CLASSES = {
 }
 """Module and class of each kind of engine. A class has a coroutine `open`, which takes
 the options of the config group (those of vLLM as one object) and does not block the
-event loop: the graph may run inside somebody's server. The last two read the heads of a
+event loop: the graph may run inside another server. The last two read the heads of a
 model."""
 
 
