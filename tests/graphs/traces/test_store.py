@@ -347,9 +347,9 @@ def test_what_a_file_has_lost_is_not_made_anew(
     store.record(trace_of(0))
     store.close()
     change(run_dir, *statements)
-    for config_hash in ("c0ffee", "bad"):
+    for begun_with in ("c0ffee", "bad"):
         with pytest.raises(BadTraceError, match=r"runs|traces"):
-            open_store(run_dir, config_hash)
+            open_store(run_dir, begun_with)
 
 
 def test_a_store_whose_making_was_killed_is_made_to_its_end(run_dir: Path) -> None:
