@@ -56,7 +56,7 @@ def generative(kind: str) -> Critic:
     )
 
 
-CONTROLS = {
+CONTROLS: dict[str, Critic] = {
     "random": RandomCritic(7, lambda text: "value"),
     "length": LengthCritic(lambda text: "value"),
     "logprob": LogprobCritic(lambda text: "value"),

@@ -27,6 +27,7 @@ from agents.engines.base import GenerateRequest, Generation, NextTokenScores
 from agents.roles.summarizer import Summary
 from agents.types import EngineDiedError, Question
 from configs import compose
+from configs.schema import SpeakingCritic
 from graphs import Context, graph
 from graphs.ask import audit_view, describe
 from graphs.evaluation.run_report import Tally, report
@@ -305,6 +306,7 @@ def test_the_configuration_that_the_hint_names_is_whole(
             for choice in choices
         ]
     )
+    assert isinstance(config.critic, SpeakingCritic)
     assert {
         config.policy.prompts,
         config.critic.prompts,
