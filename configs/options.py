@@ -212,6 +212,8 @@ def _type(annotation: Any) -> str:
             return "an engine or null"
         parts = [_type(part) for part in get_args(annotation)]
         return (" | " if any(" | " in part for part in parts) else " or ").join(parts)
+    if get_origin(annotation) is dict:
+        return "a mapping"
     if get_origin(annotation) is tuple:
         return f"a list of {_type(get_args(annotation)[0]).removeprefix('an ').removeprefix('a ')}s"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

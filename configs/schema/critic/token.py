@@ -11,4 +11,4 @@ class TokenCriticConfig(SpeakingCritic):
     """A critic that reads one next token (agents/critics/token.py)."""
 
     kind: Literal["token"] = "token"
-    """The probability of one next token: a verdict that is always readable."""
+    """The probability of one next token is the verdict."""
