@@ -64,7 +64,7 @@ class EngineInfo:
     """What an engine serves; part of every trace."""
 
     kind: str
-    """vllm, openai, transformers or scripted."""
+    """vllm, openai, transformers, scripted, or the name of an engine of your own."""
     model: str
     """Name or folder of the model."""
     model_hash: str

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import json
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
-from agents.engines.base import Engine
+from agents.engines.base import Engine, Generator
+from agents.engines.vllm.options import VllmOptions
+from agents.objects import load_object
 
 _CLASSES = {
     "vllm": ("agents.engines.vllm.engine", "VLLMEngine"),
@@ -19,24 +22,60 @@ _CLASSES = {
     "vllm_heads": ("agents.engines.vllm.heads", "VLLMClassifier"),
     "transformers_heads": ("agents.engines.transformers.heads", "TransformersClassifier"),
 }
-"""Where an engine of each kind is; its `open` takes the options of its config group. It
-must not block the event loop, for the graph may run inside somebody's server. The last
-two are classifiers: what reads the heads of a model."""
+"""Module and class of each kind of engine. A class has a coroutine `open`, which takes
+the options of the config group (those of vLLM as one object) and does not block the
+event loop: the graph may run inside another server. The last two read the heads of a
+model."""
 
 
 async def open_engine(kind: str, options: Mapping[str, Any]) -> Engine:
     """Opens an engine; `options` are those of its config group. The caller closes it.
 
     Raises:
-        ValueError: there is no such kind.
+        ValueError: there is no such kind, or `engine.object` names no engine.
         EngineUnavailableError: it cannot be built: a missing extra, no such model, no
             server.
     """
+    if kind == "custom":
+        return await _open_custom(**options)
     if kind not in _CLASSES:
-        raise ValueError(f"engine.kind ({kind!r}) must be one of {', '.join(_CLASSES)}")
+        raise ValueError(f"engine.kind ({kind!r}) must be one of {', '.join(_CLASSES)}, custom")
     module, name = _CLASSES[kind]
     engine_class = getattr(await asyncio.to_thread(importlib.import_module, module), name)
-    engine: Engine = await engine_class.open(**options)
+    engine: Engine = await (
+        engine_class.open(VllmOptions(**options))
+        if kind in ("vllm", "vllm_heads")
+        else engine_class.open(**options)
+    )
+    return engine
+
+
+async def _open_custom(object: str, options: Mapping[str, Any] | None) -> Generator:
+    """Opens the engine of your own that `engine.object` names.
+
+    Raises:
+        ValueError: it is no class with a coroutine `open`, does not take these options,
+            or opens no generator.
+    """
+    engine_class = await asyncio.to_thread(load_object, object, "engine.object")
+    opens = getattr(engine_class, "open", None)
+    if not inspect.iscoroutinefunction(opens):
+        raise ValueError(
+            f"engine.object ({object}) must be a class with a coroutine `open`; see "
+            "agents.engines.base.Generator"
+        )
+    try:
+        inspect.signature(opens).bind(**(options or {}))
+    except TypeError as error:
+        raise ValueError(
+            f"engine.options do not fit {object}.open: {error}; correct their names"
+        ) from None
+    engine = await opens(**(options or {}))
+    if not isinstance(engine, Generator):
+        raise ValueError(
+            f"{object}.open returned {type(engine).__name__}, which must have what "
+            "agents.engines.base.Generator lists: info, tokenizer, generate, score and close"
+        )
     return engine
 
 

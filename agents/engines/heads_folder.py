@@ -1,18 +1,41 @@
 """Folders of a model with heads: a model for sequence classification, as transformers
 saves it and vLLM serves it.
 
-Its config.json names what each output of the linear layer is (`id2label`): a folder of
-somebody else's may have any names, those that training=heads writes are `VALUE` and
-`factor_label(NAME)`.
+Its config.json names each output of the linear layer (`id2label`). A foreign folder may
+have any names; those that training=heads writes are `VALUE` and `factor_label(NAME)`.
 """
 
 from __future__ import annotations
 
+from agents.engines.base import Classifier
 from agents.engines.weights import find_folder, read_config
 from agents.types import EngineUnavailableError
 
 ARCHITECTURE = "ForSequenceClassification"
 """How the names of such architectures end."""
+
+VALUE = "value"
+"""Label of the value head: a logit."""
+
+
+def factor_label(name: str) -> str:
+    """Returns the label of a thought factor's output in the policy head."""
+    return f"factor {name}"
+
+
+def output_of(classifier: Classifier, label: str, option: str) -> int:
+    """Returns the place of an output among those of `classifier`; `option` needs it.
+
+    Raises:
+        ValueError: the model has no such output.
+    """
+    if label not in classifier.labels:
+        raise ValueError(
+            f"{option} reads the output {label!r} and {classifier.info.model} has "
+            f"{', '.join(classifier.labels)}; train heads for it (training=heads with the same "
+            "policy.factors), or name other ones in heads.engine.model"
+        )
+    return classifier.labels.index(label)
 
 
 def read_labels(model: str) -> tuple[str, ...]:

@@ -45,6 +45,17 @@ def find_folder(model: str) -> Path | None:
     return Path(config).parent if isinstance(config, str) else None
 
 
+def folder_of(model: str) -> Path:
+    """Returns the local folder of a model; for a name that only a server knows a path
+    that does not exist.
+    """
+    try:
+        return find_folder(model) or Path(model)
+    # ValueError: the hub refuses to look for such a name ("scripted/module:function")
+    except (EngineUnavailableError, ValueError):
+        return Path(model)
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """Returns the model's config.json.
 

@@ -11,7 +11,6 @@ from graphs.tasks import load_task
 SCRIPTED = [
     "engine=scripted",
     "engine.function=tests.scripted_pocket:Pocket",
-    "critic.calibration=null",
 ]
 QUESTIONS = load_task("pocket", size=10).questions
 

@@ -1,0 +1,64 @@
+"""The policy head: the thought factor under which the next step should be written.
+
+It stands beside the value head over the same network (agents/critics/value_head.py).
+Each head is read by a role of its own, so where a search uses both, a node that it
+expands is read twice.
+
+Source: AlphaZero (arXiv:1712.01815); Reverse-o1 (Zhang Junlin, 2024) for thought
+factors as its actions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from agents.engines.base import Classifier
+from agents.engines.heads_folder import factor_label, output_of
+from agents.engines.metered import classify_within
+from agents.prompts import Prompts
+from agents.types import EngineError, Meter, Question, Step, ThoughtFactor
+
+
+class PolicyHead:
+    """Weighs thought factors for the next step.
+
+    Raises:
+        ValueError: the model's policy head does not know one of `factors`.
+    """
+
+    def __init__(
+        self, classifier: Classifier, prompts: Prompts, factors: Sequence[ThoughtFactor]
+    ) -> None:
+        self.classifier = classifier
+        self.prompts = prompts
+        self._outputs = {
+            factor.name: output_of(
+                classifier, factor_label(factor.name), "search.prior=policy_head"
+            )
+            for factor in factors
+        }
+
+    async def priors(
+        self, question: Question, steps: Sequence[Step], *, meter: Meter
+    ) -> dict[str, float] | None:
+        """Returns the probability of each thought factor behind `steps`; they add up to
+        1. None where budget or context leave no room.
+
+        Raises:
+            EngineError: an output of the head is no finite number.
+        """
+        prompt, _ = self.prompts.context(question, steps)
+        found = await classify_within(self.classifier, prompt, meter=meter, role="heads")
+        if isinstance(found, str):
+            return None
+        logits = {name: found.outputs[output] for name, output in self._outputs.items()}
+        if not all(math.isfinite(logit) for logit in logits.values()):
+            raise EngineError(
+                f"the policy head of {self.classifier.info.model} gives {logits}; train it again, "
+                "or set heads.engine.model"
+            )
+        highest = max(logits.values())
+        weights = {name: math.exp(logit - highest) for name, logit in logits.items()}
+        total = sum(weights.values())
+        return {name: weight / total for name, weight in weights.items()}
