@@ -47,9 +47,7 @@ class Session:
         """
         key = config.task.model_dump_json()
         if key not in self._questions:
-            self._questions[key] = load_task(
-                config.task.name, **config.task.model_dump(exclude={"name"})
-            )
+            self._questions[key] = load_task(config.task.name, **config.task.source_options())
         return self._questions[key]
 
     def open(self, config: RunConfig, *, sink: Sink, run: str) -> Resources:
