@@ -19,18 +19,17 @@ _CLASSES = {
     "vllm_heads": ("agents.engines.vllm.heads", "VLLMClassifier"),
     "transformers_heads": ("agents.engines.transformers.heads", "TransformersClassifier"),
 }
-"""Where an engine of each kind is; its `open` takes the options of its config group. It
-must not block the event loop, for the graph may run inside somebody's server. The last
-two are classifiers: what reads the heads of a model."""
+"""Module and class of each kind of engine; its `open` takes the options of its config
+group. `open` must not block the event loop, which may be that of a server. The last two
+are classifiers."""
 
 
 async def open_engine(kind: str, options: Mapping[str, Any]) -> Engine:
-    """Opens an engine; `options` are those of its config group. The caller closes it.
+    """Opens an engine with the options of its config group. The caller closes it.
 
     Raises:
-        ValueError: there is no such kind.
-        EngineUnavailableError: it cannot be built: a missing extra, no such model, no
-            server.
+        ValueError: `kind` is unknown.
+        EngineUnavailableError: an extra, the model or the server is missing.
     """
     if kind not in _CLASSES:
         raise ValueError(f"engine.kind ({kind!r}) must be one of {', '.join(_CLASSES)}")
@@ -43,11 +42,11 @@ async def open_engine(kind: str, options: Mapping[str, Any]) -> Engine:
 async def start_engines(
     wanted: Mapping[str, tuple[str, Mapping[str, Any]]],
 ) -> tuple[dict[str, Engine], AsyncExitStack]:
-    """Opens the engine that each name asks for by (kind, options). Returns them by
-    name, and what closes them all.
+    """Opens an engine with (kind, options) for each name of `wanted`. Returns the
+    engines by name, and a stack that closes them all.
 
-    Names that ask for the same share one engine. Engines are opened one after another:
-    two that start at once would compete for memory.
+    Names with equal kind and options share one engine. Engines are opened one after
+    another: two that start at once would compete for memory.
     """
     opened: dict[str, Engine] = {}
     async with AsyncExitStack() as stack:

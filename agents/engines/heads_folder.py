@@ -1,9 +1,8 @@
-"""Folders of a model with heads: a model for sequence classification, as transformers
-saves it and vLLM serves it.
+"""Model folders with heads: sequence classification models as transformers saves them
+and vLLM serves them.
 
-Its config.json names what each output of the linear layer is (`id2label`): a folder of
-somebody else's may have any names, those that training=heads writes are `VALUE` and
-`factor_label(NAME)`.
+`id2label` in config.json names the outputs of the linear layer. training=heads writes
+the names `VALUE` and `factor_label(NAME)`; other models may have any names.
 """
 
 from __future__ import annotations
@@ -12,15 +11,15 @@ from agents.engines.weights import find_folder, read_config
 from agents.types import EngineUnavailableError
 
 ARCHITECTURE = "ForSequenceClassification"
-"""How the names of such architectures end."""
+"""Suffix of the names of such architectures."""
 
 
 def read_labels(model: str) -> tuple[str, ...]:
     """Returns the names of the heads' outputs.
 
     Raises:
-        EngineUnavailableError: the folder is not on this machine, or holds no such
-            model.
+        EngineUnavailableError: the folder is not on this machine, or is not a model
+            with heads.
     """
     try:
         folder = find_folder(model)
@@ -35,7 +34,7 @@ def read_labels(model: str) -> tuple[str, ...]:
     architectures, labels = config.get("architectures") or [], config.get("id2label") or {}
     if not labels or not any(str(name).endswith(ARCHITECTURE) for name in architectures):
         raise EngineUnavailableError(
-            f"{folder} is no model with heads: its config.json names "
+            f"{folder} is not a model with heads: its config.json names "
             f"{', '.join(map(str, architectures)) or 'no architecture'} and {len(labels)} labels, "
             f"and must name one that ends with {ARCHITECTURE}; train heads with training=heads"
         )
