@@ -23,7 +23,7 @@ _CUTS = re.compile(f"{_CUT}+")
 
 
 class ControlTokens:
-    """Encodes templates for one tokenizer so that data never becomes a control token."""
+    """Encodes templates for one tokenizer; data never becomes a control token."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         """`texts`: texts of all control tokens; those of a single character cannot be

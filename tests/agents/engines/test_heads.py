@@ -133,7 +133,7 @@ async def test_a_folder_without_heads_is_refused_before_anything_is_loaded(
     engine: type[TransformersClassifier | VLLMClassifier], tiny_model_folder: Path
 ) -> None:
     with pytest.raises(
-        EngineUnavailableError, match=r"is no model with heads.*LlamaForCausalLM.*training=heads"
+        EngineUnavailableError, match=r"is not a model with heads.*LlamaForCausalLM.*training=heads"
     ):
         await engine.open(model=str(tiny_model_folder))
     with pytest.raises(EngineUnavailableError, match=r"'somebody/heads' are not on this machine"):
