@@ -66,7 +66,7 @@ def served_completion(
     return Completion(text, token_ids, logprobs, finish_reason, stop_reason)
 
 
-def tokens_that_say(text: str, tokenizer: Tokenizer, vocabulary_size: int) -> frozenset[int]:
+def tokens_containing(text: str, tokenizer: Tokenizer, vocabulary_size: int) -> frozenset[int]:
     """Returns the tokens whose text contains `text`, if every occurrence of `text` lies
     within one token; the empty set if it could span several tokens.
 

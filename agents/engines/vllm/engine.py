@@ -32,7 +32,7 @@ from agents.engines.base import (
     check_score,
     spread_seed,
 )
-from agents.engines.stopping import served_completion, tokens_that_say
+from agents.engines.stopping import served_completion, tokens_containing
 from agents.engines.tokenizer import HFTokenizer, eos_token_ids
 from agents.engines.vllm.process import DType, FrontEnd, LogLevel, describe_model, start_vllm
 from agents.engines.weights import check_same_architecture, find_folder, hash_weights, tensor_shapes
@@ -267,7 +267,7 @@ class VLLMEngine(FrontEnd):
         writes every token out, and stops the core a step late.
         """
         if stop not in self._stops:
-            self._stops[stop] = tokens_that_say(stop, self.tokenizer, self._vocabulary_size)
+            self._stops[stop] = tokens_containing(stop, self.tokenizer, self._vocabulary_size)
         return self._stops[stop]
 
     def _usage(self, request: GenerateRequest, found: int, generated: int) -> Usage:
