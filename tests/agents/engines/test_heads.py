@@ -123,7 +123,7 @@ async def test_heads_that_are_no_linear_layer_are_refused(
     with pytest.raises(
         EngineUnavailableError,
         match=r"BertForSequenceClassification, whose heads "
-        r"are no linear layer `score`",
+        r"are not a linear layer `score`",
     ):
         await TransformersClassifier.open(model=str(tmp_path / "bert"))
 
