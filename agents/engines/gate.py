@@ -64,7 +64,7 @@ class Gate:
             await self._open.wait()
         if self._death is not None:
             raise EngineDiedError(f"{self._name} {self._death[0]}; open a new engine", in_flight=0)
-        task = asyncio.ensure_future(self._inside(request, priority))
+        task = asyncio.ensure_future(self._run_in_slot(request, priority))
         self._tasks.add(task)
         self._idle.clear()
         try:
@@ -79,7 +79,7 @@ class Gate:
             if not self._tasks:
                 self._idle.set()
 
-    async def _inside(self, request: Callable[[], Awaitable[T]], priority: int) -> T:
+    async def _run_in_slot(self, request: Callable[[], Awaitable[T]], priority: int) -> T:
         if self._slots is None:
             return await request()
         await self._slots.acquire(priority)

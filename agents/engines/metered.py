@@ -39,7 +39,7 @@ async def generate_within(
     if isinstance(granted, str):
         return granted
     request = replace(request, n=granted.n, max_tokens=granted.max_tokens, priority=meter.priority)
-    return await _booked(engine.generate(request), granted, meter, role)
+    return await _settled(engine.generate(request), granted, meter, role)
 
 
 async def score_within(
@@ -51,7 +51,7 @@ async def score_within(
     granted = _reserve(meter, 1, min(1, engine.info.context_length - len(prompt)))
     if isinstance(granted, str):
         return granted
-    return await _booked(
+    return await _settled(
         engine.score(prompt, candidates, priority=meter.priority), granted, meter, role
     )
 
@@ -67,7 +67,9 @@ async def classify_within(
     granted = _reserve(meter, 1, min(1, classifier.info.context_length - len(prompt)))
     if isinstance(granted, str):
         return granted
-    return await _booked(classifier.classify(prompt, priority=meter.priority), granted, meter, role)
+    return await _settled(
+        classifier.classify(prompt, priority=meter.priority), granted, meter, role
+    )
 
 
 def _reserve(meter: Meter, n: int, max_tokens: int) -> Reservation | Refusal:
@@ -80,12 +82,12 @@ def _reserve(meter: Meter, n: int, max_tokens: int) -> Reservation | Refusal:
     return reservation if reservation.n else "budget"
 
 
-async def _booked(answer: Awaitable[T], granted: Reservation, meter: Meter, role: str) -> T:
+async def _settled(answer: Awaitable[T], granted: Reservation, meter: Meter, role: str) -> T:
     """Awaits the engine's answer and settles its usage; a failed call costs nothing."""
     usage = Usage()
     try:
-        came = await answer
-        usage = came.usage
+        result = await answer
+        usage = result.usage
     finally:
         meter.settle(granted, role, usage)
-    return came
+    return result

@@ -94,7 +94,7 @@ T = TypeVar("T")
 _MOST_LISTED = 10  # model names in an error
 _ANY_VOCABULARY = 1 << 31  # size used by the probe, before the vocabulary is known
 # The server would take these from the model's generation_config.json otherwise.
-_NO_OTHER_SAMPLING = {
+_DEFAULT_SAMPLING = {
     "top_k": 0,
     "min_p": 0.0,
     "repetition_penalty": 1.0,
@@ -217,7 +217,7 @@ class OpenAIEngine:
             ]
 
             def build() -> OpenAIEngine:
-                folder = _folder_of(root)
+                folder = _local_folder(root)
                 info = EngineInfo(
                     kind="openai",
                     model=model,
@@ -357,7 +357,7 @@ class OpenAIEngine:
         request = {
             "model": model or self.info.model,
             "prompt": list(prompt),
-            **_NO_OTHER_SAMPLING,
+            **_DEFAULT_SAMPLING,
             **_AS_TOKEN_IDS,
             **body,
         }
@@ -461,7 +461,7 @@ async def _probe(replicas: Replicas, replica: Replica, model: str, tokenizer: HF
             "seed": 0,
             "logprobs": 1,
         }
-        body |= {"logprob_token_ids": [token], **_NO_OTHER_SAMPLING, **_AS_TOKEN_IDS}
+        body |= {"logprob_token_ids": [token], **_DEFAULT_SAMPLING, **_AS_TOKEN_IDS}
         try:
             answer = await replicas.ask(
                 replica,
@@ -487,7 +487,7 @@ async def _probe(replicas: Replicas, replica: Replica, model: str, tokenizer: HF
     return is_processed
 
 
-def _folder_of(root: str) -> Path | None:
+def _local_folder(root: str) -> Path | None:
     """Returns the model's folder on this machine; None if it is not here."""
     try:
         return find_folder(root)

@@ -18,9 +18,9 @@ from urllib.parse import quote
 MOST_CHARACTERS = 200
 """Maximum length of an excerpt, in characters."""
 
-_LOOKED_AT = 8192  # bytes of a body that are read; the rest is not shown
-_UNSURE = 512  # characters dropped at their end, which may contain half of a key
-_MASKED = 1024  # characters that are searched for keys; the time is quadratic in it
+_SEARCHED_BYTES = 8192  # the rest of a body is not shown
+_DROPPED_CHARACTERS = 512  # at the end of a long body, which may contain half of a key
+_SEARCHED_CHARACTERS = 1024  # the search for keys takes time quadratic in it
 _MOST_KEY_CHARACTERS = 32
 
 _ERROR_KEYS = frozenset(
@@ -38,7 +38,7 @@ _ERROR_KEYS = frozenset(
         "type",
     }
 )
-_OF_A_COMPLETION = re.compile(
+_COMPLETION_KEYS = re.compile(
     r"""["'](?:choices|completion|content|generated_text|logprobs|response|text|token_ids|tokens)["']\s*:"""
 )
 _JSON_BEGINS = re.compile(r"""[{\[]\s*["'{\[\]}]""")
@@ -73,9 +73,9 @@ def excerpt(body: bytes, *, secrets: Sequence[str] = ()) -> str:
         body: the raw body.
         secrets: texts that are masked everywhere, such as the API key in use.
     """
-    text = _plain(body[:_LOOKED_AT].decode("utf-8", errors="replace"))
-    if len(body) > _LOOKED_AT:
-        text = text[:-_UNSURE]
+    text = _plain(body[:_SEARCHED_BYTES].decode("utf-8", errors="replace"))
+    if len(body) > _SEARCHED_BYTES:
+        text = text[:-_DROPPED_CHARACTERS]
     if not text:
         return "nothing"
     begin = (
@@ -85,9 +85,9 @@ def excerpt(body: bytes, *, secrets: Sequence[str] = ()) -> str:
         if (found := _JSON_BEGINS.search(text))
         else len(text)
     )
-    outline = " ".join(_outline(text[begin:], messages=not _OF_A_COMPLETION.search(text)))
+    outline = " ".join(_outline(text[begin:], messages=not _COMPLETION_KEYS.search(text)))
     outline = _REPEATED.sub(r"\1, ...", re.sub(r"(?<=[{\[]) | (?=[}\],:])", "", outline))
-    masked = mask((text[:begin] + outline)[:_MASKED], secrets=secrets)
+    masked = mask((text[:begin] + outline)[:_SEARCHED_CHARACTERS], secrets=secrets)
     return masked if len(masked) <= MOST_CHARACTERS else masked[: MOST_CHARACTERS - 3] + "..."
 
 

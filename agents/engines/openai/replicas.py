@@ -42,10 +42,10 @@ within the timeout. malformed: a reply that cannot be read."""
 
 _BUSY = (408, 425, 429, 503)
 _GATEWAY = (502, 504)  # a proxy whose server is gone
-_NO_SUCH_PLACE = (301, 302, 303, 307, 308, 404, 405)
+_WRONG_ADDRESS = (301, 302, 303, 307, 308, 404, 405)
 _FIRST_BACKOFF_S = 0.25
 _LONGEST_BACKOFF_S = 8.0
-_REST_S = 30.0  # time for which a dead replica is skipped
+_SKIP_S = 30.0  # time for which a dead replica is skipped
 _MOST_MALFORMED = 3
 _WARN_EVERY_S = 60.0
 _KEEPALIVE_S = 2.0
@@ -55,7 +55,7 @@ _MOST_ERROR_BYTES = 1 << 16
 _MOST_LOCATION = 100  # characters
 _SHORTEST_SECRET = 4  # characters; masking a shorter one would garble every error
 
-_WAY_OUT: Mapping[Failure, str] = {
+_ADVICE: Mapping[Failure, str] = {
     "unreachable": "",
     "busy": "; lower engine.max_in_flight, or raise engine.retry_s",
     "failing": "; see the server's log",
@@ -91,10 +91,10 @@ class TryAgainError(Exception):
         self.wait_s = wait_s
 
     @property
-    def final(self) -> EngineError:
+    def as_engine_error(self) -> EngineError:
         """The error to raise if there is no other attempt."""
         return (BadReplyError if self.failure == "malformed" else EngineError)(
-            f"{self}{_WAY_OUT[self.failure]}"
+            f"{self}{_ADVICE[self.failure]}"
         )
 
 
@@ -107,7 +107,7 @@ class Replica:
     name: str
     """The address without a password, for errors."""
     in_flight: int = 0
-    rests_until: float = 0.0
+    skipped_until: float = 0.0
     """Clock time, in seconds, until which it gets a request only after all other
     replicas have failed."""
     is_dead: bool = False
@@ -199,24 +199,26 @@ class Replicas:
         untried = list(self.all)
         while True:
             now = self._clock()
-            replica = min(untried, key=lambda one: self._urgency(one, now))
+            replica = min(untried, key=lambda one: self._sort_key(one, now))
             replica.in_flight += 1
             try:
                 answer = await self.call(replica, "POST", path, read, body, most_bytes=most_bytes)
             except TryAgainError as caught:
                 problem = caught.with_traceback(None)
             else:
-                replica.is_dead, replica.rests_until = False, 0.0
+                replica.is_dead, replica.skipped_until = False, 0.0
                 return answer
             finally:
                 replica.in_flight -= 1
             now = self._clock()
             untried.remove(replica)
-            self._let_rest(replica, problem, now, series)
-            left = self._left(series, problem, now)
-            if any(other.rests_until <= now for other in untried):
+            self._record_failure(replica, problem, now, series)
+            left = self._remaining_s(series, problem, now)
+            if any(other.skipped_until <= now for other in untried):
                 continue
-            await self._pause(series, self._first_awake(now) if problem.wait_s else 0.0, left)
+            await self._pause(
+                series, self._seconds_until_available(now) if problem.wait_s else 0.0, left
+            )
             untried = list(self.all)
 
     async def ask(
@@ -244,7 +246,9 @@ class Replicas:
                 if caught.failure != "busy":
                     raise
                 problem = caught.with_traceback(None)
-            await self._pause(series, problem.wait_s, self._left(series, problem, self._clock()))
+            await self._pause(
+                series, problem.wait_s, self._remaining_s(series, problem, self._clock())
+            )
 
     async def call(
         self,
@@ -366,7 +370,7 @@ class Replicas:
             raise EngineUnavailableError(
                 f"{shown} refuses the API key ({text}); set engine.api_key_env"
             )
-        if status in _NO_SUCH_PLACE:
+        if status in _WRONG_ADDRESS:
             where = f", which points to {reply.location}" if reply.location else ""
             raise EngineUnavailableError(
                 f"{shown} does not exist ({text}{where}); check engine.base_url and engine.model"
@@ -376,22 +380,22 @@ class Replicas:
             "/v1/completions takes"
         )
 
-    def _urgency(self, replica: Replica, now: float) -> tuple[float, int]:
+    def _sort_key(self, replica: Replica, now: float) -> tuple[float, int]:
         """Returns a sort key: the replica with the smallest one gets the next request.
         Replicas that are not skipped come first.
         """
-        return max(replica.rests_until - now, 0.0), replica.in_flight
+        return max(replica.skipped_until - now, 0.0), replica.in_flight
 
-    def _let_rest(
+    def _record_failure(
         self, replica: Replica, problem: TryAgainError, now: float, series: _Series
     ) -> None:
         """Records a failure; for a while the other replicas are tried first."""
         replica.is_dead = problem.failure == "unreachable"
-        replica.rests_until = now + max(
-            problem.wait_s, _REST_S if replica.is_dead else series.backoff_s
+        replica.skipped_until = now + max(
+            problem.wait_s, _SKIP_S if replica.is_dead else series.backoff_s
         )
 
-    def _left(self, series: _Series, problem: TryAgainError, now: float) -> float:
+    def _remaining_s(self, series: _Series, problem: TryAgainError, now: float) -> float:
         """Counts a failed attempt, and returns the remaining seconds in which the
         request may be retried.
 
@@ -413,7 +417,7 @@ class Replicas:
         )
         if all(replica.is_dead for replica in self.all):
             raise AllReplicasDeadError(f"{problem}{tried}")
-        raise TryAgainError(f"{problem}{tried}", problem.failure).final
+        raise TryAgainError(f"{problem}{tried}", problem.failure).as_engine_error
 
     async def _pause(self, series: _Series, asked_s: float, left_s: float) -> None:
         """Waits before the next attempt: the backoff, or longer if the server demands
@@ -423,9 +427,9 @@ class Replicas:
         series.backoff_s = min(2 * series.backoff_s, _LONGEST_BACKOFF_S)
         await self._sleep(min(wait_s, left_s))
 
-    def _first_awake(self, now: float) -> float:
+    def _seconds_until_available(self, now: float) -> float:
         """Returns the seconds until the first replica may be tried again."""
-        return max(0.0, min(replica.rests_until for replica in self.all) - now)
+        return max(0.0, min(replica.skipped_until for replica in self.all) - now)
 
     def _warn(self, problem: TryAgainError, now: float) -> None:
         if self._warned_at is None or now - self._warned_at >= _WARN_EVERY_S:

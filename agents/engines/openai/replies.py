@@ -25,11 +25,11 @@ MOST_BYTES = 4 << 20
 _BYTES_PER_TOKEN = 512  # id, text, log-probability and offset in JSON; about 100 in practice
 _BYTES_PER_PROMPT_TOKEN = 16  # a server repeats the prompt's ids with each choice
 _BYTES_PER_SCORE = 128
-_ROUNDED_UP = 1e-3  # nats by which rounding may lift a log-probability above 0
-_LEAST = -1e9  # nats
+_ROUNDING_ERROR = 1e-3  # nats by which rounding may lift a log-probability above 0
+_MIN_LOGPROB = -1e9  # nats
 _MOST_TOKENS = 1 << 31
 _MOST_NAME_CHARACTERS = 500
-_LOOKED_AT = 8192  # bytes of a refusal that are searched for its reason
+_SEARCHED_BYTES = 8192  # bytes of a refusal that are searched for its reason
 _TOO_LONG = re.compile(
     r"(?i)context[ _-]?(?:length|window|size|limit)"
     r"|max(?:imum)?[ _](?:allowed |supported )?(?:model|input|prompt|sequence)[ "
@@ -38,7 +38,7 @@ _TOO_LONG = re.compile(
     r"(?:long|large)|.{0,40}\bexceeds?\b.{0,60}\b(?:length|tokens)\b)"
     r"|max_new_tokens\W{1,3}must be <=|must have less than \d{1,9} tokens"
 )
-_OF_AN_ACCOUNT = re.compile(
+_ACCOUNT_LIMIT = re.compile(
     r"(?i)\bper (?:second|minute|hour|day|week|month)\b"
     r"|\b(?:quota|budget|credits?|billing|[tr]p[md])\b|rate[ _-]?limit"
 )
@@ -86,8 +86,8 @@ class Reply:
         """
         if self.status not in (400, 413, 422):
             return None
-        text = self.body.reveal()[:_LOOKED_AT].decode("utf-8", errors="replace")
-        if _OF_AN_ACCOUNT.search(text):
+        text = self.body.reveal()[:_SEARCHED_BYTES].decode("utf-8", errors="replace")
+        if _ACCOUNT_LIMIT.search(text):
             return None
         if not _TOO_LONG.search(text):
             return 0 if self.status == 413 else None
@@ -116,10 +116,10 @@ class Expected:
     @property
     def most_bytes(self) -> int:
         """Maximum size of the reply, in bytes."""
-        of_a_choice = (
+        bytes_per_choice = (
             self.max_tokens * _BYTES_PER_TOKEN + self.prompt_tokens * _BYTES_PER_PROMPT_TOKEN
         )
-        return (1 << 20) + self.n * (of_a_choice + len(self.candidates) * _BYTES_PER_SCORE)
+        return (1 << 20) + self.n * (bytes_per_choice + len(self.candidates) * _BYTES_PER_SCORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +164,14 @@ def read_completions(reply: Reply, expected: Expected) -> Completions:
             `expected`.
         AbortedError: a choice was aborted.
     """
-    answer = _object(reply)
+    answer = _json_object(reply)
     choices = _sequence(answer.get("choices"), "choices")
     if len(choices) != expected.n:
         raise MalformedError(f"it has {len(choices)} choices for n={expected.n}")
     by_index: dict[int, ReplyChoice] = {}
     for choice in choices:
         fields = _mapping(choice, "a choice")
-        index = _whole(fields.get("index"), "index", most=expected.n - 1)
+        index = _integer(fields.get("index"), "index", most=expected.n - 1)
         if index in by_index:
             raise MalformedError(f"index {index} occurs twice")
         by_index[index] = _choice(fields, expected)
@@ -186,7 +186,9 @@ def read_models(reply: Reply) -> tuple[ModelCard, ...]:
     Raises:
         MalformedError: the reply is not a list of models, or the list is empty.
     """
-    cards = [_mapping(card, "a model") for card in _sequence(_object(reply).get("data"), "data")]
+    cards = [
+        _mapping(card, "a model") for card in _sequence(_json_object(reply).get("data"), "data")
+    ]
     if not cards:
         raise MalformedError("it lists no model")
     return tuple(
@@ -195,7 +197,7 @@ def read_models(reply: Reply) -> tuple[ModelCard, ...]:
             None if card.get("root") is None else _name(card["root"], "root"),
             None
             if card.get("max_model_len") is None
-            else _whole(card["max_model_len"], "max_model_len", least=2),
+            else _integer(card["max_model_len"], "max_model_len", least=2),
         )
         for card in cards
     )
@@ -207,9 +209,9 @@ def read_success(reply: Reply) -> bool:
     Raises:
         MalformedError: the reply has another form.
     """
-    success = _object(reply).get("success")
+    success = _json_object(reply).get("success")
     if not isinstance(success, bool):
-        raise MalformedError(f"success is {_kind(success)}, not a bool")
+        raise MalformedError(f"success is {_describe(success)}, not a bool")
     return success
 
 
@@ -223,10 +225,10 @@ def _choice(fields: Mapping[str, Any], expected: Expected) -> ReplyChoice:
         raise AbortedError
     if finish_reason not in ("stop", "length"):
         raise MalformedError(
-            f"the finish reason is {_kind(finish_reason)}, neither stop nor length"
+            f"the finish reason is {_describe(finish_reason)}, neither stop nor length"
         )
     if not isinstance(fields.get("text", ""), str):
-        raise MalformedError(f"text is {_kind(fields['text'])}")
+        raise MalformedError(f"text is {_describe(fields['text'])}")
     repeated = fields.get("prompt_token_ids")
     if repeated is not None and expected.prompt is not None and repeated != list(expected.prompt):
         raise MalformedError(
@@ -291,7 +293,7 @@ def _check_stop_reason(
 def _logprobs(values: Sequence[Any], name: str) -> tuple[float, ...]:
     if not set(map(type, values)) <= {float, int}:
         raise MalformedError(f"{name} contains a value that is not a number")
-    if values and not _LEAST <= min(values) <= max(values) <= _ROUNDED_UP:
+    if values and not _MIN_LOGPROB <= min(values) <= max(values) <= _ROUNDING_ERROR:
         raise MalformedError(f"{name} contains a number that is not a log-probability")
     return tuple(value if value < 0.0 else 0.0 for value in map(float, values))
 
@@ -301,12 +303,12 @@ def _usage(value: Any, expected: Expected, generated: int) -> Usage:
     agree, and provide the cached tokens.
     """
     usage = _mapping(value, "usage")
-    prompt = _whole(usage.get("prompt_tokens"), "usage.prompt_tokens")
+    prompt = _integer(usage.get("prompt_tokens"), "usage.prompt_tokens")
     if prompt not in (expected.prompt_tokens, expected.n * expected.prompt_tokens):
         raise MalformedError(
             f"usage.prompt_tokens is not the number of prompt tokens, {expected.prompt_tokens}"
         )
-    if _whole(usage.get("completion_tokens"), "usage.completion_tokens") != generated:
+    if _integer(usage.get("completion_tokens"), "usage.completion_tokens") != generated:
         raise MalformedError(
             f"usage.completion_tokens is not the number of tokens in the choices, {generated}"
         )
@@ -319,13 +321,13 @@ def _usage(value: Any, expected: Expected, generated: int) -> Usage:
     found = (
         0
         if cached is None
-        else _whole(cached, "usage.prompt_tokens_details.cached_tokens", most=prompt)
+        else _integer(cached, "usage.prompt_tokens_details.cached_tokens", most=prompt)
     )
-    in_all = found if prompt > expected.prompt_tokens else expected.n * found
-    return Usage(expected.n * expected.prompt_tokens, in_all, generated, 1)
+    total_cached = found if prompt > expected.prompt_tokens else expected.n * found
+    return Usage(expected.n * expected.prompt_tokens, total_cached, generated, 1)
 
 
-def _object(reply: Reply) -> Mapping[str, Any]:
+def _json_object(reply: Reply) -> Mapping[str, Any]:
     """Returns the JSON object in a reply's body."""
     body = reply.body.reveal()
     if not body:
@@ -340,7 +342,7 @@ def _object(reply: Reply) -> Mapping[str, Any]:
     ):
         raise MalformedError("its charset is not UTF-8")
     try:
-        answer = json.loads(body.decode("utf-8"), parse_constant=_no_number)
+        answer = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
     except RecursionError:
         raise MalformedError("it is nested too deeply") from None
     except UnicodeDecodeError:
@@ -349,31 +351,31 @@ def _object(reply: Reply) -> Mapping[str, Any]:
         where = f" (at character {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
         raise MalformedError(f"it is not JSON{where}") from None
     if not isinstance(answer, dict):
-        raise MalformedError(f"it is {_kind(answer)}, not an object")
+        raise MalformedError(f"it is {_describe(answer)}, not an object")
     if answer.get("error") is not None:
         raise MalformedError("it reports an error")
     return answer
 
 
-def _no_number(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise MalformedError(f"it contains {name}, which is not JSON")
 
 
 def _mapping(value: Any, name: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise MalformedError(f"{name} is {_kind(value)}, not an object")
+        raise MalformedError(f"{name} is {_describe(value)}, not an object")
     return value
 
 
 def _sequence(value: Any, name: str) -> list[Any]:
     if not isinstance(value, list):
-        raise MalformedError(f"{name} is {_kind(value)}, not a list")
+        raise MalformedError(f"{name} is {_describe(value)}, not a list")
     return value
 
 
-def _whole(value: Any, name: str, *, least: int = 0, most: int = _MOST_TOKENS) -> int:
+def _integer(value: Any, name: str, *, least: int = 0, most: int = _MOST_TOKENS) -> int:
     if type(value) is not int:
-        raise MalformedError(f"{name} is {_kind(value)}, not an integer")
+        raise MalformedError(f"{name} is {_describe(value)}, not an integer")
     if not least <= value <= most:
         raise MalformedError(f"{name} is not between {least} and {most}")
     return value
@@ -389,13 +391,13 @@ def _name(value: Any, what: str) -> str:
         or not 0 < len(value) <= _MOST_NAME_CHARACTERS
     ):
         raise MalformedError(
-            f"{what} is {_kind(value)}, not a name of 1 to {_MOST_NAME_CHARACTERS} printable "
+            f"{what} is {_describe(value)}, not a name of 1 to {_MOST_NAME_CHARACTERS} printable "
             "characters"
         )
     return value
 
 
-def _kind(value: Any) -> str:
+def _describe(value: Any) -> str:
     """Returns a description of a value for an error: a single lower-case word as it is,
     otherwise the type.
     """

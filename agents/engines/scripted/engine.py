@@ -196,7 +196,7 @@ class ScriptedEngine:
 
     async def _generate(self, request: GenerateRequest) -> Generation:
         texts = self._next_reply(request)
-        await self._arrive()
+        await self._wait_or_die()
         completions = tuple(self._complete(request, text) for text in texts)
         usage = self._count(request.prompt, [completion.token_ids for completion in completions])
         return Generation(completions, usage, self.version)
@@ -222,10 +222,10 @@ class ScriptedEngine:
             raise ValueError(
                 f"a scripted score is {max(logprobs)}; log-probabilities are at most 0"
             )
-        await self._arrive()
+        await self._wait_or_die()
         return NextTokenScores(tuple(logprobs), self._count(prompt, [(candidates[0],)]))
 
-    async def _arrive(self) -> None:
+    async def _wait_or_die(self) -> None:
         """Waits for `latency_s`, or kills the engine after `die_after` requests."""
         self._requests += 1
         if self._die_after is not None and self._requests > self._die_after:

@@ -74,7 +74,7 @@ class TransformersEngine:
         self.version = 0
         self._model = model
         self._max_num_seqs = max_num_seqs
-        self._unseeded = seed  # increases by one with each request without a seed
+        self._next_seed = seed  # increases by one with each request without a seed
         self._folder = folder
         self._eos = eos_token_ids(tokenizer, folder)
         self._vocabulary_size: int = model.config.get_text_config().vocab_size
@@ -151,8 +151,8 @@ class TransformersEngine:
         """Returns `request.n` completions."""
         check_request(request, self.info, self._vocabulary_size)
         if request.seed is None:
-            request = replace(request, seed=self._unseeded)
-            self._unseeded += 1
+            request = replace(request, seed=self._next_seed)
+            self._next_seed += 1
         return await self._gate.run(
             lambda: self._in_worker(lambda stop: self._generate(request, stop))
         )

@@ -31,7 +31,7 @@ from agents.types import EngineUnavailableError, Usage
 if TYPE_CHECKING:
     import torch
 
-_TOGETHER_ON_CPU = 8
+_CPU_BATCH = 8
 
 
 class TransformersClassifier:
@@ -199,9 +199,9 @@ def head_outputs(model: Any, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
     """
     import torch
 
-    together = _TOGETHER_ON_CPU if model.device.type == "cpu" else len(prompts)
+    batch_size = _CPU_BATCH if model.device.type == "cpu" else len(prompts)
     order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
-    chunks = [order[start : start + together] for start in range(0, len(order), together)]
+    chunks = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     outputs = torch.cat(
         [_outputs_together(model, [prompts[number] for number in chunk]) for chunk in chunks]
     )

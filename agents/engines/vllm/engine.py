@@ -333,5 +333,5 @@ class VLLMEngine(FrontEnd):
         outputs = self._llm.generate(
             tokens_input(list(prompt)), params, name, lora_request=lora, priority=priority
         )
-        async for output in self._told(outputs):
+        async for output in self._translate_errors(outputs):
             yield output

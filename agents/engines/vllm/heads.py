@@ -97,7 +97,7 @@ class VLLMClassifier(FrontEnd):
         outputs = self._llm.encode(
             tokens_input(list(prompt)), params, f"heads-{next(self._names)}", priority=priority
         )
-        [output] = [output async for output in self._told(outputs)]
+        [output] = [output async for output in self._translate_errors(outputs)]
         return Classification(
             tuple(output.outputs.data.tolist()), Usage(len(prompt), output.num_cached_tokens, 0, 1)
         )
