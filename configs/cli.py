@@ -1,7 +1,7 @@
 """Command lines: flags stay flags (argparse), and the remaining `key=value` words are
 overrides for `compose`.
 
-parser = Parser(prog="graphs.ask")
+parser = Parser(prog="python -m graphs.ask", description="Asks one question.")
 parser.add_argument("question")    # before the overrides: always the first one
 add_override_arguments(parser)
 arguments = parse(parser, argv)
@@ -12,32 +12,79 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
-from typing import IO, NoReturn
+from typing import IO, ClassVar, NoReturn
 
-from configs.describe import describe
+from configs.describe import describe, summaries
 from configs.errors import ConfigError
 from configs.messages import closest
 from configs.options import groups
 from configs.store import PRESETS
 
 _OVERRIDE = re.compile(r"~[A-Za-z_][\w.@/]*(=.*)?|\+{0,2}[A-Za-z_][\w./]*(@[\w.]+)?=.*", re.DOTALL)
-_OPTIONS = "every option"  # stands for the long text until help is asked for
 
 
 class Parser(argparse.ArgumentParser):
-    """A command line that says what a wrong flag was meant to be."""
+    """A command line with a short help: usage, examples and the most used options.
+
+    `--help-all` adds every option of the schema. A wrong flag is refused with the
+    closest right one.
+
+    Args:
+        prog: how the command is called; `Parser.program`, where it is set, replaces it.
+        description: one sentence.
+        examples: pairs of a command's arguments and what they do.
+        common: dotted keys of options that the short help shows with the first
+            sentence of their descriptions, and groups with their choices.
+    """
+
+    program: ClassVar[str | None] = None
+    """Name under which the console script called the command: "longthought ask"."""
+
+    def __init__(
+        self,
+        *,
+        prog: str,
+        description: str,
+        examples: Sequence[tuple[str, str]] = (),
+        common: Sequence[str] = (),
+    ) -> None:
+        super().__init__(prog=Parser.program or prog, description=description, allow_abbrev=False)
+        self.examples, self.common = examples, common
+        self.takes_overrides = False
+        self.add_argument(
+            "--help-all", action=_HelpAll, help="show this help with every option, and exit"
+        )
+
+    def format_help(self) -> str:
+        """Returns the short help: at most two screens of 24 lines and 80 columns."""
+        parts = [super().format_help()]
+        if self.examples:
+            shown = (
+                line
+                for words, what in self.examples
+                for line in (
+                    *_command(f"{self.prog} {words}"),
+                    *([f"      {what}"] if what else []),
+                )
+            )
+            parts.append("\n".join(["examples:", *shown]) + "\n")
+        if self.common:
+            parts.append("\n".join(["common options:", *summaries(self.common)]) + "\n")
+        if self.takes_overrides:
+            parts.append("--help-all describes every option.\n")
+        return "\n".join(parts)
 
     def print_help(self, file: IO[str] | None = None) -> None:  # type: ignore[override]
-        """Writes the help.
+        """Writes the short help.
 
         Raises:
-            OSError: it cannot be written; argparse drops it then without a word.
+            OSError: it cannot be written; argparse alone would ignore that.
         """
-        stream = file or sys.stdout
-        stream.write(self.format_help())
-        stream.flush()
+        _write(self.format_help(), file or sys.stdout)
 
     def error(self, message: str) -> NoReturn:
         """Prints usage and message, and exits with 2."""
@@ -46,11 +93,11 @@ class Parser(argparse.ArgumentParser):
         super().error("; ".join([message, *dict.fromkeys(hints)]))
 
     def _hints(self, word: str) -> Iterator[str]:
-        """Yields what a word that begins with a dash may have been meant to be."""
+        """Yields corrections of a word that begins with a dash."""
         key = word.lstrip("-").partition("=")[0]
         if not word.startswith("-"):
             return
-        if self.epilog == _OPTIONS and key.partition(".")[0].partition("@")[0] in (
+        if self.takes_overrides and key.partition(".")[0].partition("@")[0] in (
             *groups(),
             *PRESETS,
         ):
@@ -65,26 +112,46 @@ class Parser(argparse.ArgumentParser):
         yield from (f"did you mean --{flag}?" for flag in closest(key, flags, count=1))
 
 
-class _OptionsFormatter(argparse.HelpFormatter):
-    """Writes the options of the schema where the epilog stands."""
+class _HelpAll(argparse.Action):
+    """The flag `--help-all`."""
 
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return (
-            describe(max(width, 80))
-            if text == _OPTIONS
-            else super()._fill_text(text, width, indent)
-        )
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        text = parser.format_help()
+        if isinstance(parser, Parser) and parser.takes_overrides:
+            text += f"\n{describe(max(shutil.get_terminal_size().columns, 80))}\n"
+        _write(text, sys.stdout)
+        parser.exit()
 
 
-def add_override_arguments(parser: argparse.ArgumentParser, *, multirun: bool = False) -> None:
-    """Lets a parser take overrides after its own positionals, and its `--help` list
-    every option.
+def _command(words: str) -> list[str]:
+    """Returns an example as lines of a shell, with the first at 2 columns."""
+    lines = textwrap.wrap(
+        words.strip(),
+        76,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
+
+
+def _write(text: str, stream: IO[str]) -> None:
+    stream.write(text)
+    stream.flush()
+
+
+def add_override_arguments(parser: Parser, *, multirun: bool = False) -> None:
+    """Lets a parser accept overrides after its own positionals.
 
     With `multirun`, the flag -m asks for one run per combination of comma lists (see
     `configs.sweep`).
     """
     parser.add_argument(
-        "overrides", nargs="*", default=[], metavar="key=value", help="options, listed below"
+        "overrides", nargs="*", default=[], metavar="key=value", help="options; see --help-all"
     )
     if multirun:
         parser.add_argument(
@@ -93,8 +160,7 @@ def add_override_arguments(parser: argparse.ArgumentParser, *, multirun: bool = 
             action="store_true",
             help="one run per combination: search=greedy,best_of_n run.seed=0,1",
         )
-    parser.formatter_class = _OptionsFormatter
-    parser.epilog = _OPTIONS
+    parser.takes_overrides = True
 
 
 def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -122,7 +188,7 @@ def split_overrides(arguments: argparse.Namespace) -> list[str]:
             quoted = (
                 ("put a question of several words in quotes")
                 if hasattr(arguments, "question")
-                else "--help lists every option"
+                else "--help-all describes every option"
             )
             raise ConfigError(f"'{word}' is no override; write options as key=value; {quoted}")
     return list(arguments.overrides)

@@ -1,15 +1,16 @@
-"""The `--help` text: every option with its dotted key, default, rule and description,
-by group.
+"""The texts of `--help` and `--help-all`: options with their keys, defaults, rules and
+descriptions.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from configs.compose import group_options
-from configs.options import MISSING, Option, groups, options, tag_of
+from configs.options import MISSING, Option, find, groups, options, tag_of
 from configs.schema import RunConfig
 from configs.store import PRESETS, default_choices
 
@@ -36,6 +37,40 @@ def describe(width: int = 120) -> str:
     blocks.append("\n".join(textwrap.fill(line, width, subsequent_indent="  ") for line in presets))
     blocks += ["\n".join(_group(group, width)) for group in groups()]
     return "\n\n".join(blocks)
+
+
+def summaries(keys: Sequence[str], width: int = 80) -> Iterator[str]:
+    """Yields lines about a few options and groups, for the short help.
+
+    A group (search) is shown with its choices, an option (policy.temperature) with the
+    first sentence of its description.
+
+    Raises:
+        ValueError: a key is neither a group nor an option.
+    """
+    for key in keys:
+        if key in (*groups(), *PRESETS):
+            names = ", ".join(group_options(key))
+            yield from textwrap.wrap(
+                f"{key}=NAME  {names}",
+                width,
+                initial_indent="  ",
+                subsequent_indent="      ",
+                break_on_hyphens=False,
+            )
+            continue
+        found = find(key)
+        if not found:
+            raise ValueError(f"{key} is no option and no group of the schema")
+        sentence = re.split(r"[.;:] |[.;:]$", " ".join(found[0].description.split()))[0]
+        label = f"{key}=VALUE"
+        yield from textwrap.wrap(
+            f"{label:<32} {sentence}",
+            width,
+            initial_indent="  ",
+            subsequent_indent=" " * 35,
+            break_on_hyphens=False,
+        )
 
 
 def _group(group: str, width: int) -> Iterator[str]:

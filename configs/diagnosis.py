@@ -181,7 +181,7 @@ def _holds(tree: Any, key: str) -> bool:
 
 def _no_option(key: str, names: Sequence[str]) -> str:
     return (
-        f"{key} is no option and no group; the groups are: {', '.join(names)}; --help lists "
+        f"{key} is no option and no group; the groups are: {', '.join(names)}; --help-all lists "
         "every option"
     )
 

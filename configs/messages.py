@@ -79,7 +79,9 @@ def unknown_key(key: str, tree: Mapping[str, Any], value: object = None) -> str:
         if not holder
         else [f"{holder}.{option.key}" for option in options()],
     )
-    way_out = f"did you mean {' or '.join(meant)}?" if meant else "--help lists every option"
+    way_out = (
+        f"did you mean {' or '.join(meant)}?" if meant else "--help-all describes every option"
+    )
     return f"{key} is no option; {way_out}"
 
 
@@ -163,7 +165,8 @@ def _explain(details: ErrorDetails, mapping: Mapping[str, Any]) -> str:
         )
     if key in groups():
         return (
-            f"{key} ({value}) must be a group of options; set {key}.OPTION=VALUE, --help lists them"
+            f"{key} ({value}) must be a group of options; set {key}.OPTION=VALUE, --help-all lists "
+            "them"
         )
     option = _option(key, mapping)
     if option is None:  # inside a list: policy.factors.0.name
@@ -174,7 +177,7 @@ def _explain(details: ErrorDetails, mapping: Mapping[str, Any]) -> str:
         )
         holder = _option(whole, mapping)
         return f"{key} ({value}) is refused: {details['msg']}" + (
-            f"; {whole} must be {holder.rule}" if holder else "; --help lists every option"
+            f"; {whole} must be {holder.rule}" if holder else "; --help-all describes every option"
         )
     return f"{key} ({value}) must be {_way_out(option, key, _lookup(mapping, key))}"
 

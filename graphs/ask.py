@@ -25,12 +25,31 @@ from graphs.thought.markup import readable
 from graphs.traces.trace import Trace
 from graphs.tree import LEGEND, ReasoningTree, draw
 
+_EXAMPLES = (
+    ('"Solve 4 * e - 44 = -32 for e."', "asks the embedded pocket model"),
+    (
+        '"Why is the sky blue?" experiment=chat engine.model=FOLDER_OR_HUB_ID',
+        "asks a chat model of your own",
+    ),
+    (
+        '"Why is the sky blue?" experiment=chat engine=openai engine.base_url=http://host:8000/v1',
+        "asks a model server",
+    ),
+    (
+        '"Use the numbers 2, 5, 9 and 14 to make 37." --show-thought effort=medium',
+        "searches, and prints tree and thought as well",
+    ),
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
-        prog="python -m graphs.ask", description="Asks one question and prints answer and summary."
+        prog="python -m graphs.ask",
+        description="Asks one question and prints summary and answer.",
+        examples=_EXAMPLES,
+        common=("experiment", "effort", "search", "engine", "engine.model", "budget.max_tokens"),
     )
-    parser.add_argument("question", help="the question, in quotes")
+    parser.add_argument("question", help='the question, in quotes; "-" reads it from stdin')
     parser.add_argument("--json", action="store_true", help="print one JSON line instead of text")
     parser.add_argument(
         "--show-thought",
@@ -39,18 +58,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_override_arguments(parser)
     arguments = parse(parser, argv)
-    if not arguments.question.strip():
-        raise ValueError(
-            'the question is empty; ask something, for example: python -m graphs.ask "Solve 3x + '
-            '2 = 11"'
-        )
+    question = sys.stdin.read() if arguments.question == "-" else arguments.question
+    if not question.strip():
+        raise ValueError(f'the question is empty; ask something: {parser.prog} "Solve 3x + 2 = 11"')
     config = compose(split_overrides(arguments))
     reasoner = Reasoner(config)
     with starting(config):
         reasoner.__enter__()
     try:
         with thinking() as show:
-            answer = reasoner.ask(arguments.question, on_progress=show)
+            answer = reasoner.ask(question, on_progress=show)
     finally:
         reasoner.__exit__(None, None, None)
     if arguments.json:

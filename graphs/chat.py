@@ -28,7 +28,17 @@ _HELP = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
-        prog="python -m graphs.chat", description="Chats with the reasoner in the terminal."
+        prog="python -m graphs.chat",
+        description="Chats with the reasoner in the terminal.",
+        examples=(
+            ("", "chats with the embedded pocket model"),
+            ("experiment=chat engine.model=FOLDER_OR_HUB_ID", "with a chat model of your own"),
+            (
+                "experiment=chat engine=openai engine.base_url=http://host:8000/v1",
+                "with a model server",
+            ),
+        ),
+        common=("experiment", "effort", "search", "engine", "engine.model", "budget.max_tokens"),
     )
     add_override_arguments(parser)
     config = compose(split_overrides(parse(parser, argv)))

@@ -136,7 +136,9 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
-        prog="python -m graphs.compare", description="Compares runs over the same questions."
+        prog="python -m graphs.compare",
+        description="Compares runs over the same questions: paired differences and costs.",
+        examples=(("greedy beam", "two runs by name"), ('a b --group "locks level 3"', "")),
     )
     parser.add_argument(
         "runs",

@@ -31,7 +31,14 @@ _REASONS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="python -m graphs.export", description="Exports the traces of a run.")
+    parser = Parser(
+        prog="python -m graphs.export",
+        description="Exports the traces of a run for data sets and trainers.",
+        examples=(
+            ("NAME traces.jsonl", "a row for each trace, for datasets.load_dataset"),
+            ("NAME sft.jsonl --format sft", "right answers, for TRL's SFTTrainer"),
+        ),
+    )
     parser.add_argument("run", type=Path, help="name or directory of a run")
     parser.add_argument("file", type=Path, help="file to write: .jsonl or .parquet")
     parser.add_argument(

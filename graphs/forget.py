@@ -24,7 +24,9 @@ from graphs.traces.store import find_run
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
-        prog="python -m graphs.forget", description="Deletes the stored thoughts of a run."
+        prog="python -m graphs.forget",
+        description="Deletes the stored thoughts of a run.",
+        examples=(("NAME", "keeps metrics, report, questions, answers and summaries"),),
     )
     parser.add_argument("run", type=Path, help="name or directory of a run")
     parser.add_argument("--yes", action="store_true", help="do not ask for a confirmation")

@@ -269,7 +269,18 @@ class _Bar:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
-        prog="python -m graphs.run", description="Runs a set of questions through the graph."
+        prog="python -m graphs.run",
+        description="Runs a set of questions through the graph and stores traces and metrics.",
+        examples=(
+            ("experiment=pocket_loop", "an experiment on the embedded pocket model"),
+            ("task=gsm8k task.path=test.jsonl experiment=chat engine.model=FOLDER", "a data set"),
+            ("run=NAME", "resumes a run that was stopped or killed"),
+            ("-m search=greedy,best_of_n run.seed=0,1", "a sweep of four runs"),
+        ),
+        common=(
+            *("experiment", "task", "search", "effort", "critic", "engine"),
+            *("task.path", "task.limit", "run.name", "run.concurrency", "run.seed"),
+        ),
     )
     add_override_arguments(parser, multirun=True)
     arguments = parse(parser, argv)

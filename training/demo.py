@@ -36,7 +36,8 @@ _ASKED = 64  # questions that go through the graph
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
-        prog="python -m training.demo", description="The main job, end to end, on the pocket model."
+        prog="python -m training.demo",
+        description="Runs the whole loop on the pocket model: think, train, publish, serve.",
     )
     add_override_arguments(parser)
     overrides = ["experiment=demo", *split_overrides(parse(parser, argv))]

@@ -67,7 +67,17 @@ def _silence_libraries() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
-        prog="python -m training.run", description="Trains the policy and measures what it gained."
+        prog="python -m training.run",
+        description="Trains the policy, or heads, on traces and measures the gain.",
+        examples=(
+            ("experiment=sft_grpo", "traces, SFT, GRPO, publication and evaluation"),
+            ("training=sft training.from_runs=[runs/NAME]", "SFT on the traces of a run"),
+            ("run=NAME experiment=sft_grpo", "the same command resumes a stopped training"),
+        ),
+        common=(
+            *("experiment", "training", "task", "search", "engine", "engine.model"),
+            *("training.from_runs", "run.name", "run.seed"),
+        ),
     )
     add_override_arguments(parser)
     arguments = parse(parser, argv)

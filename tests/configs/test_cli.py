@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,8 +18,13 @@ from configs.schema import RunConfig
 from tests.configs.shipped import CHOICES
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="ask", description="Answers a question.")
+def _parser() -> Parser:
+    parser = Parser(
+        prog="ask",
+        description="Answers a question.",
+        examples=(("a_question", "an example"),),
+        common=("search", "policy.temperature"),
+    )
     parser.add_argument("question")
     parser.add_argument("--json", action="store_true")
     add_override_arguments(parser, multirun=True)
@@ -87,9 +92,24 @@ def test_other_words_are_not(word: str) -> None:
     assert not is_override(word)
 
 
-def test_help_exits_with_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_shows_examples_and_common_options(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         parse(_parser(), ["--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    assert "ask a_question" in shown and "an example" in shown
+    assert "search=" in shown and "policy.temperature=" in shown
+    assert "policy.top_p=" not in shown
+
+
+def test_a_common_option_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"policy\.typo"):
+        Parser(prog="ask", description="Asks.", common=("policy.typo",)).format_help()
+
+
+def test_help_all_shows_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(_parser(), ["--help-all"])
     assert caught.value.code == 0
     shown = capsys.readouterr().out
     assert "Answers a question." in shown
@@ -98,7 +118,8 @@ def test_help_exits_with_every_option(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_help_that_cannot_be_written_is_an_error() -> None:
-    with open("/dev/full", "w") as full, pytest.raises(OSError):
+    # suppress: closing the file fails as well
+    with suppress(OSError), open("/dev/full", "w") as full, pytest.raises(OSError):
         _parser().print_help(full)
 
 
@@ -182,7 +203,7 @@ def test_words_of_a_command_line_compose(tmp_path: Path) -> None:
 
 
 def test_a_command_without_overrides_does_not_miss_them(capsys: pytest.CaptureFixture[str]) -> None:
-    parser = argparse.ArgumentParser()
+    parser = Parser(prog="ask", description="Answers a question.")
     parser.add_argument("question")
     add_override_arguments(parser)
     with pytest.raises(SystemExit):
