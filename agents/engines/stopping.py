@@ -83,7 +83,7 @@ def tokens_containing(text: str, tokenizer: Tokenizer, vocabulary_size: int) -> 
     ):
         # true of most tokenizers; spares decoding the whole vocabulary
         return frozenset()
-        pieces = {token: tokenizer.decode([token]) for token in range(vocabulary_size)}
+    pieces = {token: tokenizer.decode([token]) for token in range(vocabulary_size)}
     if any(piece.endswith(beginnings) and text not in piece for piece in pieces.values()):
         return frozenset()
     return frozenset(token for token, piece in pieces.items() if text in piece)
