@@ -1,8 +1,8 @@
-"""Heads of a model, read by vLLM: a pooling engine, which is a process of its own
-beside the one that generates.
+"""Classifier with vLLM: a pooling engine in a separate process beside the generating
+one.
 
-Prompts that begin alike share vLLM's prefix cache, as in generation: siblings of a
-search, and the nodes of one path, cost their last step.
+Prompts with a common prefix share vLLM's prefix cache, as in generation: for siblings
+and for the nodes of one path, only the last step is computed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PLACE = "heads.engine"
 
 
 class VLLMClassifier(FrontEnd):
-    """Classifier over an AsyncLLM. Make one with `open`, in the event loop that will
+    """Classifier over an AsyncLLM. Create it with `open`, in the event loop that will
     use it.
     """
 
@@ -85,7 +85,7 @@ class VLLMClassifier(FrontEnd):
             return cls(llm, info, own_tokenizer, labels, opened.pop_all())
 
     async def classify(self, prompt: Sequence[int], *, priority: int = 0) -> Classification:
-        """Returns the outputs of the heads behind the prompt's last token."""
+        """Returns the outputs of the heads at the prompt's last token."""
         check_classify(prompt, self.info, self._vocabulary_size)
         return await self._gate.run(lambda: self._classify(prompt, priority))
 
