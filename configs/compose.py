@@ -189,7 +189,7 @@ def _missing_files(config: RunConfig) -> Iterator[str]:
     """
     named: list[tuple[str, str | None, str | None]] = [
         ("safety.rules", config.safety.rules, "default"),
-        ("critic.calibration", config.critic.calibration, "bundled"),
+        ("critic.calibration", getattr(config.critic, "calibration", None), "bundled"),
         ("search.selector_model", getattr(config.search, "selector_model", None), None),
         ("task.path", getattr(config.task, "path", None), None),
     ]

@@ -84,7 +84,11 @@ def _group(group: str, width: int) -> Iterator[str]:
                 width,
             )
         alternatives = {choice.value for choice in choices}
-        if presets := [name for name in names if name not in alternatives]:
+        if presets := [
+            f"{name} (default)" if name == default else name
+            for name in names
+            if name not in alternatives
+        ]:
             yield from _line(f"{group}=PRESET", f"Presets of these: {', '.join(presets)}.", width)
     elif len(names) > 1:
         yield from _line(

@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from configs.messages import closest, unknown_key
-from configs.options import groups, options, tag_of
+from configs.options import groups, options, roles_with_engine, tag_of
 from configs.renamed import old_choice
 from configs.store import PRESETS, ROOT
 
@@ -132,9 +132,9 @@ def _bad_choice(override: Override, search_path: Sequence[Path]) -> Iterator[str
     elif (
         override.package is not None
         and group == "engine"
-        and override.package not in _engine_packages()
+        and override.package not in [f"{role}.engine" for role in roles_with_engine()]
     ):
-        places = ", ".join(f"engine@{name}" for name in _engine_packages())
+        places = ", ".join(f"engine@{role}.engine" for role in roles_with_engine())
         yield f"engine@{override.package} is no place for an engine; choose one of: {places}"
 
 
@@ -148,14 +148,6 @@ def _search_path(overrides: Sequence[Override]) -> list[Path]:
         for value in values
         if isinstance(value, list)
         for item in value
-    ]
-
-
-def _engine_packages() -> list[str]:
-    return [
-        f"{group}.engine"
-        for group, choices in groups().items()
-        if "engine" in choices[0].model.model_fields
     ]
 
 

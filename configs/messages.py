@@ -13,7 +13,16 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from configs.options import MISSING, Option, choices_of, find, groups, options, tag_of
+from configs.options import (
+    MISSING,
+    Option,
+    choices_of,
+    find,
+    groups,
+    options,
+    roles_with_engine,
+    tag_of,
+)
 from configs.renamed import old_option
 from configs.schema import (
     POCKET,
@@ -25,9 +34,6 @@ from configs.schema import (
 )
 
 _CLOSE = 0.6  # similarity in [0, 1] from which a name is offered as the one that was meant
-_ROLES_WITH_ENGINE = tuple(
-    group for group, choices in groups().items() if "engine" in choices[0].model.model_fields
-)
 
 
 def missing_value(key: str, tree: Mapping[str, Any]) -> str:
@@ -56,7 +62,7 @@ def unknown_key(key: str, tree: Mapping[str, Any], value: object = None) -> str:
         return refusal
     if key == "task.path" and value is not None:
         return _path_without_task(value, _lookup(tree, "task.name"))
-    holder = next((role for role in _ROLES_WITH_ENGINE if key.startswith(f"{role}.engine.")), None)
+    holder = next((role for role in roles_with_engine() if key.startswith(f"{role}.engine.")), None)
     group = key.partition(".")[0]
     where, place = (f"{holder}.engine", "engine") if holder else (group, group)
     choices = [option.choice for option in find(key) if option.choice]
@@ -154,7 +160,7 @@ def _explain(details: ErrorDetails, mapping: Mapping[str, Any]) -> str:
     place, is_role = (
         (key.removesuffix(".engine"), True) if key.endswith(".engine") else (key, False)
     )
-    if is_role and place in _ROLES_WITH_ENGINE:
+    if is_role and place in roles_with_engine():
         return (
             f"{key} ({value}) must be null or an engine; write engine@{key}=vllm, or another of "
             f"{', '.join(_values('engine'))}"
@@ -275,12 +281,12 @@ def unusable_models(config: RunConfig) -> Iterator[str]:
         "reflector": config.reflector.kind == "model",
         "summarizer": config.summarizer.kind == "model",
     }
-    for role in _ROLES_WITH_ENGINE:
+    for role in roles_with_engine():
+        if not speaking[role]:
+            continue
         group = getattr(config, role)
         engine: EngineConfig = config.engine if group.engine is None else group.engine
-        if not speaking[role] or not isinstance(
-            engine, (VllmEngineConfig, TransformersEngineConfig)
-        ):
+        if not isinstance(engine, (VllmEngineConfig, TransformersEngineConfig)):
             continue
         key = "engine.model" if group.engine is None else f"{role}.engine.model"
         if engine.model == POCKET or Path(engine.model).expanduser().is_dir():

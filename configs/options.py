@@ -105,6 +105,16 @@ def _choice(model: type[BaseModel]) -> GroupChoice:
     )
 
 
+@cache
+def roles_with_engine() -> tuple[str, ...]:
+    """Returns the groups in which an alternative may have an engine of its own."""
+    return tuple(
+        group
+        for group, choices in groups().items()
+        if any("engine" in choice.model.model_fields for choice in choices)
+    )
+
+
 def choices_of(place: str) -> tuple[GroupChoice, ...]:
     """Returns the alternatives of a group ("search") or of a role's engine
     ("critic.engine"); none where there is no such group.
@@ -202,6 +212,8 @@ def _type(annotation: Any) -> str:
             return "an engine or null"
         parts = [_type(part) for part in get_args(annotation)]
         return (" | " if any(" | " in part for part in parts) else " or ").join(parts)
+    if get_origin(annotation) is dict:
+        return "a mapping"
     if get_origin(annotation) is tuple:
         return f"a list of {_type(get_args(annotation)[0]).removeprefix('an ').removeprefix('a ')}s"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

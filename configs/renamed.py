@@ -24,13 +24,25 @@ OPTIONS: Mapping[str, str] = {
 }
 """Dotted key of earlier versions to the key of today."""
 
-DROPPED: Mapping[str, tuple[str, ...]] = {
-    "openai": ("max_retries",),
-    "grpo": ("publish",),
-    "sft_grpo": ("publish",),
+_SPEAKING = ("engine", "prompts", "max_tokens", "calibration", "reason")
+_OTHERS = ("flip_rate", "object", "options")
+
+DROPPED: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("engine", "openai"): ("max_retries",),
+    ("training", "grpo"): ("publish",),
+    ("training", "sft_grpo"): ("publish",),
+    ("critic", "none"): ("scope", *_SPEAKING, *_OTHERS),
+    ("critic", "token"): _OTHERS,
+    ("critic", "working"): _OTHERS,
+    ("critic", "value_head"): ("scope", *_SPEAKING, *_OTHERS),
+    ("critic", "random"): (*_SPEAKING, *_OTHERS),
+    ("critic", "length"): (*_SPEAKING, *_OTHERS),
+    ("critic", "logprob"): (*_SPEAKING, *_OTHERS),
+    ("critic", "oracle"): ("scope", *_SPEAKING, "object", "options"),
+    ("critic", "custom"): ("scope", *_SPEAKING, "flip_rate"),
 }
-"""Options that an alternative of a group had and that influenced no result, by its
-tag."""
+"""(group, alternative) to options that the alternative had in earlier versions and that
+influenced no result."""
 
 _TAGS = ("kind", "strategy", "method", "name")
 
@@ -63,9 +75,11 @@ def _modern(group: str, options: Any) -> Any:
         name: CHOICES.get((group, str(value)), value) if name in _TAGS else value
         for name, value in options.items()
     }
-    dropped = {name for tag in _TAGS for name in DROPPED.get(str(named.get(tag)), ())}
+    dropped = {name for tag in _TAGS for name in DROPPED.get((group, str(named.get(tag))), ())}
     return {
-        OPTIONS.get(f"{group}.{name}", name).rpartition(".")[2]: _modern(group, value)
+        OPTIONS.get(f"{group}.{name}", name).rpartition(".")[2]: _modern(
+            "engine" if name == "engine" else group, value
+        )
         for name, value in named.items()
         if name not in dropped
     }

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from agents.safety.visible_text import without_controls
 from configs import compose
 from configs.cli import Parser, add_override_arguments, parse, split_overrides
-from graphs.reasoner.graph import Answer, Reasoner
+from graphs.reasoner.graph import Answer
 from graphs.reasoner.no_answer import EXPLANATIONS, last_words
+from graphs.reasoner.reasoner import Reasoner
 from graphs.reasoner.terminal import FAILED, guarded, starting, thinking
 from graphs.thought.markup import readable
 from graphs.traces.trace import Trace

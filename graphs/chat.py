@@ -17,7 +17,8 @@ from agents.types import EngineDiedError, EngineError
 from configs import compose
 from configs.cli import Parser, add_override_arguments, parse, split_overrides
 from graphs.ask import audit_view, describe
-from graphs.reasoner.graph import Answer, Reasoner
+from graphs.reasoner.graph import Answer
+from graphs.reasoner.reasoner import Reasoner
 from graphs.reasoner.terminal import console, guarded, starting, thinking, words_of
 
 _HELP = (

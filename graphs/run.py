@@ -115,7 +115,7 @@ def run(config: RunConfig, session: Session | None = None) -> tuple[Path, dict[s
         )
         tally = Tally().add_all(store)
         metrics = tally.metrics(seconds=None if finished else seconds, failed=outcome.failed)
-        model = config.engine_of("policy").options().get("model") or tally.model
+        model = config.engine_of("policy").keywords().get("model") or tally.model
         write_text(folder / METRICS, json.dumps(metrics, indent=2, allow_nan=False) + "\n")
         write_text(folder / "report.md", report(metrics, run=name, model=model, config_yaml=text))
     return folder, metrics, outcome

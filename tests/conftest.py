@@ -56,8 +56,9 @@ async def transformers_engine(tiny_model_folder: Path) -> AsyncIterator[Transfor
 async def vllm_engine(tiny_model_folder: Path) -> AsyncIterator[VLLMEngine]:
     """The tiny model in vLLM. Takes 15 s to start."""
     from agents.engines.vllm.engine import VLLMEngine
+    from agents.engines.vllm.options import VllmOptions
 
-    engine = await VLLMEngine.open(model=str(tiny_model_folder), kv_cache_gib=0.25)
+    engine = await VLLMEngine.open(VllmOptions(model=str(tiny_model_folder), kv_cache_gib=0.25))
     yield engine
     await engine.close()
 

@@ -8,13 +8,10 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("agents", "graphs", "training", "configs")
 
 
-@pytest.mark.slow
 def test_the_wheel_holds_every_file_and_the_command(tmp_path: Path) -> None:
     source = tmp_path / "source"
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")

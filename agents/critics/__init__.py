@@ -1,9 +1,14 @@
-"""Critics: whoever judges the steps of a thought."""
+"""Critics: roles that judge the steps of a thought."""
 
 from agents.critics.base import Critic
-from agents.critics.controls import LengthCritic, LogprobCritic, RandomCritic
 from agents.critics.generative import CriticSettings, GenerativeCritic
+from agents.critics.length import LengthCritic
+from agents.critics.logprob import LogprobCritic
 from agents.critics.oracle import OracleCritic
+from agents.critics.random import RandomCritic
+from agents.critics.token import TokenCritic
+from agents.critics.value_head import ValueHead
+from agents.critics.working import WorkingCritic
 
 __all__ = [
     "Critic",
@@ -13,4 +18,7 @@ __all__ = [
     "LogprobCritic",
     "OracleCritic",
     "RandomCritic",
+    "TokenCritic",
+    "ValueHead",
+    "WorkingCritic",
 ]

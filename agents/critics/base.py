@@ -1,5 +1,5 @@
-"""What a critic is, and what its implementations share: how a number becomes a verdict,
-and draws that stay as they are.
+"""The protocol of a critic, and what its implementations share: verdicts made from
+numbers, log-odds, and draws that are functions of the step.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import Protocol, TypeAlias
 from agents.types import Hidden, Meter, Question, Step, Verdict, VerdictScope, VerdictSource
 
 ScopeOf: TypeAlias = Callable[[str], VerdictScope]
-"""Says in which scope the steps of a question, given by its text, are judged."""
+"""Returns the scope in which the steps of a question, given by its text, are judged."""
+
+_SUREST = -1e-12  # nats; the log-probability of a certain step, so that its log-odds are a number
 
 
 def always_local(text: str) -> VerdictScope:
-    """Returns "local": of no question is it known that its right steps can lead to a
-    dead end.
+    """Returns "local", the scope of questions whose right steps never lead to a dead
+    end.
     """
     return "local"
 
@@ -27,7 +29,7 @@ class Critic(Protocol):
 
     Laws: a verdict depends on the question and the steps, not on when or how often it
     is asked for (as far as a model's engine is deterministic), so that asking twice
-    tells nothing new. A NaN is never evidence: its verdict is `unparsed`, and a
+    adds no evidence. A NaN is never evidence: its verdict is `unparsed`, and a
     `Verdict` refuses to be anything else. Steps may be judged concurrently.
     """
 
@@ -57,13 +59,21 @@ def make_verdict(
     )
 
 
+def log_odds(log_probability: float) -> float:
+    """Returns log p - log(1 - p) for log p <= 0, in nats, without losing what a small
+    or a large p is made of; NaN of NaN.
+    """
+    log_p = min(log_probability, _SUREST)
+    return log_p - math.log(-math.expm1(log_p))
+
+
 def texts_of(steps: Sequence[Step]) -> list[str]:
-    """Returns what the steps say, in order."""
+    """Returns the texts of the steps, in order."""
     return [step.content.reveal().text for step in steps]
 
 
 def draw(seed: int, purpose: str, question: Question, steps: Sequence[Step]) -> float:
-    """Returns a number in [0, 1), uniform over its arguments and a function of them: of
-    the steps, what they say.
+    """Returns a number in [0, 1), uniform over its arguments and a function of them; of
+    the steps it reads the texts.
     """
     return random.Random(f"{seed}/{purpose}/{question.hash}/{texts_of(steps)!r}").random()

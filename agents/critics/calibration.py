@@ -69,7 +69,7 @@ class Calibration:
             return cls({family: _scaling(line) for family, line in stored.items()})
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"critic.calibration ({path}) holds no calibration for critic.kind={form} "
+                f"critic.calibration ({path}) holds no calibration for critic={form} "
                 f"({error}); refit it or set null"
             ) from error
 

@@ -1,6 +1,6 @@
 """The oracle: the exact truth of a step, of which a known share is flipped.
 
-With no flips it is the best that any critic could do for a search; with flips it says
+Without flips it is the most that a critic can do for a search; with flips it measures
 how good a critic must be. A flip is a function of seed, question and steps, so asking
 twice does not undo it, and the rate is known, so the evidence in a verdict is exact:
 +-log((1 - e) / e) at flip rate e, 0 at e = 1/2, and at e = 0 as large as a calibration
@@ -20,13 +20,13 @@ from agents.types import Meter, Question, Step, Verdict
 
 @dataclass(frozen=True, slots=True)
 class OracleCritic:
-    """Knows the families of `agents.families`, and judges in the scope of the
+    """Judges questions of the families in `agents.families`, in the scope of the
     question's family.
     """
 
     seed: int
     flip_rate: float = 0.0
-    """Share of verdicts that say the opposite of the truth, in [0, 1/2]."""
+    """Share of verdicts that are the opposite of the truth, in [0, 1/2]."""
 
     async def judge(
         self, question: Question, steps: Sequence[Step], *, meter: Meter
@@ -41,7 +41,7 @@ class OracleCritic:
             raise ValueError(
                 f"critic.kind (oracle) knows the truth about the families {', '.join(FAMILIES)}, "
                 f"and question {question.hash} is of none "
-                "of them; choose task=pocket, or critic.kind=working or token"
+                "of them; choose task=pocket, or critic=working or critic=token"
             )
         right = problem.verdict(problem.check_steps(texts_of(steps))[-1])
         flipped = draw(self.seed, "flip", question, steps) < self.flip_rate

@@ -65,7 +65,7 @@ class EngineInfo:
     """Description of a served model; stored in every trace."""
 
     kind: str
-    """vllm, openai, transformers or scripted."""
+    """vllm, openai, transformers, scripted, or the name of an engine of your own."""
     model: str
     """Name or folder of the model."""
     model_hash: str

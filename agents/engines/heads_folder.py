@@ -7,11 +7,36 @@ the names `VALUE` and `factor_label(NAME)`; other models may have any names.
 
 from __future__ import annotations
 
+from agents.engines.base import Classifier
 from agents.engines.weights import find_folder, read_config
 from agents.types import EngineUnavailableError
 
 ARCHITECTURE = "ForSequenceClassification"
 """Suffix of the names of such architectures."""
+
+VALUE = "value"
+"""Label of the value head: a logit."""
+
+
+def factor_label(name: str) -> str:
+    """Returns the label of a thought factor's output in the policy head."""
+    return f"factor {name}"
+
+
+def output_of(classifier: Classifier, label: str, option: str) -> int:
+    """Returns the index of the output `label` of `classifier`; `option`: the config key
+    that needs it, for the error.
+
+    Raises:
+        ValueError: the model has no such output.
+    """
+    if label not in classifier.labels:
+        raise ValueError(
+            f"{option} needs the output {label!r}, and {classifier.info.model} has only "
+            f"{', '.join(classifier.labels)}; train heads for it (training=heads with the same "
+            "policy.factors), or set heads.engine.model to other heads"
+        )
+    return classifier.labels.index(label)
 
 
 def read_labels(model: str) -> tuple[str, ...]:

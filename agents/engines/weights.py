@@ -45,6 +45,17 @@ def find_folder(model: str) -> Path | None:
     return Path(config).parent if isinstance(config, str) else None
 
 
+def folder_of(model: str) -> Path:
+    """Returns the local folder of a model; `Path(model)`, which need not exist, if
+    there is none.
+    """
+    try:
+        return find_folder(model) or Path(model)
+    # ValueError: the name is not a valid hub id ("scripted/module:function")
+    except (EngineUnavailableError, ValueError):
+        return Path(model)
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """Returns the model's config.json.
 

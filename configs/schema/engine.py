@@ -1,9 +1,9 @@
 """How a model is reached: one group of options for each kind of engine.
 
-Chosen with `engine=vllm | openai | transformers | scripted`. A role gets an engine of
-its own with `engine@policy.engine=openai policy.engine.base_url=...`; roles without one
-share `engine`, and so do roles whose engine has equal options: the models are hashable,
-so that one engine is opened per distinct configuration.
+Chosen with `engine=vllm | openai | transformers | scripted | custom`. A role gets an
+engine of its own with `engine@policy.engine=openai policy.engine.base_url=...`; roles
+without one share `engine`, and so do roles whose engine has equal options: the models
+are hashable, so that one engine is opened per distinct configuration.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 import agents
+from agents.objects import NAME
 from configs.schema.base import OPERATIONAL, ConfigGroup, check_different
 
 POCKET = "pocket"
@@ -35,15 +36,15 @@ def resolve_model(name: str) -> str:
 class _Engine(ConfigGroup):
     """What every engine can do."""
 
-    def options(self) -> dict[str, Any]:
+    def keywords(self) -> dict[str, Any]:
         """Returns the keywords that open the engine, `kind` left out and the model
         resolved to a folder or hub id.
         """
-        options = self.model_dump(exclude={"kind"})
+        keywords = self.model_dump(exclude={"kind"})
         for name in ("model", "tokenizer"):
-            if options.get(name) is not None:
-                options[name] = resolve_model(options[name])
-        return options
+            if keywords.get(name) is not None:
+                keywords[name] = resolve_model(keywords[name])
+        return keywords
 
     @property
     def adapter_names(self) -> tuple[str, ...]:
@@ -73,11 +74,11 @@ class _LocalEngine(_Engine):
     """LoRA adapters served beside the model, each {name, folder}; search.pool_adapters
     writes with them. Such an engine is not trained."""
 
-    def options(self) -> dict[str, Any]:
+    def keywords(self) -> dict[str, Any]:
         """Returns the keywords that open the engine, with the adapters' folders by
         name.
         """
-        return super().options() | {
+        return super().keywords() | {
             "adapters": {adapter.name: resolve_model(adapter.folder) for adapter in self.adapters}
         }
 
@@ -239,19 +240,38 @@ class ScriptedEngineConfig(_Engine):
             )
         return self
 
-    def options(self) -> dict[str, Any]:
+    def keywords(self) -> dict[str, Any]:
         """Returns the keywords that open the engine; special_tokens is left out where
         the engine's own list is meant.
         """
         return {
             name: value
-            for name, value in super().options().items()
+            for name, value in super().keywords().items()
             if not (name == "special_tokens" and value is None)
         }
 
 
+class CustomEngineConfig(_Engine):
+    """An engine that does not come with the package."""
+
+    kind: Literal["custom"] = "custom"
+    """An engine of your own, named by engine.object."""
+    object: str = Field(pattern=NAME)
+    """package.module:name of a class with a coroutine `open` that returns a Generator
+    (agents.engines.base)."""
+    options: dict[str, JsonValue] | None = None
+    """Keywords of `open`: engine.options={order: 2}; null: none."""
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())  # a dict has no hash of its own
+
+
 EngineConfig = Annotated[
-    VllmEngineConfig | OpenaiEngineConfig | TransformersEngineConfig | ScriptedEngineConfig,
+    VllmEngineConfig
+    | OpenaiEngineConfig
+    | TransformersEngineConfig
+    | ScriptedEngineConfig
+    | CustomEngineConfig,
     Field(discriminator="kind"),
 ]
-"""Any engine; `kind` says which."""
+"""Any engine; `kind` names it."""

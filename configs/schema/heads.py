@@ -23,12 +23,12 @@ class HeadsConfig(ConfigGroup):
     policy: on one GPU, lower engine.gpu_memory_utilization of both so that they add up
     to less than 1."""
 
-    def options(self) -> dict[str, Any]:
+    def keywords(self) -> dict[str, Any]:
         """Returns the keywords that open the engine, without those that nothing is
         generated with.
         """
-        options = {} if self.engine is None else self.engine.options()
-        return {name: value for name, value in options.items() if name not in ("adapters", "seed")}
+        keywords = {} if self.engine is None else self.engine.keywords()
+        return {name: value for name, value in keywords.items() if name not in ("adapters", "seed")}
 
     @model_validator(mode="after")
     def _engine_reads_heads(self) -> HeadsConfig:

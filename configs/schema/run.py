@@ -14,7 +14,12 @@ from agents.types.factor import QUESTION, legal_factors
 from configs.schema.base import OPERATIONAL, ConfigGroup
 from configs.schema.budget import BudgetConfig
 from configs.schema.comparison import SearchComparisonConfig
-from configs.schema.critic import CriticConfig
+from configs.schema.critic import (
+    CriticConfig,
+    SpeakingCritic,
+    ValueHeadConfig,
+    WorkingCriticConfig,
+)
 from configs.schema.engine import POCKET, EngineConfig, TransformersEngineConfig, VllmEngineConfig
 from configs.schema.heads import HeadsConfig
 from configs.schema.policy import PolicyConfig
@@ -61,7 +66,7 @@ class RunConfig(ConfigGroup):
     """The shared engine: how the model is reached."""
     policy: PolicyConfig = PolicyConfig()
     """The role that writes the steps of a thought."""
-    critic: CriticConfig = CriticConfig()
+    critic: CriticConfig = WorkingCriticConfig()
     """The role that judges steps."""
     heads: HeadsConfig = HeadsConfig()
     """The model whose policy and value heads a search may read."""
@@ -93,7 +98,7 @@ class RunConfig(ConfigGroup):
     @property
     def reads_heads(self) -> bool:
         """Whether anybody reads heads."""
-        return self.critic.kind == "value_head" or self.takes_priors_from_head
+        return self.critic.reads_heads or self.takes_priors_from_head
 
     @property
     def records_logprobs(self) -> bool:
@@ -101,14 +106,14 @@ class RunConfig(ConfigGroup):
         return (
             self.policy.logprobs == "always"
             or self.search.reads_logprobs
-            or self.critic.kind == "logprob"
+            or self.critic.reads_logprobs
         )
 
     def engine_of(self, role: EngineRole) -> EngineConfig:
         """Returns the engine that a role speaks through: its own one, or the shared
         one. Equal configurations mean one engine.
         """
-        own: EngineConfig | None = getattr(self, role).engine
+        own: EngineConfig | None = getattr(getattr(self, role), "engine", None)
         return self.engine if own is None else own
 
     @model_validator(mode="after")
@@ -147,7 +152,7 @@ def _tokens_fit(config: RunConfig) -> Iterator[str]:
             f"most budget.max_tokens ({cap}), or no sample could finish its first step; set "
             f"budget.max_tokens to {num_samples * answer} or lower search.num_samples"
         )
-    if config.critic.kind == "working" and config.critic.max_tokens > cap:
+    if isinstance(config.critic, WorkingCriticConfig) and config.critic.max_tokens > cap:
         check = config.critic.max_tokens
         yield (
             f"critic.max_tokens ({check}) must be at most budget.max_tokens ({cap}); lower the "
@@ -163,8 +168,8 @@ def _search_has_a_critic(config: RunConfig) -> Iterator[str]:
     if isinstance(search, BestOfNConfig):
         yield (
             f"search.selection ({search.selection}) needs scores, critic.kind is none and "
-            "search.logprob_weight is 0; set critic.kind to working or token, "
-            "search.logprob_weight above 0, or search.selection to majority"
+            "search.logprob_weight is 0; choose critic=working or critic=token, or set "
+            "search.logprob_weight above 0 or search.selection to majority"
         )
     else:
         needs_none = (
@@ -177,8 +182,9 @@ def _search_has_a_critic(config: RunConfig) -> Iterator[str]:
             else ""
         )
         yield (
-            f"search.strategy ({search.strategy}) needs a critic and critic.kind is none; set "
-            f"critic.kind to working or token{alone}, or choose search=best_of_n or search=greedy"
+            f"search.strategy ({search.strategy}) needs a critic and critic.kind is none; "
+            f"choose critic=working or critic=token{alone}, or choose search=best_of_n or "
+            "search=greedy"
         )
 
 
@@ -255,7 +261,7 @@ def _heads_exist(config: RunConfig) -> Iterator[str]:
     from.
     """
     readers = [
-        *(["critic.kind (value_head)"] if config.critic.kind == "value_head" else []),
+        *([f"critic.kind ({config.critic.kind})"] if config.critic.reads_heads else []),
         *(["search.prior (policy_head)"] if config.takes_priors_from_head else []),
     ]
     if readers and config.heads.engine is None:
@@ -274,7 +280,7 @@ def _heads_exist(config: RunConfig) -> Iterator[str]:
             f"heads.engine.model ({POCKET}) has no heads; train some with training=heads, then "
             "set heads.engine.model=FOLDER"
         )
-    if config.critic.kind == "value_head":
+    if isinstance(config.critic, ValueHeadConfig):
         last = "search=mcts search.aggregation=last (or best_of_n, beam, dvts, rebase, particles)"
         if isinstance(
             search,
@@ -283,7 +289,7 @@ def _heads_exist(config: RunConfig) -> Iterator[str]:
             yield (
                 "critic.kind (value_head) judges paths whole and search.strategy "
                 f"({search.strategy}) wants evidence on single steps; "
-                f"choose {last}, or critic.kind=working or token"
+                f"choose {last}, or critic=working or critic=token"
             )
         elif isinstance(search, Selecting) and search.aggregation != "last":
             yield (
@@ -327,7 +333,7 @@ def _roles_have_words(config: RunConfig) -> Iterator[str]:
     pocket was taught neither reasons nor summaries.
     """
     critic, summarizer = config.critic, config.summarizer
-    if critic.speaks and critic.reason and critic.prompts == "pocket":
+    if isinstance(critic, SpeakingCritic) and critic.reason and critic.prompts == "pocket":
         yield (
             "critic.reason (true) needs critic.prompts=chat and critic.prompts is pocket, which "
             "has no words to ask for one; set critic.reason to false, or give the critic a chat "

@@ -1,6 +1,7 @@
 """The LangGraph graph: its state, its nodes, and what they use."""
 
-from graphs.reasoner.graph import Answer, Reasoner, create_reasoner, graph, think
+from graphs.reasoner.graph import Answer, create_reasoner, graph, think
+from graphs.reasoner.reasoner import Reasoner
 from graphs.reasoner.state import Context
 
 __all__ = ["Answer", "Context", "Reasoner", "create_reasoner", "graph", "think"]

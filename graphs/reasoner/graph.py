@@ -1,35 +1,27 @@
-"""The reasoning graph, and the two ways to use it from Python.
+"""The LangGraph graph, and one thought with it.
 
-    from graphs import Reasoner
-    with Reasoner(["search=critique_loop"]) as reasoner:
-        print(reasoner.ask("Use the numbers 3, 7, 11 and 25 to make 57.").answer)
+    await graph.ainvoke({"question": ...}, context=Context(overrides=("effort=low",)))
 
-or, inside an event loop, `await graph.ainvoke({"question": ...},
-context=Context(overrides=("effort=low",)))`, whose overrides are those of a remote
-caller; `register_preset` and `graphs.reasoner.resources.register` give such a context
-any configuration.
+The overrides of a context are those of a remote caller (configs/remote.py).
+`register_preset` and `graphs.reasoner.resources.register` give a context any
+configuration. `graphs.Reasoner` is the simpler way for Python callers.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import InitVar, dataclass, fields
-from types import TracebackType
-from typing import Any, Self
-from uuid import uuid4
+from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import RunControl, get_runtime
 
-from agents.engines import loop
 from agents.roles.summarizer import SummarySource
 from agents.types import Hidden, Question
-from configs import RunConfig, compose
 from graphs.reasoner import nodes
-from graphs.reasoner.resources import Resources, Sink, forget, register, start_resources
 from graphs.reasoner.state import Context, InputState, OutputState, State, read_context
 from graphs.reasoner.thinking import Run
 from graphs.thought.markup import readable
@@ -241,75 +233,3 @@ async def think(
         field.name: shown.get(field.name) for field in fields(Answer) if field.name != "question"
     }
     return Answer(question=question.text, audited=traces[-1], **values)
-
-
-class Reasoner:
-    """Engines and graph for synchronous callers: opened at `with`, shared by all
-    questions, closed at its end.
-    """
-
-    def __init__(
-        self,
-        config: RunConfig | Sequence[str] = (),
-        *,
-        sink: Sink | None = None,
-        run: str = "adhoc",
-    ) -> None:
-        """Composes the configuration; nothing is loaded before `with`.
-
-        Raises:
-            TypeError: `config` is one text.
-            ConfigError: it was refused.
-        """
-        if isinstance(config, str):
-            raise TypeError(
-                f"config ({config!r}) must be a list of options; write Reasoner([{config!r}])"
-            )
-        self.config = config if isinstance(config, RunConfig) else compose(list(config))
-        self.key = uuid4().hex
-        self._sink = sink
-        self._run = run
-        self._resources: Resources | None = None
-
-    def __enter__(self) -> Self:
-        self._resources = loop.run(start_resources(self.config, sink=self._sink, run=self._run))
-        register(self.key, self._resources)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        forget(self.key)
-        if (opened := self._resources) is not None:
-            self._resources = None
-            loop.run(opened.close())
-
-    def ask(
-        self,
-        question: str | Question,
-        *,
-        sample: int = 0,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> Answer:
-        """Thinks about one question and waits for the answer; see `think`. Ctrl-C
-        cancels the thought and leaves the engines open.
-
-        Raises:
-            TypeError: the question is neither text nor a Question.
-            RuntimeError: the reasoner is not open.
-            ValueError, EngineError: see `think`.
-        """
-        if not isinstance(question, str | Question):
-            raise TypeError(
-                f"question ({type(question).__name__}) must be a text or a Question; pass the "
-                "words, or agents.types.Question(text=...)"
-            )
-        if self._resources is None:
-            raise RuntimeError(
-                "the reasoner is not open; ask inside of `with Reasoner([...]) as reasoner:`"
-            )
-        asked = Question(text=question) if isinstance(question, str) else question
-        return loop.run(think(asked, self.key, sample=sample, on_progress=on_progress))

@@ -19,35 +19,26 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from agents.answers import AnswerChecker, CheckResult, canonical, checker_for
-from agents.critics import (
-    Critic,
-    CriticSettings,
-    GenerativeCritic,
-    LengthCritic,
-    LogprobCritic,
-    OracleCritic,
-    RandomCritic,
-)
-from agents.critics.calibration import Calibration
-from agents.critics.heads import PolicyHead, ValueHead
+from agents.critics import Critic, GenerativeCritic
 from agents.engines.base import Classifier, Engine, Generator
 from agents.engines.build import open_engine, start_engines
-from agents.engines.weights import find_folder, hash_text
-from agents.objects import load_object
+from agents.engines.weights import folder_of, hash_text
 from agents.pocket.domain import Domain
-from agents.prompts import PromptFamily, Prompts
+from agents.prompts.fit import check_reads_ids, check_shares_ids, prompts_for
 from agents.roles.policy import Policy, PolicySettings
+from agents.roles.policy_head import PolicyHead
 from agents.roles.reflector import Reflector, ReflectorSettings
 from agents.roles.summarizer import Summarizer, SummarizerSettings
 from agents.safety import DEFAULT_RULES, SafetyChecker
-from agents.types import EngineUnavailableError, Question, VerdictScope
+from agents.types import Question
 from configs import ConfigError, RunConfig, config_hash
 from configs.remote import parse_remote, remote_config
 from configs.schema import PosteriorConfig, SummarizerKind
+from graphs.reasoner.critics import CriticContext, build_critic
 from graphs.reasoner.presets import DEFAULT, environment, preset_config
 from graphs.reasoner.state import Context, read_context
 from graphs.reasoner.thinking import Thoughts
@@ -169,10 +160,10 @@ def engines_wanted(config: RunConfig) -> dict[str, tuple[str, dict[str, Any]]]:
     # the tuple above holds role names only
     engines = {role: config.engine_of(role) for role in roles}  # type: ignore[arg-type]
     wanted: dict[str, tuple[str, dict[str, Any]]] = {
-        role: (engine.kind, engine.options()) for role, engine in engines.items()
+        role: (engine.kind, engine.keywords()) for role, engine in engines.items()
     }
     if config.reads_heads and config.heads.engine is not None:
-        wanted["heads"] = f"{config.heads.engine.kind}_heads", config.heads.options()
+        wanted["heads"] = f"{config.heads.engine.kind}_heads", config.heads.keywords()
     return wanted
 
 
@@ -194,9 +185,9 @@ def build_resources(
     engines = {role: engine for role, engine in opened.items() if isinstance(engine, Generator)}
     heads = opened.get("heads")
     engine = engines["policy"]
-    domain = Domain.of(_folder(engine))
-    policy_prompts = _prompts(config.policy.prompts, engine, domain)
-    value_head = policy_head = None
+    domain = Domain.of(folder_of(engine.info.model))
+    policy_prompts = prompts_for(config.policy.prompts, engine, domain)
+    policy_head = None
     if config.reads_heads:
         if not isinstance(heads, Classifier):
             raise ValueError(
@@ -204,21 +195,17 @@ def build_resources(
                 "open for them; open one and "
                 'pass it as "heads"'
             )
-        _must_read_ids(heads, engine)
-        value_head = (
-            ValueHead(heads, policy_prompts) if config.critic.kind == "value_head" else None
-        )
-        policy_head = (
-            PolicyHead(heads, policy_prompts, config.policy.factors)
-            if config.takes_priors_from_head
-            else None
-        )
-    critic = value_head or _critic(config, engines, domain)
+        check_reads_ids(heads, engine)
+        if config.takes_priors_from_head:
+            policy_head = PolicyHead(heads, policy_prompts, config.policy.factors)
+    critic = build_critic(
+        config.critic, CriticContext(opened, policy_prompts, domain, config.run.seed)
+    )
     reflector = None
     if config.reflector.kind != "none":
         speaker = engines.get("reflector", engine)
-        prompts = _prompts(config.reflector.prompts, speaker, domain)
-        _must_share_ids("reflector", prompts.family, speaker, engine)
+        prompts = prompts_for(config.reflector.prompts, speaker, domain)
+        check_shares_ids("reflector", prompts.family, speaker, engine)
         settings = ReflectorSettings(
             config.reflector.kind, config.reflector.max_tokens, config.reflector.temperature
         )
@@ -226,7 +213,7 @@ def build_resources(
     summarizer_engine = engines.get("summarizer", engine)
     summarizer = Summarizer(
         summarizer_engine,
-        _prompts(config.summarizer.prompts, summarizer_engine, domain),
+        prompts_for(config.summarizer.prompts, summarizer_engine, domain),
         SummarizerSettings(
             _summarizer_kind(config), config.summarizer.max_characters, config.summarizer.max_tokens
         ),
@@ -264,17 +251,6 @@ def build_resources(
     )
 
 
-def _folder(engine: Generator) -> Path:
-    """Returns the model's folder: that of a hub id is in the hub's cache; a name that
-    only a server knows leads nowhere.
-    """
-    try:
-        return find_folder(engine.info.model) or Path(engine.info.model)
-    # ValueError: the hub refuses to look for such a name ("scripted/module:function")
-    except (EngineUnavailableError, ValueError):
-        return Path(engine.info.model)
-
-
 def _policy_settings(config: RunConfig) -> PolicySettings:
     policy = config.policy
     return PolicySettings(
@@ -304,115 +280,6 @@ def _summarizer_kind(config: RunConfig) -> SummarizerKind:
 def _speaks(config: RunConfig, role: str) -> bool:
     """Whether a role needs a model: one without needs no engine."""
     return config.critic.speaks if role == "critic" else getattr(config, role).kind == "model"
-
-
-def _critic(config: RunConfig, engines: dict[str, Generator], domain: Domain) -> Critic | None:
-    """Returns the critic of `critic.kind`; None without one, and for the value head,
-    which `build_resources` makes. The scope of the pocket's verdicts is that of the
-    question's family.
-
-    Raises:
-        AssertionError: there is no such kind.
-    """
-
-    def scope_of(text: str) -> VerdictScope:
-        return domain.scope(text) or config.critic.scope
-
-    match config.critic.kind:
-        case "none" | "value_head":
-            return None
-        case "random":
-            return RandomCritic(config.run.seed, scope_of)
-        case "length":
-            return LengthCritic(scope_of)
-        case "logprob":
-            return LogprobCritic(scope_of)
-        case "oracle":
-            return OracleCritic(config.run.seed, config.critic.flip_rate)
-        case "custom":
-            return _custom_critic(config)
-        case "token" | "working" as kind:
-            judge = engines.get("critic", engines["policy"])
-            prompts = _prompts(config.critic.prompts, judge, domain)
-            _must_share_ids("critic", prompts.family, judge, engines["policy"])
-            return GenerativeCritic(
-                judge,
-                prompts,
-                CriticSettings(kind, config.critic.max_tokens, config.critic.reason),
-                calibration=_calibration(config, _folder(judge)),
-                family_of=domain.family,
-                scope_of=scope_of
-                if prompts.family.style == "continuation"
-                else lambda text: config.critic.scope,
-            )
-        case unknown:
-            assert_never(unknown)
-
-
-def _custom_critic(config: RunConfig) -> Critic:
-    """Returns the critic of your own that `critic.object` names.
-
-    Raises:
-        ValueError: it is no class with a method `judge`, or does not take these
-            options.
-    """
-    name = config.critic.object or ""
-    made = load_object(name, "critic.object")
-    if not (isinstance(made, type) and callable(getattr(made, "judge", None))):
-        raise ValueError(
-            f"critic.object ({name}) must be a class with a method judge; see "
-            "agents.critics.base.Critic"
-        )
-    try:
-        critic: Critic = made(**(config.critic.options or {}))
-    except TypeError as error:
-        raise ValueError(
-            f"critic.options do not fit {name}: {error}; correct their names"
-        ) from error
-    return critic
-
-
-def _prompts(family: str, engine: Generator, domain: Domain) -> Prompts:
-    return Prompts(PromptFamily(family), engine.tokenizer, wording=domain.wording)
-
-
-def _must_share_ids(
-    role: str, family: PromptFamily, engine: Generator, policy_engine: Generator
-) -> None:
-    """A role that continues the policy's token ids must have the policy's
-    vocabulary.
-    """
-    if (
-        family.style == "continuation"
-        and engine.info.tokenizer_hash != policy_engine.info.tokenizer_hash
-    ):
-        raise ValueError(
-            f"{role}.prompts ({family.name}) continues the policy's token ids, but {role}.engine "
-            f"({engine.info.model}) has another tokenizer than the policy "
-            f"({policy_engine.info.model}); set {role}.prompts=chat or give both the same model"
-        )
-
-
-def _must_read_ids(heads: Classifier, policy_engine: Generator) -> None:
-    """Heads read the policy's own token ids."""
-    if heads.info.tokenizer_hash != policy_engine.info.tokenizer_hash:
-        raise ValueError(
-            f"heads.engine ({heads.info.model}) has another tokenizer than the policy "
-            f"({policy_engine.info.model}), whose token ids it "
-            "would read; name heads that were trained on this policy (training=heads)"
-        )
-
-
-def _calibration(config: RunConfig, model: Path) -> Calibration | None:
-    """Returns the critic's calibration: bundled with its model, from a file, or
-    none.
-    """
-    if config.critic.calibration is None:
-        return None
-    if config.critic.calibration == "bundled":
-        path = model / "calibration.json"
-        return Calibration.load(path, config.critic.kind) if path.is_file() else None
-    return Calibration.load(Path(config.critic.calibration), config.critic.kind)
 
 
 def _versions() -> dict[str, str]:

@@ -49,7 +49,7 @@ from agents.types import (
     ThoughtsDeletedError,
     Usage,
 )
-from configs import ConfigError, RunConfig, difference, from_yaml
+from configs import ConfigError, RunConfig, config_hash, difference, from_yaml, to_yaml
 from configs.schema import RunOptions
 from graphs.traces.codec import AuditCodec
 from graphs.traces.columns import COLUMNS, VISIBLE, checksum_of, row_of
@@ -595,12 +595,27 @@ def _require_config(run: str, stored: tuple[str, str], given: tuple[str, str]) -
     not the same.
     """
     if stored[0] != given[0]:
+        if _is_of_earlier_version(*stored):
+            raise RunConflictError(
+                f"run {run!r} was begun by an earlier version of longthought, which had other "
+                "options: its traces are readable, and it cannot be resumed; choose another run "
+                "name"
+            )
         lines = "\n".join(f"  {line}" for line in _differences(stored[1], given[1]))
         raise RunConflictError(
             f"run {run!r} was begun with another configuration:\n{lines}\n"
             f"its own is the left one; repeat that (graphs.run does so where run={run} is all "
             "that it is given), or choose another run name"
         )
+
+
+def _is_of_earlier_version(stored_hash: str, stored_yaml: str) -> bool:
+    """Whether this version writes the stored configuration with other options."""
+    try:
+        config = from_yaml(stored_yaml)
+    except ConfigError:
+        return False
+    return to_yaml(config) != stored_yaml and config_hash(config) != stored_hash
 
 
 def _the_run(connection: sqlite3.Connection, path: Path) -> tuple[str, str, str, int]:

@@ -189,4 +189,4 @@ async def _forget_prefixes(engine: Generator, config: RunConfig) -> None:
     they are the ones that it has.
     """
     assert isinstance(engine, Publisher)
-    await engine.publish(Path(resolve_model(str(config.engine.options().get("model", "pocket")))))
+    await engine.publish(Path(resolve_model(str(config.engine.keywords().get("model", "pocket")))))

@@ -27,7 +27,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.critics import CriticSettings, GenerativeCritic
+from agents.critics import CriticSettings, TokenCritic, WorkingCritic
 from agents.engines.base import GenerateRequest, Generation, Generator, NextTokenScores
 from agents.engines.scripted.engine import ScriptedEngine
 from agents.engines.tokenizer import HFTokenizer
@@ -86,11 +86,8 @@ def ask(role: str, engine: Generator) -> Asked:
             return reflection.action in ("continue", "terminate") if reflection.parsed else None
 
         return reflect
-    critic = GenerativeCritic(
-        engine,
-        prompts,
-        CriticSettings("token" if role == "token" else "working", MAX_TOKENS, False),
-    )
+    kind = TokenCritic if role == "token" else WorkingCritic
+    critic = kind(engine, prompts, CriticSettings(MAX_TOKENS, False))
 
     async def judge(case: WrongStep) -> bool | None:
         question, steps = question_and_steps(case)

@@ -145,7 +145,6 @@ def scripted_config(*overrides: str) -> RunConfig:
         [
             "engine=scripted",
             "engine.function=tests.scripted_pocket:Pocket",
-            "critic.calibration=null",
             *NOT_TOLD,
             *overrides,
         ]
@@ -165,7 +164,7 @@ async def serving(config: RunConfig, *, quick: bool) -> AsyncIterator[tuple[Gene
     if quick:
         yield scripted_pocket(), "a scripted engine, so no speed means anything"
         return
-    engine = await open_engine(config.engine.kind, config.engine.options())
+    engine = await open_engine(config.engine.kind, config.engine.keywords())
     try:
         yield engine, f"vLLM, {config.run.concurrency} questions in flight"
     finally:

@@ -12,6 +12,7 @@ from configs.store import CONFIG_DIR, PRESETS
 
 NEEDS = {
     "engine=scripted": ["engine.function=package.module:reply"],
+    "engine=custom": ["engine.object=a.module:Name"],
     "task=jsonl": ["task.path={folder}"],
     "task=csv": ["task.path={folder}"],
     "task=text": ["task.path={folder}"],

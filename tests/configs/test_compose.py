@@ -77,10 +77,10 @@ def test_equal_engines_are_one_key() -> None:
 
 
 def test_engine_options_are_the_keywords_of_the_engine() -> None:
-    options = compose(["engine=transformers"]).engine.options()
+    options = compose(["engine=transformers"]).engine.keywords()
     assert "kind" not in options
     assert options["model"] == resolve_model("pocket") != "pocket"
-    assert compose(["engine=openai"]).engine.options()["model"] is None
+    assert compose(["engine=openai"]).engine.keywords()["model"] is None
 
 
 def test_a_script_can_be_written_on_the_command_line() -> None:
@@ -89,7 +89,7 @@ def test_a_script_can_be_written_on_the_command_line() -> None:
     ).engine
     assert isinstance(engine, ScriptedEngineConfig)
     assert engine.script == (ScriptRule(reply="one"), ScriptRule(reply=("a", "b"), match="?"))
-    assert "special_tokens" not in engine.options()
+    assert "special_tokens" not in engine.keywords()
 
 
 def test_the_budget_becomes_the_noun() -> None:
@@ -291,7 +291,7 @@ def test_a_partial_mapping_takes_the_defaults() -> None:
         "search=greedy",
         "policy=pocket_no_factors",
         "policy.backtrack_tokens=[]",
-        "critic.kind=token",
+        "critic=token",
     ]
     assert from_mapping({"search": {"strategy": "greedy"}, "critic": {"kind": "token"}}) == compose(
         words

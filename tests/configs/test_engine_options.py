@@ -11,7 +11,7 @@ import pytest
 from agents.engines.openai.engine import OpenAIEngine
 from agents.engines.scripted.engine import ScriptedEngine
 from agents.engines.transformers.engine import TransformersEngine
-from agents.engines.vllm.engine import VLLMEngine
+from agents.engines.vllm.options import VllmOptions
 from configs.options import defaults
 from configs.schema import (
     OpenaiEngineConfig,
@@ -33,7 +33,7 @@ engine knows or takes in another form."""
 @pytest.mark.parametrize(
     ("options", "opens"),
     [
-        (VllmEngineConfig, VLLMEngine.open),
+        (VllmEngineConfig, VllmOptions),
         (OpenaiEngineConfig, OpenAIEngine.open),
         (TransformersEngineConfig, TransformersEngine.load),
         (ScriptedEngineConfig, ScriptedEngine),
@@ -56,5 +56,5 @@ def test_a_script_opens_the_scripted_engine() -> None:
         ScriptRule(scores={"yes": -0.1, "no": -2.3}),
     )
     config = ScriptedEngineConfig(script=rules)
-    assert ScriptedEngine(**config.options()).rules_left == 3
+    assert ScriptedEngine(**config.keywords()).rules_left == 3
     assert len({config, config.model_copy()}) == 1

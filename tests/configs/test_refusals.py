@@ -124,6 +124,20 @@ INCOMPATIBLE: dict[tuple[str, ...], list[str]] = {
     ("critic.engine.kind=openai",): [
         "critic.engine.kind is chosen with its group; write engine@critic.engine=openai"
     ],
+    ("critic.kind=oracle",): ["critic.kind is chosen with its group; write critic=oracle"],
+    ("critic.flip_rate=0.25",): [
+        "critic.flip_rate is an option of critic=oracle",
+        "critic=working was chosen",
+    ],
+    ("critic=oracle", "critic.scope=value"): [
+        "critic.scope is an option of critic=token",
+        "critic=oracle was chosen",
+    ],
+    ("critic=random", "engine@critic.engine=vllm"): [
+        "critic.engine is an option of critic=token or critic=working",
+        "critic=random was chosen",
+    ],
+    ("critic.object=a.b:C",): ["critic.object is an option of critic=custom"],
     ("critic=none",): [
         "search.strategy (critique_loop) needs a critic",
         "critic.kind is none",
@@ -237,7 +251,7 @@ INCOMPATIBLE: dict[tuple[str, ...], list[str]] = {
         "critic.prompts is pocket",
         "set critic.reason to false",
     ],
-    ("critic.kind=token", "critic.reason=true"): [
+    ("critic=token", "critic.reason=true"): [
         "critic.reason (true)",
         "critic=chat engine@critic.engine=vllm",
     ],
@@ -395,11 +409,11 @@ def test_plain_data_is_checked_in_the_same_words() -> None:
         ({"serach": {}}, "serach is no option"),
         ({"policy": 3}, "policy (3) must be a group of options"),
         (
-            {"critic": {"engine": {"kind": "openai", "timeout_s": 0}}},
+            {"critic": {"kind": "token", "engine": {"kind": "openai", "timeout_s": 0}}},
             "critic.engine.timeout_s (0) must be a number, above 0",
         ),
         (
-            {"critic": {"engine": {"kind": "scripted"}}},
+            {"critic": {"kind": "working", "engine": {"kind": "scripted"}}},
             "critic.engine: the scripted engine needs exactly one",
         ),
         ({"training": {"method": "sft"}}, "training.from_runs is missing"),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from configs import compose, from_yaml, to_yaml
 from configs.errors import ConfigError
+from configs.options import groups
 from configs.renamed import CHOICES, OPTIONS
+from tests.configs.shipped import words_for
 
 
 @pytest.mark.parametrize(("group", "old"), CHOICES)
@@ -39,3 +44,27 @@ def test_a_stored_configuration_with_old_options_is_read() -> None:
         stored = stored.replace(f"  {today.split('.')[1]}:", f"  {old.split('.')[1]}:")
     assert "abort_rate" not in stored and "doubts:" in stored
     assert from_yaml(stored) == config
+
+
+ONE_CRITIC = {
+    "engine": None,
+    "prompts": "pocket",
+    "max_tokens": 24,
+    "calibration": "bundled",
+    "reason": False,
+    "scope": "local",
+    "flip_rate": 0.0,
+    "object": None,
+    "options": None,
+}
+"""Options that every kind of critic had in the files of earlier versions."""
+
+
+@pytest.mark.parametrize("kind", [choice.value for choice in groups()["critic"]])
+def test_a_stored_critic_with_the_options_of_all_kinds_is_read(kind: str, tmp_path: Path) -> None:
+    config = compose(words_for(f"critic={kind}", tmp_path))
+    stored = yaml.safe_load(to_yaml(config))
+    stored["critic"] = ONE_CRITIC | stored["critic"]
+    assert from_yaml(yaml.safe_dump(stored)) == config
+    with pytest.raises(ConfigError, match=r"critic\."):
+        from_yaml(yaml.safe_dump(stored | {"critic": stored["critic"] | {"flips": 0.1}}))

@@ -16,6 +16,7 @@ from configs.schema import (
     GreedyConfig,
     Gsm8kTaskConfig,
     SftGrpoTrainingConfig,
+    SpeakingCritic,
 )
 from tests.configs.shipped import CHOICES, FILES, words_for
 
@@ -75,6 +76,7 @@ def test_the_experiments_choose_what_their_names_say() -> None:
     assert best_of_n.critic.kind == "none"
     smol = compose(["experiment=gsm8k_smol"])
     assert isinstance(smol.task, Gsm8kTaskConfig)
+    assert isinstance(smol.critic, SpeakingCritic)
     assert {
         smol.policy.prompts,
         smol.critic.prompts,

@@ -26,7 +26,6 @@ ROOT = Path(__file__).parent.parent.parent
 SCRIPTED = [
     "engine=scripted",
     "engine.function=tests.scripted_pocket:Pocket",
-    "critic.calibration=null",
 ]
 SIZE = 6
 

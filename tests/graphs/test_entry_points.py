@@ -27,7 +27,6 @@ ROOT = Path(__file__).parent.parent.parent
 SCRIPTED = [
     "engine=scripted",
     "engine.function=tests.scripted_pocket:Pocket",
-    "critic.calibration=null",
 ]
 QUESTION = "Compute (19 + 8) * 8."
 

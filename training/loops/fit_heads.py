@@ -44,8 +44,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.answers import canonical
-from agents.critics.heads import VALUE, factor_label
 from agents.engines import loop
+from agents.engines.heads_folder import VALUE, factor_label
 from agents.engines.tokenizer import HFTokenizer
 from agents.engines.transformers.engine import no_progress_bar
 from agents.engines.transformers.heads import head_outputs, load_heads
@@ -176,7 +176,7 @@ def collect_rows(config: RunConfig, training: HeadsTrainingConfig) -> HeadRows:
         BadDataError, FileNotFoundError: see `graphs.traces.checked.read_checked`.
         EngineUnavailableError: the policy's weights are not on this machine.
     """
-    options = config.engine_of("policy").options()
+    options = config.engine_of("policy").keywords()
     base = base_folder(options["model"])
     tokenizer = HFTokenizer(options["tokenizer"] or str(base))
     prompts = Prompts(

@@ -19,7 +19,7 @@ from typing import Any
 from agents.engines import loop
 from agents.types import Question
 from configs import RunConfig
-from graphs.reasoner.graph import Reasoner
+from graphs.reasoner.reasoner import Reasoner
 from graphs.reasoner.resources import Resources, find_resources
 from graphs.reasoner.state import Context
 from graphs.reasoner.terminal import starting

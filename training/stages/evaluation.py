@@ -153,7 +153,7 @@ class Evaluate(Stage):
             resources.policy.prompts.policy(question)
             for question in run.held_out[:_CHECKED_PROMPTS]
         ]
-        options = run.config.engine_of("policy").options()
+        options = run.config.engine_of("policy").keywords()
         dtype = serving_dtype(options, base_folder(resources.engine.info.model))
         publication = publish(resources.engine, folder, prompts, dtype=dtype)
         run.served = folder

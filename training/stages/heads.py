@@ -27,7 +27,7 @@ class FitHeads(Stage):
 
         collected = collect_rows(run.config, self.training)
         run.store.hold_to(collected.contents)
-        base = base_folder(run.config.engine_of("policy").options()["model"])
+        base = base_folder(run.config.engine_of("policy").keywords()["model"])
         folder = run.model_folder(self.name)
         with run.progress(self.title, 1) as progress:
             result = fit_heads(

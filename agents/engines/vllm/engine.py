@@ -33,7 +33,8 @@ from agents.engines.base import (
 )
 from agents.engines.stopping import served_completion, tokens_containing
 from agents.engines.tokenizer import HFTokenizer, eos_token_ids
-from agents.engines.vllm.process import DType, FrontEnd, LogLevel, describe_model, start_vllm
+from agents.engines.vllm.options import VllmOptions
+from agents.engines.vllm.process import FrontEnd, describe_model, start_vllm
 from agents.engines.weights import check_same_architecture, find_folder, hash_weights, tensor_shapes
 from agents.types import EngineError, EngineUnavailableError, Usage
 
@@ -69,55 +70,13 @@ class VLLMEngine(FrontEnd):
         """Cache of `_tokens_of`."""
 
     @classmethod
-    async def open(
-        cls,
-        *,
-        model: str,
-        tokenizer: str | None = None,
-        adapters: Mapping[str, str] | None = None,
-        dtype: DType = "auto",
-        max_model_len: int | None = None,
-        max_num_seqs: int = 64,
-        kv_cache_gib: float | None = None,
-        gpu_memory_utilization: float = 0.85,
-        tensor_parallel_size: int = 1,
-        block_size: int = 32,
-        enforce_eager: bool | None = None,
-        cpu_threads: int | None = None,
-        seed: int = 0,
-        log_level: LogLevel = "ERROR",
-    ) -> VLLMEngine:
-        """Starts vLLM and returns when it can serve: about 12 s on CPU with eager
-        execution, most of it imports.
-
-        Args:
-            model: folder or hub id of the weights.
-            tokenizer: folder or hub id of another tokenizer; None: the model's own.
-            adapters: folders of LoRA adapters, by the name under which requests ask for
-                them.
-            dtype: numbers that weights and activations are held in; auto: what
-                config.json says, but float32 on a CPU without bfloat16.
-            max_model_len: longest prompt plus completion, in tokens; None: the model's
-                own limit.
-            max_num_seqs: sequences computed at once; n samples count n times.
-            kv_cache_gib: memory for the KV cache, in GiB; None: 1 on CPU, on GPU what
-                gpu_memory_utilization leaves.
-            gpu_memory_utilization: share of the GPU's memory that the engine may take,
-                in (0, 1]; without effect where kv_cache_gib is set.
-            tensor_parallel_size: GPUs that one copy of the model is split over.
-            block_size: tokens of a prefix-cache block.
-            enforce_eager: no compilation; None: eager on CPU, compiled on GPU. On CPU
-                compiling takes 35 s and a C++ compiler, and makes 5M weights 1.1
-                (batches of 64) to 1.6 (single requests) times as fast.
-            cpu_threads: OpenMP threads on CPU; None: OMP_NUM_THREADS, or one for every
-                10M weights, at most the cores that it may use.
-            seed: for requests without a seed.
-            log_level: what vLLM writes to stderr.
+    async def open(cls, options: VllmOptions) -> VLLMEngine:
+        """Starts vLLM and returns when it is ready.
 
         Raises:
             EngineUnavailableError: vLLM is not installed, or cannot load the model.
         """
-        files = await asyncio.to_thread(read_adapters, adapters or {})
+        files = await asyncio.to_thread(read_adapters, options.adapters)
         rank = max((adapter.rank for adapter in files.values()), default=0)
         if rank > _LORA_RANKS[-1]:
             raise EngineUnavailableError(
@@ -127,7 +86,7 @@ class VLLMEngine(FrontEnd):
 
         def more(on_cpu: bool) -> dict[str, Any]:
             return {
-                "seed": seed,
+                "seed": options.seed,
                 "logprobs_mode": "processed_logprobs",
                 "enable_lora": bool(files),
                 "max_loras": max(1, len(files) + on_cpu),
@@ -135,27 +94,15 @@ class VLLMEngine(FrontEnd):
                 "worker_extension_cls": "agents.engines.vllm.worker.WorkerExtension",
             }
 
-        llm, own_tokenizer, started = await start_vllm(
-            *(model, tokenizer, more),
-            dtype=dtype,
-            max_model_len=max_model_len,
-            max_num_seqs=max_num_seqs,
-            kv_cache_gib=kv_cache_gib,
-            gpu_memory_utilization=gpu_memory_utilization,
-            tensor_parallel_size=tensor_parallel_size,
-            block_size=block_size,
-            enforce_eager=enforce_eager,
-            cpu_threads=cpu_threads,
-            log_level=log_level,
-        )
+        llm, own_tokenizer, started = await start_vllm(options, more)
         with started as opened:
 
             def describe() -> VLLMEngine:
                 from vllm.lora.request import LoRARequest
 
-                folder = find_folder(model)
+                folder = find_folder(options.model)
                 info = describe_model(
-                    model,
+                    options.model,
                     llm,
                     own_tokenizer,
                     adapters={name: adapter.hash for name, adapter in files.items()},

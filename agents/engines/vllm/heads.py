@@ -15,7 +15,8 @@ from typing import Any
 from agents.engines.base import Classification, EngineInfo, check_classify
 from agents.engines.heads_folder import read_labels
 from agents.engines.tokenizer import HFTokenizer
-from agents.engines.vllm.process import DType, FrontEnd, LogLevel, describe_model, start_vllm
+from agents.engines.vllm.options import VllmOptions
+from agents.engines.vllm.process import FrontEnd, describe_model, start_vllm
 from agents.types import Usage
 
 _PLACE = "heads.engine"
@@ -42,46 +43,19 @@ class VLLMClassifier(FrontEnd):
         self._vocabulary_size: int = llm.model_config.get_vocab_size()
 
     @classmethod
-    async def open(
-        cls,
-        *,
-        model: str,
-        tokenizer: str | None = None,
-        dtype: DType = "auto",
-        max_model_len: int | None = None,
-        max_num_seqs: int = 64,
-        kv_cache_gib: float | None = None,
-        gpu_memory_utilization: float = 0.85,
-        tensor_parallel_size: int = 1,
-        block_size: int = 32,
-        enforce_eager: bool | None = None,
-        cpu_threads: int | None = None,
-        log_level: LogLevel = "ERROR",
-    ) -> VLLMClassifier:
-        """Starts vLLM; the options are those of `VLLMEngine.open`, `model` a folder of
-        a model for sequence classification.
+    async def open(cls, options: VllmOptions) -> VLLMClassifier:
+        """Starts vLLM with a sequence classification model.
 
         Raises:
             EngineUnavailableError: vLLM is not installed or cannot load the model, or
-                the folder names no heads.
+                config.json names no heads.
         """
-        labels = await asyncio.to_thread(read_labels, model)
+        labels = await asyncio.to_thread(read_labels, options.model)
         llm, own_tokenizer, started = await start_vllm(
-            *(model, tokenizer, lambda on_cpu: {"runner": "pooling", "convert": "classify"}),
-            dtype=dtype,
-            max_model_len=max_model_len,
-            max_num_seqs=max_num_seqs,
-            kv_cache_gib=kv_cache_gib,
-            gpu_memory_utilization=gpu_memory_utilization,
-            tensor_parallel_size=tensor_parallel_size,
-            block_size=block_size,
-            enforce_eager=enforce_eager,
-            cpu_threads=cpu_threads,
-            log_level=log_level,
-            place=_PLACE,
+            options, lambda on_cpu: {"runner": "pooling", "convert": "classify"}, place=_PLACE
         )
         with started as opened:
-            info = await asyncio.to_thread(describe_model, model, llm, own_tokenizer)
+            info = await asyncio.to_thread(describe_model, options.model, llm, own_tokenizer)
             return cls(llm, info, own_tokenizer, labels, opened.pop_all())
 
     async def classify(self, prompt: Sequence[int], *, priority: int = 0) -> Classification:

@@ -32,12 +32,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 from agents.engines.base import EngineInfo
 from agents.engines.gate import Gate
 from agents.engines.precision import own_dtype
 from agents.engines.tokenizer import HFTokenizer
+from agents.engines.vllm.options import VllmOptions
 from agents.engines.vllm.plugin import PARENT
 from agents.engines.weights import (
     count_parameters,
@@ -47,9 +48,6 @@ from agents.engines.weights import (
     read_config,
 )
 from agents.types import EngineError, EngineUnavailableError
-
-DType = Literal["auto", "float32", "bfloat16", "float16"]
-LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 _GIB = 1 << 30
 _CPU_KV_CACHE_GIB = 1.0
@@ -118,24 +116,12 @@ class FrontEnd:
 
 
 async def start_vllm(
-    model: str,
-    tokenizer: str | None,
+    options: VllmOptions,
     more: Callable[[bool], Mapping[str, Any]],
     *,
-    dtype: DType,
-    max_model_len: int | None,
-    max_num_seqs: int,
-    kv_cache_gib: float | None,
-    gpu_memory_utilization: float,
-    tensor_parallel_size: int,
-    block_size: int,
-    enforce_eager: bool | None,
-    cpu_threads: int | None,
-    log_level: LogLevel,
     place: str = "engine",
 ) -> tuple[Any, HFTokenizer, ExitStack]:
-    """Returns a running AsyncLLM, its tokenizer, and a stack that stops it. The options
-    are those of `VLLMEngine.open`.
+    """Returns a running AsyncLLM, its tokenizer, and a stack that stops it.
 
     `more(on_cpu)` returns further arguments of AsyncEngineArgs; `place` is the config
     group of the engine's options, for errors.
@@ -147,11 +133,11 @@ async def start_vllm(
 
     def prepare() -> tuple[Any, Any, HFTokenizer, dict[str, str]]:
         """Reads files and imports vLLM, which takes 10 s."""
-        folder = find_folder(model)
+        folder = find_folder(options.model)
         config = read_config(folder) if folder is not None else {}
-        own_tokenizer = HFTokenizer(tokenizer or model)
+        own_tokenizer = HFTokenizer(options.tokenizer or options.model)
         # vLLM reads it at import, and its child inherits it
-        os.environ.setdefault("VLLM_LOGGING_LEVEL", log_level)
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", options.log_level)
         try:
             from vllm.engine.arg_utils import AsyncEngineArgs
             from vllm.platforms import current_platform
@@ -163,25 +149,29 @@ async def start_vllm(
                 f"engine{'' if place == 'engine' else '@' + place}=transformers"
             ) from error
         on_cpu = current_platform.is_cpu()
-        kv_gib = _CPU_KV_CACHE_GIB if kv_cache_gib is None and on_cpu else kv_cache_gib
+        kv_gib = options.kv_cache_gib
+        if kv_gib is None and on_cpu:
+            kv_gib = _CPU_KV_CACHE_GIB
         args = AsyncEngineArgs(
-            model=model,
-            tokenizer=tokenizer,
-            dtype=own_dtype(config, on_cpu) if dtype == "auto" else dtype,
-            max_model_len=max_model_len,
-            max_num_seqs=max_num_seqs,
+            model=options.model,
+            tokenizer=options.tokenizer,
+            dtype=own_dtype(config, on_cpu) if options.dtype == "auto" else options.dtype,
+            max_model_len=options.max_model_len,
+            max_num_seqs=options.max_num_seqs,
             scheduling_policy="priority",
             kv_cache_memory_bytes=None if kv_gib is None else int(kv_gib * _GIB),
-            gpu_memory_utilization=gpu_memory_utilization,
-            tensor_parallel_size=tensor_parallel_size,
-            block_size=block_size,
+            gpu_memory_utilization=options.gpu_memory_utilization,
+            tensor_parallel_size=options.tensor_parallel_size,
+            block_size=options.block_size,
             enable_chunked_prefill=False if on_cpu else None,
-            enforce_eager=on_cpu if enforce_eager is None else enforce_eager,
+            enforce_eager=on_cpu if options.enforce_eager is None else options.enforce_eager,
             disable_log_stats=True,
             use_tqdm_on_load=False,
             **more(on_cpu),
         )
-        environment = _cpu_environment(cpu_threads or default_threads(folder)) if on_cpu else {}
+        environment = (
+            _cpu_environment(options.cpu_threads or default_threads(folder)) if on_cpu else {}
+        )
         return AsyncLLM, args, own_tokenizer, {PARENT: str(os.getpid())} | environment
 
     async_llm, args, own_tokenizer, environment = await asyncio.to_thread(prepare)
@@ -196,7 +186,8 @@ async def start_vllm(
         # on the version
         except Exception as error:
             raise EngineUnavailableError(
-                f"vLLM cannot serve {model!r}: {error}; set {place}.log_level=INFO to see its log"
+                f"vLLM cannot serve {options.model!r}: {error}; set {place}.log_level=INFO to see "
+                "its log"
             ) from error
         opened.callback(llm.shutdown)
         return llm, own_tokenizer, opened.pop_all()

@@ -13,11 +13,12 @@ import pytest
 from agents.critics import (
     Critic,
     CriticSettings,
-    GenerativeCritic,
     LengthCritic,
     LogprobCritic,
     OracleCritic,
     RandomCritic,
+    TokenCritic,
+    WorkingCritic,
 )
 from agents.families import FAMILIES, Problem
 from agents.prompts import PromptFamily, Prompts
@@ -33,7 +34,7 @@ from agents.types import (
     Verdict,
     VerdictSource,
 )
-from configs.schema import CriticConfig
+from configs.schema import WorkingCriticConfig
 from tests.scripted_pocket import scripted_pocket
 from tests.settings import settings_of
 
@@ -46,16 +47,16 @@ PROBLEMS = [
 
 def generative(kind: str) -> Critic:
     engine = scripted_pocket()
-    settings = settings_of(CriticSettings, CriticConfig(), kind=kind)
-    return GenerativeCritic(
+    critic = {"token": TokenCritic, "working": WorkingCritic}[kind]
+    return critic(
         engine,
         Prompts(PromptFamily("pocket"), engine.tokenizer),
-        settings,
+        settings_of(CriticSettings, WorkingCriticConfig()),
         scope_of=lambda text: "value",
     )
 
 
-CONTROLS = {
+CONTROLS: dict[str, Critic] = {
     "random": RandomCritic(7, lambda text: "value"),
     "length": LengthCritic(lambda text: "value"),
     "logprob": LogprobCritic(lambda text: "value"),
@@ -253,6 +254,6 @@ async def test_an_oracle_refuses_a_question_of_no_family() -> None:
     with pytest.raises(
         ValueError,
         match=rf"critic\.kind \(oracle\).*countdown.*{question.hash}.*choose task=pocket, or "
-        r"critic\.kind=working",
+        r"critic=working",
     ):
         await OracleCritic(0).judge(question, steps_of("Goethe"), meter=Meter(Budget()))

@@ -9,12 +9,12 @@ from typing import Literal
 
 import pytest
 
-from agents.critics import CriticSettings, GenerativeCritic
+from agents.critics import CriticSettings, GenerativeCritic, TokenCritic, WorkingCritic
 from agents.critics.calibration import Calibration, PlattScaling
 from agents.engines.scripted.engine import Rule, ScriptedEngine
 from agents.prompts import PromptFamily, Prompts
 from agents.types import Author, Budget, Content, Hidden, Meter, Question, Sampling, Step, Verdict
-from configs.schema import CriticConfig
+from configs.schema import TokenCriticConfig, WorkingCriticConfig
 from tests.scripted_pocket import SPECIAL
 from tests.settings import settings_of
 
@@ -31,22 +31,25 @@ def step(engine: ScriptedEngine, text: str) -> Step:
     )
 
 
+CRITICS: dict[str, type[GenerativeCritic]] = {"token": TokenCritic, "working": WorkingCritic}
+
+
 async def judge(
     rules: list[Rule],
     *,
     prompts: str = "pocket",
     calibration: Calibration | None = None,
     max_tokens_left: int | None = None,
+    kind: Literal["token", "working"],
     **settings: object,
 ) -> Verdict | None:
     engine = ScriptedEngine(
-        script=rules,
-        special_tokens=(*SPECIAL, "Yes", "No") if settings["kind"] == "token" else SPECIAL,
+        script=rules, special_tokens=(*SPECIAL, "Yes", "No") if kind == "token" else SPECIAL
     )
-    critic = GenerativeCritic(
+    critic = CRITICS[kind](
         engine,
         Prompts(PromptFamily(prompts), engine.tokenizer),
-        settings_of(CriticSettings, CriticConfig(), **settings),
+        settings_of(CriticSettings, WorkingCriticConfig(), **settings),
         calibration=calibration,
     )
     verdict = await critic.judge(
@@ -79,8 +82,8 @@ async def test_token_critic_gives_no_verdict_shown(place: str, label: str, other
         rule = Rule(scores={"Yes": -3.0, "No": -3.0, said: -0.1})
         engine = ScriptedEngine(script=[rule], special_tokens=(*SPECIAL, "Yes", "No"))
         prompts = Prompts(PromptFamily("chat"), engine.tokenizer)
-        settings = settings_of(CriticSettings, CriticConfig(kind="token"))
-        critic = GenerativeCritic(engine, prompts, settings, calibration=calibration)
+        settings = settings_of(CriticSettings, TokenCriticConfig())
+        critic = TokenCritic(engine, prompts, settings, calibration=calibration)
         question = Question(text=QUESTION.text + (told if place == "question" else ""))
         one = step(engine, "19 + 8 = 28" + (told if place == "step" else ""))
         verdict = await critic.judge(question, [one], meter=Meter(Budget()))
@@ -241,10 +244,10 @@ async def test_the_last_line_of_a_working_that_was_cut_is_unknown() -> None:
 async def test_a_verdict_that_was_shown_may_be_a_quotation(said: str, told: str) -> None:
     for place in ("question", "step"):
         engine = ScriptedEngine(script=[Rule(reply=f"It is 27.\nVerdict: {said}")] * 2)
-        critic = GenerativeCritic(
+        critic = WorkingCritic(
             engine,
             Prompts(PromptFamily("chat"), engine.tokenizer),
-            settings_of(CriticSettings, CriticConfig(kind="working", max_tokens=100)),
+            settings_of(CriticSettings, WorkingCriticConfig(max_tokens=100)),
         )
         question = Question(
             text=f"Compute 19 + 8.\n{told}" if place == "question" else QUESTION.text
@@ -301,10 +304,10 @@ async def test_a_prompt_that_fills_the_context_judges_nothing(
     kind: Literal["token", "working"],
 ) -> None:
     engine = ScriptedEngine(script=[Rule(reply="never")], special_tokens=SPECIAL, context_length=8)
-    critic = GenerativeCritic(
+    critic = CRITICS[kind](
         engine,
         Prompts(PromptFamily("pocket"), engine.tokenizer),
-        settings_of(CriticSettings, CriticConfig(kind=kind)),
+        settings_of(CriticSettings, WorkingCriticConfig()),
     )
     meter = Meter(Budget())
     assert await critic.judge(QUESTION, [step(engine, "19 + 8 = 27")], meter=meter) is None
@@ -342,7 +345,7 @@ def test_calibration_is_looked_up_by_family_and_clipped(tmp_path: Path) -> None:
     assert calibration.log_likelihood_ratio(0.5, "locks") == 1.0
     assert calibration.log_likelihood_ratio(0.5, "countdown") == 0.0
     assert math.isfinite(calibration.log_likelihood_ratio(1.0, "locks"))
-    with pytest.raises(ValueError, match=r"critic.kind=token"):
+    with pytest.raises(ValueError, match=r"critic=token"):
         Calibration.load(path, "token")
 
 

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from agents.engines.build import open_engine
 from agents.engines.transformers.heads import TransformersClassifier
 from agents.engines.vllm.heads import VLLMClassifier
+from agents.engines.vllm.options import VllmOptions
 from agents.types import EngineDiedError, EngineUnavailableError
 from tests.agents.engines.conformance import ClassifierConformance
 
@@ -67,7 +69,9 @@ class TestTransformersClassifier(ClassifierConformance):
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def pooling_vllm(tiny_heads_folder: Path) -> AsyncIterator[VLLMClassifier]:
     """Takes 15 s to start."""
-    classifier = await VLLMClassifier.open(model=str(tiny_heads_folder), kv_cache_gib=0.25)
+    classifier = await VLLMClassifier.open(
+        VllmOptions(model=str(tiny_heads_folder), kv_cache_gib=0.25)
+    )
     yield classifier
     await classifier.close()
 
@@ -128,13 +132,13 @@ async def test_heads_that_are_no_linear_layer_are_refused(
         await TransformersClassifier.open(model=str(tmp_path / "bert"))
 
 
-@pytest.mark.parametrize("engine", [TransformersClassifier, VLLMClassifier])
+@pytest.mark.parametrize("kind", ["transformers_heads", "vllm_heads"])
 async def test_a_folder_without_heads_is_refused_before_anything_is_loaded(
-    engine: type[TransformersClassifier | VLLMClassifier], tiny_model_folder: Path
+    kind: str, tiny_model_folder: Path
 ) -> None:
     with pytest.raises(
         EngineUnavailableError, match=r"is not a model with heads.*LlamaForCausalLM.*training=heads"
     ):
-        await engine.open(model=str(tiny_model_folder))
+        await open_engine(kind, {"model": str(tiny_model_folder)})
     with pytest.raises(EngineUnavailableError, match=r"'somebody/heads' are not on this machine"):
-        await engine.open(model="somebody/heads")
+        await open_engine(kind, {"model": "somebody/heads"})

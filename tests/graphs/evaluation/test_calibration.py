@@ -176,7 +176,6 @@ def test_a_whole_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     scripted = [
         "engine=scripted",
         "engine.function=tests.scripted_pocket:Pocket",
-        "critic.calibration=null",
         f"run.output_dir={tmp_path}",
     ]
     assert (

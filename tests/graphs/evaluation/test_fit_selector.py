@@ -28,7 +28,6 @@ from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
 SCRIPTED = (
     "engine=scripted",
     "engine.function=tests.scripted_pocket:Pocket",
-    "critic.calibration=null",
 )
 BEST_OF_N = ("search=best_of_n", "critic=none")
 

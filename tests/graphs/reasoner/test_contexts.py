@@ -46,7 +46,6 @@ QUESTION = QUESTIONS[2]
 POCKET = (
     "engine=scripted",
     "engine.function=tests.scripted_pocket:Pocket",
-    "critic.calibration=null",
 )
 
 
@@ -98,6 +97,9 @@ HOSTILE = {
     "a strategy of the caller": ["search=custom", "search.object=os.path:join"],
     "a strategy without a module": ["search=custom"],
     "a critic of the caller": ["critic=custom"],
+    "an object for a critic": ["critic.object=os.path:join"],
+    "an engine of the caller": ["engine=custom"],
+    "an object for an engine": ["engine.object=os.path:join"],
     "a comparison": ["comparison=search"],
     "a folder to write to": ["run.output_dir=/tmp"],
     "the name of a run": ["run=mine"],

@@ -12,8 +12,10 @@ from agents.critics import RandomCritic
 from agents.pocket.domain import Domain
 from agents.types import Question
 from configs import ConfigError, compose
+from configs.schema import OracleCriticConfig
+from configs.schema.critic import CriticOptions
 from graphs.reasoner.graph import think
-from graphs.reasoner.resources import start_resources
+from graphs.reasoner.resources import engines_wanted, start_resources
 from graphs.run import run_questions
 from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import Trace
@@ -47,7 +49,7 @@ async def test_a_critic_that_never_says_anything_ends_no_search(search: str, sco
     """Always NaN: every verdict is unparsed. Always even odds: every verdict is no
     evidence.
     """
-    traces = await ask_all(*SEARCHES[search], "critic.kind=token", score=score)
+    traces = await ask_all(*SEARCHES[search], "critic=token", score=score)
     assert {trace.status for trace in traces} == {"answered"}
     for trace in traces:
         tree = ReasoningTree.replay(trace.question, trace.events)
@@ -71,11 +73,14 @@ async def test_a_control_judges_without_a_token(search: str, kind: str) -> None:
         assert codec.loads(codec.dumps(trace)) == trace
 
 
+class _Nonesuch(CriticOptions):
+    kind: str = "nonesuch"
+
+
 async def test_an_unknown_kind_is_no_working_critic() -> None:
     config = compose(["engine=scripted", "engine.function=tests.scripted_pocket:Pocket"])
-    unchecked = config.critic.model_copy(update={"kind": "nonesuch"})
     with pytest.raises(AssertionError, match="nonesuch"):
-        await start_resources(config.model_copy(update={"critic": unchecked}))
+        await start_resources(config.model_copy(update={"critic": _Nonesuch()}))
 
 
 async def test_with_the_oracle_the_loop_cannot_fail_and_best_of_n_finds_what_was_sampled() -> None:
@@ -115,7 +120,7 @@ async def test_a_verdict_has_the_scope_of_its_questions_family(
         "graphs.reasoner.resources.Domain.of",
         lambda folder: Domain("pocket", ("countdown", "locks")),
     )
-    for trace in await ask_all(f"critic.kind={kind}", "search=beam", questions=QUESTIONS[:2]):
+    for trace in await ask_all(f"critic={kind}", "search=beam", questions=QUESTIONS[:2]):
         tree = ReasoningTree.replay(trace.question, trace.events)
         expected = "value" if trace.question.text.startswith("Use the numbers") else "local"
         assert {verdict.scope for verdicts in tree.verdicts for verdict in verdicts} == {expected}
@@ -124,7 +129,7 @@ async def test_a_verdict_has_the_scope_of_its_questions_family(
 @pytest.mark.parametrize("kind", ["token", "length"])
 async def test_where_no_family_says_the_scope_it_is_an_option(kind: str) -> None:
     for trace in await ask_all(
-        f"critic.kind={kind}", "critic.scope=value", "search=beam", questions=QUESTIONS[:2]
+        f"critic={kind}", "critic.scope=value", "search=beam", questions=QUESTIONS[:2]
     ):
         tree = ReasoningTree.replay(trace.question, trace.events)
         assert {verdict.scope for verdicts in tree.verdicts for verdict in verdicts} == {"value"}
@@ -132,13 +137,11 @@ async def test_where_no_family_says_the_scope_it_is_an_option(kind: str) -> None
 
 async def test_a_control_needs_no_engine() -> None:
     engine = ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket"]
-    nowhere = ["engine@critic.engine=scripted", "critic.engine.function=nowhere:Nothing"]
-    resources = await start_resources(compose([*engine, *nowhere, "critic=random", "run.seed=9"]))
+    resources = await start_resources(compose([*engine, "critic=random", "run.seed=9"]))
     assert resources.critic == RandomCritic(9, resources.critic.scope_of)  # type: ignore[union-attr]
     assert "critic.calibration" not in resources.contents
+    assert "critic" not in engines_wanted(resources.config)
     await resources.close()
-    with pytest.raises(ValueError, match="nowhere"):
-        await start_resources(compose([*engine, *nowhere, "critic.calibration=null"]))
 
 
 async def test_a_question_of_no_family_is_one_error_of_the_oracle() -> None:
@@ -149,10 +152,9 @@ async def test_a_question_of_no_family_is_one_error_of_the_oracle() -> None:
     assert "choose task=pocket" in outcome.failed[f"{strange.hash}/0"] and len(traces) == 1
 
 
-def test_flips_are_the_oracles_alone() -> None:
-    assert compose(["critic=oracle", "critic.flip_rate=0.25"]).critic.flip_rate == 0.25
-    with pytest.raises(ConfigError, match=r"critic\.flip_rate \(0\.25\) .*critic\.kind is working"):
-        compose(["critic.flip_rate=0.25"])
+def test_an_oracle_flips_at_most_half() -> None:
+    critic = compose(["critic=oracle", "critic.flip_rate=0.25"]).critic
+    assert critic == OracleCriticConfig(flip_rate=0.25)
     with pytest.raises(
         ConfigError, match=r"critic\.flip_rate \(0\.7\) must be a number, at least 0, at most 0\.5"
     ):

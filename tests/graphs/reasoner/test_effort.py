@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 
 from configs import compose
-from graphs.reasoner.graph import Reasoner
+from graphs.reasoner.reasoner import Reasoner
 from graphs.tasks import load_task
 
 SCRIPTED = [
     "engine=scripted",
     "engine.function=tests.scripted_pocket:Pocket",
-    "critic.calibration=null",
 ]
 QUESTIONS = load_task("pocket", size=10).questions
 

@@ -27,6 +27,7 @@ from agents.engines.base import GenerateRequest, Generation, NextTokenScores
 from agents.roles.summarizer import Summary
 from agents.types import EngineDiedError, Question
 from configs import compose
+from configs.schema import SpeakingCritic
 from graphs import Context, graph
 from graphs.ask import audit_view, describe
 from graphs.evaluation.run_report import Tally, report
@@ -63,7 +64,6 @@ async def resources_for(
         [
             "engine=scripted",
             "engine.function=tests.scripted_pocket:Pocket",
-            "critic.calibration=null",
             *overrides,
         ]
     )
@@ -144,7 +144,7 @@ async def test_usage_of_roles_is_what_the_engine_counted() -> None:
 async def test_requests_of_the_question_that_was_begun_first_go_first_where_requests_wait() -> None:
     asked: dict[str, set[int]] = {text: set() for text in QUESTIONS[2:4]}
 
-    async with resources_for("critic.kind=token") as (key, _, resources):
+    async with resources_for("critic=token") as (key, _, resources):
         engine = resources.engine
         generate, score = engine.generate, engine.score
 
@@ -258,8 +258,7 @@ async def test_a_question_of_few_characters_and_many_tokens_is_refused() -> None
 async def test_a_mistake_is_shown_with_its_judges_reason_and_no_other_words() -> None:
     overrides = (
         "search.show_mistakes=1",
-        "critic=chat",
-        "critic.kind=working",
+        "critic=chat_working",
         "policy=chat",
         "reflector.kind=rules",
     )
@@ -307,6 +306,7 @@ def test_the_configuration_that_the_hint_names_is_whole(
             for choice in choices
         ]
     )
+    assert isinstance(config.critic, SpeakingCritic)
     assert {
         config.policy.prompts,
         config.critic.prompts,
@@ -621,7 +621,7 @@ sys.addaudithook(hook)
 async def main():
     global watching
     words = ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket"]
-    register_preset("pocket", [*words, "critic.calibration=null"])
+    register_preset("pocket", words)
     context = Context(overrides=("preset=pocket", "effort=medium"))
     watching = True
     answer = await graph.ainvoke({"question": "Compute (19 + 8) * 8."}, context=context)

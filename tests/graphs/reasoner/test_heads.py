@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from agents.critics.heads import VALUE, factor_label
 from agents.engines import Classification
+from agents.engines.heads_folder import VALUE, factor_label
 from agents.engines.scripted.engine import ScriptedEngine
 from agents.types import EngineDiedError, Question, Usage
 from configs import compose

@@ -11,7 +11,6 @@ from graphs.reasoner.session import Session
 SCRIPTED = [
     "engine=scripted",
     "engine.function=tests.scripted_pocket:Pocket",
-    "critic.calibration=null",
     "task=pocket",
     "task.size=4",
 ]

@@ -23,7 +23,6 @@ COUNTERS = {
 CHAT = (
     "policy=chat",
     "critic=chat",
-    "critic.kind=token",
     "reflector=none",
     "summarizer=chat",
     "policy.max_step_tokens=8",

@@ -58,7 +58,7 @@ async def ask_with_scores(overrides: Sequence[str], score: float) -> list[Trace]
     """Returns traces of two questions; `score`: the log-probability that the critic's
     engine gives either verdict, in nats.
     """
-    async with resources_for(*overrides, "critic.kind=token") as (key, traces, resources):
+    async with resources_for(*overrides, "critic=token") as (key, traces, resources):
         resources.engine._score = lambda prompt, candidate: score  # type: ignore[attr-defined]
         await asyncio.gather(*(think(Question(text=text), key) for text in QUESTIONS[2:4]))
     return traces

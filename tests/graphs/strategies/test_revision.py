@@ -193,7 +193,7 @@ def test_options_and_refusals() -> None:
             ["critic=none"],
             [
                 "search.strategy (sequential_revision) needs a critic",
-                "set critic.kind to working or token, or choose",
+                "choose critic=working or critic=token, or choose",
             ],
         ),
         (["policy.temperature=0"], ["search.num_chains (4) equal copies"]),

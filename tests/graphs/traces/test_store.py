@@ -25,7 +25,7 @@ from pathlib import Path
 import pytest
 
 from agents.types import BadTraceError, Question, RunConflictError, StorageError
-from configs import compose, to_yaml
+from configs import compose, config_hash, to_yaml
 from graphs.traces.codec import AuditCodec
 from graphs.traces.store import FILE_NAME, TraceKey, TraceStore
 from graphs.traces.trace import Trace
@@ -120,6 +120,17 @@ def test_a_configuration_of_another_version_is_refused_like_another_configuratio
         r"longthought: .*num_smaples",
     ):
         open_store(run_dir, "bad", YAML.replace("num_samples", "num_smaples"))
+
+
+def test_a_run_of_an_earlier_version_is_read_and_not_resumed(run_dir: Path) -> None:
+    config = compose(["critic=token", "engine=openai"])
+    old = to_yaml(config).replace("  reason: false\n", "  reason: false\n  flip_rate: 0.0\n", 1)
+    assert old != to_yaml(config)
+    open_store(run_dir, "the hash of that version", old).close()
+    with pytest.raises(RunConflictError, match="by an earlier version"):
+        open_store(run_dir, config_hash(config), to_yaml(config))
+    with TraceStore.read(run_dir) as stored:
+        assert stored.config.critic == config.critic
 
 
 def test_a_run_is_held_to_the_contents_that_it_was_begun_with(
@@ -336,9 +347,9 @@ def test_what_a_file_has_lost_is_not_made_anew(
     store.record(trace_of(0))
     store.close()
     change(run_dir, *statements)
-    for config_hash in ("c0ffee", "bad"):
+    for begun_with in ("c0ffee", "bad"):
         with pytest.raises(BadTraceError, match=r"runs|traces"):
-            open_store(run_dir, config_hash)
+            open_store(run_dir, begun_with)
 
 
 def test_a_store_whose_making_was_killed_is_made_to_its_end(run_dir: Path) -> None:

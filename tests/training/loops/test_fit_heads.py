@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.critics.heads import VALUE, factor_label
+from agents.engines.heads_folder import VALUE, factor_label
 from agents.engines.tokenizer import HFTokenizer
 from agents.engines.transformers.heads import TransformersClassifier, head_outputs, load_heads
 from agents.prompts import PromptFamily, Prompts

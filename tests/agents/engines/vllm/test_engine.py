@@ -18,6 +18,7 @@ import pytest_asyncio
 from agents.engines import EngineInfo, GenerateRequest
 from agents.engines.tokenizer import HFTokenizer
 from agents.engines.vllm.engine import VLLMEngine
+from agents.engines.vllm.options import VllmOptions
 from agents.engines.vllm.process import default_threads
 from agents.types import EngineDiedError, EngineUnavailableError
 from tests.agents.engines.conformance import (
@@ -82,7 +83,7 @@ async def engine_with_adapters(
 ) -> AsyncIterator[VLLMEngine]:
     """The tiny model with two adapters."""
     engine = await VLLMEngine.open(
-        model=str(tiny_model_folder), adapters=adapter_folders, kv_cache_gib=0.25
+        VllmOptions(model=str(tiny_model_folder), adapters=adapter_folders, kv_cache_gib=0.25)
     )
     yield engine
     await engine.close()
@@ -96,11 +97,13 @@ async def test_a_folder_without_an_adapter_is_refused(
     tiny_model_folder: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(EngineUnavailableError, match="is not a LoRA adapter for 'first'"):
-        await VLLMEngine.open(model=str(tiny_model_folder), adapters={"first": str(tmp_path)})
+        await VLLMEngine.open(
+            VllmOptions(model=str(tiny_model_folder), adapters={"first": str(tmp_path)})
+        )
 
 
 async def test_a_killed_core_is_a_dead_engine(tiny_model_folder: Path) -> None:
-    engine = await VLLMEngine.open(model=str(tiny_model_folder), kv_cache_gib=0.25)
+    engine = await VLLMEngine.open(VllmOptions(model=str(tiny_model_folder), kv_cache_gib=0.25))
     tasks = [
         asyncio.create_task(engine.generate(GenerateRequest((5, 6, 7), n=16, max_tokens=500)))
         for _ in range(3)
@@ -159,13 +162,15 @@ async def test_an_engine_that_dies_while_it_takes_weights_says_so(
 
 async def test_a_model_that_cannot_be_served_is_named_before_vllm_starts(tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailableError, match=str(tmp_path)):
-        await VLLMEngine.open(model=str(tmp_path))
+        await VLLMEngine.open(VllmOptions(model=str(tmp_path)))
 
 
 async def test_a_start_that_is_cancelled_leaves_no_child(tiny_model_folder: Path) -> None:
     """Ctrl-C while the engine is being started."""
     others = set(multiprocessing.active_children())
-    opening = asyncio.create_task(VLLMEngine.open(model=str(tiny_model_folder), kv_cache_gib=0.25))
+    opening = asyncio.create_task(
+        VLLMEngine.open(VllmOptions(model=str(tiny_model_folder), kv_cache_gib=0.25))
+    )
     while not (born := set(multiprocessing.active_children()) - others):
         await asyncio.wait([opening], timeout=0.05)
         assert not opening.done()
@@ -180,9 +185,10 @@ async def test_a_start_that_is_cancelled_leaves_no_child(tiny_model_folder: Path
 def test_a_script_without_the_guard_is_told_in_one_line(tiny_model_folder: Path) -> None:
     script = (
         "import asyncio, multiprocessing; from agents.engines.vllm.engine import VLLMEngine\n"
+        "from agents.engines.vllm.options import VllmOptions\n"
         "multiprocessing.current_process()._inheriting = True  # as while a spawned child imports "
         "its parent's script\n"
-        f"asyncio.run(VLLMEngine.open(model={str(tiny_model_folder)!r}))"
+        f"asyncio.run(VLLMEngine.open(VllmOptions(model={str(tiny_model_folder)!r})))"
     )
     ended = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False

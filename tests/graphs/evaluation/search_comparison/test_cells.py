@@ -104,7 +104,7 @@ def test_a_further_critic_gets_the_chosen_strategy_and_the_dials() -> None:
         update={
             "critics": (
                 *comparison.critics,
-                ComparedCritic(name="working.2", words="critic.kind=token"),
+                ComparedCritic(name="working.2", words="critic=token"),
             )
         }
     )
@@ -118,7 +118,7 @@ def test_a_further_critic_gets_the_chosen_strategy_and_the_dials() -> None:
         *[("dvts", 16)] * 3,
         *[("beam", 16)] * 3,
     ]
-    assert all("critic.kind=token" in cell.words for cell in cells)
+    assert all("critic=token" in cell.words for cell in cells)
 
 
 def test_the_budget_stands_for_its_names() -> None:

@@ -22,7 +22,6 @@ WORDS = [
         "experiment=search_comparison",
         "engine=scripted",
         "engine.function=tests.scripted_pocket:Pocket",
-        "critic.calibration=null",
     ),
     *(
         "run=small",

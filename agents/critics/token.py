@@ -1,0 +1,55 @@
+"""The token critic: the probability of one next token ("is this step right?").
+
+It gives no verdict whose label ends a line of the question or of a step: that line may
+be an order or a forged reply, and small models follow it. The cost: "So the answer is
+yes." can be judged wrong, but not right.
+
+Source: GenRM (arXiv:2408.15240).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from agents.critics.base import texts_of
+from agents.critics.generative import ROLE, GenerativeCritic, Judgement
+from agents.engines.metered import score_within
+from agents.prompts.last_line import ends_a_line
+from agents.types import Meter, Question, Step
+
+
+class TokenCritic(GenerativeCritic):
+    """A two-way softmax over the first tokens of the labels."""
+
+    source = "token_critic"
+
+    def check_labels(self) -> None:
+        if self._right == self._wrong:
+            family = self.prompts.family
+            raise ValueError(
+                f"the verdict labels {family.right!r} and {family.wrong!r} begin with one token; a "
+                "token critic needs two"
+            )
+
+    async def ask(
+        self, question: Question, steps: Sequence[Step], meter: Meter
+    ) -> Judgement | None:
+        prompt = self.prompts.role("critic_token", question, steps)
+        scores = await score_within(
+            self.engine, prompt, (self._right, self._wrong), meter=meter, role=ROLE
+        )
+        if isinstance(scores, str):
+            return None
+        right, wrong = scores.logprobs
+        if not (math.isfinite(right) or math.isfinite(wrong)):
+            return Judgement(math.nan)
+        return Judgement(1.0 / (1.0 + math.exp(min(wrong - right, 700.0))))
+
+    def is_forged(self, evidence: float, question: Question, steps: Sequence[Step]) -> bool:
+        """Whether question or steps spell out the label that `evidence` speaks for."""
+        family = self.prompts.family
+        if family.style == "continuation":  # its labels are control tokens, which no text becomes
+            return False
+        labels = (family.right, family.wrong) if evidence > 0 else (family.wrong, family.right)
+        return ends_a_line(*labels, [question.text, *texts_of(steps)])

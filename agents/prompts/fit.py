@@ -1,0 +1,45 @@
+"""How the prompts of a role fit the engine that it speaks through."""
+
+from __future__ import annotations
+
+from agents.engines.base import Classifier, Generator
+from agents.pocket.domain import Domain
+from agents.prompts.prompt_family import PromptFamily, Prompts
+
+
+def prompts_for(family: str, engine: Generator, domain: Domain) -> Prompts:
+    """Returns the prompts of a family for an engine, in the wording of `domain`."""
+    return Prompts(PromptFamily(family), engine.tokenizer, wording=domain.wording)
+
+
+def check_shares_ids(
+    role: str, family: PromptFamily, engine: Generator, policy_engine: Generator
+) -> None:
+    """Refuses a role that continues the policy's token ids with another vocabulary.
+
+    Raises:
+        ValueError: it does.
+    """
+    if (
+        family.style == "continuation"
+        and engine.info.tokenizer_hash != policy_engine.info.tokenizer_hash
+    ):
+        raise ValueError(
+            f"{role}.prompts ({family.name}) continues the policy's token ids, but {role}.engine "
+            f"({engine.info.model}) has another tokenizer than the policy "
+            f"({policy_engine.info.model}); set {role}.prompts=chat or give both the same model"
+        )
+
+
+def check_reads_ids(heads: Classifier, policy_engine: Generator) -> None:
+    """Refuses heads that cannot read the policy's own token ids.
+
+    Raises:
+        ValueError: their tokenizer is another one.
+    """
+    if heads.info.tokenizer_hash != policy_engine.info.tokenizer_hash:
+        raise ValueError(
+            f"heads.engine ({heads.info.model}) has another tokenizer than the policy "
+            f"({policy_engine.info.model}), whose token ids it "
+            "would read; name heads that were trained on this policy (training=heads)"
+        )

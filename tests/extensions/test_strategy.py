@@ -1,0 +1,60 @@
+"""A strategy of one's own, named in the configuration; the package is not edited."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from configs import ConfigError, compose
+from graphs.run import run
+from graphs.strategies.build import build_strategy
+from graphs.traces.store import TraceStore
+from graphs.tree import ROOT, ReasoningTree
+from tests.extensions import own_strategy
+
+SCRIPTED = ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket", "task.size=3"]
+FIRST = ["search=custom", f"search.object={own_strategy.__name__}:First"]
+
+
+def test_an_own_strategy_runs_from_the_configuration(tmp_path: Path) -> None:
+    words = [*SCRIPTED, *FIRST, "search.options={samples: 3}"]
+    folder, metrics, _ = run(compose([*words, f"run.output_dir={tmp_path}", "run=mine"]))
+    assert metrics["questions"] == 3
+    with TraceStore.read(folder) as store:
+        for trace in store:
+            assert ReasoningTree.replay(trace.question, trace.events).samples[ROOT] == 3
+
+
+def test_the_strategy_is_at_most_45_lines() -> None:
+    assert len(Path(own_strategy.__file__).read_text().splitlines()) <= 45
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["search=custom"], r"search\.object is missing"),
+        (["search=custom", "search.object=nowhere"], r"search\.object"),
+    ],
+)
+def test_an_incomplete_configuration_is_refused(words: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        compose(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["search.object=no_such:Thing"], r"search\.object \(no_such:Thing\) names a module"),
+        (
+            ["search.object=tests.extensions.own_critic:Short"],
+            "derived from graphs.strategies.base.Strategy",
+        ),
+        ([FIRST[1], "search.options={samples: 0}"], r"search\.options\.samples"),
+        ([FIRST[1], "search.options={smaples: 2}"], "has samples"),
+    ],
+)
+def test_a_wrong_object_is_refused_before_anything_is_asked(words: list[str], message: str) -> None:
+    config = compose(["search=custom", *words])
+    with pytest.raises(ValueError, match=message):
+        build_strategy(config)
