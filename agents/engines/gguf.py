@@ -42,9 +42,12 @@ def convert(file: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    name, where = file.name, str(file.parent)
+    name, source = file.name, str(file.parent)
     model = AutoModelForCausalLM.from_pretrained(
-        where, gguf_file=name, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
+        source,
+        gguf_file=name,
+        dtype=torch.bfloat16,
+        quantization_config=GgufConfig(dequantize=True),
     )
     if hasattr(model.config, "quantization_config"):
         # the weights are dequantised; with this entry every engine would look for a
@@ -52,7 +55,7 @@ def convert(file: Path, folder: Path) -> None:
         del model.config.quantization_config
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(where, gguf_file=name).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(source, gguf_file=name).save_pretrained(folder)
 
 
 def main() -> int:

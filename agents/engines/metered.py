@@ -29,7 +29,7 @@ async def generate_within(
     engine: Generator, request: GenerateRequest, *, meter: Meter, role: str
 ) -> Generation | Refusal:
     """Sends `request`, reduced to what context and budget allow, and charges its usage
-    to `role`.
+    to `role`. Returns a `Refusal` if they allow nothing.
 
     A reduced request has fewer samples or smaller `max_tokens`; a completion that hits
     the smaller limit has the finish reason "length".

@@ -53,7 +53,7 @@ class PolicySettings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _ChainSpec:
     """Parameters of a request that determine, with a completion, its chain of steps."""
 
     question: Question
@@ -178,7 +178,7 @@ class Policy:
         completions, refusal = list(generation.completions), None
         if horizon == "step":
             refusal = await self._continue_steps(completions, request, meter)
-        asked = _Asked(
+        spec = _ChainSpec(
             question=question,
             path=path,
             horizon=horizon,
@@ -192,7 +192,7 @@ class Policy:
             sampling=sampling,
         )
         chains = tuple(
-            chain for completion in completions if (chain := self._chain(completion, asked))
+            chain for completion in completions if (chain := self._chain(completion, spec))
         )
         return Proposal(chains, None if chains else refusal or "unparsed")
 
@@ -264,7 +264,7 @@ class Policy:
             completion.text, separator=self.prompts.family.separator
         )
 
-    def _chain(self, completion: Completion, asked: _Asked) -> tuple[Step, ...]:
+    def _chain(self, completion: Completion, spec: _ChainSpec) -> tuple[Step, ...]:
         """Cuts a completion into steps, up to the one with the answer; returns none if
         the model ended without text.
 
@@ -273,25 +273,25 @@ class Policy:
         if completion.stop_reason in self.prompts.role_tokens:
             ids, logs = completion.token_ids[:-1], completion.logprobs[:-1]
             completion = Completion(completion.text, ids, logs, completion.finish_reason)
-        opening = asked.opening
+        opening = spec.opening
         token_ids = (*opening, *completion.token_ids)
         logprobs = (*[math.nan] * len(opening), *completion.logprobs)
         backtracks = completion.stop_reason in self._backtrack_ids
-        pieces = self._cut(completion, asked, token_ids, backtracks=backtracks)
+        pieces = self._cut(completion, spec, token_ids, backtracks=backtracks)
         is_whole = bool(pieces) and pieces[-1].cut.stop == len(token_ids)
         # at the end-of-sequence token
         at_end = is_whole and completion.finish_reason == "stop" and completion.stop_reason is None
         answer = "" if is_whole and (backtracks or at_end) else None
-        if at_end and asked.takes_open_answer:
-            answer = self._open_answer(token_ids, asked)
-        elif asked.horizon == "answer" or not asked.takes_open_answer:
+        if at_end and spec.takes_open_answer:
+            answer = self._open_answer(token_ids, spec)
+        elif spec.horizon == "answer" or not spec.takes_open_answer:
             is_cut = is_whole and completion.finish_reason == "length"
             pieces, marked = self._up_to_answer(
-                pieces, asked, token_ids, is_cut=is_cut, backtracks=backtracks
+                pieces, spec, token_ids, is_cut=is_cut, backtracks=backtracks
             )
             answer = answer if marked is None else marked
-        if asked.is_reply and (answer is None or self.prompts.family.separator in answer):
-            pieces = self._as_one(pieces, asked, token_ids)
+        if spec.is_reply and (answer is None or self.prompts.family.separator in answer):
+            pieces = self._merge_reply(pieces, spec, token_ids)
         return tuple(
             Step(
                 content=Hidden(
@@ -303,10 +303,10 @@ class Policy:
                     )
                 ),
                 finish_reason=completion.finish_reason if cut.stop == len(token_ids) else "stop",
-                author=asked.author,
-                sampling=asked.sampling,
-                factor=asked.factor
-                if number == 0 and asked.factor is not None
+                author=spec.author,
+                sampling=spec.sampling,
+                factor=spec.factor
+                if number == 0 and spec.factor is not None
                 else self._factor_of(token_ids[cut]),
                 answer=answer if number == len(pieces) - 1 else None,
             )
@@ -314,7 +314,12 @@ class Policy:
         )
 
     def _cut(
-        self, completion: Completion, asked: _Asked, token_ids: tuple[int, ...], *, backtracks: bool
+        self,
+        completion: Completion,
+        spec: _ChainSpec,
+        token_ids: tuple[int, ...],
+        *,
+        backtracks: bool,
     ) -> list[_Piece]:
         """Cuts a completion into steps, up to the first one without text; only the last
         step of a thought may be empty.
@@ -337,9 +342,7 @@ class Policy:
                     and not isinstance(completion.stop_reason, str)
                 )
                 ends_something = (
-                    len(pieces) > 0
-                    or backtracks
-                    or (asked.takes_open_answer and len(asked.path) > 0)
+                    len(pieces) > 0 or backtracks or (spec.takes_open_answer and len(spec.path) > 0)
                 )
                 if not (is_end and ends_something):
                     break
@@ -349,7 +352,7 @@ class Policy:
     def _up_to_answer(
         self,
         pieces: list[_Piece],
-        asked: _Asked,
+        spec: _ChainSpec,
         token_ids: tuple[int, ...],
         *,
         is_cut: bool,
@@ -362,13 +365,13 @@ class Policy:
         follow it.
         """
         found = marked_answer(
-            [_THINK if asked.thinks else "", *(piece.text for piece in pieces)], is_cut=is_cut
+            [_THINK if spec.thinks else "", *(piece.text for piece in pieces)], is_cut=is_cut
         )
         last = len(pieces) - 1 - backtracks
         if found is not None:
             last = found.piece - 1
             pieces = pieces[: last + 1]
-        thinks = asked.thinks
+        thinks = spec.thinks
         for first, piece in enumerate(pieces[:last]):
             if marked_answer([_THINK if thinks else "", piece.text]) is not None:
                 cut = slice(piece.cut.start, pieces[last].cut.stop)
@@ -378,22 +381,22 @@ class Policy:
             thinks = ends_in_think_block(piece.text, opened=thinks)
         return pieces, None if found is None else found.value
 
-    def _open_answer(self, token_ids: Sequence[int], asked: _Asked) -> str:
+    def _open_answer(self, token_ids: Sequence[int], spec: _ChainSpec) -> str:
         """Returns the open answer of a finished thought; "" if there is none. Decodes
         the whole thought, so that code keeps its whitespace.
         """
-        before = [token for step in asked.path for token in step.content.reveal().token_ids]
+        before = [token for step in spec.path for token in step.content.reveal().token_ids]
         text = self.engine.tokenizer.decode([*before, *token_ids])
-        text = (_THINK if asked.opens_think_block else "") + text
-        return (whole_reply(text) if asked.is_reply else final_answer(text, marked=False)) or ""
+        text = (_THINK if spec.opens_think_block else "") + text
+        return (whole_reply(text) if spec.is_reply else final_answer(text, marked=False)) or ""
 
-    def _as_one(
-        self, pieces: list[_Piece], asked: _Asked, token_ids: tuple[int, ...]
+    def _merge_reply(
+        self, pieces: list[_Piece], spec: _ChainSpec, token_ids: tuple[int, ...]
     ) -> list[_Piece]:
         """Merges all steps after the last think block into one: the user sees their
         text unchanged, so none of it is thought.
         """
-        first, thinks = 0, asked.thinks
+        first, thinks = 0, spec.thinks
         for number, piece in enumerate(pieces, start=1):
             if not without_think_blocks((_THINK if thinks else "") + piece.text).strip():
                 first = number

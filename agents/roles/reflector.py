@@ -76,7 +76,7 @@ def parse_reflection(text: str, *, depth: int, shown: Sequence[str] = ()) -> Ref
     if action and action[2] and int(action[2]) < depth:
         return Reflection("backtrack", Hidden(visible), wrong_step, int(action[2]))
     if action and action[1]:
-        # the pattern admits nothing else
+        # the pattern matches only these actions
         kind: ReflectionAction = action[1].lower()  # type: ignore[assignment]
         return Reflection(kind, Hidden(visible), wrong_step)
     if wrong_step is not None:  # a wrong step without a target: backtrack to the step before it

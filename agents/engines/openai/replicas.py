@@ -192,7 +192,7 @@ class Replicas:
 
         Raises:
             AllReplicasDeadError: no replica could be reached for `retry_s`.
-            BadReplyError: every reply was malformed.
+            BadReplyError: too many replies in a row were malformed.
             TooLongError, EngineError: see `call`; or the last failure, after `retry_s`.
         """
         series = _Series()

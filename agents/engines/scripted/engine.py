@@ -255,7 +255,7 @@ class ScriptedEngine:
         number, tail = self._rules_used, prompt_text[-200:]
         if number >= len(self._rules):
             raise ScriptError(
-                f"the script of {len(self._rules)} rules ran out; the next request wants {wanted}, "
+                f"the script of {len(self._rules)} rules ran out; the next request needs {wanted}, "
                 f"its prompt ends {tail!r}"
             )
         rule = self._rules[number]
@@ -266,7 +266,7 @@ class ScriptedEngine:
             )
         if getattr(rule, wanted) is None:
             raise ScriptError(
-                f"rule {number} of the script has no {wanted}, which the request wants; its prompt "
+                f"rule {number} of the script has no {wanted}, which the request needs; its prompt "
                 f"ends {tail!r}"
             )
         self._rules_used += 1
