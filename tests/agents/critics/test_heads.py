@@ -107,7 +107,7 @@ async def test_what_is_no_number_is_no_evidence_and_no_prior(output: float) -> N
     assert verdict is not None
     assert math.isfinite(verdict.log_likelihood_ratio)
     assert (verdict.outcome == "unparsed") == math.isnan(output)
-    with pytest.raises(EngineError, match=r"the policy head of some/heads returns .*train it again"):
+    with pytest.raises(EngineError, match=r"policy head of some/heads returns .*train it again"):
         await PolicyHead(heads, prompts_of(heads), FACTORS).priors(QUESTION, [], meter=meter)
 
 
