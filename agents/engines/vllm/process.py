@@ -109,7 +109,7 @@ class FrontEnd:
                 yield output
         except EngineDeadError as error:
             raise self._gate.shut(
-                f"died: its child process is gone (memory? set {self._place}.log_level=INFO)"
+                f"died: its child process is gone (out of memory? set {self._place}.log_level=INFO)"
             ) from error
         except EngineGenerateError as error:
             raise EngineError(f"vLLM failed on a request: {error.__cause__ or error}") from error
