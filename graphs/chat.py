@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from agents.types import EngineDiedError, EngineError
 from configs import compose
 from configs.cli import Parser, add_override_arguments, parse, split_overrides
-from graphs.ask import audit_view, describe
 from graphs.reasoner.graph import Answer
 from graphs.reasoner.reasoner import Reasoner
-from graphs.reasoner.terminal import console, guarded, starting, thinking, words_of
+from graphs.terminal.answers import answer_text, audit_view
+from graphs.terminal.console import console, guarded, starting, thinking, words_of
 
 _HELP = (
     "/thought shows the last thought (the audit view), /help this, /quit ends; anything else is a "
@@ -103,7 +103,7 @@ def _answer(reasoner: Reasoner, question: str) -> Answer | None:
     except (EngineError, ValueError) as error:
         console.print(f"error: {words_of(error)}", style="red", markup=False, soft_wrap=True)
     else:
-        print(describe(answer), end="\n\n", flush=True)
+        print(answer_text(answer), end="\n\n", flush=True)
         return answer
     return None
 

@@ -19,7 +19,7 @@ from typing import Any
 from agents.types import BadDataError
 from configs.cli import Parser
 from graphs.evaluation.intervals import PairedDifference, Proportion
-from graphs.reasoner.terminal import guarded, run_folder
+from graphs.terminal.console import guarded, run_folder
 from graphs.traces.store import TraceStore
 from graphs.traces.trace import Trace
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from configs.cli import Parser
-from graphs.reasoner.terminal import console, counted, guarded, run_folder
+from graphs.terminal.console import console, counted, guarded, run_folder
 from graphs.traces.export import FORMATS, export
 from graphs.traces.store import TraceStore
 

@@ -17,7 +17,7 @@ from datetime import date
 from pathlib import Path
 
 from configs.cli import Parser
-from graphs.reasoner.terminal import FAILED, console, guarded
+from graphs.terminal.console import FAILED, console, guarded
 from graphs.traces.deletion import delete_record, delete_thoughts
 from graphs.traces.store import find_run
 

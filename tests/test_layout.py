@@ -72,6 +72,22 @@ def test_every_package_folder_has_only_imports_in_its_init() -> None:
             assert all(isinstance(node, kinds) for node in ast.parse(path.read_text()).body), path
 
 
+def test_nothing_imports_a_command() -> None:
+    commands = {
+        f"{package}.{path.stem}"
+        for package in ("graphs", "training")
+        for path in (ROOT / package).glob("*.py")
+        if "__main__" in path.read_text() and path.stem != "cli"
+    }
+    assert {"graphs.ask", "graphs.run", "training.run", "training.demo"} <= commands
+    for package in ALLOWED:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    names = {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
+                    assert not names & commands, f"{path.relative_to(ROOT)} imports {names}"
+
+
 MOST_MODULES = 14
 """Modules of one folder, beside `__init__` and forwarders."""
 

@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {_unknown(name)}", file=sys.stderr)
         return 2
     from configs.cli import Parser
-    from graphs.reasoner.terminal import guarded
+    from graphs.terminal.console import guarded
 
     Parser.program = f"longthought {name}"
     module = import_module(COMMANDS[name].module)

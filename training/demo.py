@@ -22,14 +22,14 @@ from pathlib import Path
 from agents.families import recognise_question
 from configs import RunConfig, compose
 from configs.cli import Parser, add_override_arguments, parse, split_overrides
-from graphs import run as graph_run
-from graphs.ask import audit_view
-from graphs.reasoner.terminal import guarded
+from graphs.runs.driver import run as run_questions
+from graphs.terminal.answers import audit_view
+from graphs.terminal.console import guarded
 from graphs.thought.markup import told_steps
 from graphs.thought.statistics import thought_statistics
 from graphs.traces.store import TraceStore
 from graphs.traces.trace import Trace
-from training import run as training_run
+from training.driver import run as run_training
 
 _ASKED = 64  # questions that go through the graph
 
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{_ASKED} reasoning-gym questions through the graph: suggest, judge, reflect, go back, "
         "until an answer stands",
     )
-    folder, metrics, _ = graph_run.run(traces)
+    folder, metrics, _ = run_questions(traces)
     share = metrics["accuracy"]["all"]
     unlike = metrics["statuses"].get("out_of_domain", 0)
     told = f" ({unlike} unlike any that the pocket was made for, and not tried)" if unlike else ""
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "the policy learns from the traces (SFT), then from its own answers (GRPO); served "
         "again, and measured",
     )
-    trained, _ = training_run.run(_training(overrides, name, folder))
+    trained, _ = run_training(_training(overrides, name, folder))
 
     print(
         "\nA demonstration is too short to expect a gain; docs/lab_log.md says what longer ones "

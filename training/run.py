@@ -9,60 +9,13 @@ and the traces. The same command with the same name goes on where it stopped.
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-import warnings
 from collections.abc import Sequence
-from datetime import datetime
-from pathlib import Path
-from typing import Any
 
-from agents.files import write_text
-from agents.types import EngineError, StorageError
-from configs import RunConfig, compose, to_yaml
+from configs import compose
 from configs.cli import Parser, add_override_arguments, parse, split_overrides
-from graphs.reasoner.terminal import METRICS, console, guarded, resuming
-from training.pipeline import Pipeline
-from training.report import metrics, report, summary
-
-
-def run(config: RunConfig) -> tuple[Path, dict[str, Any]]:
-    """Carries out one training run and returns its directory and its metrics."""
-    _silence_libraries()
-    if config.training is None:
-        raise ValueError("training is null; choose training=sft_grpo, sft, grpo or heads")
-    name = config.run.name or f"{datetime.now():%Y%m%d-%H%M%S}-{config.training.method}"
-    folder = config.run.output_dir / name
-    pipeline = Pipeline(config, folder)
-    if finished := pipeline.finished():
-        names = ", ".join(stage.name for stage in finished)
-        console.print(f"run {name}: finished already: {names}", markup=False)
-    try:
-        results = pipeline.run()
-        found = metrics(pipeline.stages, results)
-        write_text(folder / METRICS, json.dumps(found, indent=2) + "\n")
-        text = report(
-            pipeline.stages, results, run=name, model=pipeline.model, config_yaml=to_yaml(config)
-        )
-        write_text(folder / "report.md", text)
-    except (KeyboardInterrupt, EngineError, StorageError):
-        console.print(
-            f"finished stages are kept; go on with {resuming(folder)} and the same options",
-            markup=False,
-            soft_wrap=True,
-        )
-        raise
-    print("\n".join(summary(pipeline.stages, results)))
-    return folder, found
-
-
-def _silence_libraries() -> None:
-    """TRL warns at every import that it does not know our vLLM, whose weights it never
-    touches here.
-    """
-    warnings.filterwarnings("ignore", message="TRL currently supports vLLM versions")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+from graphs.terminal.console import guarded
+from training.driver import run
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -50,9 +50,9 @@ from configs.cli import Parser, add_override_arguments, parse, split_overrides
 from configs.schema import PosteriorConfig
 from graphs.evaluation.intervals import Proportion
 from graphs.evaluation.siblings import SiblingPairs, sibling_pairs
-from graphs.reasoner.terminal import console, guarded, run_folder
 from graphs.strategies import Posterior
 from graphs.strategies.build import build_strategy
+from graphs.terminal.console import console, guarded, run_folder
 from graphs.traces.checked import CheckedThought, format_left_out, read_checked
 from graphs.tree import ReasoningTree
 

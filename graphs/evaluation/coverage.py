@@ -42,10 +42,10 @@ from graphs.evaluation.scaling import (
     pool_of,
     vote_curve,
 )
-from graphs.reasoner.terminal import console, guarded, run_folder
 from graphs.strategies import BestOfN
 from graphs.strategies.build import build_strategy
 from graphs.strategies.selection import Selector
+from graphs.terminal.console import console, guarded, run_folder
 from graphs.traces.checked import CheckedThought, config_of, format_left_out, read_checked
 from graphs.tree import ROOT
 

@@ -42,9 +42,9 @@ from configs import RunConfig
 from configs.cli import Parser
 from configs.schema import BestOfNConfig, PosteriorConfig
 from graphs.evaluation.calibration import Reader, log_loss
-from graphs.reasoner.terminal import console, guarded, run_folder
 from graphs.strategies.posterior.belief import BeliefModel
 from graphs.strategies.posterior.fitted import FEATURES, AnswerModel, choices
+from graphs.terminal.console import console, guarded, run_folder
 from graphs.traces.checked import CheckedThought, config_of, format_left_out, read_checked
 
 LADDERS: Mapping[str, tuple[float, ...]] = {

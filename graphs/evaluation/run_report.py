@@ -9,7 +9,7 @@ from typing import Any
 
 from agents.types import UsageByRole
 from graphs.evaluation.intervals import Proportion
-from graphs.reasoner.terminal import counted
+from graphs.terminal.console import counted
 from graphs.thought.statistics import tree_statistics
 from graphs.traces.trace import Trace
 from graphs.tree import ReasoningTree

@@ -28,7 +28,7 @@ from agents.engines.base import (
 )
 from agents.types import Question
 from configs import RunConfig
-from graphs.run import run_questions
+from graphs.reasoner.batch import run_questions
 from tests.bench.figures import Options, Result, Row, Table, figure, ratios
 from tests.bench.recording import Recorder
 from tests.bench.workload import STEPPED, opened, questions, served_config, serving

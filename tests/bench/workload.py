@@ -23,11 +23,11 @@ from agents.types import Question
 from configs import RunConfig, compose
 from configs.schema.engine import resolve_model
 from graphs.reasoner import nodes
+from graphs.reasoner.batch import run_questions
 from graphs.reasoner.gc_tuning import patient_collector
 from graphs.reasoner.graph import Answer
 from graphs.reasoner.resources import Resources, build_resources, forget, register
 from graphs.reasoner.state import Context, Phase, State
-from graphs.run import run_questions
 from graphs.tasks import PocketTask
 from tests.bench.recording import Recorder, Recording
 from tests.scripted_pocket import Pocket

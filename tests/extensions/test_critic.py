@@ -8,7 +8,7 @@ import pytest
 
 from configs import ConfigError, compose
 from graphs.reasoner.resources import start_resources
-from graphs.run import run
+from graphs.runs.driver import run
 from graphs.traces.store import TraceStore
 from graphs.tree import ReasoningTree
 from tests.extensions import own_critic

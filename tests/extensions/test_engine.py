@@ -12,7 +12,7 @@ import pytest
 from agents.engines.build import open_engine
 from agents.types import EngineDiedError
 from configs import ConfigError, compose
-from graphs.run import run
+from graphs.runs.driver import run
 from graphs.traces.store import TraceStore
 from tests.agents.engines.conformance import (
     GeneratorConformance,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from configs import ConfigError, compose
-from graphs.run import run
+from graphs.runs.driver import run
 from graphs.strategies.build import build_strategy
 from graphs.traces.store import TraceStore
 from graphs.tree import ROOT, ReasoningTree

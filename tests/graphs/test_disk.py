@@ -19,7 +19,7 @@ import pytest
 
 from graphs import compare, export, forget, run
 from graphs.evaluation import calibration
-from graphs.reasoner.terminal import FAILED, WRONG, guarded
+from graphs.terminal.console import FAILED, WRONG, guarded
 from graphs.traces.store import FILE_NAME, TraceStore
 
 ROOT = Path(__file__).parent.parent.parent

@@ -20,7 +20,8 @@ import pytest
 from agents.safety import DEFAULT_RULES
 from agents.types import EngineDiedError, EngineError
 from graphs import Reasoner, ask, chat, compare, export, run
-from graphs.reasoner.terminal import FAILED, INTERRUPTED, WRONG, guarded
+from graphs.runs.configurations import configurations
+from graphs.terminal.console import FAILED, INTERRUPTED, WRONG, guarded
 from graphs.traces.store import FILE_NAME, TraceStore
 
 ROOT = Path(__file__).parent.parent.parent
@@ -203,7 +204,7 @@ def test_run_writes_traces_metrics_and_a_report_and_resumes(
     assert "6 of 6 questions are finished already" in capsys.readouterr().err
     words = [f"run.output_dir={tmp_path}", "run=first", "run.concurrency=3"]
     assert run.main(words) == 0, "the name alone goes on with what it was begun with"
-    (config,) = run._configurations(words, multirun=False)
+    (config,) = configurations(words, multirun=False)
     assert (config.run.concurrency, config.run.show_progress, config.engine.kind) == (
         3,
         True,
@@ -245,11 +246,11 @@ def test_a_name_alone_that_is_new_is_announced_with_the_names_that_are_there(
 ) -> None:
     assert run.main(run_options(tmp_path, "task.limit=2")) == 0
     capsys.readouterr()
-    (config,) = run._configurations(["run=frist", f"run.output_dir={tmp_path}"], multirun=False)
+    (config,) = configurations(["run=frist", f"run.output_dir={tmp_path}"], multirun=False)
     assert config.run.name == "frist"
     first_line = capsys.readouterr().err.splitlines()[0]
     assert str(tmp_path / "frist") in first_line and "run=first" in first_line
-    list(run._configurations([*run_options(tmp_path)[:-1], "run=frist"], multirun=False))
+    list(configurations([*run_options(tmp_path)[:-1], "run=frist"], multirun=False))
     assert capsys.readouterr().err == "", "with options of its own it is meant to be new"
 
 

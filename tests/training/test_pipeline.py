@@ -17,13 +17,14 @@ import pytest
 from agents.types import BadDataError, RunConflictError, ThoughtsDeletedError
 from configs import compose
 from configs.errors import ConfigError
-from graphs.reasoner.terminal import WRONG, guarded
+from graphs.terminal.console import WRONG, guarded
 from graphs.traces.deletion import delete_thoughts
 from graphs.traces.store import FILE_NAME, TraceStore
 from tests.training.conftest import NUM_TAUGHT
+from training.driver import run
 from training.pipeline import Pipeline
 from training.report import metrics, report
-from training.run import main, run
+from training.run import main
 from training.stages.questions import load_held_out, load_training
 
 STAGES = ["before", "traces", "sft", "after_sft", "grpo", "after_grpo"]

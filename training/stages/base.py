@@ -22,7 +22,7 @@ from configs import RunConfig
 from graphs.reasoner.reasoner import Reasoner
 from graphs.reasoner.resources import Resources, find_resources
 from graphs.reasoner.state import Context
-from graphs.reasoner.terminal import starting
+from graphs.terminal.console import starting
 from graphs.traces.store import TraceStore
 from training.loops.model_folder import base_folder
 from training.loops.publish import require_publisher

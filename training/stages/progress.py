@@ -9,7 +9,7 @@ from typing import Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from graphs.reasoner.terminal import console
+from graphs.terminal.console import console
 
 _LINES = 10  # at most about this many lines of one stage where no terminal shows them
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from configs.cli import Parser
 from graphs.evaluation.search_comparison.report.report import write_report
-from graphs.reasoner.terminal import guarded
+from graphs.terminal.console import guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:

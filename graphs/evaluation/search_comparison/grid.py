@@ -25,8 +25,8 @@ from graphs.evaluation.search_comparison.cells import (
 )
 from graphs.evaluation.search_comparison.choosing import choose, choose_sampling
 from graphs.evaluation.search_comparison.report.report import CHOICES, PLAN, write_report
-from graphs.reasoner.terminal import console
 from graphs.tasks.pocket import PocketTask
+from graphs.terminal.console import console
 from graphs.traces.store import TraceStore
 
 

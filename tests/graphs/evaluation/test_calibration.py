@@ -15,8 +15,8 @@ from configs import ConfigError, compose
 from graphs import run
 from graphs.evaluation import calibration
 from graphs.evaluation.calibration import Reader, log_loss, reliability
-from graphs.reasoner.terminal import WRONG, guarded
 from graphs.strategies.posterior.fitted import AnswerModel
+from graphs.terminal.console import WRONG, guarded
 from graphs.traces.checked import read_checked
 from graphs.tree import Event
 from tests.graphs.evaluation.test_coverage import (

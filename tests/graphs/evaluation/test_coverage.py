@@ -17,7 +17,7 @@ from configs import compose, to_yaml
 from graphs import run
 from graphs.evaluation import coverage
 from graphs.evaluation.scaling import pass_at_k
-from graphs.reasoner.terminal import WRONG, guarded
+from graphs.terminal.console import WRONG, guarded
 from graphs.traces import checked
 from graphs.traces.store import TraceStore
 from graphs.tree import Event, Expanded, Finished, Judged, ReasoningTree

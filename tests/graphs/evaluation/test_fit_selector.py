@@ -15,10 +15,10 @@ from graphs.evaluation import fit_selector
 from graphs.evaluation.calibration import Reader, report
 from graphs.evaluation.fit_selector import LADDERS, LEAST_GAIN, fit_assumptions, mean_log_loss
 from graphs.reasoner.resources import open_resources
-from graphs.reasoner.terminal import WRONG, guarded
 from graphs.strategies import BestOfN
 from graphs.strategies.posterior.fitted import AnswerModel
 from graphs.strategies.selection import Selector
+from graphs.terminal.console import WRONG, guarded
 from graphs.traces.checked import CheckedThought, read_checked
 from tests.graphs.evaluation.test_coverage import OTHER, SOUND, SUM, WRONG_END, make_run, sampled
 from tests.graphs.strategies.make import assuming, make

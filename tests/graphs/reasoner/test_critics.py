@@ -14,9 +14,9 @@ from agents.types import Question
 from configs import ConfigError, compose
 from configs.schema import OracleCriticConfig
 from configs.schema.critic import CriticOptions
+from graphs.reasoner.batch import run_questions
 from graphs.reasoner.graph import think
 from graphs.reasoner.resources import engines_wanted, start_resources
-from graphs.run import run_questions
 from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import Trace
 from graphs.tree import ReasoningTree

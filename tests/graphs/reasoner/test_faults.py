@@ -19,8 +19,8 @@ from agents.engines import GenerateRequest, Generation
 from agents.engines.openai.engine import OpenAIEngine
 from agents.types import BadDataError, ContextLengthError, EngineError, LongthoughtError, Question
 from configs import compose
+from graphs.reasoner.batch import Outcome, run_questions
 from graphs.reasoner.resources import build_resources, forget, register
-from graphs.run import Outcome, run_questions
 from graphs.traces.trace import Trace
 from graphs.tree import ReasoningTree
 from tests.agents.engines.openai.false_server import Clock, FalseServer, completion

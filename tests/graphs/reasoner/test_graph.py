@@ -29,13 +29,13 @@ from agents.types import EngineDiedError, Question
 from configs import compose
 from configs.schema import SpeakingCritic
 from graphs import Context, graph
-from graphs.ask import audit_view, describe
 from graphs.evaluation.run_report import Tally, report
+from graphs.reasoner.batch import run_questions
 from graphs.reasoner.graph import Answer, Progress, think
 from graphs.reasoner.nodes import CHAT_MODEL, CHAT_SERVER, OUT_OF_DOMAIN
 from graphs.reasoner.resources import Resources, build_resources, forget, register
 from graphs.reasoner.state import State
-from graphs.run import run_questions
+from graphs.terminal.answers import answer_text, audit_view
 from graphs.thought.derive import derive_shortcut
 from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import Trace
@@ -426,7 +426,7 @@ async def ask_chat(
 async def test_an_answer_of_several_lines_is_given_whole() -> None:
     answer, trace = await ask_chat(lambda prompt: PLAN)
     assert answer.answer == trace.answer == "First,\n    print(1)\n\tthen rest"
-    assert answer.summary_source == "neutral" and describe(answer).endswith(
+    assert answer.summary_source == "neutral" and answer_text(answer).endswith(
         f"Answer:\n{answer.answer}"
     )
 
@@ -461,7 +461,7 @@ async def test_an_open_answer_that_was_cut_is_shown_with_the_reason(
         and len(answer.answer) > len(POEM)
         and long.startswith(answer.answer)
     )
-    assert trace.answer == answer.answer and describe(answer).endswith(answer.answer)
+    assert trace.answer == answer.answer and answer_text(answer).endswith(answer.answer)
     thought, _ = await ask_chat(lambda prompt: f"<think>{long}", *overrides)
     assert (thought.status, thought.answer) == ("no_answer", None)
 
@@ -495,7 +495,7 @@ async def test_a_chat_models_thought_never_becomes_its_summary(
         "neutral",
         "neutral",
     )
-    assert "secret" not in f"{answer} {trace.summary} {describe(answer)}".casefold()
+    assert "secret" not in f"{answer} {trace.summary} {answer_text(answer)}".casefold()
 
 
 async def test_a_chat_models_own_summary_is_shown_and_its_steps_where_that_was_chosen() -> None:
@@ -523,7 +523,7 @@ async def test_no_visible_field_holds_mark_up_or_control_characters() -> None:
         answer.summary,
         trace.answer or "",
         trace.summary,
-        describe(answer),
+        answer_text(answer),
     ):
         assert not re.search(r"<\w|<\||[\x00-\x08\x0b-\x1f\u200b\u202e]", text)
     assert answer.answer == "42"

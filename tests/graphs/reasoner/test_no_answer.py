@@ -9,10 +9,10 @@ from typing import get_args
 import pytest
 
 from agents.types import Budget, Meter, Question, Usage
-from graphs.ask import audit_view
 from graphs.reasoner.graph import think
 from graphs.reasoner.no_answer import EXPLANATIONS, why_no_answer
 from graphs.strategies import BestOfN, Greedy, Strategy
+from graphs.terminal.answers import audit_view
 from graphs.tree import ROOT, Event, Expanded, Expansion, Failed, NoAnswer, ReasoningTree
 from tests.graphs.reasoner.test_graph import QUESTIONS, resources_for
 from tests.graphs.strategies.make import make

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from agents.types import Budget, EngineDiedError, Meter, Question, Step, Verdict
+from graphs.reasoner.batch import run_questions
 from graphs.reasoner.graph import think
-from graphs.run import run_questions
 from graphs.strategies import Strategy
 from graphs.strategies.build import STRATEGIES
 from graphs.strategies.stepwise import Stepwise

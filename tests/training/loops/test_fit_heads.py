@@ -21,12 +21,13 @@ from agents.types import LongthoughtError, RunConflictError, ThoughtFactor
 from configs import compose
 from configs.errors import ConfigError
 from configs.schema.training import HeadsFit, HeadsTrainingConfig
-from graphs.run import run as think_about
+from graphs.runs.driver import run as think_about
 from graphs.traces.checked import CheckedThought
 from graphs.traces.store import FILE_NAME
 from graphs.tree import ROOT, Backup
 from tests.graphs.strategies.trees import QUESTION, expanded, step, tree_of
 from tests.training.conftest import NUM_TAUGHT
+from training.driver import run
 from training.loops.fit_heads import (
     HeadRow,
     HeadRows,
@@ -41,7 +42,7 @@ from training.loops.fit_heads import (
     outcomes_below,
 )
 from training.loops.model_folder import load_model
-from training.run import main, run
+from training.run import main
 
 FACTORS = tuple(ThoughtFactor(name=name, opening=f"<|{name}|>") for name in ("propose", "correct"))
 

@@ -13,7 +13,8 @@ from graphs import run
 from graphs.evaluation.search_comparison.__main__ import main as report
 from graphs.evaluation.search_comparison.cells import greedy, is_finished
 from graphs.evaluation.search_comparison.pools import DRAWS
-from graphs.reasoner.terminal import WRONG, guarded
+from graphs.runs import driver
+from graphs.terminal.console import WRONG, guarded
 from graphs.traces.store import TraceStore
 
 WORDS = [
@@ -108,10 +109,9 @@ def test_the_same_command_runs_nothing_again_and_goes_on_where_a_cell_is_missing
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    carry_out = run.run
+    carry_out = driver.run
     monkeypatch.setattr(
-        run,
-        "run",
+        "graphs.run.run",
         lambda config, session: asked.append(config.run.name) or carry_out(config, session),
     )
     before = (folder / "comparison.json").read_text()

@@ -6,7 +6,7 @@ from agents.engines import loop
 from agents.engines.base import GenerateRequest
 from configs import RunConfig, compose
 from graphs.reasoner.resources import Resources
-from graphs.reasoner.session import Session
+from graphs.runs.session import Session
 
 SCRIPTED = [
     "engine=scripted",

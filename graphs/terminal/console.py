@@ -35,7 +35,7 @@ stdout."""
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
 METRICS = "metrics.json"
 """A finished run's metrics; a run without them is unfinished."""
-TELL_EVERY_S = 15.0
+REPORT_EVERY_S = 15.0
 """Seconds between signs of life, where no terminal shows them all the time."""
 
 
@@ -215,7 +215,7 @@ def thinking() -> Iterator[Callable[[Progress], None]]:
             status.update(words())
 
     def tell() -> None:
-        while not done.wait(1.0 if status is not None else TELL_EVERY_S):
+        while not done.wait(1.0 if status is not None else REPORT_EVERY_S):
             if status is not None:
                 status.update(words())
             else:
@@ -248,7 +248,7 @@ def starting(config: RunConfig) -> Iterator[None]:
         done, began = threading.Event(), time.monotonic()
 
         def tell() -> None:
-            while not done.wait(TELL_EVERY_S):
+            while not done.wait(REPORT_EVERY_S):
                 print(
                     f"still starting, {time.monotonic() - began:.0f} s ...",
                     file=sys.stderr,
