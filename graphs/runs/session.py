@@ -16,9 +16,9 @@ from agents.engines.base import Engine, SupportsCacheReset
 from agents.engines.build import open_engine
 from configs import RunConfig
 from graphs.reasoner.resources import Resources, Sink, build_resources, engine_key, engines_wanted
-from graphs.terminal.console import starting
 from graphs.tasks import load_task
 from graphs.tasks.base import TaskData
+from graphs.terminal.console import starting
 
 
 class Session:
