@@ -42,8 +42,7 @@ def test_an_engine_stays_open_for_runs_that_want_the_same_and_forgets_what_it_ha
         assert second.engine is first.engine and cached_tokens(second) == 0
         third = opened(session, config(base=OTHER))
         assert third.engine is not first.engine and third.engine.info.context_length == 512
-        assert first.engine._gate.is_shut, ("two engines at a time would compete "
-            "for memory")  # type: ignore[attr-defined]
+        assert first.engine._gate.is_shut, "two engines at a time would compete for memory"  # type: ignore[attr-defined]
     assert third.engine._gate.is_shut  # type: ignore[attr-defined]
 
 
