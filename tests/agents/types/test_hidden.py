@@ -209,7 +209,7 @@ def test_hidden_values_are_equal_when_what_is_inside_is(first: str, second: str)
     assert Hidden(first).reveal() == first
 
 
-def test_a_completion_is_read_by_its_properties_and_equal_to_one_that_says_the_same() -> None:
+def test_completions_have_properties_and_are_equal_by_content() -> None:
     assert (COMPLETION.text, COMPLETION.token_ids, COMPLETION.logprobs) == (
         CANARY,
         (1, 2),

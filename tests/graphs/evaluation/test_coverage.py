@@ -75,7 +75,7 @@ def make_run(
     return folder
 
 
-async def test_samples_are_counted_as_often_as_they_were_drawn_and_luck_is_no_derivation(
+async def test_samples_count_as_often_as_drawn_and_luck_is_no_derivation(
     tmp_path: Path,
 ) -> None:
     events: list[Event] = [sampled(SOUND, LUCKY, SOUND), sampled(WRONG_END, CUT)]

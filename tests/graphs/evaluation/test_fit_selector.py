@@ -51,7 +51,7 @@ def thoughts_of(worlds: int, **options: Any) -> list[CheckedThought]:
     return thoughts
 
 
-def test_assumptions_get_better_and_nothing_on_the_ladders_betters_them_alone() -> None:
+def test_no_single_change_of_one_value_improves_the_fitted_assumptions() -> None:
     thoughts = thoughts_of(20)
     start = assuming(wrong_answers=5.0, logprob_weight=0.0, abort_rate=0.1)
     fit = fit_assumptions(thoughts, start)

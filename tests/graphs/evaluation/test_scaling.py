@@ -134,7 +134,7 @@ def test_the_fit_is_least_squares_of_the_double_logarithm() -> None:
     assert fit_power_law(points) == pytest.approx((-math.exp(intercept), slope))
 
 
-def test_a_power_law_is_undefined_where_coverage_is_0_or_1_or_known_at_one_size_only() -> None:
+def test_a_power_law_needs_two_sizes_with_coverage_between_0_and_1() -> None:
     assert fit_power_law([(1, 0.0), (2, 1.0), (4, 1.0)]) is None
     assert fit_power_law([(1, 0.3)]) is None
     assert fit_power_law([(2, 0.3), (2, 0.4)]) is None
@@ -210,7 +210,7 @@ def test_equal_weights_are_a_majority() -> None:
     ]
 
 
-def test_a_duel_is_between_the_most_frequent_right_and_the_most_frequent_wrong_answer() -> None:
+def test_a_duel_is_between_the_modal_right_and_the_modal_wrong_answer() -> None:
     many = pool(
         (2, 0, True),
         (3, 1, False),

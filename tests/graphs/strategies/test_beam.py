@@ -112,7 +112,7 @@ def test_paths_of_the_greatest_length_are_written_through() -> None:
     assert beam.select(tree_of([*FOUR, *EVIDENCE, *through]), METER, RNG) == []
 
 
-def test_lookahead_ranks_by_what_greedy_decoding_comes_to_and_keeps_its_steps() -> None:
+def test_lookahead_ranks_by_greedy_continuations_and_keeps_their_steps() -> None:
     beam = make(Beam, num_samples=2, beam_width=1, lookahead=1)
     events: list[Event] = [expanded(ROOT, step("a"), step("b")), judged(1, 3.0), judged(2, 1.0)]
     assert beam.select(tree_of(events), METER, RNG) == [

@@ -163,7 +163,7 @@ def test_an_unjudged_or_cut_step_is_never_continued() -> None:
     assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=1)]
 
 
-def test_a_step_whose_verdict_cannot_be_read_is_kept_where_nothing_was_judged_right() -> None:
+def test_a_step_with_an_unreadable_verdict_is_kept_if_none_is_right() -> None:
     loop = make(CritiqueLoop, num_children=3, beam_width=2, max_children=3)
     events: list[Event] = [
         expanded(ROOT, step("a"), step("b"), step("c")),
@@ -184,7 +184,7 @@ def test_a_step_whose_verdict_cannot_be_read_is_kept_where_nothing_was_judged_ri
     )
 
 
-def test_a_critic_that_is_never_read_costs_one_try_a_level_and_asks_no_reflector() -> None:
+def test_an_unreadable_critic_costs_one_try_a_level_and_no_reflection() -> None:
     loop = make(CritiqueLoop, max_children=8)
     events: list[Event] = [expanded(ROOT, step("a")), unread(1)]
     assert (

@@ -258,7 +258,7 @@ def test_a_node_that_failed_for_good_is_walked_around() -> None:
     assert asked(mcts(), [*TWO, Failed(1, "context_length")]) == [Expansion(2, n=4)]
 
 
-def test_a_path_of_the_greatest_length_is_written_through_and_not_looked_into() -> None:
+def test_a_path_at_max_depth_is_completed_and_not_expanded() -> None:
     strategy = mcts(max_depth=1)
     assert asked(strategy, TWO) == [Expansion(1, n=4, horizon="answer")]
     through = Expanded(1, ((step("c"), step("d"), step("e", answer="1")),), "answer")
@@ -464,7 +464,7 @@ def test_a_node_is_asked_for_every_legal_factor() -> None:
     ]
 
 
-def test_a_path_of_the_greatest_length_takes_the_factor_that_comes_to_an_answer() -> None:
+def test_a_path_at_max_depth_takes_the_factor_that_answers() -> None:
     events = [expanded(ROOT, step("a", factor="think")), judged(1, 1.0)]
     assert asked(mcts(use_factors=True, factors=THREE, max_depth=1), events) == [
         Expansion(1, horizon="answer", factor="finish")
@@ -529,7 +529,7 @@ def test_the_best_of_a_pool_stands_for_its_factor() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_chosen_one_of_a_pool_is_never_worse_than_its_mean_and_the_only_one_visited(
+def test_the_chosen_of_a_pool_is_at_least_its_mean_and_alone_visited(
     seed: int,
 ) -> None:
     search = simulate(mcts(use_factors=True, factors=RSTAR, pool_size=4), World(seed), seed=seed)

@@ -110,9 +110,7 @@ def test_another_configuration_is_refused_with_the_difference(
         assert len(resumed) == 1
 
 
-def test_a_configuration_of_another_version_is_refused_like_another_configuration(
-    store: TraceStore, run_dir: Path
-) -> None:
+def test_a_configuration_of_another_version_is_refused(store: TraceStore, run_dir: Path) -> None:
     store.close()
     with pytest.raises(
         RunConflictError,
@@ -299,7 +297,7 @@ def test_one_damaged_row_is_named_left_out_and_asked_again(
         ]
 
 
-def test_a_store_without_checksums_is_read_and_gets_them_when_it_is_resumed(
+def test_a_store_without_checksums_is_read_and_gets_them_on_resume(
     store: TraceStore, run_dir: Path
 ) -> None:
     for index in range(3):

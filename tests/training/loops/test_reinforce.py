@@ -185,7 +185,7 @@ def test_a_stopped_training_ends_as_if_it_had_not_been_stopped(
     assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
 
 
-def test_the_newest_whole_checkpoint_counts_and_unfinished_ones_are_removed(tmp_path: Path) -> None:
+def test_the_newest_whole_checkpoint_counts_and_partial_ones_are_removed(tmp_path: Path) -> None:
     assert last_checkpoint(tmp_path / "nowhere") is None
     for step in (8, 9, 10, 11):
         (tmp_path / f"checkpoint-{step}").mkdir()

@@ -108,7 +108,7 @@ def test_a_free_check_never_does_harm_and_coverage_is_its_limit(folder: Path) ->
     assert checked == pytest.approx(countdown["ceilings"]["coverage"]["4"])
 
 
-def test_the_same_command_runs_nothing_again_and_goes_on_where_a_cell_is_missing(
+def test_the_same_command_runs_only_missing_cells(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
