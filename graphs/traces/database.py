@@ -230,8 +230,7 @@ def _is_full(folder: Path) -> bool:
 
 
 def _why_not_opened(path: Path) -> int:
-    """Returns the errno of opening the file; SQLite reports only that opening failed.
-    """
+    """Returns the errno of opening the file, which SQLite does not report."""
     try:
         with path.open("rb+"):
             return errno.EACCES if not os.access(path.parent, os.W_OK) else errno.EIO

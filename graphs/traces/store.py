@@ -606,8 +606,7 @@ def _require_config(run: str, stored: tuple[str, str], given: tuple[str, str]) -
 
 
 def _is_of_earlier_version(stored_hash: str, stored_yaml: str) -> bool:
-    """Whether an earlier version, with other options, wrote the stored configuration.
-    """
+    """Whether an earlier version with other options wrote the configuration."""
     try:
         config = from_yaml(stored_yaml)
     except ConfigError:
