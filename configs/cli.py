@@ -1,11 +1,11 @@
 """Command lines: flags are parsed by argparse; the remaining `key=value` words are
 overrides for `compose`.
 
-parser = Parser(prog="python -m graphs.ask", description="Asks one question.")
-parser.add_argument("question")    # before the overrides: always the first one
-add_override_arguments(parser)
-arguments = parse(parser, argv)
-config = compose(split_overrides(arguments))
+    parser = Parser(prog="python -m graphs.ask", description="Asks one question.")
+    parser.add_argument("question")    # before the overrides: always the first one
+    add_override_arguments(parser)
+    arguments = parse(parser, argv)
+    config = compose(split_overrides(arguments))
 """
 
 from __future__ import annotations
