@@ -136,7 +136,7 @@ class Answer:
     summary_source: SummarySource
     """Source of the summary: the kept steps, a model, or counts alone."""
     correct: bool | None
-    """The exact checker's result; None without a gold, or if the check failed."""
+    """The exact checker's result; None without a gold, or if it cannot decide."""
     rule_id: str | None
     """The safety rule that decided; None if none did."""
     usage: dict[str, dict[str, int]]

@@ -28,7 +28,8 @@ Then it gets a line in two tables: `graphs.tasks.registry.TASKS` (its name) and
 `agents.answers.registry.TASK_ANSWERS` (what its answers are and how they are checked);
 and its options in configs/schema/task.py, as a class derived from `_Dataset` (which
 has split, limit and offset) and added to `TaskConfig`. A task without `split` can be
-asked, but not trained on.
+asked, but not trained on. A class outside of the package needs none of this: see
+graphs/tasks/custom.py.
 """
 
 from __future__ import annotations
