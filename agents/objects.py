@@ -1,7 +1,6 @@
-"""Objects of your own, named `package.module:name` in the configuration.
+"""User-defined objects, named `package.module:name` in the configuration.
 
-The module is imported as Python imports any other: it is installed, or lies in the
-folder in which the command was started.
+The module must be installed, or lie in the working directory.
 """
 
 from __future__ import annotations
@@ -12,19 +11,19 @@ import sys
 from typing import Any
 
 NAME = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
-"""What such a name looks like, as a regular expression."""
+"""Regular expression of such a name."""
 
 
 def load_object(name: str, option: str) -> Any:
-    """Returns the object that `name` names.
+    """Imports and returns the object `name`.
 
     Args:
         name: `package.module:name`.
         option: dotted key of the option that holds the name, for errors.
 
     Raises:
-        ValueError: the name has another form, there is no such module or object, or the
-            module cannot be imported.
+        ValueError: the name is malformed, the module cannot be imported, or it has no
+            such attribute.
     """
     if not re.fullmatch(NAME, name):
         raise ValueError(

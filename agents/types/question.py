@@ -24,7 +24,9 @@ def question_hash(text: str) -> str:
 
 
 def split_of(text: str) -> Split:
-    """Returns the question's split by its hash: 5 % test, 5 % validation, 90 % train."""
+    """Returns the split of a question by its hash: 5 % test, 5 % validation, 90 %
+    train.
+    """
     bucket = int(question_hash(text), 16) % _SPLIT_BUCKETS
     return "test" if bucket == 0 else "validation" if bucket == 1 else "train"
 
