@@ -1,4 +1,4 @@
-"""Every task's answers in one table: their kind, by which votes are counted, and their
+"""One table of all tasks: the kind of their answers (for counting votes) and the
 checker.
 """
 
@@ -19,7 +19,7 @@ from agents.types import Question
 
 @dataclass(frozen=True, slots=True)
 class TaskAnswers:
-    """What the answers of a task are, and how they are checked."""
+    """The kind of a task's answers, and their checker."""
 
     kind: AnswerKind
     checker: Callable[[], AnswerChecker]
@@ -40,10 +40,11 @@ TASK_ANSWERS: dict[str, TaskAnswers] = {
     "custom_number": TaskAnswers("number", partial(MathChecker, "number")),
     "custom_text": TaskAnswers("text", partial(ExactChecker, "text")),
 }
-"""By task. The last three are those of `task=custom`, by the kind of its answers."""
+"""Task name -> its answers. The last three belong to `task=custom`, one for each kind
+of answer."""
 
 TASK_KINDS: dict[str, AnswerKind] = {task: answers.kind for task, answers in TASK_ANSWERS.items()}
-"""What the answers of each task are."""
+"""Task name -> kind of its answers."""
 
 
 def canonical(answer: str, task: str) -> str:
@@ -66,7 +67,7 @@ def checker_for(task: str) -> AnswerChecker:
 
 
 class Checkers:
-    """The checkers of all tasks, each made when its first answer is checked."""
+    """The checkers of all tasks, each created at its first check."""
 
     def __init__(self, own: str | None = None) -> None:
         """`own`: package.module:name of a checker that replaces those of the table
