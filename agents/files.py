@@ -59,8 +59,8 @@ def storing(path: Path, *, is_folder: bool = False, elsewhere: str = ELSEWHERE) 
         if found is None:
             raise
         number = int(found[1] or errno.ENOSPC)
-        own = OSError(number, os.strerror(number))
-        raise storage_error(path, own, is_folder=is_folder, elsewhere=elsewhere) from error
+        equivalent = OSError(number, os.strerror(number))
+        raise storage_error(path, equivalent, is_folder=is_folder, elsewhere=elsewhere) from error
 
 
 def storage_error(
@@ -78,7 +78,7 @@ def storage_error(
         and path.parent not in Path(error.filename).parents
         and Path(error.filename) not in path.parents
     ):
-        reason += f" ({error.filename})"  # another file: a temporary folder, say
+        reason += f" ({error.filename})"  # another file, such as a temporary one
     remedy = _REMEDIES.get(error.errno or 0)
     return StorageError(path, reason, elsewhere if remedy is None else f"{remedy}, or {elsewhere}")
 
@@ -88,7 +88,7 @@ def _obstacle(path: Path, is_folder: bool) -> tuple[Path, str] | None:
     description.
     """
     folders = [*reversed(path.absolute().parents), *([path] if is_folder else [])]
-    with contextlib.suppress(OSError):  # of a path that is too long, or that may not be looked at
+    with contextlib.suppress(OSError):  # path too long, or permission denied
         for place in (*folders, path):
             if place.is_symlink() and not place.exists():
                 target = os.readlink(place)

@@ -31,14 +31,13 @@ def load_object(name: str, option: str) -> Any:
         )
     module, _, attribute = name.partition(":")
     if "" not in sys.path and "." not in sys.path:
-        sys.path.append("")  # a console script does not look into the working directory
+        sys.path.append("")  # missing for a console script
     try:
         found = importlib.import_module(module)
     except Exception as error:
         raise ValueError(
             f"{option} ({name}) names a module that cannot be imported ({type(error).__name__}: "
-            f"{error}); "
-            "install it, or start the command in the folder that holds it"
+            f"{error}); install it, or start the command in the folder that holds it"
         ) from error
     if not hasattr(found, attribute):
         raise ValueError(

@@ -54,7 +54,7 @@ def canonical(answer: str, task: str) -> str:
     Raises:
         ValueError: `task` is in no table.
     """
-    return canonical_form(answer, _known(task).kind)
+    return canonical_form(answer, _answers_of(task).kind)
 
 
 def checker_for(task: str) -> AnswerChecker:
@@ -63,7 +63,7 @@ def checker_for(task: str) -> AnswerChecker:
     Raises:
         ValueError: `task` is in no table.
     """
-    return _known(task).checker()
+    return _answers_of(task).checker()
 
 
 class Checkers:
@@ -94,11 +94,10 @@ class Checkers:
         self._made.clear()
 
 
-def _known(task: str) -> TaskAnswers:
+def _answers_of(task: str) -> TaskAnswers:
     if task not in TASK_ANSWERS:
         known = ", ".join(TASK_ANSWERS)
         raise ValueError(
-            f"task {task!r} has no kind of answers and no checker; choose one of {known}, or add "
-            f"it to {__name__}.TASK_ANSWERS"
+            f"task {task!r} is unknown; choose one of {known}, or add it to {__name__}.TASK_ANSWERS"
         )
     return TASK_ANSWERS[task]

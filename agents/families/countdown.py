@@ -94,15 +94,15 @@ class _State:
 
     def apply(self, a: int, operator: str, b: int, result: int) -> _State | None:
         rest = list(self.left)
-        made: list[str] = []
+        operands: list[str] = []
         for value in (a, b):
             entry = next((entry for entry in rest if entry[0] == value), None)
             if entry is None:
                 return None
             rest.remove(entry)
-            made.append(entry[1])
+            operands.append(entry[1])
         return _State(
-            tuple(sorted([*rest, (result, join_expressions(made[0], operator, made[1]))]))
+            tuple(sorted([*rest, (result, join_expressions(operands[0], operator, operands[1]))]))
         )
 
 

@@ -135,7 +135,7 @@ class LocksProblem(Problem):
 
     def check_steps(self, steps: Sequence[str]) -> list[StepTruth]:
         truths: list[StepTruth] = []
-        alive = True
+        solvable = True
         for index, step in enumerate(steps):
             codes = self.read_codes(steps[:index])
             answer = read_answer(step)
@@ -151,8 +151,8 @@ class LocksProblem(Problem):
                     and previous is not None
                     and self.locks[len(codes)].opens(code, previous)
                 )
-            alive = alive and right
-            truths.append(StepTruth(right, alive))
+            solvable = solvable and right
+            truths.append(StepTruth(right, solvable))
         return truths
 
     def is_correct(self, answer_text: str) -> bool:

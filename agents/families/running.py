@@ -132,23 +132,23 @@ class RunningProblem(Problem):
         rights: list[bool] = []
         for step in steps:
             if (answer := read_answer(step)) is not None:
-                rights.append(read_whole_number(answer) == self._finish(values))
+                rights.append(read_whole_number(answer) == self._final_value(values))
                 continue
             match, ready = _STEP.fullmatch(step.strip()), self._ready(values)
             if match is None or not ready:
                 rights.append(False)
                 continue
             left, right, result = (int(match[group].replace(" ", "")) for group in (1, 3, 4))
-            meant = [
+            matching = [
                 operation
                 for operation, a, b in ready
                 if (a, operation.operator, b) == (left, match[2], right)
             ]
-            rights.append(bool(meant) and result == self._apply(left, match[2], right))
-            values[id(meant[0] if meant else ready[0][0])] = result
+            rights.append(bool(matching) and result == self._apply(left, match[2], right))
+            values[id(matching[0] if matching else ready[0][0])] = result
         return rights, values
 
-    def _finish(self, values: dict[int, int]) -> int:
+    def _final_value(self, values: dict[int, int]) -> int:
         """Returns the value of the whole expression, given the known (right or wrong)
         values.
         """
@@ -163,7 +163,7 @@ class RunningProblem(Problem):
         _, values = self._replay(prefix_steps)
         ready = self._ready(values)
         if not ready:
-            return f"{ANSWER_PREFIX} {self._finish(values)}"
+            return f"{ANSWER_PREFIX} {self._final_value(values)}"
         operation, left, right = ready[0]
         return (
             f"{left} {operation.operator} {right} = {self._apply(left, operation.operator, right)}"
@@ -180,7 +180,7 @@ class RunningProblem(Problem):
         _, values = self._replay(prefix_steps)
         ready = self._ready(values)
         if not ready:
-            return f"{ANSWER_PREFIX} {self._slip(rng, self._finish(values))}"
+            return f"{ANSWER_PREFIX} {self._slip(rng, self._final_value(values))}"
         operation, left, right = ready[0]
         operator, result = operation.operator, self._apply(left, operation.operator, right)
         draw = rng.random()
@@ -213,7 +213,7 @@ class RunningProblem(Problem):
             return ""
         if read_answer(step) is not None:
             _, values = self._replay(prefix_steps)
-            return str(self._finish(values)) if not self._ready(values) else ""
+            return str(self._final_value(values)) if not self._ready(values) else ""
         due = self.next_step(random.Random(0), prefix_steps)
         match = _STEP.fullmatch(due) if due else None
         if match is None:

@@ -49,8 +49,11 @@ def ends_a_line(label: str, other: str, shown: Iterable[str]) -> bool:
     choice = re.compile(rf"(?<![a-z]){rival}(?: or |/| / ){word}(?![a-z])")
     for text in shown:
         for line in unicodedata.normalize("NFKC", text).casefold().splitlines():
-            said = choice.sub("", line)
-            if any(verdict.search(_words(end)) for end in (said, _TAG.sub(" ", said))):
+            without_choice = choice.sub("", line)
+            if any(
+                verdict.search(_words(end))
+                for end in (without_choice, _TAG.sub(" ", without_choice))
+            ):
                 return True
     return False
 

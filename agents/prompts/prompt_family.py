@@ -28,7 +28,7 @@ from agents.types import Question, Step
 
 PROMPTS = Path(__file__).parent
 _TOKENS_OF_A_TAG = 16
-_POLICY_WRITES = ("policy", "mistake")  # templates of what stands in the policy's own thought
+_POLICY_WRITES = ("policy", "mistake")  # templates that are rendered into the thought
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class SafetyRule(BaseModel):
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise ValueError(f"{pattern!r} is no regular expression ({error})") from None
+                raise ValueError(f"{pattern!r} is not a regular expression ({error})") from None
         return patterns
 
     def is_about(self, question: str) -> bool:
@@ -186,7 +186,7 @@ class SafetyChecker:
             ) from None
         except (yaml.YAMLError, KeyError, TypeError) as error:
             raise ValueError(
-                f"safety.rules ({path}) is no list of rules under the key 'rules': {error}"
+                f"safety.rules ({path}) is not a list of rules under the key 'rules': {error}"
             ) from None
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]

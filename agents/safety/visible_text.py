@@ -145,7 +145,7 @@ def _without_tags(text: str, *, with_thinking: bool) -> str:
     opened: dict[str, list[int]] = {opener: [] for opener in _OPENER.values()}
     hidden_from: int | None = None
 
-    def take_back(start: int) -> None:
+    def truncate(start: int) -> None:
         del kept[start:]
         for starts in opened.values():
             while starts and starts[-1] >= start:
@@ -161,7 +161,7 @@ def _without_tags(text: str, *, with_thinking: bool) -> str:
         tail = "".join(kept[-_LONGEST_SYSTEM_TAG:])
         begin = tail.rfind("<<")
         if begin >= 0 and _SYSTEM_TAG.fullmatch(tail, begin) is not None:
-            take_back(len(kept) - len(tail) + begin)
+            truncate(len(kept) - len(tail) + begin)
             continue
         starts = opened[_OPENER[piece]]
         if not starts:
@@ -177,7 +177,7 @@ def _without_tags(text: str, *, with_thinking: bool) -> str:
             ):
                 starts.clear()
             continue
-        take_back(start)
+        truncate(start)
         if hidden_from is not None:
             hidden_from = min(hidden_from, start)
         is_quoted = start > 0 and kept[start - 1] == "`"
@@ -185,7 +185,7 @@ def _without_tags(text: str, *, with_thinking: bool) -> str:
             case True:
                 hidden_from = start if hidden_from is None else hidden_from
             case False:
-                take_back(hidden_from or 0)
+                truncate(hidden_from or 0)
                 hidden_from = None
     return "".join(kept[:hidden_from])
 
@@ -231,14 +231,14 @@ def repeats(summary: str, texts: Iterable[str], *, public: Iterable[str] = ()) -
     length = min(WORDS_IN_A_ROW * scale, len(words))
     if length == 0:
         return False
-    theirs = set(_sequences([word for text in texts for word in _words(text)], length))
-    known = {sequence for text in public for sequence in _sequences(_words(text), length)}
+    in_texts = set(_sequences([word for text in texts for word in _words(text)], length))
+    in_public = {sequence for text in public for sequence in _sequences(_words(text), length)}
     counted = repeated = row = longest = 0
     for sequence in _sequences(words, length):
-        if sequence in known:
+        if sequence in in_public:
             continue
         counted += 1
-        row = row + 1 if sequence in theirs else 0
+        row = row + 1 if sequence in in_texts else 0
         repeated += row > 0
         longest = max(longest, row)
     quote = longest + length - 1 if longest else 0

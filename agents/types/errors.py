@@ -77,9 +77,9 @@ class LostThoughtError(LongthoughtError):
 
     def __init__(self, thought_id: object) -> None:
         super().__init__(
-            f"thought {ascii(thought_id)[:80]} is not in the memory of this process: a thought "
-            "ends with its process, and with a run that failed or was cancelled, and a paused one "
-            "makes room for later ones; ask the question again"
+            f"thought {ascii(thought_id)[:80]} is not in the memory of this process: thoughts are "
+            "dropped when their process ends, when their run fails or is cancelled, and when newer "
+            "paused thoughts need the space; ask the question again"
         )
         self.thought_id = thought_id
 

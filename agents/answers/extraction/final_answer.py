@@ -156,7 +156,9 @@ def _last_block(text: str) -> str | None:
         begin = fenced[-1]
     while begin > 0 and _is_in_list(blocks, begin) and _is_in_list(blocks, begin - 1):
         begin -= 1
-    while begin > 0 and (fenced or _is_in_list(blocks, begin)) and _leads_on(blocks[begin - 1]):
+    while (
+        begin > 0 and (fenced or _is_in_list(blocks, begin)) and _introduces_next(blocks[begin - 1])
+    ):
         begin -= 1
         if begin - 1 not in fenced:
             break
@@ -183,18 +185,18 @@ def _begin_of_document(blocks: list[str]) -> int | None:
         begin = last - 1
         while begin > 0 and _is_in_list(blocks, begin - 1):
             begin -= 1
-        return begin - 1 if begin > 0 and _leads_on(blocks[begin - 1]) else begin
+        return begin - 1 if begin > 0 and _introduces_next(blocks[begin - 1]) else begin
     titles = [number for number, block in enumerate(blocks) if _is_title(block)]
     if len(titles) > 1:
         begin = titles[0]
-        return begin - 1 if begin > 0 and _leads_on(blocks[begin - 1]) else begin
+        return begin - 1 if begin > 0 and _introduces_next(blocks[begin - 1]) else begin
     begin = last - 1
     while begin > 0 and _is_in_list(blocks, begin):
         begin -= 1
     if (
         begin < last - 1
         and not _is_in_list(blocks, last)
-        and _leads_on(blocks[begin])
+        and _introduces_next(blocks[begin])
         and PRESENTING.search(blocks[begin])
     ):
         return begin
@@ -223,6 +225,6 @@ def _is_in_list(blocks: list[str], number: int) -> bool:
     )
 
 
-def _leads_on(block: str) -> bool:
+def _introduces_next(block: str) -> bool:
     line = block.rstrip("*_ \n").rpartition("\n")[2]
     return line.endswith((":", "：")) and not is_heading(line)

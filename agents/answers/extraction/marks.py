@@ -113,7 +113,7 @@ _JSON_VALUE = re.compile(
     re.DOTALL,
 )
 _LAST_LINE_A = re.compile(rf"(?:^|\n)\**a\**:[\s*]{{0,4}}(?P<value>{MEASURE})\**\.?\**\s*\Z")
-_WORKING = re.compile(
+_DERIVATION = re.compile(
     r"(?:let['’]s|let (?:us|me)|to (?:find|solve|determine|calculate|compute|answer|get)|first,? "
     r"(?:we|i|let)"
     r"|we (?:need|have|must|should|know|are)|okay,|sure[,!])\s",
@@ -145,7 +145,7 @@ _OPENING_BRACKET, _CLOSING_BRACKET = re.compile(r"[(\[]"), re.compile(r"[)\]]")
 _UNDERLINES = re.compile(r"(?:[\s>=*_~-]*\n)?[^\S\n]*(?:>\s)?(?:[*_]{1,3}(?=[^\s*_]))?")
 _AFTER_SEPARATOR = re.compile(r"(?:}|</\w{1,8}>|[^\S\n]){0,8}")
 _CLOSING_BOLD = re.compile(r"[^\S\n]?\*\*")
-_SAID_TO_BE = re.compile(
+_COPULA_ENDING = re.compile(
     r"(?:です|でした|である|となります|になります|だ|입니다|이에요|예요|이다)$"
 )
 _ENVIRONMENT = re.compile(r"\\begin\{(\w{1,20}\*?)\}(?![^\n]{0,800}\\end\{\1\})")
@@ -191,7 +191,7 @@ def find_mark(text: str, *, is_cut: bool = False, with_sentences: bool = True) -
     if with_sentences and (
         mark is None or (isinstance(mark, Mark) and reader.may_be_replaced(mark))
     ):
-        mark = reader.sentence_behind(mark) or mark
+        mark = reader.sentence_after(mark) or mark
     if not isinstance(mark, Mark):
         return None
     inner = find_mark(mark.value)
@@ -249,7 +249,7 @@ def _value_end(mark: Mark) -> int:
     return mark.end if mark.begin is None else mark.begin + len(mark.value)
 
 
-def _leads_to_working(mark: Mark) -> bool:
+def _introduces_derivation(mark: Mark) -> bool:
     """Whether a value that is delimited by its line only may be the beginning of a
     derivation.
     """
@@ -306,9 +306,12 @@ class _Reader:
 
     def may_be_replaced(self, mark: Mark) -> bool:
         """Whether an explicit mark introduces a derivation or is retracted after it."""
-        return _leads_to_working(mark) or _RETRACTED.search(self.text, _value_end(mark)) is not None
+        return (
+            _introduces_derivation(mark)
+            or _RETRACTED.search(self.text, _value_end(mark)) is not None
+        )
 
-    def sentence_behind(self, mark: Mark | None) -> Mark | Unfinished | None:
+    def sentence_after(self, mark: Mark | None) -> Mark | Unfinished | None:
         """Returns the last sentence with an answer, if it follows the explicit mark and
         its retraction (or derivation).
         """
@@ -320,7 +323,7 @@ class _Reader:
             sentence.end if isinstance(sentence, Mark) else len(self.text),
         )
         if begin < end and (
-            _leads_to_working(mark) or _RETRACTED.search(self.text, begin, end) is not None
+            _introduces_derivation(mark) or _RETRACTED.search(self.text, begin, end) is not None
         ):
             return sentence
         return None
@@ -407,7 +410,9 @@ class _Reader:
             return None
         value = line_value(raw)
         return (
-            None if _WORKING.match(value) or _TYPE.match(value) else self._mark(end, value, begin)
+            None
+            if _DERIVATION.match(value) or _TYPE.match(value)
+            else self._mark(end, value, begin)
         )
 
     def _sentence(self, match: re.Match[str]) -> Mark | Unfinished | None:
@@ -440,7 +445,7 @@ class _Reader:
             return None
         value = tidy(without_explanation(sentence))
         if match["word"] in UNSPACED_WORDS:
-            value = tidy(_SAID_TO_BE.sub("", re.split("[，；]", value)[0]))
+            value = tidy(_COPULA_ENDING.sub("", re.split("[，；]", value)[0]))
         if value.endswith((")", "]")) and len(_CLOSING_BRACKET.findall(value)) > len(
             _OPENING_BRACKET.findall(value)
         ):
