@@ -43,7 +43,7 @@ class HFTokenizer:
                 else type(error).__name__
             )
             raise EngineUnavailableError(
-                f"no tokenizer in {self.source!r}{_no_folder(self.source)} ({reason}); correct "
+                f"no tokenizer in {self.source!r}{_remark(self.source)} ({reason}); correct "
                 "engine.model, or set engine.tokenizer, "
                 "to a folder with tokenizer.json or to a hub id"
             ) from error
@@ -177,8 +177,11 @@ def eos_token_ids(tokenizer: HFTokenizer, folder: Path | None) -> frozenset[int]
     return frozenset(ids)
 
 
-def _no_folder(source: str) -> str:
-    """Returns the remark that a name with the form of a path was taken for a hub id; ""
-    of a folder.
+def _remark(source: str) -> str:
+    """Returns the remark that a name is taken for a hub id, or that a folder holds no
+    model; "" for a model folder.
     """
-    return "" if Path(source).is_dir() else f", which is no folder here (seen from {Path.cwd()})"
+    folder = Path(source)
+    if not folder.is_dir():
+        return f", which is no folder here (seen from {Path.cwd()})"
+    return "" if (folder / "config.json").is_file() else ", a folder without config.json"
