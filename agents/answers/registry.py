@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from agents.answers.checkers.check import AnswerChecker, ExactChecker
+from agents.answers.checkers.check import AnswerChecker, CheckResult, ExactChecker
 from agents.answers.checkers.family_checker import FamilyChecker
 from agents.answers.checkers.gym_checker import GymChecker
 from agents.answers.checkers.math_checker import MathChecker
+from agents.answers.checkers.own_checker import OwnChecker
 from agents.answers.values.canonical import AnswerKind, canonical_form
+from agents.types import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,11 @@ TASK_ANSWERS: dict[str, TaskAnswers] = {
     "pocket": TaskAnswers("math", FamilyChecker),
     "user": TaskAnswers("math", FamilyChecker),
     "reasoning_gym": TaskAnswers("text", GymChecker),
+    "custom": TaskAnswers("math", MathChecker),
+    "custom_number": TaskAnswers("number", partial(MathChecker, "number")),
+    "custom_text": TaskAnswers("text", partial(ExactChecker, "text")),
 }
-"""A new task adds its line here."""
+"""By task. The last three are those of `task=custom`, by the kind of its answers."""
 
 TASK_KINDS: dict[str, AnswerKind] = {task: answers.kind for task, answers in TASK_ANSWERS.items()}
 """What the answers of each task are."""
@@ -58,6 +63,34 @@ def checker_for(task: str) -> AnswerChecker:
         ValueError: `task` is in no table.
     """
     return _known(task).checker()
+
+
+class Checkers:
+    """The checkers of all tasks, each made when its first answer is checked."""
+
+    def __init__(self, own: str | None = None) -> None:
+        """`own`: package.module:name of a checker that replaces those of the table
+        (`task.checker`).
+
+        Raises:
+            ValueError: `own` names no function.
+        """
+        self._own = None if own is None else OwnChecker(own)
+        self._made: dict[str, AnswerChecker] = {}
+
+    async def check(self, question: Question, answer: str) -> CheckResult:
+        """Returns whether `answer` is right, by the checker of the question's task."""
+        if self._own is not None:
+            return await self._own.check(question, answer)
+        if question.task not in self._made:
+            self._made[question.task] = checker_for(question.task)
+        return await self._made[question.task].check(question, answer)
+
+    async def close(self) -> None:
+        """Ends the processes of all checkers. Idempotent."""
+        for checker in self._made.values():
+            await checker.close()
+        self._made.clear()
 
 
 def _known(task: str) -> TaskAnswers:

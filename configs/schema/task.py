@@ -1,5 +1,5 @@
 """Where questions come from, chosen with `task=pocket | reasoning_gym | gsm8k | svamp |
-multiarith | math500 | jsonl | csv | text | user`.
+multiarith | math500 | jsonl | csv | text | user | custom`.
 
 The split of a generated or user-supplied question is a function of its hash
 (`agents.types.split_of`), so that no question is ever both trained on and measured.
@@ -7,10 +7,11 @@ The split of a generated or user-supplied question is a function of its hash
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
+from agents.objects import NAME
 from agents.types import Split
 from configs.schema.base import ConfigGroup
 
@@ -22,14 +23,27 @@ TASK_OF_SUFFIX = {
 """The task that reads a file of one's own, by the suffix of its name in lower case."""
 
 
-class UserTaskConfig(ConfigGroup):
+class _Task(ConfigGroup):
+    """What all tasks share."""
+
+    checker: str | None = Field(None, pattern=NAME)
+    """package.module:name of a function of your own that decides whether an answer is
+    right: right(question: agents.types.Question, answer: str) -> bool; null: the
+    task's own checker."""
+
+    def source_options(self) -> dict[str, Any]:
+        """Returns the options that say which questions there are."""
+        return self.model_dump(exclude={"name", "checker"})
+
+
+class UserTaskConfig(_Task):
     """Questions come one by one from the caller; there is nothing to run over."""
 
     name: Literal["user"] = "user"
     """Questions come from the caller."""
 
 
-class _Slice(ConfigGroup):
+class _Slice(_Task):
     """What all sets of questions share."""
 
     limit: int | None = Field(None, ge=1)
@@ -93,6 +107,18 @@ class TextTaskConfig(_OwnFile):
     """A text file with one question per line, not scored."""
     path: str
     """The file; each line that is not blank is a question."""
+
+
+class CustomTaskConfig(_OwnFile):
+    """Questions of a class of your own."""
+
+    name: Literal["custom"] = "custom"
+    """Questions of a class of your own."""
+    object: str = Field(pattern=NAME)
+    """package.module:name of a class with a method `load` that returns Questions
+    (graphs.tasks.custom)."""
+    options: dict[str, JsonValue] | None = None
+    """Keywords of the class, task.options={level: 3}; null: none."""
 
 
 class Gsm8kTaskConfig(_Dataset):
@@ -189,6 +215,7 @@ TaskConfig = Annotated[
     | JsonlTaskConfig
     | CsvTaskConfig
     | TextTaskConfig
+    | CustomTaskConfig
     | UserTaskConfig,
     Field(discriminator="name"),
 ]

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from agents.answers import AnswerChecker, CheckResult, canonical, checker_for
+from agents.answers import Checkers, CheckResult, canonical
 from agents.critics import Critic, GenerativeCritic
 from agents.engines.base import Classifier, Engine, Generator
 from agents.engines.build import open_engine, start_engines
@@ -74,8 +74,8 @@ class Resources:
     """Thoughts in progress, by id."""
     strategies: dict[str, Strategy] = field(default_factory=dict)
     """Search strategies by task, made when a task's first question comes."""
-    checkers: dict[str, AnswerChecker] = field(default_factory=dict)
-    """Checkers of answers by task, made when a task's first answer comes."""
+    checkers: Checkers = field(default_factory=Checkers)
+    """Checkers of answers by task."""
     config_hash: str = ""
     contents: dict[str, str] = field(default_factory=dict)
     """Hashes of what the configuration only names: weights by role, safety rules, the
@@ -100,9 +100,7 @@ class Resources:
             return CheckResult("no_gold", "the question has no gold answer")
         if answer is None:
             return CheckResult("no_answer", "there is no answer")
-        if question.task not in self.checkers:
-            self.checkers[question.task] = checker_for(question.task)
-        return await self.checkers[question.task].check(question, answer)
+        return await self.checkers.check(question, answer)
 
     async def is_correct(self, question: Question, answer: str | None) -> bool | None:
         """Returns whether an answer is right; None where that cannot be known (see
@@ -114,9 +112,7 @@ class Resources:
         """Ends the checkers' processes, and closes the engines that came with
         `start_resources`.
         """
-        for checker in self.checkers.values():
-            await checker.close()
-        self.checkers.clear()
+        await self.checkers.close()
         await self.opened.aclose()
 
 
@@ -245,6 +241,7 @@ def build_resources(
         policy_head=policy_head,
         sink=sink,
         run=run,
+        checkers=Checkers(config.task.checker),
         config_hash=config_hash(config),
         contents=contents,
         versions=_versions(),
@@ -309,8 +306,8 @@ class _Lazy:
     engines: dict[str, Engine] = field(default_factory=dict)
     """By `engine_key`: one for each that a preset asks for, however many views share
     it."""
-    checkers: dict[str, AnswerChecker] = field(default_factory=dict)
-    """By task, shared by all views."""
+    checkers: Checkers = field(default_factory=Checkers)
+    """By task, shared by all views whose task has no checker of its own."""
     views: OrderedDict[tuple[str, ...], Resources] = field(default_factory=OrderedDict)
     """By the words of context and environment, the latest used last. A view owns
     nothing that has to be closed."""
@@ -353,7 +350,8 @@ class _Lazy:
             for role, (kind, options) in engines_wanted(config).items()
         }
         view = await asyncio.to_thread(build_resources, config, opened)
-        view.checkers = self.checkers
+        if config.task.checker is None:
+            view.checkers = self.checkers
         return view
 
     async def _engine(self, kind: str, options: Mapping[str, Any]) -> Engine:
@@ -374,8 +372,7 @@ class _Lazy:
             yield
         finally:
             async with self.opened:
-                for checker in self.checkers.values():
-                    await checker.close()
+                await self.checkers.close()
 
 
 _registered: dict[str, Resources] = {}

@@ -16,9 +16,9 @@ from agents.engines.base import Engine, SupportsCacheReset
 from agents.engines.build import open_engine
 from configs import RunConfig
 from graphs.reasoner.resources import Resources, Sink, build_resources, engine_key, engines_wanted
-from graphs.terminal.console import starting
 from graphs.tasks import load_task
 from graphs.tasks.base import TaskData
+from graphs.terminal.console import starting
 
 
 class Session:
@@ -47,9 +47,7 @@ class Session:
         """
         key = config.task.model_dump_json()
         if key not in self._questions:
-            self._questions[key] = load_task(
-                config.task.name, **config.task.model_dump(exclude={"name"})
-            )
+            self._questions[key] = load_task(config.task.name, **config.task.source_options())
         return self._questions[key]
 
     def open(self, config: RunConfig, *, sink: Sink, run: str) -> Resources:

@@ -8,6 +8,7 @@ from typing import Any
 
 from agents.types import BadDataError
 from graphs.tasks.base import Task, TaskData
+from graphs.tasks.custom import CustomTask
 from graphs.tasks.delimited import CsvTask
 from graphs.tasks.jsonl import JsonlTask
 from graphs.tasks.pocket import PocketTask
@@ -22,7 +23,7 @@ TASKS: dict[str, Callable[..., Task]] = {
     task.name: task
     for task in (
         *(PocketTask, ReasoningGymTask, Gsm8kTask, SvampTask, MultiarithTask, Math500Task),
-        *(JsonlTask, CsvTask, TextTask),
+        *(JsonlTask, CsvTask, TextTask, CustomTask),
     )
 }
 

@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.answers import AnswerChecker, canonical, checker_for
+from agents.answers import AnswerChecker, Checkers, canonical
 from agents.families import Problem, recognise_question
 from agents.safety.visible_text import strip_markup
 from agents.types import BadDataError, Question
@@ -77,14 +77,12 @@ async def read_checked(folder: Path) -> tuple[RunConfig, list[CheckedThought], C
     """
     found: list[CheckedThought] = []
     left_out: Counter[str] = Counter()
-    checkers: dict[str, AnswerChecker] = {}
     with TraceStore.read(folder) as store:
         config = store.config
+        checkers = Checkers(config.task.checker)
         try:
             for trace in store:
-                task = trace.question.task
-                checkers[task] = checkers.get(task) or checker_for(task)
-                thought = await _check(trace, checkers[task])
+                thought = await _check(trace, checkers)
                 if isinstance(thought, str):
                     left_out[thought] += 1
                 else:
@@ -92,8 +90,7 @@ async def read_checked(folder: Path) -> tuple[RunConfig, list[CheckedThought], C
             if store.damaged:
                 left_out["with a damaged trace"] += len(store.damaged)
         finally:
-            for checker in checkers.values():
-                await checker.close()
+            await checkers.close()
     if not found:
         raise BadDataError(
             f"{folder} holds no question whose answers can be checked "

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from agents.answers import AnswerChecker, canonical, checker_for
+from agents.answers import Checkers, canonical
 from agents.engines import loop
 from agents.safety.visible_text import strip_markup, visible_text
 from agents.types import Question
@@ -91,16 +91,16 @@ def sft_rows(
 
 
 def dpo_rows(
-    traces: Iterable[Trace], selection: Selection, *, reveal: bool
+    traces: Iterable[Trace], selection: Selection, *, reveal: bool, checker: str | None = None
 ) -> Iterator[dict[str, Any]]:
     """Yields a row for each different wrong answer in the trees of a question that also
     hold a right one.
 
     The right answer is the one that a thought ended with, else the one that was sampled
     most; the wrong ones are all others, each once. Traces of one question must follow
-    each other.
+    each other. `checker` is the run's task.checker.
     """
-    checkers: dict[str, AnswerChecker] = {}
+    checkers = Checkers(checker)
     try:
         for _, group in groupby(traces, key=lambda trace: trace.question.hash):
             samples = list(group)
@@ -122,8 +122,7 @@ def dpo_rows(
                     "rejected": [candidate.message],
                 } | selection.origin(candidate.trace)
     finally:
-        for checker in checkers.values():
-            loop.run(checker.close())
+        loop.run(checkers.close())
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +136,7 @@ class _Candidate:
     trace: Trace
 
 
-def _candidates(
-    samples: list[Trace], checkers: dict[str, AnswerChecker], *, reveal: bool
-) -> list[_Candidate]:
+def _candidates(samples: list[Trace], checkers: Checkers, *, reveal: bool) -> list[_Candidate]:
     """Returns the best node of each different answer that could be checked, best
     first.
     """
@@ -148,10 +145,8 @@ def _candidates(
         question = trace.question
         if any(record.decision != "comply" for record in trace.safety):
             continue
-        if question.task not in checkers:
-            checkers[question.task] = checker_for(question.task)
         tree = ReasoningTree.replay(question, trace.events)
-        right = loop.run(check_answers(question, tree, checkers[question.task]))
+        right = loop.run(check_answers(question, tree, checkers))
         ended = None if tree.finished is None else tree.finished.leaf
         for leaf in tree.answer_leaves():
             text = tree.step(leaf).answer or ""

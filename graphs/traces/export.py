@@ -133,7 +133,8 @@ def _table(
             traces = store if reveal else store.outcomes()
             return SFT_COLUMNS, sft_rows(traces, selection, reveal=reveal, keep_wrong=keep_wrong)
         case "dpo":
-            return DPO_COLUMNS, dpo_rows(store, selection, reveal=reveal)
+            own = store.config.task.checker
+            return DPO_COLUMNS, dpo_rows(store, selection, reveal=reveal, checker=own)
         case "trace":
             names = [*VISIBLE, *(["thought", "trace"] if reveal else [])]
             return {name: _KINDS.get(name, str) for name in names}, _trace_rows(store, reveal)

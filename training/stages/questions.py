@@ -18,7 +18,7 @@ def load_held_out(config: RunConfig, count: int) -> list[Question]:
     """
     if count == 0 or isinstance(config.task, UserTaskConfig):
         return []
-    options = config.task.model_dump(exclude={"name"})
+    options = config.task.source_options()
     options["limit"] = min(count, options["limit"] or count)
     if "size" in options:
         options["size"] = max(options["size"], options["offset"] + options["limit"])
@@ -42,7 +42,7 @@ def load_training(config: RunConfig, count: int) -> list[Question]:
             "train on; leave it out to take both "
             "splits from the hub, or use task=jsonl, which is split by hash"
         )
-    options = task.model_dump(exclude={"name"}) | {"split": "train", "limit": count, "offset": 0}
+    options = task.source_options() | {"split": "train", "limit": count, "offset": 0}
     if "size" in options:
         options["size"] = count
     return load_task(task.name, **options).questions

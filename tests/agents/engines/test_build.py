@@ -229,7 +229,7 @@ def test_a_changed_file_has_another_hash(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"\x05\0\0\0\0\0\0\0no!!!")
-    with pytest.raises(ValueError, match=r"model\.safetensors is no readable"):
+    with pytest.raises(ValueError, match=r"model\.safetensors is not a readable"):
         tensor_shapes(tmp_path)
 
 

@@ -589,10 +589,9 @@ async def test_published_files_load_and_their_golds_check(
 @pytest.mark.parametrize("name", TASKS)
 def test_every_option_of_the_configuration_reaches_its_task(name: str) -> None:
     group = next(choice.model for choice in groups()["task"] if choice.value == name)
-    path = group.model_fields.get("path")
-    required = {"path": "x"} if path is not None and path.is_required() else {}
+    required = {name: "x" for name, field in group.model_fields.items() if field.is_required()}
     options = {field.name for field in fields(type(make_task(name, **required)))}  # type: ignore[arg-type]
-    assert set(group.model_fields) - {"name"} <= options
+    assert set(group.model_fields) - {"name", "checker"} <= options
 
 
 def test_two_wordings_of_one_question_are_in_one_split() -> None:
