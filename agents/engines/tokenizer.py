@@ -179,7 +179,7 @@ def eos_token_ids(tokenizer: HFTokenizer, folder: Path | None) -> frozenset[int]
 
 
 def _remark(source: str) -> str:
-    """Returns a remark for an error if `source` is not a local model folder, else ""."""
+    """Returns a remark for an error if `source` is no local model folder, else ""."""
     folder = Path(source)
     if not folder.is_dir():
         return f", which is not a folder (relative to {Path.cwd()})"
