@@ -3,8 +3,8 @@
     python -m graphs.ask "Use the numbers 3, 7, 11 and 25 to make 57." [key=value ...]
         [--json] [--show-thought]
 
-The answer and the summary go to stdout. The thought is hidden unless the audit view is
-asked for. `--json` prints one line, the last of stdout, with the fields of
+Prints summary and answer to stdout. `--show-thought` prints the hidden thought as well
+(the audit view). `--json` prints one line, the last of stdout, with the fields of
 `graphs.Answer`.
 """
 

@@ -22,7 +22,7 @@ def checker(name: str) -> str:
     return f"task.checker={own_checker.__name__}:{name}"
 
 
-async def test_an_own_checker_decides_what_is_right_when_asked_and_when_read_again(
+async def test_an_own_checker_decides_at_the_run_and_when_traces_are_read(
     tmp_path: Path,
 ) -> None:
     for name, right in (("never", 0), ("always", 4)):

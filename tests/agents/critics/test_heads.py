@@ -68,7 +68,7 @@ def steps_of(heads: Heads, *texts: str) -> list[Step]:
     ]
 
 
-async def test_the_value_is_the_sigmoid_of_its_output_and_the_evidence_its_log_odds() -> None:
+async def test_the_value_is_a_sigmoid_and_the_evidence_its_log_odds() -> None:
     heads = Heads(5.0, math.log(4), -5.0)
     verdict = await ValueHead(heads, prompts_of(heads)).judge(
         QUESTION, steps_of(heads, "a", "b"), meter=Meter(Budget())

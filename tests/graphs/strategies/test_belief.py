@@ -120,11 +120,11 @@ def brute_force(
                 by_answer[answer] += p
             if belief_model.many_answers:
                 for name in answers:
-                    chances = (
+                    chances = [
                         accident_of(leaf)
                         for leaf in names
                         if names[leaf] == name and not alive[leaf]
-                    )
+                    ]
                     some_alive = any(alive[leaf] for leaf in names if names[leaf] == name)
                     by_answer[name] += p * (
                         1.0 if some_alive else 1 - math.prod(1 - chance for chance in chances)
@@ -234,7 +234,7 @@ def test_among_many_samples_one_doubt_is_none(many_answers: bool) -> None:
 
 @pytest.mark.parametrize(("gave_up", "went_on"), [(1, 0), (3, 0), (0, 20), (5, 15), (40, 60)])
 @pytest.mark.parametrize("strength", [4.0, 16.0])
-def test_what_a_share_of_doubts_is_worth_ends_with_the_doubt_about_the_rates(
+def test_the_evidence_of_ended_thoughts_is_beta_binomial(
     gave_up: int, went_on: int, strength: float
 ) -> None:
     """Beta-binomial, and not binomial: ten times as many samples are not ten times the

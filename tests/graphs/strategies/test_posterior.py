@@ -118,7 +118,7 @@ def test_what_the_policy_would_only_say_again_is_not_asked_for() -> None:
     ] == [2]
 
 
-def test_generates_through_where_steps_are_mostly_right_and_step_by_step_where_not() -> None:
+def test_whole_answers_where_steps_are_mostly_right_else_single_steps() -> None:
     long = tuple(step(f"s{i}") for i in range(9))
     events: list[Event] = [
         Expanded(ROOT, ((*long, step("end", answer="4")), (step("x"),)), "answer")
@@ -194,12 +194,13 @@ def test_less_than_a_beam_costs_is_enough() -> None:
     ), found
 
 
-def test_a_belief_is_kept_until_something_happens_to_the_tree_and_no_other_search_gets_it() -> None:
+def test_a_belief_is_cached_per_search_until_the_tree_changes() -> None:
     search, doubtful = (
         make(Posterior, belief_model=PLAIN),
         make(Posterior, belief_model=assuming(evidence_weight=0.5)),
     )
-    tree, events = tree_of([]), [chains("4", "5"), judged(1, 2.0), judged(4, -1.0)]
+    tree = tree_of([])
+    events: list[Event] = [chains("4", "5"), judged(1, 2.0), judged(4, -1.0)]
     for number, event in enumerate(events, start=1):
         tree.apply([event])
         assert search.infer(tree).answers == PLAIN.infer(tree_of(events[:number])).answers

@@ -288,7 +288,7 @@ def test_gsm8k_gold_stands_after_the_mark_without_commas(write: Write) -> None:
     assert str(data.problems[0]) == "line 2 has an answer without '#### GOLD'"
 
 
-def test_gsm8k_splits_are_disjoint_and_the_test_file_is_never_training_data(write: Write) -> None:
+def test_gsm8k_splits_are_disjoint_and_its_test_file_is_never_trained_on(write: Write) -> None:
     path = write(*(gsm8k_row(number) for number in range(1, 201)), name="gsm8k_train.jsonl")
     splits = [
         {question.text for question in load_task("gsm8k", path=path, split=split).questions}
@@ -345,7 +345,7 @@ def test_a_published_row_is_read_and_one_without_a_field_is_a_problem(
     assert len(data.problems) == len(row)
 
 
-def test_the_family_of_a_math500_question_is_its_subject_and_of_a_svamp_question_its_type(
+def test_a_family_is_the_subject_in_math500_and_the_type_in_svamp(
     write: Write,
 ) -> None:
     families = [
@@ -432,7 +432,7 @@ def test_the_documented_task_loads_what_it_says(write: Write) -> None:
 # --- generated
 
 
-def test_pocket_questions_are_of_the_families_and_levels_that_are_asked_for() -> None:
+def test_pocket_questions_have_the_configured_families_and_levels() -> None:
     questions = load_task(
         "pocket", families=("locks", "equations"), levels=(1, 2), size=40
     ).questions

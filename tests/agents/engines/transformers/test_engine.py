@@ -116,7 +116,7 @@ async def test_closing_fails_what_is_in_flight(tiny_model_folder: Path) -> None:
         assert "closed" in str(result)
 
 
-async def test_cancelled_work_is_waited_for_where_it_has_begun_and_never_begins_where_not(
+async def test_cancelled_work_is_awaited_if_it_has_begun_else_never_begins(
     transformers_engine: TransformersEngine,
 ) -> None:
     begun, ended, queued_began = threading.Event(), threading.Event(), threading.Event()
