@@ -63,7 +63,7 @@ class RunConfig(ConfigGroup):
     """The whole configuration of a command."""
 
     engine: EngineConfig = VllmEngineConfig()
-    """The shared engine: how the model is reached."""
+    """The shared engine, which serves the model."""
     policy: PolicyConfig = PolicyConfig()
     """The role that writes the steps of a thought."""
     critic: CriticConfig = WorkingCriticConfig()
