@@ -97,10 +97,7 @@ class Parser(argparse.ArgumentParser):
         key = word.lstrip("-").partition("=")[0]
         if not word.startswith("-"):
             return
-        if self.takes_overrides and key.partition(".")[0].partition("@")[0] in (
-            *groups(),
-            *PRESETS,
-        ):
+        if self.takes_overrides and _group_of(key) in (*groups(), *PRESETS):
             yield f"options are written without dashes: {key}=VALUE"
             return
         flags = [
@@ -173,6 +170,23 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) ->
 def is_override(word: str) -> bool:
     """Returns whether a word has the form of an override: key=value."""
     return _OVERRIDE.fullmatch(word) is not None
+
+
+def names_option(word: str) -> bool:
+    """Returns whether a word is an override of an existing group: "engine=openai" is,
+    "x=3" is not.
+    """
+    key = word.partition("=")[0]
+    return (
+        is_override(word)
+        and not any(character.isspace() for character in word)
+        and _group_of(key.lstrip("+~")) in (*groups(), *PRESETS)
+    )
+
+
+def _group_of(key: str) -> str:
+    """Returns the group of a dotted key: "engine" of "engine@policy.engine"."""
+    return key.partition(".")[0].partition("@")[0]
 
 
 def split_overrides(arguments: argparse.Namespace) -> list[str]:

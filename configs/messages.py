@@ -113,8 +113,8 @@ def _path_without_task(path: object, chosen: object) -> str:
 
 
 def closest(name: str, names: Sequence[str], *, count: int = 3) -> list[str]:
-    """Returns the names most similar to `name`, best first; also compares `name`
-    without its group.
+    """Returns the names most similar to `name`, best first, and the shortest first among
+    equals; also compares `name` without its group.
     """
 
     def similarity(candidate: str) -> float:
@@ -131,7 +131,8 @@ def closest(name: str, names: Sequence[str], *, count: int = 3) -> list[str]:
         )
 
     scored = sorted(
-        ((similarity(candidate), candidate) for candidate in dict.fromkeys(names)), reverse=True
+        ((similarity(candidate), candidate) for candidate in dict.fromkeys(names)),
+        key=lambda pair: (-pair[0], len(pair[1]), pair[1]),
     )
     return [
         candidate

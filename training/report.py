@@ -79,7 +79,7 @@ def report(
     if any(stage.trains_policy for stage in stages):
         lines += [
             *(f"The trained model: `{model}`", ""),
-            *(f"Use it: `python -m graphs.ask QUESTION engine.model={model}`", ""),
+            *(f"Use it: `longthought ask QUESTION engine.model={model}`", ""),
         ]
     lines += ["## Configuration", "", "```yaml", config_yaml.rstrip(), "```"]
     return "\n".join(lines) + "\n"

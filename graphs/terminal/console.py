@@ -165,7 +165,7 @@ def run_folder(run: Path) -> Path:
     elif not (folder / METRICS).is_file():
         message = (
             f"warning: run {folder} is incomplete; early results are biased towards easy questions."
-            f" Resume it with python -m graphs.run {resuming(folder)}"
+            f" Resume it with longthought run {resuming(folder)}"
         )
         console.print(message, style="yellow", markup=False, soft_wrap=True)
     return folder

@@ -175,8 +175,7 @@ class TraceStore:
         """
         if self._writer_lock is None or len(self):
             raise ValueError(
-                f"{self.path} is read only, or holds traces; python -m graphs.forget deletes "
-                "thoughts"
+                f"{self.path} is read only, or holds traces; longthought delete deletes thoughts"
             )
         with self._mutex, storing(self.path):
             self._connection.close()
