@@ -213,7 +213,7 @@ def unscored(metrics: Mapping[str, Any]) -> str:
         if few > 1
         else "the question"
     )
-    return f"{count} without a gold answer"
+    return f"{count} (no gold answer)"
 
 
 def _groups(trace: Trace) -> list[str]:

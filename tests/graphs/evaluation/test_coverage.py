@@ -213,6 +213,6 @@ def test_a_run_with_fewer_samples_is_the_beginning_of_its_curves(
     ) in shown and "| k | coverage | derivation | majority |" in shown
     assert (
         " at 32 samples." in shown
-        and "A law of majorities" in shown
+        and "Law of majority votes" in shown
         and "(in the table: at " in shown
     )

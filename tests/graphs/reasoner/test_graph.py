@@ -229,7 +229,9 @@ async def test_an_answer_that_could_not_be_checked_is_counted_and_in_no_accuracy
     assert sorted(str(trace.check) for trace in traces) == ["no_gold", *["timed_out"] * 4]
     metrics = Tally().add_all(traces).metrics(seconds=None)
     assert metrics["unchecked"] == {"timed_out": 4} and metrics["accuracy"] == {}
-    assert "excluded from accuracy: 4 timed_out" in report(metrics, run="r", model="m", config_yaml="")
+    assert "excluded from accuracy: 4 timed_out" in report(
+        metrics, run="r", model="m", config_yaml=""
+    )
 
 
 @pytest.mark.parametrize("text", ["", "   \n"])
