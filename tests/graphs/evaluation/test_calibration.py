@@ -118,13 +118,13 @@ async def test_siblings_are_compared_below_right_steps_only(tmp_path: Path) -> N
     words = ("search=best_of_n", "search.selection=best")
     config, thoughts, _ = await read_checked(make_run(tmp_path / "run", (SUM, events), words=words))
     [row] = calibration.report(thoughts, Reader(config))
-    told = row["verdicts"]
-    assert told["siblings"] == {"pairs": 2, "accuracy": 0.75}
-    assert told["steps"] == 8 and sum(one["of"] for one in told["bins"]) == 8
+    verdicts = row["verdicts"]
+    assert verdicts["siblings"] == {"pairs": 2, "accuracy": 0.75}
+    assert verdicts["steps"] == 8 and sum(one["of"] for one in verdicts["bins"]) == 8
     truth = thoughts[0].truth()
     assert truth is not None
     right = truth.right[1:9].sum()
-    assert told["right"] == right / 8 and sum(one["right"] for one in told["bins"]) == right
+    assert verdicts["right"] == right / 8 and sum(one["right"] for one in verdicts["bins"]) == right
 
 
 async def test_a_run_without_verdicts_says_nothing_of_the_critic(tmp_path: Path) -> None:

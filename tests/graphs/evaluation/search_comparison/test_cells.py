@@ -59,8 +59,8 @@ def test_the_shipped_grid_is_the_protocol() -> None:
         ]
         assert runs[:6] == [(n, seed) for n in (4, 16) for seed in (0, 1, 2)]
         assert runs[6:] == ([(64, 0)] if strategy.name in ("beam", "dvts", "rebase") else [])
-    dial = {cell.critic for cell in cells if cell.method == "beam" and cell.critic != "working"}
-    assert dial == {
+    sweep = {cell.critic for cell in cells if cell.method == "beam" and cell.critic != "working"}
+    assert sweep == {
         "random",
         "length",
         "logprob",
