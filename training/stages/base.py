@@ -19,6 +19,7 @@ from typing import Any
 from agents.engines import loop
 from agents.types import Question
 from configs import RunConfig
+from configs.schema.training import TrainingOptions
 from graphs.reasoner.reasoner import Reasoner
 from graphs.reasoner.resources import Resources, find_resources
 from graphs.reasoner.state import Context
@@ -31,6 +32,20 @@ from training.stages.progress import StageProgress
 StageResult = Mapping[str, Any]
 """The result of a stage, as JSON holds it. A stage that trains the policy has `folder`
 in it: the folder of the trained model, null where nothing could be learned."""
+
+
+def training_of(config: RunConfig) -> TrainingOptions:
+    """Returns the options of the training.
+
+    Raises:
+        ValueError: training is null.
+    """
+    if config.training is None:
+        raise ValueError(
+            "training is null, so there is nothing to train; choose training=sft_grpo, sft, grpo, "
+            "heads or custom"
+        )
+    return config.training
 
 
 class Stage(ABC):
@@ -133,7 +148,7 @@ class TrainingRun:
                 self._opened.enter_context(reasoner)
             resources = loop.run(find_resources(Context(resources=reasoner.key)))
             self.store.hold_to(resources.contents)
-            if self.config.training is not None and self.config.training.publishes:
+            if training_of(self.config).publishes:
                 require_publisher(resources.engine)
             self.served = base_folder(resources.engine.info.model)
             self._resources, self._reasoner = resources, reasoner
@@ -155,8 +170,7 @@ class TrainingRun:
         """Returns the folder that a stage writes its model to: `training.output` or
         `model` if it is the last that leaves one, else one of its own.
         """
-        training = self.config.training
-        assert training is not None
+        training = training_of(self.config)
         return (training.output or self.folder / "model") if self.is_last else self.folder / stage
 
     def progress(self, title: str, total: int) -> StageProgress:
