@@ -1,4 +1,4 @@
-"""Answers: reading them off a model's text, comparing them, and checking them
+"""Answers: extracting them from a model's text, comparing them, and checking them
 exactly.
 """
 

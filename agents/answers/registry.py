@@ -1,4 +1,4 @@
-"""Every task's answers in one table: their kind, by which votes are counted, and their
+"""One table of all tasks: the kind of their answers (for counting votes) and the
 checker.
 """
 
@@ -19,7 +19,7 @@ from agents.types import Question
 
 @dataclass(frozen=True, slots=True)
 class TaskAnswers:
-    """What the answers of a task are, and how they are checked."""
+    """The kind of a task's answers, and their checker."""
 
     kind: AnswerKind
     checker: Callable[[], AnswerChecker]
@@ -40,10 +40,11 @@ TASK_ANSWERS: dict[str, TaskAnswers] = {
     "custom_number": TaskAnswers("number", partial(MathChecker, "number")),
     "custom_text": TaskAnswers("text", partial(ExactChecker, "text")),
 }
-"""By task. The last three are those of `task=custom`, by the kind of its answers."""
+"""Task name -> its answers. The last three belong to `task=custom`, one for each kind
+of answer."""
 
 TASK_KINDS: dict[str, AnswerKind] = {task: answers.kind for task, answers in TASK_ANSWERS.items()}
-"""What the answers of each task are."""
+"""Task name -> kind of its answers."""
 
 
 def canonical(answer: str, task: str) -> str:
@@ -53,7 +54,7 @@ def canonical(answer: str, task: str) -> str:
     Raises:
         ValueError: `task` is in no table.
     """
-    return canonical_form(answer, _known(task).kind)
+    return canonical_form(answer, _answers_of(task).kind)
 
 
 def checker_for(task: str) -> AnswerChecker:
@@ -62,11 +63,11 @@ def checker_for(task: str) -> AnswerChecker:
     Raises:
         ValueError: `task` is in no table.
     """
-    return _known(task).checker()
+    return _answers_of(task).checker()
 
 
 class Checkers:
-    """The checkers of all tasks, each made when its first answer is checked."""
+    """The checkers of all tasks, each created at its first check."""
 
     def __init__(self, own: str | None = None) -> None:
         """`own`: package.module:name of a checker that replaces those of the table
@@ -93,11 +94,10 @@ class Checkers:
         self._made.clear()
 
 
-def _known(task: str) -> TaskAnswers:
+def _answers_of(task: str) -> TaskAnswers:
     if task not in TASK_ANSWERS:
         known = ", ".join(TASK_ANSWERS)
         raise ValueError(
-            f"task {task!r} has no kind of answers and no checker; choose one of {known}, or add "
-            f"it to {__name__}.TASK_ANSWERS"
+            f"task {task!r} is unknown; choose one of {known}, or add it to {__name__}.TASK_ANSWERS"
         )
     return TASK_ANSWERS[task]

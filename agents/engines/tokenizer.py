@@ -44,7 +44,7 @@ class HFTokenizer:
                 else type(error).__name__
             )
             raise EngineUnavailableError(
-                f"no tokenizer in {self.source!r}{_no_folder(self.source)} ({reason}); set "
+                f"no tokenizer in {self.source!r}{_remark(self.source)} ({reason}); set "
                 "engine.model or engine.tokenizer to a folder with tokenizer.json or to a hub id"
             ) from error
         if self._tokenizer.eos_token_id is None:
@@ -178,6 +178,9 @@ def eos_token_ids(tokenizer: HFTokenizer, folder: Path | None) -> frozenset[int]
     return frozenset(ids)
 
 
-def _no_folder(source: str) -> str:
-    """Returns a remark for an error if `source` is not a local folder, else ""."""
-    return "" if Path(source).is_dir() else f", which is not a folder (relative to {Path.cwd()})"
+def _remark(source: str) -> str:
+    """Returns a remark for an error if `source` is no local model folder, else ""."""
+    folder = Path(source)
+    if not folder.is_dir():
+        return f", which is not a folder (relative to {Path.cwd()})"
+    return "" if (folder / "config.json").is_file() else ", a folder without config.json"

@@ -1,5 +1,5 @@
-"""Which configurations a command line asks for: one, those of a sweep, the cells of a
-comparison, or the one with which a run was begun.
+"""The configurations of a command line: one, those of a sweep, the cells of a
+comparison, or the stored one of a run that is resumed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from graphs.traces.store import FILE_NAME, TraceStore
 _OPERATIONAL = [
     name for name, option in RunOptions.model_fields.items() if OPERATIONAL in option.metadata
 ]
-"""Options of a run that influence no result."""
+"""Options of a run that do not change results."""
 
 
 def configurations(overrides: Sequence[str], *, multirun: bool) -> Iterator[RunConfig]:
-    """Yields what is to be run: one configuration; with -m one for each combination,
-    and for each cell of a comparison.
+    """Yields one configuration; with -m one for each combination, or for each cell of a
+    comparison.
     """
     for number, combination in enumerate(sweep(overrides) if multirun else [list(overrides)]):
         config = compose(combination)
@@ -43,12 +43,12 @@ def configurations(overrides: Sequence[str], *, multirun: bool) -> Iterator[RunC
 
 
 def _begun(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
-    """Returns the configuration that a run was begun with, where it is there already
-    and nothing but its name and place are given.
+    """Returns the stored configuration of an existing run that is given by name and
+    place alone; otherwise `config`.
 
     Raises:
-        RunConflictError: it is there and more is given, of which another configuration
-            comes.
+        RunConflictError: the run exists, and the given options compose to another
+            configuration.
     """
     run = config.run
     if run.name is None:
@@ -72,8 +72,8 @@ def _begun(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
 
 
 def _names_alone(overrides: Sequence[str]) -> bool:
-    """Whether overrides say nothing but which run is meant, and how it is carried
-    out.
+    """Whether all overrides only name a run or set options that do not change
+    results.
     """
     return _keys(overrides) <= {"run", *(f"run.{name}" for name in _OPERATIONAL)}
 
@@ -83,13 +83,11 @@ def _keys(overrides: Sequence[str]) -> set[str]:
 
 
 def _no_such_run(folder: Path) -> str:
-    """Returns the warning that a name that stands alone begins a run, with the names
-    that may have been meant.
-    """
+    """Returns a warning that the name alone starts a new run, with similar names."""
     names = [path.parent.name for path in folder.parent.glob(f"*/{FILE_NAME}")]
     meant = closest(folder.name, names)
     hint = f"did you mean {' or '.join(f'run={name}' for name in meant)}? " if meant else ""
     return (
-        f"warning: there is no run {folder} to go on with; {hint}A new one begins, with the "
-        "default options"
+        f"warning: there is no run {folder} to resume; {hint}a new run starts with the default "
+        "options"
     )

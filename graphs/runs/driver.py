@@ -1,4 +1,4 @@
-"""One run: asks the questions that are missing, and writes metrics and report."""
+"""One run: asks the missing questions, and writes metrics and report."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from graphs.traces.store import FILE_NAME, TraceStore
 
 
 def run(config: RunConfig, session: Session | None = None) -> tuple[Path, dict[str, Any], Outcome]:
-    """Carries out one run and returns its directory, its metrics and what could not be
-    asked.
+    """Carries out one run and returns its directory, its metrics, and the counts of
+    answers and failed questions.
 
-    `session`: of the runs before and after it, which keeps the engines open; None: the
-    run opens and closes its own.
+    `session` shares open engines with other runs; None: the run opens and closes its
+    own.
     """
     if session is None:
         with Session() as own:
@@ -54,7 +54,7 @@ def run(config: RunConfig, session: Session | None = None) -> tuple[Path, dict[s
         if store.thoughts_deleted_on is not None:
             return folder, _kept_metrics(folder, store, missing), Outcome()
         write_text(folder / "config.yaml", text)
-        if store.damaged:  # what was finished is so no longer
+        if store.damaged:  # the damaged questions are asked again
             with storing(folder / METRICS):
                 (folder / METRICS).unlink(missing_ok=True)
         done = (
@@ -80,8 +80,8 @@ def run(config: RunConfig, session: Session | None = None) -> tuple[Path, dict[s
 
 
 def _kept_metrics(folder: Path, store: TraceStore, missing: Sequence[Question]) -> dict[str, Any]:
-    """Returns the metrics of a finished run whose thoughts were deleted: they can be
-    neither added to nor counted again.
+    """Returns the stored metrics of a finished run whose thoughts were deleted; they
+    can be neither extended nor recomputed.
 
     Raises:
         ThoughtsDeletedError: the run is not finished.
@@ -100,13 +100,13 @@ def _kept_metrics(folder: Path, store: TraceStore, missing: Sequence[Question]) 
 
 @contextmanager
 def _resumable(config: RunConfig, folder: Path) -> Iterator[None]:
-    """Notes the options that resume the run on the error that stops it: of Ctrl-C, an
-    engine or the disk.
+    """Adds a note with the options that resume the run to the error that stops it:
+    Ctrl-C, or a failure of an engine or the disk.
     """
     try:
         yield
     except (KeyboardInterrupt, EngineError, StorageError) as error:
-        is_begun = os.path.isfile(folder / FILE_NAME)  # False, too, where it may not be seen
+        is_begun = os.path.isfile(folder / FILE_NAME)  # False for a folder without permission
         if config.comparison is not None:
             again = "the same command"
         else:

@@ -116,7 +116,7 @@ def test_chat_reveals_thoughts_on_demand_and_survives_a_bad_question(
     )
     assert (
         "Nothing was thought yet." in captured.out
-        and ("/thougt is no command. /thought shows") in captured.out
+        and ("unknown command /thougt. /thought shows") in captured.out
     )
     assert "shorten it" in captured.err
 

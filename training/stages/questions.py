@@ -1,6 +1,4 @@
-"""Which questions a training asks: those it learns from, and those it is measured
-on.
-"""
+"""Loads the training questions and the held-out questions of a training run."""
 
 from __future__ import annotations
 
@@ -11,10 +9,10 @@ from graphs.tasks import load_task
 
 
 def load_held_out(config: RunConfig, count: int) -> list[Question]:
-    """Returns `count` questions of `task.split`, or all of a file that holds fewer.
+    """Returns `count` questions of `task.split`, or all if there are fewer.
 
     Raises:
-        BadDataError: there are none of that split.
+        BadDataError: the split is empty.
     """
     if count == 0 or isinstance(config.task, UserTaskConfig):
         return []
@@ -26,12 +24,11 @@ def load_held_out(config: RunConfig, count: int) -> list[Question]:
 
 
 def load_training(config: RunConfig, count: int) -> list[Question]:
-    """Returns `count` questions of the task's train split, or all of a file that holds
-    fewer.
+    """Returns `count` questions of the task's train split, or all if there are fewer.
 
     Raises:
-        BadDataError: the task has no train split of its own, or its generator does not
-            make so many different questions.
+        BadDataError: the task has no train split, or its generator cannot make so many
+            distinct questions.
     """
     task = config.task
     if count == 0 or isinstance(task, UserTaskConfig):

@@ -1,4 +1,4 @@
-"""A checker of your own: a function of the question and the answer.
+"""A user-defined checker: a function of the question and the answer.
 
     def right(question: Question, answer: str) -> bool: ...
 
@@ -18,7 +18,7 @@ OPTION = "task.checker"
 
 
 class OwnChecker:
-    """Calls a function of your own, in a thread if it is not a coroutine function.
+    """Calls a user-defined function, in a thread if it is not a coroutine function.
 
     An exception, or a result other than True and False, gives the outcome `failed` with
     the reason: the answer is counted as unchecked, never as wrong.

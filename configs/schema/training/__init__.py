@@ -1,8 +1,8 @@
-"""How a policy is trained, chosen with `training=sft | grpo | sft_grpo`, heads for it
-with `training=heads`, and a method of your own with `training=custom`.
+"""Options of training the policy (`training=sft | grpo | sft_grpo`), heads
+(`training=heads`), or with a method of your own (`training=custom`).
 
-Held-out questions for the evaluation are those of `task.split`, so that this must not
-be train; training questions come from the train split.
+The evaluation uses the held-out questions of `task.split`, which must not be train;
+training questions come from the train split.
 """
 
 from __future__ import annotations

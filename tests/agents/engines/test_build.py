@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agents.engines import loop
+from agents.engines.base import Generator
 from agents.engines.build import open_engine, start_engines
 from agents.engines.gate import Gate
 from agents.engines.scripted.engine import ScriptedEngine
@@ -43,6 +45,7 @@ async def test_roles_with_equal_engine_options_share_one_engine() -> None:
         assert engines["policy"] is engines["critic"]
         assert engines["policy"] is not engines["judge"]
     for engine in engines.values():
+        assert isinstance(engine, Generator)
         with pytest.raises(EngineDiedError, match="was closed"):
             await engine.score((1,), (2,))
 
@@ -158,9 +161,8 @@ async def test_the_gate_admits_by_priority_and_a_cancelled_waiter_takes_no_slot(
         await opened.wait()
 
     tasks = [
-        asyncio.create_task(gate.run(lambda p=p: enter(p), priority=p))
-        for p in (9, 8, 7, 2, 5, 1, 3)
-    ]  # type: ignore[misc]
+        asyncio.create_task(gate.run(partial(enter, p), priority=p)) for p in (9, 8, 7, 2, 5, 1, 3)
+    ]
     while not order:
         await asyncio.sleep(0)
     tasks[3].cancel()

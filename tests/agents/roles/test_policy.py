@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Literal
 
 import pytest
 
@@ -137,13 +138,15 @@ async def test_a_chain_ends_where_the_policy_doubts_its_last_step() -> None:
 
 @pytest.mark.parametrize("factor", [None, "propose"])
 @pytest.mark.parametrize("horizon", ["step", "answer"])
-async def test_a_doubt_alone_is_no_blank_line(horizon: str, factor: str | None) -> None:
+async def test_a_backtrack_token_alone_is_no_blank_line(
+    horizon: Literal["step", "answer"], factor: str | None
+) -> None:
     policy, engine = policy_that_says(
         "<|reflect|>Wait, step 1 is wrong.\n\n", "never", backtrack_tokens=("<|reflect|>",)
     )
     proposal = await policy.propose(
         QUESTION, (), meter=meter(), horizon=horizon, factor=factor, allow_backtracking=False
-    )  # type: ignore[arg-type]
+    )
     ((doubt,),) = proposal.chains
     assert (doubt.content.reveal().text, doubt.answer, doubt.factor) == ("", "", factor)
     assert doubt.content.reveal().forced == (0 if factor is None else 1) and engine.rules_left == 1

@@ -127,7 +127,7 @@ def test_a_traceback_with_local_variables_shows_nothing(carrier: Any) -> None:
         raise ValueError(thought, f"{thought}")
 
     assert CANARY not in raised(fail)
-    assert CANARY not in raised(lambda: {}[Hidden(CANARY)])
+    assert CANARY not in raised(lambda: dict[object, object]()[Hidden(CANARY)])
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_completions_have_properties_and_are_equal_by_content() -> None:
         == Completion(CANARY, (1, 2), (-0.5, -0.5), "stop")
         != Completion("other", (1, 2), (-0.5, -0.5), "stop")
     )
-    assert dataclasses.replace(COMPLETION, text="other") == Completion(
+    assert dataclasses.replace(COMPLETION, text="other") == Completion(  # type: ignore[call-arg]
         "other", (1, 2), (-0.5, -0.5), "stop"
     )
     assert len({COMPLETION, Completion(CANARY, (1, 2), (-0.5, -0.5), "stop")}) == 1
@@ -258,6 +258,7 @@ MAY_REVEAL = {
     "the last step, hidden again",
     "graphs/thought/statistics.py": "counts words",
     "graphs/reasoner/graph.py": "renders the thought of an answer, hidden again",
+    "graphs/terminal/answers.py": "the audit view",
     "graphs/ask.py": "the audit view, asked for with --show-thought",
     "graphs/chat.py": "the audit view, asked for with /thought",
     "graphs/traces/codec.py": "the AuditCodec",

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -318,7 +318,7 @@ async def test_a_run_with_a_hostile_context_opens_nothing(words: list[str], pres
     opened = open_engines()
     for context in (chosen(preset, *words), {"overrides": [f"preset={preset}", *words]}):
         with pytest.raises(ConfigError):
-            await graph.ainvoke({"question": QUESTION}, context=context)  # type: ignore[arg-type]
+            await graph.ainvoke({"question": QUESTION}, context=context)  # type: ignore[call-overload]
     assert open_engines() == opened
 
 
@@ -564,7 +564,7 @@ async def test_an_input_that_is_none_is_refused_before_thinking(values: dict[str
             ValueError,
             match="question" if values.get("question") != QUESTION else next(reversed(values)),
         ) as caught:
-            await graph.ainvoke(values, context=Context(resources=key))  # type: ignore[arg-type]
+            await graph.ainvoke(values, context=Context(resources=key))  # type: ignore[call-overload]
         assert not traces and not resources.thoughts and len(str(caught.value)) < 400
 
 
@@ -647,9 +647,11 @@ async def leave_by_not_reading_on(key: str, resources: Resources) -> None:
 
 
 async def leave_by_events(key: str, resources: Resources) -> None:
-    async with aclosing(
-        graph.astream_events({"question": QUESTION}, context=Context(resources=key), version="v2")
-    ) as events:
+    streamed = graph.astream_events(
+        {"question": QUESTION}, context=Context(resources=key), version="v2"
+    )
+    assert isinstance(streamed, AsyncGenerator)
+    async with aclosing(streamed) as events:
         async for _ in events:
             if resources.thoughts:
                 break

@@ -22,7 +22,7 @@ from uuid import uuid4
 import pytest
 from langgraph.types import StreamMode
 
-from agents.answers import CheckResult
+from agents.answers import Checkers, CheckResult
 from agents.engines.base import GenerateRequest, Generation, NextTokenScores
 from agents.roles.summarizer import Summary
 from agents.types import EngineDiedError, Question
@@ -212,7 +212,7 @@ async def test_a_question_that_cannot_be_asked_is_named_with_its_sample() -> Non
     assert list(outcome.failed) == [f"{empty.hash}/2"]
 
 
-class _BrokenChecker:
+class _BrokenCheckers(Checkers):
     async def check(self, question: Question, answer: str) -> CheckResult:
         return CheckResult("timed_out", "killed after 5 s")
 
@@ -222,14 +222,16 @@ class _BrokenChecker:
 
 async def test_an_answer_that_could_not_be_checked_is_counted_and_in_no_accuracy() -> None:
     async with resources_for("search=greedy") as (key, traces, resources):
-        resources.checkers["pocket"] = _BrokenChecker()
+        resources.checkers = _BrokenCheckers()
         questions = [Question(text=text, gold="known", task="pocket") for text in QUESTIONS[:4]]
         await asyncio.gather(*(think(question, key) for question in questions))
         await think(Question(text=QUESTIONS[4]), key)
     assert sorted(str(trace.check) for trace in traces) == ["no_gold", *["timed_out"] * 4]
     metrics = Tally().add_all(traces).metrics(seconds=None)
     assert metrics["unchecked"] == {"timed_out": 4} and metrics["accuracy"] == {}
-    assert "in no accuracy: 4 timed_out" in report(metrics, run="r", model="m", config_yaml="")
+    assert "excluded from accuracy: 4 timed_out" in report(
+        metrics, run="r", model="m", config_yaml=""
+    )
 
 
 @pytest.mark.parametrize("text", ["", "   \n"])

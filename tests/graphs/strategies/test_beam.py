@@ -9,7 +9,7 @@ from graphs.strategies import Beam
 from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Event, Expanded, Expansion
 from tests.graphs.strategies.make import make
-from tests.graphs.strategies.trees import expanded, judged, step, tree_of
+from tests.graphs.strategies.trees import expanded, expansions, judged, step, tree_of
 from tests.graphs.strategies.world import World, simulate
 
 METER = Meter(Budget())
@@ -94,9 +94,9 @@ def test_the_policys_opinion_breaks_the_tie_when_told_to() -> None:
         for beta in (0.0, 0.5)
     )
     assert [
-        plain.select(tree_of(events), METER, RNG)[0].node,
-        mixed.select(tree_of(events), METER, RNG)[0].node,
-    ] == [1, 2]  # type: ignore[union-attr]
+        expansions(plain.select(tree_of(events), METER, RNG))[0].node,
+        expansions(mixed.select(tree_of(events), METER, RNG))[0].node,
+    ] == [1, 2]
 
 
 def test_paths_of_the_greatest_length_are_written_through() -> None:

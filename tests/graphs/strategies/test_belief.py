@@ -120,11 +120,11 @@ def brute_force(
                 by_answer[answer] += p
             if belief_model.many_answers:
                 for name in answers:
-                    chances = (
+                    chances = [
                         accident_of(leaf)
                         for leaf in names
                         if names[leaf] == name and not alive[leaf]
-                    )
+                    ]
                     some_alive = any(alive[leaf] for leaf in names if names[leaf] == name)
                     by_answer[name] += p * (
                         1.0 if some_alive else 1 - math.prod(1 - chance for chance in chances)

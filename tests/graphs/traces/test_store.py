@@ -603,7 +603,11 @@ def test_a_store_of_another_user_is_a_storage_error(store: TraceStore, run_dir: 
         place.chmod(0o755)
     os.seteuid(65534)
     try:
-        for attempt in (lambda: open_store(run_dir), lambda: TraceStore.read(run_dir)):
+        attempts: list[Callable[[], object]] = [
+            lambda: open_store(run_dir),
+            lambda: TraceStore.read(run_dir),
+        ]
+        for attempt in attempts:
             with pytest.raises(StorageError) as caught:
                 attempt()
             assert os.strerror(errno.EACCES) in caught.value.reason
@@ -652,10 +656,12 @@ def test_no_hidden_word_lies_readable_on_the_disk(store: TraceStore, run_dir: Pa
 
 def test_threads_may_record_together(store: TraceStore) -> None:
     traces = [trace_of(index) for index in range(24)]
-    threads = [
-        threading.Thread(target=lambda part: [store.record(t) for t in part], args=(traces[i::4],))
-        for i in range(4)
-    ]
+
+    def record(part: list[Trace]) -> None:
+        for trace in part:
+            store.record(trace)
+
+    threads = [threading.Thread(target=record, args=(traces[i::4],)) for i in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

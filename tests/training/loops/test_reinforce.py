@@ -65,7 +65,7 @@ def training(**options: object) -> GrpoTrainingConfig:
         "num_generations": G,
         "max_completion_tokens": 96,
     } | options
-    return GrpoTrainingConfig(grpo=GrpoConfig(**grpo), micro_batch_size=8)  # type: ignore[arg-type]
+    return GrpoTrainingConfig(grpo=GrpoConfig(**grpo), micro_batch_size=8)
 
 
 def both(training: GrpoTrainingConfig) -> tuple[GrpoTrainingConfig, GrpoConfig]:
@@ -323,7 +323,7 @@ def test_wrong_weights_are_found_by_their_logprobs(
     async def pretend(folder: Path) -> int:
         return 9
 
-    engine.publish = pretend  # type: ignore[attr-defined,method-assign]
+    engine.publish = pretend  # type: ignore[attr-defined]
     with pytest.raises(EngineError, match=r"does not serve the weights.*largest difference"):
         publish(engine, tiny_pocket, prompts)
 
