@@ -98,6 +98,7 @@ HOSTILE = {
     "a strategy without a module": ["search=custom"],
     "a critic of the caller": ["critic=custom"],
     "an object for a critic": ["critic.object=os.path:join"],
+    "a training method of the caller": ["training.object=os.path:join"],
     "an engine of the caller": ["engine=custom"],
     "an object for an engine": ["engine.object=os.path:join"],
     "a comparison": ["comparison=search"],
