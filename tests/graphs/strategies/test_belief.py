@@ -248,7 +248,7 @@ def test_what_a_share_of_doubts_is_worth_ends_with_the_doubt_about_the_rates(
         ] * (times * went_on)
         tree = tree_of([Expanded(0, tuple(chains), "answer")])
         return float(
-            belief_model._giving_up(tree, np.where(tree.terminal & ~tree.answered, 0, tree.count))[
+            belief_model._abort_evidence(tree, np.where(tree.terminal & ~tree.answered, 0, tree.count))[
                 1
             ]
         )
