@@ -68,7 +68,7 @@ class BeliefModel:
 
     @property
     def abort_rate(self) -> float:
-        """Probability that a sample below an incorrect node aborts; null counts as 0."""
+        """Probability that a sample below an incorrect node aborts; null means 0."""
         return self.assumptions.abort_rate or 0.0
 
     def infer(self, tree: ReasoningTree) -> Belief:

@@ -108,7 +108,7 @@ class Posterior(Stepwise):
         belief = self.infer(tree)
         if belief.best[1] >= self.config.confidence:
             return []
-        # P(parent correct) x the variance of the step's being right given that
+        # P(parent correct) x variance of "step right" given a correct parent
         uncertainty = belief.p_correct * (1.0 - belief.p_right)
         uncertainty[tree.closed & ~tree.terminal] = 0.0
         uncertainty[tree.judged + tree.unparsed > 0] = 0.0
