@@ -68,7 +68,7 @@ class LevelSearch(Stepwise):
         Args:
             tree: the tree.
             candidates: [K], viable children of the last level (`ReasoningTree.leading`)
-            in order of creation; at least one.
+                in order of creation; at least one.
             scores: [N], log-scores of all nodes of the tree.
             budget: remaining budget of the last level.
         """

@@ -83,8 +83,8 @@ def allocate_samples(
 
     Args:
         rewards: [K], in [0, 1].
-        counts: [K], number of equal samples of each candidate, at least 1. budget:
-        number of samples to allocate (B_i).
+        counts: [K], number of equal samples of each candidate, at least 1.
+        budget: number of samples to allocate (B_i).
         balance_temperature: T_b, above 0.
     """
     weights = counts * np.exp((rewards - rewards.max(initial=0.0)) / balance_temperature)
