@@ -15,7 +15,7 @@ from agents.types import Hidden
 from graphs.tree.tree import ROOT, ReasoningTree
 
 LEGEND = (
-    "✓ the evidence speaks for the step, ✗ against it, ↩ backtracked over, · not judged, … "
+    "✓ the evidence speaks for the step, ✗ against it, ↩ taken back all the same, · not judged, … "
     "cut off, ★ the chosen answer; nats: log-likelihood ratio"
 )
 
