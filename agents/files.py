@@ -1,13 +1,12 @@
-"""Files and folders of a run: written whole or not at all, and refused with one
-sentence.
+"""Files and folders of a run: written atomically, with one-sentence errors.
 
     write_text(folder / "report.md", text)
     with replacing(Path("traces.jsonl"), private=True) as unfinished:
         unfinished.write_text(lines)
 
-A file is written beside its place, synced and renamed, so a killed process leaves the
-old file or the new one, never half of it. Folders are made for their owner alone
-(0700): runs hold readable thought. What exists already keeps its mode.
+A file is written under a temporary name in the same folder, synced and renamed, so a
+killed process leaves the old file or the new one, never a partial one. New folders have
+mode 0700, because runs hold readable thought; existing ones keep their mode.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from typing import Any
 from agents.types import BadDataError, StorageError
 
 ELSEWHERE = "choose another folder with run.output_dir"
-"""The way out where a run's folder cannot be used."""
+"""The remedy in the error about an unusable run folder."""
 
 _REMEDIES = {
     errno.ENOSPC: "free some space",
@@ -37,18 +36,17 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 _FOREIGN_ERROR = re.compile(r"\(os error (\d+)\)|inline_container")
-"""Disk errors that are no OSError: safetensors' name an errno in their text, torch's
-name none."""
+"""Disk errors that are not OSErrors: the text of safetensors' errors holds an errno,
+the text of torch's does not."""
 
 
 @contextmanager
 def storing(path: Path, *, is_folder: bool = False, elsewhere: str = ELSEWHERE) -> Iterator[None]:
-    """Turns what the operating system refuses inside the `with` into a `StorageError`
-    about `path`.
+    """Converts disk errors inside the `with` into a `StorageError` about `path`.
 
     Raises:
-        StorageError: an OSError was raised (of a file, not of a network), or what
-            safetensors and torch raise instead.
+        StorageError: the body raised an OSError (of a file, not of a network), or its
+            equivalent in safetensors or torch.
     """
     try:
         yield
@@ -61,15 +59,15 @@ def storing(path: Path, *, is_folder: bool = False, elsewhere: str = ELSEWHERE) 
         if found is None:
             raise
         number = int(found[1] or errno.ENOSPC)
-        own = OSError(number, os.strerror(number))
-        raise storage_error(path, own, is_folder=is_folder, elsewhere=elsewhere) from error
+        equivalent = OSError(number, os.strerror(number))
+        raise storage_error(path, equivalent, is_folder=is_folder, elsewhere=elsewhere) from error
 
 
 def storage_error(
     path: Path, error: OSError, *, is_folder: bool = False, elsewhere: str = ELSEWHERE
 ) -> StorageError:
-    """Returns the error that names `path`, or what stands in its way, the cause and the
-    way out.
+    """Returns the error with the path (or the obstacle on it), the cause and the
+    remedy.
     """
     if (obstacle := _obstacle(path, is_folder)) is not None:
         place, reason = obstacle
@@ -80,15 +78,17 @@ def storage_error(
         and path.parent not in Path(error.filename).parents
         and Path(error.filename) not in path.parents
     ):
-        reason += f" ({error.filename})"  # another file: a temporary folder, say
+        reason += f" ({error.filename})"  # another file, such as a temporary one
     remedy = _REMEDIES.get(error.errno or 0)
     return StorageError(path, reason, elsewhere if remedy is None else f"{remedy}, or {elsewhere}")
 
 
 def _obstacle(path: Path, is_folder: bool) -> tuple[Path, str] | None:
-    """Returns what stands where `path` or a folder above it belongs, and what it is."""
+    """Returns the file, folder or broken link that blocks `path`, with a
+    description.
+    """
     folders = [*reversed(path.absolute().parents), *([path] if is_folder else [])]
-    with contextlib.suppress(OSError):  # of a path that is too long, or that may not be looked at
+    with contextlib.suppress(OSError):  # path too long, or permission denied
         for place in (*folders, path):
             if place.is_symlink() and not place.exists():
                 target = os.readlink(place)
@@ -102,11 +102,10 @@ def _obstacle(path: Path, is_folder: bool) -> tuple[Path, str] | None:
 
 
 def make_folder(folder: Path, *, elsewhere: str = ELSEWHERE) -> None:
-    """Makes a folder and those above it that are missing, for their owner alone,
-    whatever the umask.
+    """Makes a folder and its missing parents with mode 0700, whatever the umask.
 
     Raises:
-        StorageError: it cannot be made, or is no folder.
+        StorageError: the folder cannot be made, or `folder` is a file.
     """
     with storing(folder, is_folder=True, elsewhere=elsewhere):
         if folder.is_dir():
@@ -121,8 +120,8 @@ def make_folder(folder: Path, *, elsewhere: str = ELSEWHERE) -> None:
 
 
 def make_private_file(path: Path, *, elsewhere: str = ELSEWHERE) -> None:
-    """Makes an empty file for its owner alone, whatever the umask; one that exists
-    stays as it is.
+    """Makes an empty file with mode 0600, whatever the umask. An existing file is left
+    unchanged.
 
     Raises:
         StorageError: it cannot be made.
@@ -136,23 +135,22 @@ def make_private_file(path: Path, *, elsewhere: str = ELSEWHERE) -> None:
 
 
 def write_text(path: Path, text: str, *, elsewhere: str = ELSEWHERE) -> None:
-    """Writes a text file, whole or not at all.
+    """Writes a text file atomically.
 
     Raises:
-        StorageError: it cannot be written; what was there before is left.
+        StorageError: the file cannot be written; an existing file is left
+            unchanged.
     """
     with replacing(path, elsewhere=elsewhere) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
 
 
 def read_json(path: Path, *keys: str) -> dict[str, Any]:
-    """Returns the object that a JSON file of a run holds; `keys`: what is in it at
-    least.
+    """Returns the object in a JSON file of a run. `keys`: keys that it must have.
 
     Raises:
-        BadDataError: it holds something else: it was edited, or the disk has damaged
-            it.
-        StorageError: it cannot be read.
+        BadDataError: the file is not such an object: it was edited or damaged.
+            StorageError: the file cannot be read.
     """
     with storing(path):
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -172,12 +170,12 @@ def read_json(path: Path, *keys: str) -> dict[str, Any]:
 
 @contextmanager
 def replacing(path: Path, *, private: bool = False, elsewhere: str = ELSEWHERE) -> Iterator[Path]:
-    """Yields a path to write to; at the end of the `with` that file takes the place of
+    """Yields a temporary path to write to; the end of the `with` renames that file to
     `path`.
 
-    Where the body fails, `path` is left as it was and the unfinished file is removed. A
-    symbolic link is followed; a device or a pipe is written to directly. `private`:
-    readable by the owner alone.
+    If the body fails, `path` is left unchanged and the temporary file is removed.
+    Symbolic links are followed; a device or a pipe is written to directly. `private`:
+    mode 0600.
 
     Raises:
         StorageError: the file cannot be written.
@@ -203,7 +201,7 @@ def replacing(path: Path, *, private: bool = False, elsewhere: str = ELSEWHERE) 
 
 
 def unfinished_prefix(path: Path) -> str:
-    """Returns how the names of the unfinished files of `path` begin; a killed process
+    """Returns the prefix of the names of temporary files of `path`; a killed process
     may leave one.
     """
     return f".{path.name[:50]}."

@@ -1,7 +1,6 @@
-"""Objects of your own, named `package.module:name` in the configuration.
+"""User-defined objects, named `package.module:name` in the configuration.
 
-The module is imported as Python imports any other: it is installed, or lies in the
-folder in which the command was started.
+The module must be installed, or lie in the working directory.
 """
 
 from __future__ import annotations
@@ -12,19 +11,19 @@ import sys
 from typing import Any
 
 NAME = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
-"""What such a name looks like, as a regular expression."""
+"""Regular expression of such a name."""
 
 
 def load_object(name: str, option: str) -> Any:
-    """Returns the object that `name` names.
+    """Imports and returns the object `name`.
 
     Args:
         name: `package.module:name`.
         option: dotted key of the option that holds the name, for errors.
 
     Raises:
-        ValueError: the name has another form, there is no such module or object, or the
-            module cannot be imported.
+        ValueError: the name is malformed, the module cannot be imported, or it has no
+            such attribute.
     """
     if not re.fullmatch(NAME, name):
         raise ValueError(
@@ -32,14 +31,13 @@ def load_object(name: str, option: str) -> Any:
         )
     module, _, attribute = name.partition(":")
     if "" not in sys.path and "." not in sys.path:
-        sys.path.append("")  # a console script does not look into the working directory
+        sys.path.append("")  # missing for a console script
     try:
         found = importlib.import_module(module)
     except Exception as error:
         raise ValueError(
             f"{option} ({name}) names a module that cannot be imported ({type(error).__name__}: "
-            f"{error}); "
-            "install it, or start the command in the folder that holds it"
+            f"{error}); install it, or start the command in the folder that holds it"
         ) from error
     if not hasattr(found, attribute):
         raise ValueError(

@@ -1,5 +1,5 @@
-"""Configuration: the schema, Hydra's choices, and `compose`, which makes a frozen
-`RunConfig` of them.
+"""Configuration: the schema, Hydra's choices, and `compose`, which builds a frozen
+`RunConfig`.
 """
 
 from configs.compose import compose, from_mapping, from_yaml, group_options, sweep, to_yaml

@@ -1,11 +1,11 @@
-"""Command lines: flags stay flags (argparse), and the remaining `key=value` words are
+"""Command lines: flags are parsed by argparse; the remaining `key=value` words are
 overrides for `compose`.
 
-parser = Parser(prog="python -m graphs.ask", description="Asks one question.")
-parser.add_argument("question")    # before the overrides: always the first one
-add_override_arguments(parser)
-arguments = parse(parser, argv)
-config = compose(split_overrides(arguments))
+    parser = Parser(prog="python -m graphs.ask", description="Asks one question.")
+    parser.add_argument("question")    # before the overrides: always the first one
+    add_override_arguments(parser)
+    arguments = parse(parser, argv)
+    config = compose(split_overrides(arguments))
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _OVERRIDE = re.compile(r"~[A-Za-z_][\w.@/]*(=.*)?|\+{0,2}[A-Za-z_][\w./]*(@[\w.]
 class Parser(argparse.ArgumentParser):
     """A command line with a short help: usage, examples and the most used options.
 
-    `--help-all` adds every option of the schema. A wrong flag is refused with the
-    closest right one.
+    `--help-all` adds every option of the schema. The error for an unknown flag suggests
+    the closest known flag.
 
     Args:
-        prog: how the command is called; `Parser.program`, where it is set, replaces it.
+        prog: name of the command in the help; `Parser.program` replaces it if set.
         description: one sentence.
-        examples: pairs of a command's arguments and what they do.
+        examples: pairs (arguments, description).
         common: dotted keys of options that the short help shows with the first
             sentence of their descriptions, and groups with their choices.
     """
@@ -82,25 +82,22 @@ class Parser(argparse.ArgumentParser):
         """Writes the short help.
 
         Raises:
-            OSError: it cannot be written; argparse alone would ignore that.
+            OSError: the help cannot be written; argparse alone would ignore the error.
         """
         _write(self.format_help(), file or sys.stdout)
 
     def error(self, message: str) -> NoReturn:
-        """Prints usage and message, and exits with 2."""
+        """Prints usage and message, and exits with code 2."""
         _, is_flag, words = message.partition("unrecognized arguments: ")
         hints = [hint for word in words.split() for hint in self._hints(word)] if is_flag else []
         super().error("; ".join([message, *dict.fromkeys(hints)]))
 
     def _hints(self, word: str) -> Iterator[str]:
-        """Yields corrections of a word that begins with a dash."""
+        """Yields suggestions for an unknown word that begins with a dash."""
         key = word.lstrip("-").partition("=")[0]
         if not word.startswith("-"):
             return
-        if self.takes_overrides and key.partition(".")[0].partition("@")[0] in (
-            *groups(),
-            *PRESETS,
-        ):
+        if self.takes_overrides and _group_of(key) in (*groups(), *PRESETS):
             yield f"options are written without dashes: {key}=VALUE"
             return
         flags = [
@@ -127,7 +124,7 @@ class _HelpAll(argparse.Action):
 
 
 def _command(words: str) -> list[str]:
-    """Returns an example as lines of a shell, with the first at 2 columns."""
+    """Returns an example command as shell lines, the first indented by 2 columns."""
     lines = textwrap.wrap(
         words.strip(),
         76,
@@ -147,8 +144,8 @@ def _write(text: str, stream: IO[str]) -> None:
 def add_override_arguments(parser: Parser, *, multirun: bool = False) -> None:
     """Lets a parser accept overrides after its own positionals.
 
-    With `multirun`, the flag -m asks for one run per combination of comma lists (see
-    `configs.sweep`).
+    With `multirun`, the parser has a flag -m: one run per combination of comma lists
+    (see `configs.sweep`).
     """
     parser.add_argument(
         "overrides", nargs="*", default=[], metavar="key=value", help="options; see --help-all"
@@ -171,17 +168,32 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) ->
 
 
 def is_override(word: str) -> bool:
-    """Returns whether a word has the form of an override: a key, and a value after
-    "=".
-    """
+    """Returns whether a word has the form of an override: key=value."""
     return _OVERRIDE.fullmatch(word) is not None
+
+
+def names_option(word: str) -> bool:
+    """Returns whether a word is an override of an existing group: "engine=openai" is,
+    "x=3" is not.
+    """
+    key = word.partition("=")[0]
+    return (
+        is_override(word)
+        and not any(character.isspace() for character in word)
+        and _group_of(key.lstrip("+~")) in (*groups(), *PRESETS)
+    )
+
+
+def _group_of(key: str) -> str:
+    """Returns the group of a dotted key: "engine" of "engine@policy.engine"."""
+    return key.partition(".")[0].partition("@")[0]
 
 
 def split_overrides(arguments: argparse.Namespace) -> list[str]:
     """Returns the overrides of a parsed command line.
 
     Raises:
-        ConfigError: a word is no override, as when a question was not put in quotes.
+        ConfigError: a word is not an override, for example a question without quotes.
     """
     for word in arguments.overrides:
         if not is_override(word):

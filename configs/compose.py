@@ -1,15 +1,14 @@
-"""From words on a command line to a frozen `RunConfig`: the only place that knows Hydra
-and OmegaConf.
+"""Builds a frozen `RunConfig` from the words of a command line; the only module that
+uses Hydra and OmegaConf.
 
-`compose(["search=best_of_n", "search.num_samples=32"])`. Every mistake ends in one
-`ConfigError`, before anything is loaded. Hydra composes the YAML choices over the
-schema's defaults, pydantic checks the result in strict mode (no text is taken for a
-number).
+`compose(["search=best_of_n", "search.num_samples=32"])`. Hydra composes the YAML
+choices over the schema's defaults; pydantic validates the result in strict mode (a text
+is not converted to a number). All mistakes are raised as one `ConfigError`, before
+anything is loaded.
 
-Experiments of your own: `hydra.searchpath=[file:///path/to/configs]`, with files in
-`experiment/` there. `effort=low | medium | high` chooses search and budget together.
-Where two choose the same, a word for a group or an option wins over effort, and effort
-over experiment.
+For your own experiments set `hydra.searchpath=[file:///path/to/configs]` and put files
+into `experiment/` there. `effort=low | medium | high` chooses search and budget
+together. Precedence: a word for a group or an option, then effort, then experiment.
 """
 
 from __future__ import annotations
@@ -42,12 +41,11 @@ def compose(overrides: Sequence[str] = (), *, require: Sequence[str] = ()) -> Ru
     Args:
         overrides: words of Hydra's grammar: `search=greedy`, `policy.temperature=0.7`,
             `engine@critic.engine=openai`; `run=NAME` stands for `run.name=NAME`.
-        require: dotted keys that the caller cannot do without although the schema
-            allows null: `("training",)`. `"task"` asks for a task that has questions of
-            its own.
+        require: dotted keys that the caller needs although the schema allows null, such
+            as `("training",)`. `"task"` requires a task that has questions of its own.
 
     Raises:
-        ConfigError: a name, a value or a combination was refused, or a file that an
+        ConfigError: a name, a value or a combination is invalid, or a file that an
             option names does not exist.
     """
     config = from_mapping(_composition([_spelled_out(word) for word in overrides]))
@@ -58,7 +56,7 @@ def compose(overrides: Sequence[str] = (), *, require: Sequence[str] = ()) -> Ru
 
 
 def from_mapping(mapping: Mapping[str, Any]) -> RunConfig:
-    """Returns the configuration that plain data describes (of a run directory, say).
+    """Returns the configuration given as plain data, for example from a run directory.
 
     Raises:
         ConfigError: the data does not follow the schema.
@@ -79,11 +77,11 @@ def to_yaml(config: RunConfig) -> str:
 
 
 def from_yaml(text: str) -> RunConfig:
-    """Returns the configuration that `to_yaml` wrote; options that no longer exist and
-    influenced no result are left out.
+    """Returns the configuration that `to_yaml` wrote; drops options that no longer
+    exist and influenced no result.
 
     Raises:
-        ConfigError: the text is no YAML mapping, or does not follow the schema.
+        ConfigError: the text is not a YAML mapping, or does not follow the schema.
     """
     try:
         mapping = yaml.safe_load(text)
@@ -99,12 +97,12 @@ def from_yaml(text: str) -> RunConfig:
 
 def sweep(overrides: Sequence[str]) -> list[list[str]]:
     """Returns one list of overrides per combination of the comma lists, ranges and
-    choices in `overrides`, as `-m` of Hydra does.
+    choices in `overrides`, like Hydra's `-m`.
 
     Raises:
         ConfigError: a word does not follow Hydra's grammar.
     """
-    # loads the plugins: 50 ms that only -m needs
+    # imported here because it loads Hydra's plugins, which takes 50 ms
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     parsed = _parse([_spelled_out(word) for word in overrides])
@@ -116,15 +114,15 @@ def sweep(overrides: Sequence[str]) -> list[list[str]]:
 
 
 def group_options(group: str) -> list[str]:
-    """Returns the options that a group offers: `["greedy", "best_of_n",
-    "critique_loop"]` for search, presets and experiments else.
+    """Returns the choices of a group, for example `["greedy", "best_of_n", ...]` for
+    search; presets included.
     """
     with hydra_context():
         return diagnosis.visible_options(group)
 
 
 def _composition(overrides: list[str]) -> dict[str, Any]:
-    """Returns Hydra's composition as plain data, missing values as `MISSING`."""
+    """Returns Hydra's composition as plain data; missing values are `MISSING`."""
     parsed = _parse(overrides)
     complaints = diagnosis.refused_words(parsed)
     if complaints:
@@ -146,7 +144,7 @@ def _parse(overrides: Sequence[str]) -> list[Any]:
     """Returns Hydra's parse of each word.
 
     Raises:
-        ConfigError: with the words that do not follow the grammar.
+        ConfigError: words do not follow the grammar; names all of them.
     """
     parser, parsed, complaints = OverridesParser.create(), [], []
     for word in overrides:
@@ -162,8 +160,8 @@ def _parse(overrides: Sequence[str]) -> list[Any]:
 
 
 def _spelled_out(word: str) -> str:
-    """Returns `run=NAME` as `run.name="NAME"` (quoted: a name like 2024 stays a text),
-    any other word as it is.
+    """Returns `run=NAME` as `run.name="NAME"`, other words unchanged. The quotes keep a
+    name like 2024 a text.
     """
     if not word.startswith("run="):
         return word
@@ -184,9 +182,7 @@ def _missing_values(value: Any, key: str = "") -> Iterator[str]:
 
 
 def _missing_files(config: RunConfig) -> Iterator[str]:
-    """Yields a complaint for each file or folder that an option names and that is not
-    there.
-    """
+    """Yields an error message for each missing file or folder that an option names."""
     named: list[tuple[str, str | None, str | None]] = [
         ("safety.rules", config.safety.rules, "default"),
         ("critic.calibration", getattr(config.critic, "calibration", None), "bundled"),

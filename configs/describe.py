@@ -27,8 +27,8 @@ _INTRODUCTION = (
 
 
 def describe(width: int = 120) -> str:
-    """Returns the options of all groups as text of at most `width` characters a line,
-    where the words allow it.
+    """Returns the options of all groups as text, wrapped at `width` characters; longer
+    words are not broken.
     """
     blocks = [textwrap.fill(_INTRODUCTION, width)]
     presets = (
@@ -40,7 +40,7 @@ def describe(width: int = 120) -> str:
 
 
 def summaries(keys: Sequence[str], width: int = 80) -> Iterator[str]:
-    """Yields lines about a few options and groups, for the short help.
+    """Yields the lines of the short help about a few options and groups.
 
     A group (search) is shown with its choices, an option (policy.temperature) with the
     first sentence of its description.
@@ -116,8 +116,8 @@ def _group(group: str, width: int) -> Iterator[str]:
 
 
 def _by_alternatives(group: str) -> list[tuple[tuple[str, ...], list[Option]]]:
-    """Returns the options of a group, sorted by the alternatives that share them: most
-    widely shared first.
+    """Returns the options of a group, by the alternatives that share them, most widely
+    shared first.
     """
     alike: dict[tuple[str, str, str, str], list[Option]] = {}
     for option in options():

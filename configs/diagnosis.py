@@ -1,7 +1,7 @@
-"""Why Hydra refused the words of a command line, in our own words.
+"""Explains why Hydra rejected the words of a command line.
 
-Runs only after a failure, inside the Hydra context in which it happened, so that a good
-command line pays nothing for it.
+Runs only after a failure, inside the same Hydra context, so that a valid command line
+costs no extra time.
 """
 
 from __future__ import annotations
@@ -25,16 +25,14 @@ from configs.store import PRESETS, ROOT
 
 
 def group_names() -> list[str]:
-    """Returns the groups that Hydra can choose from, those of presets for the whole
-    configuration included.
-    """
+    """Returns the groups that Hydra can choose from, including `PRESETS`."""
     names = GlobalHydra.instance().config_loader().list_groups("")
     return sorted(name for name in names if name in groups() or name in PRESETS)
 
 
 def visible_options(group: str, search_path: Sequence[Path] = ()) -> list[str]:
-    """Returns the options of a group that are meant to be chosen: ours, and those in
-    the folders of `search_path`.
+    """Returns the choices of a group that users may choose, including those in the
+    folders of `search_path`.
     """
     names: list[str] = (
         GlobalHydra.instance().config_loader().get_group_options(group, ObjectType.CONFIG)
@@ -51,7 +49,7 @@ def visible_options(group: str, search_path: Sequence[Path] = ()) -> list[str]:
 
 
 def bad_word(word: str, error: HydraException) -> str:
-    """Returns the complaint about a word that does not follow Hydra's grammar."""
+    """Returns the error message for a word that does not follow Hydra's grammar."""
     reason = str(error).strip().splitlines()[0]
     return (
         f"'{word}' is no valid override ({reason}); write key=value, and quote a value with "
@@ -60,7 +58,9 @@ def bad_word(word: str, error: HydraException) -> str:
 
 
 def refused_words(overrides: Sequence[Override]) -> list[str]:
-    """Returns complaints about words that Hydra would take and that cannot be meant."""
+    """Returns error messages for words that Hydra would accept but that are
+    mistakes.
+    """
     return [complaint for override in overrides for complaint in _refused_word(override)]
 
 
@@ -90,8 +90,8 @@ def _refused_word(override: Override) -> Iterator[str]:
 
 
 def diagnose(overrides: Sequence[Override], error: Exception) -> list[str]:
-    """Returns what was wrong with the words, or Hydra's own first line where none of
-    them is to blame.
+    """Returns an error message per wrong word, or the first line of Hydra's error if no
+    wrong word is found.
     """
     names = group_names()
     words = [override for override in overrides if not override.is_hydra_override()]

@@ -1,5 +1,5 @@
-"""Two configurations have one hash exactly when they should give the same results;
-`difference` says where two part.
+"""Hashes configurations: two have the same hash if and only if they should give the
+same results. `difference` lists the options that differ.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _ABSENT = object()
 
 
 def config_hash(config: RunConfig) -> str:
-    """Returns 16 hex digits over the canonical JSON of every option that influences
-    results.
+    """Returns a hash of 16 hex digits of all options that influence results, as
+    canonical JSON.
 
     Options marked `OPERATIONAL` in the schema are left out: run.name, run.output_dir,
     run.concurrency, time-outs, memory sizes.
@@ -44,11 +44,10 @@ def influential(config: BaseModel) -> dict[str, Any]:
 
 
 def difference(old: RunConfig, new: RunConfig) -> list[str]:
-    """Returns a line "key: old -> new" for each option that influences results and is
-    not the same.
+    """Returns a line "key: old -> new" for each changed option that influences results.
 
-    Where another alternative of a group was chosen, that is one line: the options that
-    only one of the two has follow from it.
+    A changed alternative of a group is one line; options that only one of the two
+    alternatives has are not listed.
     """
     before, after = dict(_leaves("", influential(old))), dict(_leaves("", influential(new)))
     changed = [

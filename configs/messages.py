@@ -1,5 +1,5 @@
-"""What a refused configuration is told: the dotted key, the value, the rule, the way
-out. One line per mistake.
+"""Error messages for invalid configurations: dotted key, value, rule and remedy, one
+line per mistake.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from configs.schema import (
     VllmEngineConfig,
 )
 
-_CLOSE = 0.6  # similarity in [0, 1] from which a name is offered as the one that was meant
+_CLOSE = 0.6  # least similarity, in [0, 1], of a suggested name
 
 
 def missing_value(key: str, tree: Mapping[str, Any]) -> str:
-    """Returns the complaint about a value that has to be given and is not in `tree`."""
+    """Returns the error message for a required value that `tree` lacks."""
     option = _option(key, tree)
     return (
         (f"{key} is missing ({option.description.rstrip('.')}); set {key}=VALUE")
@@ -47,7 +47,7 @@ def missing_value(key: str, tree: Mapping[str, Any]) -> str:
 
 
 def missing_file(key: str, value: str) -> str:
-    """Returns the complaint about a file or folder that does not exist."""
+    """Returns the error message for a file or folder that does not exist."""
     return (
         f"{key} ({value}) must be an existing file or folder, and there is none (seen from "
         f"{Path.cwd()}); correct the path"
@@ -55,8 +55,8 @@ def missing_file(key: str, value: str) -> str:
 
 
 def unknown_key(key: str, tree: Mapping[str, Any], value: object = None) -> str:
-    """Returns the complaint about a key that the composed `tree` does not have, set to
-    `value`.
+    """Returns the error message for a key, set to `value`, that the composed `tree`
+    lacks.
     """
     if refusal := old_option(key):
         return refusal
@@ -92,8 +92,8 @@ def unknown_key(key: str, tree: Mapping[str, Any], value: object = None) -> str:
 
 
 def _path_without_task(path: object, chosen: object) -> str:
-    """Returns the complaint about a task.path beside a task that reads no file;
-    proposes one that does.
+    """Returns the error message for a task.path beside a task that reads no file;
+    suggests one that reads it.
     """
     task = TASK_OF_SUFFIX.get(Path(str(path)).suffix.lower())
     if task is not None:
@@ -113,8 +113,8 @@ def _path_without_task(path: object, chosen: object) -> str:
 
 
 def closest(name: str, names: Sequence[str], *, count: int = 3) -> list[str]:
-    """Returns the names most similar to `name`, best first; a name without its group is
-    found, too.
+    """Returns the names most similar to `name`, best first, and the shortest first among
+    equals; also compares `name` without its group.
     """
 
     def similarity(candidate: str) -> float:
@@ -131,7 +131,8 @@ def closest(name: str, names: Sequence[str], *, count: int = 3) -> list[str]:
         )
 
     scored = sorted(
-        ((similarity(candidate), candidate) for candidate in dict.fromkeys(names)), reverse=True
+        ((similarity(candidate), candidate) for candidate in dict.fromkeys(names)),
+        key=lambda pair: (-pair[0], len(pair[1]), pair[1]),
     )
     return [
         candidate
@@ -189,8 +190,8 @@ def _explain(details: ErrorDetails, mapping: Mapping[str, Any]) -> str:
 
 
 def _option(key: str, tree: Mapping[str, Any]) -> Option | None:
-    """Returns the option with this key: among several alternatives that of the chosen
-    one.
+    """Returns the option with this key, from the chosen alternative if several have
+    it.
     """
     found = find(key)
     group, _, rest = key.partition(".")
@@ -202,9 +203,7 @@ def _option(key: str, tree: Mapping[str, Any]) -> Option | None:
 
 
 def _way_out(option: Option, key: str, value: Any) -> str:
-    """Returns rule and way out for a value that breaks the type or the bounds of its
-    option.
-    """
+    """Returns rule and remedy for a value of the wrong type or out of bounds."""
     if "a text" in option.rule and isinstance(value, (int, float)):
         return f"{option.rule}; quote it: '{key}=\"{value}\"'"
     if option.default == MISSING:
@@ -213,8 +212,8 @@ def _way_out(option: Option, key: str, value: Any) -> str:
 
 
 def _dotted(location: tuple[int | str, ...], mapping: Mapping[str, Any]) -> str:
-    """Returns pydantic's location as a dotted key: without the tags and type names that
-    it puts in for unions.
+    """Returns pydantic's location as a dotted key, without the tags and type names that
+    pydantic inserts for unions.
     """
     key: list[str] = []
     current: Any = mapping
@@ -235,7 +234,7 @@ def _dotted(location: tuple[int | str, ...], mapping: Mapping[str, Any]) -> str:
 
 
 def _lookup(tree: Any, key: str) -> Any:
-    """Returns the value at a dotted key; None where there is none."""
+    """Returns the value at a dotted key; None if it is missing."""
     for part in key.split(".") if key else ():
         if isinstance(tree, Mapping):
             tree = tree.get(part)
@@ -255,7 +254,7 @@ def _any_of(select: str, values: Sequence[str]) -> str:
 
 
 def unmet_requirements(config: RunConfig, require: Sequence[str]) -> Iterator[str]:
-    """Yields a complaint for each key that the caller needs and that is null."""
+    """Yields an error message for each required key that is null."""
     data = config.model_dump(mode="json")
     for key in require:
         if key == "task" and config.task.name == "user":
@@ -271,8 +270,8 @@ def unmet_requirements(config: RunConfig, require: Sequence[str]) -> Iterator[st
 
 
 def unusable_models(config: RunConfig) -> Iterator[str]:
-    """Yields a complaint for a model folder that is not there, and for pocket prompts
-    in front of a model that cannot read them.
+    """Yields an error message for each missing model folder, and for pocket prompts
+    with a model that was not trained on them.
     """
     speaking = {
         "policy": True,

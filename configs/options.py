@@ -1,10 +1,10 @@
 """The schema as a flat list of options, for `--help`, for error messages and for
 Hydra's ConfigStore.
 
-A group of `RunConfig` is either one model or a choice (between several, or of one or
-null: `engine`, `search`, `task`, `training`, `comparison`), told apart by a tag: a
-field with one literal value. The tag is no option of its own; it is chosen as
-`search=best_of_n`.
+A group of `RunConfig` is either one model or a choice between alternatives (`engine`,
+`search`, `task`, `training`, `comparison`; null may be one). A tag, which is a field
+with one literal value, names the alternative. The tag is not an option of its own: it
+is chosen as `search=best_of_n`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 from configs.schema import RunConfig
 
 MISSING = "???"
-"""How YAML says that a value must be given."""
+"""OmegaConf's mark for a required value without a default."""
 
 _NAMES: dict[Any, str] = {
     bool: "true or false",
@@ -46,8 +46,8 @@ class Option:
     """Default as plain data, or `MISSING`."""
     description: str
     choice: str | None
-    """The group option that has it ("vllm" of engine=vllm); None in a group without
-    alternatives."""
+    """The alternative that has the option ("vllm" of engine=vllm); None in a group
+    without alternatives."""
 
     @property
     def group(self) -> str:
@@ -61,7 +61,7 @@ class GroupChoice:
 
     model: type[BaseModel]
     tag: str | None
-    """Name of the field that tells the alternatives apart; None in a group without
+    """Name of the field that identifies the alternative; None in a group without
     alternatives."""
     value: str | None
     """The tag's value, which is also the name of the group option."""
@@ -69,8 +69,8 @@ class GroupChoice:
 
 
 def models_in(annotation: Any) -> tuple[type[BaseModel], ...]:
-    """Returns the models that a value of this annotation may be, looking through
-    Annotated and unions (not into tuples).
+    """Returns the model classes that an annotation allows; unwraps Annotated and
+    unions, not tuples.
     """
     if get_origin(annotation) is Annotated:
         return models_in(get_args(annotation)[0])
@@ -107,7 +107,7 @@ def _choice(model: type[BaseModel]) -> GroupChoice:
 
 @cache
 def roles_with_engine() -> tuple[str, ...]:
-    """Returns the groups in which an alternative may have an engine of its own."""
+    """Returns the groups that can have an engine of their own."""
     return tuple(
         group
         for group, choices in groups().items()
@@ -117,7 +117,7 @@ def roles_with_engine() -> tuple[str, ...]:
 
 def choices_of(place: str) -> tuple[GroupChoice, ...]:
     """Returns the alternatives of a group ("search") or of a role's engine
-    ("critic.engine"); none where there is no such group.
+    ("critic.engine"); empty if the group does not exist.
     """
     role, _, rest = place.partition(".")
     return groups().get("engine" if rest == "engine" and role in groups() else place, ())
@@ -133,8 +133,8 @@ def tag_of(place: str) -> str | None:
 
 @cache
 def options() -> tuple[Option, ...]:
-    """Returns every option of the schema; one that several alternatives share appears
-    once for each of them.
+    """Returns every option of the schema; an option that several alternatives share
+    appears once for each.
     """
     return tuple(
         option
@@ -145,7 +145,7 @@ def options() -> tuple[Option, ...]:
 
 
 def find(key: str) -> tuple[Option, ...]:
-    """Returns the options with this dotted key: none, one, or one per alternative.
+    """Returns the options with this dotted key, one per alternative that has it.
     `policy.engine.model` is found as `engine.model`.
     """
     role, _, rest = key.partition(".")
@@ -174,9 +174,7 @@ def _walk(
 
 
 def defaults(model: type[BaseModel]) -> dict[str, Any]:
-    """Returns the defaults of a model as plain data, `MISSING` where a value must be
-    given.
-    """
+    """Returns the defaults of a model as plain data; `MISSING` for required values."""
     return {
         name: MISSING
         if field.is_required()
@@ -186,7 +184,7 @@ def defaults(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Returns a default as data that YAML and JSON can hold."""
+    """Returns a default as data for YAML and JSON."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, (tuple, list)):

@@ -1,5 +1,4 @@
-"""What a remote caller of a served graph may change of the server's configuration: an
-allow-list, and nothing else.
+"""The allow-list of options that a remote caller of a served graph may change.
 
     effort=low | medium | high        search and budget; the budget is cut to the
                                       server's own
@@ -9,10 +8,10 @@ allow-list, and nothing else.
     preset=NAME                       a configuration that the server's owner has
                                       registered (see graphs.reasoner.presets)
 
-The words look like those of a command line and never reach Hydra: a key is found in a
-table, a value follows a literal grammar, and what both choose is put into the server's
-own `RunConfig`, whose rules are checked again. As on the command line a choice of a
-group wins over effort, and one option over both.
+The words look like those of a command line but never reach Hydra: each key is looked up
+in a table, each value must match a literal grammar, and the choices are put into the
+server's own `RunConfig`, which is validated again. As on the command line, the choice
+of a group wins over effort, and a single option wins over both.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ from configs.store import CONFIG_DIR
 
 MOST_WORDS = 32
 MOST_INTEGER = 1024
-"""Largest integer of an option of a search: samples, widths and simulations beyond it
-cost memory before any budget ends them."""
+"""Largest integer of a search option: more samples, width or simulations use memory
+before any budget stops them."""
 MOST_NUMBER = 1e6
 """Largest number of any other option."""
 
@@ -50,12 +49,12 @@ _WAY_OUT = (
 
 
 def parse_remote(words: Sequence[str]) -> dict[str, str]:
-    """Returns the values of a context's words by key: keys of the allow-list, values in
+    """Returns key -> value of a context's words; keys are on the allow-list, values are
     plain letters and digits.
 
     Raises:
-        ConfigError: a word is anything else or its key stands twice, or there are more
-            than `MOST_WORDS`.
+        ConfigError: a word is anything else, a key is repeated, or there are more than
+            `MOST_WORDS` words.
     """
     if not isinstance(words, list | tuple) or len(words) > MOST_WORDS:
         what = f"{len(words)} of them" if isinstance(words, list | tuple) else type(words).__name__
@@ -89,14 +88,14 @@ def parse_remote(words: Sequence[str]) -> dict[str, str]:
 
 
 def remote_config(own: RunConfig, choices: Mapping[str, str]) -> RunConfig:
-    """Returns the server's own configuration with what a remote caller chose.
+    """Returns the server's configuration with the choices of a remote caller applied.
 
     Args:
-        own: the configuration of the server, or of the preset that the caller named.
+        own: the configuration of the server, or of the preset that the caller names.
         choices: values by key, as `parse_remote` returns them, without `preset`.
 
     Raises:
-        ConfigError: there is no such choice or number, or it exceeds its bound or the
+        ConfigError: a choice or number does not exist, or exceeds its bound or the
             server's cap.
     """
     search, budget = own.search.model_dump(mode="json"), own.budget
@@ -143,8 +142,8 @@ def _shipped(group: str, name: str) -> RunConfig:
 
 
 def _number(key: str, option: str, value: str, model: type[BaseModel]) -> int | float:
-    """Returns a value of an option that holds a number; the schema's own bounds are
-    checked with the whole configuration.
+    """Returns the value of a numeric option; the schema's bounds are checked later,
+    with the whole configuration.
     """
     kinds = {
         name: kind
@@ -171,8 +170,8 @@ def _number(key: str, option: str, value: str, model: type[BaseModel]) -> int | 
 
 
 def _kind(annotation: Any) -> Literal["integer", "number"] | None:
-    """Returns what number an annotation stands for; None where it is anything else,
-    true and false included.
+    """Returns the kind of number that an annotation allows; None for any other type,
+    bool included.
     """
     parts = (
         get_args(annotation)
@@ -186,7 +185,9 @@ def _kind(annotation: Any) -> Literal["integer", "number"] | None:
 
 
 def _cut(wanted: BudgetConfig, own: BudgetConfig) -> BudgetConfig:
-    """Returns a budget with each cap at most the server's own; null is no cap."""
+    """Returns the budget with each cap lowered to the server's own; null means no
+    cap.
+    """
     caps = {name: (getattr(wanted, name), getattr(own, name)) for name in BudgetConfig.model_fields}
     return own.model_copy(
         update={
@@ -197,8 +198,8 @@ def _cut(wanted: BudgetConfig, own: BudgetConfig) -> BudgetConfig:
 
 
 def _within(wanted: BudgetConfig, own: BudgetConfig, asked: str) -> BudgetConfig:
-    """Returns the budget where no cap exceeds the server's own; one that is null takes
-    it over.
+    """Returns the budget if no cap exceeds the server's own; caps that are null take
+    the server's.
 
     Raises:
         ConfigError: a cap exceeds the server's own.

@@ -1,5 +1,5 @@
-"""Names of earlier versions: refused on a command line with the name of today, and read
-in the configuration of a stored run.
+"""Names of earlier versions. On a command line they raise an error with the new name;
+in the configuration of a stored run they are translated.
 
 A renamed option or choice gets a row here and nothing else.
 """
@@ -13,7 +13,7 @@ CHOICES: Mapping[tuple[str, str], str] = {
     ("training", "wheel"): "sft_grpo",
     ("experiment", "wheel"): "sft_grpo",
 }
-"""(group, name of earlier versions) to the name of today."""
+"""(group, old name) -> new name."""
 
 OPTIONS: Mapping[str, str] = {
     "policy.doubts": "policy.backtrack_tokens",
@@ -22,7 +22,7 @@ OPTIONS: Mapping[str, str] = {
     "search.least_doubt": "search.min_uncertainty",
     "comparison.dial": "comparison.noise_sweep",
 }
-"""Dotted key of earlier versions to the key of today."""
+"""Old dotted key -> new dotted key."""
 
 _SPEAKING = ("engine", "prompts", "max_tokens", "calibration", "reason")
 _OTHERS = ("flip_rate", "object", "options")
@@ -41,30 +41,27 @@ DROPPED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("critic", "oracle"): ("scope", *_SPEAKING, "object", "options"),
     ("critic", "custom"): ("scope", *_SPEAKING, "flip_rate"),
 }
-"""(group, alternative) to options that the alternative had in earlier versions and that
-influenced no result."""
+"""(group, alternative) -> options of earlier versions that influenced no result."""
 
 _TAGS = ("kind", "strategy", "method", "name")
 
 
 def old_choice(group: str, name: object) -> str | None:
-    """Returns the refusal of a choice that has another name today, None for any
-    other.
-    """
+    """Returns the error message for a choice that was renamed; None for any other."""
     today = CHOICES.get((group, str(name)))
     return None if today is None else f"{group}={name} is called {group}={today} now; write that"
 
 
 def old_option(key: str) -> str | None:
-    """Returns the refusal of an option that has another name today, None for any
-    other.
-    """
+    """Returns the error message for an option that was renamed; None for any other."""
     today = OPTIONS.get(key)
     return None if today is None else f"{key} is called {today} now; write that"
 
 
 def modern(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the configuration of a stored run in the names of today."""
+    """Returns the configuration of a stored run, with old names replaced by new
+    names.
+    """
     return {group: _modern(group, options) for group, options in stored.items()}
 
 

@@ -1,10 +1,10 @@
-"""Puts the schema's defaults into Hydra's ConfigStore, so that every option exists and
-none needs a `+`.
+"""Registers the schema's defaults in Hydra's ConfigStore, so that no option needs a
+`+`.
 
-A group with alternatives gets one group option per alternative (`engine=vllm`), from
-which a preset may start by name (`configs/search/wide_posterior.yaml`). A group without
-alternatives, but with presets (`configs/GROUP/*.yaml`), gets the node `_schema`, which
-they start from. A group with neither gets the one option `default`.
+A group with alternatives gets one node per alternative (`engine=vllm`), which a preset
+can extend (`configs/search/wide_posterior.yaml`). A group without alternatives but with
+presets (`configs/GROUP/*.yaml`) gets the node `_schema`, which the presets extend. A
+group with neither gets the node `default`.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ CONFIG_DIR = Path(__file__).parent
 ROOT = "config"
 SCHEMA_NODE = "_schema"
 PRESETS = ("experiment", "effort")
-"""Groups whose options choose several others at once. What effort chooses wins over
-what the experiment chooses."""
+"""Groups whose choices set several other groups at once. effort takes precedence over
+experiment."""
 _HYDRA_IS_ONE_PER_PROCESS = threading.Lock()
 
 
 @cache
 def register() -> None:
-    """Registers the defaults of all groups; the second call does nothing."""
+    """Registers the defaults of all groups. Idempotent."""
     store = ConfigStore.instance()
     for group, choices in groups().items():
         for choice in choices:
@@ -43,8 +43,8 @@ def register() -> None:
 
 @cache
 def default_choices() -> dict[str, str | None]:
-    """Returns the group options that config.yaml starts from: {"engine": "vllm",
-    "training": None, ...}.
+    """Returns the default choices of config.yaml: {"engine": "vllm", "training": None,
+    ...}.
     """
     entries = yaml.safe_load((CONFIG_DIR / f"{ROOT}.yaml").read_text())["defaults"]
     return {
@@ -54,8 +54,8 @@ def default_choices() -> dict[str, str | None]:
 
 @contextmanager
 def hydra_context() -> Iterator[None]:
-    """Sets Hydra up for our groups, and leaves a Hydra application around us as it
-    was.
+    """Initialises Hydra for our groups, and restores the state of a surrounding Hydra
+    application.
     """
     register()
     with _HYDRA_IS_ONE_PER_PROCESS:

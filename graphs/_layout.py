@@ -1,7 +1,7 @@
-"""Whether `agents`, `graphs`, `training` and `configs` are ours.
+"""Checks that `agents`, `graphs`, `training` and `configs` are this distribution's.
 
-Other distributions use these import names, too (`agents` above all). Found here, before
-anything else is imported, such a mix-up is one clear error and not a missing attribute
+Other distributions use these import names, too (`agents` above all). The check runs
+before any other import, so a clash is one clear error instead of a missing attribute
 ten imports later.
 """
 
@@ -14,11 +14,11 @@ _PACKAGES = ("agents", "graphs", "training", "configs")
 
 
 def check_layout(root: Path = Path(__file__).parent.parent) -> None:
-    """Checks that every package of ours is found beside this one.
+    """Checks that every package is found in `root`.
 
     Raises:
-        ImportError: another distribution comes first on the path; names it and the way
-            out.
+        ImportError: a package is missing, or another distribution comes first on the
+            path.
     """
     for name in _PACKAGES:
         spec = importlib.util.find_spec(name)

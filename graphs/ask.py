@@ -3,8 +3,8 @@
     python -m graphs.ask "Use the numbers 3, 7, 11 and 25 to make 57." [key=value ...]
         [--json] [--show-thought]
 
-The answer and the summary go to stdout. The thought is hidden unless the audit view is
-asked for. `--json` prints one line, the last of stdout, with the fields of
+Prints summary and answer to stdout. `--show-thought` prints the hidden thought as well
+(the audit view). `--json` prints one line, the last of stdout, with the fields of
 `graphs.Answer`.
 """
 
@@ -16,8 +16,15 @@ import sys
 from collections.abc import Sequence
 
 from agents.safety.visible_text import without_controls
+from agents.types import Question
 from configs import compose
-from configs.cli import Parser, add_override_arguments, parse, split_overrides
+from configs.cli import (
+    Parser,
+    add_override_arguments,
+    names_option,
+    parse,
+    split_overrides,
+)
 from graphs.reasoner.reasoner import Reasoner
 from graphs.terminal.answers import answer_text, audit_view
 from graphs.terminal.console import FAILED, guarded, starting, thinking
@@ -55,9 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_override_arguments(parser)
     arguments = parse(parser, argv)
-    question = sys.stdin.read() if arguments.question == "-" else arguments.question
-    if not question.strip():
-        raise ValueError(f'the question is empty; ask something: {parser.prog} "Solve 3x + 2 = 11"')
+    question = _question(arguments.question, parser.prog)
     config = compose(split_overrides(arguments))
     reasoner = Reasoner(config)
     with starting(config):
@@ -77,6 +82,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(audit_view(answer.trace.reveal()), end="\n\n")
         print(answer_text(answer))
     return 0 if answer.status in ("answered", "refused") else FAILED
+
+
+def _question(word: str, program: str) -> str:
+    """Returns the question: the word, or for "-" what stdin holds.
+
+    Raises:
+        ValueError: there is no question, an option stands in its place, or it is no
+            text.
+    """
+    if names_option(word):
+        raise ValueError(
+            f'{word} is an option; the question stands first: {program} "QUESTION" {word}'
+        )
+    question = word if word != "-" else "" if sys.stdin is None else sys.stdin.read()
+    if not question.strip():
+        raise ValueError(f'the question is empty; ask something: {program} "Solve 3x + 2 = 11"')
+    return Question(text=question).text
 
 
 if __name__ == "__main__":

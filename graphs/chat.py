@@ -2,10 +2,9 @@
 
     python -m graphs.chat [key=value ...]
 
-While a question is thought about, the status line says where the thought is, never what
-it says; then come the summary and the answer. Ctrl-C stops a thought and keeps the
-chat; Ctrl-D or /quit ends it. Every question is a thought of its own: there is no
-memory of the questions before it.
+During a thought the status line shows the phase, never the content; then summary and
+answer are printed. Ctrl-C stops a thought and keeps the chat; Ctrl-D or /quit ends it.
+The chat has no memory: each question is thought about alone.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from graphs.terminal.answers import answer_text, audit_view
 from graphs.terminal.console import console, guarded, starting, thinking, words_of
 
 _HELP = (
-    "/thought shows the last thought (the audit view), /help this, /quit ends; anything else is a "
-    "question. Ctrl-C stops a thought."
+    "/thought shows the last thought (the audit view), /help this text, /quit ends the chat; "
+    "anything else is a question. Ctrl-C stops a thought."
 )
 
 
@@ -65,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                         flush=True,
                     )
                 case _ if line.startswith("/"):
-                    print(f"{line} is no command. {_HELP}", flush=True)
+                    print(f"unknown command {line}. {_HELP}", flush=True)
                 case _:
                     last = _answer(reasoner, line) or last
     finally:
@@ -74,9 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _read_line() -> str | None:
-    """Returns the next line, "" where it was given up with Ctrl-C, None at the end of
-    the input.
-    """
+    """Returns the next line, "" after Ctrl-C, None at the end of the input."""
     try:
         return input("> " if sys.stdin.isatty() else "").strip()
     except EOFError:
@@ -87,11 +84,11 @@ def _read_line() -> str | None:
 
 
 def _answer(reasoner: Reasoner, question: str) -> Answer | None:
-    """Thinks about one question, and shows and returns the answer. A question that
-    cannot be asked and a request that fails cost a line, not the chat; None then.
+    """Asks one question, prints and returns the answer. Returns None after Ctrl-C, an
+    invalid question or a failed request; the chat goes on.
 
     Raises:
-        EngineDiedError: there is no engine any more to chat with.
+        EngineDiedError: the engine has died.
     """
     try:
         with thinking() as show:

@@ -1,11 +1,11 @@
 """Compares runs over the same questions: accuracy, cost, and the paired difference to
-the first one.
+the first run.
 
     python -m graphs.compare greedy majority runs/loop [--group locks] [--json]
 
-Cost on two axes, both over all roles: generated tokens, and FLOPs = 2 x parameters x
-(generated + uncached prompt tokens). All roles are taken to speak through models of the
-policy's size.
+Cost has two measures, both summed over all roles: generated tokens, and FLOPs =
+2 x parameters x (generated + uncached prompt tokens). FLOPs assume that the models of
+all roles have the policy's size.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from graphs.traces.trace import Trace
 
 
 def flops(trace: Trace) -> float:
-    """Returns the floating-point operations of a thought; 0 where the size of the model
-    is not known.
+    """Returns the floating-point operations of a thought; 0 if the model's size is
+    unknown.
     """
     tokens = sum(
         usage.generated_tokens + usage.prompt_tokens - usage.cached_prompt_tokens
@@ -40,9 +40,8 @@ def read(folder: Path, group: str | None = None) -> dict[str, Trace]:
     level N".
 
     Raises:
-        FileNotFoundError: there is no run in the folder; `find_run` finds one by its
-            name.
-        BadDataError: there is no scored question of the group in it.
+        FileNotFoundError: the folder holds no run; `find_run` finds one by its name.
+        BadDataError: the run has no scored question of the group.
     """
     with TraceStore.read(folder) as store:
         traces = {
@@ -60,8 +59,7 @@ def read(folder: Path, group: str | None = None) -> dict[str, Trace]:
 
 
 def names(folders: Sequence[Path]) -> list[str]:
-    """Returns a name for each run: its folder's, or the whole path where two folders
-    have one name.
+    """Returns the name of each run's folder, or all paths if two names are equal.
 
     Raises:
         BadDataError: a folder is named twice.
@@ -76,7 +74,7 @@ def names(folders: Sequence[Path]) -> list[str]:
 
 
 def compare(runs: dict[str, dict[str, Trace]]) -> list[dict[str, Any]]:
-    """Returns one row per run, over the questions that all of them were asked.
+    """Returns one row per run, over the questions that all runs share.
 
     Raises:
         BadDataError: the runs share no question.

@@ -4,8 +4,8 @@
     python -m graphs.export runs/first sft.jsonl --format sft
     python -m graphs.export runs/first dpo.jsonl --format dpo
 
-Without `--reveal` a row holds what a user may see; with it also the hidden thought, for
-training and audit.
+A row holds what a user may see; with `--reveal` also the hidden thought, for training
+and audit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _REASONS = {
     "no_wrong_answer": "without a wrong answer",
     "no_right_answer": "without a right answer",
 }
-"""Reasons in words that fit any count; all others do as they are."""
+"""Reasons as phrases that follow a count; other reasons are printed as they are."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,9 +4,9 @@
 
 Steps, verdicts, reflections, long thoughts and prompts are removed from the store for
 good. Metrics, report, questions, answers and summaries stay: the run can be compared,
-and exported without `--reveal`, but neither trained on nor gone on with. `--everything`
-deletes the run's files instead; a trained model in its folder is left. Files that were
-exported are not touched.
+and exported without `--reveal`, but neither trained on nor resumed. `--everything`
+deletes the run's files instead, but keeps a trained model in its folder. Exported files
+are kept.
 """
 
 from __future__ import annotations
@@ -69,10 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _confirmed(what: str) -> bool:
-    """Asks at the terminal.
+    """Asks for a confirmation at the terminal.
 
     Raises:
-        ValueError: there is no terminal to ask at.
+        ValueError: stdin is no terminal.
     """
     if not sys.stdin.isatty():
         raise ValueError(

@@ -1,16 +1,16 @@
-"""Runs a set of questions through the graph: traces, metrics.json and a report in
-runs/NAME.
+"""Runs a set of questions through the graph and writes traces, metrics.json and a
+report to runs/NAME.
 
     python -m graphs.run [experiment=pocket_loop] [task=gsm8k task.path=test.jsonl]
         [run=NAME] [-m key=a,b]
     python -m graphs.run -m experiment=search_comparison
 
-Every finished question is on disk the moment it is finished. `run=NAME` takes up a run
-that was stopped or killed and asks only what is missing, with the configuration that it
-was begun with; a different one under the same name is refused with the difference. With
--m every combination of comma lists is a run, and so is every cell of a comparison
-(graphs/evaluation/search_comparison); the engine stays open from one run to the next,
-with an empty cache.
+Every finished question is stored at once. `run=NAME` resumes a run that was stopped or
+killed, with its stored configuration, and asks only the missing questions; another
+configuration under the same name is refused with the differences. With -m every
+combination of comma lists is a run, and so is every cell of a comparison
+(graphs/evaluation/search_comparison). The engine stays open between runs; its cache is
+emptied.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _print_results(folder: Path, metrics: Mapping[str, Any], outcome: Outcome) -> int:
-    """Prints what a run came to, and returns its exit code."""
+    """Prints the results of a run and returns the exit code."""
     for group, share in metrics["accuracy"].items():
         low, high = share["interval"]
         print(

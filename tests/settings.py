@@ -5,11 +5,14 @@ only what it changes.
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from configs.schema import ConfigGroup
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 
 def settings_of(kind: type[T], group: ConfigGroup, /, **changes: object) -> T:
@@ -18,5 +21,5 @@ def settings_of(kind: type[T], group: ConfigGroup, /, **changes: object) -> T:
     """
     values: dict[str, Any] = {
         name: value for name, value in group if name in {field.name for field in fields(kind)}
-    }  # type: ignore[arg-type]
+    }
     return kind(**values | changes)

@@ -134,3 +134,18 @@ def test_folders_are_small(package: str) -> None:
         modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
         own = [path for path in modules if not is_forwarder(path)]
         assert len(own) <= MOST_MODULES, f"{folder.relative_to(ROOT)} holds {len(own)} modules"
+
+
+LONGEST_TEST_NAME = 70
+
+
+def test_test_names_are_short() -> None:
+    names = [
+        node.name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+    ]
+    assert "test_test_names_are_short" in names
+    assert [name for name in names if len(name) > LONGEST_TEST_NAME] == []

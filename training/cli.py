@@ -57,13 +57,21 @@ def help_text() -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _call(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:  # while a module is imported; `guarded` handles the others
+        print("stopped.", file=sys.stderr)
+        return 130
+
+
+def _call(words: list[str]) -> int:
+    """Runs the subcommand that the words name, and returns its exit code."""
+    if words[:1] == ["help"] and len(words) > 1:
+        words = [words[1], "--help"]
     if not words or words[0] in ("-h", "--help", "--help-all", "help"):
-        print(help_text())
-        return 0
+        return _show(help_text())
     if words[0] == "--version":
-        print(f"longthought {version('longthought')}")
-        return 0
+        return _show(f"longthought {version('longthought')}")
     name, *rest = words
     if name not in COMMANDS:
         print(f"error: {_unknown(name)}", file=sys.stderr)
@@ -76,15 +84,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(lambda: int(module.main(rest)))
 
 
+def _show(text: str) -> int:
+    """Prints a text. A closed pipe and a full disk are handled as in a subcommand."""
+    try:
+        return _print(text)
+    except OSError:
+        from graphs.terminal.console import guarded
+
+        return guarded(lambda: _print(text))
+
+
+def _print(text: str) -> int:
+    print(text, flush=True)
+    return 0
+
+
 def _unknown(name: str) -> str:
     """Returns the refusal of a word that is no command."""
     from configs.messages import closest
 
     if any(character.isspace() for character in name):
         return f'{name!r} is no command; to ask it, write longthought ask "{name}"'
-    meant = closest(name, list(COMMANDS), count=1)
+    meant = closest(name, [*COMMANDS, "--help", "--version"], count=1)
     hint = f"did you mean longthought {meant[0]}? " if meant else ""
-    return f"{name!r} is no command; {hint}The commands are {', '.join(COMMANDS)}"
+    return f"{name!r} is no command; {hint}choose one of: {', '.join(COMMANDS)}"
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@
    from the serving engine. The new policy is served, and both are measured on the same
    500 held-out questions, greedy, the policy alone.
 
-Nothing here is prepared: the numbers are those of this run, and a run without a gain
-says so.
+No number is prepared: all come from this run, and a run without a gain reports none.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from graphs.traces.store import TraceStore
 from graphs.traces.trace import Trace
 from training.driver import run as run_training
 
-_ASKED = 64  # questions that go through the graph
+_ASKED = 64  # questions run through the graph
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,28 +43,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = f"demo-{datetime.now():%Y%m%d-%H%M%S}"
     traces = compose([*overrides, "task.split=train", f"task.limit={_ASKED}", f"run={name}-traces"])
 
-    _say(
+    _print_heading(
         1,
-        f"{_ASKED} reasoning-gym questions through the graph: suggest, judge, reflect, go back, "
-        "until an answer stands",
+        f"{_ASKED} reasoning-gym questions through the graph: propose, judge, reflect, "
+        "backtrack, until an answer is accepted",
     )
     folder, metrics, _ = run_questions(traces)
     share = metrics["accuracy"]["all"]
-    unlike = metrics["statuses"].get("out_of_domain", 0)
-    told = f" ({unlike} unlike any that the pocket was made for, and not tried)" if unlike else ""
+    out_of_domain = metrics["statuses"].get("out_of_domain", 0)
+    skipped = (
+        f" ({out_of_domain} outside the pocket model's domain, not tried)" if out_of_domain else ""
+    )
     print(
-        f"{share['right']} of {share['of']} right{told}, "
+        f"{share['right']} of {share['of']} right{skipped}, "
         f"{metrics['generated_tokens_per_question']:.0f} generated tokens each"
     )
 
     with TraceStore.read(folder) as store:
-        trace = most_telling(store)
-    _say(
-        2, "one of these thoughts, whole (users never see this; it is the audit view of the trace)"
-    )
+        trace = most_instructive(store)
+    _print_heading(2, "one whole thought (users never see this; it is the audit view of the trace)")
     print(f"{audit_view(trace)}\n\nWhat the user sees\n\n{trace.summary}\n\nAnswer: {trace.answer}")
 
-    _say(
+    _print_heading(
         3,
         "the policy learns from the traces (SFT), then from its own answers (GRPO); served "
         "again, and measured",
@@ -73,8 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     trained, _ = run_training(_training(overrides, name, folder))
 
     print(
-        "\nA demonstration is too short to expect a gain; docs/lab_log.md says what longer ones "
-        "gave."
+        "\nA demonstration is too short to expect a gain; docs/lab_log.md has results of longer "
+        "trainings."
     )
     print("\nWhere to look next\n")
     print(f"  {trained}/report.md    what was trained, measured and served")
@@ -88,26 +87,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def most_telling(traces: Sequence[Trace] | TraceStore) -> Trace:
-    """Returns the thought with the most to see: right in answer and steps, with wrong
-    turns before it, and not too long to read.
+def most_instructive(traces: Sequence[Trace] | TraceStore) -> Trace:
+    """Returns the most instructive thought: answer and steps are right, some wrong
+    turns, and short.
     """
 
     def rank(trace: Trace) -> tuple[bool, bool, int, int]:
-        told = thought_statistics(trace.long_thought)
+        statistics = thought_statistics(trace.long_thought)
         return (
             trace.correct is True,
             steps_are_right(trace),
-            min(told.wrong_turns, 3),
-            -told.segments,
+            min(statistics.wrong_turns, 3),
+            -statistics.segments,
         )
 
     return max(traces, key=rank)
 
 
 def steps_are_right(trace: Trace) -> bool:
-    """Whether the exact checker of the question's family finds every step right that
-    leads to the answer.
+    """Whether the exact checker of the question's family accepts every step on the path
+    to the answer.
     """
     problem = recognise_question(trace.question.text)
     steps = [step.reveal() for step in told_steps(trace.long_thought, with_answer=True)]
@@ -115,8 +114,8 @@ def steps_are_right(trace: Trace) -> bool:
 
 
 def _training(overrides: Sequence[str], name: str, traces: Path) -> RunConfig:
-    """Returns the configuration of the training: held-out questions of the same task,
-    traces of the run before.
+    """Returns the configuration of the training on `traces`, with held-out questions of
+    the same task.
     """
     return compose(
         [*overrides, "training=sft_grpo", f"training.from_runs=[{traces}]", *_SHORT, f"run={name}"]
@@ -131,7 +130,7 @@ _SHORT = (
 )
 
 
-def _say(number: int, text: str) -> None:
+def _print_heading(number: int, text: str) -> None:
     print(f"\n[{number}/3] {text}\n", flush=True)
 
 

@@ -1,15 +1,14 @@
-"""The pipeline: runs the stages of a training method, each once, and measures the
-policy in between.
+"""The pipeline: runs each stage of a training method once, and evaluates the policy in
+between.
 
     before       greedy accuracy of the policy alone on held-out questions
     STAGE        a stage of the method
     after_STAGE  the same held-out questions, where the stage trained the policy
     ...
 
-A run that is started again under its name skips the stages that are finished, and a
-stage that was stopped resumes from what it left in the run's folder. The engine is
-opened once, and only if a stage that is left needs it; trained weights are loaded into
-it while it runs (training/loops/publish.py).
+A resumed run skips finished stages; an interrupted stage resumes from its files in the
+run's folder. The engine is opened once, and only if a remaining stage needs it; trained
+weights are loaded into the running engine (training/loops/publish.py).
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ from training.stages.questions import load_held_out, load_training
 
 
 class StageResults:
-    """The results of the finished stages of a run: one JSON file each, written whole at
-    the end.
+    """The results of the finished stages of a run: one JSON file each, written
+    atomically when the stage ends.
 
-    What a stage leaves behind (traces, a model folder) is written before its result, so
-    a killed process repeats one stage at most.
+    A stage's traces and model folder are written before its result, so a killed process
+    repeats at most one stage.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,7 +46,7 @@ class StageResults:
         return self._file(name).is_file()
 
     def record(self, name: str, result: StageResult) -> StageResult:
-        """Writes the result of a stage, and returns it as JSON holds it."""
+        """Writes the result of a stage, and returns it as read back from JSON."""
         text = json.dumps(result)
         write_text(self._file(name), text + "\n")
         values: dict[str, Any] = json.loads(text)
@@ -78,19 +77,18 @@ class Pipeline:
         return self.training.output or self.folder / "model"
 
     def finished(self) -> list[Stage]:
-        """Returns the stages that need not be run again."""
+        """Returns the stages that have a result."""
         return [stage for stage in self.stages if stage.name in self.results]
 
     def run(self) -> dict[str, StageResult]:
-        """Runs the stages that are left and returns the result of every stage by its
-        name.
+        """Runs the remaining stages, and returns stage name -> result for all stages.
 
         Raises:
             RunConflictError: the run was begun with another configuration, or another
                 process runs it.
-            ValueError, LongthoughtError: a stage cannot be run. What was finished
-                before stays; a run with nothing finished leaves no store, which would
-                refuse corrected options.
+            ValueError, LongthoughtError: a stage cannot run. Finished results stay; if
+                there are none, the store is removed, because it would reject corrected
+                options.
         """
         text = to_yaml(self.config)
         with TraceStore.open(
@@ -130,8 +128,8 @@ class Pipeline:
             run.close()
 
     def _with_evaluations(self, stages: Sequence[Stage]) -> Iterator[Stage]:
-        """Yields the stages of the method, with an evaluation before the first and
-        after each that trains the policy.
+        """Yields the stages of the method, with an evaluation before the first stage
+        and after each stage that trains the policy.
         """
         is_measured = self.training.num_held_out > 0 and any(
             stage.trains_policy for stage in stages

@@ -1,5 +1,5 @@
-"""The report of a training run: metrics as JSON, Markdown for people. A training
-without gain is reported as one.
+"""The report of a training run, as JSON metrics and as Markdown. A training without
+gain is reported as "no gain".
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from training.stages.base import Stage, StageResult
 from training.stages.evaluation import Evaluate, Evaluation, evaluation_of
 
 Results = Mapping[str, StageResult]
-"""Results by the name of their stage."""
+"""Stage name -> result."""
 
 
 def metrics(stages: Sequence[Stage], results: Results) -> dict[str, Any]:
-    """Returns the numbers of all stages as plain values: accuracies with intervals,
-    paired comparisons, and the result of every stage that is no evaluation under its
-    own name.
+    """Returns the metrics of all stages as plain values: accuracies with intervals,
+    paired comparisons, and the result of every other stage under its name.
     """
     found: dict[str, Any] = {"accuracy": {}, "comparison": {}}
     for stage, evaluation in _evaluations(stages, results):
@@ -52,8 +51,8 @@ def metrics(stages: Sequence[Stage], results: Results) -> dict[str, Any]:
 def comparisons(
     stages: Sequence[Stage], results: Results
 ) -> list[tuple[Evaluate, Evaluate, PairedDifference]]:
-    """Returns (later, earlier, difference): each later evaluation compared with the
-    first one, and with the one before it.
+    """Returns (later, earlier, difference): each evaluation compared with the first one
+    and with the previous one.
     """
     measured = _evaluations(stages, results)
     pairs = {
@@ -80,14 +79,14 @@ def report(
     if any(stage.trains_policy for stage in stages):
         lines += [
             *(f"The trained model: `{model}`", ""),
-            *(f"Use it: `python -m graphs.ask QUESTION engine.model={model}`", ""),
+            *(f"Use it: `longthought ask QUESTION engine.model={model}`", ""),
         ]
     lines += ["## Configuration", "", "```yaml", config_yaml.rstrip(), "```"]
     return "\n".join(lines) + "\n"
 
 
 def summary(stages: Sequence[Stage], results: Results) -> list[str]:
-    """Returns the result in a few lines of plain text."""
+    """Returns a short summary as lines of plain text."""
     measured = _evaluations(stages, results)
     if not measured:
         return [line for stage in stages for line in stage.describe(results[stage.name])]
@@ -133,7 +132,7 @@ def _accuracy(stages: Sequence[Stage], results: Results) -> list[str]:
         for later, earlier, difference in comparisons(stages, results)
     ]
     if unchecked := sum(evaluation.unchecked for _, evaluation in measured):
-        lines.append(f"- {unchecked} answers could not be judged and count as wrong")
+        lines.append(f"- {unchecked} answers could not be checked and count as wrong")
     return [*lines, ""]
 
 

@@ -1,4 +1,4 @@
-"""Answers: reading them off a model's text, comparing them, and checking them
+"""Answers: extracting them from a model's text, comparing them, and checking them
 exactly.
 """
 
@@ -18,7 +18,14 @@ from agents.answers.extraction.think_blocks import (
     opens_think_block,
     without_think_blocks,
 )
-from agents.answers.registry import TASK_ANSWERS, TASK_KINDS, TaskAnswers, canonical, checker_for
+from agents.answers.registry import (
+    TASK_ANSWERS,
+    TASK_KINDS,
+    Checkers,
+    TaskAnswers,
+    canonical,
+    checker_for,
+)
 from agents.answers.values.canonical import AnswerKind, canonical_form, read_number
 
 __all__ = [
@@ -30,6 +37,7 @@ __all__ = [
     "CallTimedOutError",
     "CheckOutcome",
     "CheckResult",
+    "Checkers",
     "ExactChecker",
     "FamilyChecker",
     "GymChecker",

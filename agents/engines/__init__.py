@@ -1,5 +1,5 @@
-"""How a model is reached. Importing this loads no heavy library; building an engine
-does.
+"""Engines: access to language models. Importing this package loads no heavy library;
+opening an engine does.
 """
 
 from agents.engines.base import (

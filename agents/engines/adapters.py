@@ -1,8 +1,8 @@
 """LoRA adapters in PEFT's format, checked before a model is loaded. Source: LoRA
 (arXiv:2106.09685).
 
-Adapters belong to the weights that they were trained on, so an engine that serves some
-takes no new weights.
+An adapter fits only the weights that it was trained on, so an engine that serves
+adapters refuses new weights.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class AdapterFiles(NamedTuple):
     folder: str
     rank: int
     hash: str
-    """16 hex digits over its weights."""
+    """Hash of its weights, 16 hex digits."""
 
 
 def read_adapters(folders: Mapping[str, str]) -> dict[str, AdapterFiles]:
-    """Reads what there is to know of adapters before they are loaded, from their
-    folders by name.
+    """Returns rank and hash of each adapter by name, read from `folders` without
+    loading the adapters.
 
     Raises:
         EngineUnavailableError: a folder holds no adapter.
@@ -39,11 +39,7 @@ def read_adapters(folders: Mapping[str, str]) -> dict[str, AdapterFiles]:
 
 
 def refuse_publication(adapters: Iterable[str]) -> None:
-    """Refuses new weights under adapters.
-
-    Raises:
-        ValueError: there is one.
-    """
+    """Raises ValueError if `adapters` is not empty: new weights would not fit them."""
     if names := ", ".join(adapters):
         raise ValueError(
             f"the adapters {names} belong to the weights that the engine has loaded; publish to an "
@@ -57,7 +53,7 @@ def _read_rank(name: str, folder: str) -> int:
         return int(json.loads(path.read_text())["r"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EngineUnavailableError(
-            f"engine.adapters: {folder} is no LoRA adapter for {name!r}: {path.name} cannot be "
+            f"engine.adapters: {folder} is not a LoRA adapter for {name!r}: {path.name} cannot be "
             f"read ({error}); name a folder that PEFT's save_pretrained wrote"
         ) from error
 

@@ -1,11 +1,11 @@
-"""The protocols through which a model is reached, and what goes through them.
+"""Protocols of an engine, and the requests and results that they exchange.
 
-Token ids go in and token ids come out: nothing above an engine re-tokenises what a
-model wrote. Every implementation passes the same conformance suite
-(tests/agents/engines/conformance.py), so a role never knows which engine it talks to.
+Prompts and completions are token ids: no code above an engine re-tokenises a
+completion. Every implementation passes the same conformance suite
+(tests/agents/engines/conformance.py), so roles do not depend on the kind of engine.
 
-An engine belongs to one event loop (`agents.engines.loop`), is opened once, shared by
-all roles that name it, and closed by whoever opened it.
+An engine belongs to one event loop (`agents.engines.loop`). It is opened once and
+shared by all roles that name it; the code that opened it closes it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from agents.types import Content, ContextLengthError, FinishReason, Hidden, Usag
 from agents.types.step import ADDED
 
 MAX_CANDIDATES = 128
-"""Most next tokens that one `score` call may ask about (vLLM's limit on
+"""Maximum number of candidates of one `score` call (vLLM's limit on
 logprob_token_ids)."""
 
 
@@ -30,8 +30,8 @@ class Tokenizer(Protocol):
     eos_token_id: int
 
     def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
-        """Returns the token ids of `text`; special tokens spelled out in it become
-        their own ids.
+        """Returns the token ids of `text`; the text of a special token becomes that
+        token.
         """
         ...
 
@@ -45,13 +45,14 @@ class Tokenizer(Protocol):
         """Returns the token ids of `render(data)`, in which no text of `data` is a
         control token (see `agents.engines.control_tokens`).
 
-        Where `data` spells no control token out, these are the ids of the text.
+        If `data` contains the text of no control token, the result equals
+        `encode(render(data))`.
         """
         ...
 
     def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
-        """Returns the prompt ids of a conversation, ready for the assistant's turn; no
-        message holds a control token.
+        """Returns the prompt ids of a conversation, up to the start of the assistant's
+        turn. The text of a control token in a message stays ordinary text.
 
         Raises:
             EngineUnavailableError: the model folder has no chat template.
@@ -61,36 +62,36 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What an engine serves; part of every trace."""
+    """Description of a served model; stored in every trace."""
 
     kind: str
     """vllm, openai, transformers, scripted, or the name of an engine of your own."""
     model: str
     """Name or folder of the model."""
     model_hash: str
-    """16 hex digits over the weights (or, for a remote server, over the name it
-    reports)."""
+    """Hash of the weights, 16 hex digits; of the reported name if a server's weights
+    are not on this machine."""
     tokenizer_hash: str
-    """16 hex digits over the tokenizer's vocabulary and chat template."""
+    """Hash of the tokenizer's vocabulary and chat template, 16 hex digits."""
     context_length: int
-    """Longest prompt plus completion, in tokens."""
+    """Maximum length of prompt plus completion, in tokens."""
     parameters: int = 0
     """Number of weights, for FLOPs accounting; 0 when unknown."""
     logprobs_mode: Literal["processed", "raw"] = "processed"
-    """`processed`: as `Completion.logprobs` says. `raw`: a remote server that reports
-    temperature 1 whatever the temperature was; its importance ratios are biased, so
-    training refuses it."""
+    """`processed`: as `Completion.logprobs` documents. `raw`: a remote server that
+    reports log-probabilities at temperature 1 for every temperature; importance ratios
+    would be biased, so training refuses it."""
     adapters: dict[str, str] = field(default_factory=dict, metadata=ADDED)
-    """16 hex digits over the weights of each LoRA adapter (over its name, where only a
-    server has them), by the name under which a request asks for it."""
+    """Hash of each LoRA adapter's weights by the adapter's name, 16 hex digits; of its
+    name and path if only a server has the weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """Asks for `n` completions of one prompt."""
+    """A request for `n` completions of one prompt."""
 
     prompt: tuple[int, ...] = field(repr=False)
-    """Token ids; no part of the repr, since they spell the thought so far."""
+    """Token ids; not in the repr, since they contain the thought."""
     n: int = 1
     max_tokens: int = 64
     temperature: float = 1.0
@@ -98,38 +99,37 @@ class GenerateRequest:
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
     """Strings that end a completion; the matched string stays in `text` and
-    `token_ids`, so that ids can be continued."""
+    `token_ids`, so that a later request can continue them."""
     stop_token_ids: tuple[int, ...] = ()
     """Token ids that end a completion; the matched token stays in `token_ids`. The
     end-of-sequence token always ends it."""
     seed: int | None = None
-    """The same request sent alone twice with one seed gives identical ids. Greedy
-    requests need none."""
+    """A request that is sent twice with the same seed, each time alone, returns the
+    same token ids. Greedy requests need no seed."""
     adapter: str | None = None
-    """LoRA adapter to write with, one of `EngineInfo.adapters`; None: the model as it
-    is."""
+    """LoRA adapter to apply, one of `EngineInfo.adapters`; None: the base model."""
     logprobs: bool = True
-    """Whether the completions' log-probabilities are needed; without them each is NaN,
-    which spares the engine the work. No part of what is sampled."""
+    """Whether to compute the log-probabilities of the sampled tokens; if not, each is
+    NaN. Does not change the samples."""
     priority: int = field(default=0, compare=False)
-    """Where requests wait, smaller numbers go first, and equal ones in the order of
-    their arrival. No part of what is asked. An engine that batches nothing
-    (transformers) may keep to the order of arrival."""
+    """Waiting requests with smaller numbers run first, ties in order of arrival.
+    Ignored when requests are compared. An engine without batching across requests
+    (transformers) may use the order of arrival alone."""
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class Completion:
-    """One sample. What it says is hidden like a step: repr, logs and tracebacks do not
-    show it, json and pickle refuse.
+    """One sample. Its content is hidden, like that of a step: repr, logs and tracebacks
+    do not show it, and json and pickle refuse it.
     """
 
     content: Hidden[Content]
-    """Text, token ids and log-probabilities; read them by the properties of the same
-    names."""
+    """Text, token ids and log-probabilities; the properties of the same names return
+    them."""
     finish_reason: FinishReason
     stop_reason: str | int | None
-    """The stop string or stop token id that ended it; None at end of sequence and at
-    "length"."""
+    """Stop string or stop token id that ended the completion; None after the
+    end-of-sequence token and for finish reason "length"."""
 
     def __init__(
         self,
@@ -141,8 +141,8 @@ class Completion:
         *,
         content: Hidden[Content] | None = None,
     ) -> None:
-        """Text, token ids and logprobs are given, or taken from `content`, as
-        `dataclasses.replace` does.
+        """Takes text, token ids and logprobs from `content` if they are not given, as
+        `dataclasses.replace` needs it.
         """
         old = content.reveal() if content is not None else None
         if old is not None:
@@ -162,31 +162,31 @@ class Completion:
 
     @property
     def token_ids(self) -> tuple[int, ...]:
-        """Every generated token, the one that ended it included."""
+        """Every generated token, including the one that ended the completion."""
         return self.content.reveal().token_ids
 
     @property
     def logprobs(self) -> tuple[float, ...]:
-        """Log-probability of each token under the distribution that it was drawn from,
-        in nats: after temperature and top_p; of a greedy one at temperature 1. All NaN
-        where the request did without.
+        """Log-probability of each token in nats, under the distribution that it was
+        sampled from (after temperature and top_p); at temperature 1 for greedy
+        requests. All NaN if the request did not ask for them.
         """
         return self.content.reveal().logprobs
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The answer to a `GenerateRequest`: exactly `n` completions and what they cost."""
+    """Result of a `GenerateRequest`: exactly `n` completions and their usage."""
 
     completions: tuple[Completion, ...]
     usage: Usage
     version: int = 0
-    """Version of the weights that wrote it (see `Publisher`)."""
+    """Version of the weights that generated it (see `Publisher`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class NextTokenScores:
-    """Log-probabilities of given next tokens after a prompt."""
+    """Log-probabilities of candidate tokens as the next token after a prompt."""
 
     logprobs: tuple[float, ...]
     """In nats, at temperature 1, in the order of the candidates; each at most 0."""
@@ -195,11 +195,11 @@ class NextTokenScores:
 
 @runtime_checkable
 class Engine(Protocol):
-    """What every engine has."""
+    """Members of every engine."""
 
     @property
     def info(self) -> EngineInfo:
-        """What it serves."""
+        """Description of the served model."""
         ...
 
     @property
@@ -217,13 +217,13 @@ class Generator(Engine, Protocol):
     """Generates from a causal language model.
 
     Laws: `generate` returns exactly n completions or raises; each completion's
-    `token_ids` and `logprobs` have one length, at most max_tokens; usage counts the
-    prompt once per sample (of which the engine computes what is not `cached`) and every
-    generated token; cancelling the awaiting task frees the engine of the request.
+    `token_ids` and `logprobs` have the same length, at most max_tokens; usage counts
+    the prompt once per sample (`cached` tokens were not computed) and every generated
+    token; cancelling the awaiting task removes the request from the engine.
 
     Raises (both calls):
-        ContextLengthError: prompt plus max_tokens do not fit; nothing is clipped
-            silently.
+        ContextLengthError: prompt plus max_tokens exceed the context; the engine never
+            clips silently.
         EngineDiedError: the engine stopped; carries the number of requests in flight.
         ValueError: an empty prompt, n or max_tokens below 1, n above 1 at temperature
             0, an adapter that is not served, or a token id outside the vocabulary.
@@ -237,7 +237,7 @@ class Generator(Engine, Protocol):
         self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0
     ) -> NextTokenScores:
         """Returns the log-probability of each of 1 to 128 candidate tokens as the next
-        one. Counts as one generated token.
+        token. Usage counts one generated token.
 
         `priority`: see `GenerateRequest`.
         """
@@ -246,59 +246,60 @@ class Generator(Engine, Protocol):
 
 @runtime_checkable
 class Publisher(Protocol):
-    """Takes new weights into a running engine.
+    """Loads new weights into a running engine.
 
-    Law: after `publish` returns, every logprob that the engine reports is that of the
-    new weights (no stale cache), `version` has grown by one, and `info.model_hash`
-    names the new weights. Publish between phases only: requests in flight are waited
-    for, and new ones wait until it is done.
+    Law: after `publish` returns, every reported log-probability is that of the new
+    weights (no stale cache), `version` has grown by one, and `info.model_hash` is that
+    of the new weights. `publish` waits for the requests in flight, and new requests
+    wait for `publish`, so call it between phases only.
     """
 
     @property
     def version(self) -> int:
-        """Publications so far; 0 is the model as it was loaded."""
+        """Number of publications so far; 0: the weights that were loaded at opening."""
         ...
 
     async def publish(self, folder: Path) -> int:
         """Loads the weights of a Hugging Face model folder and returns the new version.
 
         Raises:
-            ValueError: the folder holds no weights, or of another architecture, or the
-                engine serves adapters.
+            ValueError: the folder holds no weights or those of another architecture, or
+                the engine serves adapters.
         """
         ...
 
 
 @runtime_checkable
 class SupportsCacheReset(Protocol):
-    """Can be used for something else as if it had just been opened."""
+    """An engine that can return to the state of a newly opened one."""
 
     async def reset_cache(self) -> bool:
-        """Empties the prefix cache, once nothing is in flight, and returns whether it
-        is empty.
+        """Waits until no request is in flight, empties the prefix cache, and returns
+        whether it is empty.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What a model's heads say of one prompt."""
+    """Outputs of a model's heads for one prompt."""
 
     outputs: tuple[float, ...]
-    """Raw outputs, no softmax and no sigmoid, in the order of `Classifier.labels`."""
+    """Raw outputs, before any softmax or sigmoid, in the order of
+    `Classifier.labels`."""
     usage: Usage
 
 
 @runtime_checkable
 class Classifier(Engine, Protocol):
-    """Reads the heads of a model: K numbers for a whole prompt.
+    """Computes the heads of a model: K numbers for a whole prompt.
 
-    The model is one for sequence classification: a trunk, and a linear layer over the
+    The model is a sequence classification model: a trunk, and a linear layer over the
     hidden state of the last token.
 
-    Laws: `outputs` has one number per label and depends on the prompt alone, but for
-    the low bits that a batch may change; usage counts the prompt once, and nothing
-    generated. Concurrent calls are computed together.
+    Laws: `outputs` has one number per label and depends on the prompt alone, except for
+    low bits that depend on the batch; usage counts the prompt once and no generated
+    token. Concurrent calls share batches.
 
     Raises:
         ContextLengthError: the prompt is longer than the context.
@@ -312,7 +313,7 @@ class Classifier(Engine, Protocol):
         ...
 
     async def classify(self, prompt: Sequence[int], *, priority: int = 0) -> Classification:
-        """Returns the outputs behind the prompt's last token. `priority`: see
+        """Returns the outputs at the prompt's last token. `priority`: see
         `GenerateRequest`.
         """
         ...
@@ -321,8 +322,8 @@ class Classifier(Engine, Protocol):
 def check_request(
     request: GenerateRequest, info: EngineInfo, vocabulary_size: int | None = None
 ) -> None:
-    """Refuses what no engine can do; called by every implementation before anything is
-    sent.
+    """Refuses a request that no engine can answer; every implementation calls it before
+    it sends the request.
 
     Raises:
         ValueError, ContextLengthError: see `Generator`.
@@ -358,8 +359,8 @@ def check_score(
     info: EngineInfo,
     vocabulary_size: int | None = None,
 ) -> None:
-    """Refuses a `score` call that no engine can answer; called by every implementation
-    before anything is sent.
+    """Refuses a `score` call that no engine can answer; every implementation calls it
+    before it sends the request.
 
     Raises:
         ValueError, ContextLengthError: see `Generator`.
@@ -373,8 +374,8 @@ def check_score(
 def check_classify(
     prompt: Sequence[int], info: EngineInfo, vocabulary_size: int | None = None
 ) -> None:
-    """Refuses a `classify` call that no engine can answer; called by every
-    implementation before anything is sent.
+    """Refuses a `classify` call that no engine can answer; every implementation calls
+    it before it sends the request.
 
     Raises:
         ValueError, ContextLengthError: see `Classifier`.
@@ -383,10 +384,10 @@ def check_classify(
 
 
 def spread_seed(seed: int) -> int:
-    """Returns a seed in [0, 2^53) far from those of neighbouring seeds.
+    """Returns a hash of `seed` in [0, 2^53).
 
-    vLLM gives sample i of a request the seed `seed + i`, so that requests seeded 0, 1,
-    2 ... would draw the same samples.
+    vLLM gives sample i of a request the seed `seed + i`, so requests with the seeds 0,
+    1, 2 ... would share samples.
     """
     return int.from_bytes(hashlib.blake2b(str(seed).encode(), digest_size=8).digest()) >> 11
 

@@ -22,19 +22,17 @@ _CLASSES = {
     "vllm_heads": ("agents.engines.vllm.heads", "VLLMClassifier"),
     "transformers_heads": ("agents.engines.transformers.heads", "TransformersClassifier"),
 }
-"""Module and class of each kind of engine. A class has a coroutine `open`, which takes
-the options of the config group (those of vLLM as one object) and does not block the
-event loop: the graph may run inside another server. The last two read the heads of a
-model."""
+"""Module and class of each kind of engine. The class has a coroutine `open`, which
+takes the options of the config group (for vLLM as one object) and must not block the
+event loop, which may be that of a server. The last two are classifiers."""
 
 
 async def open_engine(kind: str, options: Mapping[str, Any]) -> Engine:
-    """Opens an engine; `options` are those of its config group. The caller closes it.
+    """Opens an engine with the options of its config group. The caller closes it.
 
     Raises:
-        ValueError: there is no such kind, or `engine.object` names no engine.
-        EngineUnavailableError: it cannot be built: a missing extra, no such model, no
-            server.
+        ValueError: `kind` is unknown, or `engine.object` does not name an engine.
+        EngineUnavailableError: an extra, the model or the server is missing.
     """
     if kind == "custom":
         return await _open_custom(**options)
@@ -51,11 +49,11 @@ async def open_engine(kind: str, options: Mapping[str, Any]) -> Engine:
 
 
 async def _open_custom(object: str, options: Mapping[str, Any] | None) -> Generator:
-    """Opens the engine of your own that `engine.object` names.
+    """Opens the engine whose class `engine.object` names.
 
     Raises:
-        ValueError: it is no class with a coroutine `open`, does not take these options,
-            or opens no generator.
+        ValueError: the object is not a class with a coroutine `open`, `open` does not
+            take these options, or it does not return a Generator.
     """
     engine_class = await asyncio.to_thread(load_object, object, "engine.object")
     opens = getattr(engine_class, "open", None)
@@ -73,8 +71,8 @@ async def _open_custom(object: str, options: Mapping[str, Any] | None) -> Genera
     engine = await opens(**(options or {}))
     if not isinstance(engine, Generator):
         raise ValueError(
-            f"{object}.open returned {type(engine).__name__}, which must have what "
-            "agents.engines.base.Generator lists: info, tokenizer, generate, score and close"
+            f"{object}.open returned {type(engine).__name__}, which must have the members of "
+            "agents.engines.base.Generator: info, tokenizer, generate, score and close"
         )
     return engine
 
@@ -82,11 +80,11 @@ async def _open_custom(object: str, options: Mapping[str, Any] | None) -> Genera
 async def start_engines(
     wanted: Mapping[str, tuple[str, Mapping[str, Any]]],
 ) -> tuple[dict[str, Engine], AsyncExitStack]:
-    """Opens the engine that each name asks for by (kind, options). Returns them by
-    name, and what closes them all.
+    """Opens an engine with (kind, options) for each name of `wanted`. Returns the
+    engines by name, and a stack that closes them all.
 
-    Names that ask for the same share one engine. Engines are opened one after another:
-    two that start at once would compete for memory.
+    Names with equal kind and options share one engine. Engines are opened one after
+    another: two that start at once would compete for memory.
     """
     opened: dict[str, Engine] = {}
     async with AsyncExitStack() as stack:

@@ -1,17 +1,16 @@
 """Keeps data from becoming control tokens.
 
 A tokenizer turns the text of a control token ("<|im_end|>") into that token wherever it
-finds it, also where a question spells it out, and a model obeys it there. So a prompt
-is encoded from a template and its data: control tokens of the template are control
-tokens, and their texts in the data are ordinary text.
+occurs, even inside a question, and the model obeys it there. So a prompt is encoded
+from a template and its data: control tokens of the template stay control tokens, and
+their texts in the data become ordinary text.
 
-In the data, the text of a control token is cut behind its first character, and the
-rendered prompt is encoded in the pieces between the cuts. No piece of the data holds a
-whole control token; cuts stand nowhere else; so a prompt whose data spells none out has
-the ids of the whole text, and any template may trim its data or choose by it.
-`tokenizers` can switch control tokens off (`encode_special_tokens`), but only for a
-whole text, and only those that are marked as special, which `<think>` or `<tool_call>`
-are not everywhere.
+In the data, the text of a control token is cut after its first character, and the
+pieces of the rendered prompt between the cuts are encoded separately, so no piece
+contains a control token of the data. A prompt whose data contains none has no cuts and
+is encoded whole; templates may still trim their data or branch on it. `tokenizers` can
+disable control tokens (`encode_special_tokens`), but only for a whole text, and only
+those that are marked as special, which `<think>` and `<tool_call>` often are not.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ _CUTS = re.compile(f"{_CUT}+")
 
 
 class ControlTokens:
-    """The texts that one tokenizer reads as control tokens."""
+    """Encodes templates for one tokenizer; data never becomes a control token."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        """`texts`: those of all control tokens; one of a single character cannot be cut
-        and is left out.
+        """`texts`: texts of all control tokens; those of a single character cannot be
+        cut and are ignored.
         """
         rests: dict[str, list[str]] = {}
         for text in texts:
@@ -47,10 +46,10 @@ class ControlTokens:
         token.
 
         Args:
-            render: fills a template with texts in the place of `data`; they may hold
+            render: fills the template with variants of `data`, which may contain
                 noncharacters (U+FDD0).
-            data: texts that are no part of the template.
-            encode: encodes a text, control tokens in it as such.
+            data: the texts that fill the template.
+            encode: encodes a text, including its control tokens.
         """
         if self._starts is None or not any(self._starts.search(text) for text in data):
             return encode(render(data))

@@ -1,9 +1,9 @@
-"""The door of an engine: counts requests in flight, holds them while weights change,
-and fails them when the engine is gone.
+"""Admission of requests to an engine: counts those in flight, holds new ones while
+weights change, and fails all when the engine stops.
 
-Every engine sends every request through `Gate.run`, so that cancellation, death,
-closing and publishing mean the same thing everywhere. Not thread-safe: a gate belongs
-to its engine's event loop.
+Every engine runs every request through `Gate.run`, so cancellation, death, closing and
+publishing behave the same for all engines. Not thread-safe: a gate belongs to its
+engine's event loop.
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ T = TypeVar("T")
 
 
 class Gate:
-    """Lets requests into an engine.
+    """Admits requests to an engine.
 
-    Laws: a request that was cancelled is out of the gate when the cancellation reaches
-    its caller; after `shut` every request, waiting or running, ends with
-    EngineDiedError.
+    Laws: a cancelled request has left the gate when its caller sees the cancellation;
+    after `shut` every request, waiting or running, raises EngineDiedError.
     """
 
     def __init__(self, name: str, *, limit: int | None = None) -> None:
-        """`name`: how errors call the engine. `limit`: most requests inside at a time;
-        the others wait.
+        """`name`: the engine's name in errors. `limit`: maximum number of requests that
+        run at once; the others wait.
         """
         self._name = name
         self._slots = _Slots(limit) if limit is not None else None
@@ -44,8 +43,8 @@ class Gate:
 
     @property
     def in_flight(self) -> int:
-        """Requests that were let in and have not ended; those that wait for a slot
-        count.
+        """Number of admitted requests that have not ended, including those that wait
+        for a slot.
         """
         return len(self._tasks)
 
@@ -55,17 +54,17 @@ class Gate:
         return self._death is not None
 
     async def run(self, request: Callable[[], Awaitable[T]], *, priority: int = 0) -> T:
-        """Runs one request; waits first while weights are being published or no slot is
-        free, which smaller numbers get first.
+        """Runs one request as soon as no weights are being published and a slot is
+        free; slots go to the smallest `priority` first.
 
         Raises:
-            EngineDiedError: the gate is shut, or was shut meanwhile.
+            EngineDiedError: the gate is shut, or is shut before the request ends.
         """
         while not self._open.is_set() and not self.is_shut:
             await self._open.wait()
         if self._death is not None:
             raise EngineDiedError(f"{self._name} {self._death[0]}; open a new engine", in_flight=0)
-        task = asyncio.ensure_future(self._inside(request, priority))
+        task = asyncio.ensure_future(self._run_in_slot(request, priority))
         self._tasks.add(task)
         self._idle.clear()
         try:
@@ -80,7 +79,7 @@ class Gate:
             if not self._tasks:
                 self._idle.set()
 
-    async def _inside(self, request: Callable[[], Awaitable[T]], priority: int) -> T:
+    async def _run_in_slot(self, request: Callable[[], Awaitable[T]], priority: int) -> T:
         if self._slots is None:
             return await request()
         await self._slots.acquire(priority)
@@ -91,8 +90,8 @@ class Gate:
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[None]:
-        """Waits until the engine is idle and keeps it so: requests that come meanwhile
-        wait.
+        """Waits until the engine is idle, and holds new requests until the context
+        exits.
 
         Raises:
             EngineDiedError: the gate is shut.
@@ -108,8 +107,8 @@ class Gate:
                 self._open.set()
 
     def shut(self, reason: str) -> EngineDiedError:
-        """Fails all requests in flight but the caller's own and returns the error that
-        the caller may raise. Idempotent.
+        """Fails all requests in flight except the caller's own, and returns an error
+        for the caller to raise. Idempotent.
 
         `reason` completes the sentence "<engine> ...": "was closed", "died: out of
         memory".
@@ -123,7 +122,7 @@ class Gate:
         return self._died()
 
     async def close(self, reason: str = "was closed") -> None:
-        """Shuts the gate and waits until every request is out."""
+        """Shuts the gate and waits until every request has ended."""
         self.shut(reason)
         while self._tasks:
             await asyncio.wait(set(self._tasks))
@@ -137,15 +136,15 @@ class Gate:
 
 
 class _Slots:
-    """A semaphore whose waiters are let in by priority, the smallest first, and equal
-    ones in order of arrival.
+    """A semaphore that admits waiters with the smallest priority number first, ties in
+    order of arrival.
     """
 
     def __init__(self, free: int) -> None:
         self._free = free
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        """Heap of (priority, number of the arrival, what is done when the waiter has a
-        slot)."""
+        """Heap of (priority, arrival number, future that resolves when the waiter gets
+        a slot)."""
         self._arrivals = itertools.count()
 
     async def acquire(self, priority: int) -> None:
@@ -158,7 +157,7 @@ class _Slots:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # the slot came at the same moment
+            if turn.done() and not turn.cancelled():  # the slot was granted at the same moment
                 self.release()
             raise
 
@@ -166,7 +165,7 @@ class _Slots:
         """Hands a slot to the next waiter."""
         while self._waiting:
             _, _, turn = heapq.heappop(self._waiting)
-            if not turn.done():  # one that was cancelled has left
+            if not turn.done():  # otherwise the waiter was cancelled
                 turn.set_result(None)
                 return
         self._free += 1

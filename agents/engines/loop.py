@@ -1,8 +1,8 @@
 """The one event loop that owns engines and graph runs.
 
-vLLM's AsyncLLM belongs to the loop it was made in, and trainers and scripts are
-synchronous; so a process has one daemon thread with one loop, and everything
-asynchronous goes through `run`. Never call `run` from inside that loop: it would wait
+vLLM's AsyncLLM belongs to the loop in which it was created, and trainers and scripts
+are synchronous. So a process has one daemon thread with one loop, and synchronous code
+calls coroutines through `run`. Never call `run` from inside that loop: it would wait
 for itself.
 """
 
@@ -21,7 +21,7 @@ _loop: asyncio.AbstractEventLoop | None = None
 
 
 def get_loop() -> asyncio.AbstractEventLoop:
-    """Returns the process's loop, and starts its thread at the first call."""
+    """Returns the process's loop; the first call starts its thread."""
     global _loop
     with _lock:
         if _loop is None or _loop.is_closed():
@@ -37,7 +37,7 @@ def submit(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine on the loop and waits for its result. Ctrl-C cancels it and
-    waits for its clean-up; a second one does not wait.
+    waits for its clean-up; a second Ctrl-C does not wait.
 
     Raises:
         RuntimeError: called from the loop's own thread.
@@ -55,7 +55,7 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         return await coroutine
 
     async def cancel() -> None:
-        assert task is not None, "the loop begins what was submitted first"
+        assert task is not None, "the loop starts coroutines in order of submission"
         task.cancel()
 
     future = submit(watched())
@@ -63,7 +63,6 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         return future.result()
     except KeyboardInterrupt:
         submit(cancel())
-        # `future.cancel()` would end the future at once, and leave the coroutine to its
-        # clean-up
+        # `future.cancel()` would resolve the future before the coroutine has cleaned up
         wait([future])
         raise

@@ -1,5 +1,5 @@
-"""The one way in which a role spends: ask the meter, ask the engine, book the cost. The
-meter also says whose turn it is in the engine.
+"""Engine calls within a question's budget: every role reserves tokens at the meter,
+calls the engine, and settles the usage. The meter's priority orders the requests.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from agents.engines.base import (
 from agents.types import Meter, Reservation, Usage
 
 Refusal = Literal["budget", "context_length"]
-"""Why nothing was sent: nothing is left of the question's budget, or the prompt alone
+"""Why no request was sent: the question's budget is exhausted, or the prompt alone
 fills the model's context."""
 
 T = TypeVar("T", Generation, NextTokenScores, Classification)
@@ -28,30 +28,30 @@ T = TypeVar("T", Generation, NextTokenScores, Classification)
 async def generate_within(
     engine: Generator, request: GenerateRequest, *, meter: Meter, role: str
 ) -> Generation | Refusal:
-    """Returns the engine's answer to `request`, cut to what context and budget allow,
-    and books its cost on `role`.
+    """Sends `request`, reduced to what context and budget allow, and charges its usage
+    to `role`. Returns a `Refusal` if they allow nothing.
 
-    A request that is cut has fewer `max_tokens`, so the completion's finish reason says
-    "length": never mistaken for a finished one.
+    A reduced request has fewer samples or smaller `max_tokens`; a completion that hits
+    the smaller limit has the finish reason "length".
     """
     room = engine.info.context_length - len(request.prompt)
     granted = _reserve(meter, request.n, min(request.max_tokens, room))
     if isinstance(granted, str):
         return granted
     request = replace(request, n=granted.n, max_tokens=granted.max_tokens, priority=meter.priority)
-    return await _booked(engine.generate(request), granted, meter, role)
+    return await _settled(engine.generate(request), granted, meter, role)
 
 
 async def score_within(
     engine: Generator, prompt: Sequence[int], candidates: Sequence[int], *, meter: Meter, role: str
 ) -> NextTokenScores | Refusal:
-    """Returns the engine's scores of `candidates` as the next token, where context and
-    budget have room for it, and books it on `role`.
+    """Scores `candidates` as the next token if context and budget allow one more token,
+    and charges the usage to `role`.
     """
     granted = _reserve(meter, 1, min(1, engine.info.context_length - len(prompt)))
     if isinstance(granted, str):
         return granted
-    return await _booked(
+    return await _settled(
         engine.score(prompt, candidates, priority=meter.priority), granted, meter, role
     )
 
@@ -59,21 +59,22 @@ async def score_within(
 async def classify_within(
     classifier: Classifier, prompt: Sequence[int], *, meter: Meter, role: str
 ) -> Classification | Refusal:
-    """Returns what the heads say of `prompt`, where context and budget have room for
-    it, and books it on `role`.
+    """Returns the outputs of the heads for `prompt` if context and budget allow one
+    more token, and charges the usage to `role`.
 
-    It generates nothing, but a question that may generate nothing more is not read any
-    more, either.
+    Although it generates nothing, it is refused once the budget is exhausted.
     """
     granted = _reserve(meter, 1, min(1, classifier.info.context_length - len(prompt)))
     if isinstance(granted, str):
         return granted
-    return await _booked(classifier.classify(prompt, priority=meter.priority), granted, meter, role)
+    return await _settled(
+        classifier.classify(prompt, priority=meter.priority), granted, meter, role
+    )
 
 
 def _reserve(meter: Meter, n: int, max_tokens: int) -> Reservation | Refusal:
-    """Takes room for `n` samples of at most `max_tokens`, which the caller has cut to
-    what the context holds.
+    """Reserves `n` samples of at most `max_tokens`, which the caller has limited to the
+    free context.
     """
     if max_tokens < 1:
         return "context_length"
@@ -81,12 +82,12 @@ def _reserve(meter: Meter, n: int, max_tokens: int) -> Reservation | Refusal:
     return reservation if reservation.n else "budget"
 
 
-async def _booked(answer: Awaitable[T], granted: Reservation, meter: Meter, role: str) -> T:
-    """Waits for the engine's answer and settles what it cost."""
+async def _settled(answer: Awaitable[T], granted: Reservation, meter: Meter, role: str) -> T:
+    """Awaits the engine's answer and settles its usage; a failed call costs nothing."""
     usage = Usage()
     try:
-        came = await answer
-        usage = came.usage
+        result = await answer
+        usage = result.usage
     finally:
         meter.settle(granted, role, usage)
-    return came
+    return result

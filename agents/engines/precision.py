@@ -1,5 +1,5 @@
-"""In which numbers a CPU should compute: bfloat16 without instructions for it is
-emulated, eight times slower than float32 on AVX2.
+"""Chooses the dtype on a CPU: bfloat16 without hardware instructions is emulated, eight
+times slower than float32 on AVX2.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ _NATIVE = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
 
 
 def cpu_has_bfloat16(capabilities: Mapping[str, Any] | None = None) -> bool:
-    """Whether a CPU (None: this one) has instructions that multiply in bfloat16."""
+    """Returns whether a CPU (None: this one) has instructions that multiply in
+    bfloat16.
+    """
     if capabilities is None:
         import torch
 
@@ -23,10 +25,10 @@ def cpu_has_bfloat16(capabilities: Mapping[str, Any] | None = None) -> bool:
 
 
 def own_dtype(config: Mapping[str, Any], on_cpu: bool) -> str:
-    """Returns what `dtype: auto` means for a model with this config.json: what it
-    names, but float32 where a CPU lacks bfloat16.
+    """Returns the dtype that `dtype: auto` selects for a model with this config.json:
+    the dtype named there, except float32 instead of bfloat16 on a CPU without it.
 
-    "auto" where the config names nothing.
+    Returns "auto" if the config names no dtype.
     """
     named = config.get("dtype") or config.get("torch_dtype")
     if named == "bfloat16" and on_cpu and not cpu_has_bfloat16():
@@ -35,8 +37,8 @@ def own_dtype(config: Mapping[str, Any], on_cpu: bool) -> str:
 
 
 def local_dtype(folder: Path | None) -> str:
-    """Returns what `dtype: auto` means for the model in `folder` on this machine;
-    "auto" where that is not known.
+    """Returns the dtype that `dtype: auto` selects for the model in `folder` on this
+    machine; "auto" if `folder` is None.
     """
     import torch
 

@@ -1,5 +1,5 @@
-"""When a completion ends and how its text ends with it: the rules of vLLM, for it and
-for the engines that sample themselves.
+"""Where a completion ends and where its text is cut: vLLM's rules, shared by all
+engines.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ class Ending:
     finish_reason: FinishReason
     stop_reason: str | int | None
     text: str
-    """The completion's text, cut behind the stop string where one ended it (its last
-    token may say more)."""
+    """The completion's text, cut after the stop string that ended it (the last token
+    may extend beyond it)."""
 
 
 def find_ending(
     token_ids: Sequence[int], text: str, request: GenerateRequest, eos_token_ids: Container[int]
 ) -> Ending | None:
-    """Returns how a completion ended with its last token, or None: it goes on.
+    """Returns how a completion ended at its last token; None if it continues.
 
-    A stop string goes before a stop token, both before "length". Of several stop
-    strings the one that is complete first wins, then the one named first.
+    A stop string takes precedence over a stop token, both over "length". Among several
+    stop strings the one that is complete first wins, then the one listed first.
     """
     matches = [
         (found + len(stop), stop) for stop in request.stop if (found := text.find(stop)) >= 0
@@ -54,8 +54,8 @@ def served_completion(
     tokenizer: Tokenizer,
     eos_token_ids: Container[int],
 ) -> Completion:
-    """Returns what vLLM sent as a completion: its text cut behind the stop string, and
-    the end of the sequence no reason to name.
+    """Returns vLLM's output as a completion: the text is cut after the stop string, and
+    an end-of-sequence token is not reported as the stop reason.
     """
     text = tokenizer.decode(token_ids)
     if isinstance(stop_reason, str):
@@ -66,14 +66,14 @@ def served_completion(
     return Completion(text, token_ids, logprobs, finish_reason, stop_reason)
 
 
-def tokens_that_say(text: str, tokenizer: Tokenizer, vocabulary_size: int) -> frozenset[int]:
-    """Returns the tokens that hold a text, where it cannot be written without one of
-    them; none where several tokens could share it.
+def tokens_containing(text: str, tokenizer: Tokenizer, vocabulary_size: int) -> frozenset[int]:
+    """Returns the tokens whose text contains `text`, if every occurrence of `text` lies
+    within one token; the empty set if it could span several tokens.
 
-    A completion ends with such a text where it ends with such a token, so nobody has to
-    read along to find it.
+    Stopping at these tokens then equals stopping at `text`, without decoding each
+    token.
     """
-    # how bytes and spaces are read depends on the tokens beside them
+    # the decoding of bytes and spaces depends on the neighbouring tokens
     if len(text) < 2 or not text.isascii() or " " in text:
         return frozenset()
     beginnings = tuple(text[:length] for length in range(1, len(text)))
@@ -81,9 +81,9 @@ def tokens_that_say(text: str, tokenizer: Tokenizer, vocabulary_size: int) -> fr
         tokenizer.decode(tokenizer.encode(beginning)).endswith(beginning)
         for beginning in beginnings
     ):
-        # most tokenizers can write them, which spares a look at all of their tokens
+        # true of most tokenizers; spares decoding the whole vocabulary
         return frozenset()
-    said = {token: tokenizer.decode([token]) for token in range(vocabulary_size)}
-    if any(piece.endswith(beginnings) and text not in piece for piece in said.values()):
+    pieces = {token: tokenizer.decode([token]) for token in range(vocabulary_size)}
+    if any(piece.endswith(beginnings) and text not in piece for piece in pieces.values()):
         return frozenset()
-    return frozenset(token for token, piece in said.items() if text in piece)
+    return frozenset(token for token, piece in pieces.items() if text in piece)

@@ -1,8 +1,8 @@
 """A Hugging Face tokenizer behind the `Tokenizer` protocol.
 
-transformers wraps a compiled tokenizer in Python that costs more than what it wraps,
-and a search decodes every step. So text and ids go to the compiled one directly,
-wherever the wrapper does what it does for everybody.
+transformers wraps a compiled tokenizer in Python code that is slower than the tokenizer
+itself, and a search decodes every step. So `encode` and `decode` call the compiled
+tokenizer directly unless the wrapper's class overrides these methods.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class HFTokenizer:
         """Loads the tokenizer of a folder or hub id.
 
         Raises:
-            EngineUnavailableError: there is none, or it has no end-of-sequence token.
+            EngineUnavailableError: it cannot be loaded, or has no end-of-sequence
+                token.
         """
         from transformers import AutoTokenizer
 
@@ -43,9 +44,8 @@ class HFTokenizer:
                 else type(error).__name__
             )
             raise EngineUnavailableError(
-                f"no tokenizer in {self.source!r}{_no_folder(self.source)} ({reason}); correct "
-                "engine.model, or set engine.tokenizer, "
-                "to a folder with tokenizer.json or to a hub id"
+                f"no tokenizer in {self.source!r}{_remark(self.source)} ({reason}); set "
+                "engine.model or engine.tokenizer to a folder with tokenizer.json or to a hub id"
             ) from error
         if self._tokenizer.eos_token_id is None:
             raise EngineUnavailableError(
@@ -55,21 +55,22 @@ class HFTokenizer:
         self.eos_token_id: int = self._tokenizer.eos_token_id
         self._compiled = _compiled(self._tokenizer)
         self.control_texts = _control_texts(self._tokenizer)
-        """Texts of the control tokens, which no data in a prompt becomes."""
+        """Texts of the control tokens; in the data of a prompt they stay ordinary
+        text."""
         self._control = ControlTokens(self.control_texts)
         vocabulary = json.dumps(self._tokenizer.get_vocab(), sort_keys=True, ensure_ascii=True)
         self._vocabulary_size: int = max(self._tokenizer.get_vocab().values()) + 1
         self.hash = hash_text(f"{vocabulary} {self._tokenizer.chat_template}")
-        """16 hex digits over vocabulary and chat template."""
+        """Hash of vocabulary and chat template, 16 hex digits."""
 
     @property
     def has_chat_template(self) -> bool:
-        """Whether `apply_chat_template` works."""
+        """Whether the tokenizer has a chat template."""
         return self._tokenizer.chat_template is not None
 
     @property
     def vocabulary_size(self) -> int:
-        """Token ids are below it; a model may have room for a few more."""
+        """Exclusive upper bound of token ids; the model's embedding may be larger."""
         return self._vocabulary_size
 
     def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
@@ -90,7 +91,7 @@ class HFTokenizer:
         return self._control.encode(render, data, self.encode)
 
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
-        """Returns the text of `token_ids`, blanks as they are."""
+        """Returns the text of `token_ids`; whitespace is not cleaned up."""
         text: str
         if self._compiled is not None:
             text = self._compiled.decode(token_ids, skip_special_tokens=skip_special_tokens)
@@ -103,18 +104,18 @@ class HFTokenizer:
         return text
 
     def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
-        """Returns the prompt ids of a conversation, ready for the assistant's turn; no
-        message holds a control token.
+        """Returns the prompt ids of a conversation, up to the start of the assistant's
+        turn. The text of a control token in a message stays ordinary text.
 
         Raises:
             EngineUnavailableError: there is no chat template, or it refuses the
-                conversation (some know no system role).
+                conversation (some support no system role).
         """
         if not self.has_chat_template:
             raise EngineUnavailableError(
                 f"{self.source!r} has no chat template; add chat_template.jinja to that folder "
-                "(or chat_template to its "
-                "tokenizer_config.json), or set engine.tokenizer to a folder that has one"
+                "(or chat_template to its tokenizer_config.json), or set engine.tokenizer to a "
+                "folder that has one"
             )
         from jinja2 import TemplateError
 
@@ -138,8 +139,8 @@ class HFTokenizer:
 
 
 def _control_texts(tokenizer: Any) -> set[str]:
-    """Returns the texts of all control tokens: special ones, and those between
-    brackets, which often are not marked as special.
+    """Returns the texts of all control tokens: special tokens, and added tokens in
+    brackets, which are often not marked as special.
     """
     added = tokenizer.added_tokens_decoder.values()
     return {
@@ -148,8 +149,8 @@ def _control_texts(tokenizer: Any) -> set[str]:
 
 
 def _compiled(tokenizer: Any) -> Any:
-    """Returns the compiled tokenizer, set as the wrapper would set it; None where the
-    wrapper's class encodes or decodes in its own way.
+    """Returns the compiled tokenizer with the wrapper's settings; None if the wrapper's
+    class overrides encoding or decoding.
     """
     from transformers import PreTrainedTokenizerFast
 
@@ -167,7 +168,7 @@ def _compiled(tokenizer: Any) -> Any:
 
 
 def eos_token_ids(tokenizer: HFTokenizer, folder: Path | None) -> frozenset[int]:
-    """Returns every token that ends a sequence: the tokenizer's, and those of the
+    """Returns the ids of all end-of-sequence tokens: the tokenizer's, and those in the
     folder's generation_config.json.
     """
     ids = {tokenizer.eos_token_id}
@@ -177,8 +178,9 @@ def eos_token_ids(tokenizer: HFTokenizer, folder: Path | None) -> frozenset[int]
     return frozenset(ids)
 
 
-def _no_folder(source: str) -> str:
-    """Returns the remark that a name with the form of a path was taken for a hub id; ""
-    of a folder.
-    """
-    return "" if Path(source).is_dir() else f", which is no folder here (seen from {Path.cwd()})"
+def _remark(source: str) -> str:
+    """Returns a remark for an error if `source` is no local model folder, else ""."""
+    folder = Path(source)
+    if not folder.is_dir():
+        return f", which is not a folder (relative to {Path.cwd()})"
+    return "" if (folder / "config.json").is_file() else ", a folder without config.json"

@@ -1,8 +1,8 @@
-"""Reads model folders without loading a model: which weights they hold, how many, and a
-hash that names them.
+"""Reads model folders without loading a model: tensor shapes, number of weights, and a
+hash of the weights.
 
-Only the standard library, so that a folder can be checked before anything heavy is
-imported. Weights are safetensors files.
+Uses only the standard library, so that a folder can be checked before a heavy library
+is imported. Weights are safetensors files.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from typing import Any
 
 from agents.types import EngineUnavailableError
 
-_WHOLE_FILE_BYTES = 64 << 20  # files up to here are hashed whole
+_WHOLE_FILE_BYTES = 64 << 20  # files up to this size are hashed whole
 _SAMPLES = 256  # pages hashed of a larger file
 _PAGE_BYTES = 64 << 10
 
 
 def find_folder(model: str) -> Path | None:
-    """Returns the local folder of a model: `model` itself, or the hub's cached
-    snapshot; None when the hub id is not cached.
+    """Returns the local folder of a model: `model` itself, or the cached snapshot of a
+    hub id; None if the hub id is not cached.
 
     Raises:
-        EngineUnavailableError: `model` looks like a path, and no such folder exists.
+        EngineUnavailableError: `model` looks like a path that does not exist.
     """
     folder = Path(model).expanduser()
     if folder.is_dir():
@@ -46,12 +46,12 @@ def find_folder(model: str) -> Path | None:
 
 
 def folder_of(model: str) -> Path:
-    """Returns the local folder of a model; for a name that only a server knows a path
-    that does not exist.
+    """Returns the local folder of a model; `Path(model)`, which need not exist, if
+    there is none.
     """
     try:
         return find_folder(model) or Path(model)
-    # ValueError: the hub refuses to look for such a name ("scripted/module:function")
+    # ValueError: the name is not a valid hub id ("scripted/module:function")
     except (EngineUnavailableError, ValueError):
         return Path(model)
 
@@ -60,13 +60,13 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Returns the model's config.json.
 
     Raises:
-        EngineUnavailableError: the folder has none, or it is no JSON object.
+        EngineUnavailableError: the file is missing or not a JSON object.
     """
     try:
         config = json.loads((folder / "config.json").read_text())
     except (OSError, json.JSONDecodeError) as error:
         raise EngineUnavailableError(
-            f"{folder} is no model folder: its config.json cannot be read ({error})"
+            f"{folder} is not a model folder: its config.json cannot be read ({error})"
         ) from error
     if not isinstance(config, dict):
         raise EngineUnavailableError(f"{folder}/config.json must hold a JSON object")
@@ -78,7 +78,7 @@ def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     their headers.
 
     Raises:
-        ValueError: there is no such file, or one is damaged.
+        ValueError: the folder has no such file, or one is damaged.
     """
     files = weight_files(folder)
     if not files:
@@ -97,11 +97,11 @@ def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
 
 
 def check_same_architecture(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuses weights that are not those of the model with tensors `shapes`; an output
-    head tied to the embedding may be left out.
+    """Refuses weights whose tensor names or shapes differ from `shapes`; an output head
+    tied to the embedding may be missing.
 
     Raises:
-        ValueError: names the tensors that differ.
+        ValueError: some differ; the error names the first three.
     """
     found = tensor_shapes(folder)
     names = (found.keys() | shapes.keys()) - {"lm_head.weight"}
@@ -116,9 +116,7 @@ def check_same_architecture(folder: Path, shapes: Mapping[str, tuple[int, ...]])
 
 
 def count_parameters(folder: Path) -> int:
-    """Returns the number of weights in the folder; 0 where it has no safetensors
-    file.
-    """
+    """Returns the number of weights in the folder; 0 if it has no safetensors file."""
     return (
         sum(math.prod(shape) for shape in tensor_shapes(folder).values())
         if weight_files(folder)
@@ -127,27 +125,25 @@ def count_parameters(folder: Path) -> int:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Returns the safetensors files that a loader reads, sorted by name."""
+    """Returns the folder's safetensors files except adapters, sorted by name."""
     return sorted(
         file for file in folder.glob("*.safetensors") if not file.name.startswith("adapter")
     )
 
 
 def hash_weights(folder: Path) -> str:
-    """Returns 16 hex digits over the folder's weights.
+    """Returns a hash of the folder's weights, 16 hex digits; of config.json if it has
+    none.
 
-    Files up to 64 MiB are hashed whole; of larger ones name, size, header and 256 pages
-    spread over the file: a training step changes nearly every page, so two checkpoints
-    do not collide, and 100 GB take a second. Folders without weights: the hash of
-    config.json.
+    Files up to 64 MiB are hashed whole; for larger files, the hash covers name, size,
+    header and 256 pages spread over the file. A training step changes nearly every
+    page, so two checkpoints do not collide, and 100 GB take a second.
     """
     return hash_files(weight_files(folder) or [folder / "config.json"])
 
 
 def hash_files(files: Iterable[Path]) -> str:
-    """Returns 16 hex digits over files, of which large ones are hashed as
-    `hash_weights` says.
-    """
+    """Returns a hash of `files`, 16 hex digits; see `hash_weights` for large files."""
     digest = hashlib.sha256()
     for file in files:
         stat = file.stat()
@@ -156,19 +152,19 @@ def hash_files(files: Iterable[Path]) -> str:
 
 
 def hash_text(text: str) -> str:
-    """Returns 16 hex digits over a text."""
+    """Returns a hash of a text, 16 hex digits."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=256)
 def _hash_file(file: Path, size: int, mtime_ns: int) -> bytes:
-    """Hashes one file; `mtime_ns` is there for the cache alone."""
+    """Returns the digest of one file; `mtime_ns` only serves as a cache key."""
     digest = hashlib.sha256(f"{file.name} {size}".encode())
     with file.open("rb") as stream:
         if size <= _WHOLE_FILE_BYTES:
             digest.update(stream.read())
         else:
-            for page in range(_SAMPLES):  # the first page holds the header, or its beginning
+            for page in range(_SAMPLES):  # the first page contains the header or its beginning
                 stream.seek(page * (size - _PAGE_BYTES) // (_SAMPLES - 1))
                 digest.update(stream.read(_PAGE_BYTES))
     return digest.digest()
@@ -184,7 +180,7 @@ def _read_header(file: Path) -> dict[str, Any]:
     try:
         header = json.loads(raw)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} is no readable safetensors file: {error}") from error
+        raise ValueError(f"{file} is not a readable safetensors file: {error}") from error
     if not isinstance(header, dict):
-        raise ValueError(f"{file} is no readable safetensors file")
+        raise ValueError(f"{file} is not a readable safetensors file: its header is not an object")
     return header

@@ -1,5 +1,5 @@
-"""Small exact arithmetic that several families share: an expression parser, its
-evaluation, and joining with few parentheses.
+"""Exact arithmetic for several families: parsing, evaluating and joining
+expressions.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Literal
 
 Operator = Literal["+", "-", "*", "/"]
 
-# of a longer number the parts stand side by side, which is no expression
+# a longer number is split into adjacent tokens, which the parser rejects
 _TOKEN = re.compile(r"\s*(\d{1,12}|[+\-*/()])")
 _MAX_TOKENS = 200
 
 
 class ExpressionError(ValueError):
-    """A text is not an expression of whole numbers, + - * / and parentheses."""
+    """A text is not an expression of integers, + - * / and parentheses."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,10 @@ Expression = Operation | int
 def parse_expression(text: str) -> Expression:
     """Returns the expression tree of `text`.
 
-    A minus sign before a number makes that number negative; before a parenthesis it is
-    refused.
+    A unary minus is allowed before a number, not before a parenthesis.
 
     Raises:
-        ExpressionError: the text is not such an expression, or it has more than 200
+        ExpressionError: the text is not an expression, or has more than 200
             tokens.
     """
     text = text.strip().replace("×", "*").replace("÷", "/").replace("−", "-")
@@ -92,10 +91,10 @@ def _parse_atom(tokens: list[str], position: int) -> tuple[Expression, int]:
 def evaluate_exactly(
     text: str, operation_values: list[Fraction] | None = None
 ) -> tuple[Fraction | None, list[int]]:
-    """Returns the value of an expression and the numbers that it uses; (None, []) when
-    it is none or divides by zero.
+    """Returns the value of an expression and the numbers in it; (None, []) if it is
+    invalid or divides by zero.
 
-    `operation_values`, when given, receives the value of each operation in the order of
+    `operation_values`, if given, receives the value of each operation in the order of
     evaluation.
     """
     used: list[int] = []
@@ -130,8 +129,8 @@ def apply_operator(operator: str, left: Fraction, right: Fraction) -> Fraction:
 
 
 def join_expressions(left: str, operator: str, right: str) -> str:
-    """Returns "left operator right" with parentheses only where the value would change
-    without them.
+    """Returns "left operator right" with parentheses only where they change the
+    value.
     """
     if operator in "*/" and _is_sum(left):
         left = f"({left})"

@@ -1,15 +1,15 @@
-"""What a task family is: it makes problems, recognises questions, and judges every step
-of a solution exactly.
+"""The interface of task families: a family generates problems, recognises questions,
+and judges every step of a solution exactly.
 
-A family is the ground truth of the pocket model: its training documents, the labels of
-its critic and the accuracy of its answers all come from here, so nothing in this folder
-estimates anything and nothing needs torch.
+Families are the ground truth of the pocket model: its training documents, the labels of
+its critic and the accuracy of its answers. So everything in this folder is exact, and
+nothing needs torch.
 
-Two scopes of truth (see `StepTruth`): a step is *right* when it follows from the
-question and the steps as they stand before it, even below an earlier mistake; it is
-*solvable* when a right end can still be reached. The verdict that a critic is asked for
-is `right` in most families ("local") and `right and alive` in Countdown ("value"),
-where a legal step can lead to a dead end.
+Two scopes of truth (see `StepTruth`): a step is *right* if it follows from the question
+and the steps before it, even after an earlier mistake; it is *solvable* if a right
+answer can still be reached. A critic's verdict means `right` in most families ("local")
+and `right and solvable` in Countdown ("value"), where a legal step can lead to a dead
+end.
 """
 
 from __future__ import annotations
@@ -29,26 +29,24 @@ _MAX_DRAWS = 1000
 
 @dataclass(frozen=True)
 class StepTruth:
-    """What an exact checker knows of one step."""
+    """The exact labels of one step."""
 
     right: bool
-    """The step follows from the question and the steps before it, taken as they
-    stand."""
+    """The step follows from the question and the steps before it, even if those are
+    wrong."""
     solvable: bool
     """A right answer can still be reached after this step."""
 
 
 def read_answer(step: str) -> str | None:
-    """Returns what follows "Answer:" in a concluding step, or None when the step
-    concludes nothing.
-    """
+    """Returns the text after "Answer:" in a concluding step, None for other steps."""
     text = step.strip()
     return text[len(ANSWER_PREFIX) :].strip() if text.startswith(ANSWER_PREFIX) else None
 
 
 def read_whole_number(text: str) -> int | None:
-    """Returns the integer that `text` writes ("57", "-4", "- 4", "1,250"), or None when
-    it writes anything else.
+    """Returns the integer in `text` ("57", "-4", "- 4", "1,250"), None for any other
+    text.
     """
     compact = text.strip().rstrip(".").replace(" ", "")
     if re.fullmatch(r"-?\d{1,3}(,\d{3})+", compact):
@@ -58,17 +56,17 @@ def read_whole_number(text: str) -> int | None:
 
 @dataclass(frozen=True)
 class Problem(ABC):
-    """One question of a family, with its exact checker. A subclass adds the question's
+    """One question of a family, with its exact checker. Subclasses add the question's
     content as fields.
     """
 
     family: str
     """Name of the family, a key of `agents.families.FAMILIES`."""
     level: int
-    """Difficulty; the meaning is the family's."""
+    """Difficulty, defined by the family."""
     text: str
-    """The canonical wording: what the pocket model is trained on and must be asked
-    with."""
+    """The canonical wording, which the pocket model is trained on and needs in its
+    prompt."""
     answer: str
     """One right answer, in canonical form."""
 
@@ -76,44 +74,42 @@ class Problem(ABC):
 
     @abstractmethod
     def next_step(self, rng: random.Random, prefix_steps: Sequence[str]) -> str | None:
-        """Returns a right step after `prefix_steps` as they stand, or None when there
-        is none (a dead end, or answered).
+        """Returns a right step after `prefix_steps` (right or wrong), or None at a dead
+        end or after an answer.
         """
 
     @abstractmethod
     def check_steps(self, steps: Sequence[str]) -> list[StepTruth]:
-        """Returns the truth of every step, in order; a step that cannot be read is
-        wrong.
-        """
+        """Returns the labels of all steps, in order; an unreadable step is wrong."""
 
     @abstractmethod
     def is_correct(self, answer_text: str) -> bool:
-        """Whether a text (without "Answer:") is exactly a right answer; partial credit
-        does not exist.
+        """Whether a text (without "Answer:") is a right answer; there is no partial
+        credit.
         """
 
     @abstractmethod
     def near_miss(self, rng: random.Random, prefix_steps: Sequence[str]) -> str:
-        """Returns a step that looks plausible after `prefix_steps`; it may happen to be
+        """Returns a plausible step after `prefix_steps`, usually wrong but possibly
         right.
         """
 
     def working(self, prefix_steps: Sequence[str], step: str) -> str:
-        """Returns the forward computation that a critic writes before its verdict on
-        `step`, "" where there is none.
+        """Returns the computation that a critic writes before its verdict on `step`, or
+        "".
 
-        It recomputes what the step claims, and never contains the verdict itself.
+        It recomputes what the step claims and does not contain the verdict.
         """
         return ""
 
     def verdict(self, truth: StepTruth) -> bool:
-        """Returns what a critic should say of a step: its `right`, and in families of
-        value scope also its `solvable`.
+        """Returns the right verdict on a step: `right`, in families of value scope
+        `right and solvable`.
         """
         return truth.right and (truth.solvable or self.scope == "local")
 
     def solution(self, rng: random.Random) -> list[str]:
-        """Returns the step texts of one right solution; the last is "Answer: ..."."""
+        """Returns the steps of one right solution; the last is "Answer: ..."."""
         steps: list[str] = []
         while (step := self.next_step(rng, steps)) is not None:
             steps.append(step)
@@ -123,8 +119,8 @@ class Problem(ABC):
         """Returns a near miss whose verdict is wrong.
 
         Raises:
-            RuntimeError: no wrong step was found, which means that the family's
-                `near_miss` is broken.
+            RuntimeError: no wrong step was found: the family's `near_miss` has
+                a bug.
         """
         for _ in range(_MAX_DRAWS):
             step = self.near_miss(rng, prefix_steps)
@@ -136,18 +132,18 @@ class Problem(ABC):
 
 
 class Family(ABC):
-    """A source of problems of one kind. `recognise(problem.text)` gives back an equal
-    problem.
+    """Generates and recognises problems of one kind. `recognise(problem.text)` returns
+    an equal problem.
     """
 
     name: ClassVar[str]
     limits: ClassVar[str]
-    """What its questions are about and how large their numbers are, in words for a
+    """The subject of its questions and the range of their numbers, in words for a
     user."""
     levels: ClassVar[tuple[int, ...]]
     words: ClassVar[tuple[str, ...]]
-    """Every word of the canonical wording and the steps that is neither a number nor
-    punctuation: the tokenizer's vocabulary."""
+    """The tokenizer's vocabulary: all words of the canonical wording and the steps,
+    except numbers and punctuation."""
 
     @abstractmethod
     def generate(self, rng: random.Random, level: int) -> Problem:
@@ -155,8 +151,8 @@ class Family(ABC):
 
     @abstractmethod
     def recognise(self, text: str) -> Problem | None:
-        """Returns the problem that `text` asks in any wording that this family knows,
-        None when it is not one of its levels.
+        """Returns the problem that `text` states in any known wording; None if it
+        matches no level of this family.
         """
 
     def check_level(self, level: int) -> None:

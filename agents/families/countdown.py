@@ -1,10 +1,10 @@
 """Countdown: combine all given numbers with + - * / to reach a target.
 
-A step carries out one operation and writes down what is left ("25 + 7 = 32 ; left 3 11
-32"), so that every error of arithmetic shows in the thought, but a legal step can lead
-to a dead end, which does not show. `solvable` is exact, by brute force over steps with
-whole results >= 0 and exact divisions (the steps that the pocket model writes); an
-*answer* is judged by its own value with exact fractions, however it was found.
+A step is one operation and the numbers left ("25 + 7 = 32 ; left 3 11 32"). So errors
+of arithmetic are visible in the thought, but dead ends after legal steps are not.
+`solvable` is exact, by brute force over steps with integer results >= 0 and exact
+divisions (the steps that the pocket model writes). An *answer* is judged by its value
+in exact fractions, whatever the steps before it.
 """
 
 from __future__ import annotations
@@ -55,16 +55,14 @@ _STEP = re.compile(
 
 
 def results(a: int, b: int) -> list[tuple[str, int]]:
-    """Returns the operations on a >= b that keep to whole results >= 0, with those
-    results.
-    """
+    """Returns the operations on a >= b with integer results >= 0, and those results."""
     found = [("+", a + b), ("-", a - b), ("*", a * b)]
     return [*found, ("/", a // b)] if b and a % b == 0 else found
 
 
 @lru_cache(maxsize=1 << 18)
 def reachable(numbers: tuple[int, ...], target: int) -> bool:
-    """Whether steps with whole results >= 0 lead from `numbers` (ascending) to
+    """Whether steps with integer results >= 0 lead from `numbers` (ascending) to
     `target`, using every number once.
     """
     if len(numbers) == 1:
@@ -84,8 +82,8 @@ def reachable(numbers: tuple[int, ...], target: int) -> bool:
 
 @dataclass(frozen=True)
 class _State:
-    """Numbers left, each with the expression that made it; None in place of a state
-    means that a step could not be read.
+    """The numbers left, each with its expression. None in place of a state: a step
+    could not be read.
     """
 
     left: tuple[tuple[int, str], ...]
@@ -96,27 +94,27 @@ class _State:
 
     def apply(self, a: int, operator: str, b: int, result: int) -> _State | None:
         rest = list(self.left)
-        made: list[str] = []
+        operands: list[str] = []
         for value in (a, b):
             entry = next((entry for entry in rest if entry[0] == value), None)
             if entry is None:
                 return None
             rest.remove(entry)
-            made.append(entry[1])
+            operands.append(entry[1])
         return _State(
-            tuple(sorted([*rest, (result, join_expressions(made[0], operator, made[1]))]))
+            tuple(sorted([*rest, (result, join_expressions(operands[0], operator, operands[1]))]))
         )
 
 
 @dataclass(frozen=True)
 class CountdownProblem(Problem):
-    """Numbers (ascending) and a target that they can reach."""
+    """Numbers (ascending) and a target."""
 
     numbers: tuple[int, ...]
     target: int
     derivation: tuple[str, ...] = field(default=(), compare=False)
-    """The steps by which the generator found the target; `next_step` follows them where
-    it can."""
+    """The generator's steps to the target; `next_step` follows them as long as the
+    prefix agrees with them."""
 
     scope: ClassVar[Scope] = "value"
 
@@ -124,8 +122,8 @@ class CountdownProblem(Problem):
     def of(
         cls, numbers: Sequence[int], target: int, derivation: Sequence[str] = ()
     ) -> CountdownProblem:
-        """Returns the problem in canonical wording; its answer is "" when
-        whole-numbered steps cannot reach the target.
+        """Returns the problem in canonical wording; its answer is "" if steps with
+        integer results cannot reach the target.
         """
         ordered = tuple(sorted(numbers))
         words = [str(number) for number in ordered]
@@ -138,8 +136,8 @@ class CountdownProblem(Problem):
         )
 
     def _states(self, steps: Sequence[str]) -> list[_State | None]:
-        """Returns the state before the first step and after each one; a wrong result is
-        carried on as it was stated.
+        """Returns the state before the first step and after each step. A wrong result
+        is used as stated.
         """
         states: list[_State | None] = [
             _State(tuple((number, str(number)) for number in self.numbers))
@@ -188,8 +186,8 @@ class CountdownProblem(Problem):
         return truths
 
     def is_correct(self, answer_text: str) -> bool:
-        """Also accepts the target behind an equals sign ("25 + 32 = 57"), and no other
-        number there.
+        """Also accepts the target, and only the target, after an equals sign ("25 + 32
+        = 57").
         """
         expression, _, stated = answer_text.partition("=")
         if stated.strip() and read_whole_number(stated) != self.target:
@@ -198,8 +196,8 @@ class CountdownProblem(Problem):
         return value == Fraction(self.target) and Counter(used) == Counter(self.numbers)
 
     def near_miss(self, rng: random.Random, prefix_steps: Sequence[str]) -> str:
-        """Mostly legal steps, of which many are dead ends; sometimes a slip of
-        arithmetic or of the numbers left.
+        """70 % legal steps (many of them dead ends), 20 % with a wrong result, 10 %
+        with a wrong number left.
         """
         state = self._states(prefix_steps)[-1]
         if state is None or len(state.left) == 1:
@@ -222,8 +220,8 @@ class CountdownProblem(Problem):
         return _step_text(a, operator, b, result, left)
 
     def working(self, prefix_steps: Sequence[str], step: str) -> str:
-        """The result again; with two numbers left, all that one more step can make of
-        them; of an answer, its operations' values.
+        """The recomputed result and the numbers left; if two are left, all results of
+        one more step. For an answer, the values of its operations.
         """
         state = self._states(prefix_steps)[-1]
         if (answer := read_answer(step)) is not None:
@@ -246,7 +244,9 @@ class CountdownProblem(Problem):
 
 
 def _moves(numbers: tuple[int, ...]) -> list[tuple[int, str, int, int, tuple[int, ...]]]:
-    """Returns every legal step: operands, operator, result, numbers left."""
+    """Returns every legal step as (operand, operator, operand, result, numbers
+    left).
+    """
     moves = []
     for high in range(len(numbers)):
         for low in range(high):
@@ -281,8 +281,8 @@ def _is_legal(step: str, after: _State) -> bool:
 
 
 def _operation_values(expression: str) -> list[int]:
-    """Returns the value of each operation of an expression in the order of evaluation;
-    [] when it is not one or not whole.
+    """Returns the value of each operation in the order of evaluation; [] if the
+    expression is invalid or a value is not an integer >= 0.
     """
     values: list[Fraction] = []
     value, _ = evaluate_exactly(expression, values)
@@ -309,7 +309,7 @@ def _spoil_expression(rng: random.Random, expression: str) -> str:
 
 
 class Countdown(Family):
-    """The level is how many numbers there are."""
+    """The level is the number of given numbers."""
 
     name: ClassVar[str] = "countdown"
     limits: ClassVar[str] = (

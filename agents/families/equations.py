@@ -1,9 +1,9 @@
-"""Linear equations in one variable: move terms ("12 * c = 414 - 66"), add ("12 * c =
-348"), divide ("c = 29"), answer.
+"""Linear equations in one variable. Steps: move terms ("12 * c = 414 - 66"), add ("12 *
+c = 348"), divide ("c = 29"), answer.
 
-One operation a step: a model that moved and added at once wrote some multiple of the
-coefficient instead. The critic checks a sum by undoing it and a division by multiplying
-back, so that it does not repeat the slip that it should find.
+One operation per step: a model that moved and added in one step wrote an arbitrary
+multiple of the coefficient. The critic checks a sum by subtracting and a division by
+multiplying, so that it does not repeat the policy's error.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ _SOLVED = re.compile(r"([a-z]) = (-? ?\d{1,12})")
 
 @dataclass(frozen=True)
 class EquationProblem(Problem):
-    """coefficient * variable = constant, after everything has been collected; the text
-    keeps the equation as it was asked.
+    """coefficient * variable = constant, with terms collected; `text` keeps the
+    original equation.
     """
 
     variable: str
     coefficient: int
     constants: tuple[int, int]
-    """What stands without the variable when it has been moved to one side: a positive
-    number and what is added to it, 0 for nothing."""
+    """The constant terms, moved to one side: the larger one and the one added to it (0
+    for none)."""
 
     @property
     def constant(self) -> int:
@@ -67,8 +67,8 @@ class EquationProblem(Problem):
     def of(
         cls, variable: str, left: Sequence[tuple[int, str]], right: Sequence[tuple[int, str]]
     ) -> EquationProblem | None:
-        """Returns the problem of left = right (terms as factor and "" or the variable),
-        or None outside this family's range.
+        """Returns the problem left = right, or None outside this family's range. A term
+        is (factor, variable or "").
         """
         coefficient = sum(f for f, v in left if v) - sum(f for f, v in right if v)
         stays, moved = sum(f for f, v in right if not v), -sum(f for f, v in left if not v)
@@ -187,8 +187,8 @@ class EquationProblem(Problem):
         )
 
     def working(self, prefix_steps: Sequence[str], step: str) -> str:
-        """What a step should state, or its operation undone: "414 : 348 + 66 = 414" of
-        a sum, "348 : 12 * 29 = 348" of a division.
+        """The expected step, or the inverse operation: "414 : 348 + 66 = 414" for a
+        sum, "348 : 12 * 29 = 348" for a division.
         """
         if any(read_answer(earlier) is not None for earlier in prefix_steps):
             return ""
@@ -214,10 +214,10 @@ class EquationProblem(Problem):
 
 @dataclass(frozen=True)
 class _State:
-    """What some steps have come to."""
+    """The state after some steps."""
 
     rights: list[bool]
-    """Which of them are right as they stand."""
+    """For each step, whether it is right given the steps before it."""
     coefficient: int
     constants: tuple[int, int]
     solved: int | None
@@ -229,8 +229,8 @@ class _State:
 
 
 def _read_constants(match: re.Match[str]) -> tuple[int, int]:
-    """Returns the two numbers behind the "=" of a collected equation, 0 for a missing
-    second one.
+    """Returns the two numbers right of the "=" of a collected equation; 0 if there is
+    no second one.
     """
     return int(match[3].replace(" ", "")), int(f"{match[4]}{match[5]}") if match[4] else 0
 

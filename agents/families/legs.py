@@ -1,5 +1,5 @@
-"""Leg counting: the English word-problem family. One animal a step, with the running
-total ("3 cow * 4 = 12 ; total 12").
+"""Leg counting, an English word problem. Each step adds one animal to the running total
+("3 cow * 4 = 12 ; total 12").
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ LEGS: dict[str, int] = {
     **dict.fromkeys(("crab", "lobster", "shrimp"), 10),
     "woodlouse": 14,
 }
-"""Animal -> legs; the animals that reasoning-gym's leg counting knows."""
+"""Animal -> legs; the animals of reasoning-gym's leg counting."""
 
 _PLURALS = {
     "butterflies": "butterfly",
@@ -78,8 +78,8 @@ class LegsProblem(Problem):
         return cls("legs", level, f"Count the legs: {listed}.", str(total), tuple(animals))
 
     def _replay(self, steps: Sequence[str]) -> tuple[list[bool], int, int]:
-        """Returns which steps are right as they stand, how many animals are counted,
-        and the stated total.
+        """Returns whether each step is right given those before it, the number of
+        animals counted, and the stated total.
         """
         rights: list[bool] = []
         done = total = 0
@@ -146,8 +146,8 @@ class LegsProblem(Problem):
         )
 
     def working(self, prefix_steps: Sequence[str], step: str) -> str:
-        """The product and the new total, recomputed: "3 * 4 : 12 40"; of an answer, the
-        last total.
+        """The recomputed product and total: "3 * 4 : 12 40"; for an answer, the last
+        total.
         """
         if any(read_answer(earlier) is not None for earlier in prefix_steps):
             return ""
@@ -165,8 +165,8 @@ def _step_text(animal: str, count: int, legs: int, product: int, total: int) -> 
 
 
 def _natural_list(text: str) -> str | None:
-    """Returns what follows the last "legs" that a list can follow: "How many legs do 3
-    cows and 2 spiders have?".
+    """Returns the list after the last "legs" that one follows: "How many legs do 3 cows
+    and 2 spiders have?".
     """
     tail = _TAIL.search(text)
     if tail is None:

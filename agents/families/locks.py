@@ -1,12 +1,12 @@
-"""Subset-sum locks: judging a step is easier than making it, and nothing in the thought
-shows that a step is wrong.
+"""Subset-sum locks: verifying a step is easier than finding it, and a wrong step leaves
+no trace in the thought.
 
-k locks stand in a row. Lock i has m numbers v_1 >= ... >= v_m and a call c_i; it opens
-to the code x_i in 1 .. 2^m - 1 whose binary digits choose the numbers (the lowest digit
-the first number) that sum to (c_i + x_{i-1}) mod 100, where x_0 is given. On the right
-path exactly one code opens each lock. A step states a code outright ("B = 13"), the
-answer is the sum of the codes. To find a code is a search over 2^m subsets; to check
-one is a handful of additions, which is what `working` writes out.
+There are k locks in a row. Lock i has m numbers v_1 >= ... >= v_m and a call c_i. Its
+code x_i in 1 .. 2^m - 1 selects numbers by its binary digits (the lowest digit the
+first number), which must sum to (c_i + x_{i-1}) mod 100, where x_0 is given. On the
+right path exactly one code opens each lock. A step states only a code ("B = 13"); the
+answer is the sum of the codes. Finding a code is a search over 2^m subsets; checking
+one takes a few additions, which `working` writes out.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Lock:
         return (self.call + previous_code) % MODULUS
 
     def chosen(self, code: int) -> list[int]:
-        """Returns the numbers that `code` chooses, in the lock's order."""
+        """Returns the numbers that `code` selects, in the lock's order."""
         return [number for bit, number in enumerate(self.numbers) if code >> bit & 1]
 
     def opens(self, code: int, previous_code: int) -> bool:
@@ -70,7 +70,7 @@ class Lock:
         return 0 < code < self.num_codes and sum(self.chosen(code)) == self.target(previous_code)
 
     def codes(self, previous_code: int) -> list[int]:
-        """Returns every code that opens the lock; below a wrong code there may be none
+        """Returns every code that opens the lock; after a wrong code there may be none
         or several.
         """
         return [code for code in range(1, self.num_codes) if self.opens(code, previous_code)]
@@ -85,8 +85,8 @@ class LocksProblem(Problem):
 
     @classmethod
     def of(cls, start: int, locks: Sequence[Lock]) -> LocksProblem | None:
-        """Returns the problem, or None when some lock on the right path does not open
-        to exactly one code.
+        """Returns the problem, or None unless exactly one code opens each lock on the
+        right path.
         """
         codes: list[int] = []
         for lock in locks:
@@ -103,8 +103,8 @@ class LocksProblem(Problem):
         return cls("locks", level, text, str(sum(codes)), start, tuple(locks))
 
     def read_codes(self, steps: Sequence[str]) -> list[int | None]:
-        """Returns the code that each non-concluding step states for the lock whose turn
-        it is, None where it states none.
+        """Returns the code that each non-concluding step states for the next lock, None
+        for an unreadable step.
         """
         codes: list[int | None] = []
         for step in steps:
@@ -135,7 +135,7 @@ class LocksProblem(Problem):
 
     def check_steps(self, steps: Sequence[str]) -> list[StepTruth]:
         truths: list[StepTruth] = []
-        alive = True
+        solvable = True
         for index, step in enumerate(steps):
             codes = self.read_codes(steps[:index])
             answer = read_answer(step)
@@ -151,16 +151,16 @@ class LocksProblem(Problem):
                     and previous is not None
                     and self.locks[len(codes)].opens(code, previous)
                 )
-            alive = alive and right
-            truths.append(StepTruth(right, alive))
+            solvable = solvable and right
+            truths.append(StepTruth(right, solvable))
         return truths
 
     def is_correct(self, answer_text: str) -> bool:
         return read_whole_number(answer_text) == int(self.answer)
 
     def near_miss(self, rng: random.Random, prefix_steps: Sequence[str]) -> str:
-        """A third are codes whose sum is nearest the target (what a good proposer gets
-        wrong), a third one or two wrong digits.
+        """40 % are codes whose sum is close to the target (typical errors of a good
+        policy), 30 % have one or two wrong digits, 30 % are random.
         """
         codes = self.read_codes(prefix_steps)
         if len(codes) >= len(self.locks):
@@ -185,8 +185,8 @@ class LocksProblem(Problem):
         return f"{NAMES[len(codes)]} = {max(1, code)}"
 
     def working(self, prefix_steps: Sequence[str], step: str) -> str:
-        """Target, then the chosen numbers, each from the second on followed by the
-        running sum: "50 : 21 9 30 20 50".
+        """The target and the selected numbers, with the running sum after each from the
+        second on: "50 : 21 9 30 20 50".
         """
         codes = self.read_codes(prefix_steps)
         if any(code is None for code in codes):
@@ -271,8 +271,8 @@ class Locks(Family):
 
 
 def _draw_lock(rng: random.Random, num_numbers: int, previous_code: int) -> tuple[Lock, int]:
-    """Returns a lock that exactly one code opens after `previous_code`, and that
-    code.
+    """Draws a lock that exactly one code opens after `previous_code`. Returns the lock
+    and the code.
     """
     while True:
         numbers = tuple(

@@ -1,6 +1,4 @@
-"""The families that the pocket model can be asked about, and the one question: does any
-of them know this text?
-"""
+"""The families of the pocket model, and the recognition of questions."""
 
 from __future__ import annotations
 
@@ -17,17 +15,17 @@ FAMILIES: dict[str, Family] = {
     family.name: family for family in (Countdown(), Locks(), Running(), Equations(), Legs())
 }
 
-# characters; the recognisers are regular expressions, so a longer text is refused
-# unread
+# In characters. The recognisers are regular expressions, so a longer text is rejected
+# without matching.
 _LONGEST_QUESTION = 4000
 
 
-# a thought asks of its question again and again: its wording, the scope of every
-# verdict, the truth of a step
+# Cached, because one thought needs its question's problem many times: for the wording,
+# the scope of each verdict and the labels of the steps.
 @lru_cache(maxsize=4096)
 def recognise_question(text: str, families: tuple[str, ...] = tuple(FAMILIES)) -> Problem | None:
-    """Returns the problem that `text` asks, None when none of the named families
-    recognises it (the question is out of domain).
+    """Returns the problem that `text` states; None if no family of `families`
+    recognises it (out of domain).
     """
     if len(text) > _LONGEST_QUESTION:
         return None

@@ -1,9 +1,9 @@
 """Running values: an expression of + - * and parentheses, or a chain of operations
-modulo a prime, one operation a step.
+modulo a prime, with one operation per step.
 
 Every step states its operands and its result ("7 * 2 = 14"). Modulo 31 a product is as
-hard to judge as to make, which is the regime where a critic of the policy's own size
-has little to add; the exact levels are easy.
+hard to verify as to compute, so a critic of the policy's size adds little; the exact
+levels are easy.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class RunningProblem(Problem):
 
     @classmethod
     def of(cls, expression: Expression, modulus: int | None, wording: str) -> RunningProblem | None:
-        """Returns the problem, or None when it has no operation, too many, or an
+        """Returns the problem, or None if it has no operation, too many, or an
         intermediate value of more than three digits.
         """
         operations: list[Operation] = []
@@ -95,8 +95,8 @@ class RunningProblem(Problem):
         )
 
     def compute(self, operation: Operation, values: dict[int, int]) -> int:
-        """Returns the result of an operation whose operands are leaves or known in
-        `values` (by identity).
+        """Returns the result of an operation. `values`: id(operation) -> result of the
+        operands that are no leaves.
         """
         left, right = (
             side if isinstance(side, int) else values[id(side)]
@@ -111,7 +111,7 @@ class RunningProblem(Problem):
         return result % self.modulus if self.modulus else result
 
     def _ready(self, values: dict[int, int]) -> list[tuple[Operation, int, int]]:
-        """Returns the operations that can be carried out next, with their operands, in
+        """Returns the operations whose operands are known, with these operands, in
         canonical order.
         """
         ready = []
@@ -125,32 +125,32 @@ class RunningProblem(Problem):
         return ready
 
     def _replay(self, steps: Sequence[str]) -> tuple[list[bool], dict[int, int]]:
-        """Returns which steps are right as they stand, and the value that they give
-        each operation.
+        """Returns whether each step is right given those before it, and the stated
+        result of each operation.
         """
         values: dict[int, int] = {}
         rights: list[bool] = []
         for step in steps:
             if (answer := read_answer(step)) is not None:
-                rights.append(read_whole_number(answer) == self._finish(values))
+                rights.append(read_whole_number(answer) == self._final_value(values))
                 continue
             match, ready = _STEP.fullmatch(step.strip()), self._ready(values)
             if match is None or not ready:
                 rights.append(False)
                 continue
             left, right, result = (int(match[group].replace(" ", "")) for group in (1, 3, 4))
-            meant = [
+            matching = [
                 operation
                 for operation, a, b in ready
                 if (a, operation.operator, b) == (left, match[2], right)
             ]
-            rights.append(bool(meant) and result == self._apply(left, match[2], right))
-            values[id(meant[0] if meant else ready[0][0])] = result
+            rights.append(bool(matching) and result == self._apply(left, match[2], right))
+            values[id(matching[0] if matching else ready[0][0])] = result
         return rights, values
 
-    def _finish(self, values: dict[int, int]) -> int:
-        """Returns the value of the whole expression when the known values are taken as
-        they stand.
+    def _final_value(self, values: dict[int, int]) -> int:
+        """Returns the value of the whole expression, given the known (right or wrong)
+        values.
         """
         values = dict(values)
         for operation in self.operations:
@@ -163,7 +163,7 @@ class RunningProblem(Problem):
         _, values = self._replay(prefix_steps)
         ready = self._ready(values)
         if not ready:
-            return f"{ANSWER_PREFIX} {self._finish(values)}"
+            return f"{ANSWER_PREFIX} {self._final_value(values)}"
         operation, left, right = ready[0]
         return (
             f"{left} {operation.operator} {right} = {self._apply(left, operation.operator, right)}"
@@ -180,7 +180,7 @@ class RunningProblem(Problem):
         _, values = self._replay(prefix_steps)
         ready = self._ready(values)
         if not ready:
-            return f"{ANSWER_PREFIX} {self._slip(rng, self._finish(values))}"
+            return f"{ANSWER_PREFIX} {self._slip(rng, self._final_value(values))}"
         operation, left, right = ready[0]
         operator, result = operation.operator, self._apply(left, operation.operator, right)
         draw = rng.random()
@@ -206,14 +206,14 @@ class RunningProblem(Problem):
         )
 
     def working(self, prefix_steps: Sequence[str], step: str) -> str:
-        """The operation that is due and its result; modulo a prime the exact result
-        comes first: "7 * 20 : 140 16".
+        """The next operation and its result; modulo a prime, after the exact result: "7
+        * 20 : 140 16".
         """
         if any(read_answer(earlier) is not None for earlier in prefix_steps):
             return ""
         if read_answer(step) is not None:
             _, values = self._replay(prefix_steps)
-            return str(self._finish(values)) if not self._ready(values) else ""
+            return str(self._final_value(values)) if not self._ready(values) else ""
         due = self.next_step(random.Random(0), prefix_steps)
         match = _STEP.fullmatch(due) if due else None
         if match is None:
@@ -239,7 +239,7 @@ def _collect(tree: Expression, operations: list[Operation]) -> None:
 
 
 def render_expression(tree: Expression, parent: str = "", is_right: bool = False) -> str:
-    """Returns the expression with parentheses only where the tree needs them."""
+    """Returns the expression's text with as few parentheses as possible."""
     if isinstance(tree, int):
         return str(tree)
     text = (

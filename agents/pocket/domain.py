@@ -1,9 +1,9 @@
-"""What a model can be asked.
+"""The questions that a model was trained for.
 
 A model folder may hold a `families.json` that lists the task families it was trained on
-(agents/pocket does); then only questions that one of these families recognises are its
-business, and each is asked in the one wording that the model knows. A model without
-that file takes any question as it is.
+(agents/pocket does). Such a model answers only questions that one of these families
+recognises, each in the canonical wording. A model without that file takes any question
+unchanged.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from agents.types import VerdictScope
 
 @dataclass(frozen=True)
 class Domain:
-    """The task families of a model; `families is None` means everything."""
+    """The task families of a model; `families is None`: any question."""
 
     model: str
     families: tuple[str, ...] | None = None
@@ -33,32 +33,30 @@ class Domain:
         return cls(str(model_folder), tuple(family["name"] for family in listed["families"]))
 
     def recognise(self, text: str) -> Problem | None:
-        """Returns the problem that a question states, if it is one of the model's
-        families.
+        """Returns the problem that a question states, or None if no family of the model
+        recognises it.
         """
         return recognise_question(text, self.families or ())
 
     def contains(self, text: str) -> bool:
-        """Whether the model was made for this question."""
+        """Whether the model was trained for this question."""
         return self.families is None or self.recognise(text) is not None
 
     def wording(self, text: str) -> str:
-        """Returns the question in the words that the model was trained on; as it is
-        where it knows no better.
+        """Returns the question in canonical wording; unchanged if no family recognises
+        it.
         """
         problem = self.recognise(text)
         return text if problem is None else problem.text
 
     def family(self, text: str) -> str | None:
-        """Returns the name of the question's family, by which calibrations are looked
-        up.
-        """
+        """Returns the name of the question's family, the key of calibrations."""
         problem = self.recognise(text)
         return None if problem is None else problem.family
 
     def scope(self, text: str) -> VerdictScope | None:
-        """Returns what the model was taught to judge of a step of this question; None
-        where its family does not say.
+        """Returns the scope of the model's verdicts on this question; None if no family
+        recognises it.
         """
         problem = self.recognise(text)
         return None if problem is None else problem.scope

@@ -1,4 +1,4 @@
-"""Prompt families: how each role is asked."""
+"""Prompt families: the prompts of each role."""
 
 from agents.prompts.prompt_family import Mistake, PromptFamily, Prompts
 

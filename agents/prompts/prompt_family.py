@@ -1,15 +1,14 @@
-"""How a role is asked: one jinja template per role and prompt family, and the ids that
-come of it.
+"""Prompts of the roles: one jinja template per role and prompt family, rendered to
+token ids.
 
-Two styles. In a `continuation` family (the pocket) a role is a special token behind the
-thought, so all roles share question and steps as one cached prefix of token ids. In a
-`messages` family (any chat model) each role is a conversation of its own. The policy
-always continues its own ids: what it wrote is never tokenised a second time.
+Two styles. In a `continuation` family (the pocket model) a role's prompt is the thought
+plus a special token, so all roles share question and steps as one cached prefix. In a
+`messages` family (any chat model) each role has a separate conversation. The policy
+always continues its own token ids; its output is never tokenised again.
 
-Questions, steps and reasons are data. No text of theirs becomes a control token
-(`Tokenizer.encode_template`); jinja fills them in and never reads them as templates;
-and where a role's reply is read by its last line, `quoted` keeps their lines from
-having the form of a reply.
+Questions, steps and reasons are data: their text never becomes a control token
+(`Tokenizer.encode_template`) or a jinja template, and `quoted` prevents that one of
+their lines has the form of a role's reply.
 """
 
 from __future__ import annotations
@@ -29,21 +28,21 @@ from agents.types import Question, Step
 
 PROMPTS = Path(__file__).parent
 _TOKENS_OF_A_TAG = 16
-_POLICY_WRITES = ("policy", "mistake")  # templates of what stands in the policy's own thought
+_POLICY_WRITES = ("policy", "mistake")  # templates that are rendered into the thought
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A wrong step that the policy is shown before it tries again."""
+    """A wrong step that is put into the policy's prompt before a retry."""
 
     step: Step
     reason: str = field(default="", repr=False)
-    """The reason of the verdict on it; empty without one."""
+    """The reason in its verdict; empty if there is none."""
 
 
 def quoted(text: str) -> str:
-    """Returns `text` with "> " before every line but the first, which stands behind the
-    prompt's own words ("Step 1: ").
+    """Returns `text` with "> " before every line but the first, which follows words of
+    the prompt ("Step 1: ").
     """
     return "\n> ".join(text.splitlines())
 
@@ -60,10 +59,10 @@ class PromptFamily:
         self.name = name
         self.style: Literal["continuation", "messages"] = settings["style"]
         self.right: str = settings["right"]
-        """The token that a critic says for a right step."""
+        """The critic's token for a right step."""
         self.wrong: str = settings["wrong"]
         self.separator: str = settings["separator"]
-        """What ends a step."""
+        """The text that ends a step."""
         environment = Environment(
             loader=FileSystemLoader(folder), undefined=StrictUndefined, autoescape=False
         )
@@ -78,15 +77,13 @@ class PromptFamily:
         return tuple(self._templates)
 
     def has(self, template: str) -> bool:
-        """Whether the family has words for a role: the pocket's gives no reasons and no
-        summaries.
+        """Whether the family has such a template; the pocket family has none for
+        reasons and summaries.
         """
         return template in self._templates
 
     def render(self, template: str, **variables: Any) -> str:
-        """Returns the text of one template of the family, without the newline that ends
-        its file.
-        """
+        """Returns the rendered template without the final newline of its file."""
         return self._templates[template].render(**variables)
 
 
@@ -94,8 +91,8 @@ class Prompts:
     """Token ids of prompts: one family, one tokenizer, and the wording that the model
     was trained on.
 
-    `wording` maps a question's text to the text the model is asked with (the pocket
-    knows one wording per task family; others take the words as they are).
+    `wording` maps a question's text to the wording in the prompt (the pocket model
+    knows one wording per task family; for other models it is the identity).
     """
 
     def __init__(
@@ -113,13 +110,13 @@ class Prompts:
         self, question: Question, rules: tuple[tuple[str, str], ...] = ()
     ) -> tuple[int, ...]:
         """Returns the ids before the first step. `rules`: (id, text) of the safety
-        rules that apply to the question.
+        rules attached to the question.
         """
         return self._policy_ids(question.text, rules, self.takes_open_answer(question))
 
     def takes_open_answer(self, question: Question) -> bool:
-        """Whether the answer is what the model writes last, marked or not; an answer
-        that is scored must be marked.
+        """Whether an unmarked answer is accepted (the model's last text). A scored
+        question needs a marked answer.
         """
         return self.family.style == "messages" and not question.is_scored
 
@@ -138,8 +135,8 @@ class Prompts:
         mistakes: Sequence[Mistake] = (),
         opening: str = "",
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Returns the ids that the policy continues, and of these the last ones that
-        belong to the new step (its opening).
+        """Returns the ids that the policy continues, and those of the new step's
+        opening, with which they end.
         """
         ids = [*self.policy(question, rules)]
         for step in steps:
@@ -151,8 +148,8 @@ class Prompts:
         return (*ids, *opening_ids), opening_ids
 
     def mistake(self, step: int, reason: str) -> tuple[int, ...]:
-        """Returns the ids of what the policy is shown behind a wrong step, the
-        `step`-th of its thought.
+        """Returns the ids inserted after a wrong step. `step`: its 1-based position in
+        the thought.
         """
         return tuple(
             self.tokenizer.encode_template(
@@ -162,11 +159,11 @@ class Prompts:
 
     @cached_property
     def role_tokens(self) -> tuple[int, ...]:
-        """Control tokens that the policy never writes: those that ask another role,
-        give a verdict, or begin a turn.
+        """Control tokens that the policy must not sample: role tokens, verdict tokens
+        and the tokens that begin a turn.
 
-        A policy that sampled one would go on as its own critic. Empty in a messages
-        family, where roles see each other's text alone.
+        A policy that sampled one would continue as its own critic. Empty in a messages
+        family, where roles exchange text only.
         """
         if self.family.style == "messages":
             return ()
@@ -189,18 +186,17 @@ class Prompts:
         return tuple(sorted(control))
 
     def as_open_step(self, token_ids: Sequence[int]) -> tuple[int, ...]:
-        """Returns the ids of a step behind which the thought goes on: where it ended
-        the sequence, it ends with the separator instead.
+        """Returns the ids of a step with a final end-of-sequence token replaced by the
+        separator, so that the thought can continue.
 
-        A wrong answer is shown so as a mistake, in the prompt of a retry and in
-        training data.
+        Used for wrong answers in the prompt of a retry and in training data.
         """
         if token_ids[-1] != self.tokenizer.eos_token_id:
             return tuple(token_ids)
         return (*token_ids[:-1], *self._constant_ids(self.family.separator))
 
     def role(self, template: str, question: Question, steps: Sequence[Step]) -> tuple[int, ...]:
-        """Returns the prompt of a role that looks at a thought: critic, reflector."""
+        """Returns the prompt of a critic or a reflector."""
         if self.family.style == "continuation":
             ids, _ = self.context(question, steps)
             if ids[-1] == self.tokenizer.eos_token_id:

@@ -1,8 +1,8 @@
-"""The policy reasoner: writes the next steps of a thought.
+"""The policy: generates the next steps of a thought.
 
-It continues its own token ids, under a thought factor or freely, one step at a time or
-through to the answer. It knows nothing of trees: a path of steps goes in, chains of
-steps come out.
+It continues its own token ids, with or without a thought factor, by one step or through
+to the answer. It does not depend on trees: it takes a path of steps and returns chains
+of steps.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from agents.answers import (
 from agents.engines.base import Completion, GenerateRequest, Generator
 from agents.engines.metered import Refusal, generate_within
 from agents.prompts import Mistake, Prompts
-from agents.roles.segmentation import cut_steps, goes_on
+from agents.roles.segmentation import cut_steps, is_unfinished
 from agents.types import Author, Content, Hidden, Meter, Question, Sampling, Step, ThoughtFactor
 
 ROLE = "policy"
@@ -32,7 +32,7 @@ _THINK = "<think>"
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What came of a request: chains of steps, or the reason why there are none."""
+    """Result of `Policy.propose`: chains of steps, or the reason why there are none."""
 
     chains: tuple[tuple[Step, ...], ...]
     failure: Refusal | Literal["unparsed"] | None = None
@@ -40,9 +40,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class PolicySettings:
-    """How the policy samples; the meaning of each is that of the config group
-    `policy`.
-    """
+    """How the policy samples; see the config group `policy` for each field."""
 
     factors: tuple[ThoughtFactor, ...]
     backtrack_tokens: tuple[str, ...]
@@ -51,30 +49,29 @@ class PolicySettings:
     max_step_tokens: int
     max_answer_tokens: int
     logprobs: bool = True
-    """Whether steps hold log-probabilities; otherwise they are NaN."""
+    """Whether steps contain log-probabilities; otherwise they are NaN."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """What was asked for: all that a chain of steps depends on besides the
-    completion.
-    """
+class _ChainSpec:
+    """Parameters of a request that determine, with a completion, its chain of steps."""
 
     question: Question
     path: Sequence[Step]
     horizon: Literal["step", "answer"]
     opening: tuple[int, ...]
-    """Forced by the thought factor; belongs to the first step."""
+    """Token ids forced by the thought factor; part of the first step."""
     factor: str | None
     takes_open_answer: bool
     """See `Prompts.takes_open_answer`."""
     is_reply: bool
-    """Whether the completion is the reply to an open question: its answer is the whole
-    of it."""
+    """Whether the whole completion is the answer, as for a reply to an open
+    question."""
     opens_think_block: bool
-    """Whether the chat template opened a think block, and so the path begins in one."""
+    """Whether the chat template opens a think block, so that the path begins inside
+    it."""
     thinks: bool
-    """Whether a think block is open behind the path."""
+    """Whether a think block is open at the end of the path."""
     author: Author
     sampling: Sampling
 
@@ -83,12 +80,12 @@ class _Piece(NamedTuple):
     """A step of a completion."""
 
     cut: slice
-    """Its token ids, among those of the opening and the completion."""
+    """Its range in the token ids of opening and completion."""
     text: str
 
 
 class Policy:
-    """Writes steps with one engine.
+    """Generates steps with one engine.
 
     Raises:
         ValueError: one of `settings.backtrack_tokens` is not a single token of the
@@ -101,7 +98,7 @@ class Policy:
         self.settings = settings
         self._openings = {factor.name: factor.opening for factor in settings.factors}
         self._backtrack_ids = tuple(
-            _single_token(engine, doubt) for doubt in settings.backtrack_tokens
+            _single_token(engine, text) for text in settings.backtrack_tokens
         )
         self._marks = [
             (factor.name, tuple(engine.tokenizer.encode(factor.opening)))
@@ -126,17 +123,17 @@ class Policy:
         seed: int | None = None,
         as_reply: bool = False,
     ) -> Proposal:
-        """Returns up to `n` continuations of `path`; fewer, or shorter ones, when
-        budget or context allow no more.
+        """Returns up to `n` continuations of `path`; fewer or shorter ones if budget or
+        context allow no more.
 
-        Without `allow_backtracking` a chain ends where the policy begins to take a step
-        back, with an empty step that has no answer. With `as_reply` an open answer (see
-        `Prompts.takes_open_answer`) is all that the user may see of a completion, in
-        one step, unless it is marked; else it is what the model wrote last.
+        Without `allow_backtracking`, a chain ends at the first backtrack token, with an
+        empty step that has no answer. An open answer (see `Prompts.takes_open_answer`)
+        is the last text that the model wrote; with `as_reply`, if no answer is marked,
+        it is all of the completion that the user may see, in one step.
 
         Raises:
-            ValueError: `factor` is not one of policy.factors, or `adapter` none of the
-                engine's.
+            ValueError: `factor` is not in policy.factors, or the engine does not serve
+                `adapter`.
             EngineDiedError: see `Generator`.
         """
         if factor is not None and factor not in self._openings:
@@ -180,8 +177,8 @@ class Policy:
             return Proposal((), generation)
         completions, refusal = list(generation.completions), None
         if horizon == "step":
-            refusal = await self._write_on(completions, request, meter)
-        asked = _Asked(
+            refusal = await self._continue_steps(completions, request, meter)
+        spec = _ChainSpec(
             question=question,
             path=path,
             horizon=horizon,
@@ -190,18 +187,18 @@ class Policy:
             takes_open_answer=(is_open := self.prompts.takes_open_answer(question)),
             is_reply=is_open and as_reply,
             opens_think_block=(opened := self.prompts.opens_think_block(question, rules)),
-            thinks=_thinks_behind(path, opened),
+            thinks=_path_ends_in_think_block(path, opened),
             author=Author(ROLE, self.engine.info.model, generation.version, adapter),
             sampling=sampling,
         )
         chains = tuple(
-            chain for completion in completions if (chain := self._chain(completion, asked))
+            chain for completion in completions if (chain := self._chain(completion, spec))
         )
         return Proposal(chains, None if chains else refusal or "unparsed")
 
     def read_answer(self, question: Question, completion: Completion) -> str | None:
-        """Returns the answer that a whole completion of `question` marks, as a search
-        reads it.
+        """Returns the marked answer of a whole completion of `question`, parsed as in a
+        search; None if there is none.
         """
         text = self.engine.tokenizer.decode(completion.token_ids)
         opened = [_THINK] if self.prompts.opens_think_block(question) else []
@@ -211,8 +208,8 @@ class Policy:
     def read_reply(
         self, question: Question, path: Sequence[Step], *, rules: tuple[tuple[str, str], ...] = ()
     ) -> str | None:
-        """Returns what the user may see of a reply that was cut off, None where that is
-        nothing.
+        """Returns the part of a cut-off reply that the user may see; None if it is
+        empty.
         """
         text = self.engine.tokenizer.decode(
             [token for step in path for token in step.content.reveal().token_ids]
@@ -221,16 +218,14 @@ class Policy:
             (_THINK if self.prompts.opens_think_block(question, rules) else "") + text
         )
 
-    async def _write_on(
+    async def _continue_steps(
         self, completions: list[Completion], request: GenerateRequest, meter: Meter
     ) -> Refusal | None:
         """Continues, in place, steps that the engine stopped at a blank line inside
         them.
 
-        Returns why it could not.
-
-        Each further block may have as many tokens as a step. Completions that say the
-        same go on in one request.
+        Returns the reason if a request was refused. Each further block may have as many
+        tokens as a step. Identical completions share one request.
         """
         most_tokens = max(self.settings.max_answer_tokens, request.max_tokens)
         refusal: Refusal | None = None
@@ -238,7 +233,7 @@ class Policy:
         while True:
             waiting: dict[tuple[int, ...], list[int]] = {}
             for number in last:
-                if self._goes_on(completions[number], most_tokens):
+                if self._is_unfinished(completions[number], most_tokens):
                     waiting.setdefault(completions[number].token_ids, []).append(number)
             if not waiting:
                 return refusal
@@ -254,47 +249,49 @@ class Policy:
                 if isinstance(answer, str):
                     refusal = answer
                     continue
-                # a short budget grants fewer
+                # strict=False: a small budget grants fewer
                 for number, more in zip(group, answer.completions, strict=False):
                     completions[number] = _joined(completions[number], more)
-                    # two empty lines in a row lead nowhere
+                    # stop after two blank blocks in a row
                     if more.text.strip() or previous[number].text.strip():
                         last[number] = more
 
-    def _goes_on(self, completion: Completion, most_tokens: int) -> bool:
+    def _is_unfinished(self, completion: Completion, most_tokens: int) -> bool:
         is_stopped = (
             isinstance(completion.stop_reason, str) and len(completion.token_ids) < most_tokens
         )
-        return is_stopped and goes_on(completion.text, separator=self.prompts.family.separator)
+        return is_stopped and is_unfinished(
+            completion.text, separator=self.prompts.family.separator
+        )
 
-    def _chain(self, completion: Completion, asked: _Asked) -> tuple[Step, ...]:
-        """Cuts a completion into steps, up to the one with the answer; empty when the
-        model ended without a word.
+    def _chain(self, completion: Completion, spec: _ChainSpec) -> tuple[Step, ...]:
+        """Cuts a completion into steps, up to the one with the answer; returns none if
+        the model ended without text.
 
-        A role token ends the sequence and is dropped.
+        A role token that ended the completion is dropped.
         """
         if completion.stop_reason in self.prompts.role_tokens:
             ids, logs = completion.token_ids[:-1], completion.logprobs[:-1]
             completion = Completion(completion.text, ids, logs, completion.finish_reason)
-        opening = asked.opening
+        opening = spec.opening
         token_ids = (*opening, *completion.token_ids)
         logprobs = (*[math.nan] * len(opening), *completion.logprobs)
-        in_doubt = completion.stop_reason in self._backtrack_ids
-        pieces = self._cut(completion, asked, token_ids, in_doubt=in_doubt)
+        backtracks = completion.stop_reason in self._backtrack_ids
+        pieces = self._cut(completion, spec, token_ids, backtracks=backtracks)
         is_whole = bool(pieces) and pieces[-1].cut.stop == len(token_ids)
-        # of the sequence
+        # at the end-of-sequence token
         at_end = is_whole and completion.finish_reason == "stop" and completion.stop_reason is None
-        answer = "" if is_whole and (in_doubt or at_end) else None
-        if at_end and asked.takes_open_answer:
-            answer = self._open_answer(token_ids, asked)
-        elif asked.horizon == "answer" or not asked.takes_open_answer:
+        answer = "" if is_whole and (backtracks or at_end) else None
+        if at_end and spec.takes_open_answer:
+            answer = self._open_answer(token_ids, spec)
+        elif spec.horizon == "answer" or not spec.takes_open_answer:
             is_cut = is_whole and completion.finish_reason == "length"
             pieces, marked = self._up_to_answer(
-                pieces, asked, token_ids, is_cut=is_cut, in_doubt=in_doubt
+                pieces, spec, token_ids, is_cut=is_cut, backtracks=backtracks
             )
             answer = answer if marked is None else marked
-        if asked.is_reply and (answer is None or self.prompts.family.separator in answer):
-            pieces = self._as_one(pieces, asked, token_ids)
+        if spec.is_reply and (answer is None or self.prompts.family.separator in answer):
+            pieces = self._merge_reply(pieces, spec, token_ids)
         return tuple(
             Step(
                 content=Hidden(
@@ -306,10 +303,10 @@ class Policy:
                     )
                 ),
                 finish_reason=completion.finish_reason if cut.stop == len(token_ids) else "stop",
-                author=asked.author,
-                sampling=asked.sampling,
-                factor=asked.factor
-                if number == 0 and asked.factor is not None
+                author=spec.author,
+                sampling=spec.sampling,
+                factor=spec.factor
+                if number == 0 and spec.factor is not None
                 else self._factor_of(token_ids[cut]),
                 answer=answer if number == len(pieces) - 1 else None,
             )
@@ -317,22 +314,27 @@ class Policy:
         )
 
     def _cut(
-        self, completion: Completion, asked: _Asked, token_ids: tuple[int, ...], *, in_doubt: bool
+        self,
+        completion: Completion,
+        spec: _ChainSpec,
+        token_ids: tuple[int, ...],
+        *,
+        backtracks: bool,
     ) -> list[_Piece]:
-        """Cuts a completion into steps, as far as they have words; only the end of a
-        thought may be a step without.
+        """Cuts a completion into steps, up to the first one without text; only the last
+        step of a thought may be empty.
         """
         tokenizer = self.engine.tokenizer
-        spoken = len(token_ids)
-        if in_doubt:
-            spoken = spoken - 1 if len(completion.token_ids) > 1 else 0
-        cuts = cut_steps(token_ids[:spoken], tokenizer, separator=self.prompts.family.separator)
-        if in_doubt:
-            cuts.append(slice(spoken, len(token_ids)))
+        end = len(token_ids)
+        if backtracks:
+            end = end - 1 if len(completion.token_ids) > 1 else 0
+        cuts = cut_steps(token_ids[:end], tokenizer, separator=self.prompts.family.separator)
+        if backtracks:
+            cuts.append(slice(end, len(token_ids)))
         pieces: list[_Piece] = []
         for cut in cuts:
-            is_said = token_ids[cut] == completion.token_ids
-            text = (completion.text if is_said else tokenizer.decode(token_ids[cut])).strip()
+            is_all = token_ids[cut] == completion.token_ids
+            text = (completion.text if is_all else tokenizer.decode(token_ids[cut])).strip()
             if not text:
                 is_end = (
                     cut.stop == len(token_ids)
@@ -340,7 +342,7 @@ class Policy:
                     and not isinstance(completion.stop_reason, str)
                 )
                 ends_something = (
-                    len(pieces) > 0 or in_doubt or (asked.takes_open_answer and len(asked.path) > 0)
+                    len(pieces) > 0 or backtracks or (spec.takes_open_answer and len(spec.path) > 0)
                 )
                 if not (is_end and ends_something):
                     break
@@ -350,26 +352,26 @@ class Policy:
     def _up_to_answer(
         self,
         pieces: list[_Piece],
-        asked: _Asked,
+        spec: _ChainSpec,
         token_ids: tuple[int, ...],
         *,
         is_cut: bool,
-        in_doubt: bool,
+        backtracks: bool,
     ) -> tuple[list[_Piece], str | None]:
         """Returns the steps up to the one with the marked answer, and the answer.
 
-        Where an answer is marked again or replaced, all that was written since the
-        first mark is one step: a step that marks an answer ends the thought, so none is
-        followed by another.
+        If an answer is marked several times, everything from the first to the last mark
+        becomes one step: a step with a marked answer ends the thought, so no step may
+        follow it.
         """
         found = marked_answer(
-            [_THINK if asked.thinks else "", *(piece.text for piece in pieces)], is_cut=is_cut
+            [_THINK if spec.thinks else "", *(piece.text for piece in pieces)], is_cut=is_cut
         )
-        last = len(pieces) - 1 - in_doubt
+        last = len(pieces) - 1 - backtracks
         if found is not None:
             last = found.piece - 1
             pieces = pieces[: last + 1]
-        thinks = asked.thinks
+        thinks = spec.thinks
         for first, piece in enumerate(pieces[:last]):
             if marked_answer([_THINK if thinks else "", piece.text]) is not None:
                 cut = slice(piece.cut.start, pieces[last].cut.stop)
@@ -379,22 +381,22 @@ class Policy:
             thinks = ends_in_think_block(piece.text, opened=thinks)
         return pieces, None if found is None else found.value
 
-    def _open_answer(self, token_ids: Sequence[int], asked: _Asked) -> str:
-        """Returns the answer of a thought that the model ended; "" for none. Decodes
-        all of it, so that code keeps its blanks.
+    def _open_answer(self, token_ids: Sequence[int], spec: _ChainSpec) -> str:
+        """Returns the open answer of a finished thought; "" if there is none. Decodes
+        the whole thought, so that code keeps its whitespace.
         """
-        before = [token for step in asked.path for token in step.content.reveal().token_ids]
+        before = [token for step in spec.path for token in step.content.reveal().token_ids]
         text = self.engine.tokenizer.decode([*before, *token_ids])
-        text = (_THINK if asked.opens_think_block else "") + text
-        return (whole_reply(text) if asked.is_reply else final_answer(text, marked=False)) or ""
+        text = (_THINK if spec.opens_think_block else "") + text
+        return (whole_reply(text) if spec.is_reply else final_answer(text, marked=False)) or ""
 
-    def _as_one(
-        self, pieces: list[_Piece], asked: _Asked, token_ids: tuple[int, ...]
+    def _merge_reply(
+        self, pieces: list[_Piece], spec: _ChainSpec, token_ids: tuple[int, ...]
     ) -> list[_Piece]:
-        """Returns the steps with all that follows the last think block as one: a user
-        reads it as it stands, so none of it is thought.
+        """Merges all steps after the last think block into one: the user sees their
+        text unchanged, so none of it is thought.
         """
-        first, thinks = 0, asked.thinks
+        first, thinks = 0, spec.thinks
         for number, piece in enumerate(pieces, start=1):
             if not without_think_blocks((_THINK if thinks else "") + piece.text).strip():
                 first = number
@@ -405,15 +407,15 @@ class Policy:
         return [*pieces[:first], _Piece(cut, self.engine.tokenizer.decode(token_ids[cut]).strip())]
 
     def _factor_of(self, token_ids: tuple[int, ...]) -> str | None:
-        """Returns the factor that the model chose itself, seen by the opening that it
-        wrote.
+        """Returns the factor whose opening the model generated itself; None if there is
+        none.
         """
         return next((name for name, mark in self._marks if token_ids[: len(mark)] == mark), None)
 
 
-def _thinks_behind(path: Sequence[Step], opened: bool) -> bool:
-    """Returns whether a think block is open behind the path; `opened`: one is open
-    before it.
+def _path_ends_in_think_block(path: Sequence[Step], opened: bool) -> bool:
+    """Returns whether a think block is open at the end of the path; `opened`: whether
+    one is open at its start.
     """
     for step in path:
         opened = ends_in_think_block(step.content.reveal().text, opened=opened)
@@ -435,7 +437,6 @@ def _single_token(engine: Generator, text: str) -> int:
     if len(ids) != 1:
         raise ValueError(
             f"policy.backtrack_tokens: {text!r} is {len(ids)} tokens of {engine.info.model}; name "
-            "single "
-            "tokens of the model, or none"
+            "single tokens of the model, or none"
         )
     return ids[0]

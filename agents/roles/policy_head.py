@@ -1,8 +1,7 @@
-"""The policy head: the thought factor under which the next step should be written.
+"""The policy head: a distribution over the thought factors of the next step.
 
-It stands beside the value head over the same network (agents/critics/value_head.py).
-Each head is read by a role of its own, so where a search uses both, a node that it
-expands is read twice.
+It shares the network with the value head (agents/critics/value_head.py). Each head has
+its own role, so a search that uses both classifies an expanded node twice.
 
 Source: AlphaZero (arXiv:1712.01815); Reverse-o1 (Zhang Junlin, 2024) for thought
 factors as its actions.
@@ -21,10 +20,10 @@ from agents.types import EngineError, Meter, Question, Step, ThoughtFactor
 
 
 class PolicyHead:
-    """Weighs thought factors for the next step.
+    """Returns priors of the thought factors for the next step.
 
     Raises:
-        ValueError: the model's policy head does not know one of `factors`.
+        ValueError: the model's policy head lacks one of `factors`.
     """
 
     def __init__(
@@ -42,11 +41,11 @@ class PolicyHead:
     async def priors(
         self, question: Question, steps: Sequence[Step], *, meter: Meter
     ) -> dict[str, float] | None:
-        """Returns the probability of each thought factor behind `steps`; they add up to
-        1. None where budget or context leave no room.
+        """Returns the probability of each thought factor after `steps` (softmax of the
+        outputs); None if budget or context do not allow the call.
 
         Raises:
-            EngineError: an output of the head is no finite number.
+            EngineError: an output of the head is not finite.
         """
         prompt, _ = self.prompts.context(question, steps)
         found = await classify_within(self.classifier, prompt, meter=meter, role="heads")
@@ -55,8 +54,8 @@ class PolicyHead:
         logits = {name: found.outputs[output] for name, output in self._outputs.items()}
         if not all(math.isfinite(logit) for logit in logits.values()):
             raise EngineError(
-                f"the policy head of {self.classifier.info.model} gives {logits}; train it again, "
-                "or set heads.engine.model"
+                f"the policy head of {self.classifier.info.model} returns {logits}, which are not "
+                "all finite; train it again, or set heads.engine.model to other heads"
             )
         highest = max(logits.values())
         weights = {name: math.exp(logit - highest) for name, logit in logits.items()}

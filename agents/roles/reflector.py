@@ -1,4 +1,5 @@
-"""The reflector: after a step was judged wrong, says which one it was and what to do.
+"""The reflector: after the critic judged a step wrong, it names the wrong step and an
+action.
 
 Source: O1 Replication Journey (arXiv:2410.18982): a critic model guides the policy with
 continue, reflect, backtrack, terminate.
@@ -24,7 +25,7 @@ ROLE = "reflector"
 _GAP = r"[\s.,;:!*_-]{0,8}"
 _NUMBER = r"0{0,8}([0-9]{1,6})(?![0-9])"  # int() refuses thousands of digits
 _IS_WRONG = r"\s{1,4}(?:is|was)\s{1,4}(?:the\s{1,4}first\s{1,4})?(?:wrong|incorrect)\b"
-_BLAME = re.compile(
+_WRONG_STEP = re.compile(
     rf"[\s*_-]{{0,8}}(?:step\s{{1,4}}{_NUMBER}{_IS_WRONG}(?:\s{{1,4}}(?:one|step)\b)?"
     rf"|(?:the\s{{1,4}})?first\s{{1,4}}(?:wrong|incorrect)\s{{1,4}}(?:step|one)\s{{1,4}}is\s{{1,4}}(?:step\s{{1,4}})?{_NUMBER}"
     rf"|(no)\s{{1,4}}step{_IS_WRONG})",
@@ -33,15 +34,13 @@ _BLAME = re.compile(
 _BACK = rf"back(?:track)?(?:\s{{1,4}}to\s{{1,4}}(?:step\s{{1,4}})?{_NUMBER})?"
 _END = rf"[\s.!*_]{{0,8}}{ENDINGS}"
 _ACTION = re.compile(rf"{_GAP}(?:(continue|reflect|terminate)|{_BACK}){_END}", re.IGNORECASE)
-_ACTION_BEHIND_REASON = re.compile(rf"[.;:,!]\s{{0,4}}(?:(reflect)|{_BACK}){_END}\Z", re.IGNORECASE)
+_ACTION_AFTER_REASON = re.compile(rf"[.;:,!]\s{{0,4}}(?:(reflect)|{_BACK}){_END}\Z", re.IGNORECASE)
 _MOST_OF_AN_ACTION = 400  # characters; `_END` bounds them
 
 
 @dataclass(frozen=True, slots=True)
 class ReflectorSettings:
-    """How the reflector speaks; the meaning of each is that of the config group
-    `reflector`.
-    """
+    """How the reflector decides; see the config group `reflector` for each field."""
 
     kind: Literal["rules", "model"]
     max_tokens: int
@@ -49,47 +48,48 @@ class ReflectorSettings:
 
 
 def parse_reflection(text: str, *, depth: int, shown: Sequence[str] = ()) -> Reflection:
-    """Reads the last line of a reflector's reply.
+    """Parses the last line of a reflector's reply.
 
     Args:
         text: the reply.
-        depth: number of steps that it looked at.
-        shown: texts that it was shown; a line whose words stand in one of them decides
-            nothing.
+        depth: number of steps in the prompt.
+        shown: texts in the prompt; a line that is quoted from one of them is no
+            decision.
 
-    The line begins with the blame ("Step 2 is wrong", "No step is wrong") or is an
-    action alone, and ends with its action, before which it may give a reason. So a step
-    that is quoted in the reply, above that line or as a reason, decides nothing. A step
-    number outside the thought is dropped. A reply without a decision becomes `reflect`,
-    marked as not parsed: trying again from the same place is what the loop would do
-    without a reflector.
+    The line names the wrong step ("Step 2 is wrong", "No step is wrong"), optionally
+    gives a reason, and ends with the action; or it is an action alone. A step that is
+    quoted above that line or in the reason has no effect. A step number outside the
+    thought is ignored. A reply without a decision becomes `reflect` with parsed=False:
+    the search tries again from the same node, as it would without a reflector.
     """
-    said = without_think_blocks(text)
-    line = last_line(said)
+    visible = without_think_blocks(text)
+    line = last_line(visible)
     if is_shown(line, shown):
-        return Reflection("reflect", Hidden(said), parsed=False)
-    blame = _BLAME.match(line)
-    decided = line[blame.end() :] if blame else line
-    action = _ACTION.fullmatch(decided)
-    if blame and not action:
-        action = _ACTION_BEHIND_REASON.search(decided[-_MOST_OF_AN_ACTION:])
-    number = blame and (blame[1] or blame[2])
+        return Reflection("reflect", Hidden(visible), parsed=False)
+    named = _WRONG_STEP.match(line)
+    rest = line[named.end() :] if named else line
+    action = _ACTION.fullmatch(rest)
+    if named and not action:
+        action = _ACTION_AFTER_REASON.search(rest[-_MOST_OF_AN_ACTION:])
+    number = named and (named[1] or named[2])
     wrong_step = int(number) if number and 1 <= int(number) <= depth else None
     if action and action[2] and int(action[2]) < depth:
-        return Reflection("backtrack", Hidden(said), wrong_step, int(action[2]))
+        return Reflection("backtrack", Hidden(visible), wrong_step, int(action[2]))
     if action and action[1]:
-        # the pattern admits nothing else
+        # the pattern matches only these actions
         kind: ReflectionAction = action[1].lower()  # type: ignore[assignment]
-        return Reflection(kind, Hidden(said), wrong_step)
-    if wrong_step is not None:  # it names the mistake and no target: go back to before the mistake
-        return Reflection("backtrack", Hidden(said), wrong_step, wrong_step - 1)
-    if blame and blame[3] and not action:
-        return Reflection("continue", Hidden(said))
-    return Reflection("reflect", Hidden(said), parsed=False)
+        return Reflection(kind, Hidden(visible), wrong_step)
+    if wrong_step is not None:  # a wrong step without a target: backtrack to the step before it
+        return Reflection("backtrack", Hidden(visible), wrong_step, wrong_step - 1)
+    if named and named[3] and not action:
+        return Reflection("continue", Hidden(visible))
+    return Reflection("reflect", Hidden(visible), parsed=False)
 
 
 class Reflector:
-    """Looks at a wrong step with one engine, or by a fixed rule that costs nothing."""
+    """Reflects on a wrong step, with one engine or by a fixed rule that costs no
+    tokens.
+    """
 
     def __init__(self, engine: Generator, prompts: Prompts, settings: ReflectorSettings) -> None:
         self.engine = engine
@@ -105,11 +105,10 @@ class Reflector:
         exhausted: bool = False,
         seed: int | None = None,
     ) -> Reflection:
-        """Returns what to do about the last of `steps`, which was judged wrong.
+        """Returns the reflection on the last of `steps`, which was judged wrong.
 
-        `exhausted`: the place was tried as often as is allowed, so the rule goes back
-        one step further. The rule is also what holds when the budget or the context
-        leave no room to ask the model.
+        `exhausted`: no attempts are left at its parent, so the rule backtracks one step
+        further. The rule also applies if budget or context do not allow the model call.
         """
         rule = Reflection(
             "backtrack" if exhausted else "reflect",

@@ -1,11 +1,11 @@
 """Where a step ends.
 
 One rule for every model: a step ends with the token that completes a blank line
-("\\n\\n" in the decoded text), or with the end of the sequence. What belongs together
-is not cut: a heading and the answer below it, a display formula, a fenced block of
-code. The rule is applied here to a completion that ran through to its answer. Where the
-policy writes one step at a time the engine stops at the blank line, and `goes_on` tells
-the policy to ask again; both give the same steps.
+("\\n\\n" in the decoded text), or with the end of the sequence. Not cut are a heading
+and the answer below it, a display formula, and a fenced code block. `cut_steps` applies
+the rule to a completion that runs through to its answer. If the policy generates one
+step at a time, the engine stops at the blank line and `is_unfinished` decides whether
+to continue the step; both ways give the same steps.
 """
 
 from __future__ import annotations
@@ -18,26 +18,25 @@ from agents.answers.extraction.marks import is_heading
 from agents.engines.base import Tokenizer
 
 MOST_BLOCKS_OF_A_FORMULA = 4
-"""Blocks after which a formula that is not closed counts as forgotten, so that it does
-not swallow the thought."""
+"""Number of blocks after which an unclosed formula is no longer treated as open;
+otherwise the rest of the thought would be one step."""
 
 _FENCE = re.compile(r" {0,3}(```+|~~~+)")
 _DELIMITER = re.compile(r"(?<!\\)\\[\[\]]|^\s*\$\$|\$\$\s*$|</?answer>", re.IGNORECASE)
 _CLOSERS = {"\\[": "\\]", "$$": "$$", "<answer>": "</answer>"}
 _pieces: WeakKeyDictionary[Tokenizer, dict[int, str]] = WeakKeyDictionary()
-"""What each token says alone, as far as it was asked for."""
+"""Cache of the decoded text of single tokens, by tokenizer."""
 
 
 def cut_steps(
     token_ids: Sequence[int], tokenizer: Tokenizer, *, separator: str = "\n\n"
 ) -> list[slice]:
-    """Returns the slices of a completion that are its steps, in order; together they
-    cover every token.
+    """Returns the slices of a completion's steps, in order; together they cover every
+    token.
 
-    A blank line before any word ends no step: it stays with the step that follows. Only
-    tokens with a part of the separator in them are decoded with what stands before
-    them, so that the cost is linear in ordinary text. The last token is not looked at:
-    a step ends there in any case.
+    A leading blank line belongs to the step that follows. Only at tokens that may
+    complete the separator is the current block decoded, so that the cost is linear for
+    ordinary text. The last token needs no check: a step always ends there.
     """
     pieces = _pieces.setdefault(tokenizer, {})
     cuts: list[slice] = []
@@ -60,9 +59,9 @@ def cut_steps(
     return cuts
 
 
-def goes_on(text: str, *, separator: str = "\n\n") -> bool:
-    """Returns whether a step that was stopped at a blank line goes on behind it: it has
-    no word yet, or something is open in it.
+def is_unfinished(text: str, *, separator: str = "\n\n") -> bool:
+    """Returns whether a step that was stopped at a blank line continues after it: it
+    has no text yet, or a formula, code block or heading is open.
     """
     reader = _BlockReader()
     blocks = [block for block in text.split(separator) if block.strip()]
@@ -70,7 +69,7 @@ def goes_on(text: str, *, separator: str = "\n\n") -> bool:
 
 
 class _BlockReader:
-    """Reads a step block by block, and knows what is open in it."""
+    """Reads a step block by block and tracks what is open."""
 
     def __init__(self) -> None:
         self._fence = ""
@@ -78,8 +77,8 @@ class _BlockReader:
         self._blocks = 0
 
     def is_open_after(self, block: str) -> bool:
-        """Returns whether a formula, a fence or an answer's heading is open at the end
-        of the next block.
+        """Reads the next block, and returns whether a formula, a code block or an
+        answer's heading is open at its end.
         """
         lines = [line for line in block.splitlines() if line.strip()]
         for line in lines:

@@ -1,12 +1,12 @@
-"""The summarizer: tells the user how the answer was found, without showing the thought.
+"""The summarizer: describes to the user how the answer was found, without showing the
+thought.
 
-It is a component of its own, the only one that sees both the question and the hidden
-thought and whose words reach the user. `model` asks a chat model for a summary in its
-own words; where it gives none, or repeats the thought, the summary is the neutral
-sentence, which holds numbers alone. `extractive` needs no model: it picks the steps
-that led to the answer, without mark-up, wrong turns or reflections, and shortens them
-to a limit. It shows steps word for word, so it is a choice (the pocket's, whose steps
-are calculations) and never a fallback.
+It is the only component that reads the hidden thought and writes text for the user.
+`model` asks a chat model for a summary in its own words; if the model returns none or
+repeats the thought, the summary is the neutral sentence, which contains only numbers.
+`extractive` needs no model: it lists the steps that led to the answer, without mark-up,
+wrong turns or reflections, shortened to a limit. It shows steps verbatim, so it must be
+configured (as for the pocket, whose steps are calculations) and is never a fallback.
 
 Source: OpenAI o1 system card (2024): the summary, not the chain of thought, is what
 users see.
@@ -28,17 +28,17 @@ from agents.types import EngineDiedError, EngineError, Hidden, Meter, Question
 ROLE = "summarizer"
 
 SummarySource = Literal["extractive", "model", "neutral", "none"]
-"""`extractive`: the kept steps themselves. `model`: a model's words. `neutral`: numbers
-alone, by choice, or because the model's summary was blank, failed, unbudgeted or a
-repetition. `none`: there is no answer to sum up."""
+"""`extractive`: the steps themselves. `model`: text of a model. `neutral`: numbers
+alone, as configured, or because the model's summary was blank, failed, exceeded the
+budget or repeated the thought. `none`: there is no answer to summarize."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class SummarizerSettings:
-    """How long a summary may be; the meaning of each is that of the config group
-    `summarizer`.
+    """Kind and length of a summary; see the config group `summarizer` for each
+    field.
     """
 
     kind: Literal["extractive", "model", "neutral"]
@@ -48,15 +48,15 @@ class SummarizerSettings:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What the user reads of the thought."""
+    """A summary of the thought for the user."""
 
     text: str
     source: SummarySource
 
 
 def neutral_summary(steps: int, *, wrong_turns: int) -> str:
-    """Returns the sentence that says nothing of a thought but its length; `steps`
-    counts the concluding one.
+    """Returns a sentence that reveals only the length of the thought; `steps` includes
+    the concluding step.
     """
     taken_back = (
         ""
@@ -74,17 +74,18 @@ def admit_summary(
     answer: str | None,
     neutral: str,
 ) -> Summary:
-    """Returns the summary as the user may read it; the neutral sentence where it is
-    blank, or repeats the thought or the answer.
+    """Returns the visible text of the summary, or the neutral sentence if the summary
+    is blank or repeats the thought or the answer.
 
-    An extractive summary is the kept steps by choice, so it is not compared with them.
+    An extractive summary consists of steps on purpose, so it is not compared with them.
 
     Args:
         thought: texts of the whole thought.
-        question: what of the thought repeats question or answer is nothing hidden.
-        answer: a summary that mostly repeats it says nothing that the user does not
-            read beside it.
-        neutral: what takes the place of a summary that is not admitted.
+        question: parts of the thought that also occur in question or answer are not
+            hidden.
+        answer: a summary that mostly repeats the answer is redundant, since the user
+            sees both.
+        neutral: replaces a summary that is not admitted.
     """
     text = visible_text(summary.text)
     if not text:
@@ -98,10 +99,10 @@ def admit_summary(
 
 
 def extract_summary(steps: Sequence[str], *, wrong_turns: int, max_characters: int) -> str:
-    """Returns the key steps of a thought, one per line, at most `max_characters` long.
+    """Returns the steps of a thought, one per line, in at most `max_characters`.
 
-    The first and the last steps say the most, so it is the middle that is left out; the
-    number of steps left out is said.
+    The first and the last steps are the most informative, so steps in the middle are
+    omitted and replaced by their number.
     """
     turns = (
         ""
@@ -148,7 +149,7 @@ class Summarizer:
             and not prompts.family.has("summarizer")
         ):
             raise ValueError(
-                "summarizer.kind (model) needs words to ask for a summary, and "
+                "summarizer.kind (model) needs a prompt for the summary, and "
                 f"summarizer.prompts ({prompts.family.name}) has none; "
                 "set summarizer.kind=extractive, or summarizer.prompts=chat with a chat model"
             )
@@ -166,15 +167,15 @@ class Summarizer:
         meter: Meter,
         seed: int | None = None,
     ) -> Summary:
-        """Returns the summary of the steps that led to `answer` (None: nothing was
-        found), at most `max_characters` long.
+        """Returns the summary of the steps that led to `answer` (None: no answer was
+        found), in at most `max_characters`.
 
-        `steps` are the texts on the path, without mark-up, the concluding one left out.
-        Without any there is nothing to sum up, and no model is asked.
+        `steps` are the texts on the path, without mark-up and without the concluding
+        step. If there are none, no model is asked.
 
         Raises:
-            EngineDiedError: see `Generator`. Another failure of the engine costs the
-                summary and not the answer.
+            EngineDiedError: see `Generator`. After any other engine error the summary
+                is the neutral sentence.
         """
         limit = self.settings.max_characters
         if answer is None:
@@ -187,12 +188,12 @@ class Summarizer:
         if (
             self.settings.kind == "model"
             and steps
-            and (text := await self._written(question, steps, answer, meter, seed))
+            and (text := await self._ask_model(question, steps, answer, meter, seed))
         ):
             return Summary(_shortened(text, limit), "model")
         return Summary(neutral_summary(len(steps) + 1, wrong_turns=wrong_turns), "neutral")
 
-    async def _written(
+    async def _ask_model(
         self,
         question: Question,
         steps: Sequence[Hidden[str]],
@@ -200,10 +201,10 @@ class Summarizer:
         meter: Meter,
         seed: int | None,
     ) -> str:
-        """Returns the visible words of the model; "" where it wrote none, failed, or
-        was not asked for lack of budget.
+        """Returns the visible text of the model's summary; "" if it is empty, the
+        engine failed, or the budget does not allow the request.
         """
-        # checked when the summarizer was made
+        # checked in __init__
         assert self.engine is not None and self.prompts is not None
         thought = "\n".join(step.reveal() for step in steps)
         message = self.prompts.family.render(
@@ -225,7 +226,7 @@ class Summarizer:
             raise
         except EngineError as error:
             _log.warning(
-                "the summary failed (%s); the answer is given with the neutral one",
+                "the summary failed (%s); the answer is returned with the neutral summary",
                 type(error).__name__,
             )
             return ""
@@ -237,9 +238,7 @@ class Summarizer:
 
 
 def _shortened(text: str, limit: int) -> str:
-    """Returns the text, cut between words where it is longer than `limit`
-    characters.
-    """
+    """Returns the text, cut between words if it is longer than `limit` characters."""
     if len(text) <= limit:
         return text
     cut = text[: limit - 1]

@@ -1,15 +1,14 @@
-"""The safety-spec checker: a written specification decides, and every decision cites
-one of its rules.
+"""The safety checker: applies a written specification; every decision cites one of its
+rules.
 
-Before thinking it attaches the rules that match the question, so that the policy can
-reason over them, and decides on the question alone; after thinking every rule judges
-answer and summary, whatever was asked. The hidden thought is never judged: pressure on
-the thought would only teach a model to hide.
+Before thinking, rules that match the question are attached to the policy's prompt, so
+that it can reason over them, and they decide on the question alone. After thinking,
+every rule is applied to answer and summary, whatever the question. The hidden thought
+is never judged: optimisation pressure on it would teach a model to hide its intent.
 
-A rule is applied by its patterns, on normalized text (`agents.safety.normalize`).
-Patterns match what is said plainly. They miss paraphrase, other languages, ciphers and
-a harmful purpose that no word names, and they cannot weigh context; a model that reads
-the rules is needed for those.
+Rules are regular expressions on normalized text (`agents.safety.normalize`). They miss
+paraphrase, other languages, ciphers and unstated harmful purposes, and they cannot
+weigh context; those need a model that reads the rules.
 
 Source: OpenAI, deliberative alignment (arXiv:2412.16339); Reverse-o1 (2024) for "safety
 after thinking, from a manual of rules".
@@ -32,8 +31,8 @@ from agents.safety.normalize import normalize, without_leet, without_spaces
 DEFAULT_RULES = Path(__file__).parent / "rules.yaml"
 
 Decision = Literal["comply", "safe_completion", "refuse"]
-"""`comply`: the answer stands. `safe_completion`: the rule's reply takes its place.
-`refuse`: as before, and the question counts as refused."""
+"""`comply`: the answer is shown. `safe_completion`: the rule's reply replaces it.
+`refuse`: the reply replaces it and the question counts as refused."""
 
 
 class SafetyRule(BaseModel):
@@ -42,24 +41,24 @@ class SafetyRule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
-    """The name that decisions cite."""
+    """The id that decisions cite."""
     text: str
-    """The rule in words, as the policy reads it."""
+    """The rule in words, for the policy's prompt."""
     decision: Literal["safe_completion", "refuse"]
     """The decision where the rule matches."""
     applies: tuple[str, ...] = ()
-    """Patterns of questions: the rule is attached to a question that matches, and
-    decides on it."""
+    """Patterns of questions: the rule is attached to a matching question, and its
+    decision applies."""
     violated_by: tuple[str, ...] = ()
-    """Patterns of answers and summaries: the rule decides on an output that matches,
-    whatever the question was."""
+    """Patterns of answers and summaries: the decision applies to a matching output,
+    whatever the question."""
     harmless: tuple[str, ...] = ()
-    """Patterns that are removed from a text before the others are tried: "bath bomb" is
-    no bomb."""
+    """Patterns removed from a text before the others are matched: "bath bomb" is not a
+    bomb."""
     valid_if: Literal["any", "luhn", "not_asked"] = "any"
-    """Which matches of `violated_by` count: all; those whose digits pass the Luhn
-    checksum of payment cards and stand not in the question; those whose digits stand
-    not in the question."""
+    """Which matches of `violated_by` count. `any`: all. `not_asked`: those whose digits
+    do not occur in the question. `luhn`: those that also pass the Luhn checksum of
+    payment cards."""
     reply: str
     """The text that replaces the answer."""
 
@@ -70,17 +69,15 @@ class SafetyRule(BaseModel):
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise ValueError(f"{pattern!r} is no regular expression ({error})") from None
+                raise ValueError(f"{pattern!r} is not a regular expression ({error})") from None
         return patterns
 
     def is_about(self, question: str) -> bool:
-        """Returns whether the question matches: the rule is then read before thinking,
-        and decides.
-        """
+        """Whether the question matches `applies`."""
         return any(True for _ in self._matches(self.applies, question))
 
     def is_violated_by(self, shown: str, question: str) -> bool:
-        """Returns whether an output that would be shown matches."""
+        """Whether an output matches `violated_by` (see `valid_if`)."""
         for match in self._matches(self.violated_by, shown):
             digits = re.sub(r"\D", "", match)
             if self.valid_if != "any" and digits in re.sub(r"\D", "", normalize(question)):
@@ -90,8 +87,8 @@ class SafetyRule(BaseModel):
         return False
 
     def _matches(self, patterns: tuple[str, ...], text: str) -> Iterator[str]:
-        """Yields the matches in the normalized text, in its reading without leet, and
-        in that without blanks.
+        """Yields the matches in the normalized text and in its variants without leet
+        and without blanks.
         """
         if not patterns:
             return
@@ -112,7 +109,7 @@ class SafetyRule(BaseModel):
 
 
 def passes_luhn(digits: str) -> bool:
-    """Returns whether the checksum of a payment card number is right (ISO/IEC 7812-1,
+    """Whether the checksum of a payment card number is right (ISO/IEC 7812-1,
     annex B).
     """
     doubled = (
@@ -122,18 +119,17 @@ def passes_luhn(digits: str) -> bool:
 
 
 _ANY_WORDS = re.compile(r"\(\?: ?\[(a-z'*)\]\+ ?\)\{0,(\d)\}\??")
-"""A pattern of up to so many words of any letters."""
+"""The part of a rule's pattern that matches up to n arbitrary words."""
 _LETTERS_OF_A_WORD = 10
 
 
 @lru_cache(maxsize=1024)
 def _compiled(pattern: str, *, spaces: bool = True) -> re.Pattern[str]:
-    """Returns a pattern, case ignored; without `spaces` it matches words that were run
-    together.
+    """Returns the compiled pattern, case ignored; without `spaces` it matches text
+    whose blanks were removed.
 
-    Words of any letters become a bounded run of letters then: several unbounded ones in
-    a row can share a run-together text in as many ways as its length to the power of
-    their number.
+    There, arbitrary words become one bounded run of letters: k unbounded runs in a row
+    can split a text of length n in about n^k ways.
     """
     if not spaces:
         pattern = _ANY_WORDS.sub(
@@ -145,18 +141,18 @@ def _compiled(pattern: str, *, spaces: bool = True) -> re.Pattern[str]:
 
 @dataclass(frozen=True, slots=True)
 class SafetyJudgement:
-    """What was decided, by which rule, and what the user reads because of it."""
+    """A decision, the rule that it cites, and the reply to the user."""
 
     decision: Decision
     rule_id: str | None = None
-    """The rule that it rests on; None only for comply."""
+    """The cited rule; None only for comply."""
     reply: str | None = None
     """Replaces answer and summary; None for comply."""
 
 
 class SafetyChecker:
-    """Applies a specification. Rules are tried in file order; the first that decides is
-    cited.
+    """Applies a specification. Rules are tried in file order; the first match
+    decides.
     """
 
     def __init__(self, rules: tuple[SafetyRule, ...]) -> None:
@@ -176,8 +172,8 @@ class SafetyChecker:
         """Reads a specification.
 
         Raises:
-            ValueError: the file is missing, is no YAML, or a rule in it is malformed;
-                names the file and the place.
+            ValueError: the file is missing, is not YAML, or holds a malformed rule; the
+                message names the file and the field.
         """
         try:
             content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -190,7 +186,7 @@ class SafetyChecker:
             ) from None
         except (yaml.YAMLError, KeyError, TypeError) as error:
             raise ValueError(
-                f"safety.rules ({path}) is no list of rules under the key 'rules': {error}"
+                f"safety.rules ({path}) is not a list of rules under the key 'rules': {error}"
             ) from None
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
@@ -199,13 +195,11 @@ class SafetyChecker:
             ) from None
 
     def attach(self, question: str) -> tuple[SafetyRule, ...]:
-        """Returns the rules that the policy should read before it thinks about
-        `question`.
-        """
+        """Returns the rules for the policy's prompt: those that match `question`."""
         return self._attached(question)
 
     def decide(self, question: str, *, answer: str | None, summary: str) -> SafetyJudgement:
-        """Returns the decision on what is about to be shown."""
+        """Returns the decision on an answer and summary before they are shown."""
         shown = f"{answer or ''}\n{summary}"
         about = {rule.id for rule in self._attached(question)}
         for rule in self.rules:
@@ -218,8 +212,8 @@ class SafetyChecker:
 
 
 def _expand(rules: Any, words: dict[str, str]) -> Any:
-    """Returns the rules with each `<<name>>` in a pattern replaced by the group of
-    words of that name.
+    """Returns the rules with each `<<name>>` replaced by that entry of `words` as a
+    group.
     """
     if isinstance(rules, str):
         for name, pattern in words.items():

@@ -1,9 +1,8 @@
-"""The form of a text that safety rules are matched on: one spelling for what reads the
-same.
+"""Normalizes text for safety rules: texts that look alike get one spelling.
 
-A matcher that sees the raw characters is passed by "ｂｏｍｂ", "b o m b",
-"bo\\u200bmb" or a Cyrillic "о". `normalize` undoes those; it does not undo
-paraphrase, other languages, ciphers or base64.
+A pattern on raw characters misses "ｂｏｍｂ", "b o m b", "bo\\u200bmb" or a
+Cyrillic "о". `normalize` undoes these, but not paraphrase, other languages, ciphers or
+base64.
 
 Source: Unicode TR39 (confusable characters; the table below holds the Cyrillic and
 Greek letters that look like Latin ones), NFKC from TR15.
@@ -16,8 +15,8 @@ import unicodedata
 from functools import lru_cache
 
 LONGEST_SPELLED = 400
-"""Characters of a run of single letters ("b o m b") that are joined at once; a longer
-run is joined in pieces."""
+"""Longest run of single letters ("b o m b") that is joined into one word, in
+characters; a longer run is joined in pieces."""
 
 _LOOKALIKES = str.maketrans(
     "аеорсухіјѕһԁԛԝвкмнтгАВЕКМНОРСТУХІЈЅαβεικνορτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧıłøđħ’‘ʼ´`“”",
@@ -29,13 +28,13 @@ _WORD_WITH_LEET = re.compile(
 )
 _INNER_MARK = re.compile(r"(?<=[a-z])!(?=[a-z])", re.IGNORECASE)
 _HYPHENATED = re.compile(r"(?<![\w-])[^\W\d_]{1,40}(?:-[^\W\d_]{1,40}){3,}(?![\w-])")
-"""A phrase of four words or more ("how-to-make-a"), which a blank could separate as
-well."""
+"""Four or more hyphenated words ("how-to-make-a"), read as words separated by
+blanks."""
 _LETTER_NAME = re.compile(
     r"(?:LATIN LETTER SMALL CAPITAL|NEGATIVE (?:SQUARED|CIRCLED) LATIN CAPITAL LETTER"
     r"|REGIONAL INDICATOR SYMBOL LETTER) ([A-Z])"
 )
-"""Names of letters in another dress that NFKC keeps."""
+"""Unicode names of styled letters that NFKC does not map to plain ones."""
 _SPELLED = re.compile(
     r"(?<!\w)[^\W\d_](?:(?P<by>[ "
     rf".\-*/])[^\W\d_](?:(?P=by)[^\W\d_]){{1,{LONGEST_SPELLED // 2}}})(?!\w)"
@@ -56,23 +55,23 @@ def normalize(text: str) -> str:
 
 
 def without_spaces(text: str) -> str | None:
-    """Returns the normalized text without blanks where a part of it was spelled out ("h
-    o w t o"), so that word limits are lost; None for ordinary text.
+    """Returns the normalized text without blanks if a part of it is spelled out ("h o w
+    t o"), because its word boundaries are lost; else None.
     """
     return normalize(text).replace(" ", "") if _SPELLED.search(text) else None
 
 
 def without_leet(text: str) -> str:
-    """Returns a normalized text with the digits and signs inside words read as letters
-    ("b0mb" is "bomb").
+    """Returns a normalized text with digits and signs inside words replaced by letters
+    ("b0mb" -> "bomb").
     """
     text = _INNER_MARK.sub("i", text)
     return _WORD_WITH_LEET.sub(lambda match: match[0].translate(_LEET), text)
 
 
 def _plain(character: str) -> str:
-    """Returns the character, an ASCII digit or hyphen for a foreign one, or "" for an
-    invisible one or an accent.
+    """Returns the plain form of a character: ASCII for digits, hyphens, blanks and
+    styled letters, "" for accents and invisible characters.
     """
     match unicodedata.category(character):
         case "Cf" | "Mn" | "Me":

@@ -1,9 +1,9 @@
-"""The exit of all text that reaches a user: answers, summaries, messages.
+"""The filter of all text that reaches a user: answers, summaries, messages.
 
-`visible_text` removes what a user must not or cannot see: blocks of thinking (also
-where only one of their tags is left), the mark-up of thoughts, special tokens of common
-models, and characters that show nothing or steer a terminal. Line breaks, tabs and the
-indentation of code stay. `repeats` compares a summary with the hidden steps.
+`visible_text` removes think blocks (also with only one of the two tags), the mark-up of
+thoughts, special tokens of common models, invisible characters and terminal control
+sequences. It keeps line breaks, tabs and the indentation of code. `repeats` compares a
+summary with the hidden steps.
 
 Everything here is linear in the length of the text.
 
@@ -38,12 +38,12 @@ HEADER = (
     r"(?:<\|start\|>\w{1,20})?<\|channel\|>\s?(?:analysis|commentary|(?P<final>final))\b[^<>]{0,80}(?:<\|constrain\|>[^<>]{0,40})?<\|message\|>"
     r"|<\|channel>\s?thought\b|(?P<final_2><channel\|>)"
 )
-"""The beginning of a message in a channel, as the source of an expression: of thinking,
-or (a group) of what users read."""
+"""Regular expression of a channel header; a group matches if the channel is the user's,
+none if it is thinking."""
 BARE_HEADER = (
     r"\A\s*(?-i:(?:assistant)?analysis(?=[A-Z]))|(?-i:(?P<final_3>assistantfinal))(?!l?[yi])"
 )
-"""The same decoded without special tokens."""
+"""The same header decoded without its special tokens."""
 _HEADER = re.compile(rf"{HEADER}|{BARE_HEADER}", re.IGNORECASE)
 _SYSTEM_TAG = re.compile(r"<</?SYS>>", re.IGNORECASE)
 _LONGEST_SYSTEM_TAG = len("<</SYS>>")
@@ -86,12 +86,12 @@ _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 
 
 def visible_text(text: str) -> str:
-    """Returns what of `text` a user may see; "" when nothing of it.
+    """Returns the part of `text` that a user may see; may be "".
 
-    A block of thinking is removed with its content; one that is not closed reaches to
-    the end of the text, one that is only closed begins with the text. Of other mark-up,
-    and of tags behind a backtick (words about tags), only the tags are removed. Blank
-    lines around the text are removed, too.
+    Think blocks are removed with their content: without a closing tag a block extends
+    to the end of the text, without an opening tag it starts at the beginning. Of other
+    mark-up, and after a backtick (text about tags), only the tags are removed.
+    Surrounding blank lines are removed.
     """
     text = _HEADER.sub(
         lambda header: "</think>" if any(header.groups()) else "<think>", without_controls(text)
@@ -106,24 +106,24 @@ def visible_text(text: str) -> str:
 
 
 def strip_markup(text: str) -> str:
-    """Returns the text without mark-up (ours, tags of thinking models, special tokens),
-    stripped.
+    """Returns the stripped text without mark-up (tags of longthought and of thinking
+    models, special tokens).
 
-    Text between tags stays, also in a block of thinking: the result may hold hidden
+    Text between tags is kept, also in a think block: the result may hold hidden
     thought.
 
-    Nothing that looks like a tag is left, also where removing one makes another. "3 < 5
-    and 7 > 2" stays as it is, and so does HTML.
+    Tags that appear when another one is removed are removed, too. "3 < 5 and 7 > 2" and
+    HTML are unchanged.
     """
     return _without_tags(text, with_thinking=False).strip()
 
 
 def without_controls(text: str) -> str:
-    """Returns the text without characters that show nothing or steer a terminal.
+    """Returns the text without invisible characters and terminal control sequences.
 
-    Escape sequences, bidirectional controls and zero-width characters go; of joiners
-    and variation selectors those stay that emoji and joining scripts need. Every kind
-    of line break becomes a newline, a lone surrogate U+FFFD.
+    Removes escape sequences, bidirectional controls and zero-width characters, but
+    keeps the joiners and variation selectors that emoji and joining scripts need.
+    Converts every kind of line break to a newline and a lone surrogate to U+FFFD.
     """
     if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
         return text
@@ -133,10 +133,11 @@ def without_controls(text: str) -> str:
 
 
 def _without_tags(text: str, *, with_thinking: bool) -> str:
-    """Returns the text without tags, and `with_thinking` without what they hide.
+    """Returns the text without tags and, `with_thinking`, without the content of think
+    blocks.
 
-    One pass over brackets. Only the end of what was kept so far is ever taken back, so
-    a tag that comes of removing another is seen when its closing bracket is read.
+    One pass over brackets. Only the end of the kept text is ever removed, so a tag that
+    appears when another one is removed is found at its closing bracket.
     """
     if not any(closer in text for closer in _OPENER):
         return text
@@ -144,7 +145,7 @@ def _without_tags(text: str, *, with_thinking: bool) -> str:
     opened: dict[str, list[int]] = {opener: [] for opener in _OPENER.values()}
     hidden_from: int | None = None
 
-    def take_back(start: int) -> None:
+    def truncate(start: int) -> None:
         del kept[start:]
         for starts in opened.values():
             while starts and starts[-1] >= start:
@@ -160,7 +161,7 @@ def _without_tags(text: str, *, with_thinking: bool) -> str:
         tail = "".join(kept[-_LONGEST_SYSTEM_TAG:])
         begin = tail.rfind("<<")
         if begin >= 0 and _SYSTEM_TAG.fullmatch(tail, begin) is not None:
-            take_back(len(kept) - len(tail) + begin)
+            truncate(len(kept) - len(tail) + begin)
             continue
         starts = opened[_OPENER[piece]]
         if not starts:
@@ -176,7 +177,7 @@ def _without_tags(text: str, *, with_thinking: bool) -> str:
             ):
                 starts.clear()
             continue
-        take_back(start)
+        truncate(start)
         if hidden_from is not None:
             hidden_from = min(hidden_from, start)
         is_quoted = start > 0 and kept[start - 1] == "`"
@@ -184,13 +185,13 @@ def _without_tags(text: str, *, with_thinking: bool) -> str:
             case True:
                 hidden_from = start if hidden_from is None else hidden_from
             case False:
-                take_back(hidden_from or 0)
+                truncate(hidden_from or 0)
                 hidden_from = None
     return "".join(kept[:hidden_from])
 
 
 def _hides(tag: re.Match[str]) -> bool | None:
-    """Whether a tag begins (True) or ends (False) a block of thinking; None for other
+    """Whether a tag begins (True) or ends (False) a think block; None for other
     mark-up.
     """
     if (token := tag["token"]) is not None:
@@ -207,22 +208,22 @@ def _hides(tag: re.Match[str]) -> bool | None:
 
 
 WORDS_IN_A_ROW: Final = 5
-"""Words that must follow each other as in a text to count as repeated; twice as many
-signs where a script puts no blanks."""
+"""Length of a repeated sequence, in words; in scripts without blanks, twice as many
+characters."""
 MOST_REPEATED: Final = 0.3
 """Share of a summary's word sequences that may be repeated. Summaries in a model's own
 words had up to 0.28, copies from 0.52."""
 LONGEST_QUOTE: Final = 20
-"""Words in a row that make a quote, however long the summary around them is."""
+"""Repeated words in a row that count as a quotation in a summary of any length."""
 
 
 def repeats(summary: str, texts: Iterable[str], *, public: Iterable[str] = ()) -> bool:
     """Whether a summary repeats the texts instead of summarizing them.
 
-    It does where more than `MOST_REPEATED` of its sequences of `WORDS_IN_A_ROW` words
-    occur in them, or `LONGEST_QUOTE` words in a row. Case, punctuation and line breaks
-    make no difference. Sequences of the public texts are not counted: the user has read
-    them. A shorter summary is one sequence.
+    True if more than the share `MOST_REPEATED` of its sequences of `WORDS_IN_A_ROW`
+    words occur in the texts, or `LONGEST_QUOTE` words in a row. Case, punctuation and
+    line breaks are ignored. Sequences of the public texts are not counted, because the
+    user has read them. A shorter summary is one sequence.
     """
     words = _words(summary)
     unspaced = sum(_UNSPACED_SIGN.fullmatch(word) is not None for word in words)
@@ -230,14 +231,14 @@ def repeats(summary: str, texts: Iterable[str], *, public: Iterable[str] = ()) -
     length = min(WORDS_IN_A_ROW * scale, len(words))
     if length == 0:
         return False
-    theirs = set(_sequences([word for text in texts for word in _words(text)], length))
-    known = {sequence for text in public for sequence in _sequences(_words(text), length)}
+    in_texts = set(_sequences([word for text in texts for word in _words(text)], length))
+    in_public = {sequence for text in public for sequence in _sequences(_words(text), length)}
     counted = repeated = row = longest = 0
     for sequence in _sequences(words, length):
-        if sequence in known:
+        if sequence in in_public:
             continue
         counted += 1
-        row = row + 1 if sequence in theirs else 0
+        row = row + 1 if sequence in in_texts else 0
         repeated += row > 0
         longest = max(longest, row)
     quote = longest + length - 1 if longest else 0

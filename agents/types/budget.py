@@ -1,8 +1,8 @@
-"""One object that says what a question may cost, and one that watches it.
+"""The cost limits of a question, and the meter that enforces them.
 
-Tokens of *every* role count. A request is sized by `Meter.reserve` before it is sent,
-so the caps of tokens and calls are never exceeded; nodes and seconds are looked at
-between rounds. A strategy that runs out returns its best answer so far.
+Tokens of *every* role count. `Meter.reserve` sizes each request before it is sent, so
+the caps on tokens and calls are never exceeded; nodes and seconds are checked between
+rounds. A strategy that runs out of budget returns its best answer so far.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from agents.types.usage import Usage, UsageByRole
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Caps for one question. None: no cap of that kind."""
+    """Caps for one question. None: no cap."""
 
     max_tokens: int | None = None
     """Generated tokens of all roles together."""
     max_calls: int | None = None
     """Engine requests of all roles together."""
     max_nodes: int | None = None
-    """Nodes of the reasoning tree, the root not counted; checked between rounds, so one
-    round may run over it."""
+    """Nodes of the reasoning tree without the root. Checked between rounds, so one
+    round may exceed it."""
     max_depth: int | None = None
-    """Steps along one path that a search looks at one by one; from there on a thought
-    is written through."""
+    """Depth to which a search expands step by step; below it the policy samples the
+    rest of the thought in one piece."""
     max_seconds: float | None = None
-    """Wall-clock seconds since the question was begun; checked between requests, so one
-    request may run over it."""
+    """Wall-clock seconds since the question started. Checked between requests, so one
+    request may exceed it."""
 
 
 @dataclass(slots=True)
 class Meter:
-    """Counts what a question has spent and says what is left. One per question; not
-    shared between threads.
+    """Counts what a question has spent and what is left. One per question; not shared
+    between threads.
     """
 
     budget: Budget
@@ -44,8 +44,8 @@ class Meter:
     spent: UsageByRole = field(default_factory=UsageByRole)
     nodes: int = 0
     held_back: int = 0
-    """Generated tokens that no request may take, until this is set to 0 for the one
-    that they are kept for."""
+    """Generated tokens kept for a later request; set to 0 before that request reserves
+    them."""
     reserved_tokens: int = 0
     reserved_calls: int = 0
     _start: float = field(init=False)
@@ -55,19 +55,19 @@ class Meter:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the question was begun."""
+        """Seconds since the question started."""
         return self.clock() - self._start
 
     @property
     def priority(self) -> int:
-        """Rank of the question's requests where requests wait: its beginning, in
-        microseconds, so that what was begun is finished first.
+        """Priority of the question's requests in an engine's queue: its start time in
+        microseconds, so that older questions finish first.
         """
         return int(self._start * 1e6)
 
     @property
     def tokens_left(self) -> int | None:
-        """Generated tokens that may still be asked for; None without a cap."""
+        """Tokens that may still be generated; None without a cap."""
         cap = self.budget.max_tokens
         return (
             None
@@ -88,19 +88,20 @@ class Meter:
 
     @property
     def exhausted(self) -> bool:
-        """Whether no role may ask for anything more. A full tree is not meant: what is
-        in it may still be judged and told.
+        """Whether no role may send another request. A tree with max_nodes nodes is not
+        exhausted: its nodes may still be judged and summarized.
         """
         over_time = self.budget.max_seconds is not None and self.seconds >= self.budget.max_seconds
         return over_time or 0 in (self.tokens_left, self.calls_left)
 
     def reserve(self, n: int, max_tokens: int) -> Reservation:
-        """Takes room for a request of `n` samples of at most `max_tokens` each, as much
-        as is left of it.
+        """Reserves budget for a request of `n` samples of at most `max_tokens` each, or
+        for the part that is left.
 
-        First there are fewer samples, then the last one gets shorter: half a sample is
-        worth nothing. The caller sends what was granted and then calls `settle` with
-        what it cost. `Reservation.n == 0`: the budget is exhausted, send nothing.
+        Reduces the number of samples first and shortens only a single last sample,
+        because a truncated sample is worthless. The caller sends the granted request
+        and then calls `settle` with its cost. `Reservation.n == 0`: the budget is
+        exhausted, send nothing.
         """
         if self.exhausted or n < 1 or max_tokens < 1:
             return Reservation(0, 0)
@@ -116,8 +117,8 @@ class Meter:
         return Reservation(n, max_tokens)
 
     def settle(self, reservation: Reservation, role: str, usage: Usage) -> None:
-        """Gives a reservation back and books what the request really cost. Pass
-        `Usage()` for a request that failed.
+        """Releases a reservation and adds the request's actual cost. Pass `Usage()` for
+        a request that failed.
         """
         self.reserved_tokens -= reservation.n * reservation.max_tokens
         self.reserved_calls -= 1
@@ -126,7 +127,7 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What `Meter.reserve` granted."""
+    """The samples and tokens that `Meter.reserve` granted."""
 
     n: int
     max_tokens: int

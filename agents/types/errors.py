@@ -1,5 +1,5 @@
-"""What a caller may catch. Wrong arguments raise ValueError or TypeError; these are for
-the world going wrong.
+"""The errors that a caller may catch: failures of engines, disks and data. Wrong
+arguments raise ValueError or TypeError.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ class LongthoughtError(Exception):
 
 
 class EngineError(LongthoughtError):
-    """An engine could not do what was asked."""
+    """An engine could not serve a request."""
 
 
 class EngineUnavailableError(EngineError):
@@ -22,10 +22,10 @@ class EngineUnavailableError(EngineError):
 
 
 class BadReplyError(EngineError):
-    """A model server's reply is no valid answer to the request: not JSON, not the
-    schema, or not what was asked for.
+    """A model server's reply is invalid: not JSON, not the schema, or not what the
+    request asked for.
 
-    The text shows the beginning of the reply's body without keys and completions.
+    The message shows the beginning of the body, without API keys and completions.
     """
 
 
@@ -43,17 +43,17 @@ class EngineDiedError(EngineError):
 class ContextLengthError(LongthoughtError):
     """A request does not fit: prompt tokens plus max_tokens exceed the model's context.
 
-    It is a fault of the request, not of the engine, so it is no EngineError: other
-    requests still succeed. Engines raise it instead of clipping silently.
-    `prompt_tokens`, `max_tokens` and `context_length` are in tokens.
+    Not an EngineError, because other requests still succeed. Engines raise it instead
+    of truncating silently. `prompt_tokens`, `max_tokens` and `context_length` are in
+    tokens.
     """
 
     def __init__(
         self, *, prompt_tokens: int, max_tokens: int, context_length: int, server: str | None = None
     ) -> None:
-        """`server`: address of the server that refused the request although it fits
-        into engine.context_length; its own context is then `context_length` where its
-        refusal names a number, else unknown and 0.
+        """`server`: address of a server that refused a request which fits
+        engine.context_length. `context_length` is then the number in its refusal, or 0
+        without one.
         """
         request = f"the prompt ({prompt_tokens} tokens) plus max_tokens ({max_tokens})"
         limit = f"{context_length} tokens" if context_length else "fewer tokens"
@@ -70,16 +70,16 @@ class ContextLengthError(LongthoughtError):
 
 
 class LostThoughtError(LongthoughtError):
-    """A checkpoint of the graph names a thought that is not in this process.
+    """A checkpoint of the graph refers to a thought that is not in this process.
 
     `thought_id`: its name, as the state holds it.
     """
 
     def __init__(self, thought_id: object) -> None:
         super().__init__(
-            f"thought {ascii(thought_id)[:80]} is not in the memory of this process: a thought "
-            "ends with its process, and with a run that failed or was cancelled, and a paused one "
-            "makes room for later ones; ask the question again"
+            f"thought {ascii(thought_id)[:80]} is not in the memory of this process: thoughts are "
+            "dropped when their process ends, when their run fails or is cancelled, and when newer "
+            "paused thoughts need the space; ask the question again"
         )
         self.thought_id = thought_id
 
@@ -89,11 +89,11 @@ class BadTraceError(LongthoughtError):
 
 
 class StorageError(LongthoughtError):
-    """A file or folder cannot be read or written: no room, no permission, a file where
-    a folder belongs.
+    """A file or folder cannot be read or written: disk full, no permission, a file
+    where a folder is needed.
 
-    `path`: the file or folder. `reason`: why, in one clause. `remedy`: what to do about
-    it.
+    `path`: the file or folder. `reason`: the cause, in one clause. `remedy`: the way
+    out.
     """
 
     def __init__(self, path: Path | str, reason: str, remedy: str) -> None:
@@ -116,7 +116,7 @@ class BadDataError(LongthoughtError):
 
 
 class ThoughtsDeletedError(BadDataError):
-    """A run's hidden thought is asked for and was deleted.
+    """A run's hidden thoughts are requested but were deleted.
 
     `deleted_on`: the day, as YYYY-MM-DD.
     """

@@ -1,10 +1,10 @@
 """Thought factors: the discrete reasoning actions that a step can be written under.
 
-They are data, not code (configs/policy/*.yaml), and optional: with an empty list the
-policy chooses freely, which is the ablation. A factor conditions the policy by its
-`opening`, which is put in front of the step: a special token for a model that was
-trained with it, a few words ("Wait, ") for an ordinary chat model. Where a search tries
-every factor, `after` says which may follow which.
+They are configuration (configs/policy/*.yaml) and optional: with an empty list the
+policy writes steps freely, which is the ablation. A factor conditions the policy by its
+`opening`, the text that the step starts with: a special token for a model trained with
+it, a few words ("Wait, ") for an ordinary chat model. In a search that tries every
+factor, `after` restricts which factor may follow which.
 
 Sources: Reverse-o1 (Zhang Junlin, 2024): discrete actions such as "restate the goal",
 "check the result", "correct the error"; rStar (arXiv:2408.06195) for actions with legal
@@ -21,7 +21,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 QUESTION = "question"
-"""What a first step follows, in `ThoughtFactor.after`; no factor may have this name."""
+"""The predecessor of a first step in `ThoughtFactor.after`; reserved, so no factor may
+have this name."""
 
 
 class ThoughtFactor(BaseModel):
@@ -33,23 +34,22 @@ class ThoughtFactor(BaseModel):
     """The factor's name, as it appears in traces: propose, correct, check, conclude
     ..."""
     opening: str
-    """What the controller writes before the step; its tokens are marked as forced and
+    """Text that the controller puts at the start of the step; its tokens are forced and
     never trained on."""
     description: str = ""
-    """What the factor is for; shown in the audit view."""
+    """Purpose of the factor; shown in the audit view."""
     after: tuple[str, ...] | None = None
-    """Names of the factors that it may follow, `question` among them where it may come
-    first; None: it may come anywhere."""
+    """Names of the factors that it may follow; `question` allows it as a first step.
+    None: it may follow any step."""
     horizon: Literal["step", "answer"] = "step"
-    """Whether it writes one step, or all that is left of the thought."""
+    """Whether the policy samples one step or the rest of the thought."""
 
 
 def legal_factors(factors: Sequence[ThoughtFactor], previous: str | None) -> list[ThoughtFactor]:
-    """Returns the factors that may follow a step of the factor `previous`; `QUESTION`
-    asks for the first ones.
+    """Returns the factors that may follow a step of the factor `previous`, or start a
+    thought (`QUESTION`).
 
-    Behind a step that was written freely (None) only those are legal that may come
-    anywhere.
+    After a step without a factor (None), only factors with `after=None` are legal.
     """
     return [factor for factor in factors if factor.after is None or previous in factor.after]
 
@@ -57,15 +57,14 @@ def legal_factors(factors: Sequence[ThoughtFactor], previous: str | None) -> lis
 def pool_replicas(
     size: int, temperatures: Sequence[float], adapters: Sequence[str | None]
 ) -> Counter[tuple[float | None, str | None]]:
-    """Returns how many of the replicas that write a factor's step have each temperature
-    and adapter.
+    """Returns the number of a factor's replicas for each pair of temperature and
+    adapter.
 
     Args:
-        size: replicas in all.
-        temperatures: sampling temperatures that they take in turn; empty: None, the
-            role's own, for all.
-        adapters: LoRA adapters that they take in turn, None for the model without one;
-            empty: None for all.
+        size: total number of replicas. temperatures: sampling temperatures, assigned in
+            turn; empty: None (the role's own) for all.
+        adapters: LoRA adapters, assigned in turn; None is the base model. Empty: None
+            for all.
     """
     return Counter(
         islice(zip(cycle(temperatures or (None,)), cycle(adapters or (None,)), strict=False), size)

@@ -1,11 +1,10 @@
 """`Hidden[T]`: the type that keeps a thought from its reader.
 
-A thought is hidden from users by type, not by habit. Whatever the policy thinks and the
-critic says of it lives inside a `Hidden`; printing, formatting, logging, an error
-message or a debugger show `<hidden>`, and json and pickle refuse it. Two doors lead
-out, and a test lists everybody who uses them: `reveal()` for the parts of the machine
-that must read the thought (prompts, summarizer, training data, the audit view), and
-`AuditCodec` (graphs/traces/codec.py) for disk and other processes.
+The text of every step and every critique is wrapped in a `Hidden`: printing,
+formatting, logging, error messages and debuggers show `<hidden>`, and json and pickle
+refuse it. Only two functions return the value, and a test lists all their callers:
+`reveal()` for the code that must read the thought (prompts, summarizer, training data,
+the audit view), and `AuditCodec` (graphs/traces/codec.py) for disk and other processes.
 
 Source: OpenAI, "Learning to reason with LLMs" (2024): raw chains of thought are not
 shown, a separate summary is.
@@ -21,8 +20,8 @@ _PLACEHOLDER = "<hidden>"
 
 
 class Hidden(Generic[T]):
-    """A value that can be carried anywhere and shown nowhere. Immutable; equal when the
-    values inside are equal.
+    """A value that can be passed anywhere but not displayed. Immutable; equal when the
+    wrapped values are equal.
     """
 
     __slots__ = ("_value",)
@@ -31,8 +30,8 @@ class Hidden(Generic[T]):
         object.__setattr__(self, "_value", value)
 
     def reveal(self) -> T:
-        """Returns the value. Call it only where the thought is read by the machine or
-        by an auditor who asked for it.
+        """Returns the value. Call it only where code, or the audit view, must read the
+        thought.
         """
         value: T = object.__getattribute__(self, "_value")
         return value

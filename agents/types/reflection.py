@@ -1,4 +1,4 @@
-"""What the reflector decides after steps were judged wrong."""
+"""The reflector's decision after steps were judged wrong."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Literal
 from agents.types.hidden import Hidden
 
 ReflectionAction = Literal["continue", "reflect", "backtrack", "terminate"]
-"""`continue`: nothing is wrong, go on. `reflect`: say what is wrong and try again from
-the same node. `backtrack`: give the node up and go on from an ancestor. `terminate`:
-the answer stands, or nothing is left to try."""
+"""`continue`: no step is wrong, expand the node. `reflect`: name the mistake and retry
+from the same node. `backtrack`: abandon the node and continue from an ancestor.
+`terminate`: accept the answer, or stop because nothing is left to try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,12 @@ class Reflection:
 
     action: ReflectionAction
     text: Hidden[str]
-    """What it says about the mistake; becomes part of the long thought."""
+    """The reflector's text about the mistake; becomes part of the long thought."""
     wrong_step: int | None = None
-    """Which step it holds to be wrong: 1-based along the path from the root, None when
-    it names none."""
+    """The step that is judged wrong, 1-based along the path from the root; None if the
+    text names none."""
     target_step: int | None = None
     """For `backtrack`: the last step to keep, 1-based, 0 for the question itself."""
     parsed: bool = True
-    """False: the model's output could not be read, and the action is the loop's
+    """False: the model's output could not be parsed and `action` is the loop's
     fallback. Counted in the report."""

@@ -1,4 +1,4 @@
-"""A step: one segment of thought, as the engine wrote it."""
+"""A step: one segment of thought, as the engine generated it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from typing import Literal
 from agents.types.hidden import Hidden
 
 ADDED = {"may_be_missing": True}
-"""Metadata of a field that was added to what traces store: older ones, which lack it,
-are read with its default."""
+"""Metadata of a field that older traces lack; reading such a trace fills in its
+default."""
 
 FinishReason = Literal["stop", "length"]
 """`stop`: the step ended at a stop string, a stop token or the end of the sequence.
-`length`: it was cut by max_tokens, so it is no finished step, and never a finished
-answer."""
+`length`: max_tokens cut it, so neither the step nor an answer in it is complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are drawn. Recorded with every step, because training must know the
-    distribution that it was drawn from.
+    """Sampling parameters. Recorded with every step, because training needs the
+    distribution that the step was sampled from.
     """
 
     temperature: float = 1.0
@@ -31,48 +30,45 @@ class Sampling:
     max_tokens: int = 64
     """Longest completion, in tokens."""
     seed: int | None = None
-    """The same request, sent alone twice with one seed, gives the same token ids;
-    inside a changing batch low bits may differ."""
+    """A request sent alone returns the same token ids for the same seed; in a batch of
+    varying composition the low bits of the logits may differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a step says. Always travels inside `Hidden`."""
+    """The content of a step, always wrapped in `Hidden`."""
 
     text: str
-    """The text, mark-up removed; what a reader of the audit view sees."""
+    """The text without mark-up, as the audit view shows it."""
     token_ids: tuple[int, ...]
-    """Token ids are the truth: a continuation is sent as ids, and text is never
-    tokenised a second time."""
+    """The token ids that the engine sampled. Continuations are sent as ids; `text` is
+    never tokenised again."""
     logprobs: tuple[float, ...]
     """Log-probability of each token under the sampling distribution, in nats; NaN for
-    the `forced` leading tokens, and for all of them where the search reads none and did
-    not ask for any (`policy.logprobs`)."""
+    the `forced` leading tokens, and for all tokens if the search requested none
+    (`policy.logprobs`)."""
     forced: int = 0
-    """How many leading tokens were put there by the controller (the opening of a
-    thought factor): never trained on."""
+    """Number of leading tokens that the controller inserted (the opening of a thought
+    factor); never trained on."""
 
     @property
     def logprob(self) -> float:
-        """Sum of the sampled tokens' log-probabilities, in nats: the policy's own
-        opinion of the step; NaN where none were asked for.
+        """Sum of the sampled tokens' log-probabilities, in nats; NaN if none were
+        requested.
         """
         return sum(self.logprobs[self.forced :])
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who wrote a step: the role, the model behind it, the version of its weights, and
-    the adapter over them.
-    """
+    """The origin of a step: role, model, version of the weights, adapter."""
 
     role: str
     model: str
     version: int = 0
-    """Counts publications of new weights into the engine; 0 is the model as it was
-    loaded."""
+    """Number of weight updates published to the engine; 0 is the model as loaded."""
     adapter: str | None = field(default=None, metadata=ADDED)
-    """LoRA adapter; None: the model as it is."""
+    """LoRA adapter; None: the base model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +80,11 @@ class Step:
     author: Author
     sampling: Sampling
     factor: str | None = None
-    """Name of the thought factor that it was written under, or that it chose itself;
-    None where factors are off."""
+    """Name of the step's thought factor, given by the search or chosen by the policy;
+    None if factors are off."""
     answer: str | None = None
-    """The answer that this step marks as final, in the words of the model, or None: the
-    step is not the last one."""
+    """The final answer that this step marks, as the model wrote it; None if the step is
+    not the last one."""
 
     @property
     def is_final(self) -> bool:

@@ -1,4 +1,4 @@
-"""What a thought costs, counted by role."""
+"""Tokens and calls of a question, counted by role."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ ROLES = ("policy", "critic", "heads", "reflector", "summarizer", "safety")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one or more engine calls. Counts are the engine's own, not re-tokenised
-    text.
+    """Tokens of one or more engine calls, as counted by the engine (not re-tokenised
+    text).
     """
 
     prompt_tokens: int = 0
-    """Tokens of prompts, each as often as samples were drawn from it."""
+    """Prompt tokens; a prompt with n samples counts n times."""
     cached_prompt_tokens: int = 0
-    """The part of them that the engine did not compute, because it was in its prefix
-    cache or another sample had just computed it."""
+    """The part of `prompt_tokens` that was not computed: found in the prefix cache, or
+    shared with another sample of the same prompt."""
     generated_tokens: int = 0
     calls: int = 0
 
@@ -32,17 +32,15 @@ class Usage:
 
 @dataclass(slots=True)
 class UsageByRole:
-    """A counter for each role; the only place where the cost of a question is added
-    up.
-    """
+    """One `Usage` per role; the only place that adds up a question's cost."""
 
     roles: dict[str, Usage] = field(default_factory=dict)
 
     def add(self, role: str, usage: Usage) -> None:
-        """Adds what one call of `role` cost."""
+        """Adds the usage of one call of `role`."""
         self.roles[role] = self.roles.get(role, Usage()) + usage
 
     @property
     def total(self) -> Usage:
-        """What all roles cost together."""
+        """The sum over all roles."""
         return sum(self.roles.values(), Usage())

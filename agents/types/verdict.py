@@ -1,6 +1,4 @@
-"""A verdict: what somebody thinks of a step, and how far that somebody can be
-trusted.
-"""
+"""A verdict: a critic's score of a step, and the calibrated weight of that evidence."""
 
 from __future__ import annotations
 
@@ -25,28 +23,28 @@ VerdictSource = Literal[
 ]
 """`token_critic`: probability of one next token. `working_critic`: the verdict at the
 end of a written check. `value_head`: the output of a model's value head.
-`outcome_model`: judges whole solutions. `exact_checker`: a program that knows the
-truth. `monte_carlo`: share of rollouts that ended right. `random_critic`,
-`length_critic`, `logprob_critic`: controls, which know nothing of the question.
-`oracle_critic`: the truth with a known share of it flipped, so never to be learned from
-as truth. `custom_critic`: a critic of your own."""
+`outcome_model`: judges whole solutions. `exact_checker`: the truth, computed by a
+program. `monte_carlo`: share of rollouts with a right answer. `random_critic`,
+`length_critic`, `logprob_critic`: controls that do not read the question.
+`oracle_critic`: the truth with a known share of verdicts inverted, so not usable as a
+training label. `custom_critic`: a user-defined critic."""
 
 VerdictScope = Literal["local", "value"]
 """`local`: is this step right, given the steps before it? `value`: can the thought
 still end right?"""
 
 VerdictOutcome = Literal["judged", "unparsed"]
-"""`unparsed`: the model's output held no verdict. It is counted and kept; nobody turns
-it into a number."""
+"""`unparsed`: the model's output held no verdict. It is stored and counted, but never
+converted to a score."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Judgement of one step.
+    """The judgement of one step.
 
     Raises:
-        ValueError: a "judged" verdict without a usable number: one NaN would make every
-            sum over the tree NaN.
+        ValueError: a "judged" verdict has a score outside [0, 1] or a non-finite ratio:
+            one NaN would make every sum over the tree NaN.
     """
 
     score: float
@@ -57,11 +55,11 @@ class Verdict:
     outcome: VerdictOutcome = "judged"
     log_likelihood_ratio: float = 0.0
     """log P(this verdict | right) - log P(this verdict | wrong), calibrated on
-    validation questions, in nats; 0 says nothing."""
+    validation questions, in nats; 0 is no evidence."""
     reason: Hidden[str] | None = None
-    """What the judge wrote. Hidden like the thought that it is about."""
+    """The text that the critic wrote; hidden like the thought itself."""
     count: int = 1
-    """Number of rollouts behind a Monte-Carlo estimate; 1 for the others."""
+    """Number of rollouts of a Monte-Carlo estimate; 1 for other sources."""
 
     def __post_init__(self) -> None:
         if self.outcome == "judged" and not (
@@ -71,12 +69,12 @@ class Verdict:
                 f"a verdict of {self.source} has the score {self.score} and the log-likelihood "
                 f"ratio {self.log_likelihood_ratio}; "
                 "the first must be in [0, 1] and the second finite; a critic without such numbers "
-                'says so: outcome="unparsed"'
+                'returns outcome="unparsed"'
             )
 
     @property
     def is_right(self) -> bool:
-        """Whether the evidence speaks for the step: a calibrated likelihood ratio above
-        one. An unparsed verdict never does.
+        """Whether the calibrated likelihood ratio is above one. False for an unparsed
+        verdict.
         """
         return self.outcome == "judged" and self.log_likelihood_ratio > 0.0

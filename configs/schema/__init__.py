@@ -61,6 +61,7 @@ from configs.schema.summarizer import SummarizerConfig, SummarizerKind
 from configs.schema.task import (
     TASK_OF_SUFFIX,
     CsvTaskConfig,
+    CustomTaskConfig,
     Gsm8kTaskConfig,
     JsonlTaskConfig,
     Math500TaskConfig,
@@ -103,6 +104,7 @@ __all__ = [
     "CsvTaskConfig",
     "CustomCriticConfig",
     "CustomEngineConfig",
+    "CustomTaskConfig",
     "DvtsConfig",
     "EngineConfig",
     "EngineRole",

@@ -1,8 +1,8 @@
 """What all groups of options have in common.
 
-A group is a frozen pydantic model. Names, types, bounds and defaults stand in the
-fields, and the docstring under a field is the only description of that option: `--help`
-and the error messages read it.
+A group is a frozen pydantic model. The fields define names, types, bounds and defaults.
+The docstring under a field is the only description of that option: `--help` and the
+error messages show it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ for any model with a chat template."""
 
 @dataclass(frozen=True, slots=True)
 class Operational:
-    """Marks an option that changes how a run is carried out, not what comes out: it
-    stays out of the config hash.
+    """Marks an option that does not influence results; the config hash leaves it
+    out.
     """
 
 
@@ -29,19 +29,17 @@ OPERATIONAL = Operational()
 
 
 def check_different(option: str, names: Sequence[str]) -> None:
-    """Refuses a name that stands twice in a list.
+    """Rejects a list with a repeated name.
 
     Raises:
-        ValueError: one does.
+        ValueError: a name is repeated.
     """
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{option} names {', '.join(twice)} twice; give each another name")
 
 
 class ConfigGroup(BaseModel):
-    """Base of all option groups: immutable, hashable, and closed to names that it does
-    not know.
-    """
+    """Base of all option groups: immutable and hashable; unknown names are an error."""
 
     model_config = ConfigDict(
         frozen=True,

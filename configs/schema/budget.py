@@ -1,5 +1,5 @@
-"""What a question may cost: `budget=low | medium | high` sets the caps alone,
-`effort=low | medium | high` a search with them.
+"""Caps on the cost of a question. `budget=low | medium | high` sets the caps alone,
+`effort=low | medium | high` also the search.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from configs.schema.base import ConfigGroup
 
 
 class BudgetConfig(ConfigGroup):
-    """Caps for one question, all roles together; null: no cap of that kind."""
+    """Caps for one question, all roles together."""
 
     max_tokens: int | None = Field(4096, ge=1)
     """Generated tokens of all roles together; null: no cap."""
     max_calls: int | None = Field(256, ge=1)
     """Engine requests of all roles together; null: no cap."""
     max_nodes: int | None = Field(128, ge=1)
-    """Nodes of the reasoning tree, the root not counted; checked between rounds, so the
-    last one may run over. null: no cap."""
+    """Nodes of the reasoning tree without the root; checked between rounds, so the last
+    round may exceed it. null: no cap."""
     max_depth: int | None = Field(16, ge=1)
-    """Steps along one path that the loop looks at one by one; from there on the thought
-    is written through. null: no cap."""
+    """Steps of a path that are sampled and judged one by one; beyond it the rest of the
+    thought is generated in one completion. null: no cap."""
     max_seconds: float | None = Field(None, gt=0)
-    """Wall-clock seconds, checked between requests; a cap makes results depend on the
-    speed of the machine. null: no cap."""
+    """Wall-clock time, in seconds, checked between requests; a cap makes results depend
+    on the speed of the machine. null: no cap."""
 
     def to_budget(self) -> Budget:
-        """Returns the noun that the search is given."""
+        """Returns the caps as the `Budget` of the search."""
         return Budget(**self.model_dump())

@@ -1,9 +1,10 @@
-"""How a model is reached: one group of options for each kind of engine.
+"""Options of the engines: one group for each kind of engine.
 
 Chosen with `engine=vllm | openai | transformers | scripted | custom`. A role gets an
 engine of its own with `engine@policy.engine=openai policy.engine.base_url=...`; roles
-without one share `engine`, and so do roles whose engine has equal options: the models
-are hashable, so that one engine is opened per distinct configuration.
+without one share `engine`. Roles whose engines have equal options share one engine,
+too: the option groups are hashable, and one engine is opened per distinct
+configuration.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ AdapterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 def resolve_model(name: str) -> str:
-    """Returns where the weights of a model lie: the embedded folder for "pocket", else
-    the folder or hub id as it was given.
+    """Returns the folder of the embedded model for "pocket", or else the folder or hub
+    id itself.
     """
     if name == POCKET:
         return str(Path(agents.__file__).parent / "pocket")
@@ -34,11 +35,11 @@ def resolve_model(name: str) -> str:
 
 
 class _Engine(ConfigGroup):
-    """What every engine can do."""
+    """Base of all engines' options."""
 
     def keywords(self) -> dict[str, Any]:
-        """Returns the keywords that open the engine, `kind` left out and the model
-        resolved to a folder or hub id.
+        """Returns the keywords that open the engine: all options but `kind`, with the
+        model resolved to a folder or hub id.
         """
         keywords = self.model_dump(exclude={"kind"})
         for name in ("model", "tokenizer"):
@@ -48,7 +49,7 @@ class _Engine(ConfigGroup):
 
     @property
     def adapter_names(self) -> tuple[str, ...]:
-        """Names under which requests may ask for a LoRA adapter."""
+        """Names of the LoRA adapters that requests may use."""
         return ()
 
     @model_validator(mode="after")
@@ -61,10 +62,10 @@ class Adapter(ConfigGroup):
     """A LoRA adapter of the model that an engine serves."""
 
     name: AdapterName
-    """What requests call it."""
+    """Name by which requests choose the adapter."""
     folder: str
-    """Folder with adapter_config.json and adapter_model.safetensors, as PEFT's
-    save_pretrained writes it."""
+    """Folder with adapter_config.json and adapter_model.safetensors, as written by
+    PEFT's save_pretrained."""
 
 
 class _LocalEngine(_Engine):
@@ -72,11 +73,11 @@ class _LocalEngine(_Engine):
 
     adapters: tuple[Adapter, ...] = ()
     """LoRA adapters served beside the model, each {name, folder}; search.pool_adapters
-    writes with them. Such an engine is not trained."""
+    samples with them. An engine with adapters cannot be trained."""
 
     def keywords(self) -> dict[str, Any]:
-        """Returns the keywords that open the engine, with the adapters' folders by
-        name.
+        """Returns the keywords that open the engine, with the adapters as name ->
+        folder.
         """
         return super().keywords() | {
             "adapters": {adapter.name: resolve_model(adapter.folder) for adapter in self.adapters}
@@ -88,7 +89,7 @@ class _LocalEngine(_Engine):
 
 
 class VllmEngineConfig(_LocalEngine):
-    """vLLM inside this process: the default. Needs the extra `cpu` or `gpu`."""
+    """vLLM inside this process, the default. Needs the extra `cpu` or `gpu`."""
 
     kind: Literal["vllm"] = "vllm"
     """vLLM inside this process."""
@@ -98,38 +99,38 @@ class VllmEngineConfig(_LocalEngine):
     tokenizer: str | None = None
     """Folder or hub id of another tokenizer; null: the model's own."""
     dtype: Dtype = "auto"
-    """Number format of weights and activations; auto: what the model's config.json
-    says, but float32 on a CPU without bfloat16."""
+    """Number format of weights and activations; auto: as in the model's config.json,
+    but float32 on a CPU without bfloat16."""
     max_model_len: int | None = Field(None, ge=2)
     """Longest prompt plus completion, in tokens; null: the model's own limit."""
     max_num_seqs: Annotated[int, OPERATIONAL] = Field(64, ge=1)
-    """Sequences computed at once; a request for n samples counts n times."""
+    """Most sequences computed at once; a request for n samples counts n times."""
     kv_cache_gib: Annotated[float | None, OPERATIONAL] = Field(None, gt=0)
-    """KV cache in GiB; null: 1 GiB on a CPU, on a GPU what gpu_memory_utilization
-    leaves."""
+    """Size of the KV cache, in GiB; null: 1 GiB on a CPU, on a GPU the memory that
+    gpu_memory_utilization leaves."""
     gpu_memory_utilization: Annotated[float, OPERATIONAL] = Field(0.85, gt=0, le=1)
-    """Share of the GPU's memory that the engine may take; ignored on a CPU and where
+    """Share of the GPU's memory that the engine may use; ignored on a CPU, and if
     kv_cache_gib is set."""
     tensor_parallel_size: int = Field(1, ge=1)
-    """GPUs that one copy of the model is split over."""
+    """Number of GPUs that one copy of the model is split over."""
     block_size: Literal[16, 32, 64, 128] = 32
-    """Tokens in a block of the prefix cache; a shared prefix is found again in whole
-    blocks only."""
+    """Tokens in a block of the prefix cache; only whole blocks of a shared prefix are
+    reused."""
     enforce_eager: bool | None = None
-    """Leave out torch.compile and CUDA graphs; null: left out on a CPU, where they cost
-    30 s and gain nothing, used on a GPU."""
+    """Run without torch.compile and CUDA graphs; null: true on a CPU, where they cost
+    30 s and gain nothing, false on a GPU."""
     cpu_threads: Annotated[int | None, OPERATIONAL] = Field(None, ge=1)
-    """OpenMP threads on a CPU; null: OMP_NUM_THREADS, or one for every 10 million
+    """OpenMP threads on a CPU; null: OMP_NUM_THREADS, or else one per 10 million
     weights, at most the cores that the process may use."""
     seed: int = Field(0, ge=0)
     """Seed of the requests that carry none."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], OPERATIONAL] = "ERROR"
-    """How much vLLM writes to stderr."""
+    """Level of vLLM's log on stderr."""
 
 
 class OpenaiEngineConfig(_Engine):
-    """A server with /v1/completions that takes and returns token ids (vLLM does), or
-    several replicas of it.
+    """A server (or several replicas) whose /v1/completions accepts and returns token
+    ids, such as vLLM.
     """
 
     kind: Literal["openai"] = "openai"
@@ -137,27 +138,28 @@ class OpenaiEngineConfig(_Engine):
     base_url: Annotated[str | tuple[str, ...], OPERATIONAL] = Field(
         "http://127.0.0.1:8000/v1", min_length=1
     )
-    """Address of the server, or a list with one address per replica; the least busy
-    replica gets the request."""
+    """Address of the server, or a list with one address per replica; each request goes
+    to the least busy replica."""
     model: str | None = None
-    """Model name that the server knows; null: the first one that it lists."""
+    """Name of the model on the server; null: the first model that the server lists."""
     tokenizer: str | None = None
     """Folder or hub id of the tokenizer; null: the model root that the server
     reports."""
     adapters: tuple[AdapterName, ...] = ()
-    """LoRA adapters that the server lists as models (--lora-modules), by their names;
-    search.pool_adapters writes with them."""
+    """Names of the LoRA adapters that the server lists as models (--lora-modules);
+    search.pool_adapters samples with them."""
     context_length: int | None = Field(None, ge=2)
-    """Longest prompt plus completion, in tokens; null: what the server reports."""
+    """Longest prompt plus completion, in tokens; null: the limit that the server
+    reports."""
     api_key_env: Annotated[str | None, OPERATIONAL] = None
     """Name of the environment variable that holds the API key; null: no key is sent."""
     max_in_flight: Annotated[int, OPERATIONAL] = Field(256, ge=1)
-    """Requests in flight over all replicas."""
+    """Most requests in flight, over all replicas."""
     timeout_s: Annotated[float, OPERATIONAL] = Field(600.0, gt=0)
-    """Longest wait for one attempt at a request, in seconds."""
+    """Time-out of one attempt at a request, in seconds."""
     retry_s: Annotated[float, OPERATIONAL] = Field(300.0, ge=0)
-    """How long a request is tried again after its first failure, in seconds: HTTP 408,
-    425, 429 and 5xx, timeouts and lost connections."""
+    """Time for which a failed request is retried, in seconds from its first failure:
+    HTTP 408, 425, 429 and 5xx, time-outs and lost connections."""
 
     @property
     def adapter_names(self) -> tuple[str, ...]:
@@ -175,28 +177,28 @@ class TransformersEngineConfig(_LocalEngine):
     tokenizer: str | None = None
     """Folder or hub id of another tokenizer; null: the model's own."""
     dtype: Dtype = "float32"
-    """Number format of weights and activations; auto: what the model's config.json
-    says."""
+    """Number format of weights and activations; auto: as in the model's config.json."""
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    """cpu, cuda, cuda:1 or mps; auto: cuda where there is one, else cpu."""
+    """Device: cpu, cuda, cuda:1 or mps; auto: cuda if available, else cpu."""
     max_model_len: int | None = Field(None, ge=2)
     """Longest prompt plus completion, in tokens; null: the model's own limit."""
     max_num_seqs: Annotated[int, OPERATIONAL] = Field(64, ge=1)
-    """Samples of one request computed at once; more run in several batches."""
+    """Most samples of one request computed at once; more samples run in several
+    batches."""
     seed: int = Field(0, ge=0)
     """Seed of the requests that carry none."""
 
 
 class ScriptRule(ConfigGroup):
-    """One request that a scripted engine expects, and its answer."""
+    """One request that a scripted engine expects, and the reply."""
 
     reply: str | tuple[str, ...] | None = None
     """The completion; a list holds one per sample."""
     scores: dict[str, Annotated[float, Field(le=0)]] | None = None
-    """For a request of next-token scores: log-probability by candidate text, in
+    """Reply to a request for next-token scores: candidate text -> log-probability, in
     nats."""
     match: str | None = None
-    """Text that must occur in the prompt, otherwise the request fails."""
+    """Text that must occur in the prompt, or else the request fails."""
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())  # a dict has no hash of its own
@@ -216,20 +218,20 @@ class ScriptedEngineConfig(_Engine):
     kind: Literal["scripted"] = "scripted"
     """A deterministic model for tests and dry runs."""
     script: tuple[ScriptRule, ...] = ()
-    """The expected requests in their order, one rule each: {reply: text or list of
-    texts} or {scores: {candidate: logprob}}, and match."""
+    """One rule per expected request, in order: {reply: text or list of texts} or
+    {scores: {candidate: logprob}}, and optionally match."""
     function: str | None = Field(None, pattern=r"^[\w.]+:[\w.]+$")
     """"package.module:name" of a function (prompt_text, sample_index, rng) -> str that
     answers every request, or of an object with it."""
     special_tokens: tuple[str, ...] | None = None
     """Texts that are one token each; null: those of the function's object, or else the
-    marks of common chat templates."""
+    special tokens of common chat templates."""
     context_length: int = Field(4096, ge=2)
     """Longest prompt plus completion, in tokens."""
     latency_s: Annotated[float, OPERATIONAL] = Field(0.0, ge=0)
-    """Seconds that each request takes."""
+    """Simulated time of each request, in seconds."""
     die_after: int | None = Field(None, ge=0)
-    """The engine dies at the request after this many; null: never."""
+    """Number of requests after which the engine fails; null: it never fails."""
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
@@ -241,8 +243,8 @@ class ScriptedEngineConfig(_Engine):
         return self
 
     def keywords(self) -> dict[str, Any]:
-        """Returns the keywords that open the engine; special_tokens is left out where
-        the engine's own list is meant.
+        """Returns the keywords that open the engine; leaves out special_tokens if
+        null.
         """
         return {
             name: value

@@ -1,5 +1,5 @@
-"""Options of the heads: what a policy would do next, and whether a thought will end
-right, read from hidden states.
+"""Options of the heads: a policy head and a value head (P(the thought ends right)),
+read from hidden states.
 """
 
 from __future__ import annotations
@@ -13,19 +13,18 @@ from configs.schema.engine import EngineConfig
 
 
 class HeadsConfig(ConfigGroup):
-    """The model that search.prior=policy_head and critic=value_head read, a folder that
-    training=heads has written.
+    """The model folder, written by training=heads, for search.prior=policy_head and
+    critic=value_head.
     """
 
     engine: EngineConfig | None = None
-    """Where it is served; null: nowhere. Chosen with engine@heads.engine=transformers
-    heads.engine.model=FOLDER, or =vllm, which starts a process beside that of the
-    policy: on one GPU, lower engine.gpu_memory_utilization of both so that they add up
-    to less than 1."""
+    """Engine of the heads; null: no heads. Set with engine@heads.engine=transformers
+    heads.engine.model=FOLDER, or =vllm, which starts a second process: on one GPU,
+    lower gpu_memory_utilization of both engines so that the sum is below 1."""
 
     def keywords(self) -> dict[str, Any]:
-        """Returns the keywords that open the engine, without those that nothing is
-        generated with.
+        """Returns the keywords that open the engine, without those for generation
+        only.
         """
         keywords = {} if self.engine is None else self.engine.keywords()
         return {name: value for name, value in keywords.items() if name not in ("adapters", "seed")}

@@ -15,34 +15,32 @@ class PolicyConfig(ConfigGroup):
     """The reasoner that writes steps."""
 
     engine: EngineConfig | None = None
-    """The policy's own engine; null: the shared one. Chosen with
+    """The policy's own engine; null: the shared engine. Set with
     engine@policy.engine=vllm."""
     prompts: PromptFamily = "pocket"
     """Family of prompts: pocket for a model trained with the pocket's special tokens,
     chat for any model with a chat template."""
     factors: tuple[ThoughtFactor, ...] = ()
-    """Thought factors a step can be written under, each {name, opening, description};
-    empty: the policy chooses freely."""
+    """Thought factors, under one of which a step can be sampled, each {name, opening,
+    description}; empty: the policy chooses freely."""
     backtrack_tokens: tuple[str, ...] = ()
-    """Tokens by which the policy begins to take a step back ("Wait, step 2 is wrong").
-    A search that goes back by itself lets a completion end there: what follows is the
-    policy's own second try, which a tree makes better. Empty: a completion always goes
-    on."""
+    """Tokens with which the policy begins to backtrack ("Wait, step 2 is wrong"). A
+    search that backtracks in its tree stops a completion there, because its own retry
+    is better than the policy's. Empty: completions are never stopped there."""
     temperature: float = Field(1.0, ge=0, le=10)
-    """Sampling temperature; 0 is greedy."""
+    """Sampling temperature; 0: greedy."""
     top_p: float = Field(1.0, gt=0, le=1)
-    """Nucleus of the sampling distribution; below 1 the recorded logprobs no longer
-    describe the sampler, which biases training."""
+    """Nucleus sampling mass. Below 1 the recorded logprobs no longer match the sampler,
+    which biases training."""
     logprobs: Annotated[Literal["auto", "always"], OPERATIONAL] = "auto"
-    """auto: log-probabilities of the sampled tokens are asked for where the search or
-    the critic reads them; always: in every run, for graphs.evaluation.calibration and
-    graphs.evaluation.fit_selector, which read those of stored thoughts. What is sampled
-    does not depend on it."""
+    """When log-probabilities of the sampled tokens are recorded; the samples do not
+    depend on it. auto: if the search or the critic reads them; always: in every run,
+    for graphs.evaluation.calibration and graphs.evaluation.fit_selector, which read
+    them from stored thoughts."""
     max_step_tokens: int = Field(48, ge=1)
-    """Longest step, in tokens; a longer one is cut and marked as unfinished."""
+    """Longest step, in tokens; a longer step is truncated and marked as unfinished."""
     max_answer_tokens: int = Field(256, ge=1)
-    """Longest continuation where a strategy generates through to the answer, in
-    tokens."""
+    """Longest completion, in tokens, if a strategy samples through to the answer."""
 
     @model_validator(mode="after")
     def _factors_have_different_names(self) -> Self:

@@ -10,18 +10,18 @@ from configs.schema.base import ConfigGroup, PromptFamily
 from configs.schema.engine import EngineConfig
 
 ReflectorKind = Literal["none", "rules", "model"]
-"""`none`: wrong steps are simply tried again. `rules`: fixed rules without a model.
-`model`: a model names the mistake."""
+"""`none`: wrong steps are resampled. `rules`: fixed rules without a model. `model`: a
+model names the mistake."""
 
 
 class ReflectorConfig(ConfigGroup):
-    """Decides to continue, reflect, backtrack or terminate."""
+    """Decides whether to continue, reflect, backtrack or terminate."""
 
     kind: ReflectorKind = "model"
-    """none: wrong steps are simply tried again; rules: fixed rules decide; model: a
-    model names the mistake and the action."""
+    """Kind of reflector. none: wrong steps are resampled; rules: fixed rules decide;
+    model: a model names the mistake and the action."""
     engine: EngineConfig | None = None
-    """The reflector's own engine; null: the shared one. Chosen with
+    """The reflector's own engine; null: the shared engine. Set with
     engine@reflector.engine=vllm."""
     prompts: PromptFamily = "pocket"
     """Family of prompts: pocket for a model trained with the pocket's special tokens,
@@ -29,4 +29,4 @@ class ReflectorConfig(ConfigGroup):
     max_tokens: int = Field(32, ge=1)
     """Longest reflection, in tokens."""
     temperature: float = Field(0.0, ge=0, le=10)
-    """Sampling temperature of the reflection; 0 is greedy."""
+    """Sampling temperature of the reflection; 0: greedy."""

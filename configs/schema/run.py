@@ -1,5 +1,5 @@
-"""`RunConfig`: everything that a command needs to know, frozen, and the rules between
-its groups.
+"""`RunConfig`: the whole configuration of a command, frozen, and the rules between its
+groups.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ from configs.schema.task import PocketTaskConfig, TaskConfig, UserTaskConfig
 from configs.schema.training import TrainingConfig
 
 EngineRole = Literal["policy", "critic", "reflector", "summarizer"]
-"""Roles that speak through an engine."""
+"""Roles that generate through an engine."""
 
 
 class RunOptions(ConfigGroup):
     """How a run is named, carried out and stored."""
 
     name: Annotated[str | None, OPERATIONAL] = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    """Name of the run's directory; the name of an unfinished run resumes it. null: made
-    from the time. `run=NAME` for short."""
+    """Name of the run's directory; the name of an unfinished run resumes it; null: made
+    from the time. Short form: `run=NAME`."""
     seed: int = Field(0, ge=0)
-    """Seed of the search; with the question it determines every random choice."""
+    """Seed of the search; seed and question determine every random choice."""
     concurrency: Annotated[int, OPERATIONAL] = Field(64, ge=1)
-    """Questions in flight at once."""
+    """Most questions in flight at once."""
     output_dir: Annotated[Path, OPERATIONAL] = Path("runs")
     """Folder in which runs are stored."""
     show_progress: Annotated[bool, OPERATIONAL] = True
@@ -73,31 +73,31 @@ class RunConfig(ConfigGroup):
     reflector: ReflectorConfig = ReflectorConfig()
     """The role that decides what follows a wrong step."""
     summarizer: SummarizerConfig = SummarizerConfig()
-    """The role that tells the user what the thought came to."""
+    """The role that summarizes the hidden thought for the user."""
     safety: SafetyConfig = SafetyConfig()
     """The checker of questions and answers against the rules."""
     search: SearchConfig = CritiqueLoopConfig()
     """How the reasoning tree grows and the answer is chosen."""
     task: TaskConfig = PocketTaskConfig()
-    """Where questions come from."""
+    """The source of the questions."""
     budget: BudgetConfig = BudgetConfig()
-    """What a question may cost."""
+    """Caps on the cost of a question."""
     training: TrainingConfig | None = None
-    """How the policy is trained; null where nothing is trained."""
+    """How the policy is trained; null: no training."""
     comparison: Annotated[SearchComparisonConfig | None, OPERATIONAL] = None
-    """What a comparison measures, a run for every cell (graphs.run -m); null: nothing
-    is compared."""
+    """Cells of a comparison of searches, one run each (graphs.run -m); null: no
+    comparison."""
     run: RunOptions = RunOptions()
     """How the run is named, carried out and stored."""
 
     @property
     def takes_priors_from_head(self) -> bool:
-        """Whether the search asks a policy head."""
+        """Whether the search takes priors from the policy head."""
         return isinstance(self.search, MctsConfig) and self.search.prior == "policy_head"
 
     @property
     def reads_heads(self) -> bool:
-        """Whether anybody reads heads."""
+        """Whether the critic or the search reads heads."""
         return self.critic.reads_heads or self.takes_priors_from_head
 
     @property
@@ -110,8 +110,8 @@ class RunConfig(ConfigGroup):
         )
 
     def engine_of(self, role: EngineRole) -> EngineConfig:
-        """Returns the engine that a role speaks through: its own one, or the shared
-        one. Equal configurations mean one engine.
+        """Returns the engine options of a role: its own or the shared ones. Roles with
+        equal options share one engine.
         """
         own: EngineConfig | None = getattr(getattr(self, role), "engine", None)
         return self.engine if own is None else own
@@ -125,9 +125,7 @@ class RunConfig(ConfigGroup):
 
 
 def _tokens_fit(config: RunConfig) -> Iterator[str]:
-    """A step fits into an answer, and what one request may generate fits into the
-    budget.
-    """
+    """A step must fit into an answer, and one request into the budget."""
     step, answer, cap = (
         config.policy.max_step_tokens,
         config.policy.max_answer_tokens,
@@ -161,7 +159,7 @@ def _tokens_fit(config: RunConfig) -> Iterator[str]:
 
 
 def _search_has_a_critic(config: RunConfig) -> Iterator[str]:
-    """A strategy that ranks by scores has somebody who gives them."""
+    """A strategy that ranks by scores needs a critic."""
     search = config.search
     if config.critic.kind != "none" or not search.needs_critic:
         return
@@ -189,7 +187,7 @@ def _search_has_a_critic(config: RunConfig) -> Iterator[str]:
 
 
 def _samples_differ(config: RunConfig) -> Iterator[str]:
-    """Several samples of one prompt are drawn at a temperature above 0."""
+    """Several samples of one prompt need a temperature above 0."""
     search = config.search
     option, samples = search.samples_per_prompt
     own = search.temperature_of_samples
@@ -214,8 +212,8 @@ def _samples_differ(config: RunConfig) -> Iterator[str]:
 
 
 def _factors_exist(config: RunConfig) -> Iterator[str]:
-    """A thought factor that somebody names is one that the policy has, and a search
-    that tries them all always finds a legal one.
+    """Every thought factor that an option names must be one of policy.factors, and a
+    search over all factors must always find a legal one.
     """
     search, factors = config.search, config.policy.factors
     names = [factor.name for factor in factors]
@@ -257,8 +255,8 @@ def _factors_exist(config: RunConfig) -> Iterator[str]:
 
 
 def _heads_exist(config: RunConfig) -> Iterator[str]:
-    """Who reads heads has some to read, and the policy head has something to choose
-    from.
+    """Readers of heads need a heads.engine, and the policy head needs thought factors
+    to choose from.
     """
     readers = [
         *([f"critic.kind ({config.critic.kind})"] if config.critic.reads_heads else []),
@@ -309,8 +307,8 @@ def _heads_exist(config: RunConfig) -> Iterator[str]:
 
 
 def _adapters_exist(config: RunConfig) -> Iterator[str]:
-    """An adapter that a pool names is one that the policy's engine serves, and what is
-    trained has none.
+    """Every adapter in search.pool_adapters must be served by the policy's engine; an
+    engine that is trained must not have adapters.
     """
     served = config.engine_of("policy").adapter_names
     listed = ", ".join(served) or "none"
@@ -329,8 +327,8 @@ def _adapters_exist(config: RunConfig) -> Iterator[str]:
 
 
 def _roles_have_words(config: RunConfig) -> Iterator[str]:
-    """What a role is asked to write, its family of prompts has a template for; the
-    pocket was taught neither reasons nor summaries.
+    """A role's prompt family needs a template for every requested text; the pocket
+    model was trained neither on reasons nor on summaries.
     """
     critic, summarizer = config.critic, config.summarizer
     if isinstance(critic, SpeakingCritic) and critic.reason and critic.prompts == "pocket":
@@ -349,7 +347,7 @@ def _roles_have_words(config: RunConfig) -> Iterator[str]:
 
 
 def _heads_have_a_trunk(config: RunConfig) -> Iterator[str]:
-    """Heads are trained over weights that are on this machine."""
+    """Training heads needs the policy's weights on this machine."""
     engine = config.engine_of("policy")
     training = config.training
     if (
@@ -364,7 +362,7 @@ def _heads_have_a_trunk(config: RunConfig) -> Iterator[str]:
 
 
 def _training_is_held_out(config: RunConfig) -> Iterator[str]:
-    """What a training is measured on is not what it learned from."""
+    """Evaluation questions must not be training questions."""
     training, task = config.training, config.task
     if training is None or not training.asks_questions:
         return

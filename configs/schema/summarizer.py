@@ -1,5 +1,5 @@
-"""Options of the summarizer: the role that tells the user what the hidden thought came
-to.
+"""Options of the summarizer: the role that summarizes the hidden thought for the
+user.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class SummarizerConfig(ConfigGroup):
     """Turns question and hidden thought into the summary that the user sees."""
 
     kind: SummarizerKind = "extractive"
-    """extractive: the kept steps word for word, where summarizer.prompts is
-    policy.prompts, else neutral; model: written by a model, neutral where it gives none
-    or repeats the thought; neutral: how many steps there were."""
+    """Kind of summary. extractive: the kept steps, word for word, if summarizer.prompts
+    equals policy.prompts, else neutral; model: written by a model, neutral if the model
+    writes none or repeats the thought; neutral: only the number of steps."""
     engine: EngineConfig | None = None
-    """The summarizer's own engine; null: the shared one. Chosen with
+    """The summarizer's own engine; null: the shared engine. Set with
     engine@summarizer.engine=vllm."""
     prompts: PromptFamily = "pocket"
     """Family of prompts: pocket for a model trained with the pocket's special tokens,
@@ -32,4 +32,4 @@ class SummarizerConfig(ConfigGroup):
     max_characters: int = Field(600, ge=40)
     """Longest summary, in characters."""
     max_tokens: int = Field(128, ge=1)
-    """Longest summary that a model may write, in tokens."""
+    """Longest completion of a model that writes the summary, in tokens."""

@@ -1,16 +1,17 @@
-"""Where questions come from, chosen with `task=pocket | reasoning_gym | gsm8k | svamp |
-multiarith | math500 | jsonl | csv | text | user`.
+"""Options of the sources of questions, chosen with `task=pocket | reasoning_gym | gsm8k
+| svamp | multiarith | math500 | jsonl | csv | text | user | custom`.
 
 The split of a generated or user-supplied question is a function of its hash
-(`agents.types.split_of`), so that no question is ever both trained on and measured.
+(`agents.types.split_of`), so that no question is used for both training and evaluation.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
+from agents.objects import NAME
 from agents.types import Split
 from configs.schema.base import ConfigGroup
 
@@ -19,34 +20,47 @@ TASK_OF_SUFFIX = {
     **dict.fromkeys((".csv", ".tsv"), "csv"),
     **dict.fromkeys((".txt", ".text", ".md"), "text"),
 }
-"""The task that reads a file of one's own, by the suffix of its name in lower case."""
+"""Lower-case suffix of a user's file -> the task that reads it."""
 
 
-class UserTaskConfig(ConfigGroup):
-    """Questions come one by one from the caller; there is nothing to run over."""
+class _Task(ConfigGroup):
+    """Options that all tasks share."""
+
+    checker: str | None = Field(None, pattern=NAME)
+    """package.module:name of a function that decides whether an answer is right:
+    right(question: agents.types.Question, answer: str) -> bool; null: the task's own
+    checker."""
+
+    def source_options(self) -> dict[str, Any]:
+        """Returns the options that determine the questions."""
+        return self.model_dump(exclude={"name", "checker"})
+
+
+class UserTaskConfig(_Task):
+    """Questions come one by one from the caller; there is no set of questions."""
 
     name: Literal["user"] = "user"
     """Questions come from the caller."""
 
 
-class _Slice(ConfigGroup):
-    """What all sets of questions share."""
+class _Slice(_Task):
+    """Options that all sets of questions share."""
 
     limit: int | None = Field(None, ge=1)
-    """Most questions taken; null: all of them."""
+    """Most questions used; null: all."""
     offset: int = Field(0, ge=0)
-    """Questions left out at the beginning."""
+    """Number of questions skipped at the beginning."""
 
 
 class _Dataset(_Slice):
-    """What all sets of questions with splits share."""
+    """Options that all sets of questions with splits share."""
 
     split: Split = "test"
     """Part of the questions: train, validation or test."""
 
 
 class _OwnFile(_Slice):
-    """What all files of one's own share."""
+    """Options that all users' files share."""
 
     split: Split | None = None
     """Part of the questions, by their hash: train, validation or test; null: every line
@@ -54,15 +68,15 @@ class _OwnFile(_Slice):
 
 
 class _Rows(_OwnFile):
-    """What files with named fields share."""
+    """Options that files with named fields share."""
 
     question_field: str = Field("question", min_length=1)
-    """Field that holds the question; several, joined by commas, are put together with a
-    blank."""
+    """Field that holds the question; several fields, separated by commas, are joined
+    with a space."""
     answer_field: str | None = Field("answer", min_length=1)
-    """Field that holds the right answer. A question without one (the field is null,
-    empty, or, where it is the default, missing) is asked and not scored; null: no
-    question is scored."""
+    """Field that holds the gold answer; null: no question is scored. A question is
+    asked but not scored if its field is null or empty, or if the default field is
+    missing."""
 
 
 class JsonlTaskConfig(_Rows):
@@ -82,8 +96,8 @@ class CsvTaskConfig(_Rows):
     path: str
     """The file; its first row names the fields, each other row holds a question."""
     delimiter: str | None = Field(None, min_length=1)
-    """The character between two cells; null: a tab in a .tsv file, a comma in any
-    other."""
+    """Character between two cells; null: a tab in a .tsv file, a comma in other
+    files."""
 
 
 class TextTaskConfig(_OwnFile):
@@ -93,6 +107,18 @@ class TextTaskConfig(_OwnFile):
     """A text file with one question per line, not scored."""
     path: str
     """The file; each line that is not blank is a question."""
+
+
+class CustomTaskConfig(_OwnFile):
+    """Questions of a class of your own."""
+
+    name: Literal["custom"] = "custom"
+    """Questions of a class of your own."""
+    object: str = Field(pattern=NAME)
+    """package.module:name of a class with a method `load` that returns Questions
+    (graphs.tasks.custom)."""
+    options: dict[str, JsonValue] | None = None
+    """Keywords of the class, task.options={level: 3}; null: none."""
 
 
 class Gsm8kTaskConfig(_Dataset):
@@ -107,10 +133,10 @@ class Gsm8kTaskConfig(_Dataset):
 
 
 class _MeasuringOnly(_Dataset):
-    """What published sets without a train part share."""
+    """Options that published sets without a train split share."""
 
     split: Split = "test"
-    """Part of the questions: test; the set is for measuring only, and has no other."""
+    """Part of the questions: only test, because the set is for measuring only."""
 
 
 class SvampTaskConfig(_MeasuringOnly):
@@ -146,26 +172,24 @@ class Math500TaskConfig(_MeasuringOnly):
 
 
 class _Generated(_Dataset):
-    """What all generated questions share."""
+    """Options that all generated sets share."""
 
     size: int = Field(500, ge=1)
     """Questions generated for the split."""
     seed: int = Field(0, ge=0)
-    """Seed of the generator: the same seed gives the same questions."""
+    """Seed of the generator; equal seeds give equal questions."""
 
 
 class ReasoningGymTaskConfig(_Generated):
-    """Problems of the reasoning-gym package; an answer counts only when it is exactly
-    right.
-    """
+    """Problems of the reasoning-gym package; only an exactly right answer counts."""
 
     name: Literal["reasoning_gym"] = "reasoning_gym"
     """Problems of the reasoning-gym package."""
     datasets: tuple[str, ...] = Field(("countdown",), min_length=1)
     """Names of reasoning-gym datasets, mixed in equal parts."""
     parameters: dict[str, dict[str, int | float | bool | str]] | None = None
-    """Parameters of single datasets, by the name of the dataset: {countdown:
-    {max_value: 25}}; null: the package's own for all."""
+    """Parameters by dataset: {countdown: {max_value: 25}}; null: the package's
+    defaults."""
 
 
 class PocketTaskConfig(_Generated):
@@ -189,7 +213,8 @@ TaskConfig = Annotated[
     | JsonlTaskConfig
     | CsvTaskConfig
     | TextTaskConfig
+    | CustomTaskConfig
     | UserTaskConfig,
     Field(discriminator="name"),
 ]
-"""Any source of questions; `name` says which."""
+"""Any source of questions; `name` is the tag."""

@@ -1,29 +1,29 @@
-"""How far beliefs and verdicts of a stored run can be believed: calibration curves, by
-question family.
+"""Calibration curves of the posterior's answer beliefs and the critic's verdicts in a
+stored run, by question family.
 
     python -m graphs.calibration RUN [search.evidence_weight=0.5]
         [search.selector_model=FILE] [--json]
 
-*Answers.* What a posterior search believes of each finished tree, derived again from
-its events: in the best answer, and whether that is right. A run with search=posterior
-is read under its own assumptions, any other as search=posterior would read it, but with
-a `abort_rate` of 0, for its samples may go through the policy's doubts; words change
-them. So the trees of one run show what other assumptions would have been worth. A
-question that came to no answer has no belief; it is counted.
+*Answers.* The posterior of each finished tree is recomputed from its events: the
+probability of the best answer is compared with whether that answer is right. A run with
+search=posterior is read under its own assumptions; any other run under the defaults of
+search=posterior, but with `abort_rate` 0, because its samples may continue past
+backtrack tokens. Overrides change the assumptions, so one run's trees can evaluate
+other assumptions. A question without an answer has no belief; such questions are
+counted.
 
-*Verdicts.* Where an exact checker of steps exists: the critic's sigma(log-likelihood
-ratio) on the policy's own steps, and whether they are right. That is the probability at
-even odds; where 9 steps in 10 are right, a verdict that is worth what it says is right
-more often than that. So its errors are also told with the family's share of right steps
-as the prior, which is how evidence is used. *Siblings*: of two judged continuations of
-one path without a mistake, one right and one wrong, how often the right one has the
-larger number (a tie is half). A critic may tell easy questions from hard ones and no
-step from its sibling, and the second is what a search asks of it.
+*Verdicts.* Needs an exact checker of steps. The critic's sigma(log-likelihood ratio) on
+the policy's steps is compared with whether the steps are right. It is the probability
+at even odds; if 9 of 10 steps are right, steps are right more often than a correct
+ratio alone suggests. So the errors are also reported with the family's share of right
+steps as the prior, as a search uses the evidence. *Siblings*: among pairs of judged
+children of a path without mistakes, one right and one wrong, the share in which the
+right one has the larger ratio (a tie is half). A critic may separate easy from hard
+questions but not a step from its sibling, and a search needs the latter.
 
-Brier score and log loss are those of the event on the axis: the best answer, or the
-step, is right. The log loss of the right answer is what
-`graphs.evaluation.fit_selector` minimises: - log of the belief in it, or in none of
-them.
+Brier score and log loss refer to the event "the best answer (or the step) is right".
+The log loss of the right answer, which `graphs.evaluation.fit_selector` minimises, is -
+log of the belief in the right answer, or in "no answer is right".
 
 Sources: Brier, "Verification of forecasts expressed in terms of probability" (1950);
 Guo et al., "On calibration of modern neural networks" (arXiv:1706.04599), eq. 3, for
@@ -57,12 +57,14 @@ from graphs.traces.checked import CheckedThought, format_left_out, read_checked
 from graphs.tree import ReasoningTree
 
 _BINS = 10
-_LEAST = 1e-6  # no belief costs more than - log of this, in nats
+_LEAST = 1e-6  # beliefs are clipped here, which bounds the log loss
 _BAR = 20  # characters
 
 
 class Bin(NamedTuple):
-    """Beliefs in [low, high), and what came of them; the last bin holds 1 as well."""
+    """Beliefs in [low, high) and the frequency of the event; the last bin includes
+    1.
+    """
 
     low: float
     high: float
@@ -72,18 +74,18 @@ class Bin(NamedTuple):
 
 
 class Reliability(NamedTuple):
-    """How beliefs in an event compare with its frequency. All NaN of nothing."""
+    """Calibration of beliefs in an event. All values are NaN without beliefs."""
 
     bins: tuple[Bin, ...]
-    """Those with anything in them, in order."""
+    """The bins that are not empty, in order."""
     expected_calibration_error: float
     """Mean over beliefs of |mean belief - frequency| in their bin, in [0, 1]."""
     brier_score: float
-    """Mean squared difference between belief and truth, in [0, 1]; 0.25 for a belief of
-    1/2 in everything."""
+    """Mean squared difference between belief and truth, in [0, 1]; 0.25 if all beliefs
+    are 1/2."""
     log_loss: float
-    """Mean - log of the belief in what is true, in nats; 0.69 for a belief of 1/2 in
-    everything."""
+    """Mean of - log of the belief in the truth, in nats; 0.69 if all beliefs are
+    1/2."""
 
 
 class Verdicts(NamedTuple):
@@ -97,8 +99,8 @@ class Verdicts(NamedTuple):
 
 
 def reliability(believed: Sequence[float], right: Sequence[bool]) -> Reliability:
-    """Returns the calibration of beliefs in [0, 1] in events that came `right`, or
-    not.
+    """Returns the calibration of beliefs, in [0, 1], that an answer or step is
+    `right`.
     """
     if not believed:
         return Reliability((), math.nan, math.nan, math.nan)
@@ -124,11 +126,11 @@ def reliability(believed: Sequence[float], right: Sequence[bool]) -> Reliability
 def log_loss(
     answers: Mapping[str, float], right: Mapping[str, bool], *, many_answers: bool = False
 ) -> float:
-    """Returns - log of the belief in what is true of a question's answers, in nats; 0
-    where there are none.
+    """Returns the log loss of a question's answer beliefs, in nats; 0 without answers.
 
-    Rivals: the belief in the right one, or in none of them. Of several answers that may
-    all be right: the mean over them of the belief in each one's being right, or not.
+    By default answers exclude each other: - log of the belief in the right answer, or
+    in "no answer is right". With `many_answers` each answer is an event of its own: the
+    mean binary log loss over the answers.
     """
     if not answers:
         return 0.0
@@ -145,18 +147,18 @@ def log_loss(
 
 
 class Reader:
-    """What a posterior search believes of trees."""
+    """Computes a posterior search's beliefs about finished trees."""
 
     options: PosteriorConfig
-    """Its assumptions."""
+    """Assumptions of the posterior search."""
 
     def __init__(self, config: RunConfig, words: Sequence[str] = ()) -> None:
-        """Reads as the run of `config` does, where it is a posterior search, else by
-        the schema's assumptions; `words` change them.
+        """Uses the assumptions of `config` if it is a posterior search, or else the
+        schema's defaults; the overrides `words` change them.
 
         Raises:
-            ConfigError: a word was refused.
-            ValueError: a word is no option of the search.
+            ConfigError: an override is invalid.
+            ValueError: an override is not an option of the search.
         """
         for word in words:
             if not word.startswith("search."):
@@ -180,8 +182,8 @@ class Reader:
         self._searches: dict[str, Posterior] = {}
 
     def search(self, task: str) -> Posterior:
-        """Returns the search whose beliefs these are; answers are compared in the
-        canonical form of `task`.
+        """Returns the posterior search that compares answers in the canonical form of
+        `task`.
         """
         if task not in self._searches:
             search = build_strategy(self._config, partial(canonical, task=task))
@@ -190,15 +192,15 @@ class Reader:
         return self._searches[task]
 
     def infer(self, tree: ReasoningTree) -> dict[str, float]:
-        """Returns the probability that each answer in `tree` is right, by its canonical
-        form.
+        """Returns canonical form -> probability that the answer is right, for
+        `tree`.
         """
         return self.search(tree.question.task).infer(tree).answers
 
 
 def read_verdicts(thought: CheckedThought) -> Verdicts | None:
-    """Returns the verdicts on a thought's steps and the truth about them; None where
-    that is not known.
+    """Returns the verdicts on a thought's steps and the truth about them; None if the
+    truth is unknown.
     """
     truth = thought.truth()
     if truth is None:
@@ -212,7 +214,9 @@ def read_verdicts(thought: CheckedThought) -> Verdicts | None:
 
 
 def report(thoughts: Sequence[CheckedThought], reader: Reader) -> list[dict[str, Any]]:
-    """Returns one row per family, the row "all" first where there are several."""
+    """Returns one row per family, preceded by a row "all" if there are several
+    families.
+    """
     beliefs = [reader.infer(thought.tree) for thought in thoughts]
     verdicts = [
         one for thought in thoughts if (one := read_verdicts(thought)) is not None and one.evidence
@@ -262,8 +266,8 @@ def _answers(
 
 
 def _verdicts(own: Sequence[Verdicts]) -> dict[str, Any] | None:
-    """Returns what verdicts are worth; None without one whose truth is known. The prior
-    is each family's own, also over all families.
+    """Returns the calibration of verdicts; None without verdicts of known truth. The
+    prior is that of each step's family, also in the row of all families.
     """
     if not own:
         return None
@@ -281,7 +285,7 @@ def _verdicts(own: Sequence[Verdicts]) -> dict[str, Any] | None:
             for _ in one.right
         ]
     )
-    with np.errstate(divide="ignore"):  # a family without a wrong step is sure of every step
+    with np.errstate(divide="ignore"):  # a family without wrong steps has prior log-odds +inf
         prior = np.log(share) - np.log1p(-share)
     with_prior = _as_json(reliability(_sigmoid(evidence + prior), right))
     siblings = reduce(SiblingPairs.plus, (one.siblings for one in own), SiblingPairs())
@@ -360,8 +364,8 @@ def _numbers(curve: Mapping[str, Any]) -> str:
 
 
 def _figure(bins: Iterable[Mapping[str, Any]]) -> Iterable[str]:
-    """Yields the bins, each with a bar as long as its share of right ones; "|" stands
-    at the mean belief.
+    """Yields one line per bin, with a bar for the share of right ones; "|" marks the
+    mean belief.
     """
     yield f"  believed          of  mean   right [95 %]           0{'1':>{_BAR + 1}}"
     for one in bins:

@@ -1,20 +1,20 @@
-"""What more samples would bring: coverage and votes of a best-of-n run at 1, 2, 4 ...
-samples, by question family.
+"""Coverage and vote accuracy of a best-of-n run at 1, 2, 4 ... samples, by question
+family.
 
     python -m graphs.coverage RUN [--json]
 
-Every sample of a question is in its stored tree, so a run with 64 samples says what it
-would have been with fewer. *Coverage*: some sample has a right answer. *Derivation*:
-and every step to it is right, by the family's exact checker, so that an answer that is
-right by luck does not count. *Majority*, and *weighted* where the run ranks its
-samples: a vote elects a right answer. A sample without an answer is not right and has
-no vote.
+The stored tree holds every sample of a question, so a run with 64 samples also gives
+the results for fewer. *Coverage*: some sample has a right answer. *Derivation*: some
+sample has a right answer and only right steps, by the family's exact checker, so a
+lucky answer does not count. *Majority*, and *weighted* if the run ranks its samples:
+the vote elects a right answer. A sample without an answer counts as wrong and has no
+vote.
 
-Then what the laws of graphs/evaluation/scaling.py make of it: coverage at four times as
-many samples, and the best number of calls for a majority. That law is for two answers:
-the most frequent right one and the most frequent wrong one, which is what decides a
-vote in the end (the paper's difficulty of a question is the difference of the two).
-Calls that give other answers have no part in it, so they come on top.
+Two laws of graphs/evaluation/scaling.py extrapolate: coverage at four times as many
+samples, and the best number of calls for a majority. The second law is for two answers:
+the most frequent right and the most frequent wrong answer, which decide a large vote
+(the paper defines a question's difficulty by their difference). Calls with other
+answers are not part of the law, so the best number is scaled up for them.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from graphs.traces.checked import CheckedThought, config_of, format_left_out, re
 from graphs.tree import ROOT
 
 FARTHER = 4
-"""Coverage is predicted at this many times the samples that there are."""
+"""Coverage is extrapolated to this multiple of the number of samples."""
 _SEED = 0  # of the bootstrap and of the sub-samples
 
 
@@ -59,21 +59,21 @@ class Samples(NamedTuple):
 
     family: str
     pool: Pool
-    """PriorsComputed by the scores of the run's own choice; equally where that is a
+    """Weighted by the scores that the run's selection uses; equal weights for a
     majority."""
     sound: int | None
-    """Samples whose whole derivation is right; None where no exact checker of steps
-    exists."""
+    """Samples whose answer and steps are all right; None without an exact checker of
+    steps."""
 
 
 async def read(folder: Path) -> tuple[list[Samples], Counter[str]]:
-    """Returns the samples of a run's questions, and how many questions are left out for
-    which reason.
+    """Returns the samples of a run's questions, and the number of questions left out
+    per reason.
 
     Raises:
         FileNotFoundError: there is no run in the folder; `find_run` finds one by its
             name.
-        BadDataError: the run's samples depend on each other, or no question can be
+        BadDataError: the run's samples are not independent, or no question can be
             scored.
     """
     config = config_of(folder)
@@ -99,7 +99,7 @@ async def read(folder: Path) -> tuple[list[Samples], Counter[str]]:
 
 
 def _samples_of(thought: CheckedThought, selector: Selector) -> Samples:
-    """Returns the samples of a question, of which there is at least one."""
+    """Returns the samples of a question with at least one sample."""
     tree, task = thought.tree, thought.question.task
     right = np.zeros(len(tree), bool)
     for leaf in tree.answer_leaves():
@@ -114,8 +114,8 @@ def _samples_of(thought: CheckedThought, selector: Selector) -> Samples:
 
 
 def report(questions: Sequence[Samples]) -> list[dict[str, Any]]:
-    """Returns one row per family, the row "all" first where there are several; sample
-    sizes go up to that of the least sampled question.
+    """Returns one row per family, preceded by a row "all" if there are several
+    families. The largest k is the smallest number of samples of any question.
     """
     families = sorted({one.family for one in questions})
     groups = {"all": list(questions)} if len(families) > 1 else {}
@@ -157,9 +157,7 @@ def _row(family: str, questions: Sequence[Samples], rng: np.random.Generator) ->
 
 
 def _best_calls(pools: Sequence[Pool]) -> dict[str, Any] | None:
-    """Returns what the law of majority votes says; None where no sample came to an
-    answer.
-    """
+    """Returns the fitted law of majority votes; None if no sample has an answer."""
     duels = [pool.duel for pool in pools if pool.duel.total]
     if not duels:
         return None
@@ -174,7 +172,7 @@ def _best_calls(pools: Sequence[Pool]) -> dict[str, Any] | None:
 
 
 def table(row: dict[str, Any]) -> str:
-    """Returns a family's row as a Markdown table, and what the laws say."""
+    """Returns a family's row as a Markdown table, followed by the fitted laws."""
     curves, law, calls = row["curves"], row["power_law"], row["calls"]
     least, most = row["samples"]
     lines = [
@@ -212,10 +210,10 @@ def table(row: dict[str, Any]) -> str:
         )
         seen = max(curves["majority"], key=lambda point: point["value"])["k"]
         lines += [
-            "A law of majorities, fitted to how often the right answer comes, against its "
-            f"strongest rival alone: {parts}. By it a",
-            f"majority is {best} (in the table: at {seen}), and with ever more it tends to "
-            f"{calls['limit']:.3f}.",
+            "Law of majority votes, fitted to the frequency of the right answer against the "
+            f"most frequent wrong one: {parts}. It predicts:",
+            f"a majority is {best} (in the table: at {seen}), and tends to "
+            f"{calls['limit']:.3f} with ever more samples.",
         ]
     return "\n".join(lines)
 

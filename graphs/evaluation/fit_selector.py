@@ -1,26 +1,27 @@
-"""Fits how a posterior search reads trees, on finished runs over validation questions.
+"""Fits the selector or the assumptions of posterior search, on runs over validation
+questions.
 
     python -m graphs.fit_selector RUN [RUN ...] --out selector.json
     python -m graphs.fit_selector RUN [RUN ...] --assumptions --out assumptions.yaml
 
-The first is used with search=posterior search.selector_model=selector.json, the second
-with the words that it prints.
+Use the first result with search=posterior search.selector_model=selector.json, the
+second with the overrides that the command prints.
 
-Without `--assumptions`: the weights of graphs/strategies/posterior/fitted.py. With it:
-the assumptions of the sum-product pass (graphs/strategies/posterior/belief.py) that
-give the truth about the answers the least log loss, found by going through them one at
-a time, on ladders of round values, until no change betters it. An assumption that the
-loss hardly depends on stays as it was, and so does a `abort_rate` of 0.
+Without `--assumptions` the command fits the weights of
+graphs/strategies/posterior/fitted.py. With it, the command fits the assumptions of the
+sum-product pass (graphs/strategies/posterior/belief.py) by coordinate descent on the
+log loss over ladders of round values. An assumption that hardly influences the loss
+keeps its value, and so does an `abort_rate` of 0.
 
-Log losses are in nats per question: - log of the belief in the right answer, or in none
-of them; questions without an answer are left out. What is told is the loss on the very
-questions that the numbers were fitted on, which flatters; `python -m
-graphs.calibration` measures it on others.
+Log losses are in nats per question: - log of the belief in the right answer, or in "no
+answer is right". Questions without an answer are left out. The printed loss is the
+training loss, which is optimistic; `python -m graphs.calibration` measures the loss on
+other questions.
 
-Runs must be of search=best_of_n (with policy.logprobs=always) or posterior, whose
-samples are drawn as a posterior search draws them, and not over test questions. But a
-best-of-N's samples go through the policy's doubts, so where such a run is among them
-`abort_rate` is 0.
+Runs must use search=best_of_n (with policy.logprobs=always) or search=posterior,
+because their samples have the distribution that posterior search assumes, and must not
+use test questions. Samples of best-of-N continue past backtrack tokens, so `abort_rate`
+is 0 if such a run is included.
 """
 
 from __future__ import annotations
@@ -57,30 +58,29 @@ LADDERS: Mapping[str, tuple[float, ...]] = {
     "abort_rate": (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
     "prior_strength": (1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
 }
-"""Values that are tried for the assumptions of `BeliefModel`, in the order in which
-they are."""
+"""Assumption of `BeliefModel` -> values to try; assumptions are tried in this order."""
 
 LEAST_GAIN = 1e-3
-"""Nats per question by which a change must better the log loss; less is noise of a few
-hundred questions."""
+"""Least reduction of the log loss by a change, in nats per question; less is noise with
+a few hundred questions."""
 
 
 class AssumptionsFit(NamedTuple):
-    """What the search for better assumptions came to."""
+    """Result of fitting the assumptions."""
 
     belief_model: BeliefModel
     before: float
-    """Mean log loss of the assumptions that it began with, in nats."""
+    """Mean log loss of the initial assumptions, in nats."""
     after: float
     """Mean log loss of `belief_model`, in nats; at most `before`."""
     flat: tuple[str, ...]
-    """Assumptions on which the loss hardly depends: all values of the ladder are within
-    `LEAST_GAIN`."""
+    """Assumptions that hardly influence the loss: it varies by less than `LEAST_GAIN`
+    over the ladder."""
 
 
 def fit_assumptions(thoughts: Sequence[CheckedThought], start: BeliefModel) -> AssumptionsFit:
-    """Returns the assumptions under which the truth about the answers is most probable,
-    by coordinate search from `start`.
+    """Returns the assumptions with the least log loss, by coordinate descent from
+    `start`.
     """
     losses: dict[BeliefModel, float] = {}
 
@@ -114,8 +114,8 @@ def _with(belief_model: BeliefModel, name: str, value: float) -> BeliefModel:
 
 
 def mean_log_loss(thoughts: Sequence[CheckedThought], model: BeliefModel | AnswerModel) -> float:
-    """Returns the mean log loss of a model's beliefs over the thoughts that came to an
-    answer, in nats; 0 where none did.
+    """Returns the mean log loss of a model over the thoughts with an answer, in nats; 0
+    if there are none.
     """
     losses = []
     for thought in thoughts:
@@ -130,26 +130,25 @@ def mean_log_loss(thoughts: Sequence[CheckedThought], model: BeliefModel | Answe
 def read_for_fit(
     folder: Path, *, allow_test: bool = False
 ) -> tuple[RunConfig, list[CheckedThought]]:
-    """Returns the configuration of a run and its thoughts; says on the console what is
-    left out.
+    """Returns the configuration of a run and its thoughts; prints the number of
+    questions left out.
 
     Raises:
-        BadDataError: its search is another one, its questions may be for testing, or
-            none can be checked.
+        BadDataError: the run uses another search or possibly test questions, or none of
+            its questions can be checked.
     """
     config = config_of(folder)
     if not isinstance(config.search, BestOfNConfig | PosteriorConfig):
         raise BadDataError(
             f"{folder} was searched with search={config.search.strategy}, and a selector is "
-            "fitted on what search=best_of_n or "
-            "search=posterior leaves behind; give a run with one of them"
+            "fitted on trees of search=best_of_n or search=posterior; give a run with one of them"
         )
     split = getattr(config.task, "split", None)
     if split not in ("train", "validation") and not allow_test:
         raise BadDataError(
-            f"{folder} has task.split={split or 'null'}, and what is fitted on test questions "
-            "cannot be measured on them; give a run with task.split=validation, or say "
-            "--allow-test and never measure on this set"
+            f"{folder} has task.split={split or 'null'}, and a fit on test questions cannot be "
+            "measured on them; give a run with task.split=validation, or use --allow-test and "
+            "never measure on this set"
         )
     _, thoughts, left_out = asyncio.run(read_checked(folder))
     if left_out:
@@ -160,8 +159,8 @@ def read_for_fit(
 
 
 def as_yaml(fit: AssumptionsFit, runs: Sequence[str], questions: int) -> str:
-    """Returns the assumptions as an experiment: a file that `experiment=NAME` finds in
-    a folder `experiment` of hydra.searchpath.
+    """Returns the assumptions as YAML for `experiment=NAME`, to be put into a folder
+    `experiment` on hydra.searchpath.
     """
     options = {
         name: getattr(fit.belief_model.assumptions, name) for name in (*LADDERS, "many_answers")
@@ -198,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--many-answers",
         action="store_true",
-        help="questions may have several right answers, so that they are no rivals",
+        help="questions may have several right answers: answers do not exclude each other",
     )
     parser.add_argument(
         "--ridge",
@@ -207,7 +206,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="precision of the prior on a selector's weights (default 1)",
     )
     parser.add_argument(
-        "--allow-test", action="store_true", help="take runs over test questions, too"
+        "--allow-test", action="store_true", help="accept runs over test questions, too"
     )
     arguments = parser.parse_args(argv)
     folders = [run_folder(run) for run in arguments.runs]
@@ -223,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     if not thoughts:
         raise BadDataError(
-            f"no question of {', '.join(names)} came to an answer; give runs in which some did"
+            f"no question of {', '.join(names)} has an answer; give runs with answered questions"
         )
     print(
         f"{len(thoughts)} questions with an answer, of {', '.join(names)}; log loss of the right "
@@ -248,7 +247,7 @@ def _fit_assumptions(
         )
     )
     if fit.flat:
-        print(f"kept, for the loss hardly depends on it: {', '.join(fit.flat)}")
+        print(f"kept, because the loss hardly depends on them: {', '.join(fit.flat)}")
 
 
 def _fit_selector(

@@ -19,13 +19,13 @@ class Proportion:
 
     @property
     def value(self) -> float:
-        """The share in [0, 1]; NaN of nothing."""
+        """The share, in [0, 1]; NaN if `total` is 0."""
         return self.successes / self.total if self.total else math.nan
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % Wilson score interval; (0, 1) of nothing. Source: Wilson (1927); it
-        keeps its level near 0 and 1, where +-2 se does not.
+        """95 % Wilson score interval; (0, 1) if `total` is 0. Unlike +-2 standard
+        errors, it keeps its coverage near 0 and 1. Source: Wilson (1927).
         """
         if not self.total:
             return 0.0, 1.0
@@ -41,7 +41,7 @@ class Proportion:
 
 @dataclass(frozen=True, slots=True)
 class PairedDifference:
-    """How much more often one of two methods is right on the same questions."""
+    """Difference in accuracy between two methods on the same questions."""
 
     only_first: int
     """Questions that only the first got right."""
@@ -51,7 +51,7 @@ class PairedDifference:
 
     @classmethod
     def of(cls, first: Sequence[bool], second: Sequence[bool]) -> PairedDifference:
-        """Returns the difference of two methods on the same questions, in the same
+        """Returns the difference from right/wrong per question, both lists in the same
         order.
 
         Raises:
@@ -64,7 +64,7 @@ class PairedDifference:
 
     @property
     def value(self) -> float:
-        """Accuracy of the second minus accuracy of the first; NaN of nothing."""
+        """Accuracy of the second minus accuracy of the first; NaN without questions."""
         return (self.only_second - self.only_first) / self.total if self.total else math.nan
 
     @property
@@ -85,15 +85,17 @@ class PairedDifference:
 
     @property
     def p_value(self) -> float:
-        """Two-sided exact McNemar test: how often a fair coin splits the discordant
-        questions at least as unevenly.
+        """p-value of the two-sided exact McNemar test: the probability that a fair coin
+        splits the discordant questions at least as unevenly.
         """
         n, k = self.only_first + self.only_second, min(self.only_first, self.only_second)
         return float(min(1.0, 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n))
 
     @property
     def verdict(self) -> Literal["gain", "loss", "no gain"]:
-        """What the interval says of the second: above 0, below 0, or neither."""
+        """ "gain" if the interval is above 0, "loss" if it is below 0, or else "no
+        gain".
+        """
         low, high = self.interval
         return "gain" if low > 0 else "loss" if high < 0 else "no gain"
 

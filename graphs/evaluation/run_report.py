@@ -1,4 +1,4 @@
-"""What a run came to: metrics for machines, a report for people."""
+"""The result of a run: metrics as JSON, and a report in Markdown."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from graphs.tree import ReasoningTree
 
 @dataclass(slots=True)
 class Tally:
-    """Adds up traces one by one; holds counts only, so it costs the same for ten
-    questions and for a million.
+    """Running totals over traces; holds counts only, so its memory does not grow with
+    the number of questions.
     """
 
     questions: int = 0
@@ -28,15 +28,15 @@ class Tally:
     correct: Counter[str] = field(default_factory=Counter)
     """Right answers by group; the group "all" holds every question."""
     scored: Counter[str] = field(default_factory=Counter)
-    """Questions whose answer was compared with the right one, by group."""
+    """Questions whose answer was compared with the gold answer, by group."""
     not_scored: int = 0
-    """Questions without a right answer to compare with; they are in no accuracy."""
+    """Questions without a gold answer; no accuracy includes them."""
     unchecked: Counter[str] = field(default_factory=Counter)
-    """Answers that the checker could not compare with the right one, by its outcome;
-    they are in no accuracy."""
+    """Answers that the checker could not compare with the gold answer, by outcome of
+    the check; no accuracy includes them."""
     usage: UsageByRole = field(default_factory=UsageByRole)
     tree: Counter[str] = field(default_factory=Counter)
-    """Sums of the trees' statistics, by their names."""
+    """Sums over trees of each tree statistic, by name."""
     unread_reflections: int = 0
     actions: Counter[str] = field(default_factory=Counter)
     cut_steps: int = 0
@@ -82,8 +82,8 @@ class Tally:
     def metrics(
         self, *, seconds: float | None, failed: dict[str, str] | None = None
     ) -> dict[str, Any]:
-        """Returns everything that was counted, as JSON-able values. `seconds`:
-        wall-clock time of the asking, None where it was resumed.
+        """Returns all counts as JSON values. `seconds`: wall-clock time of the run,
+        None if it was resumed.
         """
         total = self.usage.total
         n = max(self.questions, 1)
@@ -127,8 +127,8 @@ class Tally:
 
 
 def report(metrics: dict[str, Any], *, run: str, model: str | None, config_yaml: str) -> str:
-    """Returns the Markdown report of a run. `model`: its name, None where no engine has
-    named one.
+    """Returns the Markdown report of a run. `model`: name of the model, None if
+    unknown.
     """
     statuses = ", ".join(
         f"{count} {status}" for status, count in sorted(metrics["statuses"].items())
@@ -160,7 +160,7 @@ def report(metrics: dict[str, Any], *, run: str, model: str | None, config_yaml:
         outcomes = ", ".join(
             f"{count} {outcome}" for outcome, count in sorted(metrics["unchecked"].items())
         )
-        lines += [f"Answers that could not be checked, and are in no accuracy: {outcomes}.", ""]
+        lines += [f"Answers that could not be checked, excluded from accuracy: {outcomes}.", ""]
     lines += [
         "## Cost",
         "",
@@ -204,7 +204,7 @@ def report(metrics: dict[str, Any], *, run: str, model: str | None, config_yaml:
 
 
 def unscored(metrics: Mapping[str, Any]) -> str:
-    """Returns how many questions are not scored and why, in words."""
+    """Returns the number of unscored questions and the reason as text."""
     few, all_of = metrics["not_scored"], metrics["questions"]
     count = (
         f"{few} of {all_of} questions"
@@ -213,7 +213,7 @@ def unscored(metrics: Mapping[str, Any]) -> str:
         if few > 1
         else "the question"
     )
-    return f"{count} came without a right answer to compare with"
+    return f"{count} (no gold answer)"
 
 
 def _groups(trace: Trace) -> list[str]:
@@ -228,7 +228,9 @@ def _groups(trace: Trace) -> list[str]:
 
 
 def _in_order(group: str) -> list[tuple[int, str]]:
-    """Sorts numbers in names as numbers: level 2 before level 10."""
+    """Returns a sort key that orders numbers in names numerically: level 2 before level
+    10.
+    """
     return [(int(word), "") if word.isdigit() else (-1, word) for word in group.split()]
 
 

@@ -1,9 +1,9 @@
-"""How accuracy grows with the number of samples: pure functions of counts, and of the
-pool of samples that a tree holds.
+"""Accuracy as a function of the number of samples: pure functions of counts, and of the
+pool of samples in a tree.
 
-Coverage (pass@k) is the chance that any of k samples is right; a vote must also find
-it. Legend: `Q` questions, `K` sample sizes, `L` different samples of a question, `A`
-its answers, `D` draws. Every interval is a 95 % one.
+Coverage (pass@k) is the probability that any of k samples is right; a vote must also
+elect it. Legend: `Q` questions, `K` sample sizes, `L` different samples of a question,
+`A` its answers, `D` draws. Every interval is a 95 % one.
 
 Sources: pass@k: Chen et al. (arXiv:2107.03374). Power law of coverage: Brown et al.,
 "Large language monkeys" (arXiv:2407.21787). Law of majority votes: Chen et al., "Are
@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 from agents.answers import canonical
 from graphs.tree import ROOT, ReasoningTree
 
-# votes this close, relative to the winner's, are tied: sums of equal weights differ in
-# their last bits
+# relative tolerance of a tie between votes: sums of equal weights differ in their last
+# bits
 _TIE = 1e-9
 _MOST_ROUNDS = 2000  # of expectation maximisation
 
 
 class Count(NamedTuple):
-    """Samples of one question, and how many of them are right."""
+    """Number of samples of one question, and number of right ones."""
 
     total: int
     right: int
@@ -41,10 +41,11 @@ class Point(NamedTuple):
     k: int
     value: float
     interval: tuple[float, float]
-    """Bootstrap over questions: what other questions of this kind would have given."""
+    """Bootstrap interval over questions: the variation due to the choice of
+    questions."""
     standard_error: float = 0.0
-    """Of the Monte-Carlo estimate of `value` for these questions; 0 where `value` is
-    exact."""
+    """Standard error of the Monte-Carlo estimate of `value` for these questions; 0 if
+    `value` is exact."""
 
 
 class Mean(NamedTuple):
@@ -55,26 +56,26 @@ class Mean(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """All samples of one question, equal ones together. Arrays `[L]`."""
+    """All samples of one question, equal samples merged. Arrays `[L]`."""
 
     counts: NDArray[np.int64]
-    """How often each was drawn."""
+    """How often each sample was drawn."""
     answers: NDArray[np.int64]
-    """Number of its answer, from 0; -1: it came to none, and has no vote."""
+    """Index of the sample's answer, from 0; -1: no answer and no vote."""
     right: NDArray[np.bool_]
     """Whether the answer is right; the same for equal answers."""
     weights: NDArray[np.float64]
-    """What a sample's vote weighs, at least 0: all 1 for a majority."""
+    """Weight of a sample's vote, at least 0; all 1 for a majority."""
 
     @property
     def tally(self) -> Count:
-        """How many samples there are, and how many are right."""
+        """The number of samples, and of right ones."""
         return Count(int(self.counts.sum()), int(self.counts[self.right].sum()))
 
     @property
     def duel(self) -> Count:
-        """Samples of the most frequent right answer and of the most frequent wrong one,
-        and how many are of the first.
+        """Samples of the most frequent right and the most frequent wrong answer
+        together, and the number of the right ones.
         """
         voting = self.answers >= 0
         right, wrong = (
@@ -87,16 +88,16 @@ class Pool(NamedTuple):
 def pool_of(
     tree: ReasoningTree, right: NDArray[np.bool_], log_weights: NDArray[np.float64] | None = None
 ) -> Pool:
-    """Returns the samples of a tree in which each of them begins at the question.
+    """Returns the samples of a tree whose samples all begin at the question.
 
-    The last entry holds the samples that came to no answer: they are counted and have
+    The last entry holds the samples without an answer: they count as samples but have
     no vote.
 
     Args:
         tree: of `N` nodes.
         right: whether each node ends the thought with a right answer, [N].
-        log_weights: what a leaf's vote weighs, [N], in nats, up to a constant; None:
-            all the same.
+        log_weights: log weight of a leaf's vote, [N], in nats, up to a constant; None:
+            equal weights.
     """
     leaves = tree.answer_leaves()
     forms = [canonical(tree.step(leaf).answer or "", tree.question.task) for leaf in leaves]
@@ -112,11 +113,11 @@ def pool_of(
 
 
 def pass_at_k(total: int, right: int, k: int) -> float:
-    """Returns the chance that k of `total` samples, drawn without replacement, hold one
-    of the `right` ones: 1 - C(n - c, k) / C(n, k).
+    """Returns the probability that k of `total` samples, drawn without replacement,
+    include one of the `right` ones: 1 - C(n - c, k) / C(n, k).
 
-    Over questions its mean is an unbiased estimate of coverage, which 1 - (1 - c / n)^k
-    is not. Source: arXiv:2107.03374, equation 1.
+    Its mean over questions is an unbiased estimate of coverage; the mean of 1 - (1 - c
+    / n)^k is not. Source: arXiv:2107.03374, equation 1.
 
     Raises:
         ValueError: k is not in 1 .. total.
@@ -138,13 +139,13 @@ def coverage_curve(
 
 
 def vote_at_k(pool: Pool, k: int, *, rng: np.random.Generator, draws: int = 1000) -> Mean:
-    """Returns the chance that a vote among k samples of the pool, drawn without
+    """Returns the probability that a vote among k samples of the pool, drawn without
     replacement, elects a right answer.
 
-    Of tied answers the one that was found first is elected, as
-    `graphs.strategies.selection` does it: each with a chance in proportion to its
-    samples. There is no closed form for more than two answers, so `draws` subsets are
-    drawn; at k = the whole pool they are all the same, and the error is 0.
+    Among tied answers the one found first wins, as in `graphs.strategies.selection`, so
+    each wins with probability proportional to its samples. There is no closed form for
+    more than two answers, so `draws` subsets are drawn; if k is the size of the pool,
+    all subsets are equal and the error is 0.
 
     Raises:
         ValueError: k is not in 1 .. the size of the pool.
@@ -199,11 +200,11 @@ class PowerLaw(NamedTuple):
 
 
 def fit_power_law(points: Sequence[tuple[int, float]]) -> PowerLaw | None:
-    """Returns the law through points (k, coverage): least squares of log(-log c) on log
-    k.
+    """Returns the law fitted to points (k, coverage): least squares of log(-log c) on
+    log k.
 
-    Points with coverage 0 or 1, where that is undefined, are left out; None where fewer
-    than two different k are left.
+    Points with coverage 0 or 1, where the logarithm is undefined, are left out. Returns
+    None if fewer than two different k are left.
     """
     usable = [
         (math.log(k), math.log(-math.log(coverage)))
@@ -218,13 +219,13 @@ def fit_power_law(points: Sequence[tuple[int, float]]) -> PowerLaw | None:
 
 
 def majority_accuracy(chance: float, num_calls: int) -> float:
-    """Returns the chance that the majority of `num_calls` answers is right, each right
-    with `chance`, a tie being broken by a fair coin.
+    """Returns the probability that the majority of `num_calls` answers is right, if
+    each is right with probability `chance` and a fair coin breaks ties.
 
     For odd K this is the binomial tail, or I_p((K + 1) / 2, (K + 1) / 2) with the
-    regularised incomplete beta function; an even K gives what K - 1 gives. Computed by
-    its increments, each of which is what two more calls change: F(2m + 1) - F(2m - 1) =
-    C(2m - 1, m) (p (1 - p))^m (2p - 1).
+    regularised incomplete beta function; an even K gives the same value as K - 1.
+    Summed from the increments of two more calls: F(2m + 1) - F(2m - 1) = C(2m - 1, m)
+    (p (1 - p))^m (2p - 1).
 
     Raises:
         ValueError: `num_calls` is below 1.
@@ -240,8 +241,8 @@ def majority_accuracy(chance: float, num_calls: int) -> float:
 
 
 class DifficultyMix(NamedTuple):
-    """Questions of two difficulties: a share on which a call is right with chance
-    `easy`, the rest with chance `hard`.
+    """Questions of two difficulties: on a share of them a call is right with
+    probability `easy`, on the rest with probability `hard`.
     """
 
     easy_share: float
@@ -252,8 +253,8 @@ class DifficultyMix(NamedTuple):
     """p2, in (0, 1); the paper has it below 1/2."""
 
     def accuracy(self, num_calls: int) -> float:
-        """Returns the accuracy of a majority of `num_calls` answers, of which there are
-        two. Source: arXiv:2403.02419.
+        """Returns the accuracy of a majority of `num_calls` calls with two possible
+        answers. Source: arXiv:2403.02419.
         """
         return self.easy_share * majority_accuracy(self.easy, num_calls) + (
             1 - self.easy_share
@@ -261,20 +262,21 @@ class DifficultyMix(NamedTuple):
 
     @property
     def limit(self) -> float:
-        """What the accuracy tends to: the share of the questions that a call answers
-        right more often than not.
+        """Limit of the accuracy for many calls: the share of questions that a call
+        answers right more often than not.
         """
         return self.easy_share * _side(self.easy) + (1 - self.easy_share) * _side(self.hard)
 
     def best_num_calls(self) -> int | None:
-        """Returns the smallest (odd) number of calls that no other one beats; None
-        where more calls are always better in the end.
+        """Returns the smallest (odd) optimal number of calls; None if the accuracy is
+        best in the limit of many calls.
 
         Two more calls change the accuracy by C(2m - 1, m) (gain x s1^m - loss x s2^m),
         with gain = alpha (2 p1 - 1), loss = (1 - alpha) (1 - 2 p2) and s = p (1 - p).
-        With s1 < s2 that turns from rise to fall once, at m = log(gain / loss) / log(s2
-        / s1); with s1 >= s2 it may turn from fall to rise, so the best is at one of the
-        ends. Not for mixes of which both kinds go one way.
+        With s1 < s2 the accuracy has one maximum, at m = log(gain / loss) / log(s2 /
+        s1). With s1 >= s2 it may fall and then rise, so the optimum is at one of the
+        ends. If both kinds of questions improve, or both get worse, the optimum is at
+        an end, too.
         """
         gain, loss = (
             self.easy_share * (2 * self.easy - 1),
@@ -290,18 +292,18 @@ class DifficultyMix(NamedTuple):
 
 
 def _side(chance: float) -> float:
-    """Returns the limit of a majority vote: 1 above 1/2, 0 below it."""
+    """Returns the limit of a majority vote: 1 if `chance` is above 1/2, 0 if below."""
     return 0.5 if chance == 0.5 else float(chance > 0.5)
 
 
 def fit_difficulty_mix(counts: Sequence[Count]) -> DifficultyMix:
-    """Returns the mix of two difficulties under which the counts are likeliest, found
-    by expectation maximisation.
+    """Returns the maximum-likelihood mix of two difficulties for the counts, by
+    expectation maximisation.
 
-    It begins with the questions that are right more than half of the time as the easy
-    ones. Splitting the questions there and leaving it at that would let chance make
-    easy questions look easier, and hard ones harder, than they are. A kind that comes
-    to less than half a question is left out: its share is 0.
+    Initially the easy questions are those answered right more than half of the time.
+    This split alone would make easy questions look easier, and hard ones harder, than
+    they are, by selection on noise. A kind with an expected size below half a question
+    is dropped: its share is 0.
 
     Raises:
         ValueError: there is no question.
@@ -327,7 +329,7 @@ def fit_difficulty_mix(counts: Sequence[Count]) -> DifficultyMix:
 def _mix_of(
     is_easy: NDArray[np.float64], total: NDArray[np.float64], right: NDArray[np.float64]
 ) -> DifficultyMix:
-    """Returns the likeliest mix where each question is easy with the probability
+    """Returns the maximum-likelihood mix if each question is easy with probability
     `is_easy`; all arrays `[Q]`.
     """
     num_easy, num_questions = float(is_easy.sum()), len(is_easy)
@@ -337,7 +339,7 @@ def _mix_of(
         else 1.0
         if num_easy > num_questions - 0.5
         else num_easy / num_questions,
-        # One made-up sample of either kind keeps both chances off 0 and 1.
+        # one pseudo-sample for each kind keeps both probabilities away from 0 and 1
         float(((is_easy * right).sum() + 0.75) / ((is_easy * total).sum() + 1)),
         float((((1 - is_easy) * right).sum() + 0.25) / (((1 - is_easy) * total).sum() + 1)),
     )

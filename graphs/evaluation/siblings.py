@@ -1,9 +1,9 @@
-"""Within-sibling accuracy: whether a critic tells a right continuation from a wrong one
-of the same path.
+"""Within-sibling accuracy: whether a critic ranks a right continuation of a path above
+a wrong one.
 
-That, and not its accuracy over all steps, is what a search needs of it: a critic may
-know which questions are hard, or at which depth thoughts go wrong, and still have
-nothing to say between two siblings.
+A search needs this accuracy, not the accuracy over all steps: a critic may predict
+which questions are hard, or at which depth thoughts go wrong, without discriminating
+between two siblings.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from graphs.tree.truth import Truth
 
 
 class SiblingPairs(NamedTuple):
-    """Pairs of children of one sound node, one right and one wrong, and in how many the
-    critic prefers the right one; a tie is half.
+    """Pairs of children, one right and one wrong, of a node whose path is right; and in
+    how many pairs the critic prefers the right child (a tie is half).
     """
 
     pairs: int = 0
     wins: float = 0.0
     hard_pairs: int = 0
-    """Those in which the policy gives the wrong one the higher log-probability."""
+    """Pairs in which the policy gives the wrong child the higher log-probability."""
     hard_wins: float = 0.0
 
     def plus(self, other: SiblingPairs) -> SiblingPairs:
-        """Returns the counts of both together."""
+        """Returns the sum of both counts."""
         return SiblingPairs(
             self.pairs + other.pairs,
             self.wins + other.wins,
@@ -38,20 +38,23 @@ class SiblingPairs(NamedTuple):
 
     @property
     def accuracy(self) -> float:
-        """Share of pairs in the right order, in [0, 1]; NaN without pairs."""
+        """Share of pairs in which the critic prefers the right child, in [0, 1]; NaN
+        without pairs.
+        """
         return self.wins / self.pairs if self.pairs else float("nan")
 
     @property
     def hard_accuracy(self) -> float:
-        """The same of the pairs in which the policy prefers the wrong one."""
+        """`accuracy` over the hard pairs alone."""
         return self.hard_wins / self.hard_pairs if self.hard_pairs else float("nan")
 
 
 def sibling_pairs(tree: ReasoningTree, truth: Truth) -> SiblingPairs:
     """Counts the pairs of a tree.
 
-    Below a wrong step nothing is counted, for there a choice decides nothing. A step
-    without a readable verdict is no sibling: that nothing was said of it is no tie.
+    Nodes below a wrong step are not counted, because no choice there leads to a right
+    thought. A step without a readable verdict is left out: a missing verdict is not a
+    tie.
     """
     found = SiblingPairs()
     for node in range(len(tree)):

@@ -1,4 +1,4 @@
-"""The LangGraph graph: its state, its nodes, and what they use."""
+"""The LangGraph graph: state, nodes, resources, and the Python API."""
 
 from graphs.reasoner.graph import Answer, create_reasoner, graph, think
 from graphs.reasoner.reasoner import Reasoner

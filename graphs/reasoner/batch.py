@@ -37,7 +37,7 @@ async def ask_all(
     on_result: Callable[[int, Answer | FailedQuestion], None],
 ) -> None:
     """Asks all questions, at most `concurrency` at a time, with the resources
-    registered as `key`. Calls `on_result(index, result)` as each one ends.
+    registered as `key`. Calls `on_result(index, result)` after each one.
 
     Two errors belong to a question, and the others go on: ContextLengthError (it is too
     long for the model, or for a server with less context than it reported) and

@@ -1,6 +1,6 @@
-"""The registry of critics: an options class to the critic that it describes.
+"""The registry of critics: maps a class of options to its critic.
 
-A new critic needs a case in `build_critic`; without one mypy refuses the module.
+A new critic needs a case in `build_critic`; without one mypy reports an error.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ def build_critic(options: CriticConfig, context: CriticContext) -> Critic | None
 def _speaking(
     critic: type[GenerativeCritic], options: SpeakingCritic, context: CriticContext
 ) -> GenerativeCritic:
-    """Returns a critic that asks a language model. The scope of the pocket's verdicts
-    is that of the question's family.
+    """Returns a critic that asks a language model. With the pocket model, the scope of
+    verdicts depends on the question's family.
     """
     policy = context.engines["policy"]
     engine = context.engines.get("critic", policy)
@@ -119,9 +119,7 @@ def _speaking(
 
 
 def _calibration(options: SpeakingCritic, model: Path) -> Calibration | None:
-    """Returns the critic's calibration: bundled with its model, from a file, or
-    none.
-    """
+    """Returns the critic's calibration: bundled, from a file, or None."""
     if options.calibration is None:
         return None
     if options.calibration == "bundled":

@@ -1,9 +1,8 @@
-"""A garbage collector that is patient while questions are in flight.
+"""Garbage collection at long intervals while questions are in flight.
 
-Python looks for cycles every few hundred allocations, and now and then through
-everything that is alive: a million objects of the imported libraries, none of which
-will ever be garbage. A search makes hardly any cycles: its trees and prompts die with
-their last reference.
+Python looks for cycles every few hundred allocations, and sometimes traverses all
+objects: a million of the imported libraries, none of which becomes garbage. A search
+makes few cycles: reference counting frees its trees and prompts.
 """
 
 from __future__ import annotations
@@ -13,17 +12,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 THRESHOLDS = (50_000, 10, 10)
-"""Allocations between two looks at the youngest objects; looks at a generation between
-two at the next one."""
+"""Arguments of `gc.set_threshold`: allocations before a collection of generation 0,
+then collections of a generation before one of the next."""
 
 
 @contextmanager
 def patient_collector() -> Iterator[None]:
-    """For the body of the `with`: leaves alone what is alive already, and looks for new
-    garbage rarely; then all is as it was.
+    """Freezes all existing objects and raises the thresholds; restores both at the end
+    of the `with`.
 
-    The collector is the whole process's. Inside another such body, and where somebody
-    else has frozen objects or stopped it, nothing is changed.
+    The collector is global. Nothing changes if objects are frozen already (by a
+    surrounding `with`, or other code) or if the collector is disabled.
     """
     thresholds = gc.get_threshold()
     if gc.get_freeze_count() or thresholds[0] == 0:

@@ -2,9 +2,9 @@
 
     await graph.ainvoke({"question": ...}, context=Context(overrides=("effort=low",)))
 
-The overrides of a context are those of a remote caller (configs/remote.py).
-`register_preset` and `graphs.reasoner.resources.register` give a context any
-configuration. `graphs.Reasoner` is the simpler way for Python callers.
+A context's overrides have the limits of a remote caller (configs/remote.py).
+`register_preset` and `graphs.reasoner.resources.register` allow any configuration.
+`graphs.Reasoner` is simpler for Python callers.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from graphs.thought.markup import readable
 from graphs.traces.trace import Trace
 from graphs.tree import NoAnswer
 
-RECURSION_LIMIT = 10_000  # super-steps; the budget ends a thought long before
+RECURSION_LIMIT = 10_000  # super-steps; the budget ends a thought long before that
 
 
 class CompiledReasoner(CompiledStateGraph[State, Context, InputState, OutputState]):
-    """The compiled graph. However a run of it ends, it leaves no thought behind; an
-    interrupted one can go on.
+    """The compiled graph. Every run releases its thoughts when it ends; an interrupted
+    run pauses them, so that it can be resumed.
     """
 
     async def astream(
@@ -44,11 +44,10 @@ class CompiledReasoner(CompiledStateGraph[State, Context, InputState, OutputStat
         control: RunControl | None = None,
         **options: Any,
     ) -> AsyncGenerator[Any]:
-        """Streams a run, as LangGraph does; `ainvoke` and `astream_events` go through
-        here, too.
+        """Streams a run, as LangGraph does; `ainvoke` and `astream_events` call it.
 
         Raises:
-            ConfigError: `context` is none.
+            ConfigError: `context` is invalid.
         """
         if options.get("context") is not None:
             options["context"] = read_context(options["context"])
@@ -74,13 +73,13 @@ class ReasonerGraph(StateGraph[State, Context, InputState, OutputState]):
         made = CompiledReasoner(
             **{name: value for name, value in compiled.items() if name != "__orig_class__"}
         )
-        vars(made).update(compiled)  # what LangGraph sets behind the constructor
+        vars(made).update(compiled)  # attributes that LangGraph sets after the constructor
         return made
 
 
 def _control_around() -> RunControl | None:
-    """Returns the control of the run whose node runs this graph; None outside of
-    any.
+    """Returns the control of the run whose node runs this graph; None outside of a
+    run.
     """
     try:
         around = get_runtime()
@@ -90,8 +89,8 @@ def _control_around() -> RunControl | None:
 
 
 def create_reasoner() -> ReasonerGraph:
-    """Returns the graph, uncompiled, so that it can be extended, given a checkpointer,
-    or become a part of another graph.
+    """Returns the uncompiled graph: extend it, compile it with a checkpointer, or add
+    it to another graph as a node.
     """
     builder = ReasonerGraph(
         State, context_schema=Context, input_schema=InputState, output_schema=OutputState
@@ -118,28 +117,28 @@ serves."""
 
 @dataclass(frozen=True)
 class Answer:
-    """What the user gets of a thought. The fields are plain values that may be shown.
+    """The result of a thought. The fields are plain values that may be shown.
 
-    A caller that audits reads `trace` and `thought`. They are no fields:
-    `dataclasses.asdict`, `repr` and pickle leave them out.
+    An audit reads `trace` and `thought`. They are properties, so `dataclasses.asdict`,
+    `repr` and pickle omit them.
     """
 
     question: str
     status: str
     """answered, no_answer, out_of_domain or refused."""
     reason: NoAnswer | None
-    """Why there is no answer; None where the status is not no_answer."""
+    """Why there is no answer; None unless the status is no_answer."""
     answer: str | None
-    """The answer in the model's words, which may have several lines. Beside the status
-    no_answer it is an unscored answer that was cut off, as far as it goes (`reason`
-    says by what), else None."""
+    """The answer in the model's words; may have several lines. With status no_answer it
+    is the beginning of an unscored answer that was cut off (`reason` names the limit),
+    or None."""
     summary: str
     summary_source: SummarySource
-    """Where the summary comes from: the kept steps, a model, or counts alone."""
+    """Source of the summary: the kept steps, a model, or counts alone."""
     correct: bool | None
-    """What the exact checker says, where the right answer was given; None otherwise."""
+    """The exact checker's result; None without a gold, or if it cannot decide."""
     rule_id: str | None
-    """The safety rule that decided, where one did."""
+    """The safety rule that decided; None if none did."""
     usage: dict[str, dict[str, int]]
     """Tokens and calls by role."""
     nodes: int
@@ -159,8 +158,8 @@ class Answer:
         """The whole trace of the thought, hidden.
 
         Raises:
-            LookupError: the answer was copied or came from another process; read the
-                trace from the run's store.
+            LookupError: the answer was copied or unpickled; read the trace from the
+                run's store.
         """
         trace: Hidden[Trace] | None = vars(self)["_trace"]
         if trace is None:
@@ -183,14 +182,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What may be shown of a thought while it is being thought: where it is and how
-    far, never what it says.
-    """
+    """The phase and size of a thought in progress; never its content."""
 
     phase: str
-    """Node of the graph that was just finished."""
+    """Node of the graph that has just finished."""
     rounds: int
-    """Turns of the suggestion-critique loop."""
+    """Iterations of the suggestion-critique loop."""
     nodes: int
     """Size of the reasoning tree."""
 
@@ -202,7 +199,7 @@ async def think(
     sample: int = 0,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Answer:
-    """Thinks about a question with the resources that are registered as `key`; tells
+    """Thinks about a question with the resources that are registered as `key`. Calls
     `on_progress` after every phase.
 
     Raises:

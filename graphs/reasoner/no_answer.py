@@ -1,8 +1,7 @@
-"""Why a thought has no answer, and what to do about it.
+"""Why a thought has no answer, and what the user can do.
 
-The reason is found in what happened: the search is asked whether it would go on if a
-cap of the budget were not there; if it would not, the end of the last completion
-decides.
+If the search would go on without a cap of the budget, that cap is the reason. Otherwise
+the end of the last completions is.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ _CAPS: Final[dict[str, NoAnswer]] = {
     "max_seconds": "budget_seconds",
     "max_nodes": "budget_nodes",
 }
-"""Caps of `Budget` that end a search, in the order in which they are looked at."""
+"""Caps of `Budget` that end a search, in the order in which they are tested."""
 
 
 class Explanation(NamedTuple):
-    """A reason in words."""
+    """A reason as text for the user."""
 
     what: str
     """What happened."""
@@ -60,7 +59,7 @@ EXPLANATIONS: Final[dict[NoAnswer, Explanation]] = {
         "budget.max_nodes was reached before there was one", _RAISE_OR_HIGH
     ),
     "stopped": Explanation(
-        "the search gave up, since nothing was left to try",
+        "the search ended, since nothing was left to try",
         "choose another search, or another model (engine.model)",
     ),
 }
@@ -76,12 +75,12 @@ def why_no_answer(
     prompt_tokens: int,
     context_length: int,
 ) -> NoAnswer:
-    """Returns why a search that chose no leaf has no answer.
+    """Returns the reason why a search chose no leaf.
 
     Args:
-        events: what made `tree`, in order.
-        meter: what the thought has spent, and its caps.
-        new_rng: gives the strategy's random numbers, from their beginning.
+        events: the events of `tree`, in order.
+        meter: the thought's costs and caps.
+        new_rng: returns the strategy's source of random numbers, in its initial state.
         prompt_tokens: tokens before the first step.
         context_length: tokens that the model's context holds.
     """
@@ -123,8 +122,8 @@ def why_no_answer(
 
 
 def last_words(tree: ReasoningTree) -> Hidden[str]:
-    """Returns the text of the step that was written last and says anything; "" where
-    nothing was written. For an auditor who looks for an answer that was not taken.
+    """Returns the last step of the latest path that is not blank, "" without one. An
+    audit finds there an answer that was not recognised.
     """
     path = tree.path_steps(tree.ends[-1]) if tree.ends else []
     texts = (step.content.reveal().text for step in reversed(path))
@@ -152,8 +151,8 @@ def _is_spent(meter: Meter, cap: str) -> bool:
 def _end(
     chain: Sequence[Step], horizon: Horizon, above: int, context_length: int, *, has_cap: bool
 ) -> NoAnswer:
-    """Returns why one completion, of `above` tokens of context and the steps of
-    `chain`, gave no answer.
+    """Returns why a completion, with `above` tokens of context and the steps of
+    `chain`, has no answer.
     """
     last = chain[-1]
     if last.finish_reason == "stop":

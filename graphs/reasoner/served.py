@@ -1,6 +1,6 @@
-"""The graph that `langgraph.json` names. Importing it checks the configuration of the
-server's owner (graphs/reasoner/presets.py), so that a wrong word ends the server where
-it starts and not a caller's first run.
+"""The graph that `langgraph.json` names. The import checks the server's presets
+(graphs/reasoner/presets.py), so an invalid option fails at the server's start and not
+in a caller's first run.
 
     LONGTHOUGHT_CONFIG="engine=openai" langgraph dev
 """

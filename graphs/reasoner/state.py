@@ -1,9 +1,8 @@
-"""What travels through the graph: small, and safe to show.
+"""The graph's state, context and input.
 
-LangGraph streams and checkpoints every channel, so none of them ever holds a hidden
-value: the tree and its events live in the runtime
-(`graphs.reasoner.thinking.Thinking`), and the state carries the name under which they
-are found, counters, and what the user may see.
+LangGraph streams and checkpoints every channel, so no channel holds a hidden value. The
+tree and its events are in `graphs.reasoner.thinking.Thinking`; the state holds its id,
+counters, and what the user may see.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-# pydantic makes no JSON schema of typing's before Python 3.12
+# before Python 3.12 pydantic has no JSON schema for typing.TypedDict
 from typing_extensions import TypedDict
 
 from agents.answers import TASK_KINDS
@@ -27,10 +26,10 @@ from graphs.tree import NoAnswer
 MOST_METADATA = 1 << 16
 """Bytes of a question's metadata, as JSON."""
 MOST_DEPTH = 64
-"""Levels of lists and objects in it: what writes and reads a trace takes a few
-hundred."""
+"""Nesting of lists and objects in the metadata; reading and writing a trace allows a
+few hundred levels."""
 MOST_SAMPLE = 2**31 - 1
-"""Largest number of a sample."""
+"""Largest index of a sample."""
 
 Phase = Literal[
     "screen",
@@ -44,44 +43,43 @@ Phase = Literal[
     "check",
     "record",
 ]
-"""The nodes of the graph, in the order in which a thought first comes to them."""
+"""The nodes of the graph, in the order in which a thought visits them first."""
 
 
 class InputState(TypedDict, total=False):
-    """What the caller gives; only `question` is required."""
+    """The caller's input; only `question` is required."""
 
     question: str
     gold: str | None
-    """The right answer, where it is known: compared with, never shown to a model. Local
-    callers only."""
+    """The right answer, for scoring; never shown to a model. Local callers only."""
     task: str
-    """One of agents.answers.TASK_KINDS; "user" where it is not given."""
+    """One of agents.answers.TASK_KINDS; "user" by default."""
     metadata: dict[str, Any]
-    """What the trace shall remember of the question: JSON, at most 64 KiB."""
+    """Stored with the trace: JSON, at most 64 KiB."""
     sample: int
-    """Which attempt at the question this is, from 0; it is part of the seed."""
+    """Index of the attempt at the question, from 0; part of the seed."""
     thought_id: str
-    """Made by the graph, a new one for every question: another is replaced, that of a
-    thought in progress refused."""
+    """Set by the graph for every question. A caller's value is replaced; that of a
+    thought in progress is refused."""
 
 
 class OutputState(TypedDict, total=False):
-    """What the caller gets."""
+    """The result for the caller."""
 
     thought_id: str
-    """Name of the thought, by which its trace is found."""
+    """Id of the thought and its trace."""
     status: str
     """answered, no_answer, out_of_domain or refused."""
     reason: NoAnswer | None
-    """Why there is no answer; None where the status is not no_answer."""
+    """Why there is no answer; None unless the status is no_answer."""
     answer: str | None
     """See `graphs.Answer.answer`."""
     summary: str
     summary_source: SummarySource
-    """Where the summary comes from: the kept steps, a model, or counts alone."""
+    """Source of the summary: the kept steps, a model, or counts alone."""
     correct: bool | None
     rule_id: str | None
-    """The safety rule that decided, where one did."""
+    """The safety rule that decided; None if none did."""
     usage: dict[str, dict[str, int]]
     """Tokens and calls by role."""
     nodes: int
@@ -93,37 +91,37 @@ class State(InputState, OutputState, total=False):
     """All channels of the graph."""
 
     rounds: int
-    """Turns of the suggestion-critique loop so far."""
+    """Iterations of the suggestion-critique loop so far."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """Where a run of the graph finds its engines and settings. Primitives only, so that
-    it has a JSON schema.
+    """Names the resources of a run: engines and settings. Its fields are primitives, so
+    that it has a JSON schema.
 
-    Resources are built at the first question that asks for them and kept for the
-    process; see `graphs.reasoner.resources`.
+    Resources are opened at the first question that needs them; see
+    `graphs.reasoner.resources`.
     """
 
     overrides: tuple[str, ...] = ()
-    """What a caller chooses of the server's configuration: ("preset=careful",
-    "effort=low", "search.num_samples=8"). They count as remote, in this process, too:
-    an allow-list, see `configs.remote`. Empty: the server's own configuration."""
+    """The caller's options: ("preset=careful", "effort=low", "search.num_samples=8").
+    Only options of the allow-list in `configs.remote` are accepted, also from this
+    process. Empty: the server's own configuration."""
     resources: str = ""
-    """Key of resources that were opened and registered beforehand, in this process;
-    excludes `overrides`."""
+    """Key of resources that are open and registered in this process; excludes
+    `overrides`."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.overrides, list):  # a context that comes as JSON holds a list
+        if isinstance(self.overrides, list):  # JSON has lists only
             object.__setattr__(self, "overrides", tuple(self.overrides))
 
 
 def read_context(context: object) -> Context:
-    """Returns what a caller gives as context. An object of JSON becomes a `Context`,
-    and so does the context of a graph around this one that has its fields.
+    """Returns a caller's context as a `Context`: from None, a JSON object, or the
+    context of an outer graph that has the same fields.
 
     Raises:
-        ConfigError: it is something else, or holds what no context has.
+        ConfigError: `context` is something else, or has an unknown field.
     """
     if context is None or isinstance(context, Context):
         return context or Context()
@@ -146,15 +144,14 @@ def read_context(context: object) -> Context:
 
 
 def read_input(state: InputState, *, is_local: bool) -> tuple[Question, int]:
-    """Returns the question that a caller gives, and the number of the sample.
+    """Returns the caller's question and the index of the sample.
 
     Args:
-        state: the channels as they are: anything that JSON can hold may be in them.
-        is_local: whether the caller is in this process, and so may give the right
-            answer.
+        state: unvalidated channels; any JSON value may be in them.
+        is_local: whether the caller is in this process, and so may pass a gold.
 
     Raises:
-        ValueError: names the channel, the rule and the way out.
+        ValueError: a channel is invalid.
     """
     text, gold, task = state.get("question"), state.get("gold"), state.get("task", "user")
     metadata, sample = state.get("metadata"), state.get("sample", 0)

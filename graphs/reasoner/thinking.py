@@ -1,9 +1,9 @@
-"""A thought while it is being thought: its events, the tree that they make, what it has
-spent, and its source of randomness.
+"""A thought in progress: its events, their tree, its costs, and its source of
+randomness.
 
-A thought lives as long as the run of the graph that began it (`Run`). Where the run
-fails, is cancelled or is not read to its end, the thought goes with it; where it is
-interrupted, the thought waits for the run that goes on.
+A thought belongs to the run of the graph that began it (`Run`). If the run fails, is
+cancelled, or is not read to its end, the thought is dropped; if it is interrupted, the
+thought is paused until a run resumes it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,13 @@ from graphs.traces.trace import SafetyRecord
 from graphs.tree import Event, Expansion, NoAnswer, ReasoningTree, Status
 
 MOST_PAUSED = 32
-"""Thoughts of interrupted runs that one set of resources keeps; the oldest goes
-first."""
+"""Paused thoughts that one `Resources` keeps; the oldest are dropped."""
 
 
 @dataclass(slots=True)
 class Shown:
-    """What the user is to read. It waits here until the safety rules have judged it;
-    the graph's channels, which LangGraph streams, get it only then.
+    """The output for the user. LangGraph streams the graph's channels, so the output
+    stays here until the safety rules have judged it.
     """
 
     answer: str | None = None
@@ -44,8 +43,8 @@ class Shown:
 
 @dataclass(slots=True)
 class Thinking:
-    """The runtime state of one thought. Everything hidden about it is here, and nothing
-    of it is in the graph's state.
+    """The runtime state of one thought, with everything that is hidden. The graph's
+    state holds none of it.
     """
 
     question: Question
@@ -59,7 +58,7 @@ class Thinking:
     """Safety rules that apply to the question."""
     events: list[Event] = field(default_factory=list)
     pending: list[Expansion] = field(default_factory=list)
-    """What the strategy has asked for and the policy has not yet written."""
+    """Expansions that the strategy asked for and the policy has not sampled yet."""
     new_nodes: list[int] = field(default_factory=list)
     """Nodes that the last round added."""
     safety: list[SafetyRecord] = field(default_factory=list)
@@ -68,16 +67,14 @@ class Thinking:
     status: Status = "no_answer"
     shown: Shown = field(default_factory=Shown)
     run: Run | None = None
-    """The run that thinks it; None: nodes that were called without one."""
+    """The run that owns it; None if nodes are called without a `Run`."""
     is_paused: bool = False
-    """Whether its run was interrupted and none has gone on yet."""
+    """Whether its run was interrupted and no run has resumed it."""
     _tree: ReasoningTree | None = None
 
     @property
     def tree(self) -> ReasoningTree:
-        """The tree of all events so far; brought up to date, and rebuilt when it is not
-        there.
-        """
+        """The tree of all events so far; new events are applied at each access."""
         if self._tree is None:
             self._tree = ReasoningTree(self.question)
         self._tree.apply(self.events[self._tree.version :])
@@ -99,8 +96,8 @@ class Thinking:
         return random.Random(self.derive_seed(purpose))
 
     def rng_of_search(self) -> random.Random:
-        """Returns the strategy's source of random numbers: at every call the same one
-        from its beginning, whatever has happened.
+        """Returns the strategy's source of random numbers, in the same initial state at
+        every call.
         """
         return random.Random(f"{self.seed}/{self.question.hash}/{self.sample}/search")
 
@@ -110,26 +107,26 @@ class Thoughts(dict[str, Thinking]):
 
     @property
     def in_progress(self) -> bool:
-        """Whether any of them is being thought, rather than paused."""
+        """Whether any thought is not paused."""
         return any(not thinking.is_paused for thinking in self.values())
 
     def is_live(self, thought_id: object) -> bool:
-        """Whether a run is thinking the thought of that name."""
+        """Whether a run owns the thought of that id."""
         thinking = self.get(thought_id) if isinstance(thought_id, str) else None
         return thinking is not None and not thinking.is_paused
 
     def begin(self, thinking: Thinking, control: RunControl | None) -> None:
-        """Adds a thought that ends with the run whose `control` it is."""
+        """Adds a thought, owned by the run whose `control` is given."""
         self[thinking.thought_id] = thinking
         if isinstance(control, Run):
             control.take(self, thinking)
 
     def find(self, thought_id: object, control: RunControl | None) -> Thinking:
-        """Returns a thought of this run, or a paused one, which it takes over.
+        """Returns a thought of this run, or a paused one, which the run then owns.
 
         Raises:
-            LostThoughtError: there is no such thought.
-            ValueError: another run is thinking it.
+            LostThoughtError: the id is unknown.
+            ValueError: another run owns the thought.
         """
         thinking = self.get(thought_id) if isinstance(thought_id, str) else None
         if thinking is None:
@@ -145,7 +142,7 @@ class Thoughts(dict[str, Thinking]):
         return thinking
 
     def pause(self, thinking: Thinking) -> None:
-        """Keeps a thought for a later run, as one of the latest `MOST_PAUSED`."""
+        """Pauses a thought, and drops paused ones beyond the latest `MOST_PAUSED`."""
         del self[thinking.thought_id]
         thinking.run, thinking.is_paused = None, True
         self[thinking.thought_id] = thinking
@@ -155,14 +152,14 @@ class Thoughts(dict[str, Thinking]):
 
 
 class Run(RunControl):
-    """One run of the graph, as the control object that LangGraph hands to every node:
-    it ends the thoughts that it began.
+    """One run of the graph, as the control object that LangGraph passes to every node.
+    It releases its thoughts when it ends.
     """
 
     __slots__ = ("_outer", "_taken", "has_ended")
 
     def __init__(self, outer: RunControl | None = None) -> None:
-        """`outer`: a control by which somebody else may drain the run."""
+        """`outer`: the control of the caller, which may drain the run, too."""
         super().__init__()
         self._outer = outer
         self._taken: list[tuple[Thoughts, Thinking]] = []
@@ -177,20 +174,20 @@ class Run(RunControl):
 
     @property
     def drain_reason(self) -> str | None:
-        """Why."""
+        """Why the run was asked to stop."""
         return self._drain_reason or (self._outer.drain_reason if self._outer is not None else None)
 
     def take(self, thoughts: Thoughts, thinking: Thinking) -> None:
-        """Makes a thought this run's own."""
-        if self.has_ended:  # a node that went on behind a cancelled run
+        """Makes this run the owner of a thought."""
+        if self.has_ended:  # a node outlived its cancelled run
             thoughts.pop(thinking.thought_id, None)
             raise LostThoughtError(thinking.thought_id)
         thinking.run, thinking.is_paused = self, False
         self._taken.append((thoughts, thinking))
 
     def end(self, *, interrupted: bool) -> None:
-        """Lets go of the thoughts that are not finished: they are paused where the run
-        was `interrupted`, else dropped.
+        """Releases the unfinished thoughts: pauses them if the run was `interrupted`,
+        else drops them.
         """
         self.has_ended = True
         for thoughts, thinking in self._taken:

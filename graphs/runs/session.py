@@ -1,8 +1,7 @@
-"""What the runs of one command share: engines that stay open, and questions that were
-loaded.
+"""Open engines and loaded questions that the runs of one command share.
 
-An engine serves a further run only after it has emptied its prefix cache, so what a run
-costs does not depend on the runs before it. One that cannot is opened anew.
+An engine empties its prefix cache before each run, so a run's cost does not depend on
+earlier runs. An engine that cannot empty its cache is reopened.
 """
 
 from __future__ import annotations
@@ -16,13 +15,15 @@ from agents.engines.base import Engine, SupportsCacheReset
 from agents.engines.build import open_engine
 from configs import RunConfig
 from graphs.reasoner.resources import Resources, Sink, build_resources, engine_key, engines_wanted
-from graphs.terminal.console import starting
 from graphs.tasks import load_task
 from graphs.tasks.base import TaskData
+from graphs.terminal.console import starting
 
 
 class Session:
-    """For synchronous callers. Close it with `with`, or nobody closes the engines."""
+    """Shared engines and questions, for synchronous callers. The end of `with` closes
+    the engines.
+    """
 
     def __init__(self) -> None:
         self._engines: dict[str, Engine] = {}
@@ -40,21 +41,19 @@ class Session:
         loop.run(self._close_all())
 
     def load(self, config: RunConfig) -> TaskData:
-        """Returns the questions of `config.task`, loaded once.
+        """Returns the questions of `config.task`; loads them at the first call.
 
         Raises:
             BadDataError, ValueError: see `graphs.tasks.load_task`.
         """
         key = config.task.model_dump_json()
         if key not in self._questions:
-            self._questions[key] = load_task(
-                config.task.name, **config.task.model_dump(exclude={"name"})
-            )
+            self._questions[key] = load_task(config.task.name, **config.task.source_options())
         return self._questions[key]
 
     def open(self, config: RunConfig, *, sink: Sink, run: str) -> Resources:
         """Returns resources for a run of `config` over engines with empty caches. The
-        caller closes them, which leaves the engines open.
+        caller closes the resources; the engines stay open.
 
         Raises:
             EngineUnavailableError, ValueError: see
@@ -77,7 +76,9 @@ class Session:
         )
 
     async def _are_fresh(self, keys: set[str]) -> bool:
-        """Whether all these engines are open, and have emptied their caches."""
+        """Empties the caches of these engines; returns False if one is closed or cannot
+        empty its cache.
+        """
         if not keys <= self._engines.keys():
             return False
         for key in keys:
@@ -87,8 +88,8 @@ class Session:
         return True
 
     async def _reopen(self, wanted: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None:
-        """Closes all engines before it opens others, one after another: two at once
-        would compete for memory.
+        """Closes all engines, then opens `wanted` one by one: two that load at once
+        compete for memory.
         """
         await self._close_all()
         for key, (kind, options) in wanted.items():

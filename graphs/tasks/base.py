@@ -1,8 +1,8 @@
-"""Where questions come from: the protocol, and what every source shares.
+"""The protocol of a task, and what all tasks share.
 
-A new source is one file of about 40 lines: a frozen dataclass whose fields are its
-options (the names of the config group `task`), a `name`, and `load`. This is all of a
-task that reads questions from a text file, one "QUESTION = ANSWER" per line:
+A new task is one file of about 40 lines: a frozen dataclass whose fields are its
+options (the names of the config group `task`), a `name`, and `load`. This is a whole
+task, which reads one "QUESTION = ANSWER" per line of a text file:
 
     @dataclass(frozen=True)
     class SumsTask:
@@ -27,8 +27,9 @@ task that reads questions from a text file, one "QUESTION = ANSWER" per line:
 Then it gets a line in two tables: `graphs.tasks.registry.TASKS` (its name) and
 `agents.answers.registry.TASK_ANSWERS` (what its answers are and how they are checked);
 and its options in configs/schema/task.py, as a class derived from `_Dataset` (which
-brings split, limit and offset) and added to `TaskConfig`. A task without `split` can be
-asked and never trained on.
+has split, limit and offset) and added to `TaskConfig`. A task without `split` can be
+asked, but not trained on. A class outside of the package needs none of this: see
+graphs/tasks/custom.py.
 """
 
 from __future__ import annotations
@@ -47,12 +48,12 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _Raw = TypeVar("_Raw")
 """A line or row as a file holds it."""
 
-_PROBED = 4096  # bytes in which a NUL means that a file is no text
+_PROBED = 4096  # a NUL in the first bytes marks a binary file
 
 
 @dataclass(frozen=True, slots=True)
 class LineProblem:
-    """A line of a file that is no question, and why."""
+    """A line of a file without a question, and the reason."""
 
     line: int
     """Counted from 1."""
@@ -64,21 +65,20 @@ class LineProblem:
 
 @dataclass(frozen=True, slots=True)
 class TaskData:
-    """The questions of a task, in order and without repetitions, and the lines that
-    were left out.
+    """The questions of a task, in order and without repetitions, and the lines without
+    one.
     """
 
     questions: list[Question]
     problems: list[LineProblem]
     notes: list[str] = field(default_factory=list)
-    """What a user should know of the data as a whole."""
+    """Warnings about the data as a whole."""
 
     def cut(self, offset: int, limit: int | None) -> TaskData:
-        """Returns the data without the first `offset` questions, and at most `limit` of
-        the others.
+        """Skips `offset` questions and returns at most `limit` of the others.
 
         Raises:
-            BadDataError: nothing is left.
+            BadDataError: no question is left.
         """
         check_slice(offset, limit)
         questions = self.questions[offset : None if limit is None else offset + limit]
@@ -93,9 +93,8 @@ class TaskData:
 class Task(Protocol):
     """A source of questions.
 
-    Laws: the same options load the same questions in the same order; no text comes
-    twice; every question names this task, and the split in its metadata (where there is
-    one) is the one it may be used for.
+    Laws: the same options load the same questions in the same order; texts differ;
+    every question names this task; its metadata hold its split, if the task has splits.
     """
 
     name: ClassVar[str]
@@ -104,15 +103,14 @@ class Task(Protocol):
         """Returns the questions, at least one.
 
         Raises:
-            BadDataError: a file or data set is missing, or nothing readable is left of
-                it.
-            ValueError: an option makes no sense.
+            BadDataError: a file or data set is missing, or holds no readable question.
+            ValueError: an option has an invalid value.
         """
         ...
 
 
 def check_slice(offset: int, limit: int | None) -> None:
-    """Raises ValueError when a slice makes no sense."""
+    """Raises ValueError if the offset is negative or the limit below 1."""
     if offset < 0:
         raise ValueError(f"task.offset ({offset}) must be at least 0")
     if limit is not None and limit < 1:
@@ -122,21 +120,20 @@ def check_slice(offset: int, limit: int | None) -> None:
 
 
 def check_split(split: str) -> None:
-    """Raises ValueError when there is no such split."""
+    """Raises ValueError for an unknown split."""
     if split not in SPLITS:
         raise ValueError(f"task.split ({split!r}) must be one of {', '.join(SPLITS)}")
 
 
 def read_lines(path: str | Path, read: Callable[[int, str], Question | None]) -> TaskData:
-    """Returns the questions that `read(line number, text)` makes of a file's lines;
-    blank lines are skipped.
+    """Calls `read(line number, text)` for each line that is not blank and returns the
+    questions.
 
-    A line that is not UTF-8, for which `read` raises ValueError, or whose question
-    stood on an earlier line becomes a `LineProblem`, and the others are kept. `read`
-    returns None for a line that is fine and not wanted.
+    `read` returns None for a line of another split. A line becomes a `LineProblem` if
+    it is not UTF-8, if `read` raises ValueError, or if it repeats a question.
 
     Raises:
-        BadDataError: the file is missing or unreadable, or holds no question at all.
+        BadDataError: the file is missing, unreadable, or without a question.
     """
     return collect(without_blank(read_bytes(path)), lambda n, raw: read(n, raw.decode()), path)
 
@@ -145,8 +142,7 @@ def read_bytes(path: str | Path) -> bytes:
     """Returns the content of a text file, without the byte-order mark of UTF-8.
 
     Raises:
-        BadDataError: the file is missing, unreadable, in another encoding than UTF-8,
-            or no text.
+        BadDataError: the file is missing, unreadable, binary, or UTF-16 or UTF-32.
     """
     try:
         content = Path(path).expanduser().read_bytes()
@@ -173,8 +169,8 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def without_blank(content: bytes) -> Iterable[tuple[int, bytes]]:
-    """Yields the lines that are not blank with their numbers, from 1; any line end is
-    one.
+    """Yields each line that is not blank, with its number from 1. All line ends of
+    `bytes.splitlines` count.
     """
     return ((number, line) for number, line in enumerate(content.splitlines(), 1) if line.strip())
 
@@ -186,8 +182,8 @@ def collect(
     *,
     expected: str = "one question per line",
 ) -> TaskData:
-    """Returns the questions of numbered lines; see `read_lines`. `expected`: what a
-    file holds, for the error about an empty one.
+    """Returns the questions of numbered lines; see `read_lines`. `expected` describes
+    the format in the error about an empty file.
     """
     questions: list[Question] = []
     problems: list[LineProblem] = []
@@ -207,7 +203,7 @@ def collect(
             problems.append(LineProblem(number, "is not UTF-8 text"))
         except UnicodeEncodeError:
             problems.append(LineProblem(number, "holds a lone surrogate, which is no text"))
-        except ValidationError as error:  # of the question; its text alone can be at fault
+        except ValidationError as error:  # only the question's text can be invalid
             problems.append(
                 LineProblem(number, "; ".join(found["msg"] for found in error.errors()))
             )

@@ -1,7 +1,6 @@
 """Questions from a CSV file, as spreadsheets write it: a header that names the fields,
 then one question per row. A cell in quotes may hold commas and line breaks (RFC 4180).
-Without a field `answer`, or with an empty cell there, a question is asked and not
-scored.
+A question whose field `answer` is missing or empty is not scored.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from graphs.tasks.base import TaskData, read_bytes
 from graphs.tasks.rows import RowTask, fields_in, other_task
 
 _Row: TypeAlias = list[str] | csv.Error
-"""The cells of a row, or why there are none."""
+"""The cells of a row, or the error of a malformed one."""
 
 _NEVER_CLOSED = "unexpected end of data"  # the csv module's words
 
@@ -30,7 +29,7 @@ class CsvTask(RowTask):
     """Any CSV or TSV file with a header."""
 
     delimiter: str | None = None
-    """What separates cells; None: a tab in a .tsv file, a comma in any other."""
+    """Separator of cells; None: a tab in a .tsv file, a comma in any other."""
     name = "csv"
     expected = "a header that names the fields, then one question per row,"
 
@@ -54,9 +53,7 @@ class CsvTask(RowTask):
         return self.delimiter or ("\t" if Path(self.path).suffix.lower() == ".tsv" else ",")
 
     def _rows(self) -> Iterator[tuple[int, _Row]]:
-        """Yields the rows that are not blank, each with the number of its first
-        line.
-        """
+        """Yields each row that is not blank, with the number of its first line."""
         text = read_bytes(self.path).decode("utf-8", "surrogateescape")
         lines = io.StringIO(text, newline="")
         reader = csv.reader(lines, delimiter=self._separator, skipinitialspace=True, strict=True)
@@ -70,7 +67,7 @@ class CsvTask(RowTask):
                 if str(error) == _NEVER_CLOSED:
                     raise BadDataError(
                         f"task.path ({self.path}): a cell that opens with a quote on line {line} "
-                        "is never closed, so the rows behind it cannot be told apart; close it, "
+                        "is never closed, so the rows behind it cannot be separated; close it, "
                         "and write a quote inside a cell twice"
                     ) from None
                 yield line, error
@@ -82,7 +79,7 @@ class CsvTask(RowTask):
         """Returns the names in the header.
 
         Raises:
-            BadDataError: it is no header, or lacks a field that the options name.
+            BadDataError: it is malformed, or lacks a field that the options name.
         """
         where, other = f"task.path ({self.path})", other_task(self.path, self.name)
         if isinstance(header, csv.Error):
@@ -135,7 +132,7 @@ def _check_utf8(cells: list[str]) -> None:
 
 @contextmanager
 def _cells_of_any_size() -> Iterator[None]:
-    """Lifts the csv module's limit, which is the process's, while a file is read."""
+    """Lifts the csv module's size limit, which is global, while a file is read."""
     before = csv.field_size_limit(sys.maxsize)
     try:
         yield

@@ -1,6 +1,4 @@
-"""What the generated tasks share: filling a split with different questions, from
-several sources in equal parts.
-"""
+"""Fills a split with distinct questions from several generators, in equal parts."""
 
 from __future__ import annotations
 
@@ -10,9 +8,9 @@ from agents.types import BadDataError, Question, Split
 from graphs.tasks.base import TaskData
 from graphs.tasks.leakage import split_of_text
 
-# a split is 5 % of the questions: 2000 draws without a new one mean that there is none
-# (chance e^-100)
-_DRAWS_WITHOUT_NEWS = 2000
+# a split is 5 % of the questions: a generator that still has new ones fails this many
+# draws with probability e^-100
+_MOST_DRAWS = 2000
 
 
 def fill_split(
@@ -24,11 +22,11 @@ def fill_split(
     limit: int | None,
     split_of: Callable[[str], Split] = split_of_text,
 ) -> TaskData:
-    """Returns `size` different questions of `split`, taken from the named sources in
-    turn; then `offset` and `limit` apply.
+    """Draws `size` distinct questions of `split` from the named sources in turn, then
+    applies `offset` and `limit`.
 
-    `split_of` tells the split of a text. Only as many questions are drawn as are
-    returned, and a smaller `size` gives the beginning of a larger one.
+    `split_of` returns the split of a text. Questions behind the limit are not drawn. A
+    smaller `size` returns a prefix of a larger one.
 
     Raises:
         BadDataError: a source runs out of new questions of that split.
@@ -41,7 +39,7 @@ def fill_split(
     seen: set[str] = set()
     while len(questions) < wanted:
         name, source = sources[len(questions) % len(sources)]
-        for _ in range(_DRAWS_WITHOUT_NEWS):
+        for _ in range(_MOST_DRAWS):
             question = next(source)
             if question.hash not in seen and split_of(question.text) == split:
                 break

@@ -1,10 +1,9 @@
-"""Questions from a JSONL file: one object per line, `{"question": ..., "answer": ...}`
-unless the field names say otherwise. Without `answer` a question is asked and not
-scored. A file that is one JSON array of such objects is read, too; its "lines" are then
-its items.
+"""Questions from a JSONL file: one object per line, by default
+`{"question": ..., "answer": ...}`. A question without `answer` is not scored. A file
+that is one JSON array of such objects is read, too; its items count as lines.
 
-The split of a line is a function of its question's hash. A published set has a split of
-its own, and a task of its own (graphs/tasks/published/published.py).
+The split of a line is a function of its question's hash. A published set with its own
+split has its own task (graphs/tasks/published/published.py).
 """
 
 from __future__ import annotations
@@ -25,9 +24,7 @@ class JsonlTask(RowTask):
     expected = "one JSON object per line"
 
     def load(self) -> TaskData:
-        """Returns the file's questions; of a file that is one JSON array, those of its
-        items.
-        """
+        """Returns the questions of the lines, or of the items of a JSON array."""
         content = read_bytes(self.path)
         if (items := _array(content)) is not None:
             return self.collect(enumerate(items, start=1), as_object)
@@ -38,7 +35,7 @@ def parse_row(text: str) -> dict[str, Any]:
     """Returns the object of a line.
 
     Raises:
-        ValueError: it holds no JSON object.
+        ValueError: the line is not a JSON object.
     """
     try:
         row = json.loads(text)
@@ -54,10 +51,10 @@ def parse_row(text: str) -> dict[str, Any]:
 
 
 def as_object(value: Any) -> dict[str, Any]:
-    """Returns a JSON value that is an object.
+    """Returns `value`.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: it is not a JSON object.
     """
     if not isinstance(value, dict):
         raise ValueError(f"is a JSON {type(value).__name__}, not an object")
@@ -65,7 +62,7 @@ def as_object(value: Any) -> dict[str, Any]:
 
 
 def _array(content: bytes) -> list[Any] | None:
-    """Returns the items of a file that is one JSON array; None of any other file."""
+    """Returns the items of a file that is one JSON array; None for any other file."""
     if not content.lstrip().startswith(b"["):
         return None
     try:

@@ -1,5 +1,5 @@
-"""The guard in front of every trainer: no question of a validation or test split is
-ever trained on.
+"""Keeps questions of validation and test splits out of training. Every trainer calls
+`assert_trainable`.
 """
 
 from __future__ import annotations
@@ -11,38 +11,36 @@ from agents.types import Question, Split, split_of
 from graphs.tasks.base import SPLITS
 
 _OWN_SPLITS = ("gsm8k", "svamp", "multiarith", "math500")
-"""Tasks whose data set comes with splits; the others are split by hash, whatever their
-metadata says."""
+"""Tasks whose data set has splits. All others are split by hash; the split in their
+metadata is ignored."""
 
 FROM_TEST_QUESTIONS = {
     "gsm_symbolic": "GSM8K's test questions with other names and numbers (arXiv:2410.05229)",
     "arc_agi": "the tasks of ARC-AGI-1, the public evaluation set "
     "among them, turned and recoloured",
 }
-"""Data sets of reasoning-gym whose problems are made from published test questions, and
-from which. They are for measuring only, whatever a problem's hash: a policy that learns
-from them has seen the test."""
+"""Data sets of reasoning-gym whose problems derive from published test questions, with
+their source. They are for measuring only: a policy that is trained on them has seen the
+test."""
 
 
 def split_of_text(text: str) -> Split:
-    """Returns the split of a text's hash; of the canonical wording, where a family of
-    the pocket model recognises the question.
+    """Returns the split of a text by its hash. A question of the pocket model's
+    families is hashed in canonical wording.
 
-    The pocket model is asked, and was pretrained, in canonical wording: two wordings of
-    one question must not be in two splits.
+    The pocket model is pretrained and asked in canonical wording, so two wordings of
+    one question must be in one split.
     """
     problem = recognise_question(text)
     return split_of(text if problem is None else problem.text)
 
 
 def split_of_question(question: Question) -> Split:
-    """Returns the split that a question belongs to: its data set's own where there is
-    one, otherwise its hash's.
-
-    That of a question which is made from published test questions is test.
+    """Returns the split of a question: the data set's own if it has splits, else by
+    hash. A question that derives from published test questions is in the test split.
 
     Raises:
-        ValueError: the metadata lack the split that the task promises.
+        ValueError: the data set has splits, and the metadata lack the question's.
     """
     if test_origin(question) is not None:
         return "test"
@@ -59,11 +57,11 @@ def split_of_question(question: Question) -> Split:
 
 
 def test_origin(question: Question) -> str | None:
-    """Returns the published test questions that a generated question is made from; None
-    where there are none.
+    """Returns the published test set that a generated question derives from; None for
+    other questions.
 
-    The name of the data set stands in the metadata twice: the task's own entry, and the
-    package's, which names the source also where a data set mixes others.
+    The metadata name the data set twice. `dataset` is the one that was generated; the
+    `source_dataset` of `entry` names the component of a data set that mixes others.
     """
     entry = question.metadata.get("entry")
     names = (
@@ -81,8 +79,8 @@ def test_origin(question: Question) -> str | None:
 
 
 def is_for_measuring_only(question: Question) -> bool:
-    """Whether a question belongs to a published test set or is made from one, or is
-    held out of a published train set.
+    """Whether a question belongs to a published test set, derives from one, or is held
+    out of a published train set.
     """
     return test_origin(question) is not None or (
         question.task in _OWN_SPLITS and question.metadata.get("split") != "train"
@@ -90,10 +88,8 @@ def is_for_measuring_only(question: Question) -> bool:
 
 
 def assert_trainable(questions: Iterable[Question]) -> None:
-    """Lets training questions pass.
-
-    Raises:
-        ValueError: one belongs to another split; names its hash.
+    """Raises ValueError, with the question's hash, unless all questions belong to the
+    train split.
     """
     for question in questions:
         if (origin := test_origin(question)) is not None:

@@ -1,7 +1,7 @@
-"""Problems of the pocket model's families, generated.
+"""Generated problems of the pocket model's families.
 
-Only questions whose hash puts them into the split are given out, so what is generated
-for measuring was never trained on, whichever seed either side used.
+A question's hash determines its split, so test questions are never training questions,
+whatever the seeds.
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ from graphs.tasks.generated import fill_split
 
 @dataclass(frozen=True)
 class PocketTask:
-    """Problems of `families` at `levels`, each family and each level of it in equal
-    parts.
-    """
+    """Problems of `families` at `levels`, in equal parts."""
 
     split: Split = "test"
     size: int = 500
@@ -28,7 +26,7 @@ class PocketTask:
     families: tuple[str, ...] = ()
     """Empty: all families."""
     levels: tuple[int, ...] = ()
-    """Empty: all levels. A family is asked at those of the levels that it has."""
+    """Empty: all levels. A family is generated at those levels that it has."""
     limit: int | None = None
     offset: int = 0
     name: ClassVar[str] = "pocket"
@@ -55,8 +53,8 @@ class PocketTask:
                     f"{', '.join(map(str, has))}"
                 )
             sources.append((f"family {name}", self._problems(name, levels)))
-        # Its wording is canonical as it comes, so that it need not be recognised first,
-        # which takes four times as long as making it.
+        # generated wording is canonical; recognising a question takes four times as
+        # long as generating it
         return fill_split(
             sources,
             split=self.split,
@@ -67,10 +65,10 @@ class PocketTask:
         )
 
     def _problems(self, name: str, levels: list[int]) -> Iterator[Question]:
-        """Yields problems of one family without end, its levels drawn evenly.
+        """Yields problems of one family without end, at levels drawn uniformly.
 
-        The levels of a question are drawn, not taken in turn, because the split then
-        keeps them in equal parts on average.
+        Levels are drawn, not taken in turn: the split then keeps equal parts on
+        average.
         """
         from agents.families import FAMILIES
 

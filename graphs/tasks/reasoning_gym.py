@@ -1,11 +1,10 @@
-"""Problems of reasoning-gym (github.com/open-thought/reasoning-gym), in its own
-wording, checked by agents/answers/checkers/gym_checker.py.
+"""Problems of reasoning-gym (github.com/open-thought/reasoning-gym), checked by
+agents/answers/checkers/gym_checker.py.
 
 The package draws problem i of a data set with seed s from Random(s + i), so
-neighbouring seeds give almost the same problems; here every (seed, data set) has a seed
-derived from its hash, and seed 0 and 1 have nothing in common. The test split takes one
-problem in twenty, and Countdown at its default size needs 20 ms for each: set a limit,
-or smaller parameters.
+neighbouring seeds share almost all problems. Here each (seed, data set) is hashed to a
+seed, so seeds 0 and 1 share none. The test split holds one problem in twenty, and
+Countdown at its default size needs 20 ms for each: set a limit, or smaller parameters.
 """
 
 from __future__ import annotations
@@ -20,8 +19,7 @@ from graphs.tasks.base import TaskData, check_slice, check_split
 from graphs.tasks.generated import fill_split
 from graphs.tasks.leakage import FROM_TEST_QUESTIONS
 
-# problems of one reasoning-gym data set object; some build all of their problems when
-# they are made
+# problems of one data set object; some objects build all of them when they are created
 _CHUNK = 500
 
 
@@ -35,7 +33,7 @@ class ReasoningGymTask:
     seed: int = 0
     parameters: Mapping[str, Mapping[str, Any]] | None = None
     """Generator settings by data set: {"countdown": {"max_value": 25, "max_target":
-    99}}; the package's by default."""
+    99}}; None: the package's defaults."""
     limit: int | None = None
     offset: int = 0
     name: ClassVar[str] = "reasoning_gym"
@@ -104,11 +102,11 @@ class ReasoningGymTask:
 
 
 def check_dataset(dataset: str, parameters: Mapping[str, Any]) -> None:
-    """Refuses what cannot be checked: an unknown data set, or one in which the
-    package's own answer is missing or not accepted.
+    """Generates one problem and checks the package's own answer.
 
     Raises:
-        BadDataError: with the known names.
+        BadDataError: the data set is unknown, cannot be generated, or its own answer is
+            missing or not accepted.
     """
     import reasoning_gym
     from reasoning_gym.factory import DATASETS
@@ -127,8 +125,8 @@ def check_dataset(dataset: str, parameters: Mapping[str, Any]) -> None:
             if isinstance(answer, str)
             else None
         )
-    # foreign code refuses with assertions, TypeErrors and more ("composite" needs more
-    # than a name)
+    # the package raises assertions, TypeErrors and more ("composite" needs more than a
+    # name)
     except Exception as error:
         raise BadDataError(
             f"task.datasets: {dataset!r} cannot be generated ({type(error).__name__}: {error}); "
@@ -142,8 +140,8 @@ def check_dataset(dataset: str, parameters: Mapping[str, Any]) -> None:
 
 
 def to_json(value: Any) -> Any:
-    """Returns a generator's metadata as what JSON can hold: it is kept in traces.
-    Tuples become lists, NumPy scalars Python's.
+    """Returns a generator's metadata as JSON values, since traces store them. Tuples
+    become lists, NumPy scalars Python's.
     """
     if isinstance(value, dict):
         return {str(key): to_json(item) for key, item in value.items()}

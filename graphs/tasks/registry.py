@@ -8,6 +8,7 @@ from typing import Any
 
 from agents.types import BadDataError
 from graphs.tasks.base import Task, TaskData
+from graphs.tasks.custom import CustomTask
 from graphs.tasks.delimited import CsvTask
 from graphs.tasks.jsonl import JsonlTask
 from graphs.tasks.pocket import PocketTask
@@ -22,7 +23,7 @@ TASKS: dict[str, Callable[..., Task]] = {
     task.name: task
     for task in (
         *(PocketTask, ReasoningGymTask, Gsm8kTask, SvampTask, MultiarithTask, Math500Task),
-        *(JsonlTask, CsvTask, TextTask),
+        *(JsonlTask, CsvTask, TextTask, CustomTask),
     )
 }
 
@@ -31,16 +32,15 @@ OWN_FILES = {
     "csv": "a CSV file whose first row names the fields",
     "text": "a file with one question per line",
 }
-"""Tasks that read a file of one's own, and what it must be."""
+"""Tasks that read a user's file, and the format of the file."""
 
 
 def make_task(name: str, **options: Any) -> Task:
-    """Returns the task `name` with these options; nothing is read yet.
+    """Returns the task `name` with these options, without reading any file.
 
     Raises:
-        BadDataError: no such task.
-        ValueError: an option that the task does not have, or a value that makes no
-            sense.
+        BadDataError: the task is unknown.
+        ValueError: an option is unknown, missing, or invalid.
     """
     if name == "user":
         raise BadDataError(

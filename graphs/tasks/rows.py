@@ -1,9 +1,8 @@
 """Questions in rows with named fields: lines of JSONL, rows of CSV, rows of published
 sets.
 
-A row that lacks a field is never read from another one: the error names the fields that
-are there and proposes the option to set, since a guess would ask, or score, the wrong
-column without a word.
+A missing field is an error that lists the row's fields and proposes the option to set.
+Guessing another field could silently ask, or score against, the wrong column.
 """
 
 from __future__ import annotations
@@ -22,8 +21,7 @@ from graphs.tasks.base import TaskData, check_slice, check_split, collect
 from graphs.tasks.leakage import split_of_text
 
 DEFAULT_ANSWER = "answer"
-"""The field that holds golds unless the configuration names another; a file may do
-without it."""
+"""The default field of golds; a file may lack it."""
 
 _QUESTIONS = (
     *("question", "problem", "prompt", "query", "instruction", "input", "text", "q"),
@@ -39,9 +37,7 @@ _MOST_SHOWN = 10  # fields that an error names
 
 @dataclass(frozen=True)
 class RowTask(ABC):
-    """Questions of a file of one's own whose rows have named fields; golds are
-    optional.
-    """
+    """Questions of a user's file whose rows have named fields; golds are optional."""
 
     path: str
     split: Split | None = None
@@ -52,11 +48,11 @@ class RowTask(ABC):
     """Name of the field, or several joined by commas: their texts are joined by a
     blank."""
     answer_field: str | None = DEFAULT_ANSWER
-    """Name of the gold's field; a row with null or nothing there has no gold. Where it
-    is `answer`, rows may lack it, too. None: no row has a gold."""
+    """Name of the gold's field; a row with null or a blank there has no gold. Rows may
+    lack the default field `answer`, but no other. None: no row has a gold."""
     name: ClassVar[str]
     expected: ClassVar[str]
-    """What a file holds, in words."""
+    """The format of the file, for errors."""
 
     def __post_init__(self) -> None:
         check_slice(self.offset, self.limit)
@@ -82,13 +78,14 @@ class RowTask(ABC):
         rows: Iterable[tuple[int, Any]],
         read: Callable[[Any], Mapping[str, Any]],
     ) -> TaskData:
-        """Returns the questions of numbered rows, of which `read` makes fields.
+        """Returns the questions of numbered rows; `read` returns a row's fields.
 
-        A note says so where no row has a gold although there are other fields.
+        Adds a note if no row has the default gold field although there are other
+        fields.
 
         Raises:
-            BadDataError: see `graphs.tasks.base.collect`; names the task that fits the
-                file's suffix.
+            BadDataError: see `graphs.tasks.base.collect`; the message names the task
+                that fits the file's suffix.
         """
         fields: dict[str, None] = {}
 
@@ -111,10 +108,10 @@ class RowTask(ABC):
         return data.cut(self.offset, self.limit)
 
     def question(self, line: int, row: Mapping[str, Any]) -> Question | None:
-        """Returns the question in a row; None where it is of another split.
+        """Returns the question in a row; None if it belongs to another split.
 
         Raises:
-            ValueError: there is none; says why, in words that follow "line 3".
+            ValueError: the row is invalid; the message continues "line 3 ...".
         """
         self.check_fields(row)
         question = question_in(row, *self.question_fields)
@@ -130,8 +127,8 @@ class RowTask(ABC):
         return Question(text=question, gold=gold, task=self.name, metadata=metadata)
 
     def check_fields(self, fields: Iterable[str]) -> None:
-        """Raises ValueError, with the option to set, where a field that the options
-        name is missing.
+        """Raises ValueError, with the option to set, if a field that the options name
+        is missing.
         """
         fields = list(fields)
         for field in self.question_fields:
@@ -144,18 +141,18 @@ class RowTask(ABC):
 
 
 def other_task(path: str | Path, name: str) -> str:
-    """Returns the hint that the suffix of a file belongs to another task than `name`;
-    "" if not.
+    """Returns a hint if the suffix of a file belongs to another task than `name`, else
+    "".
     """
     other = TASK_OF_SUFFIX.get(Path(path).suffix.lower())
     return "" if other in (None, name) else f"; for a {Path(path).suffix} file choose task={other}"
 
 
 def text_of(row: Mapping[str, Any], field: str) -> str:
-    """Returns a field that must be text.
+    """Returns a field of a row.
 
     Raises:
-        ValueError: it is missing or something else.
+        ValueError: the field is missing or not text.
     """
     if field not in row:
         raise ValueError(f"has no field {field!r}; {fields_in(row)}")
@@ -166,21 +163,19 @@ def text_of(row: Mapping[str, Any], field: str) -> str:
 
 
 def question_in(row: Mapping[str, Any], *fields: str) -> str:
-    """Returns the question in a field, or in several, whose texts are joined by a
-    blank.
+    """Returns the texts of the fields, joined by a blank.
 
     Raises:
-        ValueError: one is missing or something else.
+        ValueError: a field is missing or not text.
     """
     return " ".join(text_of(row, field).strip() for field in fields)
 
 
 def gold_of(value: Any, field: str) -> str | None:
-    """Returns a gold answer as text, None where there is none: null or blank. 145.0 is
-    "145".
+    """Returns a gold answer as text, "145" for 145.0; None for null or a blank.
 
     Raises:
-        ValueError: it is neither text nor a finite number nor null.
+        ValueError: the value is not text, a finite number, or null.
     """
     if value is None:
         return None
@@ -199,7 +194,7 @@ def gold_of(value: Any, field: str) -> str | None:
 
 
 def fields_in(row: Iterable[str]) -> str:
-    """Returns the names of a row's fields, in words."""
+    """Returns a phrase that lists the names of a row's fields."""
     names = [repr(str(name)) for name in row]
     if not names:
         return "it has no fields"
@@ -208,8 +203,8 @@ def fields_in(row: Iterable[str]) -> str:
 
 
 def proposal(option: str, fields: Iterable[str], names: tuple[str, ...]) -> str:
-    """Returns the words that set `option` to the first field with one of the usual
-    `names`, in whatever case.
+    """Returns a phrase that sets `option` to the field with the first of the usual
+    `names` that occurs, ignoring case.
     """
     by_name = {str(field).strip().casefold(): str(field) for field in fields}
     found = next((by_name[name] for name in names if name in by_name), None)

@@ -1,5 +1,5 @@
-"""Questions from a text file, one per line; blank lines are skipped. They are asked and
-not scored, since the file has no golds.
+"""Questions from a text file, one per line; blank lines are skipped. They are not
+scored, since the file has no golds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class TextTask:
 
     path: str
     split: Split | None = None
-    """Lines of this split only, by hash; None: every line."""
+    """Keeps the lines of this split, by hash; None: all lines."""
     limit: int | None = None
     offset: int = 0
     name: ClassVar[str] = "text"

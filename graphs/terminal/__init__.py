@@ -1,1 +1,1 @@
-"""What the commands print in a terminal."""
+"""Terminal output of the commands."""

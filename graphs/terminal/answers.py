@@ -1,4 +1,4 @@
-"""An answer, and the hidden thought behind it, as text for a terminal."""
+"""Formats an answer, and the hidden thought behind it, for a terminal."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from graphs.tree import LEGEND, ReasoningTree, draw
 
 
 def audit_view(trace: Trace) -> str:
-    """Returns the hidden part of a trace in words: the whole tree, the long thought
-    that was derived from it, and, where there is no answer, the last step. Its control
-    characters are left out: nothing that a model wrote steers the auditor's terminal.
+    """Returns the hidden part of a trace as text: the tree, the long thought, and,
+    without an answer, the last step. Control characters of the model's texts are
+    removed, since they could control the auditor's terminal.
     """
     tree = ReasoningTree.replay(trace.question, trace.events)
     if len(tree) == 1:
@@ -31,8 +31,8 @@ def audit_view(trace: Trace) -> str:
 
 
 def answer_text(answer: Answer) -> str:
-    """Returns what the user reads: how long it took, the summary where it says more
-    than that, and the answer or why there is none.
+    """Returns the text for the user: time and cost, the summary unless it is neutral,
+    and the answer or the reason why there is none.
     """
     tokens = sum(usage["generated_tokens"] for usage in answer.usage.values())
     steps = answer.nodes - 1

@@ -1,7 +1,7 @@
-"""What the entry points share: exit codes, and how errors and start-up are shown.
+"""Exit codes, errors and status lines of the commands.
 
-Exit codes: 0 done; 1 something failed that was not the caller's fault, or not every
-question could be asked; 2 a wrong option, question or file; 130 Ctrl-C.
+Exit codes: 0 done; 1 a failure that the caller did not cause, or a question that could
+not be asked; 2 an invalid option, question or file; 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -29,24 +29,23 @@ if TYPE_CHECKING:
     from graphs.reasoner.graph import Progress
 
 console = Console(stderr=True, highlight=False)
-"""For everything that is not the result: progress, status, errors. Results go to
-stdout."""
+"""Prints progress, status and errors to stderr. Results go to stdout."""
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
 METRICS = "metrics.json"
-"""A finished run's metrics; a run without them is unfinished."""
+"""File of a finished run's metrics; an unfinished run has none."""
 REPORT_EVERY_S = 15.0
-"""Seconds between signs of life, where no terminal shows them all the time."""
+"""Seconds between progress lines if stderr is no terminal."""
 
 
 def guarded(main: Callable[[], int]) -> int:
-    """Runs an entry point and turns what a user may cause into one message and an exit
-    code; anything else keeps its traceback.
+    """Runs an entry point and turns every error that a user may cause into one message
+    and an exit code. Other errors keep their traceback.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # a terminal that cannot show a sign of an answer shows the rest of it
+            # a character that the terminal cannot show becomes "?"
             stream.reconfigure(errors="replace")
     try:
         return _written_out(main)
@@ -63,16 +62,14 @@ def guarded(main: Callable[[], int]) -> int:
         _print_notes(error)
         return INTERRUPTED
     except (ConnectionError, TimeoutError):
-        raise  # of a network; engines turn those that they know into EngineError
+        raise  # network errors that no engine turned into an EngineError
     except OSError as error:
         console.print(f"error: {_in_words(error)}", style="red", markup=False, soft_wrap=True)
         return WRONG if isinstance(error, FileNotFoundError) else FAILED
 
 
 def words_of(error: Exception) -> str:
-    """Returns the words of an error for a user: of those that pydantic raises the
-    reasons alone.
-    """
+    """Returns the message of an error; of a pydantic error the reasons alone."""
     if isinstance(error, ValidationError):
         return "; ".join(
             found["msg"].removeprefix("Value error, ")
@@ -82,23 +79,21 @@ def words_of(error: Exception) -> str:
 
 
 def _print_notes(error: BaseException) -> None:
-    """Prints what was added to an error on its way, such as how to go on."""
+    """Prints the notes of an error, such as the options that resume a run."""
     for note in getattr(error, "__notes__", ()):
         console.print(note, markup=False, soft_wrap=True)
 
 
 def _written_out(main: Callable[[], int]) -> int:
-    """Runs `main` and writes out what it has printed, so that a full disk behind stdout
-    is an error of the command.
-
-    A reader of stdout that has gone (`| head`) is none: the rest is dropped.
+    """Runs `main` and flushes stdout, so that a full disk behind stdout is an error of
+    the command. If the reader of stdout has closed it (`| head`), the rest is dropped.
 
     Raises:
         StorageError: stdout cannot be written to.
     """
     try:
         code = main()
-        if sys.stdout is not None:  # it is where the shell closed it: `>&-`
+        if sys.stdout is not None:  # None if the shell closed it: `>&-`
             sys.stdout.flush()
     except OSError as error:
         if error.filename is not None or not _is_stdout_stuck():
@@ -112,8 +107,8 @@ def _written_out(main: Callable[[], int]) -> int:
 
 
 def _is_stdout_stuck() -> bool:
-    """Whether stdout takes no more; what it still holds is then dropped, for the
-    interpreter would try again to write it at its end.
+    """Whether writing to stdout fails. If so, its buffer is dropped, since the
+    interpreter would write it again at exit.
     """
     try:
         sys.stdout.write(" ")
@@ -128,9 +123,7 @@ def _is_stdout_stuck() -> bool:
 
 
 def _in_words(error: OSError) -> str:
-    """Returns an error of the operating system as one sentence with the file that it is
-    about.
-    """
+    """Returns an error of the operating system as one sentence that names the file."""
     if error.filename is None:
         return f"{error}; check the permissions and the space on the disks in use"
     return (
@@ -140,7 +133,7 @@ def _in_words(error: OSError) -> str:
 
 
 def counted(count: int, units: str) -> str:
-    """Returns a number with what it counts: "1 question", "2 questions"."""
+    """Returns a number with its unit: "1 question", "2 questions"."""
     return f"{count} {units.removesuffix('s') if count == 1 else units}"
 
 
@@ -153,8 +146,8 @@ def resuming(folder: Path) -> str:
 
 
 def run_folder(run: Path) -> Path:
-    """Returns the directory of a run, given by it or by its name; warns of one that is
-    unfinished, or whose thoughts were deleted.
+    """Returns the directory of a run, given by directory or name. Warns if the run is
+    incomplete or its thoughts were deleted.
 
     Raises:
         BadDataError: there is no such run.
@@ -165,14 +158,14 @@ def run_folder(run: Path) -> Path:
         deleted_on = store.thoughts_deleted_on
     if deleted_on is not None:
         message = (
-            f"warning: the thoughts of run {folder} were deleted on {deleted_on}; what a user may "
-            "see is left"
+            f"warning: the thoughts of run {folder} were deleted on {deleted_on}; only what a user "
+            "may see is left"
         )
         console.print(message, style="yellow", markup=False, soft_wrap=True)
     elif not (folder / METRICS).is_file():
         message = (
             f"warning: run {folder} is incomplete; early results are biased towards easy questions."
-            f" Resume it with python -m graphs.run {resuming(folder)}"
+            f" Resume it with longthought run {resuming(folder)}"
         )
         console.print(message, style="yellow", markup=False, soft_wrap=True)
     return folder
@@ -190,15 +183,13 @@ _DOING_AFTER = {
     "check": "storing the thought",
     "record": "done",
 }
-"""What most likely goes on after a phase has ended; `Progress.phase` names the phase
-that ended."""
+"""Phase that ended (`Progress.phase`) to the most likely next activity."""
 
 
 @contextmanager
 def thinking() -> Iterator[Callable[[Progress], None]]:
-    """Yields what shows where a thought is and since when, never what it says: a status
-    line in a terminal, elsewhere a line every few seconds, also where one request takes
-    long.
+    """Yields a function that shows the phase and the time of a thought, never its
+    content: a status line in a terminal, elsewhere a line every few seconds.
     """
     status = console.status("thinking") if console.is_terminal else None
     doing, done, began = "thinking", threading.Event(), time.monotonic()
@@ -214,27 +205,27 @@ def thinking() -> Iterator[Callable[[Progress], None]]:
         if status is not None:
             status.update(words())
 
-    def tell() -> None:
+    def report() -> None:
         while not done.wait(1.0 if status is not None else REPORT_EVERY_S):
             if status is not None:
                 status.update(words())
             else:
                 print(f"{words()} ...", file=sys.stderr, flush=True)
 
-    teller = threading.Thread(target=tell, daemon=True)
+    reporter = threading.Thread(target=report, daemon=True)
     with status or nullcontext():
-        teller.start()
+        reporter.start()
         try:
             yield show
         finally:
             done.set()
-            teller.join()
+            reporter.join()
 
 
 @contextmanager
 def starting(config: RunConfig) -> Iterator[None]:
-    """Shows that the engine is being started: a spinner in a terminal, elsewhere a line
-    now and every few seconds.
+    """Shows that the engine starts: a spinner in a terminal, elsewhere a line at once
+    and every few seconds.
     """
     engine = config.engine_of("policy")
     what = f"starting the {engine.kind} engine" + (
@@ -247,7 +238,7 @@ def starting(config: RunConfig) -> Iterator[None]:
         print(f"{what} ...", file=sys.stderr, flush=True)
         done, began = threading.Event(), time.monotonic()
 
-        def tell() -> None:
+        def report() -> None:
             while not done.wait(REPORT_EVERY_S):
                 print(
                     f"still starting, {time.monotonic() - began:.0f} s ...",
@@ -255,10 +246,10 @@ def starting(config: RunConfig) -> Iterator[None]:
                     flush=True,
                 )
 
-        teller = threading.Thread(target=tell, daemon=True)
-        teller.start()
+        reporter = threading.Thread(target=report, daemon=True)
+        reporter.start()
         try:
             yield
         finally:
             done.set()
-            teller.join()
+            reporter.join()

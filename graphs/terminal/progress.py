@@ -1,4 +1,4 @@
-"""The progress of a run in a terminal, or as lines in a log."""
+"""Progress of a run: a bar in a terminal, or lines in a log."""
 
 from __future__ import annotations
 
@@ -23,16 +23,15 @@ from graphs.terminal.console import REPORT_EVERY_S, console
 
 
 class ProgressBar:
-    """Progress: questions done, how many of the scored ones are right, tokens, time
-    left. Quiet where nobody watches.
+    """Shows finished questions, right answers among the scored ones, tokens and time
+    left. Without a terminal it prints a line now and then.
     """
 
     def __init__(
         self, total: int, finished: Iterable[Mapping[str, Any]], *, scored: bool, shown: bool
     ) -> None:
-        """`finished`: what an earlier start of the run has done, as
-        `TraceStore.visible` yields it. `scored`: whether a question that is left has a
-        right answer to compare with.
+        """`finished`: stored questions, as `TraceStore.visible` yields them. `scored`:
+        whether an open question has a gold. `shown`: run.show_progress.
         """
         self._unscored = "thinking" if scored else "not scored"
         self._done = self._right = self._scored = self._tokens = 0
@@ -81,9 +80,7 @@ class ProgressBar:
             self._report(f"{solved}, {self._tokens:,} tokens")
 
     def _report_silence(self) -> None:
-        """Tells every minute that the run goes on, where no question is finished for so
-        long.
-        """
+        """Prints a line each minute in which no question is finished."""
         while not self._done_with.wait(REPORT_EVERY_S):
             if time.monotonic() - self._reported_at > 4 * REPORT_EVERY_S:
                 self._report("still thinking")

@@ -1,10 +1,9 @@
-"""Stored thoughts with the truth about them: which of the answers in a tree are right,
-and which steps.
+"""Stored thoughts with ground truth: which answers and which steps of a tree are right.
 
-A trace says whether the chosen answer is right (`Trace.correct`). What is believed of
-the others, and of the steps, can only be measured against the truth about them: answers
-are checked again, by the checkers that decided `Trace.correct`, steps by the exact
-checker of the question's family, where one recognises it.
+A trace stores only whether the chosen answer is right (`Trace.correct`). Measuring
+beliefs about other answers and verdicts on steps needs the truth about all of them. So
+every answer is checked again by the task's answer checker, and steps are checked by the
+exact checker of the question's family, if a family recognises the question.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.answers import AnswerChecker, canonical, checker_for
+from agents.answers import AnswerChecker, Checkers, canonical
 from agents.families import Problem, recognise_question
 from agents.safety.visible_text import strip_markup
 from agents.types import BadDataError, Question
@@ -31,24 +30,25 @@ class CheckedThought:
     question: Question
     tree: ReasoningTree
     right: dict[str, bool]
-    """Whether each answer in the tree is right, by its canonical form, in the order of
-    the finals."""
+    """Canonical form of each answer in the tree -> whether it is right, in the order of
+    the answer leaves."""
     problem: Problem | None
-    """What knows the truth about steps; None where no family recognises the
-    question."""
+    """The exact checker of steps; None if no family recognises the question."""
     tokenizer_hash: str = ""
-    """Of the policy that wrote it."""
+    """Hash of the tokenizer of the policy that wrote the thought."""
 
     @property
     def family(self) -> str:
-        """What the question is grouped by: its family, else its task."""
+        """The question's family, or its task if the family is unknown; results are
+        grouped by it.
+        """
         known = self.question.metadata.get("family") or (
             self.question.task if self.problem is None else self.problem.family
         )
         return str(known)
 
     def truth(self) -> Truth | None:
-        """Returns the exact truth about every step; None where no family recognises the
+        """Returns the truth about every step; None if no family recognises the
         question.
         """
         return None if self.problem is None else truth_of(self.tree, self.problem)
@@ -66,8 +66,8 @@ def config_of(folder: Path) -> RunConfig:
 
 
 async def read_checked(folder: Path) -> tuple[RunConfig, list[CheckedThought], Counter[str]]:
-    """Returns a run's configuration, its thoughts, and how many are left out for which
-    reason.
+    """Returns a run's configuration, its checkable thoughts, and the number left out
+    per reason.
 
     Raises:
         FileNotFoundError: there is no run in the folder; `find_run` finds one by its
@@ -77,14 +77,12 @@ async def read_checked(folder: Path) -> tuple[RunConfig, list[CheckedThought], C
     """
     found: list[CheckedThought] = []
     left_out: Counter[str] = Counter()
-    checkers: dict[str, AnswerChecker] = {}
     with TraceStore.read(folder) as store:
         config = store.config
+        checkers = Checkers(config.task.checker)
         try:
             for trace in store:
-                task = trace.question.task
-                checkers[task] = checkers.get(task) or checker_for(task)
-                thought = await _check(trace, checkers[task])
+                thought = await _check(trace, checkers)
                 if isinstance(thought, str):
                     left_out[thought] += 1
                 else:
@@ -92,8 +90,7 @@ async def read_checked(folder: Path) -> tuple[RunConfig, list[CheckedThought], C
             if store.damaged:
                 left_out["with a damaged trace"] += len(store.damaged)
         finally:
-            for checker in checkers.values():
-                await checker.close()
+            await checkers.close()
     if not found:
         raise BadDataError(
             f"{folder} holds no question whose answers can be checked "
@@ -103,7 +100,7 @@ async def read_checked(folder: Path) -> tuple[RunConfig, list[CheckedThought], C
 
 
 async def _check(trace: Trace, checker: AnswerChecker) -> CheckedThought | str:
-    """Returns a thought, or why it is left out."""
+    """Returns the checked thought, or the reason why it is left out."""
     question = trace.question
     if question.gold is None:
         return "without a known right answer"
@@ -120,8 +117,8 @@ async def _check(trace: Trace, checker: AnswerChecker) -> CheckedThought | str:
 async def check_answers(
     question: Question, tree: ReasoningTree, checker: AnswerChecker
 ) -> dict[str, bool | None]:
-    """Returns whether each answer in the tree is right, by its canonical form, in the
-    order of the finals; None where the checker could not say.
+    """Returns canonical form -> whether the answer is right, for each answer in the
+    tree, in the order of the answer leaves; None if the checker could not decide.
     """
     right: dict[str, bool | None] = {}
     for answer in dict.fromkeys(tree.step(leaf).answer or "" for leaf in tree.answer_leaves()):

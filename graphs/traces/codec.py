@@ -1,15 +1,16 @@
-"""The one door through which hidden values reach disk and other processes.
+"""Encodes traces as JSON; the only place where hidden values reach disk or other
+processes.
 
-A trace becomes plain JSON values and back. The shape of the JSON follows the
-dataclasses of `Trace` field by field, so there is no second description of a trace to
-keep in step: for every type that occurs, an encoder and a decoder are put together once
-from its annotations. Of several event types in one field, the key "type" tells which it
-is. `Hidden[T]` is stored as its T, which is why nothing but this file may do it.
+The JSON follows the dataclasses of `Trace` field by field. For every type that occurs,
+an encoder and a decoder are built once from its annotations, so no second description
+of a trace has to be kept in sync. Where a field may hold several event types, the key
+"type" names the type. `Hidden[T]` is stored as its T, unprotected, which is why no
+other file may encode it.
 
 Floats are exact. NaN (the logprob of a forced token, the score of an unparsed verdict)
-is stored as the JSON extension NaN and comes back as `math.nan` itself, so that a
-decoded trace equals one that was built with `math.nan`. A question's metadata comes
-back as JSON keeps it: tuples as lists.
+is stored as the JSON extension NaN and decoded to the object `math.nan` itself, so a
+decoded trace equals one built with `math.nan`. Tuples in a question's metadata are
+decoded as lists.
 
     codec = AuditCodec()
     assert codec.loads(codec.dumps(trace)) == trace
@@ -34,8 +35,8 @@ from graphs.traces.trace import SCHEMA_VERSION, Trace
 
 _COMPRESSION = 3  # zlib level; 6 takes twice as long and saves 5 %
 
-_EARLIER_EVENTS = {"PriorsComputed": "PriorsComputed"}
-"""Event names in stored traces of version 0.1 that have another name today."""
+_EARLIER_EVENTS = {"Weighed": "PriorsComputed"}
+"""Event names in stored traces of version 0.1 -> names of today."""
 
 _CONSTANTS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -44,23 +45,23 @@ _Decode = Callable[[Any], Any]
 
 
 class AuditCodec:
-    """Encodes traces, hidden thought included. Stateless."""
+    """Encodes and decodes traces, hidden thought included. Stateless."""
 
     def encode(self, trace: Trace) -> dict[str, Any]:
-        """Returns the trace as values that `json.dumps` takes (NaN among them).
+        """Returns the trace as values for `json.dumps` (may contain NaN).
 
         Raises:
-            TypeError: a field holds a value of another type than it is annotated with.
+            TypeError: the type of a value differs from the annotation of its field.
         """
         encoded: dict[str, Any] = _encoder(Trace)(trace)
         return encoded
 
     def decode(self, data: Mapping[str, Any]) -> Trace:
-        """Returns the trace that `encode` was given.
+        """Returns the trace; the inverse of `encode`.
 
         Raises:
-            BadTraceError: another schema version, or a value that does not belong where
-                it is; names the place, never a hidden value.
+            BadTraceError: the schema version differs, or a value does not fit its
+                field. The message names the field, never a hidden value.
         """
         if not isinstance(data, dict):
             raise BadTraceError(f"a trace is a JSON object, not {type(data).__name__}")
@@ -85,10 +86,10 @@ class AuditCodec:
         return zlib.compress(text.encode("ascii"), _COMPRESSION)
 
     def loads(self, blob: bytes) -> Trace:
-        """Returns the trace that `dumps` was given.
+        """Returns the trace; the inverse of `dumps`.
 
         Raises:
-            BadTraceError: see `decode`; also bytes that are no compressed JSON.
+            BadTraceError: see `decode`; also if the bytes are not compressed JSON.
         """
         try:
             data = json.loads(zlib.decompress(blob), parse_constant=_CONSTANTS.__getitem__)
@@ -100,7 +101,9 @@ class AuditCodec:
 
 
 class _Misfit(Exception):
-    """A value does not fit its type. Collects the way to it while it is passed up."""
+    """A value does not fit its type. Collects the path to the value while it
+    propagates.
+    """
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
@@ -113,7 +116,7 @@ class _Misfit(Exception):
 
 @cache
 def _encoder(kind: Any) -> _Encode:
-    """Returns the function that turns a value of type `kind` into JSON values."""
+    """Returns the function that encodes a value of type `kind` as JSON values."""
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is int:
         return operator.index  # takes numpy's integers, refuses 3.7
@@ -182,8 +185,8 @@ def _encoder_of_union(members: tuple[Any, ...]) -> _Encode:
 
 @cache
 def _decoder(kind: Any) -> _Decode:
-    """Returns the function that turns JSON values into a value of type `kind`, or
-    raises `_Misfit`.
+    """Returns the function that decodes JSON values to a value of type `kind`; it
+    raises `_Misfit` if they do not fit.
     """
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:

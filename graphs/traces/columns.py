@@ -45,7 +45,7 @@ def row_of(trace: Trace, codec: AuditCodec) -> tuple[Any, ...]:
 
 
 def checksum_of(row: Sequence[Any]) -> int:
-    """Returns the CRC-32 of a row's columns, as SQLite gives them back.
+    """Returns the CRC-32 of a row's columns, with the types that SQLite returns.
 
     Raises:
         TypeError: the last column is not bytes.
@@ -55,8 +55,8 @@ def checksum_of(row: Sequence[Any]) -> int:
 
 
 def _utf8(text: str) -> str:
-    """Returns the text with what UTF-8 cannot write replaced; the exact text is in the
-    encoded trace.
+    """Returns the text with surrogates replaced, which UTF-8 cannot encode; the encoded
+    trace keeps the exact text.
     """
     with contextlib.suppress(UnicodeEncodeError):
         text.encode()

@@ -1,4 +1,4 @@
-"""Traces as conversations, in the columns that TRL's trainers load as they are.
+"""Traces as conversations, in the columns that TRL's trainers load directly.
 
     sft    messages [user, assistant], and the same as prompt [user] and completion
            [assistant], with correct: true, false, or null where the question has no
@@ -6,14 +6,14 @@
     dpo    prompt [user], chosen [assistant], rejected [assistant]: a right and a wrong
            answer to one question
 
-The user's turn is the question. The assistant's is the final answer; with `reveal` the
-thought stands before it in a think block: for sft the long thought, wrong turns
-included, for dpo the path to each answer.
+The user's turn is the question, the assistant's turn the final answer. With `reveal`
+the thought precedes the answer in a think block: for sft the long thought, wrong turns
+included; for dpo the path to each answer.
 
-SFTTrainer reads prompt and completion where both are there, and learns the completion
-alone. What is for measuring only (published test sets, and what is made from them) is
-left out, since these rows are made to be trained on. `split` is the split of each
-question; rows of other splits than train are counted.
+If prompt and completion are present, SFTTrainer reads them and computes the loss on the
+completion alone. Questions for measuring only (published test sets and questions
+derived from them) are left out, because these rows are training data. `split` is the
+split of each question; rows of splits other than train are counted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from agents.answers import AnswerChecker, canonical, checker_for
+from agents.answers import Checkers, canonical
 from agents.engines import loop
 from agents.safety.visible_text import strip_markup, visible_text
 from agents.types import Question
@@ -48,17 +48,17 @@ DPO_COLUMNS: Columns = {**dict.fromkeys(("prompt", "chosen", "rejected"), _MESSA
 
 @dataclass(slots=True)
 class Selection:
-    """What became of the traces, counted while rows are made of them."""
+    """Counts of traces left out and of held-out rows, updated while rows are made."""
 
     left_out: Counter[str] = field(default_factory=Counter)
-    """Reason to number: of traces for sft, of questions for dpo."""
+    """Reason -> number of traces (sft) or of questions (dpo)."""
     held_out: int = 0
-    """Rows whose question belongs to the validation or the test split and has a right
-    answer: trained on, it measures nothing any more."""
+    """Rows whose question belongs to the validation or test split and has a gold
+    answer; after training on them, the question is useless as a measurement."""
 
     def origin(self, trace: Trace) -> dict[str, Any]:
-        """Returns where a row comes from, and counts it where its question is held
-        out.
+        """Returns the columns that name a row's origin; counts the row if its question
+        is held out.
         """
         question = trace.question
         split = split_of_question(question)
@@ -73,8 +73,8 @@ class Selection:
 def sft_rows(
     traces: Iterable[Trace], selection: Selection, *, reveal: bool, keep_wrong: bool = False
 ) -> Iterator[dict[str, Any]]:
-    """Yields a row for each trace with an answer that is right or not scored, with
-    `keep_wrong` also for each with a wrong one.
+    """Yields a row for each trace with a right or unscored answer; with `keep_wrong`
+    also for each with a wrong answer.
     """
     for trace in traces:
         reason = _reason(trace, keep_wrong=keep_wrong)
@@ -91,16 +91,16 @@ def sft_rows(
 
 
 def dpo_rows(
-    traces: Iterable[Trace], selection: Selection, *, reveal: bool
+    traces: Iterable[Trace], selection: Selection, *, reveal: bool, checker: str | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Yields a row for each different wrong answer in the trees of a question that also
-    hold a right one.
+    """Yields a row for each distinct wrong answer to a question whose trees also hold a
+    right answer.
 
-    The right answer is the one that a thought ended with, else the one that was sampled
-    most; the wrong ones are all others, each once. Traces of one question must follow
-    each other.
+    Chosen is the right answer that a thought ended with, or else the right answer that
+    was sampled most often. Each wrong answer is rejected once. Traces of one question
+    must be consecutive. `checker` is the run's task.checker.
     """
-    checkers: dict[str, AnswerChecker] = {}
+    checkers = Checkers(checker)
     try:
         for _, group in groupby(traces, key=lambda trace: trace.question.hash):
             samples = list(group)
@@ -122,25 +122,22 @@ def dpo_rows(
                     "rejected": [candidate.message],
                 } | selection.origin(candidate.trace)
     finally:
-        for checker in checkers.values():
-            loop.run(checker.close())
+        loop.run(checkers.close())
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """An answer in a tree, and its rank among those of its question."""
+    """An answer in a tree, with its rank among the answers to its question."""
 
     is_right: bool
     rank: tuple[bool, int]
-    """Whether the thought ended with it; how often it was sampled."""
+    """Whether the thought ended with the answer; how often the answer was sampled."""
     message: dict[str, str]
     trace: Trace
 
 
-def _candidates(
-    samples: list[Trace], checkers: dict[str, AnswerChecker], *, reveal: bool
-) -> list[_Candidate]:
-    """Returns the best node of each different answer that could be checked, best
+def _candidates(samples: list[Trace], checkers: Checkers, *, reveal: bool) -> list[_Candidate]:
+    """Returns the best-ranked leaf of each distinct answer that could be checked, best
     first.
     """
     best: dict[str, _Candidate] = {}
@@ -148,10 +145,8 @@ def _candidates(
         question = trace.question
         if any(record.decision != "comply" for record in trace.safety):
             continue
-        if question.task not in checkers:
-            checkers[question.task] = checker_for(question.task)
         tree = ReasoningTree.replay(question, trace.events)
-        right = loop.run(check_answers(question, tree, checkers[question.task]))
+        right = loop.run(check_answers(question, tree, checkers))
         ended = None if tree.finished is None else tree.finished.leaf
         for leaf in tree.answer_leaves():
             text = tree.step(leaf).answer or ""
@@ -167,7 +162,7 @@ def _candidates(
 
 
 def _reason(trace: Trace, *, keep_wrong: bool, answered: bool = True) -> str | None:
-    """Returns why no row is made of a trace; None: one is."""
+    """Returns the reason why a trace is left out; None if a row is made of it."""
     if is_for_measuring_only(trace.question):
         return "for_measuring_only"
     reason = unusable(trace) if answered else None
@@ -179,7 +174,7 @@ def _user(question: Question) -> dict[str, str]:
 
 
 def _assistant(answer: str, thought: LongThought | None) -> dict[str, str]:
-    """Returns the assistant's turn; a thought that is the answer alone is left out."""
+    """Returns the assistant's turn; leaves out a thought that is only the answer."""
     text = "" if thought is None else _text_of(thought)
     content = answer if text in ("", answer) else f"<think>\n{text}\n</think>\n\n{answer}"
     return {"role": "assistant", "content": content}

@@ -1,8 +1,9 @@
-"""The SQLite file of a run: its tables, how it is opened, and what its errors mean.
+"""The SQLite file of a run: its tables, how it is opened, and the translation of its
+errors.
 
-Two kinds of failure are kept apart. `StorageError`: the file is well and the machine
-refuses (no room, no permission, a lock). `BadTraceError`: the file itself is damaged,
-or no trace store.
+There are two kinds of failure. `StorageError`: the file is intact, but the machine
+cannot access it (disk full, no permission, a lock). `BadTraceError`: the file is
+damaged or is not a trace store.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ CREATE TABLE IF NOT EXISTS traces (
 );
 """
 COMPANIONS = ("-wal", "-shm", "-journal")
-"""Ends of the names of the files that SQLite keeps beside its own while it is open."""
+"""Suffixes of the files that SQLite keeps beside an open database."""
 
-_MOST_PATH_BYTES = 500  # SQLite takes 512, and its companions have longer names
-_LITTLE_ROOM = 1 << 20  # bytes; SQLite reports some failures for want of room as I/O errors
+_MOST_PATH_BYTES = 500  # SQLite allows 512, and the companion files have longer names
+_LITTLE_ROOM = 1 << 20  # bytes; SQLite reports some disk-full failures as I/O errors
 _WAIT_S = 30.0
 _REFUSALS = {
     sqlite3.SQLITE_FULL: errno.ENOSPC,
@@ -55,21 +56,22 @@ _REFUSALS = {
     sqlite3.SQLITE_NOMEM: errno.ENOMEM,
     sqlite3.SQLITE_AUTH: errno.EACCES,
 }
-"""Result codes that are the machine's doing, as errnos; all others are the file's."""
+"""SQLite result codes caused by the machine -> errno; all other codes mean a damaged
+file."""
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    """Opens the file; for writing, makes it and its tables where they are missing.
+    """Opens the file; for writing, creates the file and its tables if they are missing.
 
-    WAL keeps two files beside the file while it is open, and only a connection that may
-    write removes them: a reader is one, too, held to reading (`query_only`). In a
-    folder that cannot be written to, where WAL cannot make its shared memory, it opens
-    the file as an immutable one. Text that is not UTF-8, which only damage leaves, is
-    returned with surrogates instead of an error, so that a damaged row does not hide
-    the others.
+    In WAL mode SQLite keeps two companion files while the database is open, and only a
+    connection with write access removes them. So readers connect with write access,
+    too, restricted by `query_only`. In a read-only folder WAL cannot create its shared
+    memory; there the file is opened as immutable. Invalid UTF-8, which only damage
+    causes, is decoded with surrogates instead of an error, so that one damaged row does
+    not hide the others.
 
     Raises:
-        StorageError: the file cannot be opened, made or written to.
+        StorageError: the file cannot be opened, created or written.
         BadTraceError: the file is damaged, or no trace store.
     """
     if not read_only:
@@ -99,8 +101,8 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 def _require_tables(connection: sqlite3.Connection) -> None:
-    """Refuses a file that has lost one of the tables which every version fills; to make
-    it anew would hide the loss.
+    """Rejects a file that has lost a table which every version fills; recreating the
+    table would hide the loss.
 
     Raises:
         sqlite3.DatabaseError: names the table.
@@ -115,11 +117,11 @@ def _require_tables(connection: sqlite3.Connection) -> None:
 
 
 def _refuse_lone_log(path: Path) -> None:
-    """Refuses to make a file beside the log of one that is gone: SQLite would delete
-    the log, and with it what only the log holds.
+    """Rejects a missing or empty file whose log exists: SQLite would delete the log,
+    with the traces that only the log holds.
 
     Raises:
-        StorageError: there is such a log.
+        StorageError: such a log exists.
     """
     log = Path(f"{path}-wal")
     with storing(path):
@@ -129,14 +131,14 @@ def _refuse_lone_log(path: Path) -> None:
 
 
 def has_checksums(connection: sqlite3.Connection) -> bool:
-    """Whether the table of traces has a column of checksums; stores of earlier versions
+    """Whether the table of traces has a checksum column; stores of earlier versions
     lack it.
     """
     return any(row[1] == "checksum" for row in connection.execute("PRAGMA table_info(traces)"))
 
 
 def has_table(connection: sqlite3.Connection, name: str) -> bool:
-    """Whether there is such a table; stores of earlier versions lack some."""
+    """Whether the table exists; stores of earlier versions lack some tables."""
     found = connection.execute(
         "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)
     )
@@ -145,14 +147,14 @@ def has_table(connection: sqlite3.Connection, name: str) -> bool:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turns what SQLite reports about the file `path` inside the `with` into this
-    project's errors.
+    """Translates SQLite errors about the file `path`, raised inside the `with`, into
+    this project's errors.
 
-    A closed connection and a violated constraint are mistakes of the caller and pass
-    unchanged.
+    Errors for a closed connection or a violated constraint are mistakes of the caller
+    and propagate unchanged.
 
     Raises:
-        StorageError, BadTraceError: see the module.
+        StorageError, BadTraceError: see the module docstring.
     """
     try:
         yield
@@ -165,7 +167,7 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def error_of(path: Path, error: sqlite3.Error) -> LongthoughtError:
-    """Returns what an error of SQLite means."""
+    """Returns this project's error for an error of SQLite."""
     number = _REFUSALS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
     if number is None:
         return BadTraceError(
@@ -187,12 +189,12 @@ def error_of(path: Path, error: sqlite3.Error) -> LongthoughtError:
 
 
 def lock_for_writing(path: Path, run: str) -> IO[str]:
-    """Returns a file that this process alone holds; the operating system frees it when
-    the process dies, however it dies.
+    """Returns an open file with an exclusive lock; the operating system releases the
+    lock however the process dies.
 
     Raises:
-        RunConflictError: another process holds it.
-        StorageError: it cannot be made.
+        RunConflictError: another process holds the lock.
+        StorageError: the lock file cannot be created.
     """
     place = path.with_suffix(".lock")
     make_private_file(place)
@@ -213,8 +215,8 @@ def lock_for_writing(path: Path, run: str) -> IO[str]:
 
 
 def _is_shared(path: Path) -> bool:
-    """Whether the file can be read beside a writer: WAL needs its shared memory, which
-    is a file.
+    """Whether the file can be read while a writer has it open: WAL needs its
+    shared-memory file.
     """
     if os.access(path.parent, os.W_OK):
         return True
@@ -228,9 +230,7 @@ def _is_full(folder: Path) -> bool:
 
 
 def _why_not_opened(path: Path) -> int:
-    """Returns the errno of opening the file, for SQLite reports only that it could
-    not.
-    """
+    """Returns the errno of opening the file, which SQLite does not report."""
     try:
         with path.open("rb+"):
             return errno.EACCES if not os.access(path.parent, os.W_OK) else errno.EIO

@@ -1,15 +1,15 @@
-"""Deletes the thoughts of a run and keeps what a user may see of it; or deletes the
-whole record.
+"""Deletes the thoughts of a run but keeps what a user may see; or deletes the whole
+record.
 
     delete_thoughts(Path("runs/first"), day=date.today())
 
-Deleted are the events of the trees (steps, verdicts with their reasons, reflections),
-the long thoughts and the policy's prompts. Questions, answers, summaries, usage and
-configuration stay, so the run can still be compared and exported without `--reveal`.
-Nothing is left of the thoughts in the file, its free pages and its log: pages are
-zeroed as they are freed (`secure_delete`), the file is rebuilt (`VACUUM`) and the log
-is emptied. What a file system, an SSD or a backup keeps of earlier bytes is out of
-reach; so are files that were exported with `--reveal`.
+`delete_thoughts` removes the events of the trees (steps, verdicts with their reasons,
+reflections), the long thoughts and the policy's prompts. Questions, answers, summaries,
+usage and configuration stay, so the run can still be compared and exported without
+`--reveal`. The file, its free pages and its log keep nothing of the thoughts: freed
+pages are zeroed (`secure_delete`), the file is rebuilt (`VACUUM`) and the log is
+truncated. Copies that a file system, an SSD or a backup keeps are not deleted, nor are
+files that were exported with `--reveal`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from graphs.traces.trace import Trace
 
 RECORD = ("config.yaml", "metrics.json", "report.md")
 """Files of a run beside its store."""
-_STAGES = ("stages", "phases")  # of a training run; phases: of one of version 0.1
+_STAGES = ("stages", "phases")  # results of a training run; "phases" in version 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +40,27 @@ class Deletion:
     """What `delete_thoughts` did."""
 
     deleted_on: str
-    """YYYY-MM-DD; of the first deletion where there were several."""
+    """YYYY-MM-DD; the date of the first deletion if there were several."""
     traces: int
     """Traces that are kept without their thoughts."""
     damaged: int
-    """Traces that could not be read, and were removed whole."""
+    """Unreadable traces, which were removed whole."""
     is_repeated: bool = field(default=False, compare=False)
-    """Whether all had been deleted before, so that nothing was left to delete."""
+    """Whether an earlier call had already deleted everything."""
 
 
 def delete_thoughts(folder: Path, *, day: date, wait_s: float = 30.0) -> Deletion:
-    """Deletes the hidden thought of every trace of the run in `folder`. A second call
-    finishes what a killed one left undone.
+    """Deletes the hidden thought of every trace of the run in `folder`. If a call was
+    killed, the next call completes the deletion.
 
     Args:
-        wait_s: seconds for which readers of the run are waited for.
+        wait_s: longest wait for readers of the run, in seconds.
 
     Raises:
-        RunConflictError: another process writes to the run, or reads it, so that its
-            log cannot be emptied.
-        BadTraceError: the store is damaged as a whole, or of another schema version.
-        StorageError: it cannot be written.
+        RunConflictError: another process writes to the run, or reads it and thereby
+            blocks truncating the log.
+        BadTraceError: the whole store is damaged or has another schema version.
+        StorageError: the store cannot be written.
     """
     path = folder / FILE_NAME
     with _held(folder), translated(path), closing(connect(path, read_only=False)) as connection:
@@ -85,12 +85,12 @@ def delete_thoughts(folder: Path, *, day: date, wait_s: float = 30.0) -> Deletio
 
 
 def delete_record(folder: Path) -> list[Path]:
-    """Deletes the store of a run, its configuration, metrics, report and finished
-    stages, and the folder where nothing else is in it.
+    """Deletes the store of a run, its configuration, metrics, report and stage results,
+    and the folder if it is then empty.
 
     Returns:
-        what is left in the folder, for others than a run wrote it, or it is a trained
-            model.
+        The paths left in the folder: a trained model, or files that the run did not
+            write.
 
     Raises:
         RunConflictError: another process writes to the run.
@@ -98,7 +98,7 @@ def delete_record(folder: Path) -> list[Path]:
     """
     path = folder / FILE_NAME
     with _held(folder):
-        # the store last: what is left can be repeated
+        # the store last, so that an interrupted deletion can be repeated
         for name in (*(f"{FILE_NAME}{end}" for end in COMPANIONS), *RECORD, FILE_NAME):
             _unlink(folder / name)
             for left in folder.glob(f"{unfinished_prefix(folder / name)}*"):
@@ -114,8 +114,8 @@ def delete_record(folder: Path) -> list[Path]:
 
 
 def _strip(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Takes the thoughts out of all traces. Returns the number of those that had one,
-    and of those that could not be read and were removed.
+    """Removes the thoughts from all traces. Returns the number of traces that had one,
+    and the number of unreadable traces, which are removed.
     """
     codec, stripped, damaged = AuditCodec(), 0, 0
     update = (
@@ -139,7 +139,7 @@ def _strip(connection: sqlite3.Connection) -> tuple[int, int]:
 
 
 def without_thought(trace: Trace) -> Trace:
-    """Returns a trace with nothing in it that is hidden from users."""
+    """Returns the trace without the parts that are hidden from users."""
     return replace(
         trace, policy_prompt=(), events=(), long_thought=LongThought((), trace.long_thought.kind)
     )

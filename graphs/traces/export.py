@@ -1,5 +1,5 @@
-"""Traces as a file that `datasets.load_dataset` and TRL's trainers read: JSON Lines or
-Parquet.
+"""Exports traces as JSON Lines or Parquet for `datasets.load_dataset` and TRL's
+trainers.
 
     export(store, Path("first.parquet"))
     datasets.load_dataset("parquet", data_files="first.parquet")
@@ -13,8 +13,8 @@ Formats:
     dpo     a row for each pair of a right and a wrong answer to one question, for TRL's
             DPOTrainer
 
-Without `reveal` a row holds nothing of the thought; of other branches of the tree, dpo
-shows their final answers. With it, the file is readable by its owner alone.
+Without `reveal` a row holds nothing of the thought, except that dpo shows the final
+answers of other branches. With `reveal`, only the owner can read the file.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ _KINDS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export wrote."""
+    """The result of an export."""
 
     rows: int
     left_out: dict[str, int] = field(default_factory=dict)
-    """Reason to number: of traces for sft, of questions for dpo."""
+    """Reason -> number of traces (sft) or of questions (dpo)."""
     notes: list[str] = field(default_factory=list)
-    """What a reader of the file should know."""
+    """Warnings about using the file."""
 
 
 def export(
@@ -71,24 +71,23 @@ def export(
     reveal: bool = False,
     keep_wrong: bool = False,
 ) -> Exported:
-    """Writes the traces of `store` to `path`, a .jsonl or .parquet file, which appears
-    whole or not at all.
+    """Writes the traces of `store` to `path`, a .jsonl or .parquet file, atomically.
 
     Args:
         format: see the module's docstring. The columns of trace are those of
             `TraceStore.visible`; with `reveal` also `thought` (the long thought with
             its mark-up) and `trace` (the whole trace as JSON, which `AuditCodec.decode`
             takes).
-        reveal: with the hidden thought, for training and audit.
-        keep_wrong: sft also holds wrong answers, with correct false.
+        reveal: include the hidden thought, for training and audit.
+        keep_wrong: include wrong answers in sft, with correct=false.
 
     Raises:
         ValueError: `path` has another suffix, an option does not fit the format, or
             there is no trace yet.
         BadTraceError: a trace cannot be read back.
         StorageError: the file cannot be written.
-        ThoughtsDeletedError: they are asked for, or the answers in them (dpo), and were
-            deleted.
+        ThoughtsDeletedError: the export needs thoughts, or the answers in them (dpo),
+            and they were deleted.
     """
     path = Path(path)
     if path.suffix not in (".jsonl", ".parquet"):
@@ -133,7 +132,8 @@ def _table(
             traces = store if reveal else store.outcomes()
             return SFT_COLUMNS, sft_rows(traces, selection, reveal=reveal, keep_wrong=keep_wrong)
         case "dpo":
-            return DPO_COLUMNS, dpo_rows(store, selection, reveal=reveal)
+            own = store.config.task.checker
+            return DPO_COLUMNS, dpo_rows(store, selection, reveal=reveal, checker=own)
         case "trace":
             names = [*VISIBLE, *(["thought", "trace"] if reveal else [])]
             return {name: _KINDS.get(name, str) for name in names}, _trace_rows(store, reveal)

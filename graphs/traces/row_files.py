@@ -1,10 +1,10 @@
-"""Rows as JSON Lines or Parquet, with the same columns and types whatever the rows
-hold.
+"""Writes rows as JSON Lines or Parquet, with columns and types independent of the
+values.
 
-Parquet stores its schema. JSON Lines stores none: a reader infers each column's type
-from the first rows that it sees (`datasets` from 10 MB, others from less), and fails
-where a column was null, empty or looked like a date until then. So the file begins with
-the rows that show every type; the others follow in order.
+Parquet stores its schema, JSON Lines does not. A reader of JSON Lines infers each
+column's type from the first rows (`datasets` from 10 MB, others from less), and fails
+if a column was null, empty or date-like in all of them. So the file begins with rows
+that together show every type; the other rows follow in order.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ object with the kinds of its fields. Every value may be null."""
 Columns: TypeAlias = Mapping[str, Kind]
 
 _ROWS_PER_GROUP = 500
-# what Arrow's JSON reader takes for a time stamp begins so
+# prefix of a text that Arrow's JSON reader parses as a timestamp
 _DATE = re.compile(r"\s?\d{4}-\d\d-\d\d")
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written to a file."""
+    """The result of writing a file."""
 
     rows: int
     only_dates: tuple[str, ...] = ()
-    """Texts of a JSON Lines file that are dates in every row: a reader takes them for
-    time stamps."""
+    """Text columns of a JSON Lines file that hold dates in every row: a reader parses
+    them as timestamps."""
 
 
 def write_parquet(rows: Iterable[Mapping[str, Any]], path: Path, columns: Columns) -> Written:
-    """Writes the rows as Parquet; without rows, a file that holds the columns alone."""
+    """Writes the rows as Parquet; a file without rows still holds the columns."""
     # loaded only here: graphs imports without it
     import pyarrow as pa  # type: ignore[import-untyped]
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
@@ -68,8 +68,8 @@ def write_parquet(rows: Iterable[Mapping[str, Any]], path: Path, columns: Column
 
 
 def write_jsonl(rows: Iterable[Mapping[str, Any]], path: Path, columns: Columns) -> Written:
-    """Writes the rows as JSON Lines, those first that show the type of a column that
-    none before does.
+    """Writes the rows as JSON Lines, beginning with the rows that are first to show the
+    type of a column.
     """
     leaves = set(_leaves(dict(columns)))
     shown: set[str] = set()
@@ -109,8 +109,8 @@ def _leaves(kind: Kind, path: str = "") -> Iterator[str]:
 
 
 def _values(value: Any, path: str = "") -> Iterator[tuple[str, bool]]:
-    """Yields the paths at which there is a value that has a type, and whether it is a
-    text that looks like a date.
+    """Yields the path of each non-null value, and whether the value is a text that
+    looks like a date.
     """
     if isinstance(value, dict):
         for name, inner in value.items():

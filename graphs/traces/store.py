@@ -1,4 +1,4 @@
-"""The store of a run on one machine: an SQLite file that a killed process leaves whole.
+"""The store of a run on one machine: an SQLite file that survives a killed process.
 
     with TraceStore.open(run_dir, config_hash=HASH, config_yaml=YAML) as store:
         if (question.hash, 0) not in store.finished():
@@ -6,23 +6,23 @@
 
 Durability. The database is in WAL mode with `synchronous=NORMAL`: a commit is one write
 to the log and no fsync (about 0.1 ms beside 0.7 ms of encoding, measured; so `record`
-may be called from the event loop). What `record` has returned for survives any death of
-the process, kill -9 included, because the log then lies in the operating system's
-cache. After a power cut the last traces since the latest checkpoint may be missing; the
-file is never corrupt, and a resumed run asks those questions again. `synchronous=FULL`
-would close that gap for an fsync per trace.
+may be called from the event loop). Once `record` has returned, the trace survives any
+death of the process, kill -9 included, because the log is in the operating system's
+cache. After a power cut the traces since the latest checkpoint may be missing; the file
+is never corrupt, and a resumed run asks those questions again. `synchronous=FULL` would
+close that gap at the cost of an fsync per trace.
 
-A folder holds one run, and one process at a time may write to it; any number may read
-meanwhile. The folder must lie on a local disk: WAL needs shared memory.
+A folder holds one run. One process at a time may write to it; any number may read at
+the same time. The folder must lie on a local disk: WAL needs shared memory.
 
-Privacy. Hidden thought is inside the column `trace` alone, encoded by `AuditCodec`; the
-other columns are what a user of the run may see. Encoded is not encrypted: whoever may
-read the file may read the thought. So a store is made for its owner alone (0600 in a
-0700 folder), and `graphs.traces.deletion` removes the thoughts of a run.
+Privacy. Only the column `trace` holds hidden thought, encoded by `AuditCodec`; a user
+of the run may see the other columns. Encoded is not encrypted: read access to the file
+gives access to the thought. So a store is created readable by its owner alone (0600 in
+a 0700 folder), and `graphs.traces.deletion` removes the thoughts of a run.
 
-Damage. A row carries a CRC-32 over all its columns. Readers name a damaged row, leave
-it out and go on; `open` removes it, so that the question is asked again. Rows of
-versions without checksums are decoded instead, and given one when the run is resumed.
+Damage. A row has a CRC-32 over all its columns. Readers log a damaged row and skip it;
+`open` removes it, so that the question is asked again. Rows from versions without
+checksums are verified by decoding, and get a checksum when the run is resumed.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ from graphs.traces.trace import SCHEMA_VERSION, Trace
 FILE_NAME = "traces.sqlite"
 
 _log = logging.getLogger(__name__)
-_SHOWN = 5  # differences that an error names
+_SHOWN = 5  # most differences listed in an error
 
 
 class TraceKey(NamedTuple):
@@ -77,9 +77,7 @@ class TraceKey(NamedTuple):
 
 
 class TraceStore:
-    """The traces of one run. Made by `open` (to write) or `read`; safe to use from
-    several threads.
-    """
+    """The traces of one run. Created by `open` (to write) or `read`; thread-safe."""
 
     def __init__(
         self,
@@ -94,8 +92,7 @@ class TraceStore:
         self.run = run
         self.config_hash = config_hash
         self.damaged: dict[TraceKey, str] = {}
-        """Rows that were found to be damaged, each with the reason: left out by a
-        reader, removed by a writer."""
+        """Damaged rows with the reason; a reader skips them, a writer removes them."""
         self._connection = connection
         self._writer_lock = writer_lock
         self._file = os.stat(path)
@@ -106,19 +103,19 @@ class TraceStore:
 
     @classmethod
     def open(cls, run_dir: Path | str, *, config_hash: str, config_yaml: str) -> TraceStore:
-        """Opens the store of the run `run_dir` (its name is the folder's) for writing,
-        or makes it.
+        """Opens the store in the folder `run_dir`, which names the run, for writing;
+        creates it if missing.
 
-        `config_yaml` is kept beside the traces; where the hashes differ, the error says
-        in which options the two do. All rows are read and those that are damaged are
-        removed (see `damaged`).
+        `config_yaml` is stored beside the traces; if the hashes differ, the error lists
+        the options that differ. All rows are read, and damaged rows are removed (see
+        `damaged`).
 
         Raises:
             RunConflictError: the run was begun with another configuration, or another
                 process is writing to it.
-            BadTraceError: the file is damaged as a whole, no trace store, or one of
+            BadTraceError: the whole file is damaged, is not a trace store, or has
                 another schema version.
-            StorageError: the folder or the file cannot be made or written to.
+            StorageError: the folder or the file cannot be created or written.
         """
         path = Path(run_dir) / FILE_NAME
         make_folder(path.parent)
@@ -141,11 +138,11 @@ class TraceStore:
 
     @classmethod
     def read(cls, run_dir: Path | str) -> TraceStore:
-        """Opens the store of a run for reading, also while it is being written.
+        """Opens the store of a run for reading, also while another process writes it.
 
         Raises:
             FileNotFoundError: there is no store in `run_dir`.
-            BadTraceError: the file is damaged as a whole, no trace store, or one of
+            BadTraceError: the whole file is damaged, is not a trace store, or has
                 another schema version.
             StorageError: the file cannot be read.
         """
@@ -163,7 +160,7 @@ class TraceStore:
             raise
 
     def close(self) -> None:
-        """Closes the file and lets other processes write. Idempotent."""
+        """Closes the file and releases the writer lock. Idempotent."""
         with self._mutex:
             self._connection.close()
             if self._writer_lock is not None:
@@ -173,13 +170,12 @@ class TraceStore:
         """Closes the store of a run that recorded nothing, and removes its file.
 
         Raises:
-            ValueError: there are traces, or the store was opened by `read`.
+            ValueError: the store holds traces, or was opened by `read`.
             StorageError: the file cannot be removed.
         """
         if self._writer_lock is None or len(self):
             raise ValueError(
-                f"{self.path} is read only, or holds traces; python -m graphs.forget deletes "
-                "thoughts"
+                f"{self.path} is read only, or holds traces; longthought delete deletes thoughts"
             )
         with self._mutex, storing(self.path):
             self._connection.close()
@@ -200,15 +196,15 @@ class TraceStore:
 
     @property
     def config_yaml(self) -> str:
-        """The configuration that the run was begun with."""
+        """The configuration of the run as YAML."""
         return str(self._rows("SELECT config FROM runs")[0][0])
 
     @property
     def config(self) -> RunConfig:
-        """The same as a value.
+        """The configuration of the run.
 
         Raises:
-            BadTraceError: it is damaged, or of a version whose options were others.
+            BadTraceError: it is damaged, or from a version with other options.
         """
         try:
             return from_yaml(self.config_yaml)
@@ -222,8 +218,8 @@ class TraceStore:
 
     @property
     def thoughts_deleted_on(self) -> str | None:
-        """The day (YYYY-MM-DD) on which the run's thoughts were deleted; None: they are
-        there.
+        """The day (YYYY-MM-DD) on which the run's thoughts were deleted; None if they
+        were not.
         """
         with self._mutex, translated(self.path):
             if not has_table(self._connection, "deletions"):
@@ -232,7 +228,7 @@ class TraceStore:
         return None if row[0] is None else str(row[0])
 
     def require_thoughts(self) -> None:
-        """Raises ThoughtsDeletedError where the run's thoughts were deleted."""
+        """Raises ThoughtsDeletedError if the run's thoughts were deleted."""
         day = self.thoughts_deleted_on
         if day is not None:
             raise ThoughtsDeletedError(
@@ -246,8 +242,8 @@ class TraceStore:
         return int(self._rows("SELECT count(*) FROM traces")[0][0])
 
     def finished(self) -> set[TraceKey]:
-        """Returns the (question hash, sample) pairs that were recorded: what a resumed
-        run leaves out.
+        """Returns the recorded (question hash, sample) pairs, which a resumed run
+        skips.
         """
         return {
             TraceKey(*row)
@@ -255,18 +251,18 @@ class TraceStore:
         }
 
     def hold_to_config(self, config_hash: str, config_yaml: str) -> None:
-        """Raises RunConflictError, with the difference, where the run was begun with
+        """Raises RunConflictError, listing the differences, if the run was begun with
         another configuration.
         """
         _require_config(self.run, (self.config_hash, self.config_yaml), (config_hash, config_yaml))
 
     def hold_to(self, contents: Mapping[str, str]) -> None:
-        """Keeps the hashes of what the configuration only names (weights, rules,
-        calibrations), and holds a resumed run to them.
+        """Stores the hashes of files that the configuration only names (weights, rules,
+        calibrations), and checks a resumed run against them.
 
         Raises:
             RunConflictError: the run was begun with other contents under the same
-                names; nothing is kept.
+                names; nothing is stored.
         """
         kept = dict(self._rows("SELECT name, hash FROM contents"))
         lines = [
@@ -288,14 +284,14 @@ class TraceStore:
             )
 
     def hold_to_questions(self, questions: Sequence[Question]) -> None:
-        """Keeps the hashes of the run's questions and golds, and holds a resumed run to
-        them; their order is free.
+        """Stores the hashes of the run's questions and golds, and checks a resumed run
+        against them, in any order.
 
-        A run of a version that kept none is held to these from now on.
+        A run from a version that stored none adopts these.
 
         Raises:
-            RunConflictError: a question was added, removed or edited, or a gold is
-                another one; names the first few.
+            RunConflictError: a question was added, removed or edited, or a gold
+                changed; names the first few.
         """
         now = {question.hash: _gold_hash(question) for question in questions}
         kept = dict(self._rows("SELECT hash, gold_hash FROM questions"))
@@ -321,15 +317,15 @@ class TraceStore:
             )
 
     def record(self, trace: Trace) -> None:
-        """Stores a trace; when it returns, no death of the process loses it. A trace is
-        recorded once and never changed.
+        """Stores a trace; once it returns, the trace survives a killed process. A trace
+        is never overwritten.
 
         Raises:
             ValueError: the trace belongs to another run or configuration, or the store
                 was opened by `read`.
-            RunConflictError: it was recorded before.
-            BadTraceError: the file's tables are others.
-            StorageError: it cannot be written; what was recorded before stays.
+            RunConflictError: this sample of the question was recorded before.
+            BadTraceError: the file has other tables.
+            StorageError: the file cannot be written; recorded traces stay.
         """
         if self._writer_lock is None:
             raise ValueError(
@@ -361,8 +357,8 @@ class TraceStore:
         """Returns one trace.
 
         Raises:
-            KeyError: it was not recorded.
-            BadTraceError: it was, and cannot be read back.
+            KeyError: the trace was not recorded.
+            BadTraceError: the trace cannot be read back.
             ThoughtsDeletedError: see `require_thoughts`.
         """
         self.require_thoughts()
@@ -377,28 +373,28 @@ class TraceStore:
         return self._decode(row)
 
     def __iter__(self) -> Iterator[Trace]:
-        """Yields the traces by question hash and sample: an order that does not depend
-        on which question finished first.
+        """Yields the traces ordered by question hash and sample, so the order does not
+        depend on which question finished first.
 
-        One trace is in memory at a time, and the file is not held between two of them.
-        A damaged one is left out with a warning (see `damaged`).
+        One trace is in memory at a time, and the file is not locked between two traces.
+        A damaged trace is skipped with a warning (see `damaged`).
 
         Raises:
             ThoughtsDeletedError: see `require_thoughts`.
-            BadTraceError: an intact row holds what this version cannot read.
+            BadTraceError: this version cannot read an intact row.
         """
         self.require_thoughts()
         return map(self._decode, self._intact_rows())
 
     def outcomes(self) -> Iterator[Trace]:
-        """Yields the traces as iteration does, and without their thoughts where these
-        were deleted: events, long thought and policy prompt are then empty.
+        """Yields the traces like iteration, but also after their thoughts were deleted:
+        events, long thought and policy prompt are then empty.
         """
         return map(self._decode, self._intact_rows())
 
     def visible(self) -> Iterator[dict[str, Any]]:
-        """Yields what a user may see of each trace, in the order of iteration; hidden
-        thought is not decoded.
+        """Yields the user-visible columns of each trace, in the order of iteration;
+        hidden thought is not decoded.
 
         Keys: run, question_hash, sample, task, question, status, answer, correct,
         summary, usage (a list with an entry for each role), seconds.
@@ -414,8 +410,8 @@ class TraceStore:
             yield values
 
     def _intact_rows(self) -> Iterator[list[Any]]:
-        """Yields the rows that are whole, in order, each with its columns as `COLUMNS`
-        names them; notes the others in `damaged`.
+        """Yields the intact rows in order, with the columns of `COLUMNS`; adds the
+        others to `damaged`.
         """
         known = len(self.damaged)
         for rowid, question_hash, sample in self._rows(
@@ -436,7 +432,7 @@ class TraceStore:
             )
 
     def _row_or_damage(self, rowid: int, key: TraceKey) -> list[Any] | str | None:
-        """Returns a row, or what is wrong with it; None where a writer has removed it
+        """Returns a row, or a description of its damage; None if a writer removed it
         meanwhile.
         """
         try:
@@ -451,11 +447,12 @@ class TraceStore:
         return self._damage_of(row, checksum) or row
 
     def _remove_damaged(self) -> None:
-        """Removes the damaged rows, and gives those of versions without checksums one.
+        """Removes the damaged rows, and adds checksums to rows from versions without
+        them.
 
         Raises:
-            BadTraceError: not rows but the file itself is damaged; it is not written
-                to.
+            BadTraceError: the file itself is damaged, not only rows; it is left
+                unchanged.
         """
         if (found := self._connection.execute("PRAGMA quick_check(1)").fetchone()) != ("ok",):
             raise sqlite3.DatabaseError(*found)
@@ -480,7 +477,7 @@ class TraceStore:
                 )
 
     def _damage_of(self, row: Sequence[Any], checksum: int | None) -> str | None:
-        """Returns what is wrong with a row as it was read, None where it is whole."""
+        """Returns a description of the damage of a row; None if it is intact."""
         if not isinstance(row[-1], bytes):
             return "its trace is missing"
         try:
@@ -517,8 +514,8 @@ class TraceStore:
             ) from None
 
     def _require_place(self) -> None:
-        """Raises StorageError where the file was removed or replaced under this
-        process: SQLite would go on writing into nothing.
+        """Raises StorageError if the file was removed or replaced: SQLite would go on
+        writing to the unlinked file.
         """
         try:
             found = os.stat(self.path)
@@ -530,7 +527,7 @@ class TraceStore:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """One transaction of this process's threads."""
+        """A transaction, exclusive among the threads of this process."""
         with self._mutex, translated(self.path), self._connection:
             yield
 
@@ -547,7 +544,7 @@ _INSERT = (
 
 
 def find_run(run: Path) -> Path:
-    """Returns the directory of a run that is given by it, or by the name of one in the
+    """Returns the directory of a run, given the directory or the name of a run in the
     default folder of runs.
 
     Raises:
@@ -591,9 +588,7 @@ def _begin_or_resume(
 
 
 def _require_config(run: str, stored: tuple[str, str], given: tuple[str, str]) -> None:
-    """Raises RunConflictError where two configurations, each its hash and its YAML, are
-    not the same.
-    """
+    """Raises RunConflictError if two configurations, given as (hash, YAML), differ."""
     if stored[0] != given[0]:
         if _is_of_earlier_version(*stored):
             raise RunConflictError(
@@ -610,7 +605,7 @@ def _require_config(run: str, stored: tuple[str, str], given: tuple[str, str]) -
 
 
 def _is_of_earlier_version(stored_hash: str, stored_yaml: str) -> bool:
-    """Whether this version writes the stored configuration with other options."""
+    """Whether an earlier version with other options wrote the configuration."""
     try:
         config = from_yaml(stored_yaml)
     except ConfigError:
@@ -623,7 +618,7 @@ def _the_run(connection: sqlite3.Connection, path: Path) -> tuple[str, str, str,
     schema version.
 
     Raises:
-        BadTraceError: there is none, or several.
+        BadTraceError: the table does not hold exactly one run.
     """
     rows: list[tuple[str, str, str, int]] = connection.execute(
         "SELECT run, config_hash, config, schema_version FROM runs"
@@ -636,8 +631,8 @@ def _the_run(connection: sqlite3.Connection, path: Path) -> tuple[str, str, str,
 
 
 def check_schema_version(path: Path, version: int) -> None:
-    """Raises BadTraceError where this version of longthought does not read what a store
-    of that version holds.
+    """Raises BadTraceError if this version of longthought cannot read stores of that
+    schema version.
     """
     if version != SCHEMA_VERSION:
         raise BadTraceError(
@@ -651,7 +646,7 @@ def _differences(stored: str, new: str) -> list[str]:
         return difference(from_yaml(stored), from_yaml(new)) or [
             "no option differs and its hash does: the store is damaged"
         ]
-    except ConfigError as error:  # written by another version, whose options were others
+    except ConfigError as error:  # written by a version with other options
         return [f"it cannot be read by this version of longthought: {error}"]
 
 
@@ -664,7 +659,7 @@ def _gold_hash(question: Question) -> str:
 
 
 def _named(question_hash: str, texts: Mapping[str, str]) -> str:
-    """Returns a question's hash, and the beginning of its text where that is known."""
+    """Returns a question's hash, and the beginning of its text if known."""
     text = " ".join(texts.get(question_hash, "").split())
     return (
         f"{question_hash} {text[:60]!r}{' ...' if len(text) > 60 else ''}"

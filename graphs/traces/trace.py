@@ -1,5 +1,5 @@
-"""A trace: everything that one question was to the machine. Immutable once recorded;
-the training data of the next policy.
+"""A trace: the complete record of one thought about one question. Immutable once
+recorded; training data of the next policy.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from graphs.thought.long_thought import LongThought
 from graphs.tree import Event, NoAnswer, Status
 
 SCHEMA_VERSION = 2
-"""Raised whenever a stored trace would be read differently; the codec refuses what it
-does not know. A field that was only added has a default and `ADDED`: older traces,
-which lack it, are read with the default."""
+"""Incremented when the meaning of a stored trace changes; the codec rejects other
+versions. A field that is merely added has a default and the metadata `ADDED`: older
+traces, which lack it, are read with the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +27,18 @@ class SafetyRecord:
     decision: str
     """comply, safe_completion or refuse."""
     rule_id: str | None
-    """The rule that it rests on; every decision other than comply cites one."""
+    """The rule behind the decision; None only for comply."""
     stage: str
     """before_thinking or after_thinking."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What happened to one sample of one question."""
+    """The record of one sample of one question."""
 
     run: str
     sample: int
-    """Which attempt at the question, from 0."""
+    """Index of the attempt at the question, from 0."""
     thought_id: str
     question: Question
     policy_prompt: tuple[int, ...]
@@ -49,8 +49,8 @@ class Trace:
     answer: str | None
     summary: str
     correct: bool | None
-    """What the exact checker said; None where there is no gold answer, and where the
-    checker could not say (see `is_unchecked`)."""
+    """Result of the exact checker; None without a gold answer, or if the check failed
+    (see `is_unchecked`)."""
     safety: tuple[SafetyRecord, ...]
     usage: dict[str, Usage]
     """Tokens and calls by role."""
@@ -61,30 +61,28 @@ class Trace:
     """The policy's engine: model and tokenizer hash among others."""
     seed: int
     versions: dict[str, str] = field(default_factory=dict)
-    """Versions of the packages that decide results."""
+    """Versions of the packages that influence results."""
     schema_version: int = SCHEMA_VERSION
     check: CheckOutcome | None = field(default=None, metadata=ADDED)
-    """How the checker came to `correct`; None in traces of before this was kept."""
+    """How the checker decided `correct`; None in traces that predate the field."""
     reason: NoAnswer | None = field(default=None, metadata=ADDED)
-    """Why there is no answer; None for other statuses, and in traces of before this was
-    kept."""
+    """Why there is no answer; None for other statuses, and in traces that predate the
+    field."""
     summary_source: SummarySource | None = field(default=None, metadata=ADDED)
-    """Where the summary comes from; None in traces of before this was kept."""
+    """Where the summary comes from; None in traces that predate the field."""
 
     @property
     def is_unchecked(self) -> bool:
-        """Whether the right answer is known and the checker could not compare with it:
-        it timed out or failed.
-        """
+        """Whether a gold answer exists but the checker timed out or failed."""
         return self.correct is None and self.question.gold is not None
 
 
 def unusable(trace: Trace) -> str | None:
-    """Returns why nothing is to be learned from a trace's answer; None where it is
-    right or not scored.
+    """Returns why a trace's answer is unfit for training; None if it is right or
+    unscored.
 
-    One of no_answer, wrong_answer, unchecked, decided_by_rule: the user then read the
-    rule's reply in place of the thought's answer.
+    The reasons are no_answer, wrong_answer, unchecked and decided_by_rule (a safety
+    rule's reply replaced the thought's answer).
     """
     if trace.status != "answered":
         return "no_answer"

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from agents.engines.base import (
+    Completion,
     EngineInfo,
     GenerateRequest,
     Generation,
@@ -164,7 +165,12 @@ def _copy(answer: Answer) -> Answer:
     if isinstance(answer, NextTokenScores):
         return answer
     completions = tuple(
-        replace(one, logprobs=tuple(math.nextafter(x, 0.0) for x in one.logprobs))
+        Completion(
+            logprobs=tuple(math.nextafter(x, 0.0) for x in one.logprobs),
+            finish_reason=one.finish_reason,
+            stop_reason=one.stop_reason,
+            content=one.content,
+        )
         for one in answer.completions
     )
     return replace(answer, completions=completions)

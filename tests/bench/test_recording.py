@@ -89,7 +89,9 @@ def test_the_server_answers_when_one_that_counts_every_iteration_does(seed: int)
 
         async def send(number: int) -> float:
             await asyncio.sleep(arrivals[number])
-            await server.generate(replace(recording.requests[number], priority=priorities[number]))  # type: ignore[type-var]
+            request = recording.requests[number]
+            assert isinstance(request, GenerateRequest)
+            await server.generate(replace(request, priority=priorities[number]))
             return loop.time()
 
         found = list(await asyncio.gather(*map(send, range(len(lengths)))))

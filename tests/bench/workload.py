@@ -165,6 +165,7 @@ async def serving(config: RunConfig, *, quick: bool) -> AsyncIterator[tuple[Gene
         yield scripted_pocket(), "a scripted engine, so no speed means anything"
         return
     engine = await open_engine(config.engine.kind, config.engine.keywords())
+    assert isinstance(engine, Generator)
     try:
         yield engine, f"vLLM, {config.run.concurrency} questions in flight"
     finally:

@@ -16,6 +16,7 @@ NEEDS = {
     "task=jsonl": ["task.path={folder}"],
     "task=csv": ["task.path={folder}"],
     "task=text": ["task.path={folder}"],
+    "task=custom": ["task.object=a.module:Name"],
     "training=sft": ["training.from_runs=[{folder}]"],
     "training=heads": ["training.from_runs=[{folder}]"],
     "critic=none": ["search=greedy"],

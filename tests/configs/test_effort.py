@@ -19,7 +19,7 @@ def test_there_are_three_levels_and_help_lists_them() -> None:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_level_chooses_the_budget_of_its_name_and_nothing_but_search_and_budget(
+def test_a_level_sets_search_and_the_budget_of_its_name_only(
     level: str,
 ) -> None:
     config = compose([f"effort={level}"])
@@ -75,7 +75,7 @@ def test_effort_wins_over_the_experiment_which_keeps_the_rest(words: list[str]) 
     )
 
 
-def test_an_experiment_that_sets_options_of_its_own_search_is_refused_with_the_way_out() -> None:
+def test_effort_refuses_an_experiment_that_sets_options_of_its_search() -> None:
     with pytest.raises(
         ConfigError,
         match=r"search\.selection is an option of "

@@ -72,7 +72,7 @@ def test_difference_has_one_line_per_key() -> None:
     ]
 
 
-def test_another_alternative_is_one_line_and_a_group_that_was_not_there_is_shown_whole() -> None:
+def test_another_alternative_is_one_line_and_a_new_group_is_shown_whole() -> None:
     old, new = (
         compose(["search=greedy"]),
         compose(["search=best_of_n", "search.num_samples=4", "budget.max_tokens=900"]),

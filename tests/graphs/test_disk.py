@@ -187,7 +187,7 @@ def test_a_damaged_question_is_named_by_readers_and_asked_again_alone(
     } == {lost}
 
 
-def test_metrics_of_a_run_that_lost_a_trace_do_not_outlive_a_stopped_resume(
+def test_a_stopped_resume_of_a_run_that_lost_a_trace_removes_metrics(
     tmp_path: Path, first: Path
 ) -> None:
     edit(first, "UPDATE traces SET trace = x'00' WHERE rowid = 3")

@@ -92,7 +92,7 @@ def test_a_wrong_call_is_one_message_and_exit_code_2(
     assert captured.out == ""
 
 
-def test_chat_answers_shows_the_thought_on_demand_and_survives_a_bad_question(
+def test_chat_reveals_thoughts_on_demand_and_survives_a_bad_question(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = [
@@ -116,7 +116,7 @@ def test_chat_answers_shows_the_thought_on_demand_and_survives_a_bad_question(
     )
     assert (
         "Nothing was thought yet." in captured.out
-        and ("/thougt is no command. /thought shows") in captured.out
+        and ("unknown command /thougt. /thought shows") in captured.out
     )
     assert "shorten it" in captured.err
 
@@ -138,7 +138,7 @@ class Unwell:
 
 
 @pytest.mark.parametrize("dies", [False, True])
-def test_a_failed_request_costs_a_line_of_the_chat_and_a_dead_engine_ends_it(
+def test_a_failed_request_is_one_line_of_chat_and_a_dead_engine_ends_it(
     dies: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Unwell, "dies", dies)
@@ -241,7 +241,7 @@ def test_a_run_under_the_same_name_with_other_options_is_refused(
         assert len(store) == 2
 
 
-def test_a_name_alone_that_is_new_is_announced_with_the_names_that_are_there(
+def test_a_new_run_name_alone_is_announced_with_the_existing_names(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run.main(run_options(tmp_path, "task.limit=2")) == 0

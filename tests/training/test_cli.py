@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from configs.cli import Parser
+from configs.cli import Parser, names_option
 from training.cli import COMMANDS, main
 
+ROOT = Path(__file__).parents[2]
 _SCREENS, _LINES, _COLUMNS = 2, 24, 80
 
 
@@ -65,6 +68,46 @@ def test_a_question_without_ask_is_refused_with_the_command(
 ) -> None:
     assert main(["Solve x = 1"]) == 2
     assert 'longthought ask "Solve x = 1"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["engine=openai"], ["search=beam", "Solve x = 1"], ["-"], [" "]])
+def test_a_missing_question_is_refused_before_an_engine_starts(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)  # as after `<&-`
+    assert main(["ask", *words]) == 2
+    shown = capsys.readouterr().err
+    assert "longthought ask" in shown and "starting" not in shown
+
+
+@pytest.mark.parametrize(
+    ("word", "is_option"),
+    [
+        ("engine=openai", True),
+        ("policy.temperature=0.5", True),
+        ("engine@critic.engine=openai", True),
+        ("x=3", False),
+        ("task=3, what is it?", False),
+    ],
+)
+def test_a_word_names_an_option_if_its_group_exists(word: str, is_option: bool) -> None:
+    assert names_option(word) == is_option
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["ask", "--help"]])
+def test_a_closed_pipe_ends_without_a_traceback(words: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "training.cli", *words]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, cwd=ROOT)
+    os.close(write)
+    assert done.returncode == 1 and not done.stderr
+
+
+def test_help_with_a_command_is_the_help_of_the_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert _shown(["help", "compare"], capsys) == _shown(["compare", "--help"], capsys)
 
 
 def test_a_subcommand_reports_its_errors_under_its_name(

@@ -1,34 +1,32 @@
-"""From traces to rows for supervised fine-tuning: exact token ids, and labels that say
-which of them are learned.
+"""Converts traces to rows for supervised fine-tuning: exact token ids, and labels that
+select the tokens in the loss.
 
-A row begins with the ids of the trace's policy prompt and goes on with the ids of steps
-as the policy wrote them; nothing of it is ever tokenised a second time. Two kinds:
+A row consists of the ids of the trace's policy prompt, followed by the ids of the steps
+as the policy sampled them; nothing is retokenised. Two kinds:
 
     shortcut   the path to the right answer
-    journey    the long thought of the tree (`derive_journey`): before a step of the
-               path a wrong turn, what is said of it, the way back
+    journey    the long thought of the tree (`derive_journey`): a step of the path may
+               be preceded by a wrong turn, the reason against it and a backtrack
 
-What is learned (label = token id) and what is only read (label = -100):
+Tokens are learned (label = token id) or masked (label = -100):
 
-- the prompt is only read;
-- steps on the path are learned whole, the opening of their thought factor included: the
-  controller put it there during search, but a policy that thinks alone must write it
-  itself;
+- the prompt is masked;
+- steps on the path are learned whole, including the opening of their thought factor:
+  the search inserted it, but a policy that thinks alone must write it itself;
 - the words "Wait, step 2 is wrong. Back to step 1." are learned. They are the prompt
-  family's template `mistake`, tokenised here once, exactly as the policy is shown its
-  mistakes during search;
-- steps of wrong turns are only read: what is learned is to notice, not to err.
+  family's template `mistake`, tokenised once, exactly as in the search's prompts;
+- steps of wrong turns are masked: the policy learns to notice mistakes, not to make
+  them.
 
-A journey is written as the pocket was pretrained: a wrong *answer* is proposed and not
-concluded (its end of sequence becomes a separator, for a concluded thought has ended),
-and the step that follows a wrong turn opens with the factor `correct`, where the family
-has these openings. A thought whose last step lacks the end of the sequence gets it, so
-that a policy learns to stop.
+A journey has the form of the pocket model's pretraining data, if the prompt family has
+the openings: a wrong *answer* is proposed, not concluded (a separator replaces its end
+of sequence, because a concluded thought has ended), and the step after a wrong turn
+opens with the factor `correct`. If the last step lacks the end of sequence, it is
+appended, so that the policy learns to stop.
 
-Only what is known to be right is learned: `correct` traces, or answered ones of
-questions without a gold answer. Source: O1 Replication Journey (arXiv:2410.18982),
-journey learning; masking of wrong steps: Physics of Language Models 2.2
-(arXiv:2408.16293).
+Only traces that are `correct` are used, or answered traces of questions without a gold
+answer. Source: O1 Replication Journey (arXiv:2410.18982), journey learning; masking of
+wrong steps: Physics of Language Models 2.2 (arXiv:2408.16293).
 """
 
 from __future__ import annotations
@@ -47,24 +45,24 @@ from graphs.traces.trace import Trace, unusable
 from graphs.tree import ReasoningTree
 
 IGNORED = -100
-"""Label of a token that is only read; the value that torch's cross-entropy ignores."""
+"""Label of a masked token; torch's cross-entropy ignores this value."""
 
 ThoughtKind = Literal["shortcut", "journey"]
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row, and where it comes from. `T` tokens."""
+    """One row with its provenance. `T` tokens."""
 
     input_ids: tuple[int, ...]
     """Prompt and thought, [T]."""
     labels: tuple[int, ...]
-    """Token id where it is learned, -100 where it is only read, [T]."""
+    """Token id if learned, -100 if masked, [T]."""
     run: str
     question_hash: str
     sample: int
     nodes: tuple[int, ...]
-    """Nodes of the reasoning tree whose steps the row tells, in order."""
+    """Nodes of the reasoning tree whose steps are in the row, in order."""
 
     def row(self) -> dict[str, Any]:
         """Returns the row with its provenance as plain values, for `datasets`."""
@@ -80,16 +78,16 @@ class Record:
 
 @dataclass(slots=True)
 class Records:
-    """Rows, and how many traces gave none and why."""
+    """Rows, and counts of the traces left out."""
 
     rows: list[Record] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
-    """Reason to number of traces: wrong_answer, no_answer, unchecked, decided_by_rule,
+    """Reason -> number of traces: wrong_answer, no_answer, unchecked, decided_by_rule,
     too_long, repeated."""
 
     @property
     def learned_tokens(self) -> int:
-        """Tokens with a label, in all rows."""
+        """Number of learned tokens in all rows."""
         return sum(label != IGNORED for row in self.rows for label in row.labels)
 
 
@@ -103,17 +101,16 @@ def make_records(
     openings: dict[str, str] | None = None,
     seed: int = 0,
 ) -> Records:
-    """Returns the rows that the traces of training questions give.
+    """Returns the rows made of traces of training questions.
 
     Args:
-        prompts: those of the policy that is trained; they word the reflections.
-        max_length: longest row, in tokens; longer ones are left out whole, for half a
-            thought has no answer.
-        tokenizer_hash: of the policy that is trained.
-        openings: thought factor to its opening, for journeys; None or empty: steps stay
-            as they are.
-        seed: of the choice among wrong siblings; with the question it determines the
-            row.
+        prompts: prompts of the trained policy; their template words the reflections.
+        max_length: longest row, in tokens; longer rows are left out, because a
+            truncated thought has no answer.
+        tokenizer_hash: hash of the trained policy's tokenizer.
+        openings: thought factor -> opening, for journeys; None or empty: steps stay
+            unchanged.
+        seed: seed of sampling wrong siblings; seed and question determine the row.
 
     Raises:
         ValueError: a trace belongs to a held-out question, or was written with another
@@ -176,10 +173,10 @@ class _Builder:
         ids = list(trace.policy_prompt)
         labels = [IGNORED] * len(ids)
         nodes: list[int] = []
-        turn: int | None = None  # first step of the wrong turn that is being told
-        mended = False
+        turn: int | None = None  # first step of the current wrong turn
+        follows_backtrack = False
 
-        def tell(tokens: Sequence[int], *, learned: bool) -> None:
+        def append(tokens: Sequence[int], *, learned: bool) -> None:
             ids.extend(tokens)
             labels.extend(tokens if learned else [IGNORED] * len(tokens))
 
@@ -187,24 +184,25 @@ class _Builder:
             match segment.kind:
                 case "wrong":
                     turn = segment.node if turn is None else turn
-                    tell(self._proposed(tree.step(segment.node)), learned=False)
+                    append(self._proposed(tree.step(segment.node)), learned=False)
                     nodes.append(segment.node)
                 case "backtrack" if turn is not None:
-                    tell(self._mistake(tree, turn), learned=True)
-                    turn, mended = None, True
+                    append(self._mistake(tree, turn), learned=True)
+                    turn, follows_backtrack = None, True
                 case "step" | "answer":
-                    tell(self._right(tree.step(segment.node), corrects=mended), learned=True)
+                    step_ids = self._right(tree.step(segment.node), corrects=follows_backtrack)
+                    append(step_ids, learned=True)
                     nodes.append(segment.node)
-                    mended = False
+                    follows_backtrack = False
         if ids[-1] != self.eos:
-            tell([self.eos], learned=True)
+            append([self.eos], learned=True)
         return Record(
             tuple(ids), tuple(labels), trace.run, trace.question.hash, trace.sample, tuple(nodes)
         )
 
     def _right(self, step: Step, *, corrects: bool) -> tuple[int, ...]:
-        """Returns the ids of a step of the path; behind a wrong turn it opens as a
-        correction, unless it concludes.
+        """Returns the ids of a step on the path; after a wrong turn it gets the opening
+        `correct`, unless it concludes.
         """
         ids = step.content.reveal().token_ids
         if corrects and not step.is_final and "correct" in self.openings:
@@ -212,15 +210,15 @@ class _Builder:
         return ids
 
     def _proposed(self, step: Step) -> tuple[int, ...]:
-        """Returns the ids of a wrong step; a wrong answer does not end the thought."""
+        """Returns the ids of a wrong step, without the end of sequence."""
         ids = step.content.reveal().token_ids
         if step.is_final and "propose" in self.openings:
             ids = self._reopened(ids, "propose")
         return self.prompts.as_open_step(ids)
 
     def _reopened(self, ids: tuple[int, ...], factor: str) -> tuple[int, ...]:
-        """Returns `ids` with the opening of another factor; as they are when they open
-        with none.
+        """Returns `ids` with the opening replaced by that of `factor`; unchanged if
+        `ids` begin with no opening.
         """
         for opening in self.openings.values():
             if ids[: len(opening)] == opening:
@@ -228,7 +226,7 @@ class _Builder:
         return ids
 
     def _mistake(self, tree: ReasoningTree, node: int) -> tuple[int, ...]:
-        """Returns what is said about a wrong step and the way back, in the words that
-        the policy is shown during search.
+        """Returns the ids of the text about a wrong step and the backtrack, worded as
+        in the search's prompts.
         """
         return self.prompts.mistake(int(tree.depth[node]), reason_against(tree, node))

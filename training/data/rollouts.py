@@ -1,11 +1,12 @@
-"""What the policy alone writes: whole thoughts from the serving engine, each with its
-exact outcome reward.
+"""Rollouts: whole thoughts of the policy alone from the serving engine, with the exact
+outcome reward.
 
-No graph, no critic: one generation from the prompt to the end of the sequence, or to a
-token that asks another role, behind which a search does not go on either. That token
-stays in the completion with its log-probability: the policy sampled it, so GRPO learns
-from it. GRPO takes groups of rollouts, evaluation one greedy rollout per question; both
-read the answer in the same way, so that what is rewarded is what is measured.
+A rollout uses neither graph nor critic: it is one completion from the prompt to the end
+of sequence, or to a token that calls another role, where a search stops a completion,
+too. That token stays in the completion with its log-probability: the policy sampled it,
+so GRPO learns from it. GRPO uses groups of rollouts, the evaluation one greedy rollout
+per question; both extract the answer in the same way, so the reward matches the
+evaluation.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from agents.roles.policy import Policy
 from agents.types import Question
 
 Check = Callable[[Question, str | None], Awaitable[bool | None]]
-"""Says whether an answer is right; None where it cannot be known.
-`graphs.reasoner.resources.Resources.is_correct` is one."""
+"""Returns whether an answer is right; None if unknown. Example:
+`graphs.reasoner.resources.Resources.is_correct`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,12 @@ class Rollout:
     """One thought of the policy alone."""
 
     prompt: tuple[int, ...]
-    """Token ids before it."""
+    """Token ids of the prompt."""
     completion: Completion
     answer: str | None
-    """The answer that the completion marks, as in search; None without one."""
+    """The answer marked in the completion, extracted as in search; None without one."""
     correct: bool | None
-    """What the exact checker says; None where it does not know."""
+    """Result of the exact checker; None if unknown."""
 
 
 async def roll_out(
@@ -48,8 +49,8 @@ async def roll_out(
     concurrency: int = 64,
     on_done: Callable[[], None] | None = None,
 ) -> list[list[Rollout]]:
-    """Returns `n` rollouts of each question, in order; a thought that reaches the
-    context length ends there.
+    """Returns `n` rollouts of each question, in order; a thought is truncated at the
+    context length.
 
     Raises:
         ContextLengthError: a prompt alone fills the context.

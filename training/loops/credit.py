@@ -18,8 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-# a smaller spread of rewards is rounding, and dividing by it would make an advantage of
-# nothing
+# a smaller spread of rewards is rounding error, which the division would amplify
 _FLOOR = 1e-6
 
 Scale = Literal["group", "batch", "none"]
@@ -32,8 +31,8 @@ class Advantages:
     values: Tensor
     """[B]; 0 in groups that are dropped."""
     kept: Tensor
-    """[B] bool; False in groups without variance, which say nothing about what is
-    better, and in groups with an unknown reward."""
+    """[B] bool; False in groups without variance, which carry no preference, and in
+    groups with an unknown reward."""
     dropped_groups: int
 
 
@@ -41,13 +40,13 @@ def group_advantages(rewards: Tensor, group_size: int, *, scale: Scale = "group"
     """Returns the advantage of each completion over its group.
 
     Args:
-        rewards: [B]; NaN where a reward is not known, which drops its group.
+        rewards: [B]; NaN if unknown, which drops the group.
         group_size: G; groups are consecutive.
-        scale: standard deviation that advantages are divided by: the group's, that of
-            all groups whose rewards are known, or none.
+        scale: standard deviation that divides the advantages: of the group, of all
+            groups with known rewards, or none.
 
     Raises:
-        ValueError: B is no multiple of G, G is below 2, or a reward is infinite.
+        ValueError: B is not a multiple of G, G is below 2, or a reward is infinite.
     """
     if rewards.dim() != 1 or group_size < 2 or rewards.numel() % group_size:
         raise ValueError(

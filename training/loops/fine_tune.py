@@ -1,9 +1,9 @@
 """Supervised fine-tuning of the policy on records, by TRL's SFTTrainer.
 
-The rows are tokenised and labelled already (training/data/records.py), so TRL's own
-preparation is switched off, and its collator pads ids on the right and labels with
--100. Weights stay in float32 unless `training.dtype` says otherwise: TRL's default of
-bfloat16 rounds away the small updates of a short fine-tuning.
+The rows are already tokenised and labelled (training/data/records.py), so TRL's
+preparation is switched off; its collator pads on the right, labels with -100. Weights
+are float32 by default (`training.dtype`), because bfloat16, TRL's default, rounds away
+the small updates of a short fine-tuning.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from training.loops.trainers import (
 
 @dataclass(frozen=True, slots=True)
 class SftResult:
-    """What a fine-tuning came to."""
+    """Result of a fine-tuning."""
 
     steps: int
     """Optimizer steps."""
@@ -52,7 +52,7 @@ def fine_tune(
 ) -> SftResult:
     """Fine-tunes the model of `base` on the records and writes the result to `folder`.
 
-    `on_step(step, of, text)` is told how far it is.
+    Calls `on_step(step, total, text)` after each logged step.
 
     Raises:
         ValueError: there are no records.
@@ -105,7 +105,7 @@ def fine_tune(
 
 
 def _steps(sft: SftConfig, rows: int) -> int:
-    """Returns the number of optimizer steps: what the epochs need, at most
+    """Returns the number of optimizer steps for `sft.epochs`, at most
     `sft.max_steps`.
     """
     needed = max(1, math.ceil(sft.epochs * rows / min(sft.batch_size, rows)))

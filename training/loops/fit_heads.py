@@ -1,30 +1,30 @@
-"""Policy and value heads, learned from finished searches.
+"""Trains policy and value heads on finished searches.
 
-One row per node of a reasoning tree. What is read is the policy's context there,
-question and steps token for token, without the safety rules that may apply. What is
-learned:
+One row per node of a reasoning tree. The input is the policy's context at the node,
+question and steps token for token, without safety rules. The targets:
 
     value    the share of the answers below the node that are right, as a probability V:
              the logit of one output
-    policy   where it pays to go from the node, by thought factor: the visits of its
-             children in a tree whose visits were counted (MCTS), the right answers
-             below them in any other. A step that the policy wrote freely has the factor
-             whose opening it begins with, or else the one without an opening.
+    policy   the distribution P over thought factors at the node: the visits of its
+             children in a tree with visit counts (MCTS), or else the right answers
+             below them. A step sampled without a factor gets the factor whose opening
+             it begins with, or else the factor without an opening.
 
 Loss: the mean over nodes of the cross-entropy of V, plus `policy_weight` times the mean
-over visits (or right answers) of -log P, so that a node that was hardly searched says
-little. In a tree of visits P is that among the factors that were tried at the node: one
-that was not written (search.min_prior) says nothing. So samples (best-of-N) are what to
-begin with, since a search with even priors goes everywhere; the visits of a search that
-these heads guide may be added (not measured), and do not do alone.
+over visits (or right answers) of -log P, so that a rarely visited node has little
+weight. In a tree with visit counts, P is normalised over the factors tried at the node:
+a factor that was not tried (search.min_prior) has no target. So begin with best-of-N
+samples, because the visits of a search with uniform priors spread over all factors.
+Visits of a search that these heads guide may be added (not measured), but are not
+enough alone.
 
-Questions are held out by their hash. On these V is compared with the base rate, and P
-with the shares of the factors over all nodes.
+Questions are held out by hash. On held-out nodes V is compared with the base rate, and
+P with the overall shares of the factors.
 
-Source: AlphaZero (arXiv:1712.01815). The trunk is a copy of the policy's; with
-`finetune=head` its weights stay, so that one network could serve all three. Outcomes
-are those of the search that was run and not of the policy alone, and only answers
-count: a path that was given up or cut off says nothing about the value above it.
+Source: AlphaZero (arXiv:1712.01815). The trunk is a copy of the policy; with
+`finetune=head` its weights are frozen, so that one network could serve policy, value
+and priors. Outcomes are those of the recorded search, not of the policy alone. Only
+answers count: aborted and truncated paths are ignored.
 """
 
 from __future__ import annotations
@@ -78,77 +78,77 @@ _LEAST = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class HeadRow:
-    """One node, and what the search found below it. `F` thought factors."""
+    """One node, with the outcomes of the search below it. `F` thought factors."""
 
     input_ids: tuple[int, ...]
     """The policy's context at the node."""
     right: int
-    """Samples below it that ended with a right answer."""
+    """Samples below the node that ended with a right answer."""
     answers: int
-    """Samples below it that ended with an answer."""
+    """Samples below the node that ended with an answer."""
     visits: tuple[int, ...]
-    """Visits of its children by thought factor, or right answers below them, [F]."""
+    """Visits of the node's children by thought factor, or right answers below them,
+    [F]."""
     tried: tuple[bool, ...]
-    """Whether the factor could have had some, [F]."""
+    """Whether the factor could have been visited, [F]."""
     question_hash: str
     node: int
 
     @property
     def is_searched(self) -> bool:
-        """Whether it says something about the policy head: there were visits, and
-        something to choose between.
+        """Whether the row trains the policy head: it has visits and at least two tried
+        factors.
         """
         return any(self.visits) and sum(self.tried) > 1
 
 
 @dataclass(frozen=True, slots=True)
 class HeadRows:
-    """The rows of some runs, and what they were made of."""
+    """The rows of some runs, with their provenance."""
 
     rows: tuple[HeadRow, ...]
     left_out: Counter[str]
-    """Reason to number of questions."""
+    """Reason -> number of questions."""
     contents: dict[str, str]
-    """Hashes of what the configuration only names: the policy's weights, and the rows
-    of each run."""
+    """Hashes of the inputs that the configuration only names: the policy's weights, and
+    the rows of each run."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeadMeasure:
-    """What heads say of held-out nodes, beside what can be said without reading
-    anything. NaN where nothing was measured.
+    """Losses of the heads on held-out nodes, with baselines that ignore the input. NaN
+    if not measured.
     """
 
     nodes: int
     """Nodes with answers below them."""
     value_loss: float
-    """Mean over these of the cross-entropy of V to the share of right answers, in
+    """Mean cross-entropy of V with the share of right answers, over these nodes, in
     nats."""
     base_rate_loss: float
-    """The same of one V for all nodes: the mean share below the trained ones."""
+    """`value_loss` of a constant V: the mean share of the training nodes."""
     perfect_loss: float
-    """The same of the share itself: what no V can be below."""
+    """`value_loss` of the share itself: the lower bound."""
     calibration_error: float
-    """Mean over nodes of |mean V - mean share| in their tenth of V."""
+    """Expected calibration error of V, with ten equal bins."""
     searched_nodes: int
-    """Nodes with visits, or right answers, below them, and a choice between factors."""
+    """Number of rows with `is_searched`."""
     policy_loss: float = math.nan
-    """Mean over visits (or right answers) of -log P among the factors that were tried,
+    """Mean over visits (or right answers) of -log P, normalised over the tried factors,
     in nats."""
     marginal_loss: float = math.nan
-    """The same of one P for all nodes: the factors' shares of all visits of the trained
-    ones."""
+    """`policy_loss` of a constant P: the factors' shares of all visits of the training
+    nodes."""
     uniform_loss: float = math.nan
-    """The same of even priors."""
+    """`policy_loss` of uniform priors."""
     agreement: float = math.nan
     """Share of the searched nodes at which the likeliest factor is the most visited
-    one."""
+    factor."""
     chance_agreement: float = math.nan
-    """Share at which the factor is that has the most visits of all, in the trained
-    ones."""
+    """`agreement` of the constant P of `marginal_loss`."""
 
     def as_json(self) -> dict[str, Any]:
-        """Returns plain values; null for what was not measured."""
+        """Returns plain values; NaN becomes None."""
         return {
             name: None if math.isnan(number) else number for name, number in asdict(self).items()
         }
@@ -156,13 +156,13 @@ class HeadMeasure:
 
 @dataclass(frozen=True, slots=True)
 class HeadsResult:
-    """What a training of heads came to."""
+    """Result of training heads."""
 
     labels: tuple[str, ...]
     rows: int
     held_out_rows: int
     losses: tuple[float, ...]
-    """Of each optimizer step."""
+    """Loss of each optimizer step."""
     seconds: float
     measure: HeadMeasure
 
@@ -217,8 +217,8 @@ def head_rows(
     most: int,
     rng: random.Random,
 ) -> list[HeadRow]:
-    """Returns the rows of one thought: at most `most` of the nodes that something is
-    known of, in their order.
+    """Returns the rows of one thought, in node order: at most `most`, sampled from the
+    nodes with an answer or visits.
     """
     tree = thought.tree
     right, answers = outcomes_below(thought)
@@ -253,8 +253,8 @@ def head_rows(
 
 
 def factor_written(step: Step, factors: Sequence[ThoughtFactor]) -> str | None:
-    """Returns the thought factor of a step: the one it was written under, or whose
-    opening it begins with, or that has no opening.
+    """Returns the thought factor of a step: the recorded one, or else the factor whose
+    opening the step begins with, or else the factor without an opening.
     """
     names = {factor.name for factor in factors}
     if step.factor is not None:
@@ -268,8 +268,8 @@ def factor_written(step: Step, factors: Sequence[ThoughtFactor]) -> str | None:
 
 
 def outcomes_below(thought: CheckedThought) -> tuple[list[int], list[int]]:
-    """Returns, for each node, how many of the samples at or below it ended with a right
-    answer, and how many with an answer. Both [N].
+    """Returns the number of samples at or below each node that ended with a right
+    answer, [N], and with any answer, [N].
     """
     tree = thought.tree
     right, answers = [0] * len(tree), [0] * len(tree)
@@ -292,15 +292,14 @@ def fit_heads(
     *,
     on_step: OnStep | None = None,
 ) -> HeadsResult:
-    """Trains heads over a copy of the model of `base`, writes it to `folder` and
-    measures it on the questions held out.
+    """Trains heads over a copy of the model of `base`, writes the result to `folder`
+    and measures it on the held-out questions.
 
-    A policy head is made where some tree says under which thought factors it pays to go
-    on.
+    A policy head is trained only if some training row has `is_searched`.
 
     Raises:
         ValueError: see `split_rows`.
-        EngineUnavailableError: the model has no heads that are a linear layer.
+        EngineUnavailableError: the model class has no linear classification head.
         LongthoughtError: the training diverged.
     """
     from transformers import PrinterCallback, Trainer, TrainingArguments
@@ -352,7 +351,7 @@ def fit_heads(
 
 
 def split_rows(rows: Sequence[HeadRow], share: float) -> tuple[list[HeadRow], list[HeadRow]]:
-    """Returns the rows to learn from, and those of the held-out questions.
+    """Returns the training rows, and the rows of the held-out questions.
 
     Raises:
         ValueError: one of the two has no node with an answer below it.
@@ -369,8 +368,8 @@ def split_rows(rows: Sequence[HeadRow], share: float) -> tuple[list[HeadRow], li
 
 
 def is_held_out(question_hash: str, share: float) -> bool:
-    """Whether the heads are measured on a question; a function of its hash, so that
-    every run says the same.
+    """Whether a question is held out for measuring; a function of its hash, so equal in
+    every run.
     """
     return random.Random(f"heads/{question_hash}").random() < share
 
@@ -378,7 +377,7 @@ def is_held_out(question_hash: str, share: float) -> bool:
 def measure_heads(
     model: Any, rows: Sequence[HeadRow], learned: Sequence[HeadRow], *, has_policy: bool
 ) -> HeadMeasure:
-    """Returns what the heads of `model` say of `rows`."""
+    """Returns the losses of the heads of `model` on `rows`."""
     import torch
 
     with torch.inference_mode():
@@ -453,12 +452,12 @@ def _cross_entropy(shares: Floats, values: Floats) -> float:
 
 @dataclass(frozen=True, slots=True)
 class LossScale:
-    """What the sums over a batch are divided by: means over all rows, so that the loss
-    of a batch is the mean of its parts' losses, however it is cut up.
+    """Divisors of the sums over a batch: means over all training rows, so that the loss
+    of a batch is the mean of its micro-batches' losses, however it is split.
     """
 
     answered: float
-    """Share of the rows that have answers."""
+    """Share of the rows with answers."""
     visits: float
     """Mean visits per row."""
     policy_weight: float
@@ -474,7 +473,9 @@ class LossScale:
 
 
 def heads_loss(outputs: torch.Tensor, rows: Sequence[HeadRow], scale: LossScale) -> torch.Tensor:
-    """Returns the loss of raw outputs, [B, 1 + F], value first; see the module."""
+    """Returns the loss of raw outputs, [B, 1 + F], value first; see the module
+    docstring.
+    """
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -501,8 +502,8 @@ def heads_loss(outputs: torch.Tensor, rows: Sequence[HeadRow], scale: LossScale)
 
 
 def _with_new_heads(base: Path, labels: Sequence[str], training: HeadsTrainingConfig) -> Any:
-    """Returns a copy of the model of `base` with a linear layer that says nothing yet:
-    V is 1/2, and P uniform.
+    """Returns a copy of the model of `base` with a zero linear layer: V is 1/2 and P
+    uniform.
     """
     import torch
 
@@ -524,8 +525,8 @@ def _with_new_heads(base: Path, labels: Sequence[str], training: HeadsTrainingCo
 
 @contextmanager
 def _no_load_report() -> Iterator[None]:
-    """Silences transformers' warning that the weights of the heads are not in the
-    folder: they are about to be learned.
+    """Silences transformers' warning about missing weights of the heads, which are
+    still to be trained.
     """
     from transformers.utils import logging
 
@@ -538,8 +539,8 @@ def _no_load_report() -> Iterator[None]:
 
 
 def _with_loss(model: Any, scale: LossScale) -> Any:
-    """Returns the model as transformers' Trainer wants one: a module whose forward says
-    the loss.
+    """Returns the model wrapped for transformers' Trainer: a module whose forward
+    returns the loss.
     """
     import torch
 

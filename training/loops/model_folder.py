@@ -1,10 +1,10 @@
-"""Model folders: loaded for training, and saved so that the result is served exactly
-like the model it came from.
+"""Loads model folders for training, and saves the result so that it is served exactly
+like its base model.
 
-Saved are weights (in the number format they were trained in), config, and everything
-else of the base folder that is not weights: the tokenizer's own files byte for byte,
-chat template, families.json, calibration.json. So the tokenizer's hash stays the same,
-and traces of before and after can be mixed.
+A saved folder holds the weights (in the number format of the training), the config, and
+byte-for-byte copies of the base folder's other files: tokenizer, chat template,
+families.json, calibration.json. So the tokenizer's hash stays the same, and traces of
+both models can be mixed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def base_folder(model: str) -> Path:
     """Returns the local folder of the model that an engine serves.
 
     Raises:
-        EngineUnavailableError: there is none.
+        EngineUnavailableError: the weights are not on this machine.
     """
     folder = find_folder(model)
     if folder is None:
@@ -48,9 +48,7 @@ def base_folder(model: str) -> Path:
 
 
 def load_model(folder: Path, *, dtype: str) -> Any:
-    """Returns the causal language model of a folder, on the CPU, ready to be trained in
-    `dtype`.
-    """
+    """Returns the causal language model of a folder, on the CPU, in `dtype`."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -59,9 +57,7 @@ def load_model(folder: Path, *, dtype: str) -> Any:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """Returns the tokenizer of a folder, padded on the right and with a token to pad
-    with.
-    """
+    """Returns the tokenizer of a folder, with right padding and a padding token."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="right")
@@ -71,11 +67,10 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def save_model(model: Any, base: Path, folder: Path) -> Path:
-    """Writes `model` as a full folder, adapters merged, and returns the folder. It
-    appears whole or not at all.
+    """Writes `model` as a full folder, adapters merged, atomically; returns the folder.
 
-    Adapters are merged into a copy: merging into the model itself and taking them out
-    again lets its weights drift in bfloat16 (huggingface/trl#6688).
+    Adapters are merged into a copy: merging and unmerging in place makes bfloat16
+    weights drift (huggingface/trl#6688).
 
     Raises:
         StorageError: the folder cannot be written.
@@ -109,8 +104,8 @@ def save_model(model: Any, base: Path, folder: Path) -> Path:
 
 
 def _keep_special_ids(base: Path, folder: Path) -> None:
-    """Puts the token ids of the base's config back: trainers overwrite the padding id
-    with the one they pad with.
+    """Restores the token ids of the base's config: trainers overwrite the padding
+    id.
     """
     original, written = (json.loads((path / "config.json").read_text()) for path in (base, folder))
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):

@@ -1,15 +1,15 @@
-"""Publishing trained weights into a running engine, and the proof that it serves them.
+"""Publishes trained weights into a running engine, and verifies that it serves them.
 
-After publication the engine writes a few completions, and its logprobs are compared,
-token by token, with a plain transformers forward of the same folder in float32. An
-engine that serves old weights, or new weights over a stale cache, is off by whole nats
+After publication the engine samples a few completions, and its logprobs are compared,
+token by token, with a plain transformers forward pass of the same folder in float32. An
+engine that serves old weights, or new weights with a stale cache, differs by whole nats
 at some token.
 
 Tolerances: 1e-4 nats at every token for an engine that computes in float32. An engine
 that computes in bfloat16 (8 bits of mantissa) rounds its logits to about 0.1, so single
-improbable tokens are off by up to a nat (0.74 measured on the pocket, 0.017 on
-average); there the bound is on the mean, and finds another model but not the small
-steps of one training. Train with `engine.dtype=float32` where that matters.
+improbable tokens differ by up to a nat (measured on the pocket model: 0.74, mean
+0.017). There the bound is on the mean, which detects another model but not the small
+updates of one training. Use `engine.dtype=float32` if that matters.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from training.loops.model_folder import load_model
 TOLERANCE_FLOAT32 = 1e-4
 """Largest difference of a token's logprob, in nats."""
 MEAN_TOLERANCE_HALF = 0.05
-"""Mean difference over all tokens where the engine computes in bfloat16 or float16, in
+"""Largest mean difference over all tokens for an engine in bfloat16 or float16, in
 nats."""
 
 _SAMPLES = 2
@@ -39,7 +39,7 @@ _MAX_TOKENS = 32
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What came of a publication."""
+    """Result of a publication."""
 
     version: int
     """The engine's version of its weights."""
@@ -49,7 +49,7 @@ class Publication:
     tokens: int
     """Tokens compared."""
     seconds: float
-    """Of loading the weights into the engine, comparison not included."""
+    """Time to load the weights into the engine, without the comparison."""
 
 
 def publish(
@@ -58,10 +58,11 @@ def publish(
     """Loads the weights of `folder` into the engine and compares logprobs after each of
     `prompts`. Call it from outside the engines' loop.
 
-    `dtype`: what the engine computes in.
+    `dtype`: number format of the engine.
 
     Raises:
-        ValueError: the engine takes no weights, or those of the folder do not fit.
+        ValueError: the engine cannot load new weights, or the folder's weights do not
+            fit.
         EngineError: the engine does not serve the folder's weights; names the largest
             difference.
     """
@@ -91,7 +92,7 @@ def require_publisher(engine: Generator) -> Publisher:
     """Returns the engine as a publisher.
 
     Raises:
-        ValueError: it takes no new weights.
+        ValueError: the engine cannot load new weights.
     """
     if not isinstance(engine, Publisher):
         raise ValueError(
@@ -113,8 +114,8 @@ def serving_dtype(options: dict[str, Any], base: Path) -> str:
 def logprob_differences(
     model: Any, prompts: Sequence[tuple[int, ...]], completions: Sequence[Sequence[Completion]]
 ) -> list[float]:
-    """Returns |reported - computed| for the logprob of every token of the completions,
-    in nats; `model` is run in its own format.
+    """Returns |reported - computed| logprob for every token of the completions, in
+    nats; `model` runs in its own number format.
     """
     import torch
 
@@ -134,8 +135,8 @@ def logprob_differences(
 async def _samples(
     engine: Generator, prompts: Sequence[tuple[int, ...]]
 ) -> list[tuple[Completion, ...]]:
-    """Draws at temperature 1: improbable tokens betray wrong weights sooner than greedy
-    ones.
+    """Samples at temperature 1: improbable tokens reveal wrong weights sooner than
+    greedy ones.
     """
     room = engine.info.context_length
     requests = [

@@ -1,21 +1,20 @@
 """Outcome-reward GRPO of the policy: TRL's loss and loop, our rollouts, advantages and
 publication.
 
-Each optimizer step: the serving engine writes G thoughts of every question, the exact
-checker says which end right, the weights move, and are published into the engine before
-the next step samples. Sampling and training alternate strictly, so rollouts are
-on-policy up to rounding, which the truncated importance weight corrects and the metrics
-show.
+In each optimizer step the serving engine samples G thoughts per question, the exact
+checker scores them, the weights are updated and published into the engine before the
+next step. Sampling and training alternate strictly, so rollouts are on-policy up to
+rounding, which the truncated importance weight corrects and the metrics report.
 
-The seam is TRL's `_generate_and_score_completions`: it returns padded ids, masks,
-advantages [B, T] and old logprobs, and everything after it (loss types, clipping, KL,
-accumulation) is TRL's own. Token ids go from the engine into the loss as they are.
+We override TRL's `_generate_and_score_completions`, which returns padded ids, masks,
+advantages [B, T] and old logprobs; everything after it (loss types, clipping, KL,
+accumulation) is TRL's own. The loss uses the engine's token ids unchanged.
 
-Groups without variance say nothing about what is better: their rows are left out of the
-batch, and counted. If none is left, the step has no gradient and Adam's momentum alone
-moves the weights.
+Groups without variance carry no preference: their rows are left out of the batch, and
+counted. If no group is left, the step has no gradient and only Adam's momentum moves
+the weights.
 
-Source: DeepSeekMath (arXiv:2402.03300), section 4.1; what is ours in it:
+Source: DeepSeekMath (arXiv:2402.03300), section 4.1; our own part is
 training/loops/credit.py.
 """
 
@@ -52,26 +51,27 @@ from training.loops.publish import require_publisher
 from training.loops.rewards import Reward, outcome, reward_of
 from training.loops.trainers import OnStep, common_arguments, lora, on_one_device, per_process
 
-_CHECKPOINTS = 10  # of one training
-# in a checkpoint: what its steps saw; written last, so that a checkpoint with it is
-# whole
+_CHECKPOINTS = 10  # number of checkpoints per training
+# the `GrpoStep`s of a checkpoint; written last, so its presence marks a complete
+# checkpoint
 _STEPS = "rollout_steps.json"
 
 
 @dataclass(slots=True)
 class GrpoStep:
-    """What one optimizer step saw."""
+    """Metrics of one optimizer step."""
 
     reward: float
-    """Mean of the known rewards of its rollouts; of the outcome reward in [0, 1]."""
+    """Mean of the known rewards of the step's rollouts; in [0, 1] for the outcome
+    reward."""
     dropped_groups: int
     """Groups left out because all their rewards are equal."""
     groups: int
     unscored: int
-    """Completions whose reward is not known; their groups are left out, too."""
+    """Completions with an unknown reward; their groups are left out, too."""
     max_ratio_error: float | None
-    """Largest |pi_trainer / pi_sampler - 1| of a token that is learned from, 0 when
-    exactly on-policy; None without a token."""
+    """Largest |pi_trainer / pi_sampler - 1| over the tokens in the loss, 0 if exactly
+    on-policy; None without tokens."""
     sampler_kl: float | None
     """KL(sampler || trainer) per such token, in nats: the estimator r - 1 - log r (k3),
     r = pi_trainer / pi_sampler."""
@@ -80,7 +80,7 @@ class GrpoStep:
     tokens: float
     """Mean length of a completion."""
     truncated: float
-    """Share of completions that were cut by max_completion_tokens."""
+    """Share of completions truncated at max_completion_tokens."""
     rollout_seconds: float
     train_seconds: float = 0.0
     publish_seconds: float = 0.0
@@ -88,7 +88,7 @@ class GrpoStep:
 
 @dataclass(frozen=True, slots=True)
 class GrpoResult:
-    """What a training came to."""
+    """Result of a training."""
 
     steps: tuple[GrpoStep, ...]
     seconds: float
@@ -96,16 +96,17 @@ class GrpoResult:
 
 @dataclass(slots=True)
 class RolloutSource:
-    """Where the trainer's rollouts come from, and where its weights go."""
+    """Samples the trainer's rollouts from the engine, and publishes its weights to the
+    engine.
+    """
 
     policy: Policy
     check: Check
     questions: Sequence[Question]
     base: Path
-    """Folder of the model that training starts from; the published folders are made
-    like it."""
+    """Folder of the initial model; published folders copy its other files."""
     scratch: Path
-    """Folder for weights on their way to the engine."""
+    """Temporary folder for weights to be published."""
     concurrency: int = 64
     reward: Reward = outcome
     steps: list[GrpoStep] = field(default_factory=list)
@@ -113,7 +114,7 @@ class RolloutSource:
     def sample(
         self, indices: Sequence[int], *, n: int, temperature: float, max_tokens: int, seed: int
     ) -> list[list[Rollout]]:
-        """Returns `n` rollouts of each question, by index; called from the trainer's
+        """Returns `n` rollouts of each question in `indices`; called from the trainer's
         thread.
         """
         asked = [self.questions[index] for index in indices]
@@ -130,15 +131,15 @@ class RolloutSource:
     def rewards(
         self, indices: Sequence[int], rollouts: Sequence[Sequence[Rollout]]
     ) -> list[list[float | None]]:
-        """Returns the reward of each rollout; None where it is not known."""
+        """Returns the reward of each rollout; None if unknown."""
         return [
             [self.reward(self.questions[index], rollout) for rollout in group]
             for index, group in zip(indices, rollouts, strict=True)
         ]
 
     def publish(self, model: Any) -> float:
-        """Loads the weights of `model` into the engine and returns the seconds that it
-        took.
+        """Loads the weights of `model` into the engine; returns the time, in
+        seconds.
         """
         start = time.monotonic()
         publisher = require_publisher(self.policy.engine)
@@ -166,13 +167,14 @@ def reinforce(
     """Trains the model of `base`, which the policy's engine serves, and writes the
     result to `folder`; the engine serves it at the end.
 
-    With a folder for `checkpoints` (about ten in all, the last two are kept), a
-    training that was stopped goes on from there: with the same questions and seeds, so
-    that it ends as if it had not been stopped. It is removed at the end.
+    With a folder for `checkpoints` (about ten per training, the last two are kept), an
+    interrupted training resumes from the last checkpoint, with the same questions and
+    seeds, so the result is the same as without the interruption. The folder is removed
+    at the end.
 
     Raises:
         ValueError: a question belongs to a held-out split or has no gold answer, or the
-            engine takes no weights or reports raw logprobs.
+            engine cannot load weights or reports raw logprobs.
         StorageError: a checkpoint or the result cannot be written.
     """
     assert_trainable(questions)
@@ -203,8 +205,8 @@ def reinforce(
 
 
 def last_checkpoint(checkpoints: Path) -> Path | None:
-    """Returns the newest whole checkpoint, None without one; those that a kill left
-    unfinished are removed.
+    """Returns the newest complete checkpoint, or None; removes incomplete
+    checkpoints.
     """
     whole: list[Path] = []
     for folder in checkpoints.glob("checkpoint-*"):
@@ -269,8 +271,8 @@ def _outcome(**_: Any) -> list[float]:
 
 
 class EngineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
-    """TRL's trainer with rollouts of our engine. B rows, P prompt tokens, T completion
-    tokens.
+    """TRL's trainer with rollouts from our engine. B rows, P prompt tokens, T
+    completion tokens.
     """
 
     source: RolloutSource
@@ -324,8 +326,8 @@ class EngineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
         return batch
 
     def _batch(self, rows: Sequence[Rollout], advantages: Advantages) -> dict[str, Tensor]:
-        """Returns padded tensors of the rows whose group is kept, filled up with silent
-        rows to whole micro-batches on every device.
+        """Returns padded tensors of the rows in kept groups, filled up with rows masked
+        from the loss to whole micro-batches on every device.
         """
         device = self.accelerator.device
         kept = [index for index, keep in enumerate(advantages.kept.tolist()) if keep]
@@ -360,8 +362,8 @@ class EngineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
         }
 
     def _add_old_logprobs(self, batch: dict[str, Tensor]) -> None:
-        """Adds logprobs of the weights as they are now, and of the reference policy
-        where the loss has a KL term.
+        """Adds logprobs of the current weights, and of the reference policy if the loss
+        has a KL term.
         """
         ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
         attention = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
@@ -386,8 +388,8 @@ class EngineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
 def reward_advantages(
     rewards: Sequence[Sequence[float | None]], *, scale: Any = "group"
 ) -> tuple[Advantages, float, int]:
-    """Returns advantages of all rollouts in order, the mean of the known rewards, and
-    how many are not known.
+    """Returns the advantages of all rollouts in order, the mean of the known rewards,
+    and the number of unknown rewards.
 
     A group with an unknown reward (None) is dropped.
     """
@@ -405,8 +407,8 @@ def reward_advantages(
 
 
 class _PublishEveryStep(TrainerCallback):  # type: ignore[misc]  # transformers is untyped
-    """Publishes the weights after every optimizer step, and before the first one where
-    the engine may serve others.
+    """Publishes the weights after every optimizer step, and before the first step,
+    because the engine may serve other weights.
     """
 
     def __init__(self, source: RolloutSource, on_step: OnStep | None) -> None:

@@ -1,7 +1,7 @@
-"""Rewards of rollouts: the outcome, or a function of your own.
+"""Rewards of rollouts: the outcome reward, or a user's function.
 
-A reward is a number, or None where it is not known: a group with such a reward is left
-out, for neither 0 nor any other number would be true.
+A reward is a number, or None if unknown. A group with an unknown reward is left out,
+because any number would be wrong.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from agents.types import Question
 from training.data.rollouts import Rollout
 
 Reward: TypeAlias = Callable[[Question, Rollout], float | None]
-"""Returns the reward of a rollout; it is called from the trainer's thread and may take
-its time."""
+"""Returns the reward of a rollout; called from the trainer's thread, so it may be
+slow."""
 
 
 def outcome(question: Question, rollout: Rollout) -> float | None:
-    """Returns 1 for a right answer and 0 for a wrong or missing one; None where the
-    checker does not know.
+    """Returns 1 for a right answer and 0 for a wrong or missing one; None if
+    unknown.
     """
     return None if rollout.correct is None else float(rollout.correct)
 
@@ -30,7 +30,7 @@ def reward_of(name: str) -> Reward:
     """Returns the reward that `training.grpo.reward` names.
 
     Raises:
-        ValueError: it names no function.
+        ValueError: the name is not that of a function.
     """
     if name == "outcome":
         return outcome

@@ -1,5 +1,5 @@
-"""What our uses of the trainers of TRL and transformers share: arguments for any
-machine, adapters, and a voice while they work.
+"""Shared setup of the trainers of TRL and transformers: arguments, adapters and
+progress.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from typing import Any
 from configs.schema.training import PolicyTraining, TrainingOptions
 
 OnStep = Callable[[int, int, str], None]
-"""Told (step, of, text) after every optimizer step."""
+"""Called with (step, total, text) after every optimizer step."""
 
 
 def common_arguments(training: TrainingOptions, scratch: str, *, batch_size: int) -> dict[str, Any]:
     """Returns the trainer arguments that do not depend on the method. `batch_size`:
     rows of this process per optimizer step.
 
-    TRL would train in bfloat16 with gradient checkpointing and report to whatever it
-    finds installed; here none of it is on by itself.
+    By default TRL would train in bfloat16 with gradient checkpointing and report to
+    every installed tracker; here all of this is off.
     """
     import torch
 
     on_gpu = torch.cuda.is_available()
     micro = min(training.micro_batch_size, batch_size)
-    # whole micro-batches, so that every optimizer step sees the rows that the config
-    # promises
+    # whole micro-batches, so that every optimizer step has the configured number of
+    # rows
     while batch_size % micro:
         micro -= 1
     return {
@@ -48,11 +48,11 @@ def common_arguments(training: TrainingOptions, scratch: str, *, batch_size: int
 
 
 def per_process(number: int, key: str) -> int:
-    """Returns this process's share of what all of them (torchrun's WORLD_SIZE) take in
-    one optimizer step.
+    """Returns this process's share of the rows per optimizer step of all processes
+    (torchrun's WORLD_SIZE).
 
     Raises:
-        ValueError: the processes cannot have equal shares; names the option `key`.
+        ValueError: the shares would be unequal; names the option `key`.
     """
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     if number % processes:
@@ -65,11 +65,11 @@ def per_process(number: int, key: str) -> int:
 
 
 def on_one_device(arguments: Any) -> Any:
-    """Returns the trainer's arguments, kept to the first of the GPUs that this process
+    """Returns the trainer's arguments, restricted to the first GPU that this process
     sees.
 
-    With several, transformers would use `nn.DataParallel`, which TRL refuses; it is
-    told as transformers tells itself for a split model.
+    With several GPUs transformers would use `nn.DataParallel`, which TRL rejects.
+    Setting `_n_gpu` is how transformers itself prevents that for a split model.
     """
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1
@@ -77,9 +77,7 @@ def on_one_device(arguments: Any) -> Any:
 
 
 def lora(training: PolicyTraining) -> Any:
-    """Returns PEFT's configuration of the adapters, None where all weights are
-    trained.
-    """
+    """Returns PEFT's configuration of the adapters; None if all weights are trained."""
     if training.finetune == "full":
         return None
     from peft import LoraConfig
@@ -95,7 +93,7 @@ def lora(training: PolicyTraining) -> Any:
 
 
 def progress_callback(losses: list[float], on_step: OnStep | None) -> Any:
-    """Returns a callback that appends every logged loss to `losses`, tells `on_step`,
+    """Returns a callback that appends every logged loss to `losses`, calls `on_step`,
     and keeps the trainer from printing.
     """
     from transformers import TrainerCallback

@@ -6,10 +6,10 @@
     python -m training.pretrain --export checkpoints/pocket/last.pt --to agents/pocket
     python -m training.pretrain --evaluate checkpoints/pocket/last.pt
 
-Surprising: the process starts itself anew with MALLOC_MMAP_THRESHOLD_ and
-MALLOC_TRIM_THRESHOLD_ set, because glibc otherwise hands the activations' memory back
-to the kernel after every step, which costs a quarter of the speed and can only be set
-at the start.
+Surprising: the process restarts itself with MALLOC_MMAP_THRESHOLD_ and
+MALLOC_TRIM_THRESHOLD_ set. Otherwise glibc returns the activations' memory to the
+kernel after every step, which costs a quarter of the speed; glibc reads these variables
+only at process start.
 """
 
 from __future__ import annotations
@@ -22,10 +22,8 @@ from pathlib import Path
 _ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(8 << 30), "MALLOC_TRIM_THRESHOLD_": str(16 << 30)}
 
 
-def _with_allocator_settings() -> None:
-    """Replaces this process by itself with the allocator settings in the
-    environment.
-    """
+def _restart_with_allocator_settings() -> None:
+    """Restarts this process with the allocator settings in the environment."""
     if any(os.environ.get(name) != value for name, value in _ALLOCATOR.items()):
         os.execvpe(
             sys.executable,
@@ -44,13 +42,13 @@ def parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         default=Path("checkpoints/pocket"),
-        help="folder of the checkpoint and the log (default %(default)s)",
+        help="folder for checkpoint and log (default %(default)s)",
     )
     options.add_argument(
         "--recipe",
         choices=("pocket", "pocket-base"),
         default="pocket",
-        help="pocket: every role; pocket-base: the policy alone, error dose 0",
+        help="pocket: trains every role; pocket-base: the policy alone, with error dose 0",
     )
     options.add_argument(
         "--start-from",
@@ -63,13 +61,13 @@ def parser() -> argparse.ArgumentParser:
         "--minutes",
         type=float,
         default=50.0,
-        help="wall time that bounds the schedule (default %(default)s)",
+        help="length of the schedule in minutes of wall time (default %(default)s)",
     )
     options.add_argument(
         "--steps",
         type=int,
         default=None,
-        help="optimizer steps that bound the schedule instead; exactly reproducible",
+        help="length of the schedule in optimizer steps instead; exactly reproducible",
     )
     options.add_argument(
         "--seed", type=int, default=1, help="seed of weights and documents (default %(default)s)"
@@ -78,32 +76,32 @@ def parser() -> argparse.ArgumentParser:
         "--phase-2-from",
         type=float,
         default=0.5,
-        help="share of the schedule after which the policy's own proposals join (default "
+        help="share of the schedule after which the policy's own proposals are added (default "
         "%(default)s)",
     )
     options.add_argument(
         "--rows",
         type=int,
         default=10,
-        help="rows of --row-length tokens in an optimizer step (default %(default)s)",
+        help="rows of --row-length tokens per optimizer step (default %(default)s)",
     )
     options.add_argument(
         "--row-length",
         type=int,
         default=256,
-        help="tokens in a row; whole documents are packed into rows (default %(default)s)",
+        help="tokens per row; whole documents are packed into rows (default %(default)s)",
     )
     options.add_argument(
         "--muon-rate",
         type=float,
         default=0.006,
-        help="learning rate of the matrices (default %(default)s)",
+        help="Muon's learning rate, for the matrices (default %(default)s)",
     )
     options.add_argument(
         "--adam-rate",
         type=float,
         default=1e-3,
-        help="learning rate of embeddings and norms (default %(default)s)",
+        help="Adam's learning rate, for embeddings and norms (default %(default)s)",
     )
     options.add_argument(
         "--error-dose",
@@ -114,35 +112,40 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--train-on-errors",
         action="store_true",
-        help="learn the wrong steps of such documents too; by default their loss is masked",
+        help="train on the wrong steps of these documents, too; by default their loss is masked",
     )
     options.add_argument("--threads", type=int, default=1, help="CPU threads (default %(default)s)")
     options.add_argument("--no-compile", action="store_true", help="train in eager mode")
-    options.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    options.add_argument(
+        "--resume", action="store_true", help="continue from the checkpoint in --out"
+    )
     options.add_argument(
         "--evaluate",
         type=Path,
         metavar="MODEL",
-        help="checkpoint or model folder: print accuracy and critic figures on validation "
-        "questions instead of training",
+        help="evaluate this checkpoint or model folder on validation questions (accuracy and "
+        "critic) instead of training",
     )
     options.add_argument(
         "--questions",
         type=int,
         default=100,
-        help="validation questions a level for --evaluate (default %(default)s)",
+        help="validation questions per level for --evaluate and --calibrate (default %(default)s)",
     )
     options.add_argument(
         "--families", nargs="+", default=None, help="families for --evaluate (default: all)"
     )
     options.add_argument(
-        "--export", type=Path, metavar="CHECKPOINT", help="write a model folder instead of training"
+        "--export",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="export this checkpoint to a model folder instead of training",
     )
     options.add_argument(
         "--calibrate",
         type=Path,
         metavar="CHECKPOINT",
-        help="fit the critic's calibration on validation questions instead of training",
+        help="fit this checkpoint's critic calibration on validation questions instead of training",
     )
     options.add_argument(
         "--to",
@@ -156,7 +159,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Runs the command."""
     arguments = parser().parse_args()
-    _with_allocator_settings()
+    _restart_with_allocator_settings()
     import torch
 
     torch.set_num_threads(arguments.threads)
@@ -191,12 +194,10 @@ def _train(arguments: argparse.Namespace) -> None:
     from training.pretrain.trainer import CHECKPOINT_NAME, Trainer, TrainOptions
 
     if not 0.0 <= arguments.error_dose <= 1.0:
-        raise SystemExit(f"--error-dose ({arguments.error_dose}) is a share and must lie in [0, 1]")
+        raise SystemExit(f"--error-dose ({arguments.error_dose}) is a share and must be in [0, 1]")
     checkpoint = arguments.out / CHECKPOINT_NAME
     if arguments.resume and not checkpoint.exists():
-        raise SystemExit(
-            f"--resume: {checkpoint} does not exist; leave --resume away to start anew"
-        )
+        raise SystemExit(f"--resume: {checkpoint} does not exist; omit --resume to start a new run")
     if checkpoint.exists() and not arguments.resume:
         raise SystemExit(f"{checkpoint} exists; continue it with --resume or choose another --out")
     options = TrainOptions(

@@ -1,12 +1,12 @@
-"""Fits what the critic's probability is worth: a line from logit(p) to a log-likelihood
-ratio, per form and family; of a critic that works first, one that changes with how sure
-it was of its working (agents/critics/calibration.py).
+"""Fits the calibration of the critic: a line from logit(p) to a log-likelihood ratio,
+per form and family. For the working form, slope and intercept may depend on a second
+feature, the probability of the working (agents/critics/calibration.py).
 
-Fitted by logistic regression on the policy's own proposals for *validation* questions;
-the prior is dropped by weighting right and wrong steps equally, so that the line gives
-log P(verdict | right) - log P(verdict | wrong) and not a posterior of the policy's
-skill. Source: Platt, "Probabilistic outputs for support vector machines" (1999), whose
-smoothed targets we keep.
+The fit is a logistic regression on the policy's own proposals for *validation*
+questions. Right and wrong steps have equal total weight, which removes the prior: the
+line gives log P(verdict | right) - log P(verdict | wrong), not a posterior that depends
+on the policy's accuracy. Source: Platt, "Probabilistic outputs for support vector
+machines" (1999), including its smoothed targets.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from training.pretrain.judging import CRITIC_FORMS, Judge, StepScore, logit, nod
 _SAMPLES = 8
 _NEWTON_STEPS = 50
 _RIDGE = 1e-3
-# right steps, and wrong ones: with twelve wrong steps, two more numbers made new steps
-# worse in 98 % of trials
-_LEAST_FOR_SURENESS = 50
-# in the file, as agents/critics/calibration.py reads it
+# minimum number of right and of wrong steps: with twelve wrong steps, the two further
+# parameters made the fit worse on new steps in 98 % of trials
+_MIN_STEPS_FOR_SURENESS = 50
+# keys in the file that agents/critics/calibration.py reads
 _NAMES = ("a", "b", "a_sureness", "b_sureness")
 
 
@@ -39,7 +39,7 @@ def fit_platt(
     """Fits the log-likelihood ratio a * logit + b, or (a + c w) * logit + b + d w with
     w the `sureness`, by Newton's method.
 
-    Both classes have the same weight. Returns (a, b), or (a, b, c, d).
+    Both classes have the same total weight. Returns (a, b), or (a, b, c, d).
 
     Raises:
         ValueError: one of the classes is empty.
@@ -59,8 +59,8 @@ def fit_platt(
     weight = np.where(right, 0.5 / num_right, 0.5 / num_wrong)
     prior = np.array([1.0, 0.0, 0.0, 0.0][: len(columns)])
     ridge = np.array([_RIDGE, 1e-9, _RIDGE, _RIDGE][: len(columns)])
-    # where the curvature is largest: from a = 1, saturated verdicts made the steps
-    # cycle
+    # start at 0, where the curvature is largest: from a = 1, saturated verdicts made
+    # the iteration cycle
     found = np.zeros(len(columns))
     for _ in range(_NEWTON_STEPS):
         p = 1 / (1 + np.exp(-np.clip(features @ found, -50.0, 50.0)))
@@ -68,7 +68,7 @@ def fit_platt(
         curvature = (features.T * (weight * p * (1 - p))) @ features + np.diag(ridge)
         step = np.linalg.solve(curvature, gradient)
         longest = float(np.abs(step).max())
-        # a long Newton step overshoots where classes hardly overlap
+        # a long Newton step overshoots if the classes hardly overlap
         found -= step * min(1.0, 2.0 / max(longest, 1e-12))
         if longest < 1e-9:
             return tuple(found.tolist())
@@ -79,16 +79,18 @@ def fit_platt(
 
 
 def calibration_line(verdicts: Sequence[StepScore], rights: Sequence[bool]) -> dict[str, Any]:
-    """Returns one entry of the calibration file; what sureness adds only where it
-    differs, and where there are steps enough to see that.
+    """Returns one entry of the calibration file. The terms of sureness are fitted only
+    if it varies and both classes have at least 50 steps.
     """
     sureness = [judged.sureness for judged in verdicts]
-    adds = (
+    use_sureness = (
         len(set(sureness)) > 1
-        and min(sum(rights), len(rights) - sum(rights)) >= _LEAST_FOR_SURENESS
+        and min(sum(rights), len(rights) - sum(rights)) >= _MIN_STEPS_FOR_SURENESS
     )
     fitted = fit_platt(
-        [logit(judged.probability) for judged in verdicts], rights, sureness if adds else None
+        [logit(judged.probability) for judged in verdicts],
+        rights,
+        sureness if use_sureness else None,
     )
     accepted_right = sum(
         judged.probability > 0.5 for judged, right in zip(verdicts, rights, strict=True) if right
@@ -111,12 +113,12 @@ def calibration_line(verdicts: Sequence[StepScore], rights: Sequence[bool]) -> d
 def calibrate_checkpoint(
     checkpoint: Path, out: Path, *, num_questions: int, seed: int
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Writes the calibration of both critic forms: {form: {family or "*": {a, b, ...,
-    rates, counts}}}.
+    """Fits and writes the calibration of both critic forms: {form: {family or "*": {a,
+    b, ..., rates, counts}}}.
     """
     judge = Judge(load_checkpoint(checkpoint), seed)
     calibration: dict[str, dict[str, dict[str, Any]]] = {form: {} for form in CRITIC_FORMS}
-    everything: dict[str, tuple[list[StepScore], list[bool]]] = {
+    pooled: dict[str, tuple[list[StepScore], list[bool]]] = {
         form: ([], []) for form in CRITIC_FORMS
     }
     for family in FAMILIES.values():
@@ -129,12 +131,12 @@ def calibrate_checkpoint(
         for form in CRITIC_FORMS:
             verdicts = judge.verdicts(problems, truths, form)
             column, rights = [verdicts[node] for node in truths], list(truths.values())
-            everything[form][0].extend(column)
-            everything[form][1].extend(rights)
+            pooled[form][0].extend(column)
+            pooled[form][1].extend(rights)
             if any(rights) and not all(rights):
                 calibration[form][family.name] = calibration_line(column, rights)
             print(form, family.name, json.dumps(calibration[form].get(family.name)), flush=True)
     for form in CRITIC_FORMS:
-        calibration[form]["*"] = calibration_line(*everything[form])
+        calibration[form]["*"] = calibration_line(*pooled[form])
     out.write_text(json.dumps(calibration, indent=2) + "\n")
     return calibration

@@ -1,18 +1,18 @@
-"""Training documents: what each role reads and writes, as tries that share the question
-and the path.
+"""Training documents: prompts and completions of all roles, as tries that share the
+question and the path.
 
     <|bos|><|user|> QUESTION <|policy|> <|propose|> step "\\n\\n" ...
         <|conclude|> Answer: 57 <|eos|>
     after a step:
-        <|critic|> <|right|>                                   verdict in one token
+        <|critic|> <|right|>                                   verdict as one token
         <|verify|> 50 : 21 9 30 20 50 <|right|>                verdict after working
         <|reflector|> Step 2 is wrong. backtrack to step 1. <|eos|>
 
-A *journey* is a policy document that goes wrong and mends itself: a wrong step under
+A *journey* is a policy document with an error and its correction: a wrong step after
 <|propose|>, then <|reflect|> Wait, step N is wrong. <|backtrack|> Back to step M.
-<|correct|> and a right step. Steps are numbered along the path that stands, so that the
-number is a depth in the reasoning tree. The loss on the wrong step's own tokens is
-masked by default: what is learned is to notice.
+<|correct|> and a right step. Steps that were backtracked are not counted, so a step
+number is a depth in the reasoning tree. By default the loss on the wrong step's tokens
+is masked: the policy learns to notice errors, not to make them.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ from training.pretrain.tokenizer import Codec
 
 @dataclass(frozen=True)
 class DocumentOptions:
-    """What goes into documents, and how much it weighs in the loss."""
+    """Contents of documents, and loss weights of their tokens."""
 
     error_dose: float = 0.1
     """Share of policy documents that contain a wrong step followed by its correction,
     in [0, 1]."""
     train_on_errors: bool = False
-    """Whether a journey's wrong step is itself learned."""
+    """Whether the loss includes the wrong step of a journey."""
     max_tokens: int = 250
-    """A branch that would make a document longer is left out."""
+    """Maximum length of a document; a branch that would exceed it is omitted."""
     policy_weight: float = 2.0
-    """Weight of a token of a policy step; its factor and separator weigh a quarter,
-    being nearly certain."""
+    """Weight of a token of a policy step; its factor and separator have a quarter of
+    it, since they are nearly certain."""
     verdict_weight: float = 1.0
-    """Weight of a token of working and of a verdict."""
+    """Weight of a token of the working and of a verdict token."""
     reflector_weight: float = 0.5
     """Weight of a token of a reflection."""
     compared_weight: float = 0.05
-    """Weight of the first and the last number of working in *right* checks: these are
-    what the verdict compares, and with full weight an unsure critic learns to copy one
-    into the other and confirm."""
+    """Weight of the first and the last number of the working in *right* checks. The
+    verdict compares these two; with full weight, an uncertain critic learns to copy one
+    to the other and accept."""
 
 
 class DocumentBuilder:
-    """Makes documents of one problem each; all randomness comes from the `rng` that
-    each call is given.
+    """Builds documents of one problem each; all randomness comes from the `rng` of each
+    call.
     """
 
     def __init__(self, codec: Codec, options: DocumentOptions) -> None:
@@ -60,7 +60,7 @@ class DocumentBuilder:
         self.options = options
 
     def prompt(self, problem: Problem) -> list[int]:
-        """Returns what the policy is asked with: bos, user, question, policy."""
+        """Returns the policy's prompt: bos, user, question, policy."""
         special = self.codec.special
         return [
             special("bos"),
@@ -70,8 +70,8 @@ class DocumentBuilder:
         ]
 
     def step_ids(self, step: str, factor: str | None = None) -> list[int]:
-        """Returns a step as it stands in a thought: factor, text and separator (after a
-        concluding step: eos).
+        """Returns the token ids of a step in a thought: factor, text and separator (eos
+        for a concluding step).
         """
         concludes = read_answer(step) is not None
         head = self.codec.special(factor or ("conclude" if concludes else "propose"))
@@ -82,18 +82,18 @@ class DocumentBuilder:
         ]
 
     def policy(self, rng: random.Random, problem: Problem) -> TrieDocument:
-        """Returns a document for the policy alone; a share of `error_dose` are
-        journeys.
+        """Returns a document for the policy alone; with probability `error_dose` it is
+        a journey.
         """
         document, _ = self._trunk(rng, problem)
         return document
 
     def checked(self, rng: random.Random, problem: Problem) -> TrieDocument:
-        """Returns a policy document with both forms of verdict on one right or wrong
-        proposal at every step, and reflections.
+        """Returns a policy document with both forms of verdict on a right or wrong
+        proposal at every step; about half of the documents have a reflection.
         """
         document, path = self._trunk(rng, problem)
-        reflected = rng.randrange(2 * len(path))  # every other document has a reflection
+        reflected = rng.randrange(2 * len(path))
         for depth, (parent, end, prefix, step) in enumerate(path):
             steps, judged, wrong = [*prefix, step], end, rng.random() < 0.5
             if wrong:
@@ -101,20 +101,22 @@ class DocumentBuilder:
                 ids = self.step_ids(steps[-1])
                 if len(document) + 2 * len(ids) > self.options.max_tokens:
                     continue
-                judged = self._branch_end(document, ids, parent)
-            self._judge(document, problem, steps[:-1], steps[-1], judged, not wrong)
+                judged = self._append_branch(document, ids, parent)
+            self._append_verdicts(document, problem, steps[:-1], steps[-1], judged, not wrong)
             if depth == reflected:
-                self._reflect(rng, document, problem, steps, judged, len(steps) if wrong else 0)
+                self._append_reflection(
+                    rng, document, problem, steps, judged, len(steps) if wrong else 0
+                )
         return document
 
     def sampled(
         self, rng: random.Random, problem: Problem, thoughts: Sequence[Sequence[str]]
     ) -> TrieDocument:
-        """Returns a policy document with the policy's own proposals around it as one
-        trie, verdicts after every step.
+        """Returns one trie of a policy document and the policy's own proposals, with
+        verdicts after every step.
 
-        `thoughts` are the step texts of several samples. Siblings of one parent stand
-        side by side, below wrong steps too.
+        `thoughts` are the step texts of several samples. Steps with the same parent are
+        siblings, also below wrong steps.
         """
         document, path = self._trunk(rng, problem, journey=False)
         ends: dict[tuple[str, ...], int] = {}
@@ -130,7 +132,7 @@ class DocumentBuilder:
                     ids = self.step_ids(step)
                     if len(document) + 2 * len(ids) + 8 > self.options.max_tokens:
                         break
-                    ends[node] = self._branch_end(document, ids, ends[parent])
+                    ends[node] = self._append_branch(document, ids, ends[parent])
                 sibling = (*parent, path[depth][3]) if depth < len(path) else node
                 for one in (node, sibling):
                     if one in ends and one not in judged:
@@ -138,11 +140,13 @@ class DocumentBuilder:
                         right = problem.verdict(
                             truths[depth] if one == node else problem.check_steps(one)[-1]
                         )
-                        self._judge(document, problem, one[:-1], one[-1], ends[one], right)
+                        self._append_verdicts(
+                            document, problem, one[:-1], one[-1], ends[one], right
+                        )
             if thought and rng.random() < 0.3 and tuple(thought) in ends:
                 verdicts = [problem.verdict(truth) for truth in truths]
                 first_wrong = verdicts.index(False) + 1 if False in verdicts else 0
-                self._reflect(
+                self._append_reflection(
                     rng, document, problem, thought, ends[tuple(thought)], first_wrong, extend=False
                 )
         return document
@@ -150,20 +154,21 @@ class DocumentBuilder:
     def _trunk(
         self, rng: random.Random, problem: Problem, journey: bool = True
     ) -> tuple[TrieDocument, list[tuple[int, int, list[str], str]]]:
-        """Returns the policy's document, and per step: its parent's index, where its
-        verdict attaches, the steps before it, its text.
+        """Returns the policy's document, and for each step: the index of its parent
+        token, the index of the token that its verdict follows, the steps before it, its
+        text.
         """
         options, document = self.options, TrieDocument()
         end = document.extend(self.prompt(problem), -1)
         steps = problem.solution(rng)
-        goes_wrong = (
+        error_depth = (
             rng.randrange(len(steps)) if journey and rng.random() < options.error_dose else -1
         )
         path: list[tuple[int, int, list[str], str]] = []
         for depth, step in enumerate(steps):
             factor = None
-            if depth == goes_wrong:
-                end = self._go_wrong(rng, document, problem, steps[:depth], end)
+            if depth == error_depth:
+                end = self._append_error(rng, document, problem, steps[:depth], end)
                 factor = "correct" if read_answer(step) is None else None
             ids = self.step_ids(step, factor)
             weights = [
@@ -183,7 +188,7 @@ class DocumentBuilder:
             end = last
         return document, path
 
-    def _go_wrong(
+    def _append_error(
         self,
         rng: random.Random,
         document: TrieDocument,
@@ -191,8 +196,8 @@ class DocumentBuilder:
         prefix: list[str],
         end: int,
     ) -> int:
-        """Appends a wrong step (sometimes one more step before it is noticed), the
-        reflection and the way back; returns the end.
+        """Appends a wrong step (sometimes with a further step), the reflection and the
+        backtracking; returns the index of the last token.
         """
         weight = self.options.policy_weight
         wrong = [problem.wrong_step(rng, prefix)]
@@ -203,7 +208,7 @@ class DocumentBuilder:
         ):
             wrong += [later] if read_answer(later) is None else []
         for step in wrong:
-            # A wrong answer on the way to a mended one is proposed, not concluded: only
+            # A wrong answer that is corrected later follows <|propose|>: only
             # <|conclude|> ends a thought.
             ids = [self.codec.special("propose"), *self.codec.encode(step), self.codec.separator]
             end = document.extend(ids, end, weight if self.options.train_on_errors else 0.0)
@@ -216,13 +221,13 @@ class DocumentBuilder:
             end = document.extend(ids, end, 0.25 * weight)
         return end
 
-    def _branch_end(self, document: TrieDocument, ids: list[int], parent: int) -> int:
-        """Appends an untrained step and returns where its verdict attaches: the
-        separator, or the last token of an answer.
+    def _append_branch(self, document: TrieDocument, ids: list[int], parent: int) -> int:
+        """Appends a step without loss, and returns the index of the token that its
+        verdict follows: the separator, or the last token of an answer.
         """
         return document.extend(ids[:-1] if ids[-1] == self.codec.eos else ids, parent)
 
-    def _judge(
+    def _append_verdicts(
         self,
         document: TrieDocument,
         problem: Problem,
@@ -248,7 +253,7 @@ class DocumentBuilder:
             )
         document.predict(position, verdict, options.verdict_weight)
 
-    def _reflect(
+    def _append_reflection(
         self,
         rng: random.Random,
         document: TrieDocument,
@@ -259,14 +264,14 @@ class DocumentBuilder:
         extend: bool = True,
     ) -> None:
         """Appends the reflector's sentence on a path whose first wrong step is
-        `wrong_depth` (0: none is).
+        `wrong_depth` (0: none is wrong). `extend`: may append further steps first.
         """
         later = list(steps)
         while extend and wrong_depth and rng.random() < 0.4 and read_answer(later[-1]) is None:
             step = problem.next_step(rng, later)
             if step is None or len(document) + 40 > self.options.max_tokens:
                 break
-            end = self._branch_end(document, self.step_ids(step), end)
+            end = self._append_branch(document, self.step_ids(step), end)
             later.append(step)
         text = reflection_text(wrong_depth, read_answer(later[-1]) is not None)
         ids = [*self.codec.encode(text), self.codec.eos]
@@ -277,8 +282,8 @@ class DocumentBuilder:
 
 
 def reflection_text(wrong_depth: int, answered: bool) -> str:
-    """Returns the reflector's sentence: `wrong_depth` is the first wrong step (from 1),
-    0 when every step is right.
+    """Returns the reflector's sentence; `wrong_depth` is the number of the first wrong
+    step (from 1), 0 if every step is right.
     """
     if wrong_depth:
         return f"Step {wrong_depth} is wrong. backtrack to step {wrong_depth - 1}."

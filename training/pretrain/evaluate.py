@@ -1,11 +1,11 @@
-"""What the pocket model can do on validation questions: accuracy per family and level,
-and what its critic is worth.
+"""Evaluates the pocket model on validation questions: accuracy per family and level,
+and the quality of its critic.
 
-Greedy, majority and coverage are of the *native* thought (the model alone, one
-generation). The critic is measured on the policy's own proposals. Pooled figures
-mislead (a critic can know which questions are hard and not which sibling is right), so
-that the figure to read is the sibling accuracy: of a right and a wrong step with the
-same parent, how often the right one scores higher.
+Greedy, majority and coverage refer to the *native* thought (the model alone, one
+generation). The critic is evaluated on the policy's own proposals. Its pooled rates
+mislead: a critic may recognise hard questions without recognising the right sibling. So
+the main figure is the sibling accuracy: how often the right one of two siblings, a
+right and a wrong step with the same parent, scores higher.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ JUDGED_SAMPLES = 8
 
 
 def share(flags: Sequence[bool]) -> dict[str, Any]:
-    """Returns a share with its interval and n, rounded for a report."""
+    """Returns the share of true flags with its confidence interval and n, rounded."""
     low, high = Proportion(sum(flags), len(flags)).interval
     return {
         "share": round(sum(flags) / len(flags), 4) if flags else None,
@@ -41,8 +41,8 @@ def share(flags: Sequence[bool]) -> dict[str, Any]:
 
 
 def majority(thoughts: Sequence[Thought]) -> str | None:
-    """Returns the most frequent answer, ties broken by order; None when no thought has
-    one.
+    """Returns the most frequent answer, the first one among ties; None if no thought
+    has an answer.
     """
     answers = Counter(thought.answer for thought in thoughts if thought.answer is not None)
     return answers.most_common(1)[0][0] if answers else None
@@ -51,8 +51,8 @@ def majority(thoughts: Sequence[Thought]) -> str | None:
 def sibling_accuracy(
     scores: Mapping[Node, float], truths: Mapping[Node, bool]
 ) -> tuple[float, int]:
-    """Returns how often a right step scores above a wrong sibling (a tie counts half),
-    and the number of such pairs.
+    """Returns the share of pairs of a right step and a wrong sibling in which the right
+    one scores higher (ties count half; NaN without pairs), and the number of pairs.
     """
     families: dict[tuple[int, tuple[str, ...]], list[Node]] = defaultdict(list)
     for node in truths:
@@ -69,8 +69,8 @@ def sibling_accuracy(
 def critic_report(
     judge: Judge, problems: Sequence[Problem], thoughts: Sequence[Sequence[Thought]]
 ) -> dict[str, Any]:
-    """Returns true positive and negative rates of both critic forms on the policy's
-    proposals, and sibling accuracies.
+    """Returns true positive rate, true negative rate and sibling accuracy of both
+    critic forms on the policy's proposals.
     """
     logprobs = nodes_of([samples[:JUDGED_SAMPLES] for samples in thoughts])
     truths = truths_of(problems, logprobs)
@@ -96,8 +96,8 @@ def critic_report(
 
 
 def position_accuracy(problems: Sequence[Problem], greedy: Sequence[Thought]) -> list[float]:
-    """Returns, per step position, how often the greedy thought's step is right as its
-    prefix stands.
+    """Returns, for each step position, the share of greedy thoughts whose step is right
+    given its prefix.
     """
     flags: dict[int, list[bool]] = defaultdict(list)
     for problem, thought in zip(problems, greedy, strict=True):
@@ -138,7 +138,9 @@ def evaluate_level(judge: Judge, problems: Sequence[Problem], temperature: float
 
 
 def validation_problems(family: str, level: int, count: int, seed: int) -> list[Problem]:
-    """Returns fixed validation questions of a level, no two alike."""
+    """Returns at most `count` distinct validation questions of a level, fixed by
+    `seed`.
+    """
     rng = random.Random(f"{seed}/{family}/{level}")
     problems: dict[str, Problem] = {}
     for _ in range(100 * count):
@@ -157,8 +159,8 @@ def evaluate_checkpoint(
     families: Sequence[str] | None = None,
     temperature: float = 1.0,
 ) -> dict[str, dict[int, dict[str, Any]]]:
-    """Evaluates a checkpoint on every family and level; prints one line each and writes
-    evaluation.json beside the checkpoint.
+    """Evaluates a checkpoint on every family and level; prints one line for each, and
+    writes CHECKPOINT.evaluation.json.
     """
     judge = Judge(load_checkpoint(path), seed)
     report: dict[str, dict[int, dict[str, Any]]] = {}

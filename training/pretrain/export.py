@@ -1,5 +1,5 @@
-"""From a training checkpoint to an ordinary Llama folder of transformers: safetensors
-in bfloat16, tokenizer, chat template.
+"""Exports a training checkpoint to an ordinary Llama folder of transformers:
+safetensors in bfloat16, tokenizer, chat template.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from training.pretrain.tokenizer import Codec, save_tokenizer
 
 
 def load_checkpoint(path: Path) -> PocketModel:
-    """Returns the model of a checkpoint, or of an exported folder; its weights are
-    rounded as they are served.
+    """Returns the model of a checkpoint or of an exported folder, with its weights
+    rounded to bfloat16 as in serving.
 
-    It computes in this CPU's native dtype.
+    The model computes in this CPU's native dtype.
     """
     model = PocketModel(ModelShape(Codec().size)).to(native_dtype())
     if path.is_dir():
@@ -61,7 +61,7 @@ def llama_config(shape: ModelShape, codec: Codec) -> dict[str, Any]:
 
 
 def llama_state(model: PocketModel) -> dict[str, Tensor]:
-    """Returns the weights in bfloat16 under the names of transformers, fused
+    """Returns the weights in bfloat16 under the names of transformers, with fused
     projections split.
     """
     state: dict[str, Tensor] = {
@@ -88,7 +88,7 @@ def llama_state(model: PocketModel) -> dict[str, Tensor]:
 
 
 def load_folder(model: PocketModel, folder: Path) -> None:
-    """Writes the weights of an exported folder into a model of the same shape; the
+    """Loads the weights of an exported folder into a model of the same shape; the
     inverse of `llama_state`.
     """
     weights = load_file(folder / "model.safetensors")
@@ -116,9 +116,7 @@ def load_folder(model: PocketModel, folder: Path) -> None:
 
 
 def export_model(model: PocketModel, folder: Path) -> None:
-    """Writes the model folder; files of other origin in it (README, calibration) are
-    left alone.
-    """
+    """Writes the model folder; keeps other files in it (README, calibration)."""
     folder.mkdir(parents=True, exist_ok=True)
     codec = Codec()
     config = llama_config(model.shape, codec)
@@ -144,7 +142,7 @@ def export_model(model: PocketModel, folder: Path) -> None:
 
 
 def export_checkpoint(checkpoint: Path, folder: Path) -> None:
-    """Exports the model of a checkpoint and says where it is."""
+    """Exports the model of a checkpoint and prints the folder."""
     export_model(load_checkpoint(checkpoint), folder)
     size = (folder / "model.safetensors").stat().st_size
     print(f"wrote {folder} ({size / 1e6:.1f} MB of weights)")

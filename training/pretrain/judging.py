@@ -1,5 +1,5 @@
-"""The model in training as policy and critic on held-out questions: thoughts, and both
-forms of verdict on their steps.
+"""Runs the model in training as policy and critic: samples thoughts, and judges their
+steps with both forms of verdict.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ CRITIC_FORMS: tuple[CriticForm, ...] = ("token", "working")
 _ROLE_TOKEN = {"token": "critic", "working": "verify"}
 _MAX_THOUGHT_TOKENS = 200
 _MAX_WORKING_TOKENS = 40
-_SMALLEST = 1e-4  # as in the calibration that reads these numbers
+_MIN_PROBABILITY = 1e-4  # as in agents/critics/calibration.py
 
 
 @dataclass(frozen=True)
 class Thought:
-    """One sampled thought: its steps up to where it first reflects, their
-    log-probabilities, and the answer that it ended with.
+    """One sampled thought: its steps up to the first reflection, their
+    log-probabilities, and its final answer.
     """
 
     steps: tuple[str, ...]
     logprobs: tuple[float, ...]
-    """Nats per step, factor and separator included; as long as `steps`."""
+    """In nats, one per step, including factor and separator."""
     answer: str | None
     reflected: bool
     num_tokens: int
 
 
 class Node(NamedTuple):
-    """A step in its place: the index of the question and the path that ends with the
+    """A node: the index of its question and the path of step texts that ends with its
     step.
     """
 
@@ -50,16 +50,16 @@ class Node(NamedTuple):
 
 
 class StepScore(NamedTuple):
-    """What the critic says of a step."""
+    """The critic's score of a step."""
 
     probability: float
-    """That it is right."""
+    """Probability that the step is right, given the steps before it."""
     sureness: float = 1.0
-    """Probability of the working before the verdict; 1 without one."""
+    """Probability of the working before the verdict; 1 without working."""
 
 
 class Judge:
-    """Samples thoughts and asks for verdicts, in batches."""
+    """Samples thoughts and verdicts in batches."""
 
     def __init__(self, model: PocketModel, seed: int) -> None:
         self.model, self.codec = model, Codec()
@@ -111,12 +111,12 @@ class Judge:
     def verdicts(
         self, problems: Sequence[Problem], nodes: Iterable[Node], form: CriticForm
     ) -> dict[Node, StepScore]:
-        """Judges each node's last step as the served critic does: `GenerativeCritic` is
-        calibrated on this.
+        """Scores each node's last step as the served critic does; the calibration of
+        `GenerativeCritic` is fitted to these scores.
 
-        `token`: normalised over the two verdicts that the next token may be. `working`:
-        the probability of the verdict that was written, at least 0.5; without a verdict
-        0.5, where the served critic has no evidence.
+        `token`: the probability of `right` as the next token, normalised over the two
+        verdicts. `working`: the probability of the generated verdict, at least 0.5; a
+        completion without a verdict scores 0.5, i.e. no evidence.
         """
         ordered = list(nodes)
         role, right, wrong = (
@@ -137,8 +137,8 @@ class Judge:
         if form == "token":
             scores = next_logprobs(self.model, prompts, (right, wrong))
             return {
-                node: StepScore(1 / (1 + math.exp(min(against - pro, 700.0))))
-                for node, (pro, against) in zip(ordered, scores, strict=True)
+                node: StepScore(1 / (1 + math.exp(min(log_wrong - log_right, 700.0))))
+                for node, (log_right, log_wrong) in zip(ordered, scores, strict=True)
             }
         drawn = sample(
             self.model,
@@ -173,7 +173,7 @@ def nodes_of(thoughts: Sequence[Sequence[Thought]]) -> dict[Node, float]:
 
 
 def truths_of(problems: Sequence[Problem], nodes: Iterable[Node]) -> dict[Node, bool]:
-    """Returns what a critic should say of each node's last step."""
+    """Returns the exact verdict on each node's last step: whether it is right."""
     return {
         node: problems[node.question].verdict(problems[node.question].check_steps(node.path)[-1])
         for node in nodes
@@ -181,6 +181,6 @@ def truths_of(problems: Sequence[Problem], nodes: Iterable[Node]) -> dict[Node, 
 
 
 def logit(probability: float) -> float:
-    """Returns log(p / (1 - p)) with p kept away from 0 and 1."""
-    clipped = min(1 - _SMALLEST, max(_SMALLEST, probability))
+    """Returns log(p / (1 - p)) with p clipped to [1e-4, 1 - 1e-4]."""
+    clipped = min(1 - _MIN_PROBABILITY, max(_MIN_PROBABILITY, probability))
     return math.log(clipped / (1 - clipped))

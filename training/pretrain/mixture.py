@@ -1,10 +1,10 @@
-"""The curriculum: which families, levels and kinds of documents a batch is drawn from,
-and the policy's own proposals.
+"""The data mixture: shares of families, levels and kinds of documents, and sampling of
+the policy's own proposals.
 
-Phase 1 has policy documents and synthetic checks. From half-way on, part of the
-documents carry the policy's *own* proposals, labelled by the exact checkers and sampled
-anew as the policy changes: a critic that only ever saw synthetic mistakes accepts the
-ones that its policy makes (dataset aggregation: Ross et al., arXiv 1011.0686).
+Phase 1 has policy documents and synthetic checks. In phase 2, some documents contain
+the policy's *own* proposals, labelled by the exact checkers and resampled as the policy
+changes: a critic that was trained on synthetic errors alone accepts those of its policy
+(dataset aggregation: Ross et al., arXiv 1011.0686).
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from training.pretrain.sampling import sample
 from training.pretrain.tokenizer import Codec
 
 FAMILY_SHARES = {"locks": 0.50, "countdown": 0.15, "running": 0.09, "equations": 0.20, "legs": 0.06}
-"""Share of documents; the locks get most because a lock costs the policy a search."""
+"""Share of documents per family; locks have the largest, because the policy must search
+to solve them."""
 LEVEL_SHARES: dict[str, dict[int, float]] = {
     "locks": {
         1: 0.2,
@@ -46,13 +47,13 @@ LEVEL_SHARES: dict[str, dict[int, float]] = {
     "legs": {1: 1.0, 2: 0.7, 3: 0.2},
 }
 _MAX_TOKENS = {"locks": 28, "countdown": 90, "running": 80, "equations": 60, "legs": 100}
-_USES_OF_A_ROUND = 3
+_USES_PER_ROUND = 3
 
 
 @dataclass(frozen=True)
 class PhaseShares:
-    """Shares of the kinds of documents within a phase; the rest are policy documents
-    with synthetic checks.
+    """Shares of the kinds of documents in a phase; the rest are policy documents with
+    synthetic checks.
     """
 
     policy_only: float
@@ -70,9 +71,7 @@ def draw_problem(
     split: str = "train",
     level: int | None = None,
 ) -> Problem:
-    """Returns a random problem whose question belongs to `split`; no other split's
-    question is ever returned.
-    """
+    """Returns a random problem whose question belongs to `split`."""
     name = family_name or rng.choices(list(FAMILY_SHARES), weights=list(FAMILY_SHARES.values()))[0]
     levels = LEVEL_SHARES[name]
     while True:
@@ -87,8 +86,8 @@ def draw_problem(
 
 
 def read_thought(codec: Codec, ids: Sequence[int]) -> list[str]:
-    """Returns the step texts of a sampled thought up to its answer, up to where it
-    starts to reflect, or up to its cut-off end.
+    """Returns the complete steps of a sampled thought, as text, up to its answer, its
+    first reflection, or a step that no generator could write.
     """
     separator, eos, plain = (
         codec.separator,
@@ -119,8 +118,8 @@ def read_thought(codec: Codec, ids: Sequence[int]) -> list[str]:
 
 
 class Mixture:
-    """An endless source of documents. Its state is its random generator and what is
-    left of the last sampled round.
+    """An endless source of documents. Its state is its random generator and the unused
+    thoughts of the last sampled round.
     """
 
     def __init__(
@@ -142,8 +141,8 @@ class Mixture:
     def draw(
         self, count: int, shares: PhaseShares, model: Callable[[], PocketModel]
     ) -> list[TrieDocument]:
-        """Returns `count` documents; `model` gives the current policy when proposals
-        must be sampled.
+        """Returns `count` documents; `model` returns the current policy, to sample
+        proposals.
         """
         documents: list[TrieDocument] = []
         for _ in range(count):
@@ -160,13 +159,13 @@ class Mixture:
         return documents
 
     def _sample(self, model: PocketModel) -> None:
-        """Samples thoughts at temperature 1 for new training questions; every round is
-        used three times.
+        """Samples thoughts at temperature 1 for new training questions; each is used
+        three times.
         """
         problems = [draw_problem(self.rng) for _ in range(self.questions_per_round)]
         generator = torch.Generator().manual_seed(self.rng.getrandbits(62))
         drawn: list[tuple[Problem, list[list[str]]]] = []
-        # one family at a time: a batch decodes until its longest thought ends
+        # one batch per family: a batch runs until its longest thought ends
         for name in FAMILIES:
             chosen = [problem for problem in problems if problem.family == name]
             completions = sample(
@@ -180,5 +179,5 @@ class Mixture:
             )
             for problem, samples in zip(chosen, completions, strict=True):
                 drawn.append((problem, [read_thought(self.codec, one.ids) for one in samples]))
-        self.thoughts = drawn * _USES_OF_A_ROUND
+        self.thoughts = drawn * _USES_PER_ROUND
         self.rng.shuffle(self.thoughts)

@@ -1,11 +1,10 @@
-"""The pocket model: the Llama architecture written for one CPU thread, with fused
-projections.
+"""The pocket model: the Llama architecture for one CPU thread, with fused projections.
 
-Attention is over an arbitrary mask `[B, 1, T, T]`, because a packed row holds several
+Attention takes an arbitrary mask `[B, 1, T, T]`, because a packed row contains several
 documents and each document is a trie: role branches and sibling steps share their
-prefix and do not see each other. Positions follow the path through the trie, so that
-every branch is trained exactly as it will be served, as a plain sequence. Rotary
-embedding is the half-split convention of transformers.
+prefix and do not attend to each other. A token's position is its depth in the trie, so
+every branch is trained as it is served, as a plain sequence. Rotary embedding uses the
+half-split convention of transformers.
 
 Source: Touvron et al., LLaMA (arXiv 2302.13971), section 2.2; rotary embedding: Su et
 al. (arXiv 2104.09864).
@@ -23,13 +22,24 @@ from torch.nn import functional as F
 
 RMS_EPS = 1e-5
 ROPE_THETA = 10000.0
-_FOURIER_PERIODS = (0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 20.0, 30.0, 50.0)  # turns over 0 .. 99
+_FOURIER_PERIODS = (
+    0.5,
+    1.0,
+    2.0,
+    3.0,
+    5.0,
+    7.0,
+    10.0,
+    20.0,
+    30.0,
+    50.0,
+)  # full periods over the numbers 0 .. 99
 
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Sizes of the network. The head size must be one that vLLM knows on CPU (32, 64,
-    80, 96, 112, 128 ...).
+    """Sizes of the network. vLLM on CPU supports only some values of `head_dim` (32,
+    64, 80, 96, 112, 128 ...).
     """
 
     vocab_size: int
@@ -41,7 +51,7 @@ class ModelShape:
 
     @property
     def num_heads(self) -> int:
-        """Attention heads; keys and values have as many."""
+        """Number of attention heads, for queries, keys and values alike."""
         return self.hidden_size // self.head_dim
 
 
@@ -50,7 +60,7 @@ def _matrix(rows: int, columns: int, gain: float) -> nn.Parameter:
 
 
 class Block(nn.Module):
-    """One layer: attention and gated feed-forward, both after an RMS norm."""
+    """One layer: attention and a gated feed-forward part, each after an RMS norm."""
 
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
@@ -101,8 +111,8 @@ class Block(nn.Module):
 
 
 class PocketModel(nn.Module):
-    """A decoder with tied embeddings. `forward` returns hidden states; `logits` turns
-    chosen ones into scores.
+    """A decoder with tied embeddings. `forward` returns hidden states; `logits`
+    computes the logits of selected ones.
     """
 
     cosine: Tensor
@@ -110,8 +120,8 @@ class PocketModel(nn.Module):
     rotation: Tensor
 
     def __init__(self, shape: ModelShape, number_tokens: Sequence[int] = ()) -> None:
-        """`number_tokens[v]` is the id of the token of v in 0 .. 99; these embeddings
-        start from digits, bits and Fourier features.
+        """`number_tokens[v]` is the token id of the number v in 0 .. 99; its embedding
+        is initialised from digits, bits and Fourier features.
         """
         super().__init__()
         self.shape = shape
@@ -144,13 +154,13 @@ class PocketModel(nn.Module):
         return F.rms_norm(x, (x.shape[-1],), self.final_norm, RMS_EPS)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Returns float32 scores `[..., V]` of hidden states."""
+        """Returns the logits `[..., V]` of hidden states, in float32."""
         return F.linear(hidden, self.embedding).float()
 
 
 def _number_embeddings(size: int) -> Tensor:
-    """Returns `[100, size]`: decimal digits, binary digits, Fourier features (among
-    them slow ramps) and noise, at the usual scale.
+    """Returns initial embeddings `[100, size]`: a sum of random projections of decimal
+    digits, binary digits and Fourier features, plus noise, scaled by 0.02.
     """
     value = torch.arange(100)
     tens, ones = torch.randn(10, size), torch.randn(10, size)

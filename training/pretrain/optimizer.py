@@ -1,10 +1,10 @@
-"""Muon for the matrices and Adam for the rest, over float32 masters of a model that may
-compute in bfloat16.
+"""Muon for the matrices and Adam for the rest, on float32 master weights of a model
+that may compute in bfloat16.
 
 Muon orthogonalises the momentum of a matrix by five Newton-Schulz iterations;
-embeddings and norms, where that has no meaning, get Adam. Ours and not
-`torch.optim.Muon`, which always iterates in bfloat16: a CPU without instructions for it
-does that eight times slower than float32. Source: Jordan et al., Muon
+embeddings and norms, for which that is meaningless, use Adam. `torch.optim.Muon` is not
+used because it always iterates in bfloat16, which is eight times slower than float32 on
+a CPU without hardware support. Source: Jordan et al., Muon
 (kellerjordan.github.io/posts/muon); Kingma and Ba, Adam (arXiv 1412.6980).
 """
 
@@ -20,27 +20,26 @@ from torch import Tensor, nn
 from agents.engines.precision import cpu_has_bfloat16
 
 WARM_UP_STEPS = 30
-_LEAST_RATE = 0.02
+_MIN_FACTOR = 0.02
 _MOMENTUM = 0.95
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 _NEWTON_SCHULZ_STEPS = 5
 
 
 def native_dtype() -> torch.dtype:
-    """Returns the dtype in which this CPU multiplies matrices fastest: bfloat16 where
-    it has instructions for it, else float32.
+    """Returns the fastest dtype for matrix products on this CPU: bfloat16 if it has
+    instructions for it, else float32.
     """
     return torch.bfloat16 if cpu_has_bfloat16() else torch.float32
 
 
 def rate_factor(step: int, progress: float) -> float:
-    """Returns the factor of both learning rates: a short warm-up, constant, then linear
-    decay over the last half.
+    """Returns the factor of both learning rates: a short warm-up, then constant, then
+    linear decay over the second half.
 
-    `progress` in [0, 1] is the share of the schedule that has passed; there are no
-    restarts.
+    `progress` in [0, 1] is the completed share of the schedule.
     """
-    return min(1.0, (step + 1) / WARM_UP_STEPS) * max(_LEAST_RATE, min(1.0, 2.0 * (1.0 - progress)))
+    return min(1.0, (step + 1) / WARM_UP_STEPS) * max(_MIN_FACTOR, min(1.0, 2.0 * (1.0 - progress)))
 
 
 def orthogonalised(matrix: Tensor, dtype: torch.dtype) -> Tensor:
@@ -58,8 +57,8 @@ def orthogonalised(matrix: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, orthogonalised; a tall matrix `[m, n]` steps sqrt(m / n) times
-    further, as in the source.
+    """Orthogonalised Nesterov momentum; the step of a tall matrix `[m, n]` is scaled by
+    sqrt(m / n), as in the source.
     """
 
     def __init__(self, matrices: Sequence[Tensor], rate: float, dtype: torch.dtype) -> None:
@@ -81,8 +80,8 @@ class Muon(torch.optim.Optimizer):
 
 
 class MuonAdam:
-    """One optimizer over a model's parameters: `step` reads their gradients, updates
-    the masters and writes the model back.
+    """One optimizer for all parameters of a model: `step` reads their gradients,
+    updates the master weights and copies them to the model.
     """
 
     def __init__(
@@ -94,11 +93,11 @@ class MuonAdam:
         max_norm: float = 1.0,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        """`dtype` is what Newton-Schulz iterates in."""
-        self._live = dict(model.named_parameters())
+        """`dtype`: that of the Newton-Schulz iterations."""
+        self._parameters = dict(model.named_parameters())
         self.masters = {
             name: parameter.detach().float().clone().requires_grad_()
-            for name, parameter in self._live.items()
+            for name, parameter in self._parameters.items()
         }
         matrices = [
             master
@@ -115,11 +114,11 @@ class MuonAdam:
         self._rates, self._max_norm = (muon_rate, adam_rate), max_norm
 
     def step(self, factor: float) -> float:
-        """Updates with both learning rates times `factor`; returns the gradient's norm
-        before clipping.
+        """Updates all parameters with both learning rates scaled by `factor`; returns
+        the gradient norm before clipping.
         """
         with torch.no_grad():
-            for name, parameter in self._live.items():
+            for name, parameter in self._parameters.items():
                 assert parameter.grad is not None, name
                 self.masters[name].grad = parameter.grad.float()
                 parameter.grad = None
@@ -128,12 +127,12 @@ class MuonAdam:
                 for group in optimizer.param_groups:
                     group["lr"] = rate * factor
                 optimizer.step()
-            for name, parameter in self._live.items():
+            for name, parameter in self._parameters.items():
                 parameter.copy_(self.masters[name])
         return float(norm)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns masters and both optimizers' states."""
+        """Returns the master weights and the states of both optimizers."""
         masters: dict[str, Tensor] = {
             name: master.detach() for name, master in self.masters.items()
         }
@@ -144,10 +143,10 @@ class MuonAdam:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores `state_dict()` and writes the masters into the model."""
+        """Restores a `state_dict()` and copies the master weights to the model."""
         with torch.no_grad():
             for name, master in self.masters.items():
                 master.copy_(state["masters"][name])
-                self._live[name].copy_(master)
+                self._parameters[name].copy_(master)
         self._muon.load_state_dict(state["muon"])
         self._adam.load_state_dict(state["adam"])

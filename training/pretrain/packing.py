@@ -1,10 +1,10 @@
 """Trie documents and their packing into fixed rows.
 
-A trie document is a tree of tokens: the question and one path of thought are the trunk,
-and the verdicts, the critic's working, sibling steps and reflections are branches. A
-token attends to its own path only and its position is its depth, so one document trains
-every branch at the price of its new tokens (prefix sharing as in tree attention: Cai et
-al., Medusa, arXiv 2401.10774).
+A trie document is a tree of tokens: the trunk is the question and one path of steps;
+verdicts, the critic's working, sibling steps and reflections are branches. A token
+attends only to its own path, and its position is its depth, so a further branch costs
+only its own tokens (prefix sharing as in tree attention: Cai et al., Medusa, arXiv
+2401.10774).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from torch import Tensor
 
 @dataclass
 class TrieDocument:
-    """Token ids with parents, and what is to be predicted where."""
+    """Token ids with their parents, and prediction targets."""
 
     ids: list[int] = field(default_factory=list)
     parents: list[int] = field(default_factory=list)
-    """Index of the token before, -1 at the root."""
+    """Index of the previous token on the path; -1 at the root."""
     targets: list[tuple[int, int, float]] = field(default_factory=list)
-    """(index of the token that predicts, id to predict, weight)."""
+    """(index of the predicting token, target id, loss weight)."""
 
     def add(self, token: int, parent: int, weight: float = 0.0) -> int:
-        """Appends a token after `parent` and returns its index; a weight > 0 trains the
-        parent to predict it.
+        """Appends a token after `parent` and returns its index; `weight` is the loss
+        weight of predicting it.
         """
         self.ids.append(token)
         self.parents.append(parent)
@@ -41,8 +41,8 @@ class TrieDocument:
     def extend(
         self, tokens: Sequence[int], parent: int, weight: float | Sequence[float] = 0.0
     ) -> int:
-        """Appends a chain of tokens after `parent`, with one weight or one for each;
-        returns the index of the last.
+        """Appends a chain of tokens after `parent`, with one weight for all or one for
+        each; returns the index of the last token.
         """
         weights = [weight] * len(tokens) if isinstance(weight, (int, float)) else weight
         for token, each in zip(tokens, weights, strict=True):
@@ -50,8 +50,8 @@ class TrieDocument:
         return parent
 
     def predict(self, index: int, token: int, weight: float) -> None:
-        """Trains token `index` to predict `token`, which need not be in the document (a
-        verdict is always a last token).
+        """Adds the target `token` at token `index` without appending it to the document
+        (nothing follows a verdict).
         """
         self.targets.append((index, token, weight))
 
@@ -60,7 +60,7 @@ class TrieDocument:
 
 
 class Batch(NamedTuple):
-    """Packed rows: `R` rows of `T` tokens, `P` predictions."""
+    """Packed documents: `R` rows of `T` tokens, `P` prediction targets."""
 
     ids: Tensor
     """`[R, T]`."""
@@ -71,21 +71,21 @@ class Batch(NamedTuple):
     predictors: Tensor
     """`[P]`: index into the flattened rows."""
     targets: Tensor
-    """`[P]`: the id to predict."""
+    """`[P]`: target ids."""
     weights: Tensor
     """`[P]`, >= 0."""
     num_tokens: int
-    """Tokens that are not padding."""
+    """Number of tokens that are not padding."""
 
 
 def pack(
     documents: Sequence[TrieDocument], num_rows: int, row_length: int, dtype: torch.dtype
 ) -> tuple[Batch, list[TrieDocument]]:
-    """Returns one batch of whole documents (best fit) and the documents that found no
-    room; `dtype` is the mask's.
+    """Packs whole documents by best fit into one batch, and returns it with the
+    documents that did not fit; `dtype`: that of the mask.
 
     Raises:
-        ValueError: a document is longer than a row, so that no batch will ever hold it.
+        ValueError: a document is longer than a row.
     """
     ids = torch.zeros(num_rows, row_length, dtype=torch.long)
     positions = torch.zeros_like(ids)
@@ -124,7 +124,7 @@ def pack(
         ]
     for row in range(num_rows):
         padding = np.arange(fill[row], row_length)
-        allowed[row, padding, padding] = True  # a row of -inf only would make NaN
+        allowed[row, padding, padding] = True  # a mask row of only -inf would give NaN
     mask = torch.zeros(num_rows, 1, row_length, row_length, dtype=dtype).masked_fill_(
         ~torch.from_numpy(allowed)[:, None], float("-inf")
     )

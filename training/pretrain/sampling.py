@@ -1,8 +1,8 @@
-"""Batched sampling from the model in training: `M` samples of each prompt, which share
-the prompt's keys and values.
+"""Batched sampling from the model in training: the `M` samples of a prompt share its
+keys and values.
 
-Only training and its evaluation use this; a finished model is served by an ordinary
-engine from its exported folder.
+Only training and its evaluation use this module; an ordinary engine serves the exported
+model.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from training.pretrain.model import RMS_EPS, Block, PocketModel
 
 
 class Sample(NamedTuple):
-    """One completion: its ids including the stop token where one was reached, and their
-    log-probabilities at temperature 1.
+    """One completion: its token ids, including the stop token if one was sampled, and
+    their log-probabilities at temperature 1.
     """
 
     ids: list[int]
@@ -38,7 +38,9 @@ def sample(
     generator: torch.Generator | None = None,
     chunk: int = 768,
 ) -> list[list[Sample]]:
-    """Returns `num_samples` completions for each prompt; temperature 0 is greedy."""
+    """Returns `num_samples` completions for each prompt; temperature 0 is greedy.
+    `chunk`: maximum number of samples in a batch.
+    """
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     results: list[list[Sample]] = [[] for _ in prompts]
     width = max(1, chunk // num_samples)
@@ -66,8 +68,8 @@ def next_logprobs(
     *,
     chunk: int = 768,
 ) -> list[list[float]]:
-    """Returns the log-probability of each candidate as the token after each prompt,
-    [prompts, candidates], in nats.
+    """Returns the log-probability of each candidate as the next token after each
+    prompt, [prompts, candidates], in nats.
     """
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     results: list[list[float]] = [[] for _ in prompts]
@@ -190,8 +192,8 @@ def _decode(
     prompt_mask: Tensor,
     step: int,
 ) -> Tensor:
-    """Returns the residual stream `[N * M, hidden]` of one new token after a layer;
-    writes its key and value into `new`.
+    """Returns the residual stream `[N * M, hidden]` of one new token after a layer, and
+    writes its key and value to `new`.
     """
     keys, values = prompt
     count, heads, num_samples = new[0].shape[:3]

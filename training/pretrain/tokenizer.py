@@ -1,9 +1,9 @@
-"""The pocket model's tokenizer: one token per whole number 0-99, one per word, nothing
-below.
+"""The pocket model's tokenizer: one token per integer 0-99 and one per word, without
+subwords.
 
-Numbers above 99 are cut into right-aligned two-digit chunks ("105" -> "▁1" "05"), so
-that arithmetic meets the same tokens again. Vocabulary order: special tokens, the step
-separator (an ordinary added token), then words, numbers and chunks.
+Numbers above 99 are split into right-aligned two-digit chunks ("105" -> "▁1" "05"), so
+that larger numbers share the tokens of their digits. Vocabulary order: special tokens,
+punctuation, numbers, chunks, words, and the step separator (an ordinary added token).
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ CHAT_TEMPLATE = (
     "message['content'] + '<|eos|>' }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ "
     "'<|policy|>' }}{% endif %}"
 )
-"""One user message and the policy's role token. A system message has no meaning to this
-model and is left out."""
+"""One user message and the policy's role token. System messages are omitted; the model
+was not trained on them."""
 
 
 def vocabulary() -> dict[str, int]:
@@ -130,11 +130,10 @@ def save_tokenizer(folder: Path) -> None:
 
 
 class Codec:
-    """Text of the generators <-> ids, without the tokenizer's cost: the generators'
-    spacing is known.
+    """A fast tokenizer for the texts of the task families, whose spacing is known.
 
-    Equal to `build_tokenizer()` on every text that a family makes (tested), and ten
-    times faster, which the packer needs.
+    Equal to `build_tokenizer()` on these texts (tested) and ten times faster, as
+    building documents requires.
     """
 
     _word = re.compile(r"Answer:|[A-Za-z]+|\d+|[^\sA-Za-z0-9]")
@@ -150,14 +149,12 @@ class Codec:
         self.encode = lru_cache(maxsize=1 << 16)(self._encode)
 
     def special(self, name: str) -> int:
-        """Returns the id of a role, factor or verdict token, by its name without <|
-        |>.
-        """
+        """Returns the id of a special token by its name without <| |>."""
         return self._ids[f"<|{name}|>"]
 
     def can_encode(self, text: str) -> bool:
-        """Whether a text that a model made is one that the generators could have made
-        (a stray chunk such as "07" is not).
+        """Returns whether a sampled text can be encoded: false if it contains a number
+        with a leading zero (a stray chunk such as "07").
         """
         return not re.search(r"(?<!\d)0\d", text)
 
@@ -173,8 +170,8 @@ class Codec:
         return tuple(ids)
 
     def decode(self, ids: list[int]) -> str:
-        """Returns plain text in the generators' spacing; special tokens and the
-        separator must not be among `ids`.
+        """Returns the text with the spacing of the task families; `ids` must contain no
+        special token and no separator.
         """
         text = "".join(self._tokens[index] for index in ids).replace("▁", " ").strip()
         for mark in "),.?":

@@ -1,9 +1,9 @@
 """The training loop: packed batches, one long schedule, a checkpoint every few minutes,
 a log line every hundred steps.
 
-The schedule is bounded by `steps` (exactly reproducible) or by `minutes` of wall time
-(what fits). A checkpoint holds everything that the next step depends on, so that with
-`steps` a resumed run ends in the same weights as an unbroken one.
+The schedule ends after `steps` (exactly reproducible) or after `minutes` of wall time.
+A checkpoint contains everything that the next step depends on, so with `steps` a
+resumed run ends with the same weights as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _LOG_EVERY = 100
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """One run. Either `steps` or `minutes` bounds it; `steps` wins."""
+    """Options of one run. `steps` takes precedence over `minutes`."""
 
     out: Path
     start_from: Path | None = None
-    """Model folder whose weights the schedule starts from; None: random weights."""
+    """Model folder with the initial weights; None: random weights."""
     minutes: float = 50.0
     steps: int | None = None
     seed: int = 1
@@ -58,8 +58,8 @@ class TrainOptions:
 def hidden_states(
     model: PocketModel, use_compile: bool, example: Batch | None = None
 ) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """Returns the model's forward, compiled where the machine has a C++ compiler; a
-    failure to compile is reported and tolerated.
+    """Returns the model's forward, compiled if the machine has a C++ compiler; if
+    compilation fails, prints the error and returns the model itself.
     """
     if not use_compile:
         return model
@@ -68,7 +68,7 @@ def hidden_states(
         try:
             compiled(example.ids, example.positions, example.mask).sum().backward()
             model.zero_grad(set_to_none=True)
-        except Exception as error:  # torch.compile raises many types; training itself has not begun
+        except Exception as error:  # torch.compile raises many types; training has not started
             print(
                 f"torch.compile does not work here ({type(error).__name__}); training in eager "
                 "mode",
@@ -81,7 +81,7 @@ def hidden_states(
 
 
 class Trainer:
-    """A model, its optimizer, its source of documents and its clock."""
+    """One training run: model, optimizer, documents and progress."""
 
     def __init__(self, options: TrainOptions) -> None:
         torch.manual_seed(options.seed)
@@ -111,7 +111,7 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        """Share of the schedule that has passed, in [0, 1]."""
+        """Completed share of the schedule; the run ends at 1."""
         return (
             self.step / self.options.steps
             if self.options.steps
@@ -119,14 +119,14 @@ class Trainer:
         )
 
     def shares(self) -> PhaseShares:
-        """Returns the kinds of documents of the current phase."""
+        """Returns the shares of the kinds of documents in the current phase."""
         if self.options.recipe == "pocket-base":
             return POLICY_ONLY
         return PHASE_1 if self.progress < self.options.phase_2_from else PHASE_2
 
     def next_batch(self) -> Batch:
-        """Returns a batch of whole documents; those that found no room wait for the
-        next.
+        """Returns a batch of whole documents; those that did not fit stay in the
+        pool.
         """
         while len(self.pool) < _POOL:
             self.pool += self.mixture.draw(_POOL, self.shares(), lambda: self.model)
@@ -137,12 +137,12 @@ class Trainer:
         return batch
 
     def train(self) -> None:
-        """Trains to the end of the schedule, writing checkpoints and the log; does
-        nothing where it has ended already.
+        """Trains to the end of the schedule and writes checkpoints and the log; does
+        nothing if the schedule has already ended.
         """
         if self.progress >= 1.0:
             print(
-                f"the schedule ended at step {self.step}; there is nothing left to train",
+                f"the schedule has already ended at step {self.step}; nothing is left to train",
                 flush=True,
             )
             return
@@ -174,14 +174,14 @@ class Trainer:
         losses = F.cross_entropy(self.model.logits(chosen), batch.targets, reduction="none")
         loss = (losses * batch.weights).sum() / batch.weights.sum()
         loss.backward()  # type: ignore[no-untyped-call]
-        self._note(losses.detach(), batch)
+        self._track_losses(losses.detach(), batch)
         self.optimizer.step(rate_factor(self.step, self.progress))
         self.step += 1
         self.num_tokens += batch.num_tokens
 
-    def _note(self, losses: Tensor, batch: Batch) -> None:
-        """Keeps moving averages: the policy's numbers, the critic's working and
-        verdicts (by the token before), in nats.
+    def _track_losses(self, losses: Tensor, batch: Batch) -> None:
+        """Updates the moving averages of the losses of policy, working, verdicts (by
+        critic form) and reflector, in nats.
         """
         before = batch.ids.view(-1)[batch.predictors]
         documents = self.options.documents
@@ -217,8 +217,8 @@ class Trainer:
         print(json.dumps(line), flush=True)
 
     def save(self, next_batch: Batch | None) -> None:
-        """Writes the checkpoint beside the old one and moves it into place, so that a
-        kill never leaves half a file.
+        """Writes the checkpoint to a temporary file and renames it, so that a kill
+        never leaves a partial checkpoint.
         """
         state: dict[str, Any] = {
             "model": self.model.state_dict(),
@@ -237,7 +237,7 @@ class Trainer:
         partial.replace(self.options.out / CHECKPOINT_NAME)
 
     def restore(self) -> None:
-        """Takes up the checkpoint of `options.out`."""
+        """Restores the checkpoint in `options.out`."""
         state = torch.load(self.options.out / CHECKPOINT_NAME, weights_only=False)
         self.optimizer.load_state_dict(state["optimizer"])
         self.mixture.rng.setstate(state["rng"])

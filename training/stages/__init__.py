@@ -1,3 +1,1 @@
-"""What a training method is made of: the law of a stage, and the stages that there
-are.
-"""
+"""The interface of a stage, and the stages that training methods are made of."""

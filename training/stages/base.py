@@ -1,10 +1,10 @@
-"""The law of a stage, and what the pipeline hands to it.
+"""The interface of a stage, and the state that the pipeline passes to it.
 
 A stage is one part of a training method: it writes traces, trains the policy, or
-measures it. The pipeline calls `run` once, keeps the result as JSON, and hands it to
-`describe` for the report, also after a restart, when `run` is not called again. So a
-result holds plain values only, and a stage that is stopped in the middle keeps what it
-needs to resume in `TrainingRun.folder`.
+evaluates it. The pipeline calls `run` once, stores the result as JSON, and passes the
+result to `describe` for the report. After a restart a finished stage is not run again,
+but `describe` is called. So a result holds plain values only, and a stage that can be
+interrupted keeps its state for resuming in `TrainingRun.folder`.
 """
 
 from __future__ import annotations
@@ -29,46 +29,47 @@ from training.loops.publish import require_publisher
 from training.stages.progress import StageProgress
 
 StageResult = Mapping[str, Any]
-"""The result of a stage, as JSON holds it. A stage that trains the policy has `folder`
-in it: the folder of the trained model, null where nothing could be learned."""
+"""The result of a stage as JSON values. The result of a stage that trains the policy
+has the key `folder`: the folder of the trained model, null if there was no training
+data."""
 
 
 class Stage(ABC):
     """One part of a training method.
 
-    Law: `run` depends on `run.config`, on the questions that it is given and on the
-    policy in `run.base`; it leaves nothing behind but its result, `run.folder` and
-    `run.store`. A stage is a frozen dataclass, whose options come with it.
+    Law: `run` depends only on `run.config`, the questions passed to it and the policy
+    in `run.base`; its only effects are its result, files in `run.folder` and traces in
+    `run.store`. A stage is a frozen dataclass that holds its options.
     """
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """Key of the result, unique in the method, and a file name."""
+        """Key and file name of the result, unique in the method."""
 
     @property
     @abstractmethod
     def title(self) -> str:
-        """How progress and report call the stage."""
+        """Name of the stage in the progress display and the report."""
 
     @property
     def num_questions(self) -> int:
-        """Questions of the train split that the stage asks; no two stages are given the
-        same.
+        """Number of questions of the train split that the stage asks; different stages
+        get different questions.
         """
         return 0
 
     @property
     def trains_policy(self) -> bool:
-        """Whether the stage leaves new weights of the policy, which are then published
-        and measured.
+        """Whether the stage writes new weights of the policy, which are then published
+        and evaluated.
         """
         return False
 
     @property
     def leaves_model(self) -> bool:
-        """Whether the stage writes a model folder; that of the last one is the
-        run's.
+        """Whether the stage writes a model folder; the last such folder is the run's
+        model.
         """
         return self.trains_policy
 
@@ -77,13 +78,13 @@ class Stage(ABC):
         """Returns the result.
 
         Args:
-            run: what the stage works with.
-            questions: `num_questions` of the train split, or those that there are of a
-                smaller one.
+            run: configuration, store, engine and policy of the training run.
+            questions: `num_questions` of the train split, or fewer if the split is
+                smaller.
 
         Raises:
-            ValueError, LongthoughtError: the stage cannot be run; the stages before it
-                stay finished.
+            ValueError, LongthoughtError: the stage cannot run; the results of earlier
+                stages stay.
         """
 
     def describe(self, result: StageResult) -> list[str]:
@@ -93,8 +94,8 @@ class Stage(ABC):
 
 @dataclass(slots=True)
 class TrainingRun:
-    """What a stage works with. The engine is opened when a stage first asks for
-    `resources`.
+    """State of a training run, passed to its stages. The first access to `resources`
+    opens the engine.
     """
 
     config: RunConfig
@@ -103,12 +104,11 @@ class TrainingRun:
     store: TraceStore
     """The run's traces."""
     held_out: Sequence[Question] = ()
-    """Questions that the policy is measured on."""
+    """Questions for evaluating the policy."""
     policy: Path | None = None
-    """Folder of the weights that the stages before have trained; None: the configured
-    model."""
+    """Folder of the weights trained by earlier stages; None: the configured model."""
     served: Path | None = None
-    """Folder of the weights that the engine serves; None where they are not known."""
+    """Folder of the weights that the engine serves; None if unknown."""
     is_last: bool = False
     """Whether no later stage of the method leaves a model."""
     _resources: Resources | None = None
@@ -117,13 +117,13 @@ class TrainingRun:
 
     @property
     def resources(self) -> Resources:
-        """The open resources; the traces of their graph go to the run's store.
+        """The open resources; their graph records its traces in the run's store.
 
         Raises:
             EngineUnavailableError: the engine cannot be opened.
             RunConflictError: the run was begun with other weights, rules or
                 calibrations.
-            ValueError: the training publishes and the engine takes no new weights.
+            ValueError: the training publishes, and the engine cannot load new weights.
         """
         if self._resources is None:
             reasoner = Reasoner(
@@ -152,8 +152,8 @@ class TrainingRun:
         return self.policy or base_folder(self.resources.engine.info.model)
 
     def model_folder(self, stage: str) -> Path:
-        """Returns the folder that a stage writes its model to: `training.output` or
-        `model` if it is the last that leaves one, else one of its own.
+        """Returns the folder for a stage's model: `training.output` or `model` for the
+        last stage that writes one, or else a folder named after the stage.
         """
         training = self.config.training
         assert training is not None

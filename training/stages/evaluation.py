@@ -1,6 +1,5 @@
-"""Greedy accuracy of the policy alone on held-out questions, kept question by question
-so that two policies can be paired; and the stage that publishes a policy and measures
-it.
+"""Greedy accuracy of the policy alone on held-out questions, stored per question for
+paired comparisons; and the stage that publishes and evaluates a policy.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ _CHECKED_PROMPTS = 8  # prompts whose logprobs are compared after a publication
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What one policy came to on a list of questions."""
+    """Results of one policy on a list of questions."""
 
     question_hashes: tuple[str, ...]
     correct: tuple[bool, ...]
-    """Whether each question was answered right; an answer that the checker could not
-    judge counts as wrong, and in `unchecked`."""
+    """Whether each question was answered right; an answer that could not be checked
+    counts as wrong and in `unchecked`."""
     groups: tuple[str, ...]
     """Family of each question, or its task."""
     unchecked: int
@@ -79,7 +78,7 @@ async def evaluate(
     concurrency: int = 64,
     on_done: Callable[[], None] | None = None,
 ) -> Evaluation:
-    """Asks every question once, greedily, and returns what was right.
+    """Evaluates one greedy rollout per question.
 
     Raises:
         ValueError: a question has no gold answer, or belongs to the train split.
@@ -120,11 +119,11 @@ async def evaluate(
 
 @dataclass(frozen=True, slots=True)
 class Evaluate(Stage):
-    """Publishes the policy into the engine, unless the engine serves it already, and
-    measures it.
+    """Publishes the policy into the engine, unless the engine already serves it, and
+    evaluates it.
 
-    The result is that of `Evaluation.as_json` with `publication`, null where there was
-    none.
+    The result is `Evaluation.as_json` plus `publication`, which is null if nothing was
+    published.
     """
 
     name: str
@@ -171,7 +170,7 @@ class Evaluate(Stage):
 
 
 def evaluation_of(result: StageResult) -> Evaluation:
-    """Returns the evaluation that the result of `Evaluate` holds."""
+    """Returns the evaluation in a result of `Evaluate`."""
     return Evaluation.from_json(
         {name: value for name, value in result.items() if name != "publication"}
     )

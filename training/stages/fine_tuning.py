@@ -22,8 +22,7 @@ class FineTune(Stage):
     from_runs: tuple[Path, ...] = ()
     """Folders of runs; empty: the traces of this run."""
     must_learn: bool = False
-    """Whether it is an error that no trace can be learned from; else the stage is
-    skipped."""
+    """Whether having no usable trace is an error; otherwise the stage is skipped."""
     name: str = "sft"
     title: str = "SFT"
     trains_policy: bool = True

@@ -15,7 +15,7 @@ from training.stages.base import Stage, StageResult, TrainingRun
 
 @dataclass(frozen=True, slots=True)
 class FitHeads(Stage):
-    """Heads over a copy of the policy, which itself stays as it is. Opens no engine."""
+    """Fits heads over a copy of the policy, which stays unchanged. Opens no engine."""
 
     training: HeadsTrainingConfig
     name: str = "heads"
@@ -58,19 +58,19 @@ class FitHeads(Stage):
         ]
         if len(result["labels"]) == 1:
             lines.append(
-                "no policy head: no tree holds a choice between thought factors of the policy, or "
-                "its weight is 0"
+                "no policy head: no tree has a choice between thought factors of the policy, or "
+                "training.heads.policy_weight is 0"
             )
         elif held_out["searched_nodes"]:
             lines.append(
                 f"policy head on {held_out['searched_nodes']} held-out nodes: "
                 f"{held_out['policy_loss']:.3f} nats (one distribution for all "
                 f"{held_out['marginal_loss']:.3f}, even priors {held_out['uniform_loss']:.3f}); "
-                f"its favourite is the most visited factor at {held_out['agreement']:.0%} of them "
-                f"(the favourite of all: {held_out['chance_agreement']:.0%})"
+                f"its likeliest factor is the most visited at {held_out['agreement']:.0%} of them "
+                f"(always the most frequent factor: {held_out['chance_agreement']:.0%})"
             )
         else:
-            lines.append("policy head: not measured, for no held-out node was searched")
+            lines.append("policy head: not measured, because no held-out node was searched")
         if result["left_out"]:
             lines.append(f"left out: {format_left_out(Counter(result['left_out']))}")
         return lines

@@ -1,4 +1,4 @@
-"""Progress of a stage: a bar in a terminal, a line now and then elsewhere."""
+"""Progress of a stage: a bar in a terminal, occasional lines otherwise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from graphs.terminal.console import console
 
-_LINES = 10  # at most about this many lines of one stage where no terminal shows them
+_LINES = 10  # approximate number of lines per stage without a terminal
 
 
 class StageProgress:
@@ -56,12 +56,12 @@ class StageProgress:
             )
 
     def step(self, done: int, total: int, text: str = "") -> None:
-        """Says that `done` of `total` steps are done."""
+        """Shows that `done` of `total` steps are done."""
         self._done, self.total = done, total
         self._bar.update(self._task, completed=done, total=total, text=text)
         if self.shown and not console.is_terminal and done % max(1, total // _LINES) == 0:
             print(f"  {self.title} {done}/{total} {text}".rstrip(), file=sys.stderr, flush=True)
 
     def advance(self, text: str = "") -> None:
-        """Says that one more is done."""
+        """Shows that one more step is done."""
         self.step(self._done + 1, self.total, text)

@@ -1,6 +1,4 @@
-"""Which questions a training asks: those it learns from, and those it is measured
-on.
-"""
+"""Loads the training questions and the held-out questions of a training run."""
 
 from __future__ import annotations
 
@@ -11,14 +9,14 @@ from graphs.tasks import load_task
 
 
 def load_held_out(config: RunConfig, count: int) -> list[Question]:
-    """Returns `count` questions of `task.split`, or all of a file that holds fewer.
+    """Returns `count` questions of `task.split`, or all if there are fewer.
 
     Raises:
-        BadDataError: there are none of that split.
+        BadDataError: the split is empty.
     """
     if count == 0 or isinstance(config.task, UserTaskConfig):
         return []
-    options = config.task.model_dump(exclude={"name"})
+    options = config.task.source_options()
     options["limit"] = min(count, options["limit"] or count)
     if "size" in options:
         options["size"] = max(options["size"], options["offset"] + options["limit"])
@@ -26,12 +24,11 @@ def load_held_out(config: RunConfig, count: int) -> list[Question]:
 
 
 def load_training(config: RunConfig, count: int) -> list[Question]:
-    """Returns `count` questions of the task's train split, or all of a file that holds
-    fewer.
+    """Returns `count` questions of the task's train split, or all if there are fewer.
 
     Raises:
-        BadDataError: the task has no train split of its own, or its generator does not
-            make so many different questions.
+        BadDataError: the task has no train split, or its generator cannot make so many
+            distinct questions.
     """
     task = config.task
     if count == 0 or isinstance(task, UserTaskConfig):
@@ -42,7 +39,7 @@ def load_training(config: RunConfig, count: int) -> list[Question]:
             "train on; leave it out to take both "
             "splits from the hub, or use task=jsonl, which is split by hash"
         )
-    options = task.model_dump(exclude={"name"}) | {"split": "train", "limit": count, "offset": 0}
+    options = task.source_options() | {"split": "train", "limit": count, "offset": 0}
     if "size" in options:
         options["size"] = count
     return load_task(task.name, **options).questions

@@ -30,7 +30,7 @@ class Reinforce(Stage):
         from training.loops.reinforce import reinforce
 
         folder, base, resources = run.model_folder(self.name), run.base, run.resources
-        run.served = None  # from here on the engine follows the trainer
+        run.served = None  # GRPO publishes new weights at every step
         with run.progress(self.title, self.grpo.max_steps) as progress:
             result = reinforce(
                 *(questions, resources.policy, resources.is_correct, base, folder),

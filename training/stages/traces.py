@@ -1,4 +1,4 @@
-"""The stage that writes traces: questions of the train split through the whole
+"""The stage that writes traces: it runs questions of the train split through the
 graph.
 """
 
@@ -16,7 +16,7 @@ from training.stages.base import Stage, StageResult, TrainingRun
 
 @dataclass(frozen=True, slots=True)
 class WriteTraces(Stage):
-    """Asks questions that have no trace in the run's store yet."""
+    """Asks the questions that have no trace in the run's store yet."""
 
     num_questions: int
     name: str = "traces"

@@ -1,9 +1,9 @@
-"""Is this answer right? One protocol, one implementation per way of knowing it; every
-one of them is exact or says that it is not sure.
+"""The protocol of answer checkers, and the checker that compares with the gold answer.
+Every checker is exact or reports that it does not know.
 
-Nothing here guesses: a check that was killed or failed has `correct is None` with a
-typed outcome, so that an evaluation counts it and a reward function refuses it, and
-neither takes it for a wrong answer. Checkers start their processes at the first check.
+A check that was killed or failed has `correct is None` and a typed outcome: an
+evaluation counts it separately and a reward function rejects it; neither treats it as a
+wrong answer. Checkers start their processes at the first check.
 """
 
 from __future__ import annotations
@@ -17,34 +17,32 @@ from agents.answers.values.spelling import LONGEST_ANSWER
 from agents.types import Question
 
 CheckOutcome = Literal["correct", "wrong", "no_answer", "no_gold", "timed_out", "failed"]
-"""`no_answer`: there is none, or it is empty; it counts as wrong. `no_gold`: the right
-answer is not known. `timed_out`: the check was killed at its time limit. `failed`: the
-checker itself broke."""
+"""`no_answer`: missing or empty; counts as wrong. `no_gold`: the right answer is
+unknown. `timed_out`: the check was killed at its time limit. `failed`: the checker
+raised an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What a checker found."""
+    """The result of a check."""
 
     outcome: CheckOutcome
     reason: str
 
     @property
     def correct(self) -> bool | None:
-        """True or False where the checker is sure, None where it does not know; None is
-        never to be counted as correct.
+        """True or False, or None if the checker does not know. None must never count as
+        correct.
         """
         return {"correct": True, "wrong": False, "no_answer": False}.get(self.outcome)
 
 
 @runtime_checkable
 class AnswerChecker(Protocol):
-    """Compares an answer (what `final_answer` gave, without its mark) with what is
-    known of the question.
+    """Checks an answer (a result of `final_answer`, without its mark) to a question.
 
-    Laws: the gold answer itself is correct; an empty answer is `no_answer`; `check`
-    never raises for any text, and the same check gives the same result. Checks may run
-    concurrently, and from any event loop.
+    Laws: the gold answer is correct; an empty answer is `no_answer`; `check` raises for
+    no text and is deterministic. Checks may run concurrently and from any event loop.
     """
 
     async def check(self, question: Question, answer: str) -> CheckResult:
@@ -57,14 +55,14 @@ class AnswerChecker(Protocol):
 
 
 class ExactChecker:
-    """Correct is what equals the gold answer without algebra."""
+    """Compares with the gold answer without algebra."""
 
     def __init__(self, kind: AnswerKind) -> None:
         self.kind = kind
 
     async def check(self, question: Question, answer: str) -> CheckResult:
-        """Returns whether both answers are equal; where only algebra could decide, they
-        are not.
+        """Returns whether both answers are equal; "wrong" if only algebra could
+        decide.
         """
         return compare_exactly(question, answer, self.kind) or CheckResult(
             "wrong", _difference(question, answer, self.kind)
@@ -75,8 +73,8 @@ class ExactChecker:
 
 
 def compare_exactly(question: Question, answer: str, kind: AnswerKind) -> CheckResult | None:
-    """Returns the result of comparing with the gold answer without algebra; None where
-    only algebra can decide.
+    """Compares with the gold answer without algebra. Returns None if only algebra can
+    decide.
     """
     if not answer.strip():
         return CheckResult("no_answer", "the answer is empty")
@@ -89,8 +87,8 @@ def compare_exactly(question: Question, answer: str, kind: AnswerKind) -> CheckR
 
 
 def too_long(answer: str) -> CheckResult | None:
-    """Returns the result for an answer that is longer than any final answer, None for a
-    shorter one.
+    """Returns "wrong" for an answer of more than `LONGEST_ANSWER` characters, else
+    None.
     """
     if len(answer) <= LONGEST_ANSWER:
         return None

@@ -1,10 +1,10 @@
-"""The child's side of `ProcessPool`.
+"""The child process of `ProcessPool`.
 
     python -m agents.answers.checkers.child MODULE:FUNCTION ALARM_S MEMORY_GIB
 
 Reads argument lists from stdin, one JSON line each, and writes {"result": ...} or
-{"error": ...}. The real stdout is taken away from the function first, so that what it
-prints cannot be mistaken for a message.
+{"error": ...}. The function's stdout is redirected to stderr, so that its prints cannot
+be mistaken for a message.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def main(name: str, alarm_s: float, memory_gib: float) -> None:
         return
     send({"ready": True})
     for line in sys.stdin:
-        # The parent kills a call at its time limit. Should the parent itself be gone,
-        # the alarm's default action ends this process.
+        # The parent kills a call at its time limit. If the parent has died, the
+        # alarm's default action ends this process.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, alarm_s)
         try:
@@ -47,7 +47,7 @@ def main(name: str, alarm_s: float, memory_gib: float) -> None:
 
 
 def _limit_memory(memory_gib: float) -> None:
-    # not every system can; the time limit stands without it
+    # not supported by every system; the time limit applies anyway
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 

@@ -1,5 +1,5 @@
-"""Checks answers to the pocket families' questions: the family reads the question and
-knows every right answer.
+"""Checks answers with the task family that recognises the question, which accepts every
+right answer.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from agents.types import Question
 
 
 class FamilyChecker:
-    """Correct is what the question's family accepts; a question of no family is
-    compared with its gold answer, if it has one.
-    """
+    """Asks the question's family; without a family, compares with the gold answer."""
 
     async def check(self, question: Question, answer: str) -> CheckResult:
         """Returns the family's judgement of `answer`."""

@@ -1,11 +1,11 @@
 """Checks answers to reasoning-gym problems.
 
-The data sets' own scorers give up to 0.75 for wrong answers and 1.0 for some that only
-contain the right one, and Countdown's evaluates the answer as Python. So an answer must
-first be canonically equal to the gold one, and only then must the scorer give it 1.0 as
-well (it knows where upper case or order matters). The price: where several answers are
-right (a word ladder), only the gold one counts. Countdown (and the puzzle of 24) is the
-exception: any expression is evaluated exactly, with each given number used once.
+The data sets' own scorers score wrong answers up to 0.75, score 1.0 for some that only
+contain the right one, and Countdown's evaluates the answer as Python. So a correct
+answer must equal the gold one canonically and also score 1.0 (the scorer knows where
+case or order matters). The cost: if several answers are right (a word ladder), only the
+gold one counts. Exception: for Countdown and the 24 puzzle any expression is evaluated
+exactly, and must use each given number once.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _OPERATORS = re.compile(r"\\(?:times|cdot|div|left|right)(?![A-Za-z])")
 
 
 class GymChecker:
-    """Needs `question.metadata["dataset"]` and `["entry"]` (the generator's metadata),
-    as graphs.tasks.reasoning_gym fills them in.
+    """Requires `question.metadata["dataset"]` and `["entry"]` (the generator's
+    metadata), which graphs.tasks.reasoning_gym sets.
     """
 
     async def check(self, question: Question, answer: str) -> CheckResult:
@@ -44,14 +44,13 @@ class GymChecker:
         if not result.correct:
             return result
         scored = {"question": question.text, "answer": question.gold, "metadata": entry}
-        # The scorer sees the canonical form, too: it wants "1000" where the model wrote
-        # "1,000".
+        # The canonical form is scored, too: the scorer rejects "1,000" for "1000".
         try:
             score = max(
                 score_entry(dataset, form, scored)
                 for form in (answer.strip(), canonical_form(answer, "text"))
             )
-        # foreign code; a check that broke is told apart from a wrong answer
+        # third-party code; its errors must not count as wrong answers
         except Exception as error:
             return CheckResult(
                 "failed", f"the scorer of {dataset} raised {type(error).__name__}: {error}"
@@ -69,8 +68,8 @@ class GymChecker:
 
 
 def check_countdown(entry: dict[str, Any], answer: str) -> CheckResult:
-    """Returns whether `answer` is an expression that uses each of the given numbers
-    once and has the target's value, exactly.
+    """Returns whether `answer` is an expression that uses each given number once and
+    evaluates exactly to the target.
     """
     from agents.families.arithmetic import evaluate_exactly
 
@@ -94,7 +93,7 @@ def check_countdown(entry: dict[str, Any], answer: str) -> CheckResult:
 
 
 def score_entry(dataset: str, answer: str, entry: dict[str, Any]) -> float:
-    """Returns the score in [0, 1] that the data set's own scorer gives."""
+    """Returns the score of the data set's own scorer, in [0, 1]."""
     return float(_scorer(dataset).score_answer(answer=answer, entry=entry))
 
 

@@ -1,5 +1,6 @@
-"""Checks mathematical answers: what exact comparison decides is decided at once,
-algebra in a child process that can be killed."""
+"""Checks mathematical answers: by exact comparison if that decides, else by algebra in
+a child process that can be killed.
+"""
 
 from __future__ import annotations
 

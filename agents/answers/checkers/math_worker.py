@@ -1,8 +1,8 @@
-"""What runs in the math checker's child processes: mpmath, math-verify and sympy, which
-may hang, and nothing else.
+"""Runs in the math checker's child processes: mpmath, math-verify and sympy, which may
+hang.
 
-math-verify's own time limits are switched off: they are alarm signals that C code and a
-caught exception outlive; the pool kills.
+math-verify's own time limits are switched off: they are alarm signals, which do not
+stop C code or code that catches the exception. The pool kills the process instead.
 """
 
 from __future__ import annotations

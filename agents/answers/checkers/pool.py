@@ -1,14 +1,13 @@
-"""A small pool of processes that can be killed: for functions that may hang, eat memory
-or set signals.
+"""A small pool of killable processes, for functions that may hang, exhaust memory or
+set signals.
 
-A call runs in a child process of its own interpreter (not a fork: the parent may hold
-CUDA, threads, an engine), which is kept for the next call and killed when the call
-exceeds its time limit. Children start at the first call, after `close` nothing of them
-is left, and a parent that dies takes them along: they end at the end of their input,
-and while they work, by an alarm.
+A call runs in a child with a new interpreter (not a fork: the parent may hold CUDA,
+threads, an engine). The child is reused for later calls and killed when a call exceeds
+its time limit. Children start at the first call and end with `close`. If the parent
+dies, an idle child ends at the end of its input and a busy one by an alarm.
 
-The function is named "module:function" rather than passed, so that nothing is pickled;
-arguments and result are JSON.
+The function is given by name ("module:function") so that nothing is pickled; arguments
+and result are JSON.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ class CallTimedOutError(LongthoughtError):
 
 
 class CallFailedError(LongthoughtError):
-    """A call raised in the child, or the child died of it (out of memory, a crash in C
-    code) or never became ready.
+    """A call raised in the child, the child died (out of memory, a crash in C code), or
+    it never became ready.
     """
 
 
@@ -52,16 +51,15 @@ class ProcessPool:
         start_timeout_s: float = 120.0,
         memory_gib: float = 4.0,
     ) -> None:
-        """Starts nothing yet.
+        """Does not start a process yet.
 
         Args:
             function: "module:function", importable in a fresh interpreter with this
                 one's sys.path.
-            size: most calls that run at the same time.
-            timeout_s: seconds that one call may take; waiting for a free child and
-                starting it do not count.
-            start_timeout_s: seconds that a child may take to import the function's
-                module.
+            size: largest number of concurrent calls. timeout_s: time limit of one call,
+                in seconds, without waiting for a free child and starting it.
+            start_timeout_s: time limit of a child's start, with the import of the
+                module, in seconds.
             memory_gib: address space of a child, in GiB, where the system can limit it.
         """
         if size < 1 or timeout_s <= 0:
@@ -83,8 +81,8 @@ class ProcessPool:
         """Returns function(*arguments).
 
         Raises:
-            CallTimedOutError, CallFailedError: see there; the pool goes on.
-            RuntimeError: the pool is closed.
+            CallTimedOutError, CallFailedError: the call timed out or failed; the pool
+            stays usable. RuntimeError: the pool is closed.
         """
         if self._closed:
             raise RuntimeError(f"the pool of {self.function} is closed; make a new one")
@@ -93,8 +91,8 @@ class ProcessPool:
         )
 
     async def close(self) -> None:
-        """Waits for the calls that run, which takes at most their time limit, and ends
-        every child. Idempotent.
+        """Waits for running calls (at most their time limit) and ends every child.
+        Idempotent.
         """
         with self._lock:
             if self._closed:
@@ -124,7 +122,8 @@ class _Child:
     def __init__(
         self, function: str, start_timeout_s: float, timeout_s: float, memory_gib: float
     ) -> None:
-        # -P: a folder named "agents" in the working directory must not shadow ours.
+        # -P: a folder named "agents" in the working directory must not shadow the
+        # package.
         command = [
             sys.executable,
             "-P",
@@ -171,8 +170,8 @@ class _Child:
         return reply["result"]
 
     def _read(self, timeout_s: float) -> dict[str, Any]:
-        """Returns the child's next message; it writes one line at once, so a line that
-        has begun is there.
+        """Returns the child's next message. The child writes whole lines, so `readline`
+        does not block once a line has begun.
         """
         assert self.process.stdout is not None
         with selectors.DefaultSelector() as selector:
@@ -195,5 +194,5 @@ class _Child:
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
-                with contextlib.suppress(OSError):  # what was not flushed has no reader any more
+                with contextlib.suppress(OSError):  # unflushed input has no reader
                     pipe.close()

@@ -1,8 +1,7 @@
-"""The words by which texts name their answer, as sources of regular expressions.
+"""The words that introduce an answer, as regular expressions.
 
-English in full, other languages with their label ("Réponse :") and their plain sentence
-("La réponse est 12."). They are matched on lower-case text whose full-width characters
-were made narrow.
+English in full; other languages only as a label ("Réponse :") and a plain sentence ("La
+réponse est 12."). Matched on lower-case text with full-width characters made narrow.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _LETTERED = (
 )
 _UNSPACED = "答案|解答|回答|答え|答|正解|选项|選項|故选|故選|故|정답|답변|답|उत्तर|คำตอบ"
 UNSPACED_WORDS = frozenset(_UNSPACED.split("|"))
-"""Words of languages that put no blank around them."""
+"""Words of languages without blanks between words."""
 _BOUND = (
     "(?<!不)正解|(?<=正确)选项|(?<=正確)選項"
     "|故[选選](?=:\\W{0,4}[a-z\\d])|故(?=[选選]\\W{0,4}[a-z\\d])"
@@ -28,20 +27,19 @@ WORD = (
     rf"(?:(?:(?<![^\W_])|(?<=final))(?:{_LETTERED})(?![^\W_])"
     rf"|{_BOUND}|(?![正选選故])(?:{_UNSPACED}))"
 )
-"""What an answer is called."""
+"""A word for "answer"."""
 
 WORDS = re.compile(rf"{_LETTERED}|{_UNSPACED}")
-"""Finds candidates for `WORD`; each branch begins with a letter, so that the search is
-fast."""
+"""Finds candidates for `WORD`; fast, because each branch begins with a letter."""
 HINT = re.compile(rf"boxed|####|begin_of_box|a[*]{{0,2}}:|{_LETTERED}|{_UNSPACED}")
-"""One of these is in every mark, and none in most steps."""
+"""Matches every text with a mark, and few others."""
 
 SAME = (
     r"(?:final|correct|right|short|exact|numerical|numeric|overall|complete|full|direct|best"
     r"|simplified|actual|ultimate|required|desired|resulting|finale|finala|endgültige|окончательный"
     r"|правильный|correcte|correcta|corretta|correta|richtige|最终|最終|최종|正确|正確な|正解の|参考|标准|[本此该]题的?|所以|因此|综上)"
 )
-"""Adjectives that leave it the answer; "wrong", "possible" and "first" do not."""
+"""Adjectives of the final answer; not "wrong", "possible" or "first"."""
 
 ARTICLE = r"(?:the|my|our|your|die|das|la|le|il|el|a|o|ma|mi|de|het)"
 
@@ -52,7 +50,7 @@ AFTER_WORD = (
     r"(?:\s?\([^()\n]{1,40}\))?"
     r"(?:\s(?:to|for|of|à|a|auf)\s[^:.?!\n=]{1,80}?)?"
 )
-"""What may stand between the word and its colon or verb: "to the question", "(in
+"""Text allowed between the word and its colon or verb: "to the question", "(in
 dollars)"."""
 
 IS = (
@@ -83,7 +81,7 @@ NO_VALUE = re.compile(
     r"|one of\b|nicht\b|pas\b|niet\b|inte\b|ikke\b|不|否|нет|не\b)",
     re.IGNORECASE,
 )
-"""How a sentence goes on that talks about the answer and does not state it exactly."""
+"""Continuations of a sentence about the answer that does not state it exactly."""
 
 _HEDGES = (
     r"if|whether|unless|until|when|maybe|perhaps|possibly|what|how|why|assum(?:e|ed|ing)|\w*n['’]t|not|cannot"
@@ -94,7 +92,7 @@ _HEDGES = (
 ASIDE = re.compile(
     rf"(?:^|[^\w])(?:{_HEDGES})[\s,]+(?:(?:think|believe|mean|say|true|sure|certain)[\s,]+)?(?:that[\s,]+)?"
     rf"(?:{ARTICLE}\s+)?(?:{SAME}\s+)*$"
-    # Somebody's answer, or one of several.
+    # another person's answer, or one of several
     r"|(?:['’]s?|\b(?:his|her|their|your|an|any|no|every|each|another|other|this|that|wrong|incorrect"
     r"|false|possible|potential|alternative|candidate|sample|example|previous|earlier|old|initial"
     r"|first|tentative|preliminary|approximate|estimated|student|user|model))\s+$"
@@ -103,8 +101,7 @@ ASIDE = re.compile(
     r"|如果|假设|假設|假如|若|설령|만약|もし|仮に",
     re.IGNORECASE,
 )
-"""The beginning of a sentence that mentions an answer in passing; it ends where the
-word begins."""
+"""A clause that only mentions an answer; matches the text up to the word."""
 
 RETRACTION = (
     r"wait|actually|correction|edit:|update:|sorry|oops|hold on|on second thought|(?:up)?on "
@@ -116,7 +113,7 @@ RETRACTION = (
     r"falsch|attend|désolé|je me suis tromp|aspett"
     r"|подожд|извини|等等|等一下|不对|更正|抱歉|待って|すみません|잠깐"
 )
-"""How a sentence begins that takes back what stands before it."""
+"""Beginnings of a sentence that retracts the text before it."""
 
 CLOSING = re.compile(
     r"\W*(?:let me know|i hope (?:this|that)|hope (?:this|that)|feel free|if you (?:have|need)"
@@ -124,7 +121,7 @@ CLOSING = re.compile(
     r"|have (?:a (?:great|good|nice|safe|lovely|wonderful)|fun))\b|\W*enjoy\b[^\n]{0,60}!\W*$",
     re.IGNORECASE,
 )
-"""How a closing courtesy begins, which is no part of an answer."""
+"""Beginnings of a closing courtesy, which is not part of an answer."""
 
 CONCLUSION = re.compile(
     r"\W*(?:so|therefore|thus|hence|consequently|the (?:\w+ "
@@ -132,7 +129,7 @@ CONCLUSION = re.compile(
     r"|por (?:lo )?tanto|quindi)\b|\W*(?:因此|所以|したがって)",
     re.IGNORECASE,
 )
-"""How a block begins that draws a conclusion from what stands above it."""
+"""Beginnings of a block that draws a conclusion from the text above."""
 
 REMARK = re.compile(
     r"\W*(?:by (?:following|doing|using)|following (?:these|this)|remember\b|note that"
@@ -140,14 +137,14 @@ REMARK = re.compile(
     r"(?:steps?|tips?|plan|list|guide|recipe|instructions|ideas?))\b",
     re.IGNORECASE,
 )
-"""How a block begins that remarks on the list above it and is nothing without it."""
+"""Beginnings of a block that refers to the list above and makes no sense without it."""
 
 PRESENTING = re.compile(
     r"(?:^|\W)(?:here(?:['’]s| is| are)|hier (?:ist|sind)|voici|aquí (?:está|tiene)|ecco)\b"
     r"|以下|下面",
     re.IGNORECASE,
 )
-"""What the line above a list says that presents it as the answer."""
+"""Words of a line that presents the list below as the answer."""
 
 SIGN_OFF = re.compile(
     r"\W*(?:(?:best|kind|warm) regards|regards|sincerely|yours|best(?: wishes)?,|cheers,|love,"
@@ -156,11 +153,11 @@ SIGN_OFF = re.compile(
     r"|cordiali saluti|此致|敬具)",
     re.IGNORECASE,
 )
-"""How the last lines of a letter begin."""
+"""Beginnings of the last lines of a letter."""
 
 SALUTATION = re.compile(
     r"\W*(?:subject:|betreff:|objet :|asunto:|dear\b|hi\b|hello\b|to whom|sehr geehrte|liebe[rs]?\b"
     r"|hallo\b|guten tag|chère?\b|bonjour|estimad|querid|hola\b|gentil|尊敬|亲爱|拝啓)",
     re.IGNORECASE,
 )
-"""How the first lines of a letter begin."""
+"""Beginnings of the first lines of a letter."""

@@ -1,11 +1,10 @@
-"""The final answer of a text: one function for search, evaluation, rewards and what
-users read.
+"""The final answer of a text: one function for search, evaluation, rewards and users.
 
-A marked answer is the last explicit mark (`agents.answers.extraction.marks` lists
-them), else the last sentence "the answer is X"; never a guess at the last number. A
-mark that the end of the text cuts off voids the earlier ones. What stands in a think
-block is no answer, and a text that ends inside of one has none. The result is in the
-model's own words: see `canonical` for comparing.
+A marked answer is the last explicit mark (listed in `agents.answers.extraction.marks`),
+else the last sentence "the answer is X"; the last number alone is never taken. A mark
+that is cut off at the end of the text invalidates the earlier ones. Think blocks are
+ignored, and a text that ends inside one has no answer. The result is the model's
+wording; `canonical` normalizes it for comparison.
 """
 
 from __future__ import annotations
@@ -39,27 +38,27 @@ _TITLE = re.compile(
 )
 _LONGEST_SIGN_OFF = 120
 _SENTENCE_END = re.compile(r"[.!?。！？]\s|\n")
-_WORDS = re.compile(r"(?<![</\w])\w")  # but for the names of tags
+_WORDS = re.compile(r"(?<![</\w])\w")  # except the names of tags
 _CHARACTERS_OF_CODE = re.compile(r"[^\n]")
 
 
 class MarkedAnswer(NamedTuple):
-    """A marked answer, and where."""
+    """A marked answer and its place."""
 
     piece: int
-    """Index of the piece of text in which its value ends."""
+    """Index of the piece of text in which the value ends."""
     value: str
 
 
 def final_answer(text: str, *, marked: bool = True) -> str | None:
-    """Returns the final answer of a finished completion; None when it has none.
+    """Returns the final answer of a finished completion, or None.
 
     Args:
-        marked: True: only what is marked is an answer. False: without a mark the answer
-            is the last block that is not empty: a paragraph; a list with the line that
-            leads to it; a fenced block with that line and with what is said about it
-            below. A letter, sections under titles, and a list that is presented ("Here
-            are ...:") are whole. Marks in code do not count then.
+        marked: True: only a marked answer counts. False: without a mark the answer is
+            the last non-empty block: a paragraph; a list with its introductory line; a
+            fenced block with its introductory line and the remarks below. A letter,
+            sections under titles and a presented list ("Here are ...:") are returned
+            whole, and marks in code are ignored.
     """
     if marked:
         answer = marked_answer([text])
@@ -72,12 +71,11 @@ def final_answer(text: str, *, marked: bool = True) -> str | None:
 
 
 def whole_reply(text: str) -> str | None:
-    """Returns the answer of a reply that a user reads as it stands; None when nothing
-    of it is visible.
+    """Returns the answer of a free-form reply; None if nothing of the reply is visible.
 
-    It is a mark with which the reply ends: an explicit one, or "the answer is X" where
-    that is all. Else it is all that stands outside of think blocks, so that no
-    paragraph of a poem or an explanation is lost.
+    If the reply ends with a mark (an explicit one, or "the answer is X" as its only
+    sentence), that is the answer. Else it is all text outside of think blocks, so that
+    no paragraph of a poem or an explanation is lost.
     """
     visible = hide_think_blocks(clean(text))
     if visible is None:
@@ -93,12 +91,11 @@ def whole_reply(text: str) -> str | None:
 
 
 def marked_answer(pieces: Sequence[str], *, is_cut: bool = False) -> MarkedAnswer | None:
-    """Returns the marked answer of a text that is given in pieces, such as the steps of
-    a thought.
+    """Returns the marked answer of a text in pieces, such as the steps of a thought.
 
     Args:
-        is_cut: whether the last piece was cut off: a value that reaches its end is
-            unfinished then.
+        is_cut: whether the last piece was cut off; a value that reaches its end is then
+            unfinished.
     """
     if not any(HINT.search(piece.lower()) or not piece.isascii() for piece in pieces):  # most texts
         return None
@@ -116,7 +113,7 @@ def marked_answer(pieces: Sequence[str], *, is_cut: bool = False) -> MarkedAnswe
 
 
 def _without_code(text: str) -> str:
-    """Returns the text with its fenced blocks blanked out, place by place."""
+    """Returns the text with each character of fenced blocks replaced by a blank."""
     parts: list[str] = []
     kept, opened = 0, ""
     for fence in _FENCE.finditer(text):
@@ -131,9 +128,7 @@ def _without_code(text: str) -> str:
 
 
 def _blocks(text: str) -> list[str]:
-    """Returns the blocks between blank lines; a fenced block is one, blank lines and
-    all.
-    """
+    """Splits a text at blank lines, except inside fenced blocks."""
     blocks: list[list[str]] = [[]]
     fence = ""
     for line in text.split("\n"):
@@ -161,7 +156,9 @@ def _last_block(text: str) -> str | None:
         begin = fenced[-1]
     while begin > 0 and _is_in_list(blocks, begin) and _is_in_list(blocks, begin - 1):
         begin -= 1
-    while begin > 0 and (fenced or _is_in_list(blocks, begin)) and _leads_on(blocks[begin - 1]):
+    while (
+        begin > 0 and (fenced or _is_in_list(blocks, begin)) and _introduces_next(blocks[begin - 1])
+    ):
         begin -= 1
         if begin - 1 not in fenced:
             break
@@ -170,9 +167,9 @@ def _last_block(text: str) -> str | None:
 
 
 def _begin_of_document(blocks: list[str]) -> int | None:
-    """Returns the first block of a letter, of sections under titles, or of a presented
-    list with a remark below; None where the last block is none of these, or a
-    conclusion.
+    """Returns the index of the first block of a letter, of sections under titles, or of
+    a presented list with a remark below; None if the text ends with none of these, or
+    with a conclusion.
     """
     last = len(blocks) - 1
     if last == 0:
@@ -188,18 +185,18 @@ def _begin_of_document(blocks: list[str]) -> int | None:
         begin = last - 1
         while begin > 0 and _is_in_list(blocks, begin - 1):
             begin -= 1
-        return begin - 1 if begin > 0 and _leads_on(blocks[begin - 1]) else begin
+        return begin - 1 if begin > 0 and _introduces_next(blocks[begin - 1]) else begin
     titles = [number for number, block in enumerate(blocks) if _is_title(block)]
     if len(titles) > 1:
         begin = titles[0]
-        return begin - 1 if begin > 0 and _leads_on(blocks[begin - 1]) else begin
+        return begin - 1 if begin > 0 and _introduces_next(blocks[begin - 1]) else begin
     begin = last - 1
     while begin > 0 and _is_in_list(blocks, begin):
         begin -= 1
     if (
         begin < last - 1
         and not _is_in_list(blocks, last)
-        and _leads_on(blocks[begin])
+        and _introduces_next(blocks[begin])
         and PRESENTING.search(blocks[begin])
     ):
         return begin
@@ -207,15 +204,15 @@ def _begin_of_document(blocks: list[str]) -> int | None:
 
 
 def _is_title(block: str) -> bool:
-    """Returns whether a block is one line that is a title: "## Sunday", "**Day 1**"; no
-    step, and no title of an answer.
+    """Whether a block is a one-line title ("## Sunday", "**Day 1**"), but not of a step
+    or an answer.
     """
     return _TITLE.fullmatch(block) is not None and not is_heading(block)
 
 
 def _is_in_list(blocks: list[str], number: int) -> bool:
-    """Returns whether a block is an item of a list, is indented below one, or follows
-    the title of one.
+    """Whether a block is an item of a list, is indented below one, or follows an item's
+    title.
     """
     block = blocks[number]
     if _ITEM.match(block) or block.startswith((" ", "\t")):
@@ -228,6 +225,6 @@ def _is_in_list(blocks: list[str], number: int) -> bool:
     )
 
 
-def _leads_on(block: str) -> bool:
+def _introduces_next(block: str) -> bool:
     line = block.rstrip("*_ \n").rpartition("\n")[2]
     return line.endswith((":", "：")) and not is_heading(line)

@@ -1,8 +1,8 @@
-"""The value behind a mark: where it ends on its line, and whether it looks like one.
+"""The value after a mark: where it ends on its line, and whether it looks like a value.
 
-A value is the first sentence behind the mark, without emphasis, a closing full stop, or
-an explanation ("12, because 5 + 7 = 12"). What is no number may be explained: "Yes,
-because it is prime" stays whole.
+A value is the first sentence after the mark without emphasis, final full stop and
+explanation ("12, because 5 + 7 = 12"). Values that are not numbers keep their
+explanation: "Yes, because it is prime".
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _NUMBER = (
     r"\s?[€£¥%°]?"
 )
 MEASURE = rf"{_NUMBER}(?:\s[^\W\d_]+){{0,3}}"
-"""A number with at most three words of a unit, as the source of an expression."""
+"""Regular expression of a number with at most three words of a unit."""
 NUMBER_FIRST = re.compile(rf"[({{\[\"'*_]*(?:{_NUMBER}|\\|\$|[a-z]\s?=)", re.IGNORECASE)
-"""How numbers, formulas and "x = ..." begin."""
+"""Beginnings of numbers, formulas and "x = ..."."""
 
 _MEASURED = re.compile(MEASURE, re.IGNORECASE)
 _EXPLANATION = re.compile(
@@ -31,7 +31,7 @@ _EXPLANATION = re.compile(
     r"|,\s(?:the|an?|who)\s|[，；,]\s?(?:因|所以|即|其中|这|這|故|なぜ)",
     re.IGNORECASE,
 )
-_REMARK = re.compile(  # behind a number
+_REMARK = re.compile(  # after a number
     r",\s(?:obviously|clearly|exactly|indeed|we|i|this|that|it|for|after|using|by|with|if|when|in|rounded"
     r"|assuming|just|only|right|please|thanks)\b",
     re.IGNORECASE,
@@ -44,7 +44,7 @@ _ABBREVIATION = re.compile(
     re.IGNORECASE,
 )
 _UNIT = re.compile(r"\d\s?(?:sq|cu|in|ft|yd|mi|lbs?|oz|hrs?|min|sec)$", re.IGNORECASE)
-"""The abbreviation of a unit, whose full stop ends no sentence where a small letter
+"""An abbreviated unit; its full stop does not end a sentence if a small letter
 follows."""
 _INITIAL = re.compile(r"\b(?!Option|MultipleChoice)[A-Z][a-z]+\s[A-Z]$|(?:^|\W)[A-Z]\.\s?[A-Z]$")
 _INITIALS = re.compile(r"(?:\W|^)[A-Z]\.\s?[A-Z]\.")
@@ -52,7 +52,7 @@ STYLING_TAG = (
     r"</?(?:b|strong|i|em|u|p|br|center|font|span|div|h[1-6]|mark|code|pre|li|td|details|summary|blockquote)"
     r"(?:\s[^<>\n]{0,80})?/?>"
 )
-"""A tag that styles text, as the source of an expression."""
+"""Regular expression of a tag that styles text."""
 _STYLING_TAG = re.compile(STYLING_TAG, re.IGNORECASE)
 _STRUCK_OUT = re.compile(r"~~[^~\n]+~~")
 _BOLD_FIRST = re.compile(r"\s*\*\*([^*\n]+)\*\*(?=\s?[,;:(–—-])")
@@ -62,7 +62,7 @@ _WORDS_OF_FORMULAS = frozenset(
     ("and", "or", "sin", "cos", "tan", "log", "ln", "exp", "sqrt", "pi", "mod")
 )
 _TRAILING_OFF = re.compile(r"(?<![.,\d])(\d+)(?:\.{2,3}|…)$")
-"""Dots behind a whole number; 0.333... keeps its own."""
+"""Dots after a whole number; 0.333... keeps them."""
 _EMPHASIS = re.compile(r"(?<!\w)\*\*([^\s*](?:[^*]*[^\s*])?)\*\*(?!\w)")
 _PLACEHOLDER = re.compile(
     r"[.…_\s]+|\W*\\boxed\s*\{\s*\}\W*|(?:your "
@@ -76,18 +76,18 @@ _CLOSING_TAGS = re.compile(r"(?:</\w{1,20}>[^\S\n]{0,4})+$")
 _FORMULA = re.compile(
     r"(\$\$?(?=\\|$)|\\\[|\\\()\s*(?:\\(?:text\w{0,6}|mathbf|mathrm)\s?\{)?(?:[a-z]+\s){0,3}$"
 )
-"""Opens a formula right before a label, as in "$\\text{Answer: } 7$"."""
+"""Opening of a formula directly before a label, as in "$\\text{Answer: } 7$"."""
 _FORMULA_CLOSERS = {"$": "$", "$$": "$$", "\\[": "\\]", "\\(": "\\)"}
 _CLOSERS = {"/": "*/", "<!--": "-->", "(": ")", "[": "]", "'": "'", "“": "”", "`": "`"}
 
 
 def up_to_closer(value: str, before: str, label: str) -> str:
-    """Returns a value up to what closes a quotation, bracket or comment that was opened
-    before it.
+    """Cuts a value at the sign that closes a quotation, bracket or comment opened
+    before the label.
 
     Args:
-        before: the line up to the label.
-        label: what stands between.
+        before: the line up to the label. label: the text between `before` and
+            `value`.
     """
     bare = before.rstrip("* _")
     if (formula := _FORMULA.search(before)) is not None:
@@ -102,8 +102,8 @@ def up_to_closer(value: str, before: str, label: str) -> str:
 
 
 def line_value(line: str) -> str:
-    """Returns the value of a line without the prose behind it; "" where it asks or
-    leads on.
+    """Returns the value of a line without the prose after it; "" for a question or an
+    introductory line.
     """
     sentence, terminator, _ = first_sentence(
         _STRUCK_OUT.sub("", without_tags(line)), is_prose=False
@@ -119,15 +119,13 @@ def line_value(line: str) -> str:
 
 
 def without_tags(line: str) -> str:
-    """Returns the line without tags that style it, and without what closes a tag at its
-    end.
-    """
+    """Returns the line without styling tags and without closing tags at its end."""
     return _CLOSING_TAGS.sub("", _STYLING_TAG.sub("", line)) if "<" in line else line
 
 
 def tidy(value: str) -> str:
-    """Returns the value without emphasis, outer blanks and a closing full stop; "" for
-    no value.
+    """Returns the value without emphasis, outer blanks and final full stop; "" for a
+    placeholder or a text that is too long.
     """
     value = _TRAILING_OFF.sub(r"\1", _EMPHASIS.sub(r"\1", value).strip(TRIM))
     if len(value) > LONGEST_ANSWER or _PLACEHOLDER.fullmatch(value):
@@ -149,10 +147,10 @@ def _up_to_stray_brace(value: str) -> str:
 
 
 def first_sentence(text: str, *, is_prose: bool) -> tuple[str, str, str]:
-    """Returns the first sentence, the sign that ends it, and what follows.
+    """Returns the first sentence, the sign that ends it, and the rest.
 
-    What stands behind an explicit mark ends only where another sentence begins: "5! =
-    120" is one.
+    After an explicit mark (not `is_prose`) a sentence ends only where another one
+    begins: "5! = 120" is one sentence.
     """
     for sign in _SENTENCE_END.finditer(text):
         head, rest = text[: sign.start()], text[sign.end() :].lstrip(TRIM + "\"'”’)]")
@@ -173,7 +171,7 @@ def first_sentence(text: str, *, is_prose: bool) -> tuple[str, str, str]:
 
 
 def without_explanation(value: str) -> str:
-    """Returns the value up to where prose begins to explain it."""
+    """Returns the value without the explanation after it."""
     if (bold := _BOLD_FIRST.match(value)) is not None:
         return bold[1]
     cuts = [_EXPLANATION.search(value, 1)]
@@ -183,7 +181,7 @@ def without_explanation(value: str) -> str:
 
 
 def is_open(value: str) -> bool:
-    """Returns whether a brace or formula in the value does not end."""
+    """Whether a brace or formula in the value is not closed."""
     bare = re.sub(r"\\[{}]", "", value)
     return (
         bare.count("{") > bare.count("}")
@@ -193,7 +191,7 @@ def is_open(value: str) -> bool:
 
 
 def looks_like_value(value: str, *, words: int = 10) -> bool:
-    """Returns whether a value begins as a number or formula does, or has few words."""
+    """Whether a value begins like a number or formula, or has few words."""
     count = len(value.lower().removesuffix(" of the above").split())
     if NUMBER_FIRST.match(value):
         return count <= words or "\\" in value or (value.startswith("$") and value.endswith("$"))

@@ -1,13 +1,13 @@
-"""Where a text marks an answer: boxes, tags, labels, headings, "####", and plain
-sentences.
+"""Finds the marks of answers in a text: boxes, tags, labels, headings, "####", and
+plain sentences.
 
 Two ranks. *Explicit* marks are `\\boxed{X}`, `<answer>X</answer>`, `Answer: X`, a
 heading with X in the next block, and `#### X`. A *sentence* is "the answer is X", where
-X looks like a value. Passing remarks ("suppose the answer is 5", "is the answer 8?")
-mark nothing.
+X looks like a value. Mere mentions ("suppose the answer is 5", "is the answer 8?") are
+not marks.
 
-Marks are read from the last one backwards. Every look ahead or back is bounded by a
-constant, so the whole is linear in the text.
+Marks are read backwards from the last one. Lookahead and lookbehind are bounded by
+constants, so the time is linear in the text.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ from agents.answers.values.spelling import LONGEST_ANSWER
 
 _WINDOW = LONGEST_ANSWER + 200
 _BEFORE = 120
-"""Characters of a line that are read before a mark."""
+"""Characters of a line that are examined before a mark."""
 
-# Every mark of a kind begins with one of these; what is around and behind it decides.
+# Candidates for marks, by kind; the text before and after decides.
 _DECORATION = r"(?:[*_`\"'”’}#=]|</\w{1,8}>|[^\S\n]){0,8}"
 _SEPARATOR = (
     r":(?!=)(?:-(?=\s))?|(?<=答案)】:?|(?<=answer)\]:?|=(?!=)>?|-+>(?![a-z_])|[→⇒➜➔⇨–—]|-(?=\s)"
-    r"|\|(?=[^|\n]*\|)"  # of a table's cells
+    r"|\|(?=[^|\n]*\|)"  # between cells of a table
 )
 _LABEL = re.compile(
     rf"(?P<word>{WORD}){AFTER_WORD}{_DECORATION}"
@@ -73,7 +73,7 @@ _TAG = re.compile(
 )
 _BOX_TOKEN = re.compile(r"\\{1,4}boxed\s{0,4}\{|\\{1,4}boxed\s{1,4}\w{1,20}|\\.|[{}]", re.DOTALL)
 
-# What may stand before a label on its line, and in whose clause it stands.
+# Text allowed before a label on its line, and the clause around the label.
 _STYLING = re.compile(
     STYLING_TAG + r"|\\(?:text\w{0,6}|mathbf|mathrm)\s?\{(?=[^{}]{0,40}(?:}|$))",
     re.IGNORECASE,
@@ -88,14 +88,14 @@ _LABEL_START = re.compile(
 )
 _CLAUSE_END = re.compile(r"[.!?;:。！？；|](?=\s|$|[^\x00-\x7f])|(?:#|//|--|[–—>→])(?=\s)|\n")
 
-# What may follow a mark.
+# Text allowed after a mark.
 _HASH_VALUE = re.compile(rf"{MEASURE}\W{{0,3}}|[$\\-].*|[*]{{2}}[^*]+[*]{{2}}\W*", re.IGNORECASE)
 _TABLE_RULE = re.compile(r"\s{0,4}\|?\s{0,4}:?-")
 _REMARK = re.compile(
     r"rounded|positive|negative|prime|even|odd|exact|unique|valid|verified|confirmed|consistent|reasonable|plausible|sensible|simplified"
     r"|finite|rational|irrational|real|complete|whole|integral|final|small|large|independent"
 )
-"""What a sentence says of a number that an earlier one gives."""
+"""Adjectives in a remark about a number that an earlier sentence states."""
 _CONTEXT = re.compile(r"\s(?:to|for|of)\s")
 _OPTION = re.compile(r"\(?[A-J]\)?")
 _BULLET = re.compile(r"\s*[-*+•]\s")
@@ -113,17 +113,17 @@ _JSON_VALUE = re.compile(
     re.DOTALL,
 )
 _LAST_LINE_A = re.compile(rf"(?:^|\n)\**a\**:[\s*]{{0,4}}(?P<value>{MEASURE})\**\.?\**\s*\Z")
-_WORKING = re.compile(
+_DERIVATION = re.compile(
     r"(?:let['’]s|let (?:us|me)|to (?:find|solve|determine|calculate|compute|answer|get)|first,? "
     r"(?:we|i|let)"
     r"|we (?:need|have|must|should|know|are)|okay,|sure[,!])\s",
     re.IGNORECASE,
 )
-"""How a working begins, which is no value."""
+"""Beginnings of a derivation, which is not a value."""
 _VARIABLE = re.compile(
     r"\s*|.*(?:_|\.|\b(?:const|let|var|int|float|double|auto|assert|if|while)\s+)"
 )
-"""What stands before a name in code."""
+"""Text before a variable's name in code."""
 _TYPE = re.compile(
     r"(?:int|str|float|number|string|bool|list|dict)(?:\[[^\[\]]*\])?\s?=", re.IGNORECASE
 )
@@ -145,46 +145,44 @@ _OPENING_BRACKET, _CLOSING_BRACKET = re.compile(r"[(\[]"), re.compile(r"[)\]]")
 _UNDERLINES = re.compile(r"(?:[\s>=*_~-]*\n)?[^\S\n]*(?:>\s)?(?:[*_]{1,3}(?=[^\s*_]))?")
 _AFTER_SEPARATOR = re.compile(r"(?:}|</\w{1,8}>|[^\S\n]){0,8}")
 _CLOSING_BOLD = re.compile(r"[^\S\n]?\*\*")
-_SAID_TO_BE = re.compile(
+_COPULA_ENDING = re.compile(
     r"(?:です|でした|である|となります|になります|だ|입니다|이에요|예요|이다)$"
 )
 _ENVIRONMENT = re.compile(r"\\begin\{(\w{1,20}\*?)\}(?![^\n]{0,800}\\end\{\1\})")
-"""Begins a matrix or a set of equations that has several lines."""
+"""The beginning of a multi-line matrix or set of equations."""
 _DISPLAY = {"\\[": "\\]", "$$": "$$", "```": "\n```"}
 _NARROW = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20, 0xFE55: 0x3A}
 
 Unfinished = Literal["unfinished"]
-"""Found in place of a value: a mark that the end of the text cuts off."""
+"""In place of a mark: one that is cut off at the end of the text."""
 _UNFINISHED: Unfinished = "unfinished"
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An answer that a text marks."""
+    """A marked answer in a text."""
 
     end: int
-    """Where its value ends, in characters of the text."""
+    """End of the value, as an index into the text."""
     value: str
     begin: int | None = None
-    """Where its value begins, if only its line or sentence ends it."""
+    """Begin of the value, if only the end of its line or sentence delimits it."""
 
 
 def find_mark(text: str, *, is_cut: bool = False, with_sentences: bool = True) -> Mark | None:
     """Returns the mark that counts: the last explicit one, else the last sentence.
 
-    Where a plain sentence takes an explicit mark back ("Wait, I made a mistake. The
-    answer is 8."), the sentence counts; so it does where the explicit mark leads to a
-    working ("Answer: Let's think ... The answer is 8.").
+    The last sentence also counts if the text retracts the explicit mark before it
+    ("Wait, I made a mistake. The answer is 8."), or if the explicit mark introduces a
+    derivation ("Answer: Let's think ... The answer is 8.").
 
-    None: there is none, or the one that counts is unfinished (`\\boxed{` at the end of
-    the text).
+    Returns None without a mark, or if the mark that counts is unfinished (`\\boxed{` at
+    the end of the text).
 
     Args:
-        text: cleaned text without think blocks.
-        is_cut: whether the text stops in the middle: a value that reaches its end is
-            unfinished then.
-        with_sentences: whether a plain sentence counts where nothing is marked
-            explicitly.
+        text: cleaned text without think blocks. is_cut: whether the text was cut off; a
+            value that reaches its end is then unfinished.
+        with_sentences: whether plain sentences count.
     """
     if HINT.search(plain := lowered(text)) is None:
         return None
@@ -193,7 +191,7 @@ def find_mark(text: str, *, is_cut: bool = False, with_sentences: bool = True) -
     if with_sentences and (
         mark is None or (isinstance(mark, Mark) and reader.may_be_replaced(mark))
     ):
-        mark = reader.sentence_behind(mark) or mark
+        mark = reader.sentence_after(mark) or mark
     if not isinstance(mark, Mark):
         return None
     inner = find_mark(mark.value)
@@ -201,9 +199,7 @@ def find_mark(text: str, *, is_cut: bool = False, with_sentences: bool = True) -
 
 
 def is_heading(line: str) -> bool:
-    """Returns whether a line announces an answer that is to follow below: "**Final
-    Answer**".
-    """
+    """Whether a line is the heading of an answer below it: "**Final Answer**"."""
     line = line[-_WINDOW:]
     plain = lowered(line)
     for match in _matches(_LABEL, plain):
@@ -214,7 +210,7 @@ def is_heading(line: str) -> bool:
 
 
 def lowered(text: str) -> str:
-    """Returns the text in lower case and narrow characters, place by place."""
+    """Returns the text in lower case and narrow characters; its length is unchanged."""
     if text.isascii():
         return text.lower()
     narrow = text.translate(_NARROW)
@@ -234,13 +230,13 @@ def _matches(pattern: re.Pattern[str], plain: str) -> Iterator[re.Match[str]]:
 
 
 def _clause(before: str) -> str:
-    """Returns the part of a line that a mark continues."""
+    """Returns the clause directly before a mark."""
     return _STYLING.sub("", _CLAUSE_END.split(before)[-1])
 
 
 def _is_code(match: re.Match[str], clause: str, text: str) -> bool:
-    """Returns whether a label is a variable ("answer = 5 + 7"), or a line of prose that
-    ends there.
+    """Whether a label is not a mark but a variable ("answer = 5 + 7") or the lower-case
+    end of a line.
     """
     return match["separator"] in (None, "=") and _is_variable(match, clause, text)
 
@@ -253,9 +249,9 @@ def _value_end(mark: Mark) -> int:
     return mark.end if mark.begin is None else mark.begin + len(mark.value)
 
 
-def _leads_to_working(mark: Mark) -> bool:
-    """Returns whether a value that only its line ends may be the first words of a
-    working.
+def _introduces_derivation(mark: Mark) -> bool:
+    """Whether a value that is delimited by its line only may be the beginning of a
+    derivation.
     """
     return (
         mark.begin is not None
@@ -273,7 +269,7 @@ class _Reader:
         self.is_cut = is_cut
 
     def explicit(self) -> Iterator[Mark | Unfinished]:
-        """Yields the explicit marks, the one that begins last first."""
+        """Yields the explicit marks in descending order of their beginnings."""
         found: list[tuple[int, Callable[[], Mark | Unfinished | None]]] = [
             *self._boxes(),
             *self._tags(),
@@ -291,8 +287,8 @@ class _Reader:
                 yield mark
 
     def sentences(self) -> Iterator[Mark | Unfinished]:
-        """Yields the answers of plain sentences, the last one first; before them a last
-        line "A: 12".
+        """Yields the answers of plain sentences, best first: a last line "A: 12", then
+        the last sentence; if that is a remark ("prime"), earlier numbers before it.
         """
         if (line := _LAST_LINE_A.search(self.plain)) is not None:
             begin, end = line.span("value")
@@ -309,14 +305,15 @@ class _Reader:
             yield last
 
     def may_be_replaced(self, mark: Mark) -> bool:
-        """Returns whether an explicit mark leads to a working, or is taken back behind
-        it.
-        """
-        return _leads_to_working(mark) or _RETRACTED.search(self.text, _value_end(mark)) is not None
+        """Whether an explicit mark introduces a derivation or is retracted after it."""
+        return (
+            _introduces_derivation(mark)
+            or _RETRACTED.search(self.text, _value_end(mark)) is not None
+        )
 
-    def sentence_behind(self, mark: Mark | None) -> Mark | Unfinished | None:
-        """Returns the last sentence with an answer, if it stands behind an explicit
-        mark and what takes it back.
+    def sentence_after(self, mark: Mark | None) -> Mark | Unfinished | None:
+        """Returns the last sentence with an answer, if it follows the explicit mark and
+        its retraction (or derivation).
         """
         sentence = next(self.sentences(), None)
         if mark is None or sentence is None:
@@ -326,14 +323,14 @@ class _Reader:
             sentence.end if isinstance(sentence, Mark) else len(self.text),
         )
         if begin < end and (
-            _leads_to_working(mark) or _RETRACTED.search(self.text, begin, end) is not None
+            _introduces_derivation(mark) or _RETRACTED.search(self.text, begin, end) is not None
         ):
             return sentence
         return None
 
     def _boxes(self) -> Iterator[tuple[int, Callable[[], Mark | Unfinished | None]]]:
         """Yields each box; braces nest, a backslash escapes. One pass."""
-        opened: list[tuple[int, int] | None] = []  # begin of mark and content; None: another brace
+        opened: list[tuple[int, int] | None] = []  # begins of mark and content; None: other brace
         for token in _BOX_TOKEN.finditer(self.text):
             if token[0] == "}":
                 if opened and (box := opened.pop()) is not None:
@@ -362,7 +359,7 @@ class _Reader:
             yield opened.start(), lambda: _UNFINISHED
 
     def _span(self, begin: int, end: int, mark_end: int) -> Mark | None:
-        """Reads a value that is closed by its mark; it may have several lines."""
+        """Reads a value that the mark itself delimits; it may have several lines."""
         value = tidy(self.text[begin:end]) if end - begin <= _WINDOW else ""
         return Mark(mark_end, value) if value else None
 
@@ -413,7 +410,9 @@ class _Reader:
             return None
         value = line_value(raw)
         return (
-            None if _WORKING.match(value) or _TYPE.match(value) else self._mark(end, value, begin)
+            None
+            if _DERIVATION.match(value) or _TYPE.match(value)
+            else self._mark(end, value, begin)
         )
 
     def _sentence(self, match: re.Match[str]) -> Mark | Unfinished | None:
@@ -446,7 +445,7 @@ class _Reader:
             return None
         value = tidy(without_explanation(sentence))
         if match["word"] in UNSPACED_WORDS:
-            value = tidy(_SAID_TO_BE.sub("", re.split("[，；]", value)[0]))
+            value = tidy(_COPULA_ENDING.sub("", re.split("[，；]", value)[0]))
         if value.endswith((")", "]")) and len(_CLOSING_BRACKET.findall(value)) > len(
             _OPENING_BRACKET.findall(value)
         ):
@@ -501,14 +500,16 @@ class _Reader:
         end = self.text.find(closer, inner, inner + _WINDOW)
         if end < 0:
             return _UNFINISHED if len(self.text) <= inner + _WINDOW else None
-        if opener == "```":  # and the language behind it
+        if opener == "```":  # skip the language
             inner = self._line_end(inner)
         mark_end = end + len(closer)
         value = tidy(self.text[inner:end] if environment is None else self.text[begin:mark_end])
         return Mark(mark_end, value) if value else None
 
     def _mark(self, end: int, value: str, begin: int | None = None) -> Mark | Unfinished | None:
-        """Returns a value that only the end of its line or sentence ends."""
+        """Returns the mark of a value that is delimited by its line or sentence
+        only.
+        """
         if not value:
             return None
         reaches_end = len(self.text) <= end + 40 and not self.text[end:].strip(TRIM + ".")
@@ -523,7 +524,7 @@ class _Reader:
         return before[before.rfind("\n") + 1 :]
 
     def _line_end(self, begin: int) -> int:
-        """Returns where the line ends, or a place too far away for a value."""
+        """Returns the end of the line, at most `_WINDOW` characters away."""
         stop = min(len(self.text), begin + _WINDOW)
         end = self.text.find("\n", begin, stop)
         tag = _TAG.search(self.plain, begin, stop if end < 0 else end)

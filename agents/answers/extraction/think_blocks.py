@@ -1,9 +1,8 @@
-"""The part of a model's text in which an answer can stand: no special tokens, no think
-blocks.
+"""Removes special tokens and think blocks from a model's text.
 
 A think block is `<think>...</think>` in any of the spellings that models use. A lone
 `</think>` closes a block that the chat template opened in the prompt. Of messages in
-channels only `final` is no thought. Tags quoted in backticks are words about tags.
+channels, all but `final` are think blocks. Tags in backticks are plain text.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ _BOXES = {"<|begin_of_box|>": "<answer>", "<|end_of_box|>": "</answer>"}
 
 
 def clean(text: str) -> str:
-    """Returns the text with "\\n" as its only line end, no special tokens, no invisible
+    """Returns the text with "\\n" line ends, without special tokens and invisible
     characters.
 
-    Invisible are those that `without_controls` removes. A special token ends a line:
-    what follows `<|im_end|>` is no part of an answer before it.
+    `without_controls` defines the invisible characters. A special token becomes a line
+    end, so that text after `<|im_end|>` is not part of an answer before it.
     """
     text = without_controls(text)
     if "<" not in text and "[" not in text:
@@ -43,12 +42,12 @@ def clean(text: str) -> str:
 
 
 def hide_think_blocks(text: str) -> str | None:
-    """Returns the text with line ends in place of every character of a think block.
+    """Returns the text with each character of a think block replaced by a line end.
 
-    The length stays the same. None: the text ends inside a think block.
+    The length is unchanged. Returns None if the text ends inside a think block.
     """
     hidden: list[str] = []
-    kept = 0  # up to here the text is in `hidden`, behind the first `lead` characters
+    kept = 0  # text[lead:kept] is in `hidden`
     lead = 0
     opened: int | None = None
     for place, end, closes in think_tags(text):
@@ -66,8 +65,8 @@ def hide_think_blocks(text: str) -> str | None:
 
 
 def without_think_blocks(text: str) -> str:
-    """Returns what stands outside of think blocks; one that does not end reaches to the
-    end of the text.
+    """Returns the text outside of think blocks. An unclosed block extends to the end of
+    the text.
     """
     kept: list[str] = []
     position, inside = 0, False
@@ -81,10 +80,10 @@ def without_think_blocks(text: str) -> str:
 
 
 def ends_in_think_block(text: str, *, opened: bool = False) -> bool:
-    """Returns whether a think block is open at the end of the text.
+    """Whether a think block is open at the end of the text.
 
     Args:
-        opened: whether one is open at its beginning.
+        opened: whether one is open at the beginning.
     """
     for _, _, closes in think_tags(text):
         opened = not closes
@@ -92,7 +91,7 @@ def ends_in_think_block(text: str, *, opened: bool = False) -> bool:
 
 
 def think_tags(text: str) -> Iterator[tuple[int, int, bool]]:
-    """Yields begin, end and whether it closes a block, of every tag."""
+    """Yields (begin, end, whether it closes a block) for each tag."""
     has_bare_headers = "assistantfinal" in text or text.lstrip().startswith(
         ("analysis", "assistantanalysis")
     )
@@ -103,6 +102,6 @@ def think_tags(text: str) -> Iterator[tuple[int, int, bool]]:
 
 
 def opens_think_block(prompt: str) -> bool:
-    """Returns whether a prompt ends with the tag that opens a think block."""
+    """Whether a prompt ends with the tag that opens a think block."""
     tags = list(think_tags(prompt := prompt.rstrip()))
     return bool(tags) and tags[-1][1] == len(prompt) and not tags[-1][2]

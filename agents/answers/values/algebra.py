@@ -1,16 +1,16 @@
-"""Decides whether two expressions are equal: by their values at random points, else by
+"""Decides whether two expressions are equal: by their values at random points, or by
 math-verify.
 
-Runs in the math checker's child processes only. What `agents.answers.values.expression`
-can read is computed twice, with 60 and with 400 digits: the difference of equal
-expressions shrinks with the precision, that of different ones stays. Points are drawn
-from the names of the variables, so the same check gives the same result. Where one
-expression takes a root or a logarithm of a negative variable, a point is left out while
-others remain: a user of `\\sqrt{x^3} = x\\sqrt{x}` means positive x.
+Runs in the math checker's child processes only. Expressions that
+`agents.answers.values.expression` parses are evaluated with 60 and with 400 digits: the
+difference of equal expressions shrinks with the precision, that of different ones does
+not. The names of the variables seed the points, so a check is deterministic. Points at
+which an expression takes a root or a logarithm of a negative value are used only if too
+few others exist: `\\sqrt{x^3} = x\\sqrt{x}` is meant for positive x.
 
-What cannot be read because of a LaTeX command (`\\vec`) is asked of math-verify, and
-only if both sides have the same words, numbers and commands: it compares decimals to
-six places, folds letters of different case, and reads 18 in "not equal to 18".
+Expressions with an unknown LaTeX command (`\\vec`) are passed to math-verify, but only
+if both sides have the same words, numbers and commands, because it compares decimals to
+six places, ignores case, and reads "not equal to 18" as 18.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from agents.answers.values.rational import exact, folded
 from agents.answers.values.typed_values import Equation, Expression
 
 _LOW, _HIGH = 60, 400
-"""Decimal digits of the two computations."""
+"""Decimal digits of the two evaluations."""
 _POINTS = 12
 _EXACT_BITS = 2_000_000
 _LARGEST = 10**6
-"""Bits of magnitude; a larger number has no value here."""
+"""Largest magnitude, in bits; larger numbers raise `NoValueError`."""
 _FUNCTIONS = {"log": "log10"}
 _ORDERED = {"\\times", "\\equiv", "\\pmod", "\\bmod", "\\mod", "\\partial"}
-"""Commands whose arguments math-verify exchanges or leaves out."""
+"""Commands whose arguments math-verify swaps or drops."""
 
 
 class NoValueError(Exception):
-    """An expression has no value at a point: a division by zero, or a number that is
-    too large.
+    """An expression has no value at a point: division by zero, or a number that is too
+    large.
     """
 
 
 def equal_mathematics(gold: Mathematics, answer: Mathematics) -> bool:
-    """Returns whether two pieces of mathematics are equal."""
+    """Whether two mathematical values are equal."""
     known = exact_algebra(gold, answer)
     if known is not None:
         return known
@@ -71,7 +71,7 @@ def equal_mathematics(gold: Mathematics, answer: Mathematics) -> bool:
 
 
 def equal_trees(one: Node, other: Node) -> bool:
-    """Returns whether two trees have equal values wherever both have one."""
+    """Whether two trees have equal values at all points where both have one."""
     if folded(one) == folded(other):
         return True
     agreed = _agreements(one, other)
@@ -82,12 +82,10 @@ def evaluate(node: Node, point: dict[str, Fraction], domain: list[bool]) -> Any:
     """Returns a tree's complex value at the current precision.
 
     Args:
-        node: the tree.
-        point: the variables' values.
-        domain: gets a True when a root or logarithm of what is not positive was taken.
+        node: the tree. point: the variables' values. domain: receives True for each
+            root or logarithm of a value that is not positive, else False.
 
-    Raises:
-        NoValueError: see there.
+    Raises: NoValueError: the tree has no value at this point.
     """
     mp = mpmath.mp
     kind = node[0]
@@ -172,8 +170,8 @@ def _sized(value: Any) -> Any:
 
 
 def _agreements(one: Node, other: Node) -> list[bool]:
-    """Returns whether the difference vanishes, for each point of the common domain
-    where both have values.
+    """Returns, for each point where both trees have values, whether they are equal.
+    Points outside the real domain are included only if at most one lies inside.
     """
     names = sorted(symbols(one) | symbols(other))
     inside: list[bool] = []
@@ -190,7 +188,7 @@ def _agreements(one: Node, other: Node) -> list[bool]:
 
 
 def _values(tree: Node, point: dict[str, Fraction], domain: list[bool]) -> tuple[Any, Any]:
-    """Returns a tree's values in low and in high precision."""
+    """Returns a tree's values in low and high precision."""
     with mpmath.workdps(_LOW):
         low = +evaluate(tree, point, domain)
     with mpmath.workdps(_HIGH):
@@ -198,7 +196,7 @@ def _values(tree: Node, point: dict[str, Fraction], domain: list[bool]) -> tuple
 
 
 def _vanishes(one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
-    """Returns whether two values, each in low and in high precision, are the same."""
+    """Whether the difference of two values (each in low and high precision) is zero."""
     with mpmath.workdps(_HIGH):
         high = abs(one[1] - other[1])
         size = max(abs(one[1]), abs(other[1]))
@@ -210,13 +208,13 @@ def _vanishes(one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
 
 
 def _zero_side(equation: Equation) -> Node:
-    """Returns the tree that an equation sets to zero."""
+    """Returns the tree `left - right` of an equation."""
     return ("add", parse(equation.left.latex), ("neg", parse(equation.right.latex)))
 
 
 def _proportional(one: Node, other: Node) -> bool:
-    """Returns whether two equations `tree = 0` are the same: one tree is a constant
-    times the other.
+    """Whether two equations `tree = 0` are equivalent: one tree is a constant times the
+    other.
     """
     names = sorted(symbols(one) | symbols(other))
     if not names:
@@ -239,8 +237,8 @@ def _proportional(one: Node, other: Node) -> bool:
 
 
 def _coordinate(name: str, number: int) -> Fraction:
-    """Returns a variable's value at a point: positive at the even ones, of either sign
-    at the odd ones.
+    """Returns a variable's value at point `number`: positive for even numbers, of
+    random sign for odd ones.
     """
     rng = random.Random(f"{name} {number}")
     value = Fraction(rng.randrange(1_000, 40_000), 9_973)
@@ -248,7 +246,9 @@ def _coordinate(name: str, number: int) -> Fraction:
 
 
 def _is_decimal_of(decimal: Number, tree: Node) -> bool:
-    """Whether a decimal is the long decimal of a constant."""
+    """Whether a decimal is a long decimal approximation of a constant (see
+    `same_number`).
+    """
     try:
         with mpmath.workdps(_HIGH):
             value = evaluate(tree, {}, [])
@@ -275,8 +275,8 @@ def _latex(value: Mathematics) -> str:
 
 
 def _ask_math_verify(gold: str, answer: str) -> bool:
-    """Returns math-verify's judgement where both sides have the same words, numbers and
-    commands, False elsewhere.
+    """Returns math-verify's result if both sides have the same words, numbers and
+    commands, else False.
     """
     commands, others = (set(re.findall(r"\\[A-Za-z]+", text)) for text in (gold, answer))
     bare = [re.sub(r"\\[A-Za-z]+", "", text) for text in (gold, answer)]
@@ -286,8 +286,7 @@ def _ask_math_verify(gold: str, answer: str) -> bool:
     from math_verify import parse as parse_latex
     from math_verify import verify
 
-    # In a box math-verify reads the whole expression, instead of looking for the last
-    # number in it.
+    # In a box math-verify parses the whole expression instead of its last number.
     boxes = ["\\boxed{" + text.replace("%", "\\%") + "}" for text in (gold, answer)]
     parsed = [parse_latex(box, parsing_timeout=None) for box in boxes]
     return bool(verify(*parsed, timeout_seconds=None))

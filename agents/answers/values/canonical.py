@@ -1,21 +1,22 @@
-"""The form of an answer by which votes are counted: equal forms are equal answers, and
-most equal answers have equal forms.
+"""The canonical form of an answer, for counting votes: equal forms are equal answers,
+and most equal answers have equal forms.
 
-Everything here is exact text and `Fraction` work that cannot hang, because votes are
-counted on the event loop; whether an answer is the gold one is a finer question
+Votes are counted on the event loop, so this uses only string operations and `Fraction`,
+which cannot hang. Comparison with the gold answer is more thorough
 (`agents.answers.values.compare`).
 
 Three kinds of answer:
 
 - `number` (GSM8K, SVAMP, MultiArith): currency, units, thousands commas and a leading
-  "x =" go away, and in a phrase the *only* number counts ("$18 every day" is 18). Two
-  numbers, a "not" or an "or" make it no number. A percent sign is a unit: "50%" is 50.
-- `math` (MATH, pocket): the whole answer must be a number, a date, a time or the like;
-  everything else is LaTeX in one spelling. Units stay, but for degrees and the dollar
-  sign, which are often left out; so does the percent sign.
-- `text` (reasoning-gym): only a plain number is rewritten, and neither "007" nor "4/6"
-  is one (a question may ask for the simplest form); the rest keeps its letters, white
-  space folded.
+  "x =" are removed, and in a phrase the *only* number counts ("$18 every day" is 18).
+  A phrase with two numbers, "not" or "or" is not a number. A percent sign is a unit:
+  "50%" is 50.
+- `math` (MATH, pocket): a number, a date, a time or another plain value must be the
+  whole answer; everything else is LaTeX in one spelling. Units and the percent sign are
+  kept, except degrees and the dollar sign, which are often omitted.
+- `text` (reasoning-gym): only a plain number is rewritten, and "007" and "4/6" are not
+  plain (a question may ask for the simplest form). Other text is kept with white space
+  folded.
 """
 
 from __future__ import annotations
@@ -41,15 +42,13 @@ _SILENT_UNITS = ("degree", "dollar")
 _NAME = re.compile(r"[A-Za-z] ?= ?(?=[^=]+$)")
 
 
-@lru_cache(maxsize=4096)  # a vote counts the same few answers in every round
+@lru_cache(maxsize=4096)  # each round of voting counts the same few answers
 def canonical_form(answer: str, kind: AnswerKind) -> str:
-    """Returns the canonical form of an answer of `kind`; the form of a form is
-    itself.
-    """
+    """Returns the canonical form of an answer of `kind`. Idempotent."""
     form = " ".join(answer.split())
     if len(form) > LONGEST_ANSWER:
         return form
-    for _ in range(LONGEST_ANSWER):  # each pass peels a layer ("$\\boxed{5}$")
+    for _ in range(LONGEST_ANSWER):  # each pass removes a layer ("$\\boxed{5}$")
         previous = form
         form = _pass(form, kind)
         if form == previous or len(form) > LONGEST_ANSWER:
@@ -58,8 +57,9 @@ def canonical_form(answer: str, kind: AnswerKind) -> str:
 
 
 def read_number(answer: str, kind: AnswerKind = "number") -> Fraction | None:
-    """Returns the number that an answer of `kind` states, exactly; None when it states
-    none, or more than one."""
+    """Returns the exact number that an answer of `kind` states; None if it states none
+    or several.
+    """
     if len(answer) > LONGEST_ANSWER:
         return None
     if kind == "text":

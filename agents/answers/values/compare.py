@@ -1,17 +1,18 @@
-"""Are two values one answer? The same type and equal parts, with these tolerances:
+"""Decides whether two values are the same answer. They must have the same type and
+equal parts, with these tolerances:
 
-- a unit on one side only is ignored (18 and "18 km/h"; 52 and 52_8); two different ones
-  differ;
-- "x = 5" equals 5, and names differ only where both have one;
-- a bare list equals a set in any order, and a tuple or list of three or more in the
-  same one;
-- a pair in () or [] is also the interval;
+- a unit (or base) on one side only is ignored (18 = "18 km/h"; 52 = 52_8); two
+  different units are unequal;
+- "x = 5" equals 5; names are compared only if both values have one;
+- a bare list equals a set in any order, and a tuple or list of three or more items in
+  the same order;
+- a pair in () or [] also equals the interval;
 - a choice "(C)" equals the letter C;
-- a percentage is its share, 50 % = 1/2; of a question that asks for a percentage, 50
-  and 50 % too.
+- a percentage equals its share (50 % = 1/2); if the question asks for a percentage, 50
+  also equals 50 %.
 
-Nothing here computes more than rational numbers of bounded size. Where algebra must
-decide, the result is None, or what the caller's `algebra` returns.
+Only rational numbers of bounded size are computed. Where algebra must decide, the
+result is that of the caller's `algebra`, or None.
 """
 
 from __future__ import annotations
@@ -45,11 +46,11 @@ from agents.answers.values.typed_values import (
 )
 
 _GROUPED = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3}){2,}")
-"""Thousands grouped by full stops, which could be a version, too."""
+"""Thousands grouped by full stops; the same form as a version number."""
 
 Mathematics = Expression | Equation | Number
 Algebra = Callable[[Mathematics, Mathematics], bool | None]
-"""Whether two pieces of mathematics are equal, None where it cannot know."""
+"""Whether two mathematical values are equal; None if undecided."""
 
 
 def equal_answers(
@@ -60,11 +61,11 @@ def equal_answers(
     percent: bool = False,
     algebra: Algebra | None = None,
 ) -> bool | None:
-    """Returns whether two answers of `kind` are equal; None where only algebra can
-    decide and none is given.
+    """Whether two answers of `kind` are equal; None if only algebra can decide and none
+    is given.
 
-    Where the gold answer is a number, the only number of a phrase counts: "She makes
-    $18 every day".
+    If the gold answer is a number, it is also compared with the only number of a
+    phrase: "She makes $18 every day".
 
     Args:
         gold, answer: the two texts.
@@ -88,7 +89,7 @@ def equal_answers(
 
 
 def asks_percentage(question: str) -> bool:
-    """Whether a question asks for a percentage, so that a bare number of the answer is
+    """Whether a question asks for a percentage; a bare number in the answer then is
     one.
     """
     return re.search(r"\bpercent|\b(?:what|how many|in) \\?%", question, re.IGNORECASE) is not None
@@ -97,8 +98,8 @@ def asks_percentage(question: str) -> bool:
 def same_value(
     gold: Value, answer: Value, algebra: Algebra, *, percent: bool = False
 ) -> bool | None:
-    """Returns whether two values are one answer; None where `algebra` returned None and
-    it decides.
+    """Whether two values are the same answer; None if `algebra` must decide and
+    returned None.
 
     Args:
         gold, answer: the two values.
@@ -142,7 +143,7 @@ def same_value(
 
 
 def _coordinates(group: Bracketed) -> Bracketed | None:
-    """Returns "x = 1, y = 2" as the tuple (1, 2); None where the names are not in
+    """Returns "x = 1, y = 2" as the tuple (1, 2); None if the names are not in
     order.
     """
     named = [item for item in group.items if isinstance(item, Named)]
@@ -153,16 +154,16 @@ def _coordinates(group: Bracketed) -> Bracketed | None:
 
 
 def _may_be_phrase(value: Value, kind: AnswerKind) -> bool:
-    """Whether what was read may be a phrase about a number; a date is one only where
-    numbers are expected."""
+    """Whether a value may really be a phrase with a number; dates and codes only for
+    kind `number`.
+    """
     if isinstance(value, Number | Named):
         return False
     return kind == "number" or not isinstance(value, Date | Time | InBase | Code)
 
 
 def _equation(named: Named) -> Equation | None:
-    """Returns "y = 2x" as an equation of its variables; None for "x = 5", which is the
-    value itself."""
+    """Returns "y = 2x" as an equation; None for "x = 5", which equals its value."""
     value = _mathematics(named.value)
     return Equation(Expression(named.name), value) if isinstance(value, Expression) else None
 
@@ -181,7 +182,7 @@ def _bare(number: Number) -> Number:
 
 
 def _same_single(gold: Value, answer: Value, algebra: Algebra) -> bool | None:
-    """Compares values that are neither groups nor named."""
+    """Compares values that are neither groups nor `Named`."""
     for one, other in ((gold, answer), (answer, gold)):
         if isinstance(one, InBase) and isinstance(other, Number):
             is_plain = other.unit is None and not other.is_percent and one.digits.isdigit()
@@ -218,7 +219,7 @@ def _same_single(gold: Value, answer: Value, algebra: Algebra) -> bool | None:
 
 
 def exact_algebra(gold: Mathematics, answer: Mathematics) -> bool | None:
-    """Decides between rational numbers, and on equal texts; None for everything
+    """Compares rational numbers, and expressions with equal LaTeX; None for everything
     else.
     """
     numbers = [rational(one) for one in (gold, answer)]
@@ -230,9 +231,7 @@ def exact_algebra(gold: Mathematics, answer: Mathematics) -> bool | None:
 
 
 def rational(value: Mathematics) -> Number | None:
-    """Returns the exact number that a piece of mathematics states, None where it states
-    none.
-    """
+    """Returns the exact number that a mathematical value states, or None."""
     if isinstance(value, Number):
         return value
     if isinstance(value, Equation):
@@ -265,7 +264,9 @@ def _unit(value: Mathematics) -> str | None:
 
 
 def _mathematics(value: Value) -> Mathematics | None:
-    """Returns a value as mathematics; signs in a row are a product ("2x", "ab")."""
+    """Returns a value as mathematics, or None; letters and digits in a row are a
+    product ("2x", "ab").
+    """
     if isinstance(value, Expression | Equation | Number):
         return value
     is_product = isinstance(value, Code) and value.text.isalnum() and not value.text.isdigit()
@@ -294,8 +295,8 @@ def _same_items(
 
 
 def _has_order(item: Value) -> bool:
-    """Whether an item of a bare list is a word or a code; numbers, mathematics and
-    choices (A, C) have no order.
+    """Whether the order of a bare list with this item matters: for words and codes, not
+    for numbers, mathematics and choices (A, C).
     """
     if isinstance(item, Code):
         return re.fullmatch("[A-H]", item.text) is None
@@ -319,8 +320,8 @@ def _same_interval(one: Interval, other: Interval, algebra: Algebra) -> bool | N
 
 
 def _place(piece: Interval) -> tuple[int, Fraction]:
-    """Orders pieces by their lower ends where those are rational numbers; the others
-    keep their order.
+    """Sort key: the lower end if it is a rational number; other pieces keep their
+    order.
     """
     if piece.low is None:
         return (-1, Fraction(0))

@@ -1,4 +1,4 @@
-"""Dates and times of day that an answer states."""
+"""Dates and times of day in answers."""
 
 from __future__ import annotations
 
@@ -36,14 +36,13 @@ _NAMED_TIMES = {"noon": 12, "midnight": 0}
 
 @dataclass(frozen=True, slots=True)
 class Date:
-    """A date; without a year, or without a day, where none is written."""
+    """A date; year or day are None if not written."""
 
     year: int | None
     month: int
     day: int | None
     is_ambiguous: bool = False
-    """Written as "05/01/2024", which is January or May; `month` is then the first
-    number."""
+    """Written like "05/01/2024" (January or May); `month` is then the first number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class Time:
 
 
 def read_date(text: str) -> Date | None:
-    """Returns the date that the whole text states."""
+    """Returns the date that the whole text states, or None."""
     for pattern in _DATES:
         if (match := pattern.fullmatch(text)) is not None:
             part = match.groupdict()
@@ -72,8 +71,8 @@ def read_date(text: str) -> Date | None:
 
 
 def write_date(date: Date) -> str:
-    """Returns the date as `read_date` reads it back, in ISO 8601 where it is whole and
-    certain.
+    """Returns text that `read_date` reads back; ISO 8601 if the date is complete and
+    unambiguous.
     """
     if date.is_ambiguous:
         return f"{date.month:02}/{date.day:02}/{date.year}"
@@ -85,7 +84,9 @@ def write_date(date: Date) -> str:
 
 
 def read_time(text: str) -> Time | None:
-    """Returns the time of day that the whole text states; a bare number is none."""
+    """Returns the time of day that the whole text states, or None; a bare number is not
+    a time.
+    """
     if text.casefold() in _NAMED_TIMES:
         return Time(3600 * _NAMED_TIMES[text.casefold()])
     match = _TIME.fullmatch(text)

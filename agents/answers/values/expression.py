@@ -1,9 +1,9 @@
-"""Reads LaTeX and ASCII mathematics into a tree.
+"""Parses LaTeX and ASCII mathematics into a tree.
 
 The tree is a nested tuple: ("num", Fraction), ("sym", name), (operation, argument,
-...); sums and products have any number of arguments, so that depth is nesting. Reading
-never guesses: what the grammar does not know raises `UnreadableError`, and so does
-nesting deeper than `DEEPEST`.
+...); sums and products have any number of arguments, so that the tree's depth is the
+nesting. Input outside the grammar raises `UnreadableError`, and so does nesting deeper
+than `DEEPEST`.
 """
 
 from __future__ import annotations
@@ -38,21 +38,18 @@ _INTEGER = re.compile(r"[0-9]+")
 
 
 class UnreadableError(Exception):
-    """A text is no expression that this grammar knows."""
+    """A text is not an expression of this grammar."""
 
     @property
     def is_command(self) -> bool:
-        """Whether a LaTeX command of the text is unknown, rather than its form
-        wrong.
-        """
+        """Whether the cause is an unknown LaTeX command rather than the syntax."""
         return str(self).startswith("\\")
 
 
 def parse(text: str) -> Node:
     """Returns the tree of an expression.
 
-    Raises:
-        UnreadableError: see there.
+    Raises: UnreadableError: the text is not an expression of this grammar.
     """
     parser = _Parser(text)
     node = parser.sum()
@@ -69,8 +66,8 @@ def symbols(node: Node) -> set[str]:
 
 
 class _Parser:
-    """Recursive descent over the tokens of one text; `token` is the next one, "" at the
-    end.
+    """Recursive descent over the tokens of one text; `token` is the next token, "" at
+    the end.
     """
 
     def __init__(self, text: str) -> None:
@@ -183,7 +180,7 @@ class _Parser:
         return node
 
     def argument(self, *, sign: bool = False) -> Node:
-        """Reads what a command applies to: a group in braces, or one token."""
+        """Reads the argument of a command: a group in braces, or one token."""
         if sign and self.token in ("+", "-"):
             negative = self.take() == "-"
             node = self.argument()
@@ -285,7 +282,7 @@ class _Parser:
         return node if exponent is None else ("pow", node, exponent)
 
     def bare_argument(self) -> Node:
-        """Reads the argument of a function without parentheses: `\\sin 2x`, up to an
+        """Reads a function's argument without parentheses (`\\sin 2x`), up to an
         operator or the next function.
         """
         sign = self.token == "-"
@@ -303,7 +300,7 @@ class _Parser:
 
 
 def _is_proper_fraction(factor: Node) -> bool:
-    """Whether a factor makes a mixed number with the integer before it."""
+    """Whether a factor forms a mixed number with the integer before it."""
     if factor[0] != "div" or any(part[0] != "num" for part in factor[1:]):
         return False
     top, bottom = factor[1][1], factor[2][1]

@@ -1,8 +1,8 @@
-"""Numbers as answers write them: literals, number words, scales, percent signs,
-currencies and units.
+"""Reads numbers in answers: literals, number words, scales, percent signs, currencies
+and units.
 
 A literal is "1,234.50", "1 234", "3/4", `\\frac{3}{4}`, `3\\frac{1}{2}`, "2e6", `1.2
-\\times 10^{-5}`. What must be computed ("48 + 24") is an expression, not a literal.
+\\times 10^{-5}`. A computation ("48 + 24") is an expression, not a literal.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SCALE = re.compile(
 )
 _SHORT_SCALES = {"k": 10**3, "K": 10**3, "M": 10**6, "mn": 10**6, "bn": 10**9, "B": 10**9}
 _SHORT_SCALE = re.compile(r" ?(k|K|M|mn|bn|B)(?![A-Za-z/])")
-"""Behind an amount of money only ("$3.5M"); elsewhere a letter is a unit or a name."""
+"""Only after an amount of money ("$3.5M"); elsewhere a letter is a unit or a name."""
 _PARTS_NAMES = "half third quarter fifth sixth seventh eighth ninth tenth"
 _PARTS = {name: number for number, name in enumerate(_PARTS_NAMES.split(), 2)}
 _PARTS |= {"fourth": 4, "hundredth": 100, "thousandth": 1000, "halve": 2}
@@ -63,7 +63,7 @@ _HAN_DIGITS = {sign: number for number, sign in enumerate("零一二三四五六
 _HAN_SCALES = {"十": 10, "百": 100, "千": 10**3, "万": 10**4, "亿": 10**8}
 _HAN = re.compile(f"[{''.join([*_HAN_DIGITS, *_HAN_SCALES])}]{{1,20}}(?=$| |元)")
 _TITLE = re.compile("[A-Z][a-z-]* [A-Z]")
-"""How "Seven Samurai" begins, which is a name."""
+"""The beginning of a name such as "Seven Samurai"."""
 _SIGN_WORD = re.compile(r"^(?:minus|negative) (?=[0-9$])", re.IGNORECASE)
 _PERCENT = re.compile(r" ?%| (?:percent|per cent)(?![A-Za-z])", re.IGNORECASE)
 _ASIDE = re.compile(r"(?P<outer>.*\S) ?\((?P<aside>[^()]+)\)")
@@ -72,23 +72,22 @@ _NOISE_DIGITS, _SHORT_DIGITS, _ROUNDED_DIGITS = 15, 12, 8
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """An exact number with what is written beside it."""
+    """An exact number with its unit and notation."""
 
     value: Fraction
     unit: str | None = None
-    """In one spelling: "km/hour", "dollar"; a unit that is no known one keeps its
-    words."""
+    """In canonical spelling: "km/hour", "dollar"; unknown units keep their words."""
     is_percent: bool = False
-    """Written with a percent sign; `value` is the share (50 % is 1/2)."""
+    """Written with a percent sign; `value` is then the share (1/2 for 50 %)."""
     places: int | None = None
-    """Decimal places of the value where it was written as a decimal; None: an integer
-    or a fraction, which is exact."""
+    """Decimal places, if written as a decimal; None for an integer or a fraction, which
+    is exact."""
     digits: int = 0
     """Significant digits of a decimal."""
 
 
 def read_literal(text: str, start: int = 0) -> tuple[Number, int] | None:
-    """Returns the unsigned literal that begins at `start`, and where it ends."""
+    """Returns the unsigned literal that begins at `start`, and its end."""
     match = _LITERAL.match(text, start)
     if match is None:
         return None
@@ -116,8 +115,7 @@ def read_literal(text: str, start: int = 0) -> tuple[Number, int] | None:
 
 
 def read_quantity(text: str) -> Number | None:
-    """Returns the number that a whole spelled text states, with its unit; None when it
-    states anything else."""
+    """Returns the number, with its unit, that a whole spelled text states, or None."""
     if (aside := _ASIDE.fullmatch(text)) is not None:  # "18 (eighteen)"
         outer, inner = read_quantity(aside["outer"]), read_quantity(aside["aside"])
         if outer is None or inner is None or outer.value != inner.value:
@@ -163,8 +161,9 @@ def read_quantity(text: str) -> Number | None:
 
 
 def read_number_words(text: str) -> int | None:
-    """Returns the whole number that words write ("one hundred and five", "twenty-one"),
-    None for other words."""
+    """Returns the integer in words ("one hundred and five", "twenty-one"), None for
+    other words.
+    """
     total = group = 0
     last, smallest = "", 10**15
     words = re.split(r"[ -]+", text.strip().casefold())
@@ -195,14 +194,14 @@ def read_number_words(text: str) -> int | None:
 
 
 def same_number(one: Number, other: Number) -> bool:
-    """Whether two values are one number: exactly, or as an exact value and a long
-    decimal of it.
+    """Whether two numbers are equal: exactly, or as an exact value and its long
+    decimal.
 
-    Exact values are compared exactly. A decimal of at least 8 significant digits stands
-    for a fraction or a root that it gives correctly rounded, or cut, at its last
-    printed digit; one of at least 15 digits also for a short number that it misses by
-    the noise of 64-bit floating point, 1e-14 of its size (0.1 + 0.2 =
-    0.30000000000000004). So 0.333 is not 1/3.
+    Exact values are compared exactly. A decimal of at least 8 significant digits equals
+    a fraction or a root if it is correctly rounded, or truncated, at its last digit. A
+    decimal of at least 15 digits also equals a short number if they differ by at most
+    64-bit floating-point noise, 1e-14 relative (0.30000000000000004 = 0.3). So 0.333 is
+    not 1/3.
     """
     if one.value == other.value:
         return True
@@ -223,13 +222,13 @@ def same_number(one: Number, other: Number) -> bool:
 
 
 def scale_of(match: re.Match[str]) -> int:
-    """Returns the factor that a match of `SCALE` multiplies by."""
+    """Returns the factor of a match of `SCALE`."""
     small = {"hundred": 100, "dozen": 12, "dozens": 12}
     return (100 if match[1] else 1) * (small | _SCALES)[match[2].casefold()]
 
 
 def write_number(value: Fraction) -> str:
-    """Returns "3", "-1.25" or, where no decimal of 20 places is exact, "1/3"."""
+    """Returns "3", "-1.25", or "1/3" if no decimal of at most 20 places is exact."""
     for places in range(21):
         if 10**places % value.denominator == 0:
             digits = str(abs(value.numerator) * (10**places // value.denominator))
@@ -249,8 +248,9 @@ def _decimal(mantissa: str, exponent: int) -> Number:
 
 
 def _read_fraction_words(text: str) -> tuple[Number, int] | None:
-    """Returns the fraction or mixed number in words that `text` begins with ("half",
-    "three-quarters", "two and a half"), and where it ends."""
+    """Returns the fraction or mixed number in words at the beginning of `text` ("half",
+    "three-quarters", "two and a half"), and its end.
+    """
     match = _FRACTION_WORDS.match(text)
     if match is None:
         return None
@@ -265,8 +265,8 @@ def _read_fraction_words(text: str) -> tuple[Number, int] | None:
 
 
 def _read_han(text: str) -> tuple[Number, int] | None:
-    """Returns the number in Chinese numerals that `text` begins with, and where it
-    ends.
+    """Returns the number in Chinese numerals at the beginning of `text`, and
+    its end.
     """
     match = _HAN.match(text)
     if match is None:
@@ -285,9 +285,7 @@ def _read_han(text: str) -> tuple[Number, int] | None:
 
 
 def _read_words(text: str) -> tuple[Number, int] | None:
-    """Returns the longest number in words that `text` begins with, and where it
-    ends.
-    """
+    """Returns the longest number in words at the beginning of `text`, and its end."""
     words = list(re.finditer(r"(?:negative |minus )?[A-Za-z]+(?:-[A-Za-z]+)?(?= |$|\))", text))[:12]
     best = _read_han(text)
     for word in words:

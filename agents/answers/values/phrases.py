@@ -1,5 +1,4 @@
-"""The only number of a phrase, where a number is expected: "She makes $18 every day",
-"48 + 24 = 72"."""
+"""Reads the only number of a phrase: "She makes $18 every day", "48 + 24 = 72"."""
 
 from __future__ import annotations
 
@@ -50,21 +49,21 @@ _CHANGED_BEHIND = re.compile(
     r"|decreased)|[- ]?fold|less than|fewer than|more than)\b",
     re.IGNORECASE,
 )
-"""Words directly beside a number that make it another one, or its bound."""
+"""Words directly after a number that change it or make it a bound."""
 _ASIDE = re.compile(r"\(([^()]+)\)")
 _NUMBER_WORD = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)?")
 _ALGEBRA = re.compile(
     r"\b(?:not|never)\b|n['’]t\b|(?<![A-Za-z'’])(?![aI]\b|(?<=[0-9] )x [0-9])[A-Za-z](?![A-Za-z])",
     re.IGNORECASE,
 )
-"""Left of an equals sign: what makes the right side another thing's value ("2x =
+"""Left of an equals sign: signs that the right side is not the answer's value ("2x =
 36")."""
 _PRONOUNS = ("one", "zero")  # "the one that she sold"
 
 
 def read_phrase(text: str) -> Number | None:
-    """Returns the number of a spelled text that states one and no other; what stands
-    after an equals sign first.
+    """Returns the only number of a spelled text, or None; the right side of an equals
+    sign takes precedence.
     """
     left, equals, right = text.rpartition("=")
     if equals and not left.endswith(("<", ">", "!")) and not _ALGEBRA.search(left):
@@ -77,8 +76,9 @@ def read_phrase(text: str) -> Number | None:
 
 
 def _contradicts(left: str, right: Number) -> bool:
-    """Whether the arithmetic left of an equals sign has another value ("1 + 1 = 3"); a
-    fraction may have been rounded."""
+    """Whether the arithmetic left of an equals sign has another value ("1 + 1 = 3").
+    Rounded fractions do not contradict.
+    """
     try:
         value = exact(parse(re.sub("[$€£¥₹₩₽]", "", left)))
     except UnreadableError:
@@ -89,7 +89,7 @@ def _contradicts(left: str, right: Number) -> bool:
 
 
 def _only_number(text: str) -> Number | None:
-    """Returns the number of a phrase that holds no other digit."""
+    """Returns the number of a phrase without other digits, or None."""
     if not _PHRASE.fullmatch(text) or not any(sign.isalpha() for sign in text):
         return None
     match = _IN_PHRASE.search(text)
@@ -123,8 +123,8 @@ def _only_number(text: str) -> Number | None:
 
 
 def _unit(rest: str) -> str | None:
-    """Returns the known unit that the rest of a phrase begins with: the longest of up
-    to three words.
+    """Returns the longest known unit (up to three words) at the beginning of `rest`, or
+    None.
     """
     ends = [word.end() for word in re.finditer(r" ?[^\s,.]+", rest)][:3]
     return next(
@@ -134,7 +134,7 @@ def _unit(rest: str) -> str | None:
 
 
 def _only_words(text: str) -> Number | None:
-    """Returns the number of a phrase whose only number is written in words."""
+    """Returns the number of a phrase whose only number is in words, or None."""
     if any(sign.isdigit() for sign in text):
         return None
     words = list(_NUMBER_WORD.finditer(text))

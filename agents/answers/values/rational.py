@@ -1,6 +1,4 @@
-"""The exact rational value of an expression's tree, where it has one of bounded
-size.
-"""
+"""The exact rational value of an expression tree, if it has one of bounded size."""
 
 from __future__ import annotations
 
@@ -10,13 +8,13 @@ from fractions import Fraction
 from agents.answers.values.expression import Node
 
 LARGEST_BITS = 20_000
-"""Bits of the largest numerator or denominator: computing with it takes
-microseconds."""
+"""Bits of the largest numerator or denominator; arithmetic on it takes microseconds."""
 
 
 def exact(node: Node, *, bits: int = LARGEST_BITS) -> Fraction | None:
-    """Returns the rational value of a tree, None where it has none or one of more than
-    `bits` bits."""
+    """Returns the rational value of a tree; None if it has none, or one of more than
+    `bits` bits.
+    """
     kind = node[0]
     if kind == "num":
         number: Fraction = node[1]
@@ -51,7 +49,9 @@ def exact(node: Node, *, bits: int = LARGEST_BITS) -> Fraction | None:
 
 
 def folded(node: Node) -> Node:
-    """Returns a tree with every part that has an exact value replaced by that value."""
+    """Returns the tree with constant folding: each subtree with an exact value becomes
+    a number.
+    """
     value = exact(node)
     if value is not None:
         return ("num", value)
@@ -91,8 +91,8 @@ def _compute(kind: str, bits: int, a: Fraction, b: Fraction = Fraction(0)) -> Fr
 
 
 def _power(base: Fraction, exponent: Fraction, bits: int) -> Fraction | None:
-    """Returns base ** exponent where that is rational and small enough; 0 ** 0 and 0 **
-    -1 have no value.
+    """Returns base ** exponent if it is rational and small enough; None for 0 ** 0 and
+    0 ** -1.
     """
     if not base:
         return Fraction(0) if exponent > 0 else None
@@ -112,9 +112,7 @@ def _power(base: Fraction, exponent: Fraction, bits: int) -> Fraction | None:
 
 
 def _root(number: int, degree: int) -> int | None:
-    """Returns the exact integer root, None where there is none; by bisection on whole
-    numbers.
-    """
+    """Returns the exact integer root, or None; by integer bisection."""
     low, high = 0, 1 << (number.bit_length() // degree + 1)
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,10 +1,10 @@
-"""Reads the typed value that an answer of kind `math` states. Reading is total, exact
-and bounded.
+"""Reads an answer of kind `math` into a typed value. Reading is total, exact and
+bounded.
 
-Types are tried in a fixed order: what has an exact form of its own (a date, a time, a
-number in a base, a code, a number with a unit) comes before groups, words and algebra,
-so that "555-1234" is no difference and "2024-01-05" is not 2018. What no other type
-reads is an `Expression`.
+Types are tried in a fixed order: values with an exact form (a date, a time, a number in
+a base, a code, a number with a unit) before groups, words and algebra, so that
+"555-1234" is not a difference and "2024-01-05" is not 2018. The fallback is an
+`Expression`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from agents.answers.values.typed_values import (
 from agents.answers.values.units import COMPOUND_UNITS, read_unit
 
 LONGEST_GROUP = 64
-"""Items; a longer group is compared as text."""
+"""Largest number of items; a longer group is compared as text."""
 
 _BLANKS = re.compile(r" (?=[-+*/^=<>()\[\]{}|_\\])|(?<=[-+*/^=<>()\[\]{}|_]) ")
 _COMMA = re.compile(r" ?, ?(?!(?<=[0-9],)[0-9]{3}(?![0-9]))")
@@ -54,7 +54,7 @@ _CODE = re.compile(
 _RATIO = re.compile(r"(?<=[0-9]) ?: ?(?=[0-9])")
 _ALNUM = re.compile(r"[A-Za-z0-9]+")
 _GENOTYPE = re.compile(r"(?:([A-Za-z])(?i:\1)){2,}")
-"""Letters in pairs ("AaBb"), whose case is all that they say."""
+"""Letters in pairs ("AaBb"), which differ only in case."""
 _ORDINAL_NAMES = "fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
 _ORDINALS = {name: f"{number}th" for number, name in enumerate(_ORDINAL_NAMES.split(), 4)}
 _ORDINALS |= {"first": "1st", "second": "2nd", "third": "3rd"}
@@ -67,7 +67,7 @@ _LETTERED = re.compile(r"\(?([A-H])[).:] (?P<text>[^\\]+)")
 _OTHER_CHOICE = re.compile(r"\b(?i:and|or|not|no|wrong|incorrect)\b|\b[B-H]\b|\bA[).:]")
 _INITIALS = re.compile(r"(?<![A-Za-z])(?:[A-Z]\. ?)+(?:[A-Z](?![A-Za-z])\.?)?")
 _PUNCTUATION = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])|(?<=[^\W\d_])\.(?= |$)|!+$")
-"""Signs beside letters that words are the same without."""
+"""Punctuation that is ignored in words."""
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _TWO_WORDS = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}(?![A-Za-z])")
 _LINK_WORDS = "to in of by at on is it as an or no we he so go do me us if am vs"
@@ -75,7 +75,8 @@ _LINKS = frozenset(_LINK_WORDS.split())
 _FORMULA = re.compile(
     r"(?=.*[(+-])(?:[A-Z][a-z]?[0-9]*|\((?:[A-Z][a-z]?[0-9]*)+\)[0-9]+)+(?:[0-9]?[+-])?"
 )
-"""A chemical formula with a group or a charge, which algebra would multiply out."""
+"""A chemical formula with a group or a charge, which algebra would read as a
+product."""
 _WORDS = re.compile(r"[^\\^_={}<>|]+")
 _ALGEBRA = re.compile(r"[-+*/] ?[0-9(]|[0-9)] ?[-+*/]|sqrt|[a-z]\(")
 _SHORT_WORDS = {"no", "on", "off", "up", "ok", "us", "uk", "eu"}
@@ -98,7 +99,7 @@ _BUILDER = re.compile(
     rf"\\?\{{ ?{_SYMBOL}(?: ?\\in ?\\mathbb ?\{{? ?R ?\}}?)? ?(?:[:|]|\\mid(?![A-Za-z])) ?"
     r"(?P<rule>[^{}]+?) ?\\?\}"
 )
-"""A set of all numbers for which a solved inequality holds."""
+"""A set in builder notation: all numbers for which a solved inequality holds."""
 _PUNCTURED = re.compile(
     r"\\mathbb ?\{? ?R ?\}? ?(?:\\setminus|\\backslash|-) "
     r"?\\?\{(?P<points>[^{}\\]+)\\?\}"
@@ -108,19 +109,17 @@ _OPEN, _CLOSE = "([{", ")]}"
 
 
 def tidy(text: str) -> str:
-    """Returns spelled LaTeX with blanks in one style, too."""
+    """Returns spelled LaTeX with blanks normalized."""
     return _COMMA.sub(", ", _BLANKS.sub("", text))
 
 
 def read_value(text: str) -> Value:
-    """Returns what an answer of at most `LONGEST_ANSWER` characters states."""
+    """Returns the value of an answer of at most `LONGEST_ANSWER` characters."""
     return _read(spell(text), 3)
 
 
 def read_plain(spelled: str) -> Plain | None:
-    """Returns the value of a spelled text that has an exact form of its own, None for
-    every other text.
-    """
+    """Returns the `Plain` value of a spelled text, or None."""
     if (found := read_date(spelled)) is not None:
         return found
     if (time := read_time(spelled)) is not None:
@@ -140,7 +139,7 @@ def read_plain(spelled: str) -> Plain | None:
 
 
 def _read(text: str, depth: int) -> Value:
-    """Reads a spelled text; groups nest `depth` deep."""
+    """Reads a spelled text with groups nested at most `depth` deep."""
     if (plain := read_plain(text)) is not None:
         return plain
     if (match := _INFINITY.fullmatch(text)) is not None:
@@ -172,9 +171,7 @@ def _read(text: str, depth: int) -> Value:
 
 
 def _expression(text: str) -> Expression:
-    """Returns the mathematics of a text; a known unit behind its last blanks is taken
-    off.
-    """
+    """Returns a text as an expression, with a known unit at its end split off."""
     text = text.strip()
     places = [match.start() for match in re.finditer(" ", text)][-4:]
     if text.endswith("°") and not text.startswith("\\"):
@@ -186,8 +183,8 @@ def _expression(text: str) -> Expression:
 
 
 def _read_symbols(text: str) -> Words | Code | None:
-    """Reads words, and signs in a row ("H2O", "H_2O", "ab"), which algebra would
-    multiply.
+    """Reads words and codes ("H2O", "H_2O", "ab"), which algebra would read as
+    products.
     """
     if (ordinal := _ORDINALS.get(text.casefold().removeprefix("the "))) is not None:
         return Code(ordinal)
@@ -231,7 +228,7 @@ def _read_named(text: str, depth: int) -> Value | None:
 
 
 def _read_chain(text: str, depth: int) -> Named | None:
-    """Reads "x = 4/2 = 2", whose right sides are one number."""
+    """Reads "x = 4/2 = 2" if all right sides are equal."""
     name, *sides = (part.strip() for part in text.split("="))
     if not 2 <= len(sides) <= 4 or not re.fullmatch(_SYMBOL, name):
         return None
@@ -257,8 +254,8 @@ def _read_compound(text: str, depth: int) -> Bracketed | None:
 
 
 def _read_approximated(text: str, depth: int) -> Value | None:
-    """Reads "\\sqrt{2} \\approx 1.414" as its exact side, where the other is about
-    equal to it.
+    """Reads "\\sqrt{2} \\approx 1.414" as its exact left side. If that is a number, the
+    decimal must be within 2 % of it.
     """
     left, sign, right = text.partition("\\approx")
     if not sign or re.fullmatch(_SYMBOL, left.strip()):
@@ -305,7 +302,9 @@ def _read_region(text: str, depth: int) -> Value | None:
 
 
 def _read_punctured(points: list[str], depth: int) -> Region | None:
-    """Reads the real numbers without some, as the intervals between them."""
+    """Reads the real numbers without some points as the intervals between the
+    points.
+    """
     try:
         numbers = {exact(parse(tidy(point))): point for point in points}
     except UnreadableError:
@@ -406,7 +405,7 @@ def _read_matrix(text: str, depth: int) -> Bracketed | None:
 
 
 def _read_plus_minus(text: str, depth: int) -> Value | None:
-    """Reads "a \\pm b" as the two values that it abbreviates."""
+    """Reads "a \\pm b" as a list of two values."""
     is_group = text.startswith(("(", "[", "{", "\\{"))
     if not _PLUS_MINUS.search(text) or len(split_top(text)) > 1 or is_group:
         return None
@@ -457,7 +456,7 @@ def _read_list(text: str, depth: int) -> Bracketed | None:
 
 
 def _items(parts: list[str], depth: int) -> tuple[Value, ...]:
-    """Reads the items of a group; one with a sign of two values counts as both."""
+    """Reads the items of a group; an item with \\pm is two items."""
     items: list[Value] = []
     for part in parts:
         value = _read(part.strip(), depth)
@@ -469,8 +468,8 @@ def _items(parts: list[str], depth: int) -> tuple[Value, ...]:
 
 
 def split_top(text: str, *, words: bool = False) -> list[str]:
-    """Returns the parts of a text between the commas (with `words` also "and", "or")
-    that stand in no bracket.
+    """Splits a text at commas and semicolons (with `words` also at "and", "or") outside
+    of brackets.
     """
     parts, start, depth = [], 0, 0
     for match in re.finditer(r"[(\[{]|[)\]}]|" + (_SEPARATOR.pattern if words else "[,;]"), text):
@@ -486,7 +485,7 @@ def split_top(text: str, *, words: bool = False) -> list[str]:
 
 
 def _is_enclosed(text: str) -> bool:
-    """Whether the first bracket is closed by the last character."""
+    """Whether the last character closes the first bracket."""
     depth = 0
     for place, sign in enumerate(text):
         depth += (sign in _OPEN) - (sign in _CLOSE)

@@ -1,10 +1,10 @@
-"""One spelling of an answer's characters and LaTeX commands; nothing here changes its
-value.
+"""Normalizes the spelling of an answer's characters and LaTeX commands without changing
+its value.
 
-`unwrap` serves every kind of answer. `spell` also folds Unicode (full-width digits,
-zero-width characters, superscripts, π, √, ≤) and LaTeX (`\\dfrac`, `\\left`,
-`\\text{...}`, `{,}`) and serves answers that are numbers or mathematics; texts of at
-most `LONGEST_ANSWER` characters only.
+`unwrap` is for every kind of answer. `spell` is for numbers and mathematics of at most
+`LONGEST_ANSWER` characters: it also normalizes Unicode (full-width digits, zero-width
+characters, superscripts, π, √, ≤) and LaTeX (`\\dfrac`, `\\left`, `\\text{...}`,
+`{,}`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import re
 import unicodedata
 
 LONGEST_ANSWER = 1000
-"""Characters; a longer text is no final answer, and Python refuses integers of more
-than 4300 digits."""
+"""In characters. A longer text is not a final answer, and Python rejects integers of
+more than 4300 digits."""
 
 _WRAPPERS = (
     *(
@@ -100,8 +100,8 @@ _REPEATING = re.compile(
     r"((?<![0-9])[0-9]+\.[0-9]*?)([0-9])\2{2,} "
     r"?(?:\.{3}|\\[lc]?dots(?![A-Za-z]))"
 )
-"""A decimal that ends in one digit, again and again: "0.333..."."""
-# Pandoc's rule: no blank inside the signs, no digit behind them. So "$5 and $6" holds
+"""A decimal with a repeating last digit: "0.333..."."""
+# Pandoc's rule: no blank inside the signs, no digit after them. So "$5 and $6" holds
 # no formula.
 _FORMULA = re.compile(r"(?<![\\$])\$(?![\s$])([^$]*[^$\s\\])\$(?![\d$])")
 
@@ -156,8 +156,9 @@ _LATEX: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 
 
 def unwrap(text: str) -> str:
-    """Folds white space and removes one layer of what only wraps an answer: $...$,
-    emphasis, a box, quotes, a closing full stop."""
+    """Folds white space and removes one layer of wrapping: $...$, emphasis, a box,
+    quotes, a final full stop.
+    """
     text = " ".join(text.replace("−", "-").split())
     for left, right in _WRAPPERS:
         inner = text[len(left) : len(text) - len(right)]
@@ -171,8 +172,8 @@ def unwrap(text: str) -> str:
 
 
 def spell(text: str) -> str:
-    """Returns an answer in plain characters and one spelling of LaTeX; blanks stay
-    where words need them.
+    """Returns an answer in plain characters and one spelling of LaTeX; blanks between
+    words are kept.
     """
     text = _REPEATING.sub(r"\1\\overline{\2}", _spell_characters(text))
     text = _LABEL.sub("", unwrap(text), count=1)
@@ -199,8 +200,8 @@ def _spell_root(root: re.Match[str]) -> str:
 
 
 def _fold(character: str) -> str:
-    """Returns a character's plain form (NFKC); invisible ones go, "½" is a fraction,
-    "²" was read before.
+    """Returns a character's plain form (NFKC): "" if invisible, a \\frac for "½".
+    Superscripts are replaced before.
     """
     if character.isascii():
         return character
@@ -216,8 +217,8 @@ def _fold(character: str) -> str:
 
 
 def _is_whole(inner: str, left: str, right: str) -> bool:
-    """Whether the wrapper around `inner` is one pair, and not the outer halves of
-    two.
+    """Whether the wrapper around `inner` is one pair, not the outer halves of two
+    pairs.
     """
     if right != "}":
         bare = inner.replace("\\$", "")

@@ -1,4 +1,4 @@
-"""What an answer of kind `math` states, as a typed value.
+"""The typed values of answers of kind `math`.
 
 `agents.answers.values.reading` reads values, `agents.answers.values.compare` compares
 them.
@@ -14,7 +14,7 @@ from agents.answers.values.numbers import Number
 
 @dataclass(frozen=True, slots=True)
 class InBase:
-    """Digits with their base: `2516_8`. Compared as written, never converted."""
+    """Digits with their base: `2516_8`. Compared as written, not converted."""
 
     digits: str
     base: int
@@ -22,7 +22,7 @@ class InBase:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Signs whose order and case count: a phone number, a version, "B7", "ab"."""
+    """Characters whose order and case matter: a phone number, a version, "B7", "ab"."""
 
     text: str
 
@@ -36,16 +36,16 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class MultipleChoice:
-    """A letter that was written as a choice: "(C)", "C. Paris"."""
+    """A letter written as a choice: "(C)", "C. Paris"."""
 
     letter: str
     text: str | None = None
-    """What is written behind it, without case."""
+    """The text after the letter, casefolded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """Mathematics, in tidied LaTeX, with the unit behind it."""
+    """Mathematics in tidied LaTeX, with its unit."""
 
     latex: str
     unit: str | None = None
@@ -61,7 +61,7 @@ class Equation:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A value with the name it was given: "x = 5", "f(x) = 2x"."""
+    """A value with a name: "x = 5", "f(x) = 2x"."""
 
     name: str
     value: Value
@@ -78,7 +78,7 @@ class Bracketed:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """One piece of the number line; None is an infinite end, which is open."""
+    """An interval of the number line; None is an infinite end, which is open."""
 
     low: Value | None
     high: Value | None
@@ -95,13 +95,13 @@ class Region:
 
 
 Plain = Number | Date | Time | InBase | Code
-"""Values with an exact form of their own."""
+"""Values with an exact form."""
 
 Value = Plain | Words | MultipleChoice | Expression | Equation | Named | Bracketed | Region
 
 
 def as_region(value: Value) -> Region | None:
-    """Returns the interval that a region, or a pair in () or [], can be read as."""
+    """Returns a region, or a pair in () or [] as an interval; else None."""
     if isinstance(value, Region):
         return value
     if isinstance(value, Bracketed) and value.brackets in ("()", "[]") and len(value.items) == 2:

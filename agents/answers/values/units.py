@@ -1,5 +1,6 @@
-"""Units and currencies behind (or before) a number, in one spelling. Units are
-compared, never converted."""
+"""Units and currencies of numbers, in canonical spelling. Units are compared, not
+converted.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +87,7 @@ _PREFIXED = {
     "mol": "mole",
     "cal": "calorie",
 }
-"""Units that stand behind a prefix: their symbol and their names in the singular."""
+"""Units that take a prefix: symbol -> names in the singular."""
 _UNITS = {
     prefix + name: short + unit
     for short, long in _PREFIXES.items()
@@ -114,7 +115,7 @@ COMPOUND_UNITS = (
     frozenset(("dollar", "cent")),
     frozenset(("degree", "minute", "second")),
 )
-"""Units that one quantity may be written in together."""
+"""Groups of units that one quantity may combine ("5 ft 10 in")."""
 _CURRENCY = re.compile(
     r"(?:US)?\$|[€£¥₹₩₽]|(?:USD|EUR|GBP|JPY|CNY|RMB|INR|KRW|RUB|Rs\.?)(?= |[0-9])"
 )
@@ -138,22 +139,22 @@ NOT_A_UNIT = re.compile(
     r"|about|if|but|is|are|was|were|wrong|incorrect|false|sin|cos|tan|cot|sec|csc|log|ln|sqrt|pi|inf|infinity|to|(?<!['’])[b-z])\b|n['’]t\b",
     re.IGNORECASE,
 )
-"""Words behind a number that change it, or name several."""
+"""Words after a number that change it or belong to another number."""
 
 
 def read_currency(text: str) -> tuple[str, int] | None:
-    """Returns the currency that `text` begins with, and where it ends."""
+    """Returns the currency at the beginning of `text`, and its end; or None."""
     match = _CURRENCY.match(text)
     return None if match is None else (_UNITS.get(match[0], match[0]), match.end())
 
 
 def read_unit(rest: str, *, known: bool = False) -> str | None:
-    """Returns the unit that stands behind a number, in one spelling; None when `rest`
-    is no unit.
+    """Returns the unit after a number in canonical spelling; None if `rest` is not a
+    unit.
 
     Args:
-        rest: what follows the number, with the blank before it if there is one.
-        known: only units of the table, no other words ("apples").
+        rest: the text after the number, with its leading blank, if any. known: accept
+            only units of the table, no other words ("apples").
     """
     spaced, text = rest[:1] == " ", rest.strip().removesuffix(".")
     text = _DEGREES.sub(lambda sign: "°" + sign[1].upper(), re.sub(r"\\mu ?", "μ", text))
@@ -172,7 +173,7 @@ def read_unit(rest: str, *, known: bool = False) -> str | None:
 
 
 def _product(text: str, spaced: bool) -> str | None:
-    """Returns a product of known units ("N m", "m s^-1"), None where a part is none."""
+    """Returns a product of known units ("N m", "m s^-1"), or None."""
     if (unit := _factor(text, spaced)) is not None:
         return unit
     parts = re.split(r" ?\\cdot ?|(?<!square)(?<!sq)(?<!cubic)(?<!sq\.) (?!squared|cubed|\^)", text)
@@ -183,7 +184,7 @@ def _product(text: str, spaced: bool) -> str | None:
 
 
 def _written(unit: str) -> str:
-    """Returns a unit with its factors in order and its negative powers as divisors."""
+    """Returns a unit with sorted factors and negative powers as divisors."""
     if "^-" not in unit:
         top, *bottom = unit.split("/")
         return "/".join([" ".join(sorted(top.split())), *bottom])
@@ -195,8 +196,9 @@ def _written(unit: str) -> str:
 
 
 def _factor(text: str, spaced: bool) -> str | None:
-    """Returns one factor of a unit ("square feet" is "foot^2"); a bare letter is a unit
-    only behind a blank."""
+    """Returns one factor of a unit ("foot^2" for "square feet"), or None. A single
+    letter is a unit only after a blank.
+    """
     match = _FACTOR.fullmatch(text)
     if match is None:
         return None
@@ -216,8 +218,8 @@ def _factor(text: str, spaced: bool) -> str | None:
 
 
 def _singular(word: str) -> str:
-    """Returns a word without its plural's s and its case, which only abbreviations keep
-    ("MB", "Mb").
+    """Returns the singular of a word in lower case; abbreviations ("MB", "Mb") are
+    unchanged.
     """
     if len(word) < 3:
         return word

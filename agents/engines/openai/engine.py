@@ -1,34 +1,34 @@
-"""Any server with an OpenAI-compatible /v1/completions that takes and returns token
-ids; several copies of it share the load.
+"""Engine over HTTP: any server with an OpenAI-compatible /v1/completions that takes and
+returns token ids, or several replicas of one.
 
 Token ids and log-probabilities of given tokens are vLLM's extensions of that API
-(`return_token_ids`, `logprob_token_ids`), so the server has to be vLLM or speak as it
-does; `open` asks one token of it and says what is missing. Start vLLM with
-`--logprobs-mode processed_logprobs --enable-prompt-tokens-details --block-size 32`, on
-CPU also `--no-enable-chunked-prefill`, as `agents.engines.vllm.server` does:
+(`return_token_ids`, `logprob_token_ids`), so the server must be vLLM or support them;
+`open` requests one token and reports what is missing. Start vLLM with `--logprobs-mode
+processed_logprobs --enable-prompt-tokens-details --block-size 32`, on CPU also
+`--no-enable-chunked-prefill`, as `agents.engines.vllm.server` does:
 
-- with its default, raw log-probabilities, `info.logprobs_mode` is "raw", and only
-  temperatures 0 and 1 report the truth;
-- without prompt token details the usage has no cached tokens. With n > 1 the server
-  reports those of the sample that ended last, which finds what the first sample has
-  just computed; they are taken for all n, so a request may have one prefix too many: an
-  upper bound.
+- With vLLM's default, raw log-probabilities, `info.logprobs_mode` is "raw": the
+  log-probabilities are correct at temperatures 0 and 1 only.
+- Without prompt token details the usage has no cached tokens. With n > 1 the server
+  reports the cached tokens of the sample that ended last, which finds the prefix that
+  the first sample has computed. They are counted for all n, so `cached` is an upper
+  bound, too large by at most one prefix.
 
-Requests beyond `max_in_flight` wait here, by their `priority`. It is not sent on, since
-vLLM refuses it unless it was started with `--scheduling-policy priority`: the server
-takes those that it was sent in order of arrival.
+Requests beyond `max_in_flight` wait in this process, ordered by `priority`. The
+priority is not sent, since vLLM refuses it unless started with `--scheduling-policy
+priority`: the server itself runs requests in order of arrival.
 
-A reply is used only after its fields were checked (agents.engines.openai.replies): a
-malformed one is a BadReplyError that shows its beginning, without keys and completions
-(agents.engines.openai.redaction). Failures of the server are retried for `retry_s`
-seconds (agents.engines.openai.replicas).
+The fields of each reply are checked (agents.engines.openai.replies). A malformed reply
+raises BadReplyError, which shows its beginning without keys and completions
+(agents.engines.openai.redaction). Server failures are retried for `retry_s` seconds
+(agents.engines.openai.replicas).
 
 Adapters are models of the server (`--enable-lora --lora-modules NAME=FOLDER`). On CPU
-set `--max-loras` one above their number, or requests without an adapter are computed
-with one (see agents.engines.vllm.engine).
+set `--max-loras` to their number plus one; otherwise requests without an adapter are
+computed with one (see agents.engines.vllm.engine).
 
 `publish` needs VLLM_SERVER_DEV_MODE=1 on the server, a folder that the server sees
-under the same path, and nobody else who sends requests.
+under the same path, and no other client that sends requests.
 """
 
 from __future__ import annotations
@@ -91,10 +91,10 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_MOST_LISTED = 10  # models that an error names
-_ANY_VOCABULARY = 1 << 31  # of a server that was not seen to serve the model yet
-# Everything that a server might otherwise take from the model's generation_config.json.
-_NO_OTHER_SAMPLING = {
+_MOST_LISTED = 10  # model names in an error
+_ANY_VOCABULARY = 1 << 31  # size used by the probe, before the vocabulary is known
+# The server would take these from the model's generation_config.json otherwise.
+_DEFAULT_SAMPLING = {
     "top_k": 0,
     "min_p": 0.0,
     "repetition_penalty": 1.0,
@@ -105,7 +105,7 @@ _AS_TOKEN_IDS = {"return_token_ids": True, "return_tokens_as_token_ids": True}
 
 
 class OpenAIEngine:
-    """Generator and Publisher over HTTP. Make one with `open`."""
+    """Generator and Publisher over HTTP. Create it with `open`."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class OpenAIEngine:
         max_in_flight: int,
         folder: Path | None,
     ) -> None:
-        """`vocabulary_size`: token ids, sent and received, are below it."""
+        """`vocabulary_size`: exclusive upper bound of token ids, sent and received."""
         self.info = info
         self.tokenizer = tokenizer
         self.version = 0
@@ -147,34 +147,32 @@ class OpenAIEngine:
         """Connects to a running server.
 
         Args:
-            base_url: its address, or those of several copies that serve the same model.
-            model: the model's name on the server; None: the first that it lists.
-            tokenizer: folder or hub id; None: where the server says that it has the
-                model from.
-            adapters: LoRA adapters that the server lists as models, by the names that
-                it gives them.
-            context_length: longest prompt plus completion, in tokens; None: what the
-                server says.
-            api_key_env: name of the environment variable that holds the api key; None:
-                no key is sent.
-            max_in_flight: requests in flight, all copies together; the others wait
-                here.
-            timeout_s: for one request, in seconds.
-            retry_s: how long a failed request is tried again, in seconds since its
+            base_url: address of the server, or of several replicas with the same model.
+            model: the model's name on the server; None: the first listed model.
+            tokenizer: folder or hub id; None: the model path that the server reports.
+            adapters: names under which the server lists LoRA adapters as models.
+            context_length: maximum length of prompt plus completion, in tokens; None:
+                the length that the server reports.
+            api_key_env: name of the environment variable that contains the API key;
+                None: send no key.
+            max_in_flight: maximum number of requests in flight, over all replicas; the
+                others wait in this process.
+            timeout_s: timeout of one request, in seconds.
+            retry_s: time during which a failed request is retried, in seconds since its
                 first failure.
-            clock: seconds, for `retry_s`; with `sleep` and `rng`, which draws the
-                jitter, an argument for tests.
+            clock: returns seconds, for `retry_s`. Tests replace it, as well as `sleep`
+                and `rng`, which draws the jitter.
 
         Raises:
-            EngineUnavailableError: a copy cannot be reached, serves something else, or
-                cannot do what is needed.
-            ValueError: an address is none, or the api key cannot be sent.
+            EngineUnavailableError: a replica cannot be reached, serves another model,
+                or lacks a needed feature.
+            ValueError: an address is not a valid URL, or the API key cannot be sent in
+                a header.
         """
         addresses = [base_url] if isinstance(base_url, str) else list(base_url)
         if not addresses:
             raise ValueError(
-                "engine.base_url names no server; set it to an address such as "
-                "http://127.0.0.1:8000/v1"
+                "engine.base_url is empty; set it to an address such as http://127.0.0.1:8000/v1"
             )
         api_key = Hidden(os.environ.get(api_key_env, "")) if api_key_env else None
         if api_key == Hidden(""):
@@ -210,7 +208,7 @@ class OpenAIEngine:
             length = context_length or cards[0].context_length
             if length is None:
                 raise EngineUnavailableError(
-                    f"{replicas.all[0].name} does not say how long its context is; set "
+                    f"{replicas.all[0].name} does not report its context length; set "
                     "engine.context_length"
                 )
             own_tokenizer = await asyncio.to_thread(HFTokenizer, tokenizer or root)
@@ -219,7 +217,7 @@ class OpenAIEngine:
             ]
 
             def build() -> OpenAIEngine:
-                folder = _folder_of(root)
+                folder = _local_folder(root)
                 info = EngineInfo(
                     kind="openai",
                     model=model,
@@ -254,7 +252,7 @@ class OpenAIEngine:
 
     @property
     def in_flight(self) -> int:
-        """Requests that have not ended; those that wait for a slot count."""
+        """Number of requests that have not ended, including those that wait."""
         return self._gate.in_flight
 
     async def generate(self, request: GenerateRequest) -> Generation:
@@ -270,13 +268,12 @@ class OpenAIEngine:
         return await self._gate.run(lambda: self._score(prompt, candidates), priority=priority)
 
     async def publish(self, folder: Path) -> int:
-        """Makes every copy of the server load the weights of `folder` and forget its
-        prefix cache.
+        """Makes every replica load the weights of `folder` and reset its prefix cache.
 
         Raises:
             EngineUnavailableError: a server has no such routes.
-            EngineDiedError: a server did not load the weights; copies may now serve
-                different ones.
+            EngineDiedError: a server did not load the weights; replicas may now serve
+                different weights.
         """
         folder = Path(folder).absolute()
         refuse_publication(self.info.adapters)
@@ -290,7 +287,7 @@ class OpenAIEngine:
         return self.version
 
     async def close(self) -> None:
-        """Closes the connections; the server goes on."""
+        """Closes the connections; the server keeps running."""
         await self._gate.close()
         await self._replicas.close()
 
@@ -356,11 +353,11 @@ class OpenAIEngine:
         *,
         model: str | None = None,
     ) -> Completions:
-        """Sends a request for the model, or for an adapter of it."""
+        """Sends a request to the model or to the adapter `model`."""
         request = {
             "model": model or self.info.model,
             "prompt": list(prompt),
-            **_NO_OTHER_SAMPLING,
+            **_DEFAULT_SAMPLING,
             **_AS_TOKEN_IDS,
             **body,
         }
@@ -407,21 +404,23 @@ class OpenAIEngine:
                 read_nothing,
                 {"method": "reload_weights", "kwargs": {"weights_path": str(folder)}},
             )
-            # a server without our extension; only CPU builds need it
+            # fails on a server without our extension, which only CPU builds need
             with suppress(EngineError, TryAgainError):
                 await post("/collective_rpc", read_nothing, {"method": "repack_output_heads"})
             if not await post("/reset_prefix_cache", read_success):
-                raise EngineError("its prefix cache cannot be reset while others send requests")
+                raise EngineError(
+                    "its prefix cache cannot be reset while other clients send requests"
+                )
         except (EngineError, TryAgainError, TooLongError) as error:
             raise self._gate.shut(f"died while {replica.name} loaded {folder} ({error})") from error
         finally:
-            # a server that cannot resume fails the next request
+            # if the server cannot resume, the next request fails
             with suppress(EngineError, TryAgainError):
                 await post("/resume", read_nothing)
 
 
 async def _list_models(replicas: Replicas, replica: Replica) -> tuple[ModelCard, ...]:
-    """Returns what a server says of each of its models."""
+    """Returns the models that a server lists."""
     try:
         return await replicas.ask(replica, "GET", "/v1/models", read_models)
     except (TryAgainError, TooLongError) as error:
@@ -432,23 +431,23 @@ async def _list_models(replicas: Replicas, replica: Replica) -> tuple[ModelCard,
 
 
 def _card(replica: Replica, models: Sequence[ModelCard], name: str | None) -> ModelCard:
-    """Returns what a server says of the model called `name`, or of its first one."""
+    """Returns the card of the model `name`; None: of the first listed model."""
     for card in models:
         if name is None or card.name == name:
             return card
     known = [card.name for card in models[:_MOST_LISTED]] + ["..."] * (len(models) > _MOST_LISTED)
     raise EngineUnavailableError(
         f"{replica.name} does not serve {name!r}, only {known}; set engine.model or "
-        "engine.adapters to one"
+        "engine.adapters to a served name"
     )
 
 
 async def _probe(replicas: Replicas, replica: Replica, model: str, tokenizer: HFTokenizer) -> bool:
-    """Asks a server for one token, and returns whether its log-probabilities are those
-    after temperature.
+    """Requests one token from a server, and returns whether its log-probabilities are
+    computed after temperature.
 
     Raises:
-        EngineUnavailableError: it cannot do what this engine needs.
+        EngineUnavailableError: the server lacks a feature that this engine needs.
     """
     token = tokenizer.eos_token_id
     found: list[float] = []
@@ -462,7 +461,7 @@ async def _probe(replicas: Replicas, replica: Replica, model: str, tokenizer: HF
             "seed": 0,
             "logprobs": 1,
         }
-        body |= {"logprob_token_ids": [token], **_NO_OTHER_SAMPLING, **_AS_TOKEN_IDS}
+        body |= {"logprob_token_ids": [token], **_DEFAULT_SAMPLING, **_AS_TOKEN_IDS}
         try:
             answer = await replicas.ask(
                 replica,
@@ -481,15 +480,15 @@ async def _probe(replicas: Replicas, replica: Replica, model: str, tokenizer: HF
     is_processed = found[0] != found[1]
     if not is_processed:
         logger.warning(
-            "%s reports raw logprobs, wrong at temperatures other than 1; use --logprobs-mode "
-            "processed_logprobs",
+            "%s reports raw logprobs, which are wrong at temperatures other than 0 and 1; start it "
+            "with --logprobs-mode processed_logprobs",
             replica.name,
         )
     return is_processed
 
 
-def _folder_of(root: str) -> Path | None:
-    """Returns the model's folder where this machine has it, too."""
+def _local_folder(root: str) -> Path | None:
+    """Returns the model's folder on this machine; None if it is not here."""
     try:
         return find_folder(root)
     except EngineUnavailableError:

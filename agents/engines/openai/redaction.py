@@ -1,10 +1,10 @@
-"""What an error may show of a server's reply: its beginning, without keys, thoughts and
-control characters.
+"""Excerpts of server replies for errors: the beginning of a reply without keys,
+thoughts and control characters.
 
-The text of a completion is a hidden thought, and so are its token ids. So JSON, whole
-or cut off, is shown by its structure (keys and types), and of its values only what
-error messages are made of. Anything else (the HTML page of a proxy) is shown as it is,
-at most `MOST_CHARACTERS` of it.
+Text and token ids of a completion are a hidden thought. So JSON, whole or cut off, is
+reduced to its structure (keys and types), plus the values of keys that hold error
+messages. Other content (the HTML page of a proxy) is shown unchanged, up to
+`MOST_CHARACTERS`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 MOST_CHARACTERS = 200
-"""Longest excerpt."""
+"""Maximum length of an excerpt, in characters."""
 
-_LOOKED_AT = 8192  # bytes of a body; what is behind them is not shown
-_UNSURE = 512  # characters at their end, which may hold half of a key
-_MASKED = 1024  # characters that are searched for keys, in time quadratic in their number
+_SEARCHED_BYTES = 8192  # the rest of a body is not shown
+_DROPPED_CHARACTERS = 512  # at the end of a long body, which may contain half of a key
+_SEARCHED_CHARACTERS = 1024  # the search for keys takes time quadratic in it
 _MOST_KEY_CHARACTERS = 32
 
 _ERROR_KEYS = frozenset(
@@ -38,7 +38,7 @@ _ERROR_KEYS = frozenset(
         "type",
     }
 )
-_OF_A_COMPLETION = re.compile(
+_COMPLETION_KEYS = re.compile(
     r"""["'](?:choices|completion|content|generated_text|logprobs|response|text|token_ids|tokens)["']\s*:"""
 )
 _JSON_BEGINS = re.compile(r"""[{\[]\s*["'{\[\]}]""")
@@ -67,16 +67,15 @@ _SECRETS = (
 
 
 def excerpt(body: bytes, *, secrets: Sequence[str] = ()) -> str:
-    """Returns the beginning of a reply's body as an error may show it, "nothing" for an
-    empty one.
+    """Returns the beginning of a reply's body for an error; "nothing" if it is empty.
 
     Args:
-        body: as it came.
-        secrets: masked wherever they stand: the API key in use.
+        body: the raw body.
+        secrets: texts that are masked everywhere, such as the API key in use.
     """
-    text = _plain(body[:_LOOKED_AT].decode("utf-8", errors="replace"))
-    if len(body) > _LOOKED_AT:
-        text = text[:-_UNSURE]
+    text = _plain(body[:_SEARCHED_BYTES].decode("utf-8", errors="replace"))
+    if len(body) > _SEARCHED_BYTES:
+        text = text[:-_DROPPED_CHARACTERS]
     if not text:
         return "nothing"
     begin = (
@@ -86,15 +85,16 @@ def excerpt(body: bytes, *, secrets: Sequence[str] = ()) -> str:
         if (found := _JSON_BEGINS.search(text))
         else len(text)
     )
-    outline = " ".join(_outline(text[begin:], messages=not _OF_A_COMPLETION.search(text)))
+    outline = " ".join(_outline(text[begin:], messages=not _COMPLETION_KEYS.search(text)))
     outline = _REPEATED.sub(r"\1, ...", re.sub(r"(?<=[{\[]) | (?=[}\],:])", "", outline))
-    masked = mask((text[:begin] + outline)[:_MASKED], secrets=secrets)
+    masked = mask((text[:begin] + outline)[:_SEARCHED_CHARACTERS], secrets=secrets)
     return masked if len(masked) <= MOST_CHARACTERS else masked[: MOST_CHARACTERS - 3] + "..."
 
 
 def mask(text: str, *, secrets: Sequence[str] = ()) -> str:
-    """Returns a short text on one line with `***` in place of `secrets` and of what
-    looks like a key."""
+    """Returns a short text on one line, with `secrets` and everything that looks like a
+    key replaced by `***`.
+    """
     text = _plain(text)
     for secret in secrets:
         for spelled in {secret, quote(secret, safe="")} - {""}:
@@ -105,8 +105,9 @@ def mask(text: str, *, secrets: Sequence[str] = ()) -> str:
 
 
 def _outline(text: str, *, messages: bool) -> Iterator[str]:
-    """Yields the lexemes of JSON with a type in place of each value. `messages`: leaves
-    the strings that say what went wrong."""
+    """Yields the lexemes of JSON with each value replaced by its type. `messages`:
+    keeps the values of the keys of error messages.
+    """
     lexemes = _LEXEME.findall(text)
     key = ""
     for lexeme, following in zip(lexemes, [*lexemes, ""][1:], strict=True):
@@ -142,8 +143,7 @@ def _unescaped(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Returns a text on one line, without characters that a terminal would act on or
-    not show."""
+    """Returns a text on one line, without control characters and unassigned ones."""
     shown = "".join(
         " " if char.isspace() else char
         for char in text

@@ -1,14 +1,14 @@
-"""HTTP to one or more copies of a server: the least busy copy gets the request, a
-failed one is passed over, and failures are retried.
+"""HTTP to one or more replicas of a server: each request goes to the least busy
+replica, failed replicas are skipped for a while, and failures are retried.
 
-Retried, until `retry_s` seconds have passed since the first failure: HTTP 408, 425, 429
-and 5xx, timeouts, and lost connections; a request that fails goes to another live copy
-at once, and after all of them have failed waits with exponential backoff and jitter, as
-long as a Retry-After asks for. A malformed reply may come from a proxy whose server is
-starting, so it is retried, too, but only `_MOST_MALFORMED` times in a row: what is
-wrong with a server's replies is seldom mended by waiting. Everything else is an error
-at the first try, because a second would give the same answer. One warning per
-`_WARN_EVERY_S` reports that requests are being retried.
+HTTP 408, 425, 429 and 5xx, timeouts and lost connections are retried until `retry_s`
+seconds after the first failure. A failed request goes to another live replica at once;
+after all replicas have failed, it waits with exponential backoff and jitter, at least
+as long as a Retry-After header demands. A malformed reply may come from a proxy whose
+server is starting, so it is retried, too, but at most `_MOST_MALFORMED` times in a row:
+waiting seldom repairs it. All other failures raise at the first attempt, because
+another would give the same result. One warning per `_WARN_EVERY_S` reports that
+requests are being retried.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ within the timeout. malformed: a reply that cannot be read."""
 
 _BUSY = (408, 425, 429, 503)
 _GATEWAY = (502, 504)  # a proxy whose server is gone
-_NO_SUCH_PLACE = (301, 302, 303, 307, 308, 404, 405)
+_WRONG_ADDRESS = (301, 302, 303, 307, 308, 404, 405)
 _FIRST_BACKOFF_S = 0.25
 _LONGEST_BACKOFF_S = 8.0
-_REST_S = 30.0  # how long a dead copy is passed over
+_SKIP_S = 30.0  # time for which a dead replica is skipped
 _MOST_MALFORMED = 3
 _WARN_EVERY_S = 60.0
 _KEEPALIVE_S = 2.0
-"""How long an idle connection is kept. Uvicorn closes them after 5 s; a request sent at
-that moment is lost."""
+"""Time for which an idle connection is kept. Uvicorn closes connections after 5 s, and
+a request that is sent at that moment is lost."""
 _MOST_ERROR_BYTES = 1 << 16
 _MOST_LOCATION = 100  # characters
 _SHORTEST_SECRET = 4  # characters; masking a shorter one would garble every error
 
-_WAY_OUT: Mapping[Failure, str] = {
+_ADVICE: Mapping[Failure, str] = {
     "unreachable": "",
     "busy": "; lower engine.max_in_flight, or raise engine.retry_s",
     "failing": "; see the server's log",
@@ -65,14 +65,13 @@ _WAY_OUT: Mapping[Failure, str] = {
 
 
 class AllReplicasDeadError(Exception):
-    """No copy of the server can be reached any more; the text says what the last of
-    them did."""
+    """No replica can be reached any more; the text describes the last failure."""
 
 
 class TooLongError(EngineError):
     """The server refuses a request as too long.
 
-    `context_length`: the context that its refusal names, in tokens; 0: none.
+    `context_length`: the context length in the refusal, in tokens; 0: not reported.
     """
 
     def __init__(self, server: str, context_length: int) -> None:
@@ -82,8 +81,9 @@ class TooLongError(EngineError):
 
 
 class TryAgainError(Exception):
-    """A failure that another attempt may mend. `wait_s`: how long the server asks to be
-    left alone, in seconds."""
+    """A failure that may not recur at another attempt. `wait_s`: minimum wait before it
+    that the server demands, in seconds.
+    """
 
     def __init__(self, message: str, failure: Failure, wait_s: float = 0.0) -> None:
         super().__init__(message)
@@ -91,27 +91,27 @@ class TryAgainError(Exception):
         self.wait_s = wait_s
 
     @property
-    def final(self) -> EngineError:
-        """The error that it is where no other attempt is made."""
+    def as_engine_error(self) -> EngineError:
+        """The error to raise if there is no other attempt."""
         return (BadReplyError if self.failure == "malformed" else EngineError)(
-            f"{self}{_WAY_OUT[self.failure]}"
+            f"{self}{_ADVICE[self.failure]}"
         )
 
 
 @dataclass(slots=True, eq=False)
 class Replica:
-    """One copy of the server."""
+    """One replica of the server."""
 
     root: str
     """Its address without /v1."""
     name: str
-    """The address as errors show it, without a password."""
+    """The address without a password, for errors."""
     in_flight: int = 0
-    rests_until: float = 0.0
-    """Time of the clock, in seconds, until which it gets requests only if all others
-    failed, too."""
+    skipped_until: float = 0.0
+    """Clock time, in seconds, until which it gets a request only after all other
+    replicas have failed."""
     is_dead: bool = False
-    """Whether it could not be reached when it was last tried."""
+    """Whether the last attempt could not reach it."""
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ class _Series:
 
 
 class Replicas:
-    """A session over several copies of one server."""
+    """An HTTP session over the replicas of one server."""
 
     def __init__(
         self,
@@ -139,31 +139,32 @@ class Replicas:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rng: random.Random | None = None,
     ) -> None:
-        """Opens the session; nothing is sent.
+        """Opens the session without sending a request.
 
         Args:
-            addresses: of the copies, with or without /v1.
+            addresses: of the replicas, with or without /v1.
             api_key: sent with every request; never shown.
-            timeout_s: for one attempt, in seconds.
-            retry_s: how long a failed request is tried again, in seconds since its
+            timeout_s: timeout of one attempt, in seconds.
+            retry_s: time during which a failed request is retried, in seconds since its
                 first failure.
-            clock: seconds; with `sleep` and `rng` (of the jitter) an argument for
-                tests.
+            clock: returns seconds. Tests replace it, as well as `sleep` and `rng`,
+                which draws the jitter.
 
         Raises:
-            ValueError: an address is none, or the key cannot be sent.
+            ValueError: an address is not a valid URL, or the key cannot be sent in a
+                header.
         """
         if api_key is not None and not re.fullmatch(r"[!-~]+", api_key.reveal()):
             raise ValueError(
-                "the variable that engine.api_key_env names holds a character that no HTTP header "
-                "carries; export it again"
+                "the variable that engine.api_key_env names contains a character that is not "
+                "allowed in an HTTP header; export it again"
             )
         self.all = [_replica(address) for address in addresses]
         passwords = [URL(replica.root).password or "" for replica in self.all]
         if api_key is not None and any(passwords):
             raise ValueError(
-                "engine.base_url holds a password and engine.api_key_env is set; a request "
-                "carries one of the two, remove one"
+                "engine.base_url contains a password and engine.api_key_env is set; a request "
+                "can carry only one of the two, remove one"
             )
         known = [*([] if api_key is None else [api_key.reveal()]), *passwords]
         self._secrets = [secret for secret in known if len(secret) >= _SHORTEST_SECRET]
@@ -186,36 +187,38 @@ class Replicas:
         *,
         most_bytes: int = MOST_BYTES,
     ) -> T:
-        """Sends a request to the least busy replica, retries it where that may help,
-        and returns what `read` finds in the reply.
+        """Sends a request to the least busy replica, retries it if that may help, and
+        returns the reply as parsed by `read`.
 
         Raises:
-            AllReplicasDeadError: no server could be reached for `retry_s`.
-            BadReplyError: the replies stayed malformed.
+            AllReplicasDeadError: no replica could be reached for `retry_s`.
+            BadReplyError: too many replies in a row were malformed.
             TooLongError, EngineError: see `call`; or the last failure, after `retry_s`.
         """
         series = _Series()
         untried = list(self.all)
         while True:
             now = self._clock()
-            replica = min(untried, key=lambda one: self._urgency(one, now))
+            replica = min(untried, key=lambda one: self._sort_key(one, now))
             replica.in_flight += 1
             try:
                 answer = await self.call(replica, "POST", path, read, body, most_bytes=most_bytes)
             except TryAgainError as caught:
                 problem = caught.with_traceback(None)
             else:
-                replica.is_dead, replica.rests_until = False, 0.0
+                replica.is_dead, replica.skipped_until = False, 0.0
                 return answer
             finally:
                 replica.in_flight -= 1
             now = self._clock()
             untried.remove(replica)
-            self._let_rest(replica, problem, now, series)
-            left = self._left(series, problem, now)
-            if any(other.rests_until <= now for other in untried):
+            self._record_failure(replica, problem, now, series)
+            left = self._remaining_s(series, problem, now)
+            if any(other.skipped_until <= now for other in untried):
                 continue
-            await self._pause(series, self._first_awake(now) if problem.wait_s else 0.0, left)
+            await self._pause(
+                series, self._seconds_until_available(now) if problem.wait_s else 0.0, left
+            )
             untried = list(self.all)
 
     async def ask(
@@ -226,13 +229,13 @@ class Replicas:
         read: Callable[[Reply], T],
         body: Mapping[str, Any] | None = None,
     ) -> T:
-        """Sends one request to one replica, retries it while that is busy, and returns
-        what `read` finds in the reply.
+        """Sends one request to one replica, retries it while the replica is busy, and
+        returns the reply as parsed by `read`.
 
-        For opening: a wrong address is to be reported at once.
+        Used at opening, where a wrong address must be reported at once.
 
         Raises:
-            TryAgainError: it cannot be reached, or fails otherwise.
+            TryAgainError: the replica cannot be reached, or fails otherwise.
             TooLongError, EngineError: see `call`.
         """
         series = _Series()
@@ -243,7 +246,9 @@ class Replicas:
                 if caught.failure != "busy":
                     raise
                 problem = caught.with_traceback(None)
-            await self._pause(series, problem.wait_s, self._left(series, problem, self._clock()))
+            await self._pause(
+                series, problem.wait_s, self._remaining_s(series, problem, self._clock())
+            )
 
     async def call(
         self,
@@ -255,13 +260,13 @@ class Replicas:
         *,
         most_bytes: int = MOST_BYTES,
     ) -> T:
-        """Sends one request to one replica, once, and returns what `read` finds in the
-        reply.
+        """Sends one request to one replica, once, and returns the reply as parsed by
+        `read`.
 
         Raises:
             TryAgainError: another attempt may succeed.
-            TooLongError: HTTP 400, 413 or 422 for a request that is longer than the
-                server's context.
+            TooLongError: HTTP 400, 413 or 422, because the request exceeds the server's
+                context.
             EngineUnavailableError: HTTP 401, 403, 404, 405 or a redirection.
             EngineError: another status.
         """
@@ -280,7 +285,7 @@ class Replicas:
             pass
         if not problem:
             raise TryAgainError(
-                f"{shown} aborted the request, as a server does that is being stopped",
+                f"{shown} aborted the request; the server may be shutting down",
                 "unreachable",
             )
         kind = (
@@ -300,8 +305,8 @@ class Replicas:
     ) -> Reply | TryAgainError:
         """Returns the reply, or the failure.
 
-        The failure is returned, not raised: errors of aiohttp hold headers and parts of
-        the body, and none of them may hang on ours.
+        The failure is returned, not raised: aiohttp's errors contain headers and parts
+        of the body, and must not become the context of our errors.
         """
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if data is not None else {}
@@ -315,8 +320,7 @@ class Replicas:
                 )
                 if content is None and not is_error:
                     return TryAgainError(
-                        f"{shown} sent more than the {most_bytes} bytes that the request can be "
-                        "answered in",
+                        f"{shown} sent more than {most_bytes} bytes, the maximum for this request",
                         "malformed",
                     )
                 return Reply(
@@ -352,7 +356,7 @@ class Replicas:
             )
 
     def _refuse(self, reply: Reply, replica: Replica, shown: str) -> NoReturn:
-        """Raises what a reply that is no success means."""
+        """Raises the error for a reply without a success status."""
         status, text = reply.status, f"HTTP {reply.status}: {reply.excerpt(self._secrets)}"
         if status in _BUSY:
             raise TryAgainError(f"{shown} is busy ({text})", "busy", reply.retry_after_s)
@@ -364,9 +368,9 @@ class Replicas:
             raise TooLongError(replica.name, context_length)
         if status in (401, 403):
             raise EngineUnavailableError(
-                f"{shown} wants another API key ({text}); set engine.api_key_env"
+                f"{shown} refuses the API key ({text}); set engine.api_key_env"
             )
-        if status in _NO_SUCH_PLACE:
+        if status in _WRONG_ADDRESS:
             where = f", which points to {reply.location}" if reply.location else ""
             raise EngineUnavailableError(
                 f"{shown} does not exist ({text}{where}); check engine.base_url and engine.model"
@@ -376,26 +380,27 @@ class Replicas:
             "/v1/completions takes"
         )
 
-    def _urgency(self, replica: Replica, now: float) -> tuple[float, int]:
-        """Returns the smaller the sooner a replica gets a request: none that rests
-        before one that does not."""
-        return max(replica.rests_until - now, 0.0), replica.in_flight
+    def _sort_key(self, replica: Replica, now: float) -> tuple[float, int]:
+        """Returns a sort key: the replica with the smallest one gets the next request.
+        Replicas that are not skipped come first.
+        """
+        return max(replica.skipped_until - now, 0.0), replica.in_flight
 
-    def _let_rest(
+    def _record_failure(
         self, replica: Replica, problem: TryAgainError, now: float, series: _Series
     ) -> None:
-        """Books a failure: the others are tried first for a while."""
+        """Records a failure; for a while the other replicas are tried first."""
         replica.is_dead = problem.failure == "unreachable"
-        replica.rests_until = now + max(
-            problem.wait_s, _REST_S if replica.is_dead else series.backoff_s
+        replica.skipped_until = now + max(
+            problem.wait_s, _SKIP_S if replica.is_dead else series.backoff_s
         )
 
-    def _left(self, series: _Series, problem: TryAgainError, now: float) -> float:
-        """Counts a failed attempt, and returns for how many seconds its request may be
-        tried again.
+    def _remaining_s(self, series: _Series, problem: TryAgainError, now: float) -> float:
+        """Counts a failed attempt, and returns the remaining seconds in which the
+        request may be retried.
 
         Raises:
-            AllReplicasDeadError, EngineError: it may not.
+            AllReplicasDeadError, EngineError: it may not be retried.
         """
         series.attempts += 1
         series.malformed = series.malformed + 1 if problem.failure == "malformed" else 0
@@ -412,18 +417,19 @@ class Replicas:
         )
         if all(replica.is_dead for replica in self.all):
             raise AllReplicasDeadError(f"{problem}{tried}")
-        raise TryAgainError(f"{problem}{tried}", problem.failure).final
+        raise TryAgainError(f"{problem}{tried}", problem.failure).as_engine_error
 
     async def _pause(self, series: _Series, asked_s: float, left_s: float) -> None:
-        """Waits before the next attempts: the backoff, or as long as the server asks
-        for, but never beyond the end of the retries."""
+        """Waits before the next attempt: the backoff, or longer if the server demands
+        it, but not beyond the end of the retries.
+        """
         wait_s = max(series.backoff_s * self._rng.uniform(0.5, 1.0), asked_s)
         series.backoff_s = min(2 * series.backoff_s, _LONGEST_BACKOFF_S)
         await self._sleep(min(wait_s, left_s))
 
-    def _first_awake(self, now: float) -> float:
-        """Returns in how many seconds the first of the replicas may be asked again."""
-        return max(0.0, min(replica.rests_until for replica in self.all) - now)
+    def _seconds_until_available(self, now: float) -> float:
+        """Returns the seconds until the first replica may be tried again."""
+        return max(0.0, min(replica.skipped_until for replica in self.all) - now)
 
     def _warn(self, problem: TryAgainError, now: float) -> None:
         if self._warned_at is None or now - self._warned_at >= _WARN_EVERY_S:
@@ -432,8 +438,9 @@ class Replicas:
 
 
 async def _read_at_most(response: aiohttp.ClientResponse, most_bytes: int) -> bytes | None:
-    """Returns the body; of an error its beginning; None where it is longer than it may
-    be."""
+    """Returns the body. If it exceeds `most_bytes`: its beginning for an error status,
+    else None.
+    """
     chunks, size = [], 0
     async for chunk in response.content.iter_any():
         chunks.append(chunk)
@@ -456,7 +463,7 @@ def _replica(address: str) -> Replica:
         is_one = False
     if not is_one:
         raise ValueError(
-            f"engine.base_url ({mask(address)}) is no address of a server; set it to one such as "
+            f"engine.base_url ({mask(address)}) is not a server address; set it to one such as "
             "http://127.0.0.1:8000/v1"
         )
     root, name = (
@@ -466,8 +473,9 @@ def _replica(address: str) -> Replica:
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float:
-    """Returns how long a reply asks to be left alone, in seconds: its Retry-After, as
-    seconds or as a date by the server's own clock."""
+    """Returns the wait that the Retry-After header demands, in seconds; 0 without one.
+    The header contains seconds, or a date by the server's clock.
+    """
     value = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value):
         return float(value)

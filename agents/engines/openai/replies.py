@@ -1,10 +1,10 @@
-"""What a server may answer, checked field by field before anything of it is used.
+"""Parses server replies and checks every field before it is used.
 
-A reader takes a whole `Reply` and returns what it holds, or raises `MalformedError`
-with a reason that quotes no content: numbers, names of fields and types, never text.
-Read by hand rather than by a schema library: every rule that matters here is about the
-request (as many choices as asked for, at most max_tokens, ids of the vocabulary), and
-2,000 tokens are checked in well under a millisecond.
+A `read_...` function takes a whole `Reply` and returns its content, or raises
+`MalformedError` with a reason that quotes no content: only numbers, field names and
+types. There is no schema library, because the important rules depend on the request
+(number of choices, max_tokens, vocabulary), and 2,000 tokens are checked in well under
+a millisecond.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from agents.engines.openai.redaction import excerpt
 from agents.types import FinishReason, Hidden, Usage
 
 MOST_BYTES = 4 << 20
-"""Longest reply of a route that returns no tokens."""
+"""Maximum size of a reply without tokens, in bytes."""
 
 _BYTES_PER_TOKEN = 512  # id, text, log-probability and offset in JSON; about 100 in practice
 _BYTES_PER_PROMPT_TOKEN = 16  # a server repeats the prompt's ids with each choice
 _BYTES_PER_SCORE = 128
-_ROUNDED_UP = 1e-3  # nats above 0 that rounding may give to a log-probability
-_LEAST = -1e9  # nats
+_ROUNDING_ERROR = 1e-3  # nats by which rounding may lift a log-probability above 0
+_MIN_LOGPROB = -1e9  # nats
 _MOST_TOKENS = 1 << 31
 _MOST_NAME_CHARACTERS = 500
-_LOOKED_AT = 8192  # bytes of a refusal that are searched for its reason
+_SEARCHED_BYTES = 8192  # bytes of a refusal that are searched for its reason
 _TOO_LONG = re.compile(
     r"(?i)context[ _-]?(?:length|window|size|limit)"
     r"|max(?:imum)?[ _](?:allowed |supported )?(?:model|input|prompt|sequence)[ "
@@ -38,12 +38,12 @@ _TOO_LONG = re.compile(
     r"(?:long|large)|.{0,40}\bexceeds?\b.{0,60}\b(?:length|tokens)\b)"
     r"|max_new_tokens\W{1,3}must be <=|must have less than \d{1,9} tokens"
 )
-_OF_AN_ACCOUNT = re.compile(
+_ACCOUNT_LIMIT = re.compile(
     r"(?i)\bper (?:second|minute|hour|day|week|month)\b"
     r"|\b(?:quota|budget|credits?|billing|[tr]p[md])\b|rate[ _-]?limit"
 )
-"""A limit of the caller's account at the server: another question would meet it,
-too."""
+"""Matches a limit of the caller's account, which does not depend on the request's
+length."""
 _NUMBER = r"(\d{1,3}(?:,\d{3})+|\d{1,9})\b"
 _CONTEXT = re.compile(
     r"(?i)(?:context[ _-]?(?:length|window|size)|model[ "
@@ -52,41 +52,42 @@ _CONTEXT = re.compile(
 
 
 class MalformedError(Exception):
-    """A reply is not what the request asked for; the text is the reason."""
+    """A reply does not fit the request; the text is the reason."""
 
 
 class AbortedError(Exception):
-    """The server ended a completion by its own will, as one that is being stopped does:
-    what it holds until then is no sample."""
+    """The server aborted a completion, as a server does that is shutting down; the
+    tokens so far are not a valid sample.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP reply, read to its end."""
+    """A complete HTTP reply."""
 
     status: int
     content_type: str
     charset: str | None
     body: Hidden[bytes]
-    """Its beginning, where `status` is an error."""
+    """Only its beginning if `status` is an error."""
     retry_after_s: float = 0.0
-    """How long the server asks to be left alone, in seconds."""
+    """Minimum wait before another attempt that the server demands, in seconds."""
     location: str = ""
-    """Where a redirection points to."""
+    """Target of a redirection."""
 
     def excerpt(self, secrets: Sequence[str] = ()) -> str:
-        """Returns the beginning of the body as an error may show it; `secrets` are
-        masked."""
+        """Returns the beginning of the body for an error; `secrets` are masked."""
         return excerpt(self.body.reveal(), secrets=secrets)
 
     @property
     def named_context(self) -> int | None:
-        """Context length, in tokens, that a refusal calls too small; 0: no number is
-        named; None: it is no such refusal."""
+        """Context length, in tokens, that a refusal of a too long request names; 0: it
+        names none; None: the reply is no such refusal.
+        """
         if self.status not in (400, 413, 422):
             return None
-        text = self.body.reveal()[:_LOOKED_AT].decode("utf-8", errors="replace")
-        if _OF_AN_ACCOUNT.search(text):
+        text = self.body.reveal()[:_SEARCHED_BYTES].decode("utf-8", errors="replace")
+        if _ACCOUNT_LIMIT.search(text):
             return None
         if not _TOO_LONG.search(text):
             return 0 if self.status == 413 else None
@@ -96,28 +97,29 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the reply to a completion request must fit."""
+    """Properties that the reply to a completion request must have."""
 
     prompt_tokens: int
     vocabulary_size: int
-    """Token ids are below it."""
+    """Exclusive upper bound of the token ids."""
     n: int = 1
     max_tokens: int = 1
     logprobs: bool = True
     """Whether the request asked for log-probabilities; without them they are NaN."""
     stop: tuple[str, ...] = ()
     prompt: Sequence[int] | None = None
-    """The prompt itself, for a server that repeats it; None: not compared."""
+    """The prompt, compared with the reply if the server repeats it; None: not
+    compared."""
     candidates: tuple[int, ...] = ()
-    """Tokens whose log-probabilities as the first one were asked for."""
+    """Tokens whose log-probability as the first token is requested."""
 
     @property
     def most_bytes(self) -> int:
-        """Longest reply that is read, in bytes."""
-        of_a_choice = (
+        """Maximum size of the reply, in bytes."""
+        bytes_per_choice = (
             self.max_tokens * _BYTES_PER_TOKEN + self.prompt_tokens * _BYTES_PER_PROMPT_TOKEN
         )
-        return (1 << 20) + self.n * (of_a_choice + len(self.candidates) * _BYTES_PER_SCORE)
+        return (1 << 20) + self.n * (bytes_per_choice + len(self.candidates) * _BYTES_PER_SCORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ class ReplyChoice:
 
     token_ids: tuple[int, ...] = field(repr=False)
     logprobs: tuple[float, ...]
-    """In nats, each at most 0; NaN where none were asked for."""
+    """In nats, each at most 0; NaN if not requested."""
     finish_reason: FinishReason
     stop_reason: str | int | None
     scores: tuple[float, ...] = ()
@@ -135,8 +137,9 @@ class ReplyChoice:
 
 @dataclass(frozen=True, slots=True)
 class Completions:
-    """What a completion request is answered with: `n` choices in the order of their
-    indices, and what they cost."""
+    """Content of the reply to a completion request: `n` choices in the order of their
+    indices, and their usage.
+    """
 
     choices: tuple[ReplyChoice, ...]
     usage: Usage
@@ -148,28 +151,29 @@ class ModelCard:
 
     name: str
     root: str | None
-    """Where the server has it from."""
+    """Folder or hub id from which the server loaded it."""
     context_length: int | None
     """In tokens; None: not reported."""
 
 
 def read_completions(reply: Reply, expected: Expected) -> Completions:
-    """Returns the reply to a completion request.
+    """Returns the content of the reply to a completion request.
 
     Raises:
-        MalformedError: a rule of the module's is broken.
+        MalformedError: a field is missing, has the wrong type or does not fit
+            `expected`.
         AbortedError: a choice was aborted.
     """
-    answer = _object(reply)
+    answer = _json_object(reply)
     choices = _sequence(answer.get("choices"), "choices")
     if len(choices) != expected.n:
-        raise MalformedError(f"it holds {len(choices)} choices for n={expected.n}")
+        raise MalformedError(f"it has {len(choices)} choices for n={expected.n}")
     by_index: dict[int, ReplyChoice] = {}
     for choice in choices:
         fields = _mapping(choice, "a choice")
-        index = _whole(fields.get("index"), "index", most=expected.n - 1)
+        index = _integer(fields.get("index"), "index", most=expected.n - 1)
         if index in by_index:
-            raise MalformedError(f"index {index} stands twice")
+            raise MalformedError(f"index {index} occurs twice")
         by_index[index] = _choice(fields, expected)
     ordered = tuple(by_index[index] for index in range(expected.n))
     generated = sum(len(choice.logprobs) for choice in ordered)
@@ -180,9 +184,11 @@ def read_models(reply: Reply) -> tuple[ModelCard, ...]:
     """Returns the models that a server lists, at least one.
 
     Raises:
-        MalformedError: the list is empty or no list of models.
+        MalformedError: the reply is not a list of models, or the list is empty.
     """
-    cards = [_mapping(card, "a model") for card in _sequence(_object(reply).get("data"), "data")]
+    cards = [
+        _mapping(card, "a model") for card in _sequence(_json_object(reply).get("data"), "data")
+    ]
     if not cards:
         raise MalformedError("it lists no model")
     return tuple(
@@ -191,26 +197,26 @@ def read_models(reply: Reply) -> tuple[ModelCard, ...]:
             None if card.get("root") is None else _name(card["root"], "root"),
             None
             if card.get("max_model_len") is None
-            else _whole(card["max_model_len"], "max_model_len", least=2),
+            else _integer(card["max_model_len"], "max_model_len", least=2),
         )
         for card in cards
     )
 
 
 def read_success(reply: Reply) -> bool:
-    """Returns whether a route that answers {"success": ...} has done what it was asked.
+    """Returns `success` of a reply {"success": ...}.
 
     Raises:
-        MalformedError: the reply is something else.
+        MalformedError: the reply has another form.
     """
-    success = _object(reply).get("success")
+    success = _json_object(reply).get("success")
     if not isinstance(success, bool):
-        raise MalformedError(f"success is {_kind(success)}, not a bool")
+        raise MalformedError(f"success is {_describe(success)}, not a bool")
     return success
 
 
 def read_nothing(reply: Reply) -> None:
-    """Reads a route whose status is its whole answer."""
+    """Ignores the body, for a route that reports success by its status."""
 
 
 def _choice(fields: Mapping[str, Any], expected: Expected) -> ReplyChoice:
@@ -219,10 +225,10 @@ def _choice(fields: Mapping[str, Any], expected: Expected) -> ReplyChoice:
         raise AbortedError
     if finish_reason not in ("stop", "length"):
         raise MalformedError(
-            f"the finish reason is {_kind(finish_reason)}, neither stop nor length"
+            f"the finish reason is {_describe(finish_reason)}, neither stop nor length"
         )
     if not isinstance(fields.get("text", ""), str):
-        raise MalformedError(f"text is {_kind(fields['text'])}")
+        raise MalformedError(f"text is {_describe(fields['text'])}")
     repeated = fields.get("prompt_token_ids")
     if repeated is not None and expected.prompt is not None and repeated != list(expected.prompt):
         raise MalformedError(
@@ -239,7 +245,7 @@ def _choice(fields: Mapping[str, Any], expected: Expected) -> ReplyChoice:
         )
         if len(logprobs) != len(token_ids):
             raise MalformedError(
-                f"it holds {len(token_ids)} token ids and {len(logprobs)} log-probabilities"
+                f"it has {len(token_ids)} token ids and {len(logprobs)} log-probabilities"
             )
         if expected.candidates:
             first = _mapping(
@@ -256,13 +262,13 @@ def _token_ids(value: Any, expected: Expected) -> tuple[int, ...]:
     token_ids = _sequence(value, "token_ids")
     if not 1 <= len(token_ids) <= expected.max_tokens:
         raise MalformedError(
-            f"a choice holds {len(token_ids)} tokens for max_tokens={expected.max_tokens}"
+            f"a choice has {len(token_ids)} tokens for max_tokens={expected.max_tokens}"
         )
     if set(map(type, token_ids)) != {int}:
-        raise MalformedError("token_ids holds something that is no whole number")
+        raise MalformedError("token_ids contains a value that is not an integer")
     if min(token_ids) < 0 or max(token_ids) >= expected.vocabulary_size:
         raise MalformedError(
-            f"token_ids holds an id outside the vocabulary of {expected.vocabulary_size}; "
+            f"token_ids contains an id outside the vocabulary of {expected.vocabulary_size}; "
             "engine.tokenizer must be the tokenizer of the served model"
         )
     return tuple(token_ids)
@@ -286,23 +292,23 @@ def _check_stop_reason(
 
 def _logprobs(values: Sequence[Any], name: str) -> tuple[float, ...]:
     if not set(map(type, values)) <= {float, int}:
-        raise MalformedError(f"{name} holds something that is no number")
-    if values and not _LEAST <= min(values) <= max(values) <= _ROUNDED_UP:
-        raise MalformedError(f"{name} holds a number that is no log-probability")
+        raise MalformedError(f"{name} contains a value that is not a number")
+    if values and not _MIN_LOGPROB <= min(values) <= max(values) <= _ROUNDING_ERROR:
+        raise MalformedError(f"{name} contains a number that is not a log-probability")
     return tuple(value if value < 0.0 else 0.0 for value in map(float, values))
 
 
 def _usage(value: Any, expected: Expected, generated: int) -> Usage:
-    """Returns what a reply cost, counted on the tokens themselves; the server's own
-    count must agree, and knows what was cached."""
+    """Returns the usage of a reply, counted from its tokens; the server's counts must
+    agree, and provide the cached tokens.
+    """
     usage = _mapping(value, "usage")
-    prompt = _whole(usage.get("prompt_tokens"), "usage.prompt_tokens")
+    prompt = _integer(usage.get("prompt_tokens"), "usage.prompt_tokens")
     if prompt not in (expected.prompt_tokens, expected.n * expected.prompt_tokens):
         raise MalformedError(
-            "usage.prompt_tokens is not the number of the prompt's tokens, "
-            f"{expected.prompt_tokens}"
+            f"usage.prompt_tokens is not the number of prompt tokens, {expected.prompt_tokens}"
         )
-    if _whole(usage.get("completion_tokens"), "usage.completion_tokens") != generated:
+    if _integer(usage.get("completion_tokens"), "usage.completion_tokens") != generated:
         raise MalformedError(
             f"usage.completion_tokens is not the number of tokens in the choices, {generated}"
         )
@@ -315,14 +321,14 @@ def _usage(value: Any, expected: Expected, generated: int) -> Usage:
     found = (
         0
         if cached is None
-        else _whole(cached, "usage.prompt_tokens_details.cached_tokens", most=prompt)
+        else _integer(cached, "usage.prompt_tokens_details.cached_tokens", most=prompt)
     )
-    in_all = found if prompt > expected.prompt_tokens else expected.n * found
-    return Usage(expected.n * expected.prompt_tokens, in_all, generated, 1)
+    total_cached = found if prompt > expected.prompt_tokens else expected.n * found
+    return Usage(expected.n * expected.prompt_tokens, total_cached, generated, 1)
 
 
-def _object(reply: Reply) -> Mapping[str, Any]:
-    """Returns the JSON object that a reply consists of."""
+def _json_object(reply: Reply) -> Mapping[str, Any]:
+    """Returns the JSON object in a reply's body."""
     body = reply.body.reveal()
     if not body:
         raise MalformedError("it is empty")
@@ -336,62 +342,65 @@ def _object(reply: Reply) -> Mapping[str, Any]:
     ):
         raise MalformedError("its charset is not UTF-8")
     try:
-        answer = json.loads(body.decode("utf-8"), parse_constant=_no_number)
+        answer = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
     except RecursionError:
         raise MalformedError("it is nested too deeply") from None
     except UnicodeDecodeError:
         raise MalformedError("it is not UTF-8") from None
-    except ValueError as error:  # also a number of more than 4,300 digits
+    except ValueError as error:  # or an integer of more than 4,300 digits
         where = f" (at character {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
         raise MalformedError(f"it is not JSON{where}") from None
     if not isinstance(answer, dict):
-        raise MalformedError(f"it is {_kind(answer)}, not an object")
+        raise MalformedError(f"it is {_describe(answer)}, not an object")
     if answer.get("error") is not None:
         raise MalformedError("it reports an error")
     return answer
 
 
-def _no_number(name: str) -> NoReturn:
-    raise MalformedError(f"it holds {name}, which is no JSON")
+def _refuse_constant(name: str) -> NoReturn:
+    raise MalformedError(f"it contains {name}, which is not JSON")
 
 
 def _mapping(value: Any, name: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise MalformedError(f"{name} is {_kind(value)}, not an object")
+        raise MalformedError(f"{name} is {_describe(value)}, not an object")
     return value
 
 
 def _sequence(value: Any, name: str) -> list[Any]:
     if not isinstance(value, list):
-        raise MalformedError(f"{name} is {_kind(value)}, not a list")
+        raise MalformedError(f"{name} is {_describe(value)}, not a list")
     return value
 
 
-def _whole(value: Any, name: str, *, least: int = 0, most: int = _MOST_TOKENS) -> int:
+def _integer(value: Any, name: str, *, least: int = 0, most: int = _MOST_TOKENS) -> int:
     if type(value) is not int:
-        raise MalformedError(f"{name} is {_kind(value)}, not a whole number")
+        raise MalformedError(f"{name} is {_describe(value)}, not an integer")
     if not least <= value <= most:
         raise MalformedError(f"{name} is not between {least} and {most}")
     return value
 
 
 def _name(value: Any, what: str) -> str:
-    """Returns the name of a model or folder: one line that a terminal can show and a
-    path can hold."""
+    """Returns the name of a model or folder, which must be printable and short enough
+    for a path.
+    """
     if (
         not isinstance(value, str)
         or not value.isprintable()
         or not 0 < len(value) <= _MOST_NAME_CHARACTERS
     ):
         raise MalformedError(
-            f"{what} is {_kind(value)}, not a name of 1 to {_MOST_NAME_CHARACTERS} printable "
+            f"{what} is {_describe(value)}, not a name of 1 to {_MOST_NAME_CHARACTERS} printable "
             "characters"
         )
     return value
 
 
-def _kind(value: Any) -> str:
-    """Returns how a reason calls a value: its type, or a single word itself."""
+def _describe(value: Any) -> str:
+    """Returns a description of a value for an error: a single lower-case word as it is,
+    otherwise the type.
+    """
     if value is None:
         return "null or missing"
     if isinstance(value, str) and re.fullmatch(r"[a-z_]{1,30}", value):

@@ -1,10 +1,10 @@
 """A deterministic stand-in for a model, shipped for tests and dry runs.
 
-It says what a script or a function tells it to say, and obeys every other law of an
-engine: token ids in and out, stop strings, limits, log-probabilities, a prefix cache
-that is counted, death on demand. A script fails loudly when it runs out or when a
-prompt is not the one it was written for. Nothing here is random: sample i of a prompt
-is a function of (prompt, seed, i) alone, and no seed is seed 0.
+It replies from a script or a function, and obeys every other law of an engine: token
+ids in and out, stop strings, limits, log-probabilities, a simulated prefix cache, death
+on demand. A script raises ScriptError when it runs out or when a prompt does not match
+the rule. Nothing is random: sample i of a prompt is a function of (prompt, seed, i)
+alone, and no seed means seed 0.
 
     engine = ScriptedEngine.from_function(
         lambda prompt, sample_index, rng: rng.choice([" yes", " no"])
@@ -39,29 +39,29 @@ from agents.objects import load_object
 from agents.types import EngineError, Usage
 
 Reply = Callable[[str, int, random.Random], str]
-"""(prompt text with special tokens spelled out, sample index, random numbers of that
-sample) -> what the model says."""
+"""(prompt text with special tokens spelled out, sample index, random generator of that
+sample) -> text of the completion."""
 Score = Callable[[str, str], float]
 """(prompt text, candidate text) -> log-probability of the candidate as the next token,
 in nats."""
 
-_BLOCK_TOKENS = 16  # grain of the simulated prefix cache
+_BLOCK_TOKENS = 16  # block size of the simulated prefix cache
 
 
 class ScriptError(EngineError):
-    """A script ran out, or a prompt is not the one that its rule was written for."""
+    """A script ran out, or a request does not match its rule."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What to say to one request. Exactly one of `reply` and `scores` is given."""
+    """The reply to one request. Exactly one of `reply` and `scores` is given."""
 
     reply: str | Sequence[str] | None = None
     """The completion's text, the same for all n samples, or one text per sample."""
     scores: Mapping[str, float] | None = None
     """For a `score` request: log-probability by candidate text, in nats."""
     match: str | None = None
-    """Text that must occur in the prompt; None: any prompt will do."""
+    """Text that must occur in the prompt; None: any prompt."""
 
     def __post_init__(self) -> None:
         if (self.reply is None) == (self.scores is None):
@@ -69,15 +69,13 @@ class Rule:
 
 
 class ScriptedEngine:
-    """Generator and Publisher without a model. `publish` changes the log-probabilities,
-    never the words.
+    """Generator and Publisher without a model. `publish` changes the log-probabilities
+    but not the replies.
     """
 
     @classmethod
     async def open(cls, **options: Any) -> ScriptedEngine:
-        """Returns an engine; a function that is named by its module is imported in a
-        thread.
-        """
+        """Returns an engine; a function given by its name is imported in a thread."""
         return await asyncio.to_thread(lambda: cls(**options))
 
     def __init__(
@@ -95,22 +93,20 @@ class ScriptedEngine:
         """Makes an engine that follows a script or a function.
 
         Args:
-            script: rules (or mappings with a rule's fields), used once each and in
-                order of the requests' arrival.
-            function: a reply function, or "package.module:name" of one, or of an object
-                with `reply` and, if it likes, `score` and `special_tokens`.
+            script: rules (or mappings with a rule's fields); request i uses rule i.
+            function: a reply function; or "package.module:name" of one, or of an object
+                with `reply` and optionally `score` and `special_tokens`.
             score: answers `score` requests; None: a fixed pseudo-random number per
                 (last prompt token, candidate).
             special_tokens: texts that are one token each; None: those of the function's
                 object, or else the marks of the chat template.
-            context_length: longest prompt plus completion, in tokens.
-            latency_s: seconds that a request takes.
-            die_after: the engine dies at the request that comes after this many; None:
-                never.
-            sleep: waits for `latency_s`; a test passes its own clock.
+            context_length: maximum length of prompt plus completion, in tokens.
+            latency_s: duration of a request, in seconds.
+            die_after: the engine dies at the request after this many; None: never.
+            sleep: waits for `latency_s`; tests pass their own.
 
         Raises:
-            ValueError: not exactly one of script and function, or a function that
+            ValueError: not exactly one of script and function is given, or the function
                 cannot be found.
         """
         if bool(script) == (function is not None):
@@ -147,24 +143,22 @@ class ScriptedEngine:
     def from_function(
         cls, reply: Reply, *, score: Score | None = None, **options: Any
     ) -> ScriptedEngine:
-        """Returns an engine that says what `reply` returns, to any number of requests
-        in any order.
-        """
+        """Returns an engine that answers every request with the result of `reply`."""
         return cls(function=reply, score=score, **options)
 
     @property
     def in_flight(self) -> int:
-        """Requests that have not ended."""
+        """Number of requests that have not ended."""
         return self._gate.in_flight
 
     @property
     def rules_left(self) -> int:
-        """Rules that no request has used; a test asserts that it is 0."""
+        """Number of unused rules; a test asserts that it is 0."""
         return len(self._rules) - self._rules_used
 
     async def generate(self, request: GenerateRequest) -> Generation:
-        """Returns `request.n` completions. Raises ScriptError besides what `Generator`
-        names.
+        """Returns `request.n` completions. Raises ScriptError in addition to the errors
+        of `Generator`.
         """
         check_request(request, self.info, self.tokenizer.vocabulary_size)
         return await self._gate.run(lambda: self._generate(request))
@@ -172,15 +166,15 @@ class ScriptedEngine:
     async def score(
         self, prompt: Sequence[int], candidates: Sequence[int], *, priority: int = 0
     ) -> NextTokenScores:
-        """Returns the log-probability of each candidate. Raises ScriptError besides
-        what `Generator` names.
+        """Returns the log-probability of each candidate. Raises ScriptError in addition
+        to the errors of `Generator`.
         """
         check_score(prompt, candidates, self.info, self.tokenizer.vocabulary_size)
         return await self._gate.run(lambda: self._score_candidates(tuple(prompt), candidates))
 
     async def publish(self, folder: Path) -> int:
-        """Takes the safetensors files of `folder` for new weights: every
-        log-probability becomes another function of them.
+        """Takes the safetensors files of `folder` as new weights; the log-probabilities
+        depend on their hash.
         """
         tensor_shapes(folder := Path(folder))
         async with self._gate.exclusive():
@@ -202,7 +196,7 @@ class ScriptedEngine:
 
     async def _generate(self, request: GenerateRequest) -> Generation:
         texts = self._next_reply(request)
-        await self._arrive()
+        await self._wait_or_die()
         completions = tuple(self._complete(request, text) for text in texts)
         usage = self._count(request.prompt, [completion.token_ids for completion in completions])
         return Generation(completions, usage, self.version)
@@ -228,14 +222,14 @@ class ScriptedEngine:
             raise ValueError(
                 f"a scripted score is {max(logprobs)}; log-probabilities are at most 0"
             )
-        await self._arrive()
+        await self._wait_or_die()
         return NextTokenScores(tuple(logprobs), self._count(prompt, [(candidates[0],)]))
 
-    async def _arrive(self) -> None:
-        """Lets a request take its time, or kills the engine with it."""
+    async def _wait_or_die(self) -> None:
+        """Waits for `latency_s`, or kills the engine after `die_after` requests."""
         self._requests += 1
         if self._die_after is not None and self._requests > self._die_after:
-            raise self._gate.shut(f"died as its script says (die_after={self._die_after})")
+            raise self._gate.shut(f"died as configured (die_after={self._die_after})")
         if self._latency_s > 0:
             await self._sleep(self._latency_s)
 
@@ -261,18 +255,18 @@ class ScriptedEngine:
         number, tail = self._rules_used, prompt_text[-200:]
         if number >= len(self._rules):
             raise ScriptError(
-                f"the script of {len(self._rules)} rules ran out; the next request wants {wanted}, "
+                f"the script of {len(self._rules)} rules ran out; the next request needs {wanted}, "
                 f"its prompt ends {tail!r}"
             )
         rule = self._rules[number]
         if rule.match is not None and rule.match not in prompt_text:
             raise ScriptError(
-                f"rule {number} of the script waits for {rule.match!r} in the prompt, which ends "
+                f"rule {number} of the script expects {rule.match!r} in the prompt, which ends "
                 f"{tail!r}"
             )
         if getattr(rule, wanted) is None:
             raise ScriptError(
-                f"rule {number} of the script has no {wanted}, which the request wants; its prompt "
+                f"rule {number} of the script has no {wanted}, which the request needs; its prompt "
                 f"ends {tail!r}"
             )
         self._rules_used += 1
@@ -299,15 +293,13 @@ class ScriptedEngine:
         raise AssertionError("unreachable: the end-of-sequence token ends every completion")
 
     def _logprob(self, previous: int, token: int) -> float:
-        """Returns a fixed number in [-0.6, 0) for a pair of tokens and the published
-        weights: what is said is the likeliest.
+        """Returns a fixed number in [-0.6, 0), a hash of both tokens and the published
+        weights; above log(1/2), the reply's token is always the most likely one.
         """
         return -0.6 * (zlib.crc32(self._weights + b"%d %d" % (previous, token)) + 1) / 2**32
 
     def _count(self, prompt: Sequence[int], completions: Sequence[Sequence[int]]) -> Usage:
-        """Returns the usage of a request, and remembers its blocks as a prefix cache
-        would.
-        """
+        """Returns the usage of a request and adds its blocks to the simulated cache."""
         found = 0
         for block in _block_chain(prompt[:-1]):  # the last token is always computed
             if block not in self._cache:
@@ -315,7 +307,7 @@ class ScriptedEngine:
             found += _BLOCK_TOKENS
         for completion in completions:
             self._cache.update(_block_chain((*prompt, *completion[:-1])))
-        # of which the first sample computes what it does not find
+        # the first sample computes the blocks that are not cached; the others find them
         full_blocks = (len(prompt) - 1) // _BLOCK_TOKENS * _BLOCK_TOKENS
         cached = found + (len(completions) - 1) * full_blocks
         return Usage(
@@ -327,9 +319,7 @@ class ScriptedEngine:
 
 
 def _block_chain(token_ids: Sequence[int]) -> Iterator[int]:
-    """Yields one number per full block; each names the block and everything before
-    it.
-    """
+    """Yields one hash per full block; it covers the block and all blocks before it."""
     chain = 0
     for start in range(0, len(token_ids) - _BLOCK_TOKENS + 1, _BLOCK_TOKENS):
         chain = hash((chain, *token_ids[start : start + _BLOCK_TOKENS]))

@@ -1,9 +1,9 @@
 """A tokenizer without a vocabulary file, for tests and dry runs.
 
-A token is at most three bytes of one word, so that the id *is* the bytes: encoding and
-decoding are exact inverses, in every process, with no state. Texts that must be one
+A token is at most three bytes of one word, and its id encodes these bytes: encoding and
+decoding are exact inverses, in every process, without state. Texts that must be one
 token (chat marks, verdict words) are listed as special tokens. As with a real
-tokenizer, the ids of two texts joined need not be the ids of the joined text.
+tokenizer, the ids of two joined texts may differ from the joined ids.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ DEFAULT_SPECIAL_TOKENS = ("<|system|>", "<|user|>", "<|assistant|>")
 
 
 class ScriptedTokenizer:
-    """Text to ids and back. Ids fit into 32 bits; id `eos_token_id` is `<|end|>`."""
+    """Converts text to ids and back. Ids fit into 32 bits; id `eos_token_id` is
+    `<|end|>`.
+    """
 
     def __init__(self, special_tokens: Sequence[str] = DEFAULT_SPECIAL_TOKENS) -> None:
-        """`special_tokens`: texts that are one token each, left out of decoded text;
-        `<|end|>` is always one of them.
+        """`special_tokens`: texts that are one token each and omitted from decoded
+        text; `<|end|>` is always one of them.
         """
         self.special_tokens = tuple(dict.fromkeys((END, *special_tokens)))
         self._special_ids = {
@@ -42,8 +44,8 @@ class ScriptedTokenizer:
         self.vocabulary_size = _FIRST_SPECIAL + len(self.special_tokens)
 
     def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
-        """Returns the token ids of `text`. There is no begin-of-sequence token:
-        `add_special_tokens` changes nothing.
+        """Returns the token ids of `text`. `add_special_tokens` has no effect, since
+        there is no begin-of-sequence token.
         """
         ids: list[int] = []
         for i, part in enumerate(self._special.split(text)):
@@ -58,7 +60,7 @@ class ScriptedTokenizer:
         return ids
 
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
-        """Returns the text of `token_ids`; bytes that are no UTF-8 become U+FFFD."""
+        """Returns the text of `token_ids`; bytes that are not UTF-8 become U+FFFD."""
         raw = bytearray()
         for token in token_ids:
             if token >= _FIRST_SPECIAL:
@@ -81,8 +83,8 @@ class ScriptedTokenizer:
         return self._control.encode(render, data, self.encode)
 
     def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
-        """Returns `<|role|>content<|end|>` for each message, and then `<|assistant|>`;
-        no content holds a control token.
+        """Returns the ids of `<|role|>content<|end|>` for each message, followed by
+        `<|assistant|>`; the text of a control token in a content stays ordinary text.
         """
 
         def render(contents: Sequence[str]) -> str:

@@ -1,15 +1,14 @@
-"""Plain torch and transformers: the engine for machines without vLLM, and the reference
-for the others.
+"""Engine with plain torch and transformers, for machines without vLLM, and the
+reference for the other engines.
 
-Requests run one after another in one worker thread; the n samples of a request are one
-batch over one computation of the prompt. There is no prefix cache between requests.
-Sampling is ours, because `generate` reports no log-probabilities of the sampled tokens
-under top_p.
+Requests run one after another in one worker thread; the n samples of a request form one
+batch, and their prompt is computed once. There is no prefix cache between requests. The
+engine has its own sampling loop, because `generate` of transformers does not return the
+log-probabilities of sampled tokens under top_p.
 
 Deterministic: sample i of a request has its own generator, so its random numbers depend
-on (seed, i) alone, not on n. Its logits are computed in a batch, and the size of a
-batch may change their low bits. Greedy requests are batches of one: what else runs does
-not change them.
+on (seed, i) alone, not on n. The batch size may change the low bits of its logits.
+Greedy requests are batches of one, so other requests do not affect them.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ DType = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 class TransformersEngine:
-    """Generator and Publisher over a causal language model of transformers. Make one
+    """Generator and Publisher over a causal language model of transformers. Create it
     with `open`.
     """
 
@@ -75,7 +74,7 @@ class TransformersEngine:
         self.version = 0
         self._model = model
         self._max_num_seqs = max_num_seqs
-        self._unseeded = seed  # grows by one with each request that has no seed
+        self._next_seed = seed  # increases by one with each request without a seed
         self._folder = folder
         self._eos = eos_token_ids(tokenizer, folder)
         self._vocabulary_size: int = model.config.get_text_config().vocab_size
@@ -105,15 +104,13 @@ class TransformersEngine:
         Args:
             model: folder or hub id of the weights.
             tokenizer: folder or hub id of another tokenizer; None: the model's own.
-            adapters: folders of LoRA adapters, by the name under which requests ask for
-                them.
-            dtype: numbers that weights and activations are held in; auto: what
-                config.json says.
-            device: cpu, cuda, cuda:1, mps; auto: cuda where there is one, else cpu.
-            max_model_len: longest prompt plus completion, in tokens; None: the model's
-                own limit.
-            max_num_seqs: samples of one request computed at once; more run in several
-                batches.
+            adapters: folders of LoRA adapters by name; requests refer to these names.
+            dtype: data type of weights and activations; auto: that of config.json.
+            device: cpu, cuda, cuda:1, mps; auto: cuda if available, else cpu.
+            max_model_len: maximum length of prompt plus completion, in tokens; None:
+                the model's own limit.
+            max_num_seqs: maximum batch size; a request with more samples runs in
+                several batches.
             seed: for requests without a seed.
 
         Raises:
@@ -147,15 +144,15 @@ class TransformersEngine:
 
     @property
     def in_flight(self) -> int:
-        """Requests that have not ended."""
+        """Number of requests that have not ended."""
         return self._gate.in_flight
 
     async def generate(self, request: GenerateRequest) -> Generation:
         """Returns `request.n` completions."""
         check_request(request, self.info, self._vocabulary_size)
         if request.seed is None:
-            request = replace(request, seed=self._unseeded)
-            self._unseeded += 1
+            request = replace(request, seed=self._next_seed)
+            self._next_seed += 1
         return await self._gate.run(
             lambda: self._in_worker(lambda stop: self._generate(request, stop))
         )
@@ -183,14 +180,14 @@ class TransformersEngine:
         return self.version
 
     async def close(self) -> None:
-        """Stops the worker and lets go of the model."""
+        """Stops the worker and frees the model."""
         await self._gate.close()
         self._worker.shutdown(wait=False)
         self._model = None
 
     async def _in_worker(self, work: Callable[[threading.Event], T]) -> T:
-        """Runs `work` in the worker thread. On cancellation it sets the event, and
-        waits for the step that is being computed.
+        """Runs `work` in the worker thread. On cancellation, sets the event and waits
+        until the current token is computed.
         """
         stop = threading.Event()
         future = self._worker.submit(work, stop)
@@ -199,7 +196,7 @@ class TransformersEngine:
             return await asyncio.shield(waiting)
         except asyncio.CancelledError:
             stop.set()
-            if not future.cancel():  # it had begun; asyncio's own future cannot tell
+            if not future.cancel():  # `work` has started; asyncio's own future does not show it
                 with suppress(Exception):
                     await waiting
             raise
@@ -239,15 +236,15 @@ class TransformersEngine:
         completions = tuple(sample.completion() for sample in samples)
         generated = sum(len(completion.token_ids) for completion in completions)
         read = request.n * len(request.prompt)
-        # once per batch, and copied
+        # the prompt is computed once per batch
         computed = math.ceil(request.n / self._max_num_seqs) * len(request.prompt)
         return Generation(completions, Usage(read, read - computed, generated, 1), self.version)
 
     def _complete(
         self, request: GenerateRequest, samples: Sequence[_Sample], stop: threading.Event
     ) -> None:
-        """Samples until every one of `samples` has ended; those that have ended leave
-        the batch.
+        """Generates until all `samples` have ended; finished samples leave the
+        batch.
         """
         import torch
 
@@ -258,23 +255,23 @@ class TransformersEngine:
             logits = logits.expand(len(running), -1)
         while True:
             tokens, logprobs = _sample(logits, request, [sample.generator for sample in running])
-            going_on: list[int] = []
+            running_rows: list[int] = []
             for row, sample in enumerate(running):
                 sample.token_ids.append(tokens[row])
                 sample.logprobs.append(logprobs[row] if request.logprobs else math.nan)
                 text = self.tokenizer.decode(sample.token_ids) if request.stop else ""
                 sample.ending = find_ending(sample.token_ids, text, request, self._eos)
                 if sample.ending is None:
-                    going_on.append(row)
+                    running_rows.append(row)
                 elif not request.stop:
                     sample.ending = replace(
                         sample.ending, text=self.tokenizer.decode(sample.token_ids)
                     )
-            if not going_on or stop.is_set():
+            if not running_rows or stop.is_set():
                 return
-            if len(going_on) < len(running):
-                cache.batch_select_indices(torch.tensor(going_on, device=logits.device))
-                running = [running[row] for row in going_on]
+            if len(running_rows) < len(running):
+                cache.batch_select_indices(torch.tensor(running_rows, device=logits.device))
+                running = [running[row] for row in running_rows]
             logits, cache = self._forward([[sample.token_ids[-1]] for sample in running], cache)
 
     def _score(self, prompt: Sequence[int], candidates: Sequence[int]) -> NextTokenScores:
@@ -287,8 +284,8 @@ class TransformersEngine:
 
     @contextmanager
     def _adapted(self, adapter: str | None) -> Iterator[None]:
-        """Computes with an adapter, or without any, for a while. All that computes runs
-        in one thread.
+        """Activates one adapter, or disables all, within the context. All computation
+        runs in one thread.
         """
         if not self.info.adapters:
             yield
@@ -313,7 +310,7 @@ class TransformersEngine:
 
 
 def resolve_device(device: str) -> str:
-    """Returns the device that `device` means; auto: cuda where there is one, else cpu.
+    """Returns `device`; for auto: cuda if available, else cpu.
 
     Raises:
         EngineUnavailableError: torch is not installed.
@@ -331,12 +328,12 @@ def resolve_device(device: str) -> str:
 def context_length_of(
     loaded: Any, model: str, max_model_len: int | None, place: str = "engine"
 ) -> int:
-    """Returns the longest prompt plus completion of a loaded model, in tokens. `place`:
-    where its options are in a configuration.
+    """Returns the maximum length of prompt plus completion, in tokens. `place`: config
+    group of the engine's options, for errors.
 
     Raises:
-        EngineUnavailableError: nobody says how long it is, or `max_model_len` exceeds
-            its positions.
+        EngineUnavailableError: neither config.json nor `max_model_len` gives a length,
+            or `max_model_len` exceeds the model's positions.
     """
     own_length: int | None = getattr(
         loaded.config.get_text_config(), "max_position_embeddings", None
@@ -355,7 +352,9 @@ def context_length_of(
 
 
 def _with_adapters(model: Any, adapters: Mapping[str, AdapterFiles]) -> Any:
-    """Returns the model with all adapters loaded; itself where there are none."""
+    """Returns the model with all adapters loaded; the model itself if there are
+    none.
+    """
     if not adapters:
         return model
     from peft import PeftModel
@@ -383,7 +382,7 @@ def no_progress_bar() -> Iterator[None]:
 
 @dataclass(slots=True)
 class _Sample:
-    """One completion that is being written."""
+    """One completion in progress."""
 
     generator: torch.Generator
     token_ids: list[int] = field(default_factory=list)
@@ -405,8 +404,8 @@ class _Sample:
 def _sample(
     logits: torch.Tensor, request: GenerateRequest, generators: Sequence[torch.Generator]
 ) -> tuple[list[int], list[float]]:
-    """Draws one token per row of `logits` [B, V] and returns tokens and their
-    log-probabilities under what they were drawn from.
+    """Samples one token per row of `logits` [B, V]. Returns the tokens and their
+    log-probabilities under the sampling distribution.
     """
     import torch
 

@@ -1,8 +1,8 @@
-"""Heads of a model, read with plain torch and transformers: for machines without vLLM,
-for training, and the reference for vLLM.
+"""Classifier with plain torch and transformers: for machines without vLLM, for
+training, and as the reference for vLLM.
 
-Prompts that come while others are being computed wait and are computed together, the
-earliest questions' first. There is no prefix cache.
+Prompts that arrive during a forward pass form the next batch, those with the smallest
+priority number first. There is no prefix cache.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from agents.types import EngineUnavailableError, Usage
 if TYPE_CHECKING:
     import torch
 
-_TOGETHER_ON_CPU = 8
+_CPU_BATCH = 8
 
 
 class TransformersClassifier:
-    """Classifier over a model for sequence classification of transformers. Make one
-    with `open`.
+    """Classifier over a sequence classification model of transformers. Create it with
+    `open`.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class TransformersClassifier:
         self._gate = Gate(f"transformers with the heads of {info.model}")
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="longthought-heads")
         self._waiting: list[tuple[int, int, Sequence[int], asyncio.Future[list[float]]]] = []
-        """Heap of (priority, number of the arrival, prompt, where its outputs go)."""
+        """Heap of (priority, arrival number, prompt, future of its outputs)."""
         self._arrivals = itertools.count()
         self._computing: asyncio.Task[None] | None = None
 
@@ -77,17 +77,17 @@ class TransformersClassifier:
         max_model_len: int | None = None,
         max_num_seqs: int = 64,
     ) -> TransformersClassifier:
-        """Loads the model; the options are those of `TransformersEngine.load`, `model`
-        a folder of a model for sequence classification.
+        """Loads the model. The options are those of `TransformersEngine.load`; `model`
+        is the folder of a sequence classification model.
 
         Raises:
             EngineUnavailableError: torch is not installed, the model cannot be loaded,
-                or the folder names no heads.
+                or config.json names no heads.
         """
         labels = read_labels(model)
         device = resolve_device(device)
         folder = find_folder(model)
-        assert folder is not None  # it has labels
+        assert folder is not None  # read_labels has found it
         own_tokenizer = HFTokenizer(tokenizer or model)
         try:
             loaded = load_heads(folder, dtype=dtype).to(device).eval().requires_grad_(False)
@@ -105,11 +105,11 @@ class TransformersClassifier:
 
     @property
     def in_flight(self) -> int:
-        """Requests that have not ended."""
+        """Number of requests that have not ended."""
         return self._gate.in_flight
 
     async def classify(self, prompt: Sequence[int], *, priority: int = 0) -> Classification:
-        """Returns the outputs of the heads behind the prompt's last token."""
+        """Returns the outputs of the heads at the prompt's last token."""
         check_classify(prompt, self.info, self._vocabulary_size)
         return await self._gate.run(lambda: self._classify(prompt, priority))
 
@@ -119,7 +119,7 @@ class TransformersClassifier:
             return True
 
     async def close(self) -> None:
-        """Stops the worker and lets go of the model."""
+        """Stops the worker and frees the model."""
         await self._gate.close()
         if self._computing is not None:
             await asyncio.wait([self._computing])
@@ -134,22 +134,22 @@ class TransformersClassifier:
         return Classification(tuple(await outputs), Usage(len(prompt), 0, 0, 1))
 
     async def _compute(self) -> None:
-        """Computes what waits, batch after batch, until nothing does."""
-        await asyncio.sleep(0)  # so that the siblings of the first one are there, too
+        """Computes the waiting prompts batch by batch until none is left."""
+        await asyncio.sleep(0)  # lets concurrent calls join the first batch
         while self._waiting:
             batch = [
                 heapq.heappop(self._waiting)
                 for _ in range(min(self._max_num_seqs, len(self._waiting)))
             ]
-            batch = [one for one in batch if not one[-1].done()]  # one that was cancelled has left
+            batch = [one for one in batch if not one[-1].done()]  # done: was cancelled
             if not batch:
                 continue
             try:
                 found = await asyncio.get_running_loop().run_in_executor(
                     self._worker, self._forward, [prompt for _, _, prompt, _ in batch]
                 )
-            # out of memory, device lost, a broken model; nobody else would tell those
-            # who wait
+            # out of memory, device lost, a broken model; without the shut gate, the
+            # waiting calls would hang
             except Exception as error:
                 self._waiting.clear()
                 self._gate.shut(f"died: {error}")
@@ -167,12 +167,12 @@ class TransformersClassifier:
 
 
 def load_heads(folder: Path, *, dtype: str, **options: Any) -> Any:
-    """Returns the model for sequence classification of a folder, on the CPU. Further
-    options are those of `from_pretrained`.
+    """Returns the sequence classification model of a folder, on the CPU. `options` are
+    passed to `from_pretrained`.
 
     Raises:
-        EngineUnavailableError: its heads are no linear layer of the name `score`, which
-            decoders have.
+        EngineUnavailableError: the heads are not a linear layer `score`, as decoders
+            have it.
         OSError, ValueError, RuntimeError: transformers cannot load it.
     """
     from torch.nn import Linear
@@ -182,26 +182,26 @@ def load_heads(folder: Path, *, dtype: str, **options: Any) -> Any:
         model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype, **options)
     if not isinstance(getattr(model, "score", None), Linear):
         raise EngineUnavailableError(
-            f"{folder} holds a {type(model).__name__}, whose heads are no linear layer `score`; "
+            f"{folder} holds a {type(model).__name__}, whose heads are not a linear layer `score`; "
             "use a decoder"
         )
     return model
 
 
 def head_outputs(model: Any, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Returns the raw outputs of the heads behind the last token of every prompt, [B,
-    K] in float32.
+    """Returns the raw outputs of the heads at the last token of every prompt, [B, K] in
+    float32.
 
-    Not by the model's own forward: it looks for the last token that is no padding, and
-    takes an end of sequence for padding where a tokenizer has one token for both. On a
-    CPU prompts of like length are computed together, for there padding costs what
-    tokens cost.
+    Does not use the model's own forward, which looks for the last token that is not
+    padding: it mistakes an end-of-sequence token for padding if the tokenizer uses one
+    token for both. On a CPU, prompts of similar length share a batch, since padding
+    costs as much as tokens.
     """
     import torch
 
-    together = _TOGETHER_ON_CPU if model.device.type == "cpu" else len(prompts)
+    batch_size = _CPU_BATCH if model.device.type == "cpu" else len(prompts)
     order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
-    chunks = [order[start : start + together] for start in range(0, len(order), together)]
+    chunks = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     outputs = torch.cat(
         [_outputs_together(model, [prompts[number] for number in chunk]) for chunk in chunks]
     )

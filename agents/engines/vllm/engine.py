@@ -1,14 +1,13 @@
-"""vLLM in this process: the default engine, on CPU and GPU. How it is started, and what
-would surprise a reader of that, is in agents/engines/vllm/process.py.
+"""Engine with vLLM, the default on CPU and GPU. agents/engines/vllm/process.py
+documents how vLLM is started.
 
-- Sequences of the question that was begun first are the first to get a place and the
-  last to give up their KV cache (`priority`).
-- On CPU, a request without an adapter that is batched with others that have one is
-  computed with whatever lies in the last slot for adapters (vLLM 0.32 indexes with -1,
-  lora/ops/torch_ops), so one slot more is asked for than can be filled: an empty one
-  adds nothing.
-- vLLM clips max_tokens at the context length without a word; `check_request` refuses
-  instead.
+- Sequences with the smallest `priority` number, those of the oldest question, are
+  scheduled first and preempted last.
+- On CPU, a request without an adapter, batched with requests that have one, is computed
+  with the adapter in the last slot (vLLM 0.32 indexes with -1, lora/ops/torch_ops). So
+  the engine requests one slot more than there are adapters; an empty slot adds nothing.
+- vLLM silently clips max_tokens at the context length; `check_request` refuses such
+  requests instead.
 """
 
 from __future__ import annotations
@@ -32,19 +31,19 @@ from agents.engines.base import (
     check_score,
     spread_seed,
 )
-from agents.engines.stopping import served_completion, tokens_that_say
+from agents.engines.stopping import served_completion, tokens_containing
 from agents.engines.tokenizer import HFTokenizer, eos_token_ids
 from agents.engines.vllm.options import VllmOptions
 from agents.engines.vllm.process import FrontEnd, describe_model, start_vllm
 from agents.engines.weights import check_same_architecture, find_folder, hash_weights, tensor_shapes
 from agents.types import EngineError, EngineUnavailableError, Usage
 
-_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those that vLLM has kernels for
+_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # ranks that vLLM supports
 
 
 class VLLMEngine(FrontEnd):
-    """Generator and Publisher over an AsyncLLM. Make one with `open`, in the event loop
-    that will use it.
+    """Generator and Publisher over an AsyncLLM. Create it with `open`, in the event
+    loop that will use it.
     """
 
     def __init__(
@@ -66,13 +65,13 @@ class VLLMEngine(FrontEnd):
         self._eos = eos
         self._folder = folder
         self._adapters = adapters or {}
-        """What vLLM wants to be told of each adapter, by name."""
+        """vLLM's LoRARequest of each adapter, by name."""
         self._stops: dict[str, frozenset[int]] = {}
-        """What `_tokens_of` has found."""
+        """Cache of `_tokens_of`."""
 
     @classmethod
     async def open(cls, options: VllmOptions) -> VLLMEngine:
-        """Starts vLLM and returns when it can serve.
+        """Starts vLLM and returns when it is ready.
 
         Raises:
             EngineUnavailableError: vLLM is not installed, or cannot load the model.
@@ -81,8 +80,8 @@ class VLLMEngine(FrontEnd):
         rank = max((adapter.rank for adapter in files.values()), default=0)
         if rank > _LORA_RANKS[-1]:
             raise EngineUnavailableError(
-                f"engine.adapters: rank {rank} is above vLLM's highest ({_LORA_RANKS[-1]}); merge "
-                "that adapter"
+                f"engine.adapters: rank {rank} exceeds vLLM's maximum ({_LORA_RANKS[-1]}); merge "
+                "that adapter into the model"
             )
 
         def more(on_cpu: bool) -> dict[str, Any]:
@@ -129,7 +128,7 @@ class VLLMEngine(FrontEnd):
         return engine
 
     async def generate(self, request: GenerateRequest) -> Generation:
-        """Returns `request.n` completions, computed side by side from one prompt."""
+        """Returns `request.n` completions, sampled in parallel."""
         check_request(request, self.info, self._vocabulary_size)
         return await self._gate.run(lambda: self._generate(request))
 
@@ -141,8 +140,8 @@ class VLLMEngine(FrontEnd):
         return await self._gate.run(lambda: self._score(prompt, candidates, priority))
 
     async def publish(self, folder: Path) -> int:
-        """Loads the weights of `folder` in place and forgets the prefix cache. About 50
-        ms for 5M weights.
+        """Loads the weights of `folder` in place and resets the prefix cache; takes
+        about 50 ms for 5M weights.
         """
         folder = Path(folder)
         refuse_publication(self.info.adapters)
@@ -157,11 +156,11 @@ class VLLMEngine(FrontEnd):
                 await self._llm.collective_rpc("repack_output_heads")
                 if not await self._llm.reset_prefix_cache():
                     raise EngineError(
-                        "vLLM could not reset its prefix cache: blocks are still held by requests"
+                        "vLLM could not reset its prefix cache: requests still hold blocks"
                     )
                 await self._llm.resume_generation()
             except asyncio.CancelledError:
-                # a dead engine does not resume, and fails the next request
+                # if vLLM is dead it cannot resume, and the next request fails
                 with suppress(Exception):
                     await self._llm.resume_generation()
                 raise
@@ -175,13 +174,13 @@ class VLLMEngine(FrontEnd):
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        read_along = [stop for stop in request.stop if not self._tokens_of(stop)]
+        text_stops = [stop for stop in request.stop if not self._tokens_of(stop)]
         params = SamplingParams(
             n=request.n,
             max_tokens=request.max_tokens,
             temperature=request.temperature,
             top_p=request.top_p,
-            stop=read_along,
+            stop=text_stops,
             stop_token_ids=[
                 *request.stop_token_ids,
                 *(token for stop in request.stop for token in self._tokens_of(stop)),
@@ -189,18 +188,17 @@ class VLLMEngine(FrontEnd):
             include_stop_str_in_output=True,
             seed=None if request.seed is None else spread_seed(request.seed),
             logprobs=0 if request.logprobs else None,
-            detokenize=bool(read_along),
-            # Two outputs per sample: with its first token and at its end. With
-            # FINAL_ONLY the number of cached tokens would be that of the sample that
-            # ended last, which finds the prompt in the cache because the first sample
-            # has just put it there.
+            detokenize=bool(text_stops),
+            # Two outputs per sample: at its first token and at its end. FINAL_ONLY
+            # would report the cached tokens of the sample that ended last, which finds
+            # the prompt in the cache because the first sample has just computed it.
             output_kind=RequestOutputKind.DELTA,
             stream_interval=request.max_tokens,
         )
         version, found = self.version, len(request.prompt)
         pieces: list[list[Any]] = [[] for _ in range(request.n)]
         async for output in self._send(request.prompt, params, request.priority, request.adapter):
-            # one number for several samples: that of the first of them
+            # shared by all samples; the minimum is that of the first sample
             found = min(found, output.num_cached_tokens or 0)
             for piece in output.outputs:
                 pieces[piece.index].append(piece)
@@ -209,24 +207,24 @@ class VLLMEngine(FrontEnd):
         return Generation(completions, self._usage(request, found, generated), version)
 
     def _tokens_of(self, stop: str) -> frozenset[int]:
-        """Returns the tokens that a stop string is as good as: vLLM's core ends a
-        sequence with them by itself. None where it reads along: its front end then
-        writes every token out, and stops the core a step late.
+        """Returns the stop tokens that are equivalent to a stop string, at which vLLM's
+        core itself ends a sequence. The empty set if there are none: vLLM's front end
+        must then detokenize every token, and stops the core one step late.
         """
         if stop not in self._stops:
-            self._stops[stop] = tokens_that_say(stop, self.tokenizer, self._vocabulary_size)
+            self._stops[stop] = tokens_containing(stop, self.tokenizer, self._vocabulary_size)
         return self._stops[stop]
 
     def _usage(self, request: GenerateRequest, found: int, generated: int) -> Usage:
-        """Returns what a request cost whose first sample found `found` tokens in the
-        cache; the others find all full blocks.
+        """Returns the usage of a request whose first sample found `found` tokens in the
+        cache; the other samples find all full blocks.
         """
         block = self._llm.vllm_config.cache_config.block_size
         cached = found + (request.n - 1) * ((len(request.prompt) - 1) // block * block)
         return Usage(request.n * len(request.prompt), cached, generated, 1)
 
     def _join(self, pieces: Sequence[Any], request: GenerateRequest) -> Completion:
-        """Returns the completion that vLLM sent in pieces."""
+        """Joins the partial outputs of one sample to a completion."""
         token_ids = tuple(token for piece in pieces for token in piece.token_ids)
         logprobs: tuple[float, ...] = (math.nan,) * len(token_ids)
         if request.logprobs:
@@ -238,7 +236,9 @@ class VLLMEngine(FrontEnd):
             logprobs = tuple(step[token].logprob for token, step in steps)
         finish_reason, stop_reason = pieces[-1].finish_reason, pieces[-1].stop_reason
         if finish_reason not in ("stop", "length"):
-            raise EngineError(f"vLLM ended a completion for the reason {finish_reason!r}")
+            raise EngineError(
+                f"vLLM ended a completion with the unknown finish reason {finish_reason!r}"
+            )
         stop_reason = next(
             (stop for stop in request.stop if stop_reason in self._tokens_of(stop)), stop_reason
         )
@@ -280,5 +280,5 @@ class VLLMEngine(FrontEnd):
         outputs = self._llm.generate(
             tokens_input(list(prompt)), params, name, lora_request=lora, priority=priority
         )
-        async for output in self._told(outputs):
+        async for output in self._translate_errors(outputs):
             yield output

@@ -1,8 +1,8 @@
-"""Heads of a model, read by vLLM: a pooling engine, which is a process of its own
-beside the one that generates.
+"""Classifier with vLLM: a pooling engine in a separate process beside the generating
+one.
 
-Prompts that begin alike share vLLM's prefix cache, as in generation: siblings of a
-search, and the nodes of one path, cost their last step.
+Prompts with a common prefix share vLLM's prefix cache, as in generation: for siblings
+and for the nodes of one path, only the last step is computed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PLACE = "heads.engine"
 
 
 class VLLMClassifier(FrontEnd):
-    """Classifier over an AsyncLLM. Make one with `open`, in the event loop that will
+    """Classifier over an AsyncLLM. Create it with `open`, in the event loop that will
     use it.
     """
 
@@ -44,11 +44,11 @@ class VLLMClassifier(FrontEnd):
 
     @classmethod
     async def open(cls, options: VllmOptions) -> VLLMClassifier:
-        """Starts vLLM; the model is one for sequence classification.
+        """Starts vLLM with a sequence classification model.
 
         Raises:
             EngineUnavailableError: vLLM is not installed or cannot load the model, or
-                the folder names no heads.
+                config.json names no heads.
         """
         labels = await asyncio.to_thread(read_labels, options.model)
         llm, own_tokenizer, started = await start_vllm(
@@ -59,7 +59,7 @@ class VLLMClassifier(FrontEnd):
             return cls(llm, info, own_tokenizer, labels, opened.pop_all())
 
     async def classify(self, prompt: Sequence[int], *, priority: int = 0) -> Classification:
-        """Returns the outputs of the heads behind the prompt's last token."""
+        """Returns the outputs of the heads at the prompt's last token."""
         check_classify(prompt, self.info, self._vocabulary_size)
         return await self._gate.run(lambda: self._classify(prompt, priority))
 
@@ -71,7 +71,7 @@ class VLLMClassifier(FrontEnd):
         outputs = self._llm.encode(
             tokens_input(list(prompt)), params, f"heads-{next(self._names)}", priority=priority
         )
-        [output] = [output async for output in self._told(outputs)]
+        [output] = [output async for output in self._translate_errors(outputs)]
         return Classification(
             tuple(output.outputs.data.tolist()), Usage(len(prompt), output.num_cached_tokens, 0, 1)
         )

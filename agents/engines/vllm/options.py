@@ -1,6 +1,4 @@
-"""How vLLM is started: the options of the engine that generates and of the one that
-reads heads.
-"""
+"""Options with which vLLM is started, for the generating engine and the classifier."""
 
 from __future__ import annotations
 
@@ -14,20 +12,20 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VllmOptions:
-    """The meaning, unit and bounds of each option are those of the config group
-    `engine=vllm` (`configs.schema.VllmEngineConfig`).
+    """Options of vLLM; the config group `engine=vllm` documents their meaning, units
+    and bounds (`configs.schema.VllmEngineConfig`).
 
-    Starting takes about 12 s on a CPU with eager execution, most of it imports.
-    Compiling there takes 35 s and a C++ compiler, and makes 5M weights 1.1 (batches of
-    64) to 1.6 (single requests) times as fast.
+    vLLM starts in about 12 s on a CPU with eager execution; most of it is imports.
+    Compiling takes a further 35 s there, needs a C++ compiler, and speeds up a model of
+    5M weights by a factor of 1.1 (batches of 64) to 1.6 (single requests).
     """
 
     model: str
     """Folder or hub id of the weights."""
     tokenizer: str | None = None
     adapters: Mapping[str, str] = field(default_factory=dict)
-    """Folders of LoRA adapters, by the name under which requests ask for them. Heads
-    are read without any."""
+    """Folders of LoRA adapters by name; requests refer to these names. The classifier
+    ignores them."""
     dtype: DType = "auto"
     max_model_len: int | None = None
     max_num_seqs: int = 64

@@ -1,21 +1,20 @@
-"""vLLM as a process of our own: how it is started and stopped, for the engine that
-generates and for the one that reads heads.
+"""Starts and stops vLLM, for the generating engine and for the classifier.
 
-The front end (AsyncLLM) lives in this process and event loop, the model in one child
+The front end (AsyncLLM) runs in this process and event loop, the model in one child
 process, which is spawned: a script that opens the engine needs the usual `if __name__
-== "__main__"` guard. What would surprise a reader:
+== "__main__"` guard. Surprising choices:
 
-- `dtype: auto` here means what config.json says, but float32 on a CPU that would have
-  to emulate bfloat16. vLLM's own "auto" turns float32 models into bfloat16.
-- On CPU, vLLM by default takes 0.92 of the machine's memory, cuts the prefix cache into
-  blocks of 128 tokens, and pins one thread to each core it likes, whoever else is
-  there. Here: `kv_cache_gib`, blocks of 32, `cpu_threads` that the operating system may
-  move, and no more of them than the model can use: the front end needs a core, too.
-- On CPU, VLLM_ENABLE_V1_MULTIPROCESSING=0 does not put the model into this process; it
-  saves a third one.
-- On CPU, chunked prefill is off: a request with a seed whose prompt is split over two
-  steps kills vLLM 0.32 ("CPU Generator does not use offset",
-  gpu_model_runner._bookkeeping_sync), and 2048 waiting prompt tokens are enough for a
+- `dtype: auto` selects the dtype of config.json, except float32 on a CPU that would
+  have to emulate bfloat16. vLLM's own "auto" converts float32 models to bfloat16.
+- On CPU, vLLM by default takes 0.92 of the machine's memory, uses prefix-cache blocks
+  of 128 tokens, and pins one thread to each core without regard to other processes. The
+  defaults here are `kv_cache_gib`, blocks of 32, and `cpu_threads` that are not pinned
+  and no more than the model can use, since the front end needs a core, too.
+- On CPU, VLLM_ENABLE_V1_MULTIPROCESSING=0 does not move the model into this process; it
+  saves a third process.
+- On CPU, chunked prefill is off: a seeded request whose prompt is split over two steps
+  crashes vLLM 0.32 ("CPU Generator does not use offset",
+  gpu_model_runner._bookkeeping_sync), and 2048 waiting prompt tokens suffice for a
   split.
 """
 
@@ -56,12 +55,12 @@ _WEIGHTS_PER_THREAD = 10_000_000
 
 
 class FrontEnd:
-    """An AsyncLLM in this process, behind a gate: what both engines have in common,
-    whatever they ask it.
+    """An AsyncLLM behind a gate: base class of the generating engine and the
+    classifier.
     """
 
     def __init__(self, llm: Any, name: str, place: str = "engine") -> None:
-        """`name`: how errors call it; `place`: see `start_vllm`."""
+        """`name`: the engine's name in errors; `place`: see `start_vllm`."""
         self._llm = llm
         self._place = place
         self._opened = ExitStack()
@@ -71,23 +70,23 @@ class FrontEnd:
 
     @property
     def in_flight(self) -> int:
-        """Requests that have not ended."""
+        """Number of requests that have not ended."""
         return self._gate.in_flight
 
     @property
     def core_process_ids(self) -> list[int]:
-        """Ids of the child processes that hold the model."""
+        """Ids of the child processes that run the model."""
         manager = self._llm.engine_core.resources.engine_manager
         return [process.pid for process in manager.processes] if manager is not None else []
 
     async def reset_cache(self) -> bool:
-        """Empties the prefix cache; False where vLLM still holds blocks of it."""
+        """Empties the prefix cache; returns False if vLLM still holds blocks of it."""
         async with self._gate.exclusive():
             return bool(await self._llm.reset_prefix_cache())
 
     async def close(self) -> None:
         """Stops vLLM and its child process, and removes the sockets between them, which
-        vLLM leaves lying.
+        vLLM does not delete.
         """
         llm, self._llm = self._llm, None
         if llm is None:
@@ -99,8 +98,8 @@ class FrontEnd:
         # __del__ calls it again, at interpreter exit with half of its imports gone
         llm.shutdown = lambda timeout=None: None
 
-    async def _told(self, outputs: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        """Yields vLLM's outputs for one request, its errors turned into ours; a dead
+    async def _translate_errors(self, outputs: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """Yields vLLM's outputs for one request and converts its errors to ours; a dead
         vLLM shuts the gate.
         """
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
@@ -110,7 +109,7 @@ class FrontEnd:
                 yield output
         except EngineDeadError as error:
             raise self._gate.shut(
-                f"died: its child process is gone (memory? set {self._place}.log_level=INFO)"
+                f"died: its child process is gone (out of memory? set {self._place}.log_level=INFO)"
             ) from error
         except EngineGenerateError as error:
             raise EngineError(f"vLLM failed on a request: {error.__cause__ or error}") from error
@@ -122,22 +121,22 @@ async def start_vllm(
     *,
     place: str = "engine",
 ) -> tuple[Any, HFTokenizer, ExitStack]:
-    """Returns an AsyncLLM that can serve, its tokenizer, and what stops it.
+    """Returns a running AsyncLLM, its tokenizer, and a stack that stops it.
 
-    `more(on_cpu)` returns further arguments of AsyncEngineArgs; `place` is where the
-    engine's options are in a configuration.
+    `more(on_cpu)` returns further arguments of AsyncEngineArgs; `place` is the config
+    group of the engine's options, for errors.
 
     Raises:
         EngineUnavailableError: vLLM is not installed, or cannot load the model.
     """
-    _end_a_child_that_repeats_its_parent()
+    _exit_if_spawned_child()
 
     def prepare() -> tuple[Any, Any, HFTokenizer, dict[str, str]]:
         """Reads files and imports vLLM, which takes 10 s."""
         folder = find_folder(options.model)
         config = read_config(folder) if folder is not None else {}
         own_tokenizer = HFTokenizer(options.tokenizer or options.model)
-        # vLLM reads it when it is imported, its child inherits it
+        # vLLM reads it at import, and its child inherits it
         os.environ.setdefault("VLLM_LOGGING_LEVEL", options.log_level)
         try:
             from vllm.engine.arg_utils import AsyncEngineArgs
@@ -197,7 +196,7 @@ async def start_vllm(
 def describe_model(
     model: str, llm: Any, tokenizer: HFTokenizer, adapters: Mapping[str, str] | None = None
 ) -> EngineInfo:
-    """Returns what a started vLLM serves; `adapters`: hashes by name."""
+    """Returns the description of a started vLLM; `adapters`: hashes by name."""
     folder = find_folder(model)
     return EngineInfo(
         kind="vllm",
@@ -210,13 +209,13 @@ def describe_model(
     )
 
 
-def _end_a_child_that_repeats_its_parent() -> None:
-    """A spawned child imports its parent's script; one without the guard would open an
-    engine in it, and so on. Ends such a child.
+def _exit_if_spawned_child() -> None:
+    """Exits if this process is a spawned child that imports its parent's script:
+    without the `__main__` guard it would open an engine and spawn further children.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         print(
-            "error: the script opens an engine while it is imported; put what it does under `if "
+            "error: the script opens an engine while it is imported; put its code under `if "
             '__name__ == "__main__":`',
             file=sys.stderr,
         )
@@ -224,11 +223,11 @@ def _end_a_child_that_repeats_its_parent() -> None:
 
 
 async def _start(async_llm: Any, args: Any) -> Any:
-    """Starts vLLM in a thread. Where the caller is cancelled meanwhile, the child is
-    killed: nobody would listen to it any more.
+    """Starts vLLM in a thread. If the caller is cancelled meanwhile, kills the
+    child.
     """
     others = set(multiprocessing.active_children())
-    starting = asyncio.ensure_future(asyncio.to_thread(_start_deaf, async_llm, args))
+    starting = asyncio.ensure_future(asyncio.to_thread(_start_without_sigint, async_llm, args))
     try:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
@@ -241,11 +240,11 @@ async def _start(async_llm: Any, args: Any) -> Any:
         raise
 
 
-def _start_deaf(async_llm: Any, args: Any) -> Any:
-    """Starts vLLM in the calling thread. Ctrl-C is this process's to handle: the child
-    that holds the model is born with SIGINT blocked.
+def _start_without_sigint(async_llm: Any, args: Any) -> Any:
+    """Starts vLLM in the calling thread, with SIGINT blocked in the child: only this
+    process handles Ctrl-C.
     """
-    # otherwise the spawn would start it, which unblocks SIGINT on its way
+    # otherwise the spawn would start the tracker, which unblocks SIGINT
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -255,24 +254,24 @@ def _start_deaf(async_llm: Any, args: Any) -> Any:
 
 
 def default_threads(folder: Path | None) -> int:
-    """Returns the OpenMP threads on a CPU, where nobody says, of the model in `folder`;
-    of one that is not here (None) all cores.
+    """Returns the number of OpenMP threads on a CPU: OMP_NUM_THREADS if set, else one
+    per 10M weights of the model in `folder`, at most the cores that this process may
+    use; all cores if `folder` is None.
 
-    Threads that share the matrices of a small model wait for each other, and on few
-    cores for the front end (measured with the pocket, lab log). One for every 10M
-    weights, at most the cores that this process may use, is a guess that gives the
-    pocket one.
+    Threads of a small model wait for each other, and on few cores for the front end
+    (measured with the pocket, lab log). One per 10M weights is a guess that gives the
+    pocket one thread.
     """
-    if said := int(os.environ.get("OMP_NUM_THREADS") or 0):
-        return said
+    if configured := int(os.environ.get("OMP_NUM_THREADS") or 0):
+        return configured
     cores, weights = len(os.sched_getaffinity(0)), 0
-    with suppress(ValueError):  # a damaged file is the engine's to report
+    with suppress(ValueError):  # the engine reports a damaged file
         weights = count_parameters(folder) if folder is not None else 0
     return min(math.ceil(weights / _WEIGHTS_PER_THREAD), cores) or cores
 
 
 def _cpu_environment(threads: int) -> dict[str, str]:
-    """Returns the environment that vLLM's CPU child is started in."""
+    """Returns the environment variables of vLLM's child process on CPU."""
     return {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
@@ -285,8 +284,8 @@ def _cpu_environment(threads: int) -> dict[str, str]:
 
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Sets environment variables for a while. What the user has set stays, except the
-    number of threads.
+    """Sets environment variables within the context. Variables that the user has set
+    keep their values, except the number of threads.
     """
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(

@@ -1,12 +1,11 @@
-"""Starts vLLM's OpenAI server as this project wants it, and stops it with everything
-that it started.
+"""Starts vLLM's OpenAI server with the options that engine=openai needs, and stops it
+with all its child processes.
 
     python -m agents.engines.server MODEL [--port 8000]    # prints the address
 
-The module vllm.entrypoints.openai.api_server is run rather than the `vllm` command,
-which crashes in the CPU wheel. The server listens on 127.0.0.1 and has vLLM's
-development routes, which let anybody who can reach it load other weights: do not expose
-it.
+It runs the module vllm.entrypoints.openai.api_server, because the `vllm` command
+crashes in the CPU wheel. The server listens on 127.0.0.1 and has vLLM's development
+routes, through which any client can load other weights: do not expose it.
 """
 
 from __future__ import annotations
@@ -50,21 +49,20 @@ async def serve(
 
     Args:
         model: folder or hub id.
-        port: where it listens; None: a free port.
-        dtype: numbers that weights and activations are held in; auto: what config.json
-            says, but float32 on a CPU without bfloat16.
+        port: port of the server; None: a free port. dtype: data type of weights and
+            activations; auto: that of config.json, except float32 instead of bfloat16
+            on a CPU without it.
         kv_cache_gib: memory for the KV cache, in GiB.
-        enforce_eager: no compilation.
+        enforce_eager: whether to run without compilation.
         arguments: further command-line arguments of vLLM's server.
-        ready_timeout_s: longest wait until it answers, in seconds.
+        ready_timeout_s: maximum wait until the server is ready, in seconds.
 
     Raises:
-        EngineUnavailableError: another process listens on the port; or it ended or was
-            not ready in time, and the text ends with the tail of its log.
+        EngineUnavailableError: another process listens on the port; or the server ended
+            or was not ready in time, and the text ends with the tail of its log.
     """
     if port is not None and not await asyncio.to_thread(_is_free, port):
-        # vLLM would share the port (SO_REUSEPORT), and requests would reach either
-        # server
+        # vLLM would share the port (SO_REUSEPORT), and either server would get requests
         raise EngineUnavailableError(
             f"port {port} of 127.0.0.1 is in use by another process; stop it, or choose another "
             "--port"
@@ -89,9 +87,9 @@ async def serve(
         "--enable-prompt-tokens-details",
         "--disable-uvicorn-access-log",
     ]
-    # on CPU it kills vLLM 0.32 (see agents.engines.vllm.process)
+    # chunked prefill crashes vLLM 0.32 on CPU (see agents.engines.vllm.process)
     command += ["--no-enable-chunked-prefill"]
-    # for publication of tied output heads
+    # needed to publish tied output heads
     command += ["--worker-extension-cls", "agents.engines.vllm.worker.WorkerExtension"]
     command += ["--enforce-eager"] if enforce_eager else []
     environment = {
@@ -142,7 +140,7 @@ async def _wait_until_ready(
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
-    """Ends the whole process group: politely, and after 5 s by force."""
+    """Ends the whole process group with SIGTERM, and after 5 s with SIGKILL."""
     for how, wait_s in ((signal.SIGTERM, 5.0), (signal.SIGKILL, None)):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, how)
@@ -187,7 +185,7 @@ if __name__ == "__main__":
         description="Serve a model with vLLM on this machine, for engine=openai.",
     )
     parser.add_argument("model", help="folder or hub id")
-    parser.add_argument("--port", type=int, default=8000, help="where it listens (default 8000)")
+    parser.add_argument("--port", type=int, default=8000, help="port of the server (default 8000)")
     options = parser.parse_args()
     try:
         asyncio.run(_main(options.model, options.port))

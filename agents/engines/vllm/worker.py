@@ -1,10 +1,10 @@
-"""What we add to vLLM's worker, which lives in the child process: the half of a weight
-reload that vLLM 0.32 leaves out.
+"""Extension of vLLM's worker in the child process: repacks output heads after a weight
+reload, which vLLM 0.32 does not do.
 
-On CPU a linear layer computes with a packed copy of its weight. `reload_weights` packs
-again whatever it loads, and an output head that is tied to the embedding is never
-loaded itself: its packed copy stays that of the old weights, and the engine serves a
-mixture of two models.
+On CPU a linear layer computes with a packed copy of its weight. `reload_weights`
+repacks only the weights that it loads. An output head that is tied to the embedding is
+not loaded itself, so its packed copy keeps the old weights, and the engine would serve
+a mixture of two models.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any
 
 
 class WorkerExtension:
-    """Mixed into the worker's class by vLLM (`worker_extension_cls`); the methods are
-    called through `collective_rpc`.
+    """vLLM adds it to the worker's class (`worker_extension_cls`); `collective_rpc`
+    calls its methods.
     """
 
     model_runner: Any
 
     def repack_output_heads(self) -> None:
-        """Packs the weights of every output head again; does nothing where heads are
-        not packed (on a GPU).
+        """Repacks the weights of every output head; does nothing if heads are not
+        packed (on a GPU).
         """
         from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
 

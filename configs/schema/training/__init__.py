@@ -1,8 +1,8 @@
-"""How a policy is trained, chosen with `training=sft | grpo | sft_grpo`, and heads for
-it with `training=heads`.
+"""Options of training the policy (`training=sft | grpo | sft_grpo`) or heads
+(`training=heads`).
 
-Held-out questions for the evaluation are those of `task.split`, so that this must not
-be train; training questions come from the train split.
+The evaluation uses the held-out questions of `task.split`, which must not be train;
+training questions come from the train split.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all training methods share."""
+"""Options that all training methods share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LoraConfig(ConfigGroup):
     alpha: float = Field(32.0, gt=0)
     """Scale of the adapters: the update is multiplied by alpha / rank."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of the adapter's inputs dropped in training."""
+    """Dropout rate of the adapter's inputs in training."""
 
 
 class TrainingOptions(ConfigGroup):
@@ -32,28 +32,28 @@ class TrainingOptions(ConfigGroup):
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number format of the trained weights."""
     micro_batch_size: Annotated[int, OPERATIONAL] = Field(16, ge=1)
-    """Records computed at once on a device; more are accumulated to one optimizer
-    step."""
+    """Records per forward and backward pass on a device; gradients are accumulated over
+    an optimizer step."""
     output: Annotated[Path | None, OPERATIONAL] = None
-    """Folder of the trained model; null: `model` in the directory of the run."""
+    """Folder for the trained model; null: `model` in the run's directory."""
     seed: int = Field(0, ge=0)
-    """Seed of drawing, shuffling, dropout and rollouts."""
+    """Seed of sampling questions, shuffling, dropout and rollouts."""
 
     @property
     def sources(self) -> tuple[Path, ...]:
-        """Directories of the runs that are learned from."""
+        """Directories of the runs to train on."""
         return tuple(getattr(self, "from_runs", ()))
 
     @property
     def asks_questions(self) -> bool:
-        """Whether questions of the task are asked, for traces, for rollouts, or for an
+        """Whether the method needs questions of the task, for traces, rollouts or an
         evaluation.
         """
         return self.num_held_out > 0
 
     @property
     def num_held_out(self) -> int:
-        """Held-out questions that the policy is measured on."""
+        """Number of held-out questions for the evaluation."""
         return 0
 
     @property
@@ -71,12 +71,13 @@ class PolicyTraining(TrainingOptions):
     """Options of every method that trains the policy."""
 
     finetune: FineTune = "full"
-    """full: all weights; lora: low-rank adapters, merged before they are served."""
+    """Trained weights. full: all weights; lora: low-rank adapters, merged before they
+    are served."""
     lora: LoraConfig = LoraConfig()
-    """Options of the adapters; read where finetune is lora."""
+    """Options of the adapters, for finetune=lora."""
     evaluate: int = Field(500, ge=0)
-    """Held-out questions answered greedily by the policy alone before and after; 0: no
-    evaluation."""
+    """Number of held-out questions that the policy alone answers greedily before and
+    after the training; 0: no evaluation."""
 
     @property
     def num_held_out(self) -> int:

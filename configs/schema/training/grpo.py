@@ -33,24 +33,23 @@ class GrpoConfig(ConfigGroup):
     temperature: float = Field(1.0, gt=0, le=10)
     """Sampling temperature of the rollouts."""
     reward: str = Field("outcome", pattern=f"^outcome$|{NAME}")
-    """Reward of a completion: outcome: 1 for a right answer, else 0; or
-    package.module:name of a function of a question and a
-    `training.data.rollouts.Rollout` that returns a number, None where it does not
-    know."""
+    """Reward of a completion. outcome: 1 for a right answer, else 0;
+    package.module:name: a function of a question and a `training.data.rollouts.Rollout`
+    that returns a number, or None if the reward is unknown."""
     beta: float = Field(0.0, ge=0)
-    """Weight of the KL divergence from the initial policy; 0 keeps no reference model
-    in memory."""
+    """Weight of the KL divergence from the initial policy; 0: no reference model is
+    loaded."""
     epsilon: float = Field(0.2, gt=0, lt=1)
     """Clipping range of the policy ratio."""
     loss_type: Literal["grpo", "dr_grpo", "dapo", "bnpo"] = "dapo"
     """How token losses are averaged: per completion (grpo), by a constant (dr_grpo),
     over all tokens (dapo, bnpo)."""
     scale_rewards: Literal["group", "batch", "none"] = "group"
-    """Standard deviation that advantages are divided by: the group's, the batch's, or
+    """Standard deviation that divides the advantages: of the group, of the batch, or
     none."""
     importance_cap: float | None = Field(2.0, gt=0)
-    """Cap (C) of the importance ratio between trainer and sampler, token by token;
-    null: no correction."""
+    """Cap (C) of the token-level importance ratio between trainer and sampler; null: no
+    correction."""
     weight_decay: float = Field(0.0, ge=0)
     """Weight decay of the optimizer."""
 

@@ -23,10 +23,10 @@ class SftGrpoTrainingConfig(PolicyTraining):
     """Fine-tuning on traces, then reinforcement learning, evaluated before and after
     each."""
     from_runs: tuple[Path, ...] = ()
-    """Run directories whose traces are learned from; empty: the traces that this
-    command writes first, on the train split."""
+    """Run directories whose traces are the SFT data; empty: the command first records
+    traces on the train split."""
     traces: int = Field(64, ge=1)
-    """Questions of the train split that are thought about first, where from_runs is
+    """Number of questions of the train split to record traces for, if from_runs is
     empty."""
     sft: SftConfig = SftConfig()
     """Options of the fine-tuning."""

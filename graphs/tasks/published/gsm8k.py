@@ -1,8 +1,8 @@
 """GSM8K: grade-school word problems with whole-number answers. Source: Cobbe et al.
 (arXiv:2110.14168).
 
-The test file has 1,319 questions, the train file 7,473. A local file must be the one
-that the split is taken from: a file named "...test..." is refused for training.
+The test file has 1,319 questions, the train file 7,473. A local file whose name
+contains "test" is refused for the splits of the train part, and vice versa.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from graphs.tasks.rows import text_of
 
 @dataclass(frozen=True)
 class Gsm8kTask(PublishedTask):
-    """GSM8K: fields question and answer, in which the gold stands behind "####"."""
+    """GSM8K: fields question and answer; the gold follows "####" in the answer."""
 
     name = "gsm8k"
     title = "GSM8K"

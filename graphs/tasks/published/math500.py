@@ -16,8 +16,8 @@ from graphs.tasks.rows import text_of
 
 @dataclass(frozen=True)
 class Math500Task(PublishedTask):
-    """MATH-500: fields problem and answer; solution, subject and level are kept where
-    they are there.
+    """MATH-500: fields problem and answer, and optionally solution, subject and
+    level.
     """
 
     name = "math500"

@@ -1,8 +1,8 @@
 """MultiArith: 600 word problems of two or more steps. Source: Roy and Roth, "Solving
 general arithmetic word problems" (EMNLP 2015).
 
-As in the literature on chains of thought, all of it is the test part; the hub keeps it
-in two parts, which are put together. Some questions come twice; each is asked once.
+All of it is the test part, as in the literature on chains of thought; the hub's two
+parts are joined. Repeated questions are asked once.
 """
 
 from __future__ import annotations

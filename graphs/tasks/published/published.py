@@ -1,11 +1,10 @@
-"""What published sets of questions share: a local file or the hub, and the data set's
-own split.
+"""Published sets of questions, from a local file or the hub, with the data set's own
+split.
 
-A set is a dataclass derived from `PublishedTask` that says how a row is read. Its test
-part is for measuring only. Where there is a train part too, `task.split=train` is that
-part without the `validation` questions, 5 % of it by hash, so that something can be
-tuned on without touching the test; where there is none, nothing can be trained or tuned
-on the set at all.
+A set is a dataclass derived from `PublishedTask` that implements `read`. Its test part
+is for measuring only. The split `validation` is 5 % of the train part, by hash, for
+tuning; `train` is the rest. A set without a train part can be neither trained nor tuned
+on.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from graphs.tasks.rows import gold_of
 
 
 class Row(NamedTuple):
-    """What a task reads in one row of its data set."""
+    """One row of a data set."""
 
     question: str
     gold: str
@@ -33,7 +32,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class PublishedTask(ABC):
-    """A published data set, from a local JSONL file, or from the hub when `path` is
+    """A published data set, from a local JSONL file, or from the hub if `path` is
     None.
     """
 
@@ -43,13 +42,13 @@ class PublishedTask(ABC):
     offset: int = 0
     name: ClassVar[str]
     title: ClassVar[str]
-    """What the data set is called."""
+    """Name of the data set in messages."""
     hub: ClassVar[tuple[str, ...]]
-    """What names it on the hub: the id, and the configuration where it has several."""
+    """Id on the hub, and the configuration if there are several."""
     hub_test: ClassVar[str] = "test"
-    """What the hub calls the test part."""
+    """Name of the test part on the hub."""
     hub_train: ClassVar[str | None] = None
-    """What the hub calls the train part; None: there is none."""
+    """Name of the train part on the hub; None: the set has none."""
 
     def __post_init__(self) -> None:
         check_slice(self.offset, self.limit)
@@ -74,7 +73,7 @@ class PublishedTask(ABC):
 
     @property
     def part(self) -> str:
-        """The part of the data set that the split is taken from."""
+        """The part of the data set that holds the split."""
         return "test" if self.split == "test" else "train"
 
     @abstractmethod
@@ -82,8 +81,7 @@ class PublishedTask(ABC):
         """Returns the question in a row.
 
         Raises:
-            ValueError: there is none; says what is wrong with the row, in words that
-                follow "line 3".
+            ValueError: the row is invalid; the message continues "line 3 ...".
         """
 
     def load(self) -> TaskData:
@@ -103,8 +101,8 @@ class PublishedTask(ABC):
             rows = datasets.load_dataset(
                 *self.hub, split=self.hub_test if self.part == "test" else self.hub_train
             )
-        # the library's errors have no common base: no network, no such data set, a
-        # broken cache
+        # the library's errors (no network, unknown data set, broken cache) have no
+        # common base class
         except Exception as error:
             raise BadDataError(
                 f"{self.hub[0]} cannot be loaded from the hub ({type(error).__name__}: "
@@ -130,10 +128,10 @@ class PublishedTask(ABC):
 
 
 def gold_in(row: dict[str, Any], field: str) -> str:
-    """Returns the gold answer in a field; 145.0 is "145".
+    """Returns the gold answer in a field, "145" for 145.0.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the field is missing, null or blank.
     """
     gold = gold_of(row.get(field), field)
     if gold is None:

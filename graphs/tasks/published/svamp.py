@@ -1,8 +1,8 @@
-"""SVAMP: 1,000 one-step word problems, varied so that cues in the words mislead.
-Source: Patel et al. (arXiv:2103.07191).
+"""SVAMP: 1,000 one-step word problems with misleading cues in the wording. Source:
+Patel et al. (arXiv:2103.07191).
 
-The set was made for testing, so all of it is the test part; the hub keeps it in two
-parts, which are put together.
+The set was made for testing, so all of it is the test part; the hub's two parts are
+joined.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from graphs.tasks.rows import question_in
 
 @dataclass(frozen=True)
 class SvampTask(PublishedTask):
-    """SVAMP: fields Body and Question, which are joined by a blank, and Answer."""
+    """SVAMP: fields Body and Question, joined by a blank, and Answer."""
 
     name = "svamp"
     title = "SVAMP"

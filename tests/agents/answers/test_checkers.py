@@ -228,9 +228,7 @@ async def test_gym_numbers_may_be_spelled_freely_and_strings_may_not() -> None:
     assert (await checker.check(decimal, "5")).correct is False
 
 
-async def test_a_fraction_that_is_not_simplified_is_wrong_where_the_gym_asks_for_the_simplest() -> (
-    None
-):
+async def test_the_gyms_simplest_fraction_must_be_simplified() -> None:
     checker = checker_for("reasoning_gym")
     question = gym_question("fraction_simplification", styles=("plain",))
     assert question.gold is not None

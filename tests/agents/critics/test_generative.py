@@ -349,7 +349,7 @@ def test_calibration_is_looked_up_by_family_and_clipped(tmp_path: Path) -> None:
         Calibration.load(path, "token")
 
 
-def test_evidence_grows_with_the_sureness_of_the_working_and_never_turns_round(
+def test_evidence_grows_with_the_workings_probability_and_keeps_its_sign(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "calibration.json"

@@ -68,7 +68,7 @@ def steps_of(heads: Heads, *texts: str) -> list[Step]:
     ]
 
 
-async def test_the_value_is_the_sigmoid_of_its_output_and_the_evidence_its_log_odds() -> None:
+async def test_the_value_is_a_sigmoid_and_the_evidence_its_log_odds() -> None:
     heads = Heads(5.0, math.log(4), -5.0)
     verdict = await ValueHead(heads, prompts_of(heads)).judge(
         QUESTION, steps_of(heads, "a", "b"), meter=Meter(Budget())
@@ -107,7 +107,7 @@ async def test_what_is_no_number_is_no_evidence_and_no_prior(output: float) -> N
     assert verdict is not None
     assert math.isfinite(verdict.log_likelihood_ratio)
     assert (verdict.outcome == "unparsed") == math.isnan(output)
-    with pytest.raises(EngineError, match=r"the policy head of some/heads gives .*train it again"):
+    with pytest.raises(EngineError, match=r"policy head of some/heads returns .*train it again"):
         await PolicyHead(heads, prompts_of(heads), FACTORS).priors(QUESTION, [], meter=meter)
 
 
@@ -133,14 +133,13 @@ def test_heads_that_lack_an_output_are_refused() -> None:
     heads = Heads(labels=("LABEL_0", factor_label("propose")))
     with pytest.raises(
         ValueError,
-        match=r"critic=value_head reads the output 'value' and "
-        r"some/heads has LABEL_0, factor "
-        r"propose",
+        match=r"critic=value_head needs the output 'value', and "
+        r"some/heads has only LABEL_0, factor propose",
     ):
         ValueHead(heads, prompts_of(heads))
     with pytest.raises(
         ValueError,
-        match=r"search\.prior=policy_head reads the output "
+        match=r"search\.prior=policy_head needs the output "
         r"'factor correct'.*training=heads",
     ):
         PolicyHead(heads, prompts_of(heads), FACTORS)

@@ -579,11 +579,14 @@ class ClassifierConformance:
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         assert all(isinstance(result, asyncio.CancelledError) for result in results[::2])
-        assert all(len(result.outputs) == len(HEAD_LABELS) for result in results[1::2])
+        finished = [result for result in results[1::2] if not isinstance(result, BaseException)]
+        assert len(finished) == len(results[1::2])
+        assert all(len(result.outputs) == len(HEAD_LABELS) for result in finished)
         assert classifier.in_flight == 0
 
-    async def test_it_forgets(self, classifier: Any) -> None:
-        assert isinstance(classifier, SupportsCacheReset)
+    async def test_a_reset_empties_the_cache(self, classifier: Any) -> None:
+        supported: bool = isinstance(classifier, SupportsCacheReset)
+        assert supported
         prompt = self.PROMPTS[-1]
         await classifier.classify(prompt)
         assert await classifier.reset_cache()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agents.engines import loop
+from agents.engines.base import Generator
 from agents.engines.build import open_engine, start_engines
 from agents.engines.gate import Gate
 from agents.engines.scripted.engine import ScriptedEngine
@@ -32,7 +34,7 @@ async def test_an_unknown_kind_lists_the_known_ones() -> None:
         await open_engine("vlm", {})
 
 
-async def test_names_that_ask_for_the_same_share_one_engine_that_is_closed_at_the_end() -> None:
+async def test_roles_with_equal_engine_options_share_one_engine() -> None:
     wanted = {
         "policy": ("scripted", SCRIPT),
         "critic": ("scripted", dict(SCRIPT)),
@@ -43,6 +45,7 @@ async def test_names_that_ask_for_the_same_share_one_engine_that_is_closed_at_th
         assert engines["policy"] is engines["critic"]
         assert engines["policy"] is not engines["judge"]
     for engine in engines.values():
+        assert isinstance(engine, Generator)
         with pytest.raises(EngineDiedError, match="was closed"):
             await engine.score((1,), (2,))
 
@@ -94,7 +97,7 @@ def test_modules_of_real_engines_import_without_their_libraries() -> None:
     )
 
 
-def test_the_loop_runs_coroutines_from_synchronous_code_and_refuses_its_own_thread() -> None:
+def test_the_loop_runs_coroutines_and_refuses_its_own_thread() -> None:
     async def nested() -> None:
         loop.run(asyncio.sleep(0))
 
@@ -150,9 +153,7 @@ async def test_gate_admits_in_order_of_arrival() -> None:
     assert gate.in_flight == 0
 
 
-async def test_gate_lets_smaller_priorities_in_first_and_a_waiter_that_leaves_takes_no_slot() -> (
-    None
-):
+async def test_the_gate_admits_by_priority_and_a_cancelled_waiter_takes_no_slot() -> None:
     gate, order, opened = Gate("a test", limit=2), list[int](), asyncio.Event()
 
     async def enter(priority: int) -> None:
@@ -160,9 +161,8 @@ async def test_gate_lets_smaller_priorities_in_first_and_a_waiter_that_leaves_ta
         await opened.wait()
 
     tasks = [
-        asyncio.create_task(gate.run(lambda p=p: enter(p), priority=p))
-        for p in (9, 8, 7, 2, 5, 1, 3)
-    ]  # type: ignore[misc]
+        asyncio.create_task(gate.run(partial(enter, p), priority=p)) for p in (9, 8, 7, 2, 5, 1, 3)
+    ]
     while not order:
         await asyncio.sleep(0)
     tasks[3].cancel()
@@ -174,9 +174,7 @@ async def test_gate_lets_smaller_priorities_in_first_and_a_waiter_that_leaves_ta
     assert order[-3:] == [0, 0, 0], "all slots are free again"
 
 
-async def test_gate_hands_a_slot_on_that_came_to_a_waiter_in_the_moment_of_its_cancellation() -> (
-    None
-):
+async def test_the_gate_passes_on_the_slot_of_a_waiter_cancelled_at_its_turn() -> None:
     gate, order, opened = Gate("a test", limit=1), list[int](), asyncio.Event()
 
     async def enter(number: int) -> None:
@@ -229,7 +227,7 @@ def test_a_changed_file_has_another_hash(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"\x05\0\0\0\0\0\0\0no!!!")
-    with pytest.raises(ValueError, match=r"model\.safetensors is no readable"):
+    with pytest.raises(ValueError, match=r"model\.safetensors is not a readable"):
         tensor_shapes(tmp_path)
 
 

@@ -127,7 +127,7 @@ async def test_heads_that_are_no_linear_layer_are_refused(
     with pytest.raises(
         EngineUnavailableError,
         match=r"BertForSequenceClassification, whose heads "
-        r"are no linear layer `score`",
+        r"are not a linear layer `score`",
     ):
         await TransformersClassifier.open(model=str(tmp_path / "bert"))
 
@@ -137,7 +137,7 @@ async def test_a_folder_without_heads_is_refused_before_anything_is_loaded(
     kind: str, tiny_model_folder: Path
 ) -> None:
     with pytest.raises(
-        EngineUnavailableError, match=r"is no model with heads.*LlamaForCausalLM.*training=heads"
+        EngineUnavailableError, match=r"is not a model with heads.*LlamaForCausalLM.*training=heads"
     ):
         await open_engine(kind, {"model": str(tiny_model_folder)})
     with pytest.raises(EngineUnavailableError, match=r"'somebody/heads' are not on this machine"):

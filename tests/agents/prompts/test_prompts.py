@@ -29,7 +29,7 @@ def text_of(ids: tuple[int, ...]) -> str:
     return TOKENIZER.decode(ids, skip_special_tokens=False)
 
 
-def test_a_wrong_answer_that_is_shown_as_a_mistake_does_not_end_the_sequence() -> None:
+def test_a_wrong_answer_shown_as_a_mistake_does_not_end_the_sequence() -> None:
     first, wrong = (
         step("<|propose|>19 + 8 = 27\n\n"),
         step("<|conclude|>Answer: 1<|end|>", answer="1"),
@@ -71,7 +71,7 @@ SCORED = Question(text="What is 3 + 4?", gold="7")
 OPEN = Question(text="What is 3 + 4?")
 
 
-def test_only_chat_models_are_let_answer_openly_and_only_unscored_questions() -> None:
+def test_open_answers_need_a_chat_model_and_an_unscored_question() -> None:
     assert CHAT.takes_open_answer(OPEN) and not CHAT.takes_open_answer(SCORED)
     assert not PROMPTS.takes_open_answer(OPEN) and not PROMPTS.takes_open_answer(SCORED)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Literal
 
 import pytest
 
@@ -137,13 +138,15 @@ async def test_a_chain_ends_where_the_policy_doubts_its_last_step() -> None:
 
 @pytest.mark.parametrize("factor", [None, "propose"])
 @pytest.mark.parametrize("horizon", ["step", "answer"])
-async def test_a_doubt_alone_is_no_blank_line(horizon: str, factor: str | None) -> None:
+async def test_a_backtrack_token_alone_is_no_blank_line(
+    horizon: Literal["step", "answer"], factor: str | None
+) -> None:
     policy, engine = policy_that_says(
         "<|reflect|>Wait, step 1 is wrong.\n\n", "never", backtrack_tokens=("<|reflect|>",)
     )
     proposal = await policy.propose(
         QUESTION, (), meter=meter(), horizon=horizon, factor=factor, allow_backtracking=False
-    )  # type: ignore[arg-type]
+    )
     ((doubt,),) = proposal.chains
     assert (doubt.content.reveal().text, doubt.answer, doubt.factor) == ("", "", factor)
     assert doubt.content.reveal().forced == (0 if factor is None else 1) and engine.rules_left == 1
@@ -264,7 +267,7 @@ def text_of(step: Step) -> str:
     return step.content.reveal().text
 
 
-async def test_the_last_mark_of_a_completion_counts_and_what_led_to_it_is_one_step() -> None:
+async def test_the_last_mark_counts_and_everything_from_the_first_is_one_step() -> None:
     policy, _ = chat_policy_that_says(
         "3 + 4 = 8\n\nSo \\boxed{8}.\n\nWait, 3 + 4 = 7.\n\n**Final Answer**\n\n\\boxed{7}\n\nDone."
     )
@@ -461,7 +464,7 @@ async def test_the_steps_before_a_marked_answer_of_a_reply_stay_steps() -> None:
     assert [step.answer for step in await reply_of(policy)] == [None, "7"]
 
 
-async def test_a_reply_that_the_template_began_to_think_before_ends_with_what_is_visible() -> None:
+async def test_a_reply_behind_the_templates_think_tag_ends_with_visible_text() -> None:
     policy, _ = chat_policy_that_says("Two parts.\n\n</think>\n\nIt is\n\nblue.", thinks=True)
     assert (await reply_of(policy))[-1].answer == "It is\n\nblue."
     policy, _ = chat_policy_that_says("Two parts.\n\nIt is\n\nblue.", thinks=True)

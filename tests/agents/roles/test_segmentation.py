@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from agents.engines.base import Tokenizer
 from agents.engines.scripted.tokenizer import ScriptedTokenizer
 from agents.engines.tokenizer import HFTokenizer
-from agents.roles.segmentation import cut_steps, goes_on
+from agents.roles.segmentation import cut_steps, is_unfinished
 from configs.schema.engine import resolve_model
 
 TOKENIZER = ScriptedTokenizer()
@@ -78,11 +78,15 @@ def test_a_formula_that_is_never_closed_does_not_swallow_the_thought() -> None:
 
 
 def test_a_step_goes_on_while_something_is_open() -> None:
-    assert goes_on("\n\n") and goes_on("**Final Answer**\n\n") and goes_on("```python\nx = 1\n\n")
     assert (
-        not goes_on("3 + 4 = 7\n\n")
-        and not goes_on("**Final Answer**\n\n7\n\n")
-        and not goes_on("```\nx\n```\n\n")
+        is_unfinished("\n\n")
+        and is_unfinished("**Final Answer**\n\n")
+        and is_unfinished("```python\nx = 1\n\n")
+    )
+    assert (
+        not is_unfinished("3 + 4 = 7\n\n")
+        and not is_unfinished("**Final Answer**\n\n7\n\n")
+        and not is_unfinished("```\nx\n```\n\n")
     )
 
 
@@ -119,7 +123,9 @@ def naive_cuts(ids: Sequence[int], tokenizer: Tokenizer) -> list[slice]:
     cuts, start = [], 0
     for end in range(1, len(ids) + 1):
         text = tokenizer.decode(ids[start:end]).lstrip()
-        if end == len(ids) or ("\n\n" in text and text.endswith("\n\n") and not goes_on(text)):
+        if end == len(ids) or (
+            "\n\n" in text and text.endswith("\n\n") and not is_unfinished(text)
+        ):
             cuts.append(slice(start, end))
             start = end
     return cuts

@@ -144,12 +144,12 @@ def test_deleting_a_rule_flips_the_decision(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("rules: [", "no list of rules"),
-        ("nothing: 1", "no list of rules"),
+        ("rules: [", "not a list of rules"),
+        ("nothing: 1", "not a list of rules"),
         ("rules: [{id: a}]", "field text"),
         (
             "rules: [{id: a, text: t, decision: refuse, reply: r, applies: ['(']}]",
-            "no regular expression",
+            "not a regular expression",
         ),
         (
             "rules: [{id: a, text: t, decision: refuse, reply: r}, {id: a, text: t, decision: "

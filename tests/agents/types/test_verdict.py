@@ -21,9 +21,7 @@ from agents.types import Verdict
         (math.inf, 0.0),
     ],
 )
-def test_a_judged_verdict_without_a_usable_number_is_refused_and_an_unparsed_one_is_not(
-    score: float, evidence: float
-) -> None:
+def test_only_an_unparsed_verdict_may_lack_a_finite_number(score: float, evidence: float) -> None:
     with pytest.raises(
         ValueError,
         match=rf"of token_critic has the score {score} and the "

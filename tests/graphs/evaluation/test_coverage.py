@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.answers import CheckResult
+from agents.answers import Checkers, CheckResult
 from agents.types import BadDataError, Question
 from configs import compose, to_yaml
 from graphs import run
@@ -75,7 +75,7 @@ def make_run(
     return folder
 
 
-async def test_samples_are_counted_as_often_as_they_were_drawn_and_luck_is_no_derivation(
+async def test_samples_count_as_often_as_drawn_and_luck_is_no_derivation(
     tmp_path: Path,
 ) -> None:
     events: list[Event] = [sampled(SOUND, LUCKY, SOUND), sampled(WRONG_END, CUT)]
@@ -142,14 +142,14 @@ async def test_what_cannot_be_scored_is_left_out_and_counted(
         "without a sample": 1,
     }
 
-    class Broken:
+    class Broken(Checkers):
         async def check(self, question: Question, answer: str) -> CheckResult:
             return CheckResult("timed_out", "killed after 5 s")
 
         async def close(self) -> None:
             """Has nothing to end."""
 
-    monkeypatch.setattr(checked, "checker_for", lambda task: Broken())
+    monkeypatch.setattr(checked, "Checkers", Broken)
     with pytest.raises(BadDataError, match="1 question with an answer that could not be checked"):
         await coverage.read(folder)
 
@@ -213,6 +213,6 @@ def test_a_run_with_fewer_samples_is_the_beginning_of_its_curves(
     ) in shown and "| k | coverage | derivation | majority |" in shown
     assert (
         " at 32 samples." in shown
-        and "A law of majorities" in shown
+        and "Law of majority votes" in shown
         and "(in the table: at " in shown
     )

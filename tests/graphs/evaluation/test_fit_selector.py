@@ -20,6 +20,7 @@ from graphs.strategies.posterior.fitted import AnswerModel
 from graphs.strategies.selection import Selector
 from graphs.terminal.console import WRONG, guarded
 from graphs.traces.checked import CheckedThought, read_checked
+from graphs.tree import Event
 from tests.graphs.evaluation.test_coverage import OTHER, SOUND, SUM, WRONG_END, make_run, sampled
 from tests.graphs.strategies.make import assuming, make
 from tests.graphs.strategies.trees import QUESTION
@@ -50,7 +51,7 @@ def thoughts_of(worlds: int, **options: Any) -> list[CheckedThought]:
     return thoughts
 
 
-def test_assumptions_get_better_and_nothing_on_the_ladders_betters_them_alone() -> None:
+def test_no_single_change_of_one_value_improves_the_fitted_assumptions() -> None:
     thoughts = thoughts_of(20)
     start = assuming(wrong_answers=5.0, logprob_weight=0.0, abort_rate=0.1)
     fit = fit_assumptions(thoughts, start)
@@ -89,8 +90,9 @@ def test_what_the_loss_does_not_depend_on_is_kept() -> None:
 def validation(
     folder: Path, *, split: str = "validation", search: tuple[str, ...] = BEST_OF_N
 ) -> Path:
-    thoughts = (SUM, [sampled(SOUND, WRONG_END, SOUND)]), (OTHER, [sampled(("Answer: 5",))])
-    return make_run(folder, *thoughts, words=(*search, f"task.split={split}"))
+    first: list[Event] = [sampled(SOUND, WRONG_END, SOUND)]
+    second: list[Event] = [sampled(("Answer: 5",))]
+    return make_run(folder, (SUM, first), (OTHER, second), words=(*search, f"task.split={split}"))
 
 
 @pytest.mark.parametrize("split", ["test", "null"])

@@ -134,7 +134,7 @@ def test_the_fit_is_least_squares_of_the_double_logarithm() -> None:
     assert fit_power_law(points) == pytest.approx((-math.exp(intercept), slope))
 
 
-def test_a_power_law_is_undefined_where_coverage_is_0_or_1_or_known_at_one_size_only() -> None:
+def test_a_power_law_needs_two_sizes_with_coverage_between_0_and_1() -> None:
     assert fit_power_law([(1, 0.0), (2, 1.0), (4, 1.0)]) is None
     assert fit_power_law([(1, 0.3)]) is None
     assert fit_power_law([(2, 0.3), (2, 0.4)]) is None
@@ -161,7 +161,11 @@ def enumerated(samples: Sequence[tuple[int, int, bool, float]], k: int) -> float
     """Returns the chance that a vote is right, by going through every order of k
     samples; a tie goes to the answer found first.
     """
-    single = [sample for count, *sample in samples for _ in range(count)]
+    single = [
+        (answer, is_right, weight)
+        for count, answer, is_right, weight in samples
+        for _ in range(count)
+    ]
     outcomes = []
     for subset in itertools.permutations(single, k):
         votes: dict[int, float] = {}
@@ -206,7 +210,7 @@ def test_equal_weights_are_a_majority() -> None:
     ]
 
 
-def test_a_duel_is_between_the_most_frequent_right_and_the_most_frequent_wrong_answer() -> None:
+def test_a_duel_is_between_the_modal_right_and_the_modal_wrong_answer() -> None:
     many = pool(
         (2, 0, True),
         (3, 1, False),
@@ -227,7 +231,7 @@ def test_a_vote_curve_averages_questions_and_their_errors() -> None:
     assert (
         abs(one.value - (5 / 9 + 1) / 3) < 4 * one.standard_error and 0 < one.standard_error < 0.01
     )
-    assert (all_nine.value, all_nine.standard_error) == (pytest.approx(2 / 3), 0.0)
+    assert all_nine.value == pytest.approx(2 / 3) and all_nine.standard_error == 0.0
     assert all_nine.interval == (0.0, 1.0), "three questions say little"
 
 

@@ -38,9 +38,7 @@ async def test_the_oracle_knows_all_siblings_apart_and_a_tie_is_half() -> None:
     assert sibling_pairs(same_length, truth).accuracy == 0.5
 
 
-def test_pairs_are_counted_below_sound_nodes_and_hard_where_the_policy_prefers_the_wrong_one() -> (
-    None
-):
+def test_pairs_lie_below_sound_nodes_and_are_hard_if_the_wrong_is_likelier() -> None:
     likely = Expanded(0, ((written(FIRST, logprob=-2.0),), (written(SLIP, logprob=-1.0),)))
     below = [
         steps_below(1, SECOND, "27 * 8 = 206", "27 * 8 = 207"),

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -241,7 +241,7 @@ def test_a_choice_means_what_it_means_on_the_command_line(words: list[str]) -> N
         assert chosen_here.budget == composed.budget
 
 
-def test_effort_is_cut_to_the_servers_budget_and_a_budget_that_exceeds_it_is_refused() -> None:
+def test_the_servers_budget_caps_effort_and_refuses_a_larger_budget() -> None:
     server = compose(["budget=low"])
     assert remote_config(server, {"effort": "high"}).budget == server.budget
     assert remote_config(server, {"effort": "high"}).search == compose(["effort=high"]).search
@@ -296,7 +296,7 @@ async def test_the_context_of_a_graph_around_may_have_other_fields_as_well(prese
     assert await find_resources(other) is view
 
 
-async def test_overrides_and_a_key_exclude_each_other_and_an_unknown_key_is_an_error() -> None:
+async def test_overrides_exclude_a_key_and_an_unknown_key_is_an_error() -> None:
     async with resources_for() as (key, _, resources):
         assert await find_resources(Context(resources=key)) is resources
         with pytest.raises(ConfigError, match="exclude each other"):
@@ -317,7 +317,7 @@ async def test_a_run_with_a_hostile_context_opens_nothing(words: list[str], pres
     opened = open_engines()
     for context in (chosen(preset, *words), {"overrides": [f"preset={preset}", *words]}):
         with pytest.raises(ConfigError):
-            await graph.ainvoke({"question": QUESTION}, context=context)  # type: ignore[arg-type]
+            await graph.ainvoke({"question": QUESTION}, context=context)  # type: ignore[call-overload]
     assert open_engines() == opened
 
 
@@ -337,7 +337,7 @@ async def test_the_graph_has_schemas_and_a_context_that_came_as_json_is_the_same
     assert first["nodes"] == second["nodes"] and set(first) <= set(OutputState.__annotations__)
 
 
-async def test_contexts_that_differ_in_what_is_allowed_share_engines_and_nothing_of_their_thoughts(
+async def test_contexts_share_engines_and_nothing_of_their_thoughts(
     preset: str,
 ) -> None:
     contexts = [
@@ -441,7 +441,7 @@ asyncio.run(main())
 """
 
 
-def test_the_owner_sets_the_configuration_and_the_presets_where_the_server_starts(
+def test_the_environment_sets_a_servers_configuration_and_presets(
     tmp_path: Path,
 ) -> None:
     presets = tmp_path / "presets.yaml"
@@ -484,7 +484,7 @@ asyncio.run(main())
 """
 
 
-def test_the_graph_that_langgraph_json_names_is_loaded_by_its_path_and_served() -> None:
+def test_the_graph_of_langgraph_json_is_loaded_by_path_and_served() -> None:
     assert "engine" in run_python(SERVED, LONGTHOUGHT_CONFIG=" ".join(POCKET))
 
 
@@ -563,7 +563,7 @@ async def test_an_input_that_is_none_is_refused_before_thinking(values: dict[str
             ValueError,
             match="question" if values.get("question") != QUESTION else next(reversed(values)),
         ) as caught:
-            await graph.ainvoke(values, context=Context(resources=key))  # type: ignore[arg-type]
+            await graph.ainvoke(values, context=Context(resources=key))  # type: ignore[call-overload]
         assert not traces and not resources.thoughts and len(str(caught.value)) < 400
 
 
@@ -646,9 +646,11 @@ async def leave_by_not_reading_on(key: str, resources: Resources) -> None:
 
 
 async def leave_by_events(key: str, resources: Resources) -> None:
-    async with aclosing(
-        graph.astream_events({"question": QUESTION}, context=Context(resources=key), version="v2")
-    ) as events:
+    streamed = graph.astream_events(
+        {"question": QUESTION}, context=Context(resources=key), version="v2"
+    )
+    assert isinstance(streamed, AsyncGenerator)
+    async with aclosing(streamed) as events:
         async for _ in events:
             if resources.thoughts:
                 break

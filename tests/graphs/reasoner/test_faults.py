@@ -185,7 +185,7 @@ async def test_logprobs_are_asked_for_where_they_are_read(
 
 
 async def test_logprobs_change_nothing_that_is_sampled() -> None:
-    found = []
+    found: list[list[Any]] = []
     for words in ((), ("policy.logprobs=always",)):
         async with resources_for("search=best_of_n", "search.num_samples=8", *words) as (
             key,

@@ -22,7 +22,7 @@ from uuid import uuid4
 import pytest
 from langgraph.types import StreamMode
 
-from agents.answers import CheckResult
+from agents.answers import Checkers, CheckResult
 from agents.engines.base import GenerateRequest, Generation, NextTokenScores
 from agents.roles.summarizer import Summary
 from agents.types import EngineDiedError, Question
@@ -141,7 +141,7 @@ async def test_usage_of_roles_is_what_the_engine_counted() -> None:
     assert sum(usage["calls"] for usage in answer.usage.values()) == counted["calls"]
 
 
-async def test_requests_of_the_question_that_was_begun_first_go_first_where_requests_wait() -> None:
+async def test_waiting_requests_of_the_earliest_question_go_first() -> None:
     asked: dict[str, set[int]] = {text: set() for text in QUESTIONS[2:4]}
 
     async with resources_for("critic=token") as (key, _, resources):
@@ -212,7 +212,7 @@ async def test_a_question_that_cannot_be_asked_is_named_with_its_sample() -> Non
     assert list(outcome.failed) == [f"{empty.hash}/2"]
 
 
-class _BrokenChecker:
+class _BrokenCheckers(Checkers):
     async def check(self, question: Question, answer: str) -> CheckResult:
         return CheckResult("timed_out", "killed after 5 s")
 
@@ -222,14 +222,16 @@ class _BrokenChecker:
 
 async def test_an_answer_that_could_not_be_checked_is_counted_and_in_no_accuracy() -> None:
     async with resources_for("search=greedy") as (key, traces, resources):
-        resources.checkers["pocket"] = _BrokenChecker()
+        resources.checkers = _BrokenCheckers()
         questions = [Question(text=text, gold="known", task="pocket") for text in QUESTIONS[:4]]
         await asyncio.gather(*(think(question, key) for question in questions))
         await think(Question(text=QUESTIONS[4]), key)
     assert sorted(str(trace.check) for trace in traces) == ["no_gold", *["timed_out"] * 4]
     metrics = Tally().add_all(traces).metrics(seconds=None)
     assert metrics["unchecked"] == {"timed_out": 4} and metrics["accuracy"] == {}
-    assert "in no accuracy: 4 timed_out" in report(metrics, run="r", model="m", config_yaml="")
+    assert "excluded from accuracy: 4 timed_out" in report(
+        metrics, run="r", model="m", config_yaml=""
+    )
 
 
 @pytest.mark.parametrize("text", ["", "   \n"])
@@ -498,7 +500,7 @@ async def test_a_chat_models_thought_never_becomes_its_summary(
     assert "secret" not in f"{answer} {trace.summary} {answer_text(answer)}".casefold()
 
 
-async def test_a_chat_models_own_summary_is_shown_and_its_steps_where_that_was_chosen() -> None:
+async def test_a_chat_models_summary_is_shown_or_its_steps_by_choice() -> None:
     answer, _ = await ask_chat(
         lambda prompt: "Both steps were combined." if "Summarize" in prompt else f"{STEPS}Answer: 7"
     )
@@ -604,7 +606,7 @@ async def test_no_stream_shows_the_thought(
     assert CANARY not in repr(parts) + canary_log.text + repr(traces)
 
 
-def test_the_graph_in_somebodys_loop_reads_no_file_in_it_and_closes_its_engines_with_it() -> None:
+def test_in_a_foreign_loop_the_graph_reads_no_file_and_closes_its_engines() -> None:
     script = """
 import asyncio, sys, threading
 from agents.types import EngineError

@@ -78,7 +78,7 @@ def test_the_end_of_the_last_completion_decides(events: list[Event], found: NoAn
     assert reason(events) == found
 
 
-def test_a_completion_that_the_budget_cut_is_told_from_one_that_filled_the_context() -> None:
+def test_a_cut_by_the_budget_differs_from_a_full_context() -> None:
     events = [Expanded(0, ((CUT_SHORT,),), "answer")]
     assert reason(events, Budget(max_tokens=100)) == "budget_tokens"
     assert reason(events, Budget(max_tokens=100), context_length=15) == "context_length"
@@ -130,7 +130,7 @@ def test_every_reason_has_an_explanation() -> None:
         ),
     ],
 )
-async def test_a_thought_without_an_answer_says_why_and_shows_its_last_step_to_an_auditor(
+async def test_no_answer_has_a_reason_and_an_auditor_sees_the_last_step(
     reply: str, overrides: tuple[str, ...], found: NoAnswer
 ) -> None:
     async with resources_for("search=greedy", *overrides) as (key, traces, resources):

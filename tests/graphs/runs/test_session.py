@@ -34,7 +34,7 @@ def cached_tokens(resources: Resources) -> int:
     ).usage.cached_prompt_tokens
 
 
-def test_an_engine_stays_open_for_runs_that_want_the_same_and_forgets_what_it_has_read() -> None:
+def test_runs_with_equal_options_share_an_engine_with_an_empty_cache() -> None:
     with Session() as session:
         first = opened(session, config("search=greedy", "critic=none"))
         assert [cached_tokens(first), cached_tokens(first)][1] > 0

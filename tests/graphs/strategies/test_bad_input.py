@@ -111,7 +111,7 @@ class _CarelessCritic:
 
 
 @pytest.mark.parametrize("name", ["best_of_n", "mcts"])
-async def test_a_verdict_of_nan_is_one_error_that_names_the_critic_and_the_others_go_on(
+async def test_a_nan_verdict_is_one_error_of_one_question(
     name: str,
 ) -> None:
     bad, good = Question(text=QUESTIONS[2]), Question(text=QUESTIONS[3])
@@ -175,7 +175,7 @@ async def test_where_everything_is_said_twice_it_counts_once(name: str) -> None:
 
 
 @every_strategy
-async def test_a_policy_that_never_comes_to_an_answer_uses_up_its_budget_and_no_more(
+async def test_a_policy_without_an_answer_ends_at_its_budget(
     name: str,
 ) -> None:
     """The same step for ever: one node per level."""

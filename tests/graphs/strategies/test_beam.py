@@ -9,7 +9,7 @@ from graphs.strategies import Beam
 from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Event, Expanded, Expansion
 from tests.graphs.strategies.make import make
-from tests.graphs.strategies.trees import expanded, judged, step, tree_of
+from tests.graphs.strategies.trees import expanded, expansions, judged, step, tree_of
 from tests.graphs.strategies.world import World, simulate
 
 METER = Meter(Budget())
@@ -94,9 +94,9 @@ def test_the_policys_opinion_breaks_the_tie_when_told_to() -> None:
         for beta in (0.0, 0.5)
     )
     assert [
-        plain.select(tree_of(events), METER, RNG)[0].node,
-        mixed.select(tree_of(events), METER, RNG)[0].node,
-    ] == [1, 2]  # type: ignore[union-attr]
+        expansions(plain.select(tree_of(events), METER, RNG))[0].node,
+        expansions(mixed.select(tree_of(events), METER, RNG))[0].node,
+    ] == [1, 2]
 
 
 def test_paths_of_the_greatest_length_are_written_through() -> None:
@@ -112,7 +112,7 @@ def test_paths_of_the_greatest_length_are_written_through() -> None:
     assert beam.select(tree_of([*FOUR, *EVIDENCE, *through]), METER, RNG) == []
 
 
-def test_lookahead_ranks_by_what_greedy_decoding_comes_to_and_keeps_its_steps() -> None:
+def test_lookahead_ranks_by_greedy_continuations_and_keeps_their_steps() -> None:
     beam = make(Beam, num_samples=2, beam_width=1, lookahead=1)
     events: list[Event] = [expanded(ROOT, step("a"), step("b")), judged(1, 3.0), judged(2, 1.0)]
     assert beam.select(tree_of(events), METER, RNG) == [

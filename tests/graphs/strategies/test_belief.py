@@ -119,11 +119,11 @@ def brute_force(
                 by_answer[answer] += p
             if belief_model.many_answers:
                 for name in answers:
-                    chances = (
+                    chances = [
                         accident_of(leaf)
                         for leaf in names
                         if names[leaf] == name and not correct[leaf]
-                    )
+                    ]
                     some_correct = any(correct[leaf] for leaf in names if names[leaf] == name)
                     by_answer[name] += p * (
                         1.0 if some_correct else 1 - math.prod(1 - chance for chance in chances)

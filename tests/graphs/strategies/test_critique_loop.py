@@ -11,7 +11,15 @@ from graphs.strategies import CritiqueLoop
 from graphs.tree import ROOT, Event, Expanded, Expansion, Failed, ReasoningTree
 from graphs.tree.tree import MOST_FAILURES
 from tests.graphs.strategies.make import make
-from tests.graphs.strategies.trees import expanded, judged, reflected, step, tree_of, unread
+from tests.graphs.strategies.trees import (
+    expanded,
+    expansions,
+    judged,
+    reflected,
+    step,
+    tree_of,
+    unread,
+)
 
 METER = Meter(Budget())
 RNG = random.Random(0)
@@ -32,7 +40,7 @@ def test_goes_on_from_the_best_children_that_stand() -> None:
             judged(3, 2.0),
         ]
     )
-    assert [expansion.node for expansion in loop.select(tree, METER, RNG)] == [3, 1]
+    assert [expansion.node for expansion in expansions(loop.select(tree, METER, RNG))] == [3, 1]
 
 
 def test_ranks_by_the_policys_logprob_where_it_is_told_to() -> None:
@@ -43,9 +51,12 @@ def test_ranks_by_the_policys_logprob_where_it_is_told_to() -> None:
             judged(2, 1.5),
         ]
     )
-    assert make(CritiqueLoop, max_children=2).select(tree, METER, RNG)[0].node == 2
+    assert expansions(make(CritiqueLoop, max_children=2).select(tree, METER, RNG))[0].node == 2
     assert (
-        make(CritiqueLoop, max_children=2, logprob_weight=0.5).select(tree, METER, RNG)[0].node == 1
+        expansions(make(CritiqueLoop, max_children=2, logprob_weight=0.5).select(tree, METER, RNG))[
+            0
+        ].node
+        == 1
     )
 
 
@@ -69,15 +80,20 @@ def test_takes_a_given_up_step_only_where_there_is_no_other() -> None:
         reflected(2, "backtrack", 0),
     ]
     events += [expanded(ROOT, step("c")), judged(3, -2.0)]
-    assert [expansion.node for expansion in loop.select(tree_of(events), METER, RNG)] == [3]
-    assert loop.select(tree_of([*events, Failed(3, "context_length")]), METER, RNG)[0].node == 1
-    assert loop.select(tree_of([*events, Failed(3, "unparsed")]), METER, RNG)[0].node == 3, (
-        "what could not be read is tried again"
+    assert [
+        expansion.node for expansion in expansions(loop.select(tree_of(events), METER, RNG))
+    ] == [3]
+    assert (
+        expansions(loop.select(tree_of([*events, Failed(3, "context_length")]), METER, RNG))[0].node
+        == 1
     )
     assert (
-        loop.select(tree_of([*events, *[Failed(3, "unparsed")] * MOST_FAILURES]), METER, RNG)[
-            0
-        ].node
+        expansions(loop.select(tree_of([*events, Failed(3, "unparsed")]), METER, RNG))[0].node == 3
+    ), "what could not be read is tried again"
+    assert (
+        expansions(
+            loop.select(tree_of([*events, *[Failed(3, "unparsed")] * MOST_FAILURES]), METER, RNG)
+        )[0].node
         == 1
     )
 
@@ -147,7 +163,7 @@ def test_an_unjudged_or_cut_step_is_never_continued() -> None:
     assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=1)]
 
 
-def test_a_step_whose_verdict_cannot_be_read_is_kept_where_nothing_was_judged_right() -> None:
+def test_a_step_with_an_unreadable_verdict_is_kept_if_none_is_right() -> None:
     loop = make(CritiqueLoop, num_children=3, beam_width=2, max_children=3)
     events: list[Event] = [
         expanded(ROOT, step("a"), step("b"), step("c")),
@@ -155,18 +171,20 @@ def test_a_step_whose_verdict_cannot_be_read_is_kept_where_nothing_was_judged_ri
         unread(2),
     ]
     assert [
-        expansion.node for expansion in loop.select(tree_of([*events, judged(3, -1.0)]), METER, RNG)
+        expansion.node
+        for expansion in expansions(loop.select(tree_of([*events, judged(3, -1.0)]), METER, RNG))
     ] == [2]
     assert [
-        expansion.node for expansion in loop.select(tree_of([*events, judged(3, 0.1)]), METER, RNG)
+        expansion.node
+        for expansion in expansions(loop.select(tree_of([*events, judged(3, 0.1)]), METER, RNG))
     ] == [3]
     backtracked = [*events, judged(3, -1.0), reflected(2, "backtrack", 0)]
-    assert loop.select(tree_of(backtracked), METER, RNG)[0].node in (1, 3), (
+    assert expansions(loop.select(tree_of(backtracked), METER, RNG))[0].node in (1, 3), (
         "all tries used up: the least bad step"
     )
 
 
-def test_a_critic_that_is_never_read_costs_one_try_a_level_and_asks_no_reflector() -> None:
+def test_an_unreadable_critic_costs_one_try_a_level_and_no_reflection() -> None:
     loop = make(CritiqueLoop, max_children=8)
     events: list[Event] = [expanded(ROOT, step("a")), unread(1)]
     assert (
@@ -252,11 +270,11 @@ def test_always_comes_to_an_end(seed: int) -> None:
     )
     tree = ReasoningTree(tree_of([]).question)
     rounds = 0
-    while expansions := loop.select(tree, METER, RNG):
+    while selected := expansions(loop.select(tree, METER, RNG)):
         rounds += 1
         assert rounds < 500
         begin = len(tree)
-        for expansion in expansions:
+        for expansion in selected:
             first = len(tree)
             depth = int(tree.depth[expansion.node]) + 1
             steps = [

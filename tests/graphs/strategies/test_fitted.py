@@ -257,7 +257,7 @@ def with_model(search: Posterior, model: AnswerModel) -> Posterior:
     return replace(search, context=replace(search.context, answer_model=model))
 
 
-def test_posterior_search_stops_and_chooses_by_the_model_and_samples_where_the_pass_says() -> None:
+def test_a_fitted_model_stops_and_chooses_and_the_pass_picks_samples() -> None:
     """Two samples say 4 and one, which the critic likes, says 5."""
     chains = tuple(
         (step(f"{name}1"), step(f"{name}2", answer=answer))

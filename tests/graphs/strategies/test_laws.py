@@ -177,7 +177,7 @@ def test_an_undecided_critic_is_no_obstacle(strategy: Strategy) -> None:
 
 @every_strategy
 @seeds
-def test_a_critic_that_is_never_read_is_no_obstacle_and_makes_nothing_wrong(
+def test_an_unreadable_critic_stops_no_search_and_makes_nothing_wrong(
     strategy: Strategy, seed: int
 ) -> None:
     search = simulate(strategy, World(seed, unread_rate=1.0), seed=seed)

@@ -15,9 +15,10 @@ import pytest
 from agents.types import Budget, Meter, ThoughtFactor
 from agents.types.factor import QUESTION, legal_factors
 from configs import ConfigError, compose
+from configs.schema.search.base import ScoreAggregation
 from graphs.strategies import Greedy, Mcts
 from graphs.strategies.build import build_strategy
-from graphs.strategies.selection import Aggregation, Selector
+from graphs.strategies.selection import Selector
 from graphs.strategies.trees.puct import dirichlet, puct_scores, softmax, visit_shares
 from graphs.tree import (
     ROOT,
@@ -30,7 +31,7 @@ from graphs.tree import (
     ReasoningTree,
 )
 from tests.graphs.strategies.make import make
-from tests.graphs.strategies.trees import expanded, judged, step, tree_of
+from tests.graphs.strategies.trees import expanded, expansions, judged, step, tree_of
 from tests.graphs.strategies.world import RIGHT_ANSWER, Search, World, simulate
 
 METER = Meter(Budget())
@@ -88,10 +89,10 @@ def test_noise_is_a_distribution_that_is_even_on_average() -> None:
     assert sum(dirichlet(rng, 1e-6, 3)) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("aggregation", get_args(Aggregation))
+@pytest.mark.parametrize("aggregation", get_args(ScoreAggregation))
 @pytest.mark.parametrize(("outcome_weight", "logprob_weight"), [(0.0, 0.0), (0.3, 0.0), (0.0, 0.5)])
 def test_the_value_of_a_node_is_the_exponential_of_its_score(
-    aggregation: Aggregation, outcome_weight: float, logprob_weight: float
+    aggregation: ScoreAggregation, outcome_weight: float, logprob_weight: float
 ) -> None:
     selector = Selector(
         "best",
@@ -172,7 +173,8 @@ def test_a_simulation_goes_where_the_formula_says(options: dict[str, Any], seed:
 
 def test_the_best_of_the_new_steps_is_backed_up() -> None:
     tree = tree_of(TWO)
-    assert mcts().to_back_up(tree, [1, 2]) == [Backup(1, pytest.approx(1 / (1 + math.exp(-1.0))))]
+    (backup,) = mcts().to_back_up(tree, [1, 2])
+    assert backup.leaf == 1 and backup.value == pytest.approx(1 / (1 + math.exp(-1.0)))
 
 
 def test_the_end_of_what_was_written_through_is_backed_up() -> None:
@@ -256,7 +258,7 @@ def test_a_node_that_failed_for_good_is_walked_around() -> None:
     assert asked(mcts(), [*TWO, Failed(1, "context_length")]) == [Expansion(2, n=4)]
 
 
-def test_a_path_of_the_greatest_length_is_written_through_and_not_looked_into() -> None:
+def test_a_path_at_max_depth_is_completed_and_not_expanded() -> None:
     strategy = mcts(max_depth=1)
     assert asked(strategy, TWO) == [Expansion(1, n=4, horizon="answer")]
     through = Expanded(1, ((step("c"), step("d"), step("e", answer="1")),), "answer")
@@ -305,20 +307,21 @@ def test_factors_below_the_least_prior_are_not_written() -> None:
     names = [factor.name for factor in THREE[:2]]
     assert [
         one.factor
-        for one in asked(
-            strategy, [PriorsComputed(ROOT, dict(zip(names, (0.25, 0.75), strict=True)))]
+        for one in expansions(
+            asked(strategy, [PriorsComputed(ROOT, dict(zip(names, (0.25, 0.75), strict=True)))])
         )
     ] == names
     assert [
         one.factor
-        for one in asked(
-            strategy, [PriorsComputed(ROOT, dict(zip(names, (0.1, 0.9), strict=True)))]
+        for one in expansions(
+            asked(strategy, [PriorsComputed(ROOT, dict(zip(names, (0.1, 0.9), strict=True)))])
         )
     ] == names[1:]
     assert [
-        one.factor for one in asked(strategy, [PriorsComputed(ROOT, dict.fromkeys(names, 0.0))])
+        one.factor
+        for one in expansions(asked(strategy, [PriorsComputed(ROOT, dict.fromkeys(names, 0.0))]))
     ] == names, "the likeliest always are"
-    assert [one.factor for one in asked(strategy, [])] == names, "nobody was asked"
+    assert [one.factor for one in expansions(asked(strategy, []))] == names, "nobody was asked"
 
 
 def test_a_good_policy_head_needs_fewer_simulations() -> None:
@@ -359,10 +362,12 @@ def test_a_simulation_under_way_sends_the_next_one_elsewhere() -> None:
     nodes = {
         virtual_loss: [
             one.node
-            for one in asked(
-                mcts(parallel_leaves=2, virtual_loss=virtual_loss, c_puct=0.0), [*TWO, *below]
+            for one in expansions(
+                asked(
+                    mcts(parallel_leaves=2, virtual_loss=virtual_loss, c_puct=0.0), [*TWO, *below]
+                )
             )
-        ]  # type: ignore[union-attr]
+        ]
         for virtual_loss in (0, 3)
     }
     assert nodes == {0: [3, 4], 3: [3, 2]}
@@ -406,7 +411,9 @@ def test_a_new_node_is_written_through_and_worth_the_answer_it_comes_to() -> Non
     )
     events = [*TWO, greedy, judged(3, 1.0), judged(4, 2.0)]
     value = math.exp(strategy.selector.score(tree_of(events), 4))
-    assert asked(strategy, events) == [Backup(4, pytest.approx(value))]
+    (backup,) = asked(strategy, events)
+    assert isinstance(backup, Backup) and backup.leaf == 4
+    assert backup.value == pytest.approx(value)
     assert asked(strategy, [*events, Backup(4, value)]) == [
         Expansion(2, horizon="answer", temperature=0.0)
     ]
@@ -457,7 +464,7 @@ def test_a_node_is_asked_for_every_legal_factor() -> None:
     ]
 
 
-def test_a_path_of_the_greatest_length_takes_the_factor_that_comes_to_an_answer() -> None:
+def test_a_path_at_max_depth_takes_the_factor_that_answers() -> None:
     events = [expanded(ROOT, step("a", factor="think")), judged(1, 1.0)]
     assert asked(mcts(use_factors=True, factors=THREE, max_depth=1), events) == [
         Expansion(1, horizon="answer", factor="finish")
@@ -522,7 +529,7 @@ def test_the_best_of_a_pool_stands_for_its_factor() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_chosen_one_of_a_pool_is_never_worse_than_its_mean_and_the_only_one_visited(
+def test_the_chosen_of_a_pool_is_at_least_its_mean_and_alone_visited(
     seed: int,
 ) -> None:
     search = simulate(mcts(use_factors=True, factors=RSTAR, pool_size=4), World(seed), seed=seed)

@@ -202,7 +202,7 @@ def test_steps_that_lead_nowhere_weigh_nothing() -> None:
     assert _select(make(Particles, num_samples=4, ess_threshold=0.0), dead) == [Expansion(4, n=1)]
 
 
-def test_particles_of_a_closed_node_are_dropped_and_their_places_given_away() -> None:
+def test_particles_of_a_closed_node_are_dropped_and_replaced() -> None:
     closed: list[Event] = [*AABC, Failed(1, "context_length")]
     assert _select(FOUR, closed) == [Expansion(2, n=1), Expansion(3, n=1)], (
         "the others take their step first"
@@ -248,7 +248,7 @@ def test_paths_of_the_greatest_length_are_written_through() -> None:
 
 
 @pytest.mark.parametrize("times", [1, 2, 16])
-def test_the_vote_does_not_depend_on_how_often_resampling_made_the_policy_try(times: int) -> None:
+def test_the_vote_is_independent_of_the_tries_after_resampling(times: int) -> None:
     """Of two equally likely first steps, the one with less evidence was tried as often
     or oftener; its answer gets no more votes by that.
     """
@@ -333,7 +333,7 @@ sizes = st.integers(1, 64)
 
 
 @given(weights, sizes, draws)
-def test_systematic_resampling_gives_everybody_his_share_rounded_down_or_up(
+def test_systematic_resampling_rounds_every_share_down_or_up(
     shares: list[float], n: int, uniform: float
 ) -> None:
     copies = systematic_resample(shares, n, uniform).tolist()

@@ -201,7 +201,8 @@ def test_beliefs_are_cached_per_search_until_the_next_event() -> None:
         make(Posterior, belief_model=PLAIN),
         make(Posterior, belief_model=assuming(evidence_weight=0.5)),
     )
-    tree, events = tree_of([]), [chains("4", "5"), judged(1, 2.0), judged(4, -1.0)]
+    tree = tree_of([])
+    events: list[Event] = [chains("4", "5"), judged(1, 2.0), judged(4, -1.0)]
     for number, event in enumerate(events, start=1):
         tree.apply([event])
         assert search.infer(tree).answers == PLAIN.infer(tree_of(events[:number])).answers

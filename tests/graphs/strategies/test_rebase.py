@@ -39,9 +39,10 @@ def _shared(
         np.array([reward for reward, _ in of]),
         np.array([count for _, count in of], np.int32),
     )
-    return allocate_samples(
+    allocated: list[int] = allocate_samples(
         rewards, counts, budget, balance_temperature=temperature, allocation=allocation
     ).tolist()
+    return allocated
 
 
 def _naive(weights: Sequence[float], budget: int) -> list[int]:

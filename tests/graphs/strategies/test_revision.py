@@ -66,7 +66,7 @@ def test_an_attempt_without_a_wrong_step_ends_its_chain() -> None:
 
 
 def test_an_attempt_whose_verdicts_cannot_be_read_is_not_revised() -> None:
-    events = [attempts(ROOT, "abc"), judged(1, GOOD), unread(2)]
+    events: list[Event] = [attempts(ROOT, "abc"), judged(1, GOOD), unread(2)]
     assert asked(REVISION, *events, unread(3)) == []
     assert asked(REVISION, *events, judged(3, BAD)) == [
         Expansion(2, horizon="answer", mistakes=(3,))

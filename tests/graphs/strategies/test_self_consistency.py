@@ -89,7 +89,7 @@ def test_cut_samples_and_empty_answers_have_no_vote() -> None:
     assert asked(strategy, "7", "7", "7", "7", "", None) == 0
 
 
-def test_answers_are_counted_in_their_canonical_form_and_as_often_as_they_were_sampled() -> None:
+def test_votes_count_canonical_answers_as_often_as_sampled() -> None:
     strategy = make(
         SelfConsistency,
         num_samples=16,

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 
 from agents.types import Budget, Meter
+from configs.schema.search.base import AnswerSelection, ScoreAggregation
 from graphs.strategies import BestOfN, Greedy
-from graphs.strategies.selection import Aggregation, Selection, Selector
+from graphs.strategies.selection import Selector
 from graphs.tree import ROOT, Expanded, Expansion, ReasoningTree
 from tests.graphs.strategies.make import make
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
@@ -100,7 +101,7 @@ def test_scores_are_log_probabilities_of_the_path() -> None:
 )
 @given(trees())
 def test_all_scores_at_once_are_the_scores_one_by_one(
-    aggregation: Aggregation, logprob_weight: float, outcome_weight: float, tree: ReasoningTree
+    aggregation: ScoreAggregation, logprob_weight: float, outcome_weight: float, tree: ReasoningTree
 ) -> None:
     selector = Selector("best", aggregation, logprob_weight, outcome_weight)
     scores = selector.scores(tree)
@@ -115,6 +116,6 @@ def test_a_choice_among_nothing_is_nothing() -> None:
 
 
 @pytest.mark.parametrize("selection", ["best", "weighted_vote"])
-def test_a_path_without_a_verdict_does_not_beat_a_judged_one(selection: Selection) -> None:
+def test_a_path_without_a_verdict_does_not_beat_a_judged_one(selection: AnswerSelection) -> None:
     tree = tree_of([expanded(ROOT, step("a", answer="1"), step("b", answer="2")), judged(1, 4.0)])
     assert Selector(selection).choose(tree, [2, 1]) == 1

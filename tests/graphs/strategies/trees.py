@@ -14,12 +14,13 @@ from agents.types import (
     Hidden,
     Question,
     Reflection,
+    ReflectionAction,
     Sampling,
     Step,
     Verdict,
     VerdictScope,
 )
-from graphs.tree import Event, Expanded, Judged, ReasoningTree, Reflected
+from graphs.tree import Backup, Event, Expanded, Expansion, Judged, ReasoningTree, Reflected
 
 QUESTION = Question(text="what?")
 
@@ -46,7 +47,7 @@ def step(
     )
 
 
-def expanded(parent: int, *steps: Step) -> Expanded:
+def expanded(parent: int, *steps: Step) -> Event:
     """Returns an event that gives `parent` one child per step."""
     return Expanded(parent, tuple((s,) for s in steps))
 
@@ -63,9 +64,16 @@ def unread(node: int) -> Judged:
     return Judged(node, Verdict(score=math.nan, source="working_critic", outcome="unparsed"))
 
 
-def reflected(node: int, action: str, target: int | None = None) -> Reflected:
+def reflected(node: int, action: ReflectionAction, target: int | None = None) -> Event:
     """Returns a reflection on `node`."""
-    return Reflected(node, Reflection(action, Hidden("because"), target_step=target))  # type: ignore[arg-type]
+    return Reflected(node, Reflection(action, Hidden("because"), target_step=target))
+
+
+def expansions(selected: Sequence[Expansion | Backup]) -> list[Expansion]:
+    """Returns the selected expansions; a backup among them is an error."""
+    found = [one for one in selected if isinstance(one, Expansion)]
+    assert len(found) == len(selected)
+    return found
 
 
 def tree_of(events: Sequence[Event]) -> ReasoningTree:

@@ -207,13 +207,13 @@ def simulate(
                 record(Expanded(expansion.node, chains, expansion.horizon, expansion.mistakes))
         new_nodes = range(size, len(tree))
         meter.nodes += len(new_nodes)
-        asked: set[int] = set()
+        judged: set[int] = set()
         while wanted_verdicts := [
             node
             for node in strategy.to_judge(tree, new_nodes)
-            if node not in asked and not tree.verdicts[node]
+            if node not in judged and not tree.verdicts[node]
         ]:
-            asked.update(wanted_verdicts)
+            judged.update(wanted_verdicts)
             record(*_judge(world, tree, wanted_verdicts, meter))
         record(*strategy.to_back_up(tree, new_nodes))
     else:

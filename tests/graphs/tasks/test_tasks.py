@@ -288,7 +288,7 @@ def test_gsm8k_gold_stands_after_the_mark_without_commas(write: Write) -> None:
     assert str(data.problems[0]) == "line 2 has an answer without '#### GOLD'"
 
 
-def test_gsm8k_splits_are_disjoint_and_the_test_file_is_never_training_data(write: Write) -> None:
+def test_gsm8k_splits_are_disjoint_and_its_test_file_is_never_trained_on(write: Write) -> None:
     path = write(*(gsm8k_row(number) for number in range(1, 201)), name="gsm8k_train.jsonl")
     splits = [
         {question.text for question in load_task("gsm8k", path=path, split=split).questions}
@@ -345,7 +345,7 @@ def test_a_published_row_is_read_and_one_without_a_field_is_a_problem(
     assert len(data.problems) == len(row)
 
 
-def test_the_family_of_a_math500_question_is_its_subject_and_of_a_svamp_question_its_type(
+def test_a_family_is_the_subject_in_math500_and_the_type_in_svamp(
     write: Write,
 ) -> None:
     families = [
@@ -432,7 +432,7 @@ def test_the_documented_task_loads_what_it_says(write: Write) -> None:
 # --- generated
 
 
-def test_pocket_questions_are_of_the_families_and_levels_that_are_asked_for() -> None:
+def test_pocket_questions_have_the_configured_families_and_levels() -> None:
     questions = load_task(
         "pocket", families=("locks", "equations"), levels=(1, 2), size=40
     ).questions
@@ -589,10 +589,9 @@ async def test_published_files_load_and_their_golds_check(
 @pytest.mark.parametrize("name", TASKS)
 def test_every_option_of_the_configuration_reaches_its_task(name: str) -> None:
     group = next(choice.model for choice in groups()["task"] if choice.value == name)
-    path = group.model_fields.get("path")
-    required = {"path": "x"} if path is not None and path.is_required() else {}
+    required = {name: "x" for name, field in group.model_fields.items() if field.is_required()}
     options = {field.name for field in fields(type(make_task(name, **required)))}  # type: ignore[arg-type]
-    assert set(group.model_fields) - {"name"} <= options
+    assert set(group.model_fields) - {"name", "checker"} <= options
 
 
 def test_two_wordings_of_one_question_are_in_one_split() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from itertools import groupby
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -26,13 +27,13 @@ COUNTS = st.integers(0, 3)
 
 
 @st.composite
-def journeys(draw: st.DrawFn) -> tuple[ReasoningTree, int | None, LongThought, dict[str, int]]:
+def journeys(draw: st.DrawFn) -> tuple[ReasoningTree, int | None, LongThought, dict[str, Any]]:
     """A tree, a leaf of it (None in trees without an answer, and sometimes in others),
     its journey and the journey's parameters.
     """
     tree = draw(trees())
     leaf = draw(st.sampled_from([*tree.answer_leaves(), None]))
-    parameters = {
+    parameters: dict[str, Any] = {
         "wrong_trials": draw(COUNTS),
         "right_trials": 1 + draw(COUNTS),
         "off_path_depth": draw(COUNTS),
@@ -425,7 +426,7 @@ def test_a_leaf_must_mark_an_answer(leaf: int) -> None:
 @pytest.mark.parametrize(
     "parameters", [{"wrong_trials": -1}, {"right_trials": 0}, {"off_path_depth": -1}]
 )
-def test_counts_out_of_range_are_refused(parameters: dict[str, int]) -> None:
+def test_counts_out_of_range_are_refused(parameters: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="right_trials"):
         derive_journey(small_tree(), 4, rng=random.Random(0), **parameters)
 

@@ -10,7 +10,7 @@ from agents.types import Hidden
 from graphs.thought.derive import derive_journey
 from graphs.thought.long_thought import LongThought, Segment
 from graphs.thought.statistics import TreeStatistics, thought_statistics, tree_statistics
-from graphs.tree import Expanded, Judged, ReasoningTree
+from graphs.tree import Event, Expanded, Judged, ReasoningTree
 from tests.graphs.tree.logs import QUESTION, UNPARSED, make_step, trees, verdict
 
 
@@ -43,7 +43,7 @@ def test_wrong_turns_are_counted_by_their_backtracks(tree: ReasoningTree) -> Non
 
 
 def test_a_tree_in_numbers() -> None:
-    events = [
+    events: list[Event] = [
         Expanded(0, ((make_step("a"),), (make_step("b"), make_step("c", answer="21")))),
         Judged(1, verdict(-1.0)),
         Judged(2, verdict(1.0)),

@@ -115,9 +115,9 @@ def test_encoding_twice_gives_the_same_bytes() -> None:
 def test_numbers_of_numpy_are_stored_as_numbers() -> None:
     events = [
         *EVERY_EVENT.events[:-1],
-        Backup(np.int64(1), np.float64(0.5)),
-        Finished("answered", np.int32(2), "21"),
-    ]  # type: ignore[arg-type]
+        Backup(np.int64(1), np.float64(0.5)),  # type: ignore[arg-type]
+        Finished("answered", np.int32(2), "21"),  # type: ignore[arg-type]
+    ]
     trace = dataclasses.replace(EVERY_EVENT, events=tuple(events), correct=np.bool_(True))  # type: ignore[arg-type]
     back = CODEC.loads(CODEC.dumps(trace))
     assert back == trace and type(back.correct) is bool

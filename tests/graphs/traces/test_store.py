@@ -110,9 +110,7 @@ def test_another_configuration_is_refused_with_the_difference(
         assert len(resumed) == 1
 
 
-def test_a_configuration_of_another_version_is_refused_like_another_configuration(
-    store: TraceStore, run_dir: Path
-) -> None:
+def test_a_configuration_of_another_version_is_refused(store: TraceStore, run_dir: Path) -> None:
     store.close()
     with pytest.raises(
         RunConflictError,
@@ -299,7 +297,7 @@ def test_one_damaged_row_is_named_left_out_and_asked_again(
         ]
 
 
-def test_a_store_without_checksums_is_read_and_gets_them_when_it_is_resumed(
+def test_a_store_without_checksums_is_read_and_gets_them_on_resume(
     store: TraceStore, run_dir: Path
 ) -> None:
     for index in range(3):
@@ -605,7 +603,11 @@ def test_a_store_of_another_user_is_a_storage_error(store: TraceStore, run_dir: 
         place.chmod(0o755)
     os.seteuid(65534)
     try:
-        for attempt in (lambda: open_store(run_dir), lambda: TraceStore.read(run_dir)):
+        attempts: list[Callable[[], object]] = [
+            lambda: open_store(run_dir),
+            lambda: TraceStore.read(run_dir),
+        ]
+        for attempt in attempts:
             with pytest.raises(StorageError) as caught:
                 attempt()
             assert os.strerror(errno.EACCES) in caught.value.reason
@@ -654,10 +656,12 @@ def test_no_hidden_word_lies_readable_on_the_disk(store: TraceStore, run_dir: Pa
 
 def test_threads_may_record_together(store: TraceStore) -> None:
     traces = [trace_of(index) for index in range(24)]
-    threads = [
-        threading.Thread(target=lambda part: [store.record(t) for t in part], args=(traces[i::4],))
-        for i in range(4)
-    ]
+
+    def record(part: list[Trace]) -> None:
+        for trace in part:
+            store.record(trace)
+
+    threads = [threading.Thread(target=record, args=(traces[i::4],)) for i in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

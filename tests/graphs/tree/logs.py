@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
+from typing import get_args
 
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from agents.types import (
     Hidden,
     Question,
     Reflection,
+    ReflectionAction,
     Sampling,
     Step,
     Verdict,
@@ -132,7 +134,7 @@ def _interpret(operations: Sequence[tuple[int, int, int, int]]) -> list[Event]:
                 )
             )
         elif operation == 7 and node:
-            action = ("backtrack", "reflect", "terminate", "continue")[b % 4]
+            action = get_args(ReflectionAction)[b % 4]
             text = Hidden(f"thoughts on {node}" if c % 2 else "")
             events.append(
                 Reflected(
@@ -141,7 +143,7 @@ def _interpret(operations: Sequence[tuple[int, int, int, int]]) -> list[Event]:
                         action, text, wrong_step=c % 3 + 1, target_step=None if c == 0 else c - 1
                     ),
                 )
-            )  # type: ignore[arg-type]
+            )
         elif operation == 8:
             events.append(Backup(node, b / 7))
         elif operation == 9 and c == 7:

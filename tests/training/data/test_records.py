@@ -60,6 +60,13 @@ def step_of(text: str, factor: str | None = None) -> Step:
     )
 
 
+def hash_of(prompts: Prompts) -> str:
+    """Returns the hash of the tokenizer of the prompts, which is read from a folder."""
+    tokenizer = prompts.tokenizer
+    assert isinstance(tokenizer, HFTokenizer)
+    return HFTokenizer(tokenizer.source).hash
+
+
 def trace_of(
     question: Question,
     events: Sequence[Event],
@@ -90,9 +97,7 @@ def trace_of(
         usage={},
         seconds=0.1,
         config_hash="c0ffee",
-        engine=EngineInfo(
-            "scripted", "tiny", "0" * 16, HFTokenizer(prompts.tokenizer.source).hash, 512
-        ),  # type: ignore[attr-defined]
+        engine=EngineInfo("scripted", "tiny", "0" * 16, hash_of(prompts), 512),
         seed=0,
     )
 

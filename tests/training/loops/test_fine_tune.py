@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,8 @@ def loss_of(folder: Path, records: list[Record]) -> float:
 def distance(first: Path, second: Path) -> float:
     """Returns the Euclidean distance of two models' weights."""
     states = [load_model(folder, dtype="float32").state_dict() for folder in (first, second)]
-    return float(sum((states[0][key] - states[1][key]).pow(2).sum() for key in states[0])) ** 0.5
+    squares = [float((states[0][key] - states[1][key]).pow(2).sum()) for key in states[0]]
+    return math.sqrt(sum(squares))
 
 
 def test_the_loss_falls_on_the_rows(

@@ -458,7 +458,7 @@ def test_a_run_leaves_heads_that_a_search_can_read(
     assert run(compose(searched))[1] == found, "finished already"
 
 
-def test_heads_are_trained_from_the_command_line_and_not_on_held_out_questions(
+def test_the_command_trains_heads_and_not_on_held_out_questions(
     searched: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(searched) == 0

@@ -65,7 +65,7 @@ def training(**options: object) -> GrpoTrainingConfig:
         "num_generations": G,
         "max_completion_tokens": 96,
     } | options
-    return GrpoTrainingConfig(grpo=GrpoConfig(**grpo), micro_batch_size=8)  # type: ignore[arg-type]
+    return GrpoTrainingConfig(grpo=GrpoConfig(**grpo), micro_batch_size=8)
 
 
 def both(training: GrpoTrainingConfig) -> tuple[GrpoTrainingConfig, GrpoConfig]:
@@ -185,7 +185,7 @@ def test_a_stopped_training_ends_as_if_it_had_not_been_stopped(
     assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
 
 
-def test_the_newest_whole_checkpoint_counts_and_unfinished_ones_are_removed(tmp_path: Path) -> None:
+def test_the_newest_whole_checkpoint_counts_and_partial_ones_are_removed(tmp_path: Path) -> None:
     assert last_checkpoint(tmp_path / "nowhere") is None
     for step in (8, 9, 10, 11):
         (tmp_path / f"checkpoint-{step}").mkdir()
@@ -323,7 +323,7 @@ def test_wrong_weights_are_found_by_their_logprobs(
     async def pretend(folder: Path) -> int:
         return 9
 
-    engine.publish = pretend  # type: ignore[attr-defined,method-assign]
+    engine.publish = pretend  # type: ignore[attr-defined]
     with pytest.raises(EngineError, match=r"does not serve the weights.*largest difference"):
         publish(engine, tiny_pocket, prompts)
 

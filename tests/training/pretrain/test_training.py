@@ -7,6 +7,7 @@ import math
 import random
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -90,7 +91,7 @@ def test_muon_steps_like_torch(shape: tuple[int, int]) -> None:
         theirs.grad = ours.grad.clone()
         with torch.no_grad():
             muon.step()
-        reference.step()
+        reference.step()  # type: ignore[no-untyped-call]
     step, expected = (ours - start).detach(), (theirs - start).detach()
     assert float((step - expected).norm() / expected.norm()) < 0.03  # torch iterates in bfloat16
 
@@ -168,7 +169,7 @@ def test_samples_are_a_function_of_the_seed(model: PocketModel) -> None:
     assert draw(7) == draw(7) != draw(8)
 
 
-def _trainer(out: Path, **options: object) -> Trainer:
+def _trainer(out: Path, **options: Any) -> Trainer:
     trainer = Trainer(
         TrainOptions(
             out=out,
@@ -177,7 +178,7 @@ def _trainer(out: Path, **options: object) -> Trainer:
             seed=5,
             **{"steps": 6, "phase_2_from": 0.34, **options},
         )
-    )  # type: ignore[arg-type]
+    )
     trainer.mixture.questions_per_round = 4
     return trainer
 
@@ -194,7 +195,7 @@ def test_resumed_training_ends_in_the_same_weights(tmp_path: Path) -> None:
             kept.mkdir()
             shutil.copy(tmp_path / "broken" / "last.pt", kept / "last.pt")
 
-    first.save = save_and_keep_third  # type: ignore[method-assign]
+    first.save = save_and_keep_third  # type: ignore[method-assign,assignment]
     first.train()
     resumed = _trainer(kept)
     resumed.restore()
@@ -277,7 +278,8 @@ def test_a_token_verdict_is_the_probability_among_the_two_verdicts(model: Pocket
             0, -1
         ]
         expected = logits[[CODEC.special("right"), CODEC.special("wrong")]].softmax(-1)[0]
-        assert found[node] == (pytest.approx(float(expected), abs=1e-4), 1.0)
+        assert found[node].probability == pytest.approx(float(expected), abs=1e-4)
+        assert found[node].sureness == 1.0
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ async def test_rules_are_used_in_order_and_run_out_loudly() -> None:
 
 async def test_a_rule_for_another_prompt_another_n_or_another_call_fails() -> None:
     engine = engine_with(Rule(reply=[" a", " b"], match="again"))
-    with pytest.raises(ScriptError, match="waits for 'again'"):
+    with pytest.raises(ScriptError, match="expects 'again'"):
         await engine.generate(ask(engine, "go"))
     with pytest.raises(ScriptError, match="has no scores"):
         await engine.score(engine.tokenizer.encode("again"), engine.tokenizer.encode("y"))

@@ -55,7 +55,7 @@ class TestAdapters(AdapterConformance):
 async def test_a_folder_without_an_adapter_is_refused(
     tiny_model_folder: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(EngineUnavailableError, match="is no LoRA adapter for 'first'"):
+    with pytest.raises(EngineUnavailableError, match="is not a LoRA adapter for 'first'"):
         await TransformersEngine.open(
             model=str(tiny_model_folder), adapters={"first": str(tmp_path)}
         )
@@ -116,7 +116,7 @@ async def test_closing_fails_what_is_in_flight(tiny_model_folder: Path) -> None:
         assert "closed" in str(result)
 
 
-async def test_cancelled_work_is_waited_for_where_it_has_begun_and_never_begins_where_not(
+async def test_cancelled_work_is_awaited_if_it_has_begun_else_never_begins(
     transformers_engine: TransformersEngine,
 ) -> None:
     begun, ended, queued_began = threading.Event(), threading.Event(), threading.Event()

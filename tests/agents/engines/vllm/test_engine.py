@@ -96,7 +96,7 @@ class TestAdapters(AdapterConformance):
 async def test_a_folder_without_an_adapter_is_refused(
     tiny_model_folder: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(EngineUnavailableError, match="is no LoRA adapter for 'first'"):
+    with pytest.raises(EngineUnavailableError, match="is not a LoRA adapter for 'first'"):
         await VLLMEngine.open(
             VllmOptions(model=str(tiny_model_folder), adapters={"first": str(tmp_path)})
         )

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from configs import RunConfig
 from configs.schema import SearchComparisonConfig
 from graphs import run
 from graphs.evaluation.search_comparison.__main__ import main as report
 from graphs.evaluation.search_comparison.cells import greedy, is_finished
 from graphs.evaluation.search_comparison.pools import DRAWS
 from graphs.runs import driver
+from graphs.runs.session import Session
 from graphs.terminal.console import WRONG, guarded
 from graphs.traces.store import TraceStore
 
@@ -105,14 +108,19 @@ def test_a_free_check_never_does_harm_and_coverage_is_its_limit(folder: Path) ->
     assert checked == pytest.approx(countdown["ceilings"]["coverage"]["4"])
 
 
-def test_the_same_command_runs_nothing_again_and_goes_on_where_a_cell_is_missing(
+def test_the_same_command_runs_only_missing_cells(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
     carry_out = driver.run
+
+    def recorded(config: RunConfig, session: Session) -> Any:
+        asked.append(config.run.name or "")
+        return carry_out(config, session)
+
     monkeypatch.setattr(
         "graphs.run.run",
-        lambda config, session: asked.append(config.run.name) or carry_out(config, session),
+        recorded,
     )
     before = (folder / "comparison.json").read_text()
     (folder / "test" / "running" / "greedy" / "metrics.json").unlink()

@@ -23,7 +23,7 @@ from tests.graphs.evaluation.search_comparison.trees import (
 )
 from tests.graphs.strategies.trees import judged
 
-BOTH = [steps_below(0, FIRST, SLIP), judged(1, -1.0), judged(2, 1.0)]
+BOTH: list[Event] = [steps_below(0, FIRST, SLIP), judged(1, -1.0), judged(2, 1.0)]
 """A right and a wrong first step, nodes 1 and 2."""
 
 LOST_TO: dict[str, tuple[Cause, list[Event]]] = {

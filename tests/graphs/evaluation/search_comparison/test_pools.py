@@ -150,7 +150,7 @@ def test_verdicts_of_k_samples_are_those_of_their_distinct_steps(k: int) -> None
     assert cost.generated_tokens == pytest.approx(21 * k / 7 + 26 * verdicts / (len(tree) - 1))
 
 
-def test_a_shared_prompt_is_paid_once_and_one_that_is_not_with_every_sample() -> None:
+def test_a_shared_prompt_is_paid_once_any_other_with_every_sample() -> None:
     events: list[Event] = [samples(SOUND, LOST)]
     tree = ReasoningTree.replay(SUM, first_samples(events, 2))
     for uncached, each in ((3, 3), (6, 3)):

@@ -1,0 +1,55 @@
+"""A user-defined checker: a function of the question and the answer.
+
+    def right(question: Question, answer: str) -> bool: ...
+
+Named as `task.checker=package.module:right`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+
+from agents.answers.checkers.check import CheckResult
+from agents.objects import load_object
+from agents.types import Question
+
+OPTION = "task.checker"
+
+
+class OwnChecker:
+    """Calls a user-defined function, in a thread if it is not a coroutine function.
+
+    An exception, or a result other than True and False, gives the outcome `failed` with
+    the reason: the answer is counted as unchecked, never as wrong.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Raises ValueError where `name` names no function."""
+        self.name = name
+        self._function = load_object(name, OPTION)
+        if not callable(self._function):
+            raise ValueError(
+                f"{OPTION} ({name}) must be a function of a question and an answer, and is a "
+                f"{type(self._function).__name__}"
+            )
+
+    async def check(self, question: Question, answer: str) -> CheckResult:
+        """Returns the result of the function; `no_answer` for an empty answer."""
+        if not answer.strip():
+            return CheckResult("no_answer", "the answer is empty")
+        try:
+            if inspect.iscoroutinefunction(self._function):
+                is_right = await self._function(question, answer)
+            else:
+                is_right = await asyncio.to_thread(self._function, question, answer)
+        except Exception as error:
+            return CheckResult("failed", f"{self.name} raised {type(error).__name__}: {error}")
+        if not isinstance(is_right, bool):
+            return CheckResult(
+                "failed", f"{self.name} must return True or False, and returned {is_right!r:.80}"
+            )
+        return CheckResult("correct" if is_right else "wrong", f"by {self.name}")
+
+    async def close(self) -> None:
+        """Has no process to end."""
