@@ -161,8 +161,7 @@ def test_choices_are_read_as_they_were_written() -> None:
         (["comparison.families=[]"], "must not be empty"),
         (
             ["comparison.strategies=[{name: pool, candidates: ['search=greedy']}]"],
-            r"comparison\.strategies \(pool\) are "
-            r"measured anyway",
+            r"comparison\.strategies \(pool\) are always measured",
         ),
         (
             ["comparison.critics=[{name: oracle.2, words: 'critic=token'}]"],
