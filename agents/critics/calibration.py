@@ -1,6 +1,6 @@
-"""What a critic's probability is worth.
+"""Calibration of a critic's probabilities.
 
-A critic that says 0.9 may be right 6 times in 10. Its calibration, fitted on validation
+A critic that reports 0.9 may be right 6 times in 10. Its calibration, fitted on validation
 questions and stored with the model, turns the probability p into a log-likelihood
 ratio, a logit(p) + b (Platt scaling), which is what inference adds up. Families differ,
 so each has its own line where enough was measured; "*" is the rest.

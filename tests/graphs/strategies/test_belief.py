@@ -192,10 +192,10 @@ def test_agreement_is_evidence_and_verdicts_are() -> None:
     events: list[Event] = [Expanded(0, chains, "answer")]
     silent = assuming().infer(tree_of(events))
     assert silent.best[0] == "4" and silent.answers["4"] > silent.answers["5"]
-    told = assuming().infer(
+    belief = assuming().infer(
         tree_of([*events, verdict(5, 3.0), verdict(6, 3.0), verdict(1, -2.0), verdict(3, -2.0)])
     )
-    assert told.best[0] == "5" and told.best_leaf == 6
+    assert belief.best[0] == "5" and belief.best_leaf == 6
 
 
 @pytest.mark.parametrize("many_answers", [False, True])
