@@ -2,8 +2,9 @@
 
 A critic that reports 0.9 may be right 6 times in 10. Its calibration, fitted on
 validation questions and stored with the model, maps the probability p to a
-log-likelihood ratio, a logit(p) + b (Platt scaling). Inference adds these ratios. Each question family
-with enough measurements has its own a and b; "*" applies to all other families.
+log-likelihood ratio, a logit(p) + b (Platt scaling). Inference adds these ratios. Each
+question family with enough measurements has its own a and b; "*" applies to all other
+families.
 
 A critic that works before its verdict can be sure of the verdict although the working
 is wrong: it writes "29 * 73 = 2177" with little confidence in the digits, and the
