@@ -113,7 +113,7 @@ def _path_without_task(path: object, chosen: object) -> str:
 
 
 def closest(name: str, names: Sequence[str], *, count: int = 3) -> list[str]:
-    """Returns the names most similar to `name`, best first, and the shortest first among
+    """Returns the names most similar to `name`, best first, shorter names first among
     equals; also compares `name` without its group.
     """
 
