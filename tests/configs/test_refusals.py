@@ -102,7 +102,7 @@ INCOMPATIBLE: dict[tuple[str, ...], list[str]] = {
         "set search.aggregation to last",
     ],
     ("critic=value_head", "search=posterior", "engine@heads.engine=vllm"): [
-        "search.strategy (posterior) wants evidence on single steps"
+        "search.strategy (posterior) needs evidence on single steps"
     ],
     ("critic=value_head", "engine@heads.engine=openai"): [
         "heads.engine.kind (openai) must be vllm or transformers"
