@@ -15,14 +15,13 @@ from configs import RunConfig, to_yaml
 from graphs.terminal.console import METRICS, console, resuming
 from training.pipeline import Pipeline
 from training.report import metrics, report, summary
+from training.stages.base import training_of
 
 
 def run(config: RunConfig) -> tuple[Path, dict[str, Any]]:
     """Carries out one training run and returns its directory and its metrics."""
     _silence_libraries()
-    if config.training is None:
-        raise ValueError("training is null; choose training=sft_grpo, sft, grpo or heads")
-    name = config.run.name or f"{datetime.now():%Y%m%d-%H%M%S}-{config.training.method}"
+    name = config.run.name or f"{datetime.now():%Y%m%d-%H%M%S}-{training_of(config).method}"
     folder = config.run.output_dir / name
     pipeline = Pipeline(config, folder)
     if finished := pipeline.finished():

@@ -22,8 +22,8 @@ from agents.files import read_json, write_text
 from agents.types import LongthoughtError
 from configs import RunConfig, config_hash, to_yaml
 from graphs.traces.store import TraceStore
-from training.methods import method_of
-from training.stages.base import Stage, StageResult, TrainingRun
+from training.methods import build_stages
+from training.stages.base import Stage, StageResult, TrainingRun, training_of
 from training.stages.evaluation import Evaluate
 from training.stages.questions import load_held_out, load_training
 
@@ -60,16 +60,11 @@ class Pipeline:
     """A training run in `folder`, whose name is the run's."""
 
     def __init__(self, config: RunConfig, folder: Path) -> None:
-        if config.training is None:
-            raise ValueError(
-                "training is null, so there is nothing to train; choose training=sft_grpo, sft, "
-                "grpo or heads"
-            )
         self.config = config
-        self.training = config.training
+        self.training = training_of(config)
         self.folder = folder
         self.results = StageResults(folder)
-        self.stages = tuple(self._with_evaluations(method_of(self.training).stages(self.training)))
+        self.stages = tuple(self._with_evaluations(build_stages(self.training)))
 
     @property
     def model(self) -> Path:

@@ -74,6 +74,7 @@ from configs.schema.task import (
     UserTaskConfig,
 )
 from configs.schema.training import (
+    CustomTrainingConfig,
     FineTune,
     GrpoConfig,
     GrpoTrainingConfig,
@@ -105,6 +106,7 @@ __all__ = [
     "CustomCriticConfig",
     "CustomEngineConfig",
     "CustomTaskConfig",
+    "CustomTrainingConfig",
     "DvtsConfig",
     "EngineConfig",
     "EngineRole",

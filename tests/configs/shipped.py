@@ -19,6 +19,7 @@ NEEDS = {
     "task=custom": ["task.object=a.module:Name"],
     "training=sft": ["training.from_runs=[{folder}]"],
     "training=heads": ["training.from_runs=[{folder}]"],
+    "training=custom": ["training.object=a.module:Name"],
     "critic=none": ["search=greedy"],
     "critic=value_head": [
         "search=mcts",

@@ -1,6 +1,6 @@
 """Training methods: each is a list of stages."""
 
 from training.methods.base import Method
-from training.methods.registry import METHODS, method_of
+from training.methods.registry import METHODS, build_stages
 
-__all__ = ["METHODS", "Method", "method_of"]
+__all__ = ["METHODS", "Method", "build_stages"]

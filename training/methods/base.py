@@ -20,7 +20,8 @@ class Method(Protocol):
     @property
     def config(self) -> type[Any]:
         """The class of its options, derived from
-        `configs.schema.training.TrainingOptions`.
+        `configs.schema.training.TrainingOptions` (`PolicyTraining` if it trains the
+        policy).
         """
         ...
 

@@ -19,6 +19,7 @@ from typing import Any
 from agents.engines import loop
 from agents.types import Question
 from configs import RunConfig
+from configs.schema.training import TrainingOptions
 from graphs.reasoner.reasoner import Reasoner
 from graphs.reasoner.resources import Resources, find_resources
 from graphs.reasoner.state import Context
@@ -32,6 +33,20 @@ StageResult = Mapping[str, Any]
 """The result of a stage as JSON values. The result of a stage that trains the policy
 has the key `folder`: the folder of the trained model, null if there was no training
 data."""
+
+
+def training_of(config: RunConfig) -> TrainingOptions:
+    """Returns the options of the training.
+
+    Raises:
+        ValueError: training is null.
+    """
+    if config.training is None:
+        raise ValueError(
+            "training is null, so there is nothing to train; choose training=sft_grpo, sft, grpo, "
+            "heads or custom"
+        )
+    return config.training
 
 
 class Stage(ABC):
@@ -133,7 +148,7 @@ class TrainingRun:
                 self._opened.enter_context(reasoner)
             resources = loop.run(find_resources(Context(resources=reasoner.key)))
             self.store.hold_to(resources.contents)
-            if self.config.training is not None and self.config.training.publishes:
+            if training_of(self.config).publishes:
                 require_publisher(resources.engine)
             self.served = base_folder(resources.engine.info.model)
             self._resources, self._reasoner = resources, reasoner
@@ -155,8 +170,7 @@ class TrainingRun:
         """Returns the folder for a stage's model: `training.output` or `model` for the
         last stage that writes one, or else a folder named after the stage.
         """
-        training = self.config.training
-        assert training is not None
+        training = training_of(self.config)
         return (training.output or self.folder / "model") if self.is_last else self.folder / stage
 
     def progress(self, title: str, total: int) -> StageProgress:

@@ -98,6 +98,7 @@ HOSTILE = {
     "a strategy without a module": ["search=custom"],
     "a critic of the caller": ["critic=custom"],
     "an object for a critic": ["critic.object=os.path:join"],
+    "a training method of the caller": ["training.object=os.path:join"],
     "an engine of the caller": ["engine=custom"],
     "an object for an engine": ["engine.object=os.path:join"],
     "a comparison": ["comparison=search"],
@@ -773,7 +774,7 @@ async def test_a_checkpoint_from_before_a_restart_is_a_typed_error() -> None:
         )
 
 
-async def test_nobody_reaches_into_anothers_thought() -> None:
+async def test_a_caller_cannot_reach_the_thought_of_another() -> None:
     """By naming it in the input, or by going on with its name from anywhere in the
     graph.
     """

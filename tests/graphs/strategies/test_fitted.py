@@ -172,7 +172,7 @@ def test_what_is_right_is_the_target_or_none_of_them() -> None:
         [choice] = choices(tree, dict(zip(("4", "5"), right, strict=True)))
         assert list(choice.target) == target
     assert choices(tree_of([]), {}) == []
-    with pytest.raises(ValueError, match="there is none"):
+    with pytest.raises(ValueError, match="nothing to fit"):
         AnswerModel.fit([[]])
 
 

@@ -86,11 +86,11 @@ def rollout(correct: bool | None, tokens: int = 3) -> Rollout:
 def test_one_step_publishes_what_it_trained(
     policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path
 ) -> None:
-    told: list[str] = []
+    progress: list[str] = []
     options = training()
     result = reinforce(
         *(taught_questions, policy, check, taught_pocket, tmp_path / "model", *both(options)),
-        on_step=lambda step, of, text: told.append(text),
+        on_step=lambda step, of, text: progress.append(text),
     )
     [step] = result.steps
     assert 0 < step.reward < 1, "the taught pocket must be unsure for this test"
@@ -106,7 +106,7 @@ def test_one_step_publishes_what_it_trained(
     assert step.dropped_groups < step.groups == 4
     # before the first step, and after it
     assert policy.engine.version == 2  # type: ignore[attr-defined]
-    assert told and "reward" in told[0]
+    assert progress and "reward" in progress[0]
     prompts = [policy.prompts.policy(question) for question in taught_questions]
     trained, base = (
         load_model(folder, dtype="float32") for folder in (tmp_path / "model", taught_pocket)
@@ -376,28 +376,3 @@ async def test_rollouts_come_in_the_order_of_the_questions(
         policy.prompts.policy(question) for question in taught_questions
     ]
     assert all(len(group) == 3 for group in found)
-
-
-def shorter_is_better(question: Question, rollout: Rollout) -> float | None:
-    """A reward of one's own, named in a test below."""
-    return None if rollout.correct is None else -float(len(rollout.completion.token_ids))
-
-
-def nonsense(question: Question, rollout: Rollout) -> str:
-    return "much"
-
-
-def test_a_reward_of_ones_own_is_learned_from(
-    policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path
-) -> None:
-    options = training(prompts_per_step=2, reward=f"{__name__}:shorter_is_better")
-    result = reinforce(
-        taught_questions, policy, check, taught_pocket, tmp_path / "model", *both(options)
-    )
-    assert result.steps[0].reward < -1, "it is a length"
-    for name, message in ((":nonsense", "returned 'much'"), (":missing", "names nothing")):
-        options = training(prompts_per_step=2, reward=__name__ + name)
-        with pytest.raises(ValueError, match=message):
-            reinforce(
-                taught_questions, policy, check, taught_pocket, tmp_path / "no", *both(options)
-            )
