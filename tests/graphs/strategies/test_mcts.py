@@ -161,7 +161,9 @@ def naive_leaf(strategy: Mcts, tree: ReasoningTree) -> int:
 def test_a_simulation_goes_where_the_formula_says(options: dict[str, Any], seed: int) -> None:
     strategy = mcts(**options, num_simulations=60)
     search = simulate(strategy, World(seed, continuations=8), seed=seed)
-    for tree in prefixes(search)[:-1]:
+    trees = prefixes(search)[:-1]
+    assert len(trees) >= 60
+    for tree in trees:
         (wanted,) = strategy.select(tree, METER, random.Random(0))
         leaf = naive_leaf(strategy, tree)
         assert wanted == (
