@@ -130,7 +130,7 @@ def naive_leaf(strategy: Mcts, tree: ReasoningTree) -> int:
     """
     node = ROOT
     while tree.samples[node] > 0:
-        children = [child for child in tree.children[node] if tree.leads_somewhere(child)]
+        children = [child for child in tree.children[node] if tree.is_viable(child)]
         total = sum(int(tree.visit_count[child]) for child in children)
         scores = []
         for child, prior in zip(children, strategy.priors(tree, children), strict=True):

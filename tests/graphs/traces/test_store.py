@@ -133,23 +133,25 @@ def test_a_run_of_an_earlier_version_is_read_and_not_resumed(run_dir: Path) -> N
 def test_a_run_is_held_to_the_contents_that_it_was_begun_with(
     store: TraceStore, run_dir: Path
 ) -> None:
-    store.hold_to({"weights of the policy": "aaaa", "safety.rules": "bbbb"})
+    store.require_same_contents({"weights of the policy": "aaaa", "safety.rules": "bbbb"})
     store.close()
     with open_store(run_dir) as resumed:
-        resumed.hold_to({"weights of the policy": "aaaa", "safety.rules": "bbbb"})
+        resumed.require_same_contents({"weights of the policy": "aaaa", "safety.rules": "bbbb"})
         with pytest.raises(
             RunConflictError,
             match=r"weights of the policy: aaaa in the run, cccc "
             r"now\n.*restore the old ones",
         ):
-            resumed.hold_to(
+            resumed.require_same_contents(
                 {
                     "weights of the policy": "cccc",
                     "safety.rules": "bbbb",
                     "critic.calibration": "none",
                 }
             )
-        resumed.hold_to({"critic.calibration": "dddd"})  # the refused call has left nothing behind
+        resumed.require_same_contents(
+            {"critic.calibration": "dddd"}
+        )  # the refused call has left nothing behind
 
 
 def test_one_process_writes_and_others_read_meanwhile(store: TraceStore, run_dir: Path) -> None:
@@ -170,7 +172,7 @@ def test_a_reader_leaves_no_file_behind_and_cannot_write(store: TraceStore, run_
     with TraceStore.read(run_dir) as reader:
         assert len(list(reader)) == 1
         with pytest.raises(StorageError):
-            reader.hold_to({"weights of the policy": "aaaa"})
+            reader.require_same_contents({"weights of the policy": "aaaa"})
     assert {path.name: path.read_bytes() for path in run_dir.iterdir()} == before
 
 
@@ -308,7 +310,7 @@ def test_a_store_without_checksums_is_read_and_gets_them_on_resume(
         assert list(reader) == before and list(reader.visible()) == visible
         assert reader.thoughts_deleted_on is None
     with open_store(run_dir) as resumed:
-        resumed.hold_to_questions([trace.question for trace in before])
+        resumed.require_same_questions([trace.question for trace in before])
         resumed.record(trace_of(3))
         assert list(resumed)[:4] and not resumed.damaged
     connection = sqlite3.connect(run_dir / FILE_NAME)
@@ -437,7 +439,7 @@ def gold_of(question: Question, gold: str | None) -> Question:
 
 def test_a_run_is_held_to_its_questions_and_golds(store: TraceStore, run_dir: Path) -> None:
     questions = [trace_of(index).question for index in range(4)]
-    store.hold_to_questions(questions)
+    store.require_same_questions(questions)
     store.record(trace_of(3))
     store.close()
     changes = {
@@ -447,17 +449,17 @@ def test_a_run_is_held_to_its_questions_and_golds(store: TraceStore, run_dir: Pa
         "with another gold ": [*questions[:3], gold_of(questions[3], None)],
     }
     with open_store(run_dir) as resumed:
-        resumed.hold_to_questions(questions[::-1])
+        resumed.require_same_questions(questions[::-1])
         for kind, changed in changes.items():
             with pytest.raises(RunConflictError) as caught:
-                resumed.hold_to_questions(changed)
+                resumed.require_same_questions(changed)
             (line,) = (line for line in str(caught.value).splitlines() if line.startswith("  "))
             named = trace_of(7) if kind == "added" else trace_of(3)
             assert (
                 line.startswith(f"  {kind.strip()}: {named.question.hash}")
                 and named.question.text in line
             )
-        resumed.hold_to_questions(questions)
+        resumed.require_same_questions(questions)
 
 
 def test_stores_are_for_their_owner_whatever_the_umask(run_dir: Path) -> None:
