@@ -19,8 +19,8 @@ _INTRODUCTION = (
     "Options are key=value words. GROUP=NAME chooses a preset or an alternative, "
     "GROUP.OPTION=VALUE sets one option; the defaults of the schema are shown, and a preset may "
     "choose others. Lists are written '[a, b]', null is none. experiment=NAME and effort=NAME "
-    "choose several at once: what effort chooses (search and budget) wins over the experiment, and "
-    "a word for one group or option over both. A role gets an engine of its own with "
+    "choose several groups at once. A word for one group or option takes precedence over effort "
+    "(search and budget), and effort over experiment. A role gets an engine of its own with "
     "engine@policy.engine=openai policy.engine.base_url=..., likewise critic, reflector, "
     "summarizer."
 )

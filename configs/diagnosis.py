@@ -78,8 +78,7 @@ def _refused_word(override: Override) -> Iterator[str]:
         )
     elif key in (*groups(), *PRESETS) and not isinstance(override.value(), (str, int, float, dict)):
         yield (
-            f"{override.input_line} does not choose one option of {key}; name one, or leave "
-            f"{key} out"
+            f"{override.input_line} must choose one option of {key}; name one, or leave {key} out"
         )
     parent, _, last = key.rpartition(".")
     if last == tag_of(parent):

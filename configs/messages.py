@@ -49,7 +49,7 @@ def missing_value(key: str, tree: Mapping[str, Any]) -> str:
 def missing_file(key: str, value: str) -> str:
     """Returns the error message for a file or folder that does not exist."""
     return (
-        f"{key} ({value}) must be an existing file or folder, and there is none (seen from "
+        f"{key} ({value}) must be an existing file or folder and does not exist (relative to "
         f"{Path.cwd()}); correct the path"
     )
 
@@ -98,7 +98,7 @@ def _path_without_task(path: object, chosen: object) -> str:
     task = TASK_OF_SUFFIX.get(Path(str(path)).suffix.lower())
     if task is not None:
         return (
-            f"task.path ({path}) needs a task that reads it, and task={chosen} has no file; add "
+            f"task.path ({path}) needs a task that reads files, and task={chosen} reads none; add "
             f"task={task}"
         )
     suffixes = {
@@ -107,13 +107,13 @@ def _path_without_task(path: object, chosen: object) -> str:
     }
     listed = ", ".join(f"task={name} ({' '.join(found)})" for name, found in suffixes.items())
     return (
-        f"task.path ({path}) needs a task that reads it, and task={chosen} has no file; add "
+        f"task.path ({path}) needs a task that reads files, and task={chosen} reads none; add "
         f"{listed}, or a published set"
     )
 
 
 def closest(name: str, names: Sequence[str], *, count: int = 3) -> list[str]:
-    """Returns the names most similar to `name`, best first, and the shortest first among
+    """Returns the names most similar to `name`, best first, shorter names first among
     equals; also compares `name` without its group.
     """
 

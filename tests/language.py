@@ -44,7 +44,8 @@ NAMES = {
     r"^given_up$|^give_up|^gave_up$": "abort_ratio, abort_rate, aborts",
     r"^alive$|_alive$|^dead$|^home$": "p_correct, correct, p_answer; solvable for a state",
     r"doubt": "backtrack_tokens, uncertainty, aborts",
-    r"[Ff]orgetful|child_manners|^house$|[Ww]heel": "SupportsCacheReset, ..., layout, pipeline",
+    r"[Ff]orgetful|child_manners": "SupportsCacheReset, install_parent_watchdog",
+    r"^house$|[Ww]heel": "layout, pipeline",
     r"^happened$|^to_weigh$|^[Ww]eighed$": "record, needs_priors, PriorsComputed",
     r"^regret|^dial$|^book(?:ed|ing)?s?$|^Booking": "loss_attribution, noise_sweep, cause",
     r"^finals?$": "terminal, answer_leaves",
@@ -59,6 +60,7 @@ EXEMPT = {
     "agents/answers/extraction/answer_words.py": "words of models' answers",
     "tests/agents/answers": "texts of models and users",
     "tests/agents/safety": "texts of models and users",
+    "tests/test_wheel.py": "a wheel is a package",
 }
 """Path, or folder, that is not read, to the reason."""
 

@@ -1,4 +1,4 @@
-"""The scripted pocket does what its docstring says."""
+"""The scripted pocket behaves as its docstring states."""
 
 from __future__ import annotations
 

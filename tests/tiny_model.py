@@ -89,7 +89,7 @@ def make_tiny_heads(
 
 
 def make_tiny_adapter(folder: Path, model_folder: Path, *, seed: int, rank: int = 4) -> Path:
-    """Writes a random LoRA adapter of the model, wide enough to change what it says,
+    """Writes a random LoRA adapter of the model, wide enough to change its output,
     and returns its folder.
     """
     import torch

@@ -96,7 +96,7 @@ class RunningProblem(Problem):
 
     def compute(self, operation: Operation, values: dict[int, int]) -> int:
         """Returns the result of an operation. `values`: id(operation) -> result of the
-        operands that are no leaves.
+        operands that are not leaves.
         """
         left, right = (
             side if isinstance(side, int) else values[id(side)]

@@ -54,7 +54,7 @@ class Question(BaseModel):
             text.encode()
         except UnicodeEncodeError:
             raise ValueError(
-                "the question holds a lone surrogate, which is no text; decode its source as UTF-8"
+                "the question holds a lone surrogate, which is not text; decode its source as UTF-8"
             ) from None
         return text
 

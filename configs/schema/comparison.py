@@ -1,4 +1,4 @@
-"""What a comparison of searches measures: `python -m graphs.run -m
+"""Options of a comparison of searches: `python -m graphs.run -m
 experiment=search_comparison`.
 """
 
@@ -34,22 +34,22 @@ class ComparedFamily(ConfigGroup):
     name: RunName
     """Name of the family."""
     levels: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    """Levels of its questions, where greedy decoding should be near 40 %; empty: all of
-    them."""
+    """Levels of its questions; choose levels at which greedy decoding solves about 40
+    %. Empty: all levels."""
     verifies_itself: bool = False
-    """Whether an answer can be checked without knowing the right one, so that the
-    family is told apart from the others."""
+    """Whether an answer can be checked without the right one; such families are
+    reported separately."""
 
 
 class ComparedStrategy(ConfigGroup):
-    """A search, as words of the command line: {n} stands for its budget, {width} for
-    the square root of it.
+    """A search as command-line overrides, in which {n} is replaced by the budget and
+    {width} by its integer square root.
     """
 
     name: RunName
     """Name of the strategy in runs and tables."""
     candidates: tuple[str, ...] = Field(min_length=1)
-    """Settings that it may have, each a text of overrides; the best on validation
+    """Candidate settings, each a string of overrides; the best one on validation
     questions is measured on test questions."""
     large: bool = False
     """Whether it is also measured at comparison.large_budget."""
@@ -61,57 +61,55 @@ class ComparedCritic(ConfigGroup):
     name: RunName
     """Name of the critic in runs and tables."""
     words: str
-    """Overrides that choose it."""
+    """Overrides that select the critic."""
 
 
 class SearchComparisonConfig(ConfigGroup):
-    """Searches at equal cost, on generated questions whose steps have an exact
-    checker.
+    """Compares searches at equal cost, on generated questions whose steps an exact
+    checker can judge.
     """
 
     kind: Literal["search"] = "search"
-    """Measure what searches are worth: a run for every cell of a grid, then tables and
-    figures."""
+    """Run every cell of a grid of searches, then write tables and figures."""
     families: tuple[ComparedFamily, ...] = (ComparedFamily(name="locks"),)
     """Families of questions, each {name, levels, verifies_itself}."""
     size: int = Field(500, ge=1)
     """Test questions of each family."""
     validation_size: int = Field(200, ge=1)
     """Validation questions of each family, on which temperatures, settings and the
-    strategy are chosen."""
+    strategy are selected."""
     pool_samples: int = Field(128, ge=2)
-    """Stored samples of a test question, from which votes and coverage are sub-sampled;
+    """Stored samples per test question, from which votes and coverage are subsampled;
     at least the largest budget."""
     validation_samples: int = Field(32, ge=2)
-    """Stored samples of a validation question; at least the largest of
+    """Stored samples per validation question; at least the largest of
     comparison.budgets."""
     temperatures: tuple[Temperature, ...] = Field((0.6, 0.8, 1.0), min_length=1)
-    """Sampling temperatures to choose from, for the majority and for all that a critic
-    guides."""
+    """Candidate sampling temperatures, for the majority vote and for methods with a
+    critic."""
     budgets: tuple[Annotated[int, Field(ge=1)], ...] = Field((4, 16), min_length=1)
-    """Budgets (N) of every search, rising; the last one is that of the closure."""
+    """Budgets (N) of every search, ascending; closure is reported at the last one."""
     large_budget: int | None = Field(64, ge=1)
-    """Budget that only some strategies get, with one seed; null: none."""
+    """Budget of the strategies with `large` set, with one seed; null: none."""
     seeds: int = Field(3, ge=1)
     """Seeds of every search at comparison.budgets."""
     strategies: tuple[ComparedStrategy, ...] = ()
-    """Searches to compare, each {name, candidates, large}; votes and best-of-N come
-    from the pool and are always there."""
+    """Searches to compare, each {name, candidates, large}; votes and best-of-N are
+    always computed, from the pool."""
     critics: tuple[ComparedCritic, ...] = (ComparedCritic(name="working", words="critic=pocket"),)
     """Learned critics, each {name, words}; all searches are measured with the first
-    one. Those that are named like it, with "." and a number behind it (working.2), are
-    further training seeds of it: the strategy that was chosen is measured with each,
-    and they are what the bootstrap draws critics from."""
+    one. Critics with the same name plus "." and a number (working.2) are further
+    training seeds of it: the selected strategy is measured with each, and the bootstrap
+    resamples them."""
     noise_sweep: str = "beam"
-    """Strategy in which critics are exchanged for each other, for controls and for the
-    oracle."""
+    """Strategy that is measured with every critic, control and noisy oracle."""
     flip_rates: tuple[FlipRate, ...] = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4)
-    """Shares of the oracle's verdicts that are flipped: the settings of the critic
-    dial."""
+    """Shares of the oracle's verdicts that are inverted: the settings of the noise
+    sweep."""
 
     @property
     def main_budget(self) -> int:
-        """The budget (N) at which closure and regret are told."""
+        """The budget (N) at which closure and loss attribution are reported."""
         return self.budgets[-1]
 
     @model_validator(mode="after")
@@ -125,13 +123,13 @@ class SearchComparisonConfig(ConfigGroup):
             )
         if list(self.budgets) != sorted(set(self.budgets)):
             raise ValueError(
-                f"comparison.budgets ({list(self.budgets)}) must rise; write each budget once, "
-                "smallest first"
+                f"comparison.budgets ({list(self.budgets)}) must be ascending; list each "
+                "budget once, smallest first"
             )
         if taken := _RESERVED & {strategy.name for strategy in self.strategies}:
             raise ValueError(
-                f"comparison.strategies ({', '.join(sorted(taken))}) are measured anyway; give the "
-                "strategy another name"
+                f"comparison.strategies ({', '.join(sorted(taken))}) are always measured; give "
+                "the strategy another name"
             )
         if self.strategies and self.noise_sweep not in (
             names := [strategy.name for strategy in self.strategies]

@@ -35,8 +35,8 @@ class HeadsConfig(ConfigGroup):
             return self
         if self.engine.kind not in ("vllm", "transformers"):
             raise ValueError(
-                f"heads.engine.kind ({self.engine.kind}) must be vllm or transformers; the others "
-                "read no heads"
+                f"heads.engine.kind ({self.engine.kind}) must be vllm or transformers, the engines "
+                "that read heads; set engine@heads.engine=transformers"
             )
         if self.engine.adapter_names:
             raise ValueError(

@@ -63,7 +63,7 @@ class RunConfig(ConfigGroup):
     """The whole configuration of a command."""
 
     engine: EngineConfig = VllmEngineConfig()
-    """The shared engine: how the model is reached."""
+    """The shared engine, which serves the model."""
     policy: PolicyConfig = PolicyConfig()
     """The role that writes the steps of a thought."""
     critic: CriticConfig = WorkingCriticConfig()
@@ -220,7 +220,7 @@ def _factors_exist(config: RunConfig) -> Iterator[str]:
     listed = ", ".join(names) or "none"
     if QUESTION in names:
         yield (
-            f"policy.factors has a factor of the name {QUESTION}, which stands for the start of "
+            f"policy.factors has a factor named {QUESTION}, which is reserved for the start of "
             "a thought; give it another name"
         )
     for factor in factors:
@@ -285,15 +285,15 @@ def _heads_exist(config: RunConfig) -> Iterator[str]:
             ComputeOptimalConfig | CritiqueLoopConfig | PosteriorConfig | SequentialRevisionConfig,
         ):
             yield (
-                "critic.kind (value_head) judges paths whole and search.strategy "
-                f"({search.strategy}) wants evidence on single steps; "
+                "critic.kind (value_head) judges whole paths and search.strategy "
+                f"({search.strategy}) needs evidence on single steps; "
                 f"choose {last}, or critic=working or critic=token"
             )
         elif isinstance(search, Selecting) and search.aggregation != "last":
             yield (
-                "critic.kind (value_head) judges paths whole, so that their last verdict stands "
-                "for them, and search.aggregation is "
-                f"{search.aggregation}; set search.aggregation to last"
+                "critic.kind (value_head) judges whole paths, so the last verdict is the score of "
+                f"the path, and search.aggregation is {search.aggregation}; set "
+                "search.aggregation to last"
             )
     if (
         config.takes_priors_from_head
@@ -301,7 +301,7 @@ def _heads_exist(config: RunConfig) -> Iterator[str]:
         and not config.search.use_factors
     ):
         yield (
-            "search.prior (policy_head) weighs thought factors and search.use_factors is false; "
+            "search.prior (policy_head) needs search.use_factors and search.use_factors is false; "
             "set search.use_factors to true, or search.prior to logprob or uniform"
         )
 
@@ -321,8 +321,8 @@ def _adapters_exist(config: RunConfig) -> Iterator[str]:
                 )
     if config.training is not None and served:
         yield (
-            f"engine.adapters ({listed}) belong to the weights that are there, which training "
-            "replaces; leave engine.adapters away, or merge them into the model first"
+            f"engine.adapters ({listed}) do not fit the new weights of a training; leave "
+            "engine.adapters out, or merge them into the model first"
         )
 
 
@@ -334,13 +334,13 @@ def _roles_have_words(config: RunConfig) -> Iterator[str]:
     if isinstance(critic, SpeakingCritic) and critic.reason and critic.prompts == "pocket":
         yield (
             "critic.reason (true) needs critic.prompts=chat and critic.prompts is pocket, which "
-            "has no words to ask for one; set critic.reason to false, or give the critic a chat "
+            "has no template for a reason; set critic.reason to false, or give the critic a chat "
             "model: critic=chat engine@critic.engine=vllm critic.engine.model=..."
         )
     if summarizer.kind == "model" and summarizer.prompts == "pocket":
         yield (
             "summarizer.kind (model) needs summarizer.prompts=chat and summarizer.prompts is "
-            "pocket, which has no words to ask for one; "
+            "pocket, which has no template for a summary; "
             "set summarizer.kind to extractive, or give the summarizer a chat model: "
             "summarizer=chat engine@summarizer.engine=vllm summarizer.engine.model=..."
         )
@@ -374,7 +374,7 @@ def _training_is_held_out(config: RunConfig) -> Iterator[str]:
         )
     elif "split" not in type(task).model_fields:
         yield (
-            f"task.name ({task.name}) has no option split, so nothing of it could be held out from "
+            f"task.name ({task.name}) has no option split, so no question can be held out from "
             "training; derive its options from _Dataset in configs/schema/task.py and give the "
             "task a field split, or choose another task"
         )

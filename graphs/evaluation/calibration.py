@@ -117,9 +117,9 @@ def reliability(believed: Sequence[float], right: Sequence[bool]) -> Reliability
         if size
     )
     error = sum(one.right.total * abs(one.believed - one.right.value) for one in bins) / len(p)
-    in_truth = np.maximum(np.where(truth, p, 1.0 - p), _LEAST)
+    p_of_truth = np.maximum(np.where(truth, p, 1.0 - p), _LEAST)
     return Reliability(
-        bins, error, float(((p - truth) ** 2).mean()), float(-np.log(in_truth).mean()) + 0.0
+        bins, error, float(((p - truth) ** 2).mean()), float(-np.log(p_of_truth).mean()) + 0.0
     )
 
 
@@ -221,16 +221,16 @@ def report(thoughts: Sequence[CheckedThought], reader: Reader) -> list[dict[str,
     verdicts = [
         one for thought in thoughts if (one := read_verdicts(thought)) is not None and one.evidence
     ]
-    told_of: defaultdict[str, list[Verdicts]] = defaultdict(list)
+    verdicts_of_family: defaultdict[str, list[Verdicts]] = defaultdict(list)
     for one in verdicts:
-        told_of[one.family].append(one)
+        verdicts_of_family[one.family].append(one)
     members: defaultdict[str, list[int]] = defaultdict(list)
     for number, thought in enumerate(thoughts):
         members[thought.family].append(number)
     rows = []
     for family in ["all", *sorted(members)] if len(members) > 1 else sorted(members):
         numbers = range(len(thoughts)) if family == "all" else members[family]
-        own = verdicts if family == "all" else told_of[family]
+        own = verdicts if family == "all" else verdicts_of_family[family]
         pairs = [(thoughts[number], beliefs[number]) for number in numbers]
         rows.append(
             {

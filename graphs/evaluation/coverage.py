@@ -49,7 +49,7 @@ from graphs.terminal.console import console, guarded, run_folder
 from graphs.traces.checked import CheckedThought, config_of, format_left_out, read_checked
 from graphs.tree import ROOT
 
-FARTHER = 4
+EXTRAPOLATION = 4
 """Coverage is extrapolated to this multiple of the number of samples."""
 _SEED = 0  # of the bootstrap and of the sub-samples
 
@@ -61,7 +61,7 @@ class Samples(NamedTuple):
     pool: Pool
     """Weighted by the scores that the run's selection uses; equal weights for a
     majority."""
-    sound: int | None
+    right_derivations: int | None
     """Samples whose answer and steps are all right; None without an exact checker of
     steps."""
 
@@ -131,9 +131,9 @@ def _row(family: str, questions: Sequence[Samples], rng: np.random.Generator) ->
     ks = sorted({2**power for power in range(min(totals).bit_length())} | {min(totals)})
     curves = {"coverage": coverage_curve(counts, ks, rng=rng)}
     derivations = [
-        Count(count.total, one.sound)
+        Count(count.total, one.right_derivations)
         for count, one in zip(counts, questions, strict=True)
-        if one.sound is not None
+        if one.right_derivations is not None
     ]
     if len(derivations) == len(questions):
         curves["derivation"] = coverage_curve(derivations, ks, rng=rng)
@@ -143,7 +143,7 @@ def _row(family: str, questions: Sequence[Samples], rng: np.random.Generator) ->
     if any(len(set(pool.weights[:-1])) > 1 for pool in pools):
         curves["weighted"] = vote_curve(pools, ks, rng=rng)
     law = fit_power_law([(point.k, point.value) for point in curves["coverage"]])
-    farther = FARTHER * ks[-1]
+    extrapolated = EXTRAPOLATION * ks[-1]
     return {
         "family": family,
         "questions": len(questions),
@@ -151,7 +151,7 @@ def _row(family: str, questions: Sequence[Samples], rng: np.random.Generator) ->
         "curves": {name: [point._asdict() for point in points] for name, points in curves.items()},
         "power_law": None
         if law is None
-        else {**law._asdict(), "samples": farther, "coverage": law.coverage(farther)},
+        else {**law._asdict(), "samples": extrapolated, "coverage": law.coverage(extrapolated)},
         "calls": _best_calls(pools),
     }
 

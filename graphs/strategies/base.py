@@ -1,25 +1,24 @@
-"""What a search strategy is: a pure object that looks at a tree and says what to do
-next.
+"""The interface of a search strategy: a pure object that reads a tree and returns the
+next actions.
 
 Law: every method is a function of the tree, the meter, the random numbers and the
-strategy's own frozen settings. No I/O, no model, no memory of its own: what has
-happened is in the tree. The graph calls, in turn, `select` (what to expand),
-`needs_priors` (behind which nodes a policy head shall say what should come next),
-`to_judge` (which of the new steps need a verdict), `to_back_up` (what the simulations
-were worth) and `to_reflect` (which wrong steps the reflector should look at), until
-`select` returns nothing; then `choose` names the leaf whose answer is given.
+strategy's own frozen settings. No I/O, no model, no state of its own: all state is in
+the tree. The graph calls, in turn, `select` (what to expand), `needs_priors` (nodes for
+which a policy head computes priors), `to_judge` (which new steps need a verdict),
+`to_back_up` (values of the simulations) and `to_reflect` (wrong steps for the
+reflector), until `select` returns nothing; then `choose` returns the leaf whose answer
+is given.
 
-`rng` begins anew at every call of `select`, from a seed that belongs to the thought. So
-a strategy that draws level by level draws the same again for the levels that are behind
-it, and needs to remember nothing.
+`rng` is seeded anew at every call of `select`, with the seed of the thought. A strategy
+that draws level by level thus repeats its draws for earlier levels, and needs no state.
 
 A new strategy is a file with a frozen dataclass that derives from `Strategy` (or from
-`Stepwise`, where it looks at steps), an options class with a `strategy` literal that
+`Stepwise`, if it expands single steps), an options class with a `strategy` literal that
 joins `SearchConfig` in configs/schema/search, and an entry in
-`graphs.strategies.build.STRATEGIES`. The properties `needs_critic` and
-`samples_per_prompt` of its options are what the rules between groups of options read.
-Its tests are an entry in tests/graphs/strategies/test_laws.py (laws, and a golden tree
-by LONGTHOUGHT_REGENERATE=1) and one in test_bad_input.py.
+`graphs.strategies.build.STRATEGIES`. Its options define `needs_critic` and
+`samples_per_prompt`, which the cross-group checks read. Its tests are an entry in
+tests/graphs/strategies/test_laws.py (laws, and a golden tree by
+LONGTHOUGHT_REGENERATE=1) and one in test_bad_input.py.
 """
 
 from __future__ import annotations
@@ -37,20 +36,20 @@ from graphs.tree import Backup, Expansion, ReasoningTree
 
 @dataclass(frozen=True, slots=True)
 class SearchContext:
-    """What a strategy gets from the rest of the configuration."""
+    """Settings from other config groups that strategies read."""
 
     canonical: Callable[[str], str] = str.strip
     """Maps an answer to the form by which answers are compared and counted."""
     max_depth: int | None = None
-    """Steps along one path (budget.max_depth); None: as many as the context of the
-    model holds."""
+    """Maximum number of steps along a path (budget.max_depth); None: limited by the
+    model's context alone."""
     factors: tuple[ThoughtFactor, ...] = ()
     """The policy's thought factors."""
     can_backtrack: bool = False
-    """Whether the policy takes steps back by itself, and a completion ends where it
-    begins to."""
+    """Whether the policy has backtrack tokens, which end a completion unless
+    `Expansion.allow_backtracking`."""
     answer_model: AnswerModel | None = None
-    """What search.selector_model holds; None without one."""
+    """The model in search.selector_model; None without one."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +64,13 @@ class Strategy(ABC):
 
     @property
     def tokens_to_hold_back(self) -> int:
-        """Generated tokens that only an expansion to the answer may use; by default
-        none.
-        """
+        """Generated tokens reserved for an expansion to the answer; 0 by default."""
         return 0
 
     @property
     def takes_whole_reply(self) -> bool:
-        """Whether the only completion that it asks for is the reply that a user reads;
-        by default not, for what is compared or judged is the answer alone.
+        """Whether the strategy's only completion is the reply that the user reads;
+        False by default, because votes and critics compare the answers alone.
         """
         return False
 
@@ -81,46 +78,46 @@ class Strategy(ABC):
     def select(
         self, tree: ReasoningTree, meter: Meter, rng: random.Random
     ) -> Sequence[Expansion | Backup]:
-        """Returns what to expand next; empty: the search is done.
+        """Returns the next expansions; empty: the search is done.
 
-        A strategy that counts visits adds the `Backup` of every simulation that ended
-        where nothing is left to expand; where it returns nothing else, it is asked
+        A strategy that counts visits adds a `Backup` for every simulation that ended at
+        a node that cannot be expanded. If it returns only backups, `select` is called
         again at once.
         """
 
     def needs_priors(self, tree: ReasoningTree, wanted: Sequence[Expansion]) -> list[int]:
-        """Returns the nodes behind which a policy head shall weigh the thought factors
-        before `wanted` is written; by default none.
+        """Returns the nodes for which a policy head must compute priors before `wanted`
+        is sampled; none by default.
 
-        `wanted` is what `select` has just returned. Where there are such nodes nothing
-        of it is done, and `select` is asked again.
+        `wanted` is the latest result of `select`. If any node is returned, `wanted` is
+        discarded and `select` is called again.
         """
         return []
 
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
-        """Returns the nodes that need a verdict; by default none."""
+        """Returns the nodes that need a verdict; none by default."""
         return []
 
     def to_back_up(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[Backup]:
-        """Returns the ends and values of the simulations that made `new_nodes`, which
-        are judged by now; by default none.
+        """Returns the leaf and value of each simulation that created `new_nodes`, after
+        these were judged; none by default.
         """
         return []
 
     def to_reflect(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
-        """Returns the wrong ones of the new steps that the reflector should look at; by
-        default none.
+        """Returns the wrong steps among the new ones for the reflector; none by
+        default.
         """
         return []
 
     def is_exhausted(self, tree: ReasoningTree, node: int) -> bool:
-        """Whether `node` was tried as often as the strategy allows, which a reflector
-        should know; by default never.
+        """Whether `node` was sampled as often as the strategy allows, which the
+        reflector is passed; False by default.
         """
         return False
 
     @abstractmethod
     def choose(self, tree: ReasoningTree) -> int | None:
-        """Returns the leaf whose answer is the answer; None without one. Called once,
-        also when a budget ended the search early.
+        """Returns the leaf whose answer is given; None without an answer. Called once,
+        also when the budget ended the search.
         """

@@ -1,7 +1,6 @@
-"""From options to a strategy.
-
-A strategy holds its own options, and gets what it needs of the other groups as a
-`SearchContext`. A file that an option names (`search.selector_model`) is read here.
+"""Builds a strategy from a run's configuration. A strategy holds its own options; a
+`SearchContext` holds what it needs of other config groups. Files that options name
+(`search.selector_model`) are read here.
 """
 
 from __future__ import annotations
@@ -46,14 +45,14 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
     "posterior": Posterior,
     "compute_optimal": ComputeOptimal,
 }
-"""Strategies by the name that `search.strategy` knows them by."""
+"""Strategies by the value of `search.strategy`."""
 
 
 def build_strategy(
     config: RunConfig, canonical_answer: Callable[[str], str] = str.strip
 ) -> Strategy:
-    """Returns the strategy that `config.search` describes; answers are counted in the
-    form that `canonical_answer` gives them.
+    """Returns the strategy that `config.search` describes; `canonical_answer` maps an
+    answer to the form by which votes are counted.
 
     Raises:
         ValueError: see `load_answer_model`.
@@ -74,10 +73,10 @@ def build_strategy(
 
 
 def _custom(search: CustomConfig, context: SearchContext) -> Strategy:
-    """Returns the strategy of your own that `search.object` names.
+    """Returns the custom strategy that `search.object` names.
 
     Raises:
-        ValueError: it is no strategy, or does not have these options.
+        ValueError: the object is no strategy, or `search.options` does not fit it.
     """
     strategy = load_object(search.object, "search.object")
     if not (isinstance(strategy, type) and issubclass(strategy, Strategy)):
@@ -105,12 +104,11 @@ def _custom(search: CustomConfig, context: SearchContext) -> Strategy:
 def load_answer_model(
     search: PosteriorConfig, canonical_answer: Callable[[str], str] = str.strip
 ) -> AnswerModel | None:
-    """Returns the fitted beliefs that a posterior search goes by; None where it has
-    none.
+    """Returns the model in `search.selector_model`; None if that is null.
 
     Raises:
-        ValueError: `search.selector_model` holds none, or is for the other kind of
-            questions.
+        ValueError: the file holds no model, or one fitted with the other value of
+            `search.many_answers`.
     """
     if search.selector_model is None:
         return None

@@ -1,12 +1,12 @@
-"""Which of several answers is the answer. Separate from search: any strategy's leaves
-can be put to any vote.
+"""Answer selection: chooses one answer among a tree's leaves, whatever strategy found
+them.
 
-A path's score is an aggregation over it of the critic's log-probability that each step
-is right (log sigma of the calibrated likelihood ratio; log 1/2 for a step without a
-readable verdict, nothing where the whole tree has none), mixed with the last step's
-(the outcome), plus `logprob_weight` times the policy's own log-probability of the path.
-A leaf votes as often as it was sampled. Weighted votes add exp(score), so with
-`logprob_weight` 1 and no critic they are the log-probability vote.
+The score of a path aggregates the critic's log-probabilities that its steps are right
+(log sigma of the calibrated log-likelihood ratio; log 1/2 for a step without a parsed
+verdict; 0 in a tree without verdicts). It is mixed with that of the last step (the
+outcome), and `logprob_weight` times the policy's log-probability of the path is added.
+A leaf votes once per sample. A weighted vote adds exp(score); with `logprob_weight` 1
+and no critic it is the log-probability vote.
 
 Sources: Lightman et al. (arXiv:2305.20050) for the product, Math-Shepherd
 (arXiv:2312.08935) for the minimum, Snell et al. (arXiv:2408.03314) for the last step.
@@ -53,9 +53,7 @@ class Selector:
         *,
         selection: Selection | None = None,
     ) -> Selector:
-        """Returns the selector that a strategy's options describe, or one that selects
-        otherwise.
-        """
+        """Returns the selector of these options; `selection` overrides theirs."""
         return cls(
             selection or options.selection,
             options.aggregation,
@@ -66,7 +64,7 @@ class Selector:
 
     @property
     def needs_verdicts(self) -> bool:
-        """Whether a choice looks at the critic at all."""
+        """Whether the choice reads verdicts."""
         return self.selection != "majority"
 
     def score(self, tree: ReasoningTree, node: int) -> float:
@@ -106,8 +104,8 @@ class Selector:
         return scores
 
     def combine(self, log_scores: Sequence[float] | None, logprob: float) -> float:
-        """Returns the log-score of a path from the log-scores of its steps (None: there
-        is no verdict at all) and its log-probability.
+        """Returns the log-score of a path from the log-scores of its steps (None: the
+        tree has no verdict) and its log-probability.
         """
         score = self.logprob_weight * logprob
         if log_scores is None:
@@ -122,8 +120,7 @@ class Selector:
         """Returns the chosen leaf: of the winning answer, the leaf with the best score;
         None without leaves.
 
-        Ties go to the answer that was found first, so that the choice does not depend
-        on a dictionary's order.
+        Ties go to the answer that was found first.
         """
         if not leaves:
             return None

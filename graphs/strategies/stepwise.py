@@ -1,14 +1,14 @@
-"""What strategies that look at single steps have in common: who goes back, and how they
-end when the budget does.
+"""Base of strategies that expand single steps: backtracking is left to the search, and
+the end of the budget still gives an answer.
 
-The search goes back by itself. So where the policy begins to take a step back, its
-completion ends (`Expansion.allow_backtracking`): its own second try, with the first one
-in its context, is right less often than a new sample from before the mistake.
+The search backtracks, not the policy: a completion ends at a backtrack token
+(`Expansion.allow_backtracking`). A second try of the policy, with the first one in its
+context, is right less often than a new sample from before the mistake.
 
-A stepwise search that runs out of tokens between two steps has no answer at all. So
-each one keeps `reserve_tokens` back, and where the rest does not pay for another round,
-or nothing is left to expand, its best open node is written through to an answer,
-greedily: the budget decides how good an answer is, not whether there is one.
+A stepwise search that ran out of tokens between two steps would have no answer. It
+therefore reserves `reserve_tokens`. When the rest does not pay for another round, or
+nothing is left to expand, it samples greedily from its best open node through to an
+answer: the budget limits how good the answer is, not whether there is one.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ Nodes = NDArray[np.integer]
 
 
 class Round(NamedTuple):
-    """What a stepwise search would do next, if the budget pays for it."""
+    """The next actions of a stepwise search, if the budget pays for them."""
 
     wanted: Sequence[Expansion]
     """Empty: the search is done."""
     open_nodes: Iterable[int]
-    """Nodes that an answer may be written from when the search ends without one, best
-    first; closed ones among them are skipped."""
+    """Nodes from which an answer may be sampled when the search ends without one, best
+    first; closed ones are skipped."""
     backups: Sequence[Backup] = ()
     """See `Strategy.select`."""
 
@@ -55,7 +55,7 @@ class Stepwise(Strategy):
 
     @abstractmethod
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
-        """Returns what to do next, whatever it costs."""
+        """Returns the next round, regardless of its cost."""
 
     def select(
         self, tree: ReasoningTree, meter: Meter, rng: random.Random
@@ -70,14 +70,14 @@ class Stepwise(Strategy):
         return list(new_nodes)
 
     def expansion(self, tree: ReasoningTree, node: int, n: int) -> Expansion:
-        """Returns a request for `n` next steps of `node`, or for `n` ways through to
-        the answer where the path is as long as may be.
+        """Returns a request for `n` next steps of `node`, or for `n` completions to the
+        answer if the path has `max_depth` steps.
         """
         return Expansion(node, n=n, horizon="answer" if self.is_last(tree, node) else "step")
 
     def expansions(self, tree: ReasoningTree, level: Nodes, samples: Nodes) -> list[Expansion]:
-        """Returns `expansion` for every node of one level, [K], that lacks some of
-        `samples`, [K]; below 1 nothing is asked.
+        """Returns `expansion` for every node of one level, [K], with its number of
+        `samples`, [K]; nodes with less than 1 are left out.
         """
         if not (samples > 0).any():
             return []
@@ -89,16 +89,16 @@ class Stepwise(Strategy):
         ]
 
     def is_last(self, tree: ReasoningTree, node: int) -> bool:
-        """Whether the path to `node` is as long as may be, so that what comes below it
-        is no longer looked at step by step.
+        """Whether the path to `node` has `max_depth` steps, so that samples below it
+        run through to the answer.
         """
         return self.context.max_depth is not None and bool(
             tree.depth[node] >= self.context.max_depth
         )
 
     def _affords(self, meter: Meter, wanted: Sequence[Expansion]) -> bool:
-        """Whether a round (a proposal each, a verdict on every child, a reflection)
-        leaves enough to write the thought through.
+        """Whether the budget pays for a round (one request and one reflection per
+        expansion, one verdict per child) and the final completion.
         """
         children = sum(expansion.n for expansion in wanted)
         needs = (
@@ -109,8 +109,8 @@ class Stepwise(Strategy):
         return all(left is None or left > need for left, need in needs)
 
     def _write_through(self, tree: ReasoningTree, open_nodes: Iterable[int]) -> list[Expansion]:
-        """Asks the first open node for an answer; each node once, for greedy writing
-        gives the same again.
+        """Returns a greedy request for an answer from the first open node that had none
+        yet; a second one would give the same answer.
         """
         still_open = (
             node

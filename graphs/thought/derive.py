@@ -1,28 +1,28 @@
-"""From a reasoning tree to a long thought: the depth-first derivation of the O1
+"""Derives a long thought from a reasoning tree by the depth-first traversal of O1
 Journey.
 
-The thought walks the path from the question to the answer. Before it takes a step of
-the path it may try a wrong one beside it, notice, say what was wrong, and go back;
-these *wrong turns* are what distinguishes a journey from a shortcut. A wrong turn is
-one chain of nodes below a node of the path (it never branches), told as
+The thought follows the path from the question to the answer. Before a step of the path
+it may take a *wrong turn*: try a wrong sibling, reflect on it and backtrack. A journey
+has wrong turns, a shortcut has none. A wrong turn is a chain of nodes below a node of
+the path, without branches, rendered as
 
-    wrong, wrong, ...    the turn's steps: it starts beside the path and goes on
-                         downwards for at most `off_path_depth` steps
+    wrong, wrong, ...    a sibling of the path's next step, and at most `off_path_depth`
+                         steps below it
     reflect, ...         one for each step of the turn that is known to be wrong, with
-                         the judge's reason
-    backtrack            the mark that names the step at which the thought goes on
+                         the critic's reason
+    backtrack            the mark that names the step to continue from
 
-Two laws follow, and are tested: what remains without the segments of wrong turns is the
-shortcut of the same tree, and a reader who obeys the backtrack marks ends with it, too.
+Two laws follow, and are tested: without its wrong turns a journey is the shortcut of
+the same tree, and applying its backtrack marks gives that shortcut, too.
 
-A step is *known to be wrong* when verdicts with a number in them speak against it, or
-when the reflector gave it up. A verdict that could not be read makes nothing wrong.
-Nothing is invented: a reflection is the judge's reason, else what the reflector said,
-else a plain sentence that names the step and no more.
+A step is *known to be wrong* if its parsed verdicts are against it or the reflector
+backtracked over it. A verdict that could not be parsed is no evidence. A reflection is
+the critic's reason, else the reflector's text, else a plain sentence that only names
+the step.
 
 Source: O1 Replication Journey (arXiv:2410.18982), section "From Reasoning Tree to Long
-Thoughts". We choose among several wrong siblings at random instead of taking the first,
-and leave the smoothing of the draft by a larger model to whoever trains on it.
+Thoughts". We choose among wrong siblings at random instead of taking the first, and
+leave out the rewriting of the draft by a larger model.
 """
 
 from __future__ import annotations
@@ -41,26 +41,26 @@ from graphs.tree import ROOT, ReasoningTree
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The thought's own words, as templates; `step` is counted along the current line
-    from 1, and 0 is the question.
+    """Templates of reflections and marks; `step` is counted along the current path from
+    1, and 0 is the question.
 
-    The default is what the policy is shown of its mistakes during search
+    The defaults are the wording of the mistakes that the policy is shown during search
     (agents/prompts), so that training and search agree.
     """
 
     mistake: str = "Wait, step {step} is wrong."
-    """Where nothing more is known."""
+    """For a wrong step without a reason."""
     mistake_because: str = "Wait, step {step} is wrong: {reason}"
-    """With the judge's reason."""
+    """For a wrong step with the critic's reason."""
     dead_end: str = "Step {step} leads no further."
-    """For a step that the reflector gave up without a word and no judge held to be
-    wrong."""
+    """For a step without a verdict against it that the reflector backtracked over
+    without a text."""
     backtrack: str = "Back to step {step}."
 
 
 def derive_shortcut(tree: ReasoningTree, leaf: int | None) -> LongThought:
-    """Returns the path to `leaf` alone; without an answer, the path to the best open
-    node (see `best_open_node`).
+    """Returns the path to `leaf`; if that is None, the path to the best open node (see
+    `best_open_node`).
 
     Raises:
         ValueError: `leaf` marks no answer.
@@ -84,23 +84,21 @@ def derive_journey(
     """Returns the long thought that leads to `leaf`, wrong turns included.
 
     Args:
-        leaf: the node that marks the answer. None: there is no answer; the journey ends
-            at the best open node, after the wrong turns that were tried there, and
-            without an answer segment.
+        leaf: the answer leaf. None: the journey ends at the best open node, after the
+            wrong turns at that node, without an answer segment.
         rng: chooses among wrong siblings and among the children of a node off the path.
-        wrong_trials: how many children that are known to be wrong are tried, at most,
-            at each node of the path.
-        right_trials: how many children that look right are tried, at most: the last one
-            is that of the path, those before it are dead ends, which within
-            `off_path_depth` steps come to a node that is known to be wrong.
-        off_path_depth: how many further steps a wrong turn may go, each to one random
-            child.
-        wording: words of the plain sentences.
+        wrong_trials: maximum number of children known to be wrong that are tried at
+            each node of the path.
+        right_trials: maximum number of children not known to be wrong that are tried:
+            the last one is that of the path, those before it are dead ends, which reach
+            a node known to be wrong within `off_path_depth` steps.
+        off_path_depth: maximum number of further steps of a wrong turn, each to one
+            random child.
+        wording: templates of reflections and marks.
 
-    Wrong turns at one node are told in the order in which the search made their first
-    steps. None begins with the words of another or of the step that follows, and none
-    states the answer of `leaf`: a thought that calls wrong what it then does teaches
-    nothing.
+    Wrong turns at one node are in order of creation of their first steps. No two of
+    them, and none and the next step of the path, begin with the same text, and none
+    states the answer of `leaf`: a thought must not call a step wrong and then take it.
 
     Raises:
         ValueError: `leaf` marks no answer, or a count is out of range.
@@ -113,7 +111,7 @@ def derive_journey(
         )
     path = _path(tree, leaf)
     turns = _WrongTurns(tree, None if leaf is None else tree.step(leaf).answer, rng, off_path_depth)
-    told = _Telling(tree, wording or Wording())
+    renderer = _TurnRenderer(tree, wording or Wording())
     segments: list[Segment] = []
     for node, following in zip([ROOT, *path], [*path, None], strict=True):
         if node == leaf:
@@ -121,15 +119,15 @@ def derive_journey(
         for turn in turns.below(
             node, beside=following, wrong_trials=wrong_trials, dead_ends=right_trials - 1
         ):
-            segments += told.turn(turn, known_wrong=turns.known_wrong, back_to=node)
+            segments += renderer.turn(turn, known_wrong=turns.known_wrong, back_to=node)
         if following is not None:
             segments.append(_segment(tree, following, is_answer=following == leaf))
     return LongThought(tuple(segments), "journey")
 
 
 def known_wrong(tree: ReasoningTree) -> frozenset[int]:
-    """Returns the nodes that verdicts speak against or that the reflector gave up. The
-    question is never wrong.
+    """Returns the nodes whose verdicts are against them or that the reflector
+    backtracked over, never the root.
     """
     return frozenset(
         int(node) for node in np.flatnonzero(tree.wrong() | tree.backtracked) if node != ROOT
@@ -137,11 +135,11 @@ def known_wrong(tree: ReasoningTree) -> frozenset[int]:
 
 
 def reason_against(tree: ReasoningTree, node: int) -> str:
-    """Returns what judges wrote against the step at `node`, one after another; "" when
-    none did.
+    """Returns the reasons of all verdicts against the step at `node`, one per line; ""
+    without any.
 
-    Search shows it to the policy beside the mistake, a journey tells it, and training
-    teaches it: all three in these words.
+    Search shows this text to the policy with the mistake, and journeys and training
+    data contain it, so that all three agree.
     """
     return "\n".join(
         _distinct(
@@ -155,18 +153,18 @@ def reason_against(tree: ReasoningTree, node: int) -> str:
 
 
 def best_open_node(tree: ReasoningTree) -> int:
-    """Returns how far a thought without an answer came: the deepest node that ends no
-    thought and has nothing wrong on its path.
+    """Returns the deepest node that is not terminal and has no step known to be wrong
+    on its path.
 
-    Of several the one with the best path score, then the oldest; the root when every
+    Ties go to the best path score, then to the oldest node. Returns the root if every
     first step is wrong.
     """
     wrong = known_wrong(tree)
-    sound = [True] * len(tree)
+    is_correct = [True] * len(tree)
     best, best_rank = ROOT, (0, 0.0)
     for node in range(1, len(tree)):  # a parent's number is always smaller than its child's
-        sound[node] = sound[int(tree.parent[node])] and node not in wrong
-        if sound[node] and not tree.terminal[node] and tree.depth[node] >= best_rank[0]:
+        is_correct[node] = is_correct[int(tree.parent[node])] and node not in wrong
+        if is_correct[node] and not tree.terminal[node] and tree.depth[node] >= best_rank[0]:
             rank = (int(tree.depth[node]), tree.path_score(node))
             if rank > best_rank:
                 best, best_rank = node, rank
@@ -193,7 +191,7 @@ def _segment(
 
 
 class _WrongTurns:
-    """Chooses the wrong turns of one journey."""
+    """Samples the wrong turns of one journey."""
 
     def __init__(
         self, tree: ReasoningTree, answer: str | None, rng: random.Random, off_path_depth: int
@@ -207,15 +205,15 @@ class _WrongTurns:
     def below(
         self, node: int, *, beside: int | None, wrong_trials: int, dead_ends: int
     ) -> Iterator[list[int]]:
-        """Yields the turns that are taken at `node` of the path before the step
+        """Yields the wrong turns at the node `node` of the path before its next step
         `beside`, oldest first.
         """
-        told = {self._text(beside)} if beside is not None else set()
+        texts_used = {self._text(beside)} if beside is not None else set()
         starts: list[int] = []
         # of twins, the one known to be wrong
         for child in sorted(self._children(node), key=lambda child: child not in self.known_wrong):
-            if self._text(child) not in told:
-                told.add(self._text(child))
+            if self._text(child) not in texts_used:
+                texts_used.add(self._text(child))
                 starts.append(child)
         wrong = [child for child in starts if child in self.known_wrong]
         turns = [
@@ -246,14 +244,14 @@ class _WrongTurns:
         return self.tree.step(node).content.reveal().text.strip()
 
     def _form(self, answer: str | None) -> str | None:
-        """Returns the form by which votes are counted, too: "1,000" and "$1000" are one
-        answer.
+        """Returns the canonical form of an answer, as in votes: "1,000" and "$1000" are
+        one answer.
         """
         return None if answer is None else canonical(answer, task=self.tree.question.task)
 
     def _children(self, node: int) -> list[int]:
-        """Children that may be told as wrong: all but those that state the answer, and
-        those that say nothing.
+        """Returns the children that may be in a wrong turn: those with a text that do
+        not state the answer.
         """
         return [
             child
@@ -263,18 +261,18 @@ class _WrongTurns:
         ]
 
 
-class _Telling:
-    """Puts wrong turns into words."""
+class _TurnRenderer:
+    """Renders wrong turns as segments."""
 
     def __init__(self, tree: ReasoningTree, wording: Wording) -> None:
         self.tree = tree
         self.wording = wording
-        self._given_up_by: dict[int, list[str]] = {}
+        self._backtrack_texts: dict[int, list[str]] = {}
         for node, reflections in enumerate(tree.reflections):
             for reflection in reflections:
                 if reflection.action == "backtrack":
                     abandoned = tree.abandoned(node, reflection.target_step)
-                    self._given_up_by.setdefault(abandoned, []).append(reflection.text.reveal())
+                    self._backtrack_texts.setdefault(abandoned, []).append(reflection.text.reveal())
 
     def turn(
         self, turn: list[int], *, known_wrong: frozenset[int], back_to: int
@@ -295,12 +293,12 @@ class _Telling:
         step = int(self.tree.depth[node])
         if reason := reason_against(self.tree, node):
             return self.wording.mistake_because.format(step=step, reason=reason)
-        said = _distinct(
+        texts = _distinct(
             [reflection.text.reveal() for reflection in self.tree.reflections[node]]
-            + self._given_up_by.get(node, [])
+            + self._backtrack_texts.get(node, [])
         )
-        if said:
-            return "\n".join(said)
+        if texts:
+            return "\n".join(texts)
         return (
             self.wording.mistake if _against(self.tree, node) else self.wording.dead_end
         ).format(step=step)
@@ -315,7 +313,5 @@ def _against(tree: ReasoningTree, node: int) -> list[Verdict]:
 
 
 def _distinct(texts: list[str]) -> list[str]:
-    """Returns the texts without blanks around them, empty ones and repetitions left
-    out, in order.
-    """
+    """Returns the stripped texts in order, without empty ones and repetitions."""
     return list(dict.fromkeys(text.strip() for text in texts if text.strip()))

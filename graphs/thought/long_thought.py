@@ -1,4 +1,4 @@
-"""A long thought: the linear reading of a reasoning tree, wrong turns included."""
+"""A long thought: a reasoning tree linearised, wrong turns included."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Literal
 from agents.types import Hidden
 
 SegmentKind = Literal["step", "wrong", "reflect", "backtrack", "answer"]
-"""`step`: a step on the way to the answer. `wrong`: a step of a wrong turn: known to be
-wrong, leading to one that is, or following from one. `reflect`: what was said about a
-wrong step. `backtrack`: the mark that says where the thought goes on; it ends a wrong
-turn. `answer`: the step that marks the answer, always the last segment."""
+"""`step`: a step on the path to the answer. `wrong`: a step of a wrong turn: known to
+be wrong, or before or after such a step. `reflect`: a reflection on a wrong step.
+`backtrack`: the mark that names the step to continue from; it ends a wrong turn.
+`answer`: the step that marks the answer, always the last segment."""
 
 ThoughtKind = Literal["journey", "shortcut"]
-"""`journey`: with trials, reflections and backtracks. `shortcut`: the path from the
-question to the answer alone."""
+"""`journey`: with wrong turns, reflections and backtracks. `shortcut`: only the path
+from the question to the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One piece of a long thought. Every piece points at the node that it comes from; a
-    backtrack mark at the node that it returns to.
+    """One segment of a long thought. `node` is its source node; of a backtrack mark,
+    the node that the thought returns to.
     """
 
     kind: SegmentKind

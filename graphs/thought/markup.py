@@ -1,5 +1,5 @@
-"""A long thought as one text, with mark-up at two levels: around the whole thought, and
-around each of its segments.
+"""Renders a long thought as text with mark-up around the thought and around each
+segment, and parses it.
 
     <thought kind="journey">
     <act kind="wrong" node="1" factor="compute">3 + 7 = 11</act>
@@ -7,12 +7,12 @@ around each of its segments.
     ...
     </thought>
 
-A text is written as it is, save that anything in it that looks like this mark-up gets a
-backslash after the "<", one more if it has some; so ordinary text stays readable, and
-`parse(render(thought)) == thought` for every thought.
+Text is unchanged, except that a backslash is inserted after the "<" of anything that
+looks like this mark-up, also if it has backslashes already. `parse` inverts `render`
+for every thought.
 
-What a user reads passes `agents.safety.visible_text` first, which knows this mark-up
-and the special tokens of common models.
+Text for the user passes `agents.safety.visible_text`, which strips this mark-up and the
+special tokens of common models.
 
 Source: Reverse-o1 (Zhang Junlin, 2024): start and end tokens around the hidden thought
 and around every thought factor, all filtered before the answer is shown.
@@ -38,8 +38,8 @@ _NODE = re.compile(r'(?:0|[1-9][0-9]{0,17})(?=")')
 
 
 class MarkupError(ValueError):
-    """A text is no rendered thought. `position`: characters from the start to where it
-    stops being one. Quotes nothing of the text.
+    """The text is not a rendered thought. `position`: offset of the error, in
+    characters. The message quotes none of the text.
     """
 
     def __init__(self, text: str, position: int, expected: str) -> None:
@@ -85,8 +85,8 @@ def parse(text: str) -> LongThought:
 
 
 def told_steps(thought: LongThought, *, with_answer: bool = False) -> list[Hidden[str]]:
-    """Returns the plain text of each step that stands: without wrong turns, without
-    mark-up; with the answer's where that is wanted.
+    """Returns the plain text of each step outside wrong turns, without mark-up; with
+    `with_answer`, the answer segment too.
     """
     kinds = ("step", "answer") if with_answer else ("step",)
     return [
@@ -97,11 +97,11 @@ def told_steps(thought: LongThought, *, with_answer: bool = False) -> list[Hidde
 
 
 def readable(thought: LongThought) -> str:
-    """Returns the thought as plain numbered text for an auditor who asked for it;
-    unwraps what is hidden.
+    """Returns the thought as plain numbered text for the audit view; reveals hidden
+    text.
 
-    Steps are numbered along the current line, so that the numbers fit the backtrack
-    marks. `✗` is a wrong step, `~` what was said about it, `↩` the way back, `=` the
+    Steps are numbered along the current path, which matches the numbers in the
+    backtrack marks. `✗` is a wrong step, `~` a reflection, `↩` a backtrack, `=` the
     answer.
     """
     lines: list[str] = []
@@ -128,7 +128,7 @@ def _quoted(factor: str) -> str:
 
 
 class _Reader:
-    """Reads a rendered thought from the front."""
+    """Parses a rendered thought from left to right."""
 
     def __init__(self, text: str) -> None:
         self.text = text

@@ -1,7 +1,5 @@
-"""Numbers about thoughts and trees: how long, how many wrong turns, which words.
-
-Keywords are counted because long thoughts show themselves by them ("Wait",
-"Alternatively").
+"""Statistics of thoughts and trees: lengths, wrong turns, and keywords that are typical
+of long thoughts ("Wait", "Alternatively").
 
 Source: O1 Replication Journey (arXiv:2410.18982), the table of o1's thoughts: tokens,
 lines, words per line, keywords.
@@ -37,21 +35,21 @@ KEYWORDS = (
 
 @dataclass(frozen=True, slots=True)
 class ThoughtStatistics:
-    """One long thought in numbers. None of them shows a word of it but the keywords."""
+    """Statistics of one long thought; they contain no text of it except keywords."""
 
     segments: int
     wrong_turns: int
-    """Turns that were left again; each ends with a backtrack."""
+    """Number of wrong turns; each ends with a backtrack."""
     wrong_steps: int
-    """Steps inside wrong turns."""
+    """Number of steps in wrong turns."""
     tokens: int
-    """In the unit of the `tokenize` that was passed; words by default."""
+    """Number of tokens by the given `tokenize`; words by default."""
     lines: int
-    """Lines that are not empty."""
+    """Number of non-empty lines."""
     words: int
     keywords: dict[str, int]
-    """How often each keyword occurs, in any case and as whole words; those that do not
-    occur are left out."""
+    """Count of each keyword, as whole words in any case; keywords without an occurrence
+    are left out."""
 
     @property
     def words_per_line(self) -> float:
@@ -61,7 +59,7 @@ class ThoughtStatistics:
 
 @dataclass(frozen=True, slots=True)
 class TreeStatistics:
-    """One reasoning tree in numbers; the root is the question and not counted."""
+    """Statistics of one reasoning tree; the root is not counted."""
 
     nodes: int
     depth: int
@@ -72,11 +70,11 @@ class TreeStatistics:
     answers: int
     """Leaves with a marked, non-empty answer."""
     judged: int
-    """Nodes with at least one verdict that has a number in it."""
+    """Nodes with at least one parsed verdict."""
     known_wrong: int
     backtracked: int
     unparsed: int
-    """Verdicts that could not be read."""
+    """Verdicts that could not be parsed."""
     backtracks: int
 
 
@@ -86,9 +84,7 @@ def thought_statistics(
     tokenize: Callable[[str], Sized] = str.split,
     keywords: Sequence[str] = KEYWORDS,
 ) -> ThoughtStatistics:
-    """Returns the numbers of one long thought; `tokenize` cuts a text into the tokens
-    to count.
-    """
+    """Returns the statistics of one long thought; `tokenize` cuts text into tokens."""
     kinds = Counter(segment.kind for segment in thought.segments)
     texts = [segment.text.reveal() for segment in thought.segments]
     words = " ".join(texts).casefold()
@@ -105,7 +101,7 @@ def thought_statistics(
 
 
 def tree_statistics(tree: ReasoningTree) -> TreeStatistics:
-    """Returns the numbers of one tree."""
+    """Returns the statistics of one tree."""
     inner = [len(children) for children in tree.children if children]
     return TreeStatistics(
         nodes=len(tree) - 1,
@@ -122,7 +118,7 @@ def tree_statistics(tree: ReasoningTree) -> TreeStatistics:
 
 
 def _as_pattern(keyword: str) -> str:
-    """Whole words, with anything but letters between them: "Wait, but" is "wait
-    but".
+    """Returns a pattern for the words of `keyword` separated by non-word characters:
+    "Wait, but" matches "wait but".
     """
     return r"\b" + r"[^\w]+".join(map(re.escape, keyword.casefold().split())) + r"\b"

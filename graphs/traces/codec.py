@@ -108,10 +108,10 @@ class _Misfit(Exception):
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
         self.problem = problem
-        self.way: list[str] = []
+        self.path: list[str] = []
 
     def where(self) -> str:
-        return "".join(reversed(self.way)).lstrip(".") or "the top"
+        return "".join(reversed(self.path)).lstrip(".") or "the top level"
 
 
 @cache
@@ -299,7 +299,7 @@ def _decoder_of_dataclass(kind: Any) -> _Decode:
             missing, unknown = sorted(required - value.keys()), sorted(value.keys() - names)
             raise _Misfit(f"a {kind.__name__} without {missing} and with unknown {unknown}")
         inside = {
-            name: _inside(item, value[name], way) for name, item, way in fields if name in value
+            name: _inside(item, value[name], path) for name, item, path in fields if name in value
         }
         try:
             return kind(**inside)
@@ -309,11 +309,11 @@ def _decoder_of_dataclass(kind: Any) -> _Decode:
     return decode
 
 
-def _inside(decode: _Decode, value: Any, way: str) -> Any:
+def _inside(decode: _Decode, value: Any, path: str) -> Any:
     try:
         return decode(value)
     except _Misfit as misfit:
-        misfit.way.append(way)
+        misfit.path.append(path)
         raise
 
 

@@ -126,8 +126,8 @@ def _refuse_lone_log(path: Path) -> None:
     log = Path(f"{path}-wal")
     with storing(path):
         if log.is_file() and log.stat().st_size and not (path.exists() and path.stat().st_size):
-            what = f"it is gone or empty, and its log {log.name}, which may hold traces, is there"
-            raise StorageError(path, what, f"put it back, remove the log as well, or {ELSEWHERE}")
+            what = f"it is missing or empty, but its log {log.name}, which may hold traces, exists"
+            raise StorageError(path, what, f"restore it, remove the log as well, or {ELSEWHERE}")
 
 
 def has_checksums(connection: sqlite3.Connection) -> bool:
@@ -171,7 +171,7 @@ def error_of(path: Path, error: sqlite3.Error) -> LongthoughtError:
     number = _REFUSALS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
     if number is None:
         return BadTraceError(
-            f"{path} is damaged, or no trace store ({error}); save what is left of it with "
+            f"{path} is damaged, or is not a trace store ({error}); recover its intact rows with "
             f"`sqlite3 {path} .recover`, or choose another run name"
         )
     if number == errno.EBUSY:

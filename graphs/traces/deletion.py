@@ -149,8 +149,8 @@ def _empty_log(connection: sqlite3.Connection, folder: Path) -> None:
     busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if busy:
         raise RunConflictError(
-            f"another process reads {folder}, so that the thoughts cannot be deleted from the log "
-            "of its store; repeat the command when it has ended"
+            f"another process reads {folder}, so the thoughts cannot be deleted from the log of "
+            "its store; repeat the command when that process has ended"
         )
 
 

@@ -109,16 +109,16 @@ def export(
         written = write(rows, unfinished, columns)
     notes = []
     if not written.rows:
-        notes.append(f"{path} has no rows, and datasets reads no empty file")
+        notes.append(f"{path} has no rows, and datasets cannot load an empty file")
     if selection.held_out:
         notes.append(
-            f"{selection.held_out} rows are of questions that are held out from training (column "
-            "split); train on the others alone where these are measured on"
+            f"{selection.held_out} rows belong to questions held out from training (column "
+            "split); leave them out of the training data if you evaluate on these questions"
         )
     if written.only_dates:
         notes.append(
-            f"every text in {', '.join(written.only_dates)} is a date, which readers of JSON take "
-            "for a time stamp; export to .parquet, which keeps it a text"
+            f"every text in {', '.join(written.only_dates)} is a date, which JSON readers parse as "
+            "a timestamp; export to .parquet, which keeps the text"
         )
     return Exported(written.rows, dict(selection.left_out), notes)
 

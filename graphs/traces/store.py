@@ -275,7 +275,7 @@ class TraceStore:
                 f"run {self.run!r} was begun with other contents under the same names (hashes):\n"
                 + "\n".join(lines)
                 + "\n"
-                "a run is of one model and one set of files; put the old ones back to resume it, "
+                "a run has one model and one set of files; restore the old ones to resume it, "
                 "or choose another run name"
             )
         with self._writing():
@@ -312,7 +312,7 @@ class TraceStore:
                 f"run {self.run!r} was begun with other questions ({len(added)} added, "
                 f"{len(removed)} removed, {len(changed)} with "
                 "another gold):\n" + "\n".join(lines) + "\n"
-                "a run is of one set of questions; put the old data back (task.path) to resume "
+                "a run has one set of questions; restore the old data (task.path) to resume "
                 "it, or choose another run name"
             )
 
@@ -465,7 +465,7 @@ class TraceStore:
                 damaged.append((rowid,))
                 self._note_damage(
                     TraceKey(row[1], row[2]),
-                    f"removed, so that the question is asked again: {reason}",
+                    f"removed (the question will be asked again): {reason}",
                 )
             elif checksum is None:
                 unsigned.append((checksum_of(row), rowid))
@@ -555,8 +555,7 @@ def find_run(run: Path) -> Path:
         if (folder / FILE_NAME).is_file():
             return folder
     raise BadDataError(
-        f"{run} holds no run, and there is none in {by_name}; give the directory of one, or its "
-        "name"
+        f"neither {run} nor {by_name} holds a run; give the directory or the name of a run"
     )
 
 
@@ -581,7 +580,7 @@ def _begin_or_resume(
     check_schema_version(path, schema_version)
     if stored_run != run:
         raise RunConflictError(
-            f"{path} is the store of run {stored_run!r}; name the folder so again, or choose "
+            f"{path} is the store of run {stored_run!r}; rename its folder to that, or choose "
             "another run name"
         )
     _require_config(run, (stored_hash, stored_yaml), (config_hash, config_yaml))
@@ -593,14 +592,14 @@ def _require_config(run: str, stored: tuple[str, str], given: tuple[str, str]) -
         if _is_of_earlier_version(*stored):
             raise RunConflictError(
                 f"run {run!r} was begun by an earlier version of longthought, which had other "
-                "options: its traces are readable, and it cannot be resumed; choose another run "
+                "options: its traces can be read, but it cannot be resumed; choose another run "
                 "name"
             )
         lines = "\n".join(f"  {line}" for line in _differences(stored[1], given[1]))
         raise RunConflictError(
             f"run {run!r} was begun with another configuration:\n{lines}\n"
-            f"its own is the left one; repeat that (graphs.run does so where run={run} is all "
-            "that it is given), or choose another run name"
+            f"the left value is the run's own; use it (graphs.run run={run} without other "
+            "options does), or choose another run name"
         )
 
 

@@ -1,4 +1,4 @@
-"""A reasoning tree as text, for the audit view.
+"""Draws a reasoning tree as text, for the audit view.
 
     Use the numbers 3, 7, 11 and 25 to make 57.
     ├─ ✗ 25 + 7 = 32 ; left 3 11 32  (critic .08, -2.4 nats)
@@ -6,7 +6,7 @@
     └─ ✓ 25 * 3 = 75 ; left 7 11 75  (critic .93, +2.6 nats)
        └─ ★ Answer: ...
 
-`LEGEND` says what the marks mean.
+`LEGEND` explains the marks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LEGEND = (
 
 
 def draw(tree: ReasoningTree) -> Hidden[str]:
-    """Returns the drawing. Hidden, because it is the whole thought."""
+    """Returns the drawing; `Hidden`, because it contains the whole thought."""
     lines = [tree.question.text]
     _draw_children(tree, ROOT, "", lines)
     return Hidden("\n".join(lines))

@@ -1,11 +1,11 @@
-"""What can happen to a reasoning tree. The events are the truth; the tree is a fold of
-them (graphs/tree/tree.py).
+"""The events of a reasoning tree. The event log is the source of truth; the tree is a
+fold of it (graphs/tree/tree.py).
 
 Nodes are numbered in the order in which events add them; 0 is the question. Equal steps
-below one node are one node: an event keeps every sample as it was drawn, and the fold
-counts them. An event refers only to nodes that exist when it is applied, so that a log
-can be replayed, cut off after any event, and read by everything that looks at a
-thought: strategies, the viewer, the long thought, data sets, resume.
+below one node are one node: an event stores every sample, and the fold counts them. An
+event refers only to nodes that exist when it is applied, so a log can be replayed and
+cut off after any event. Strategies, the viewer, long thoughts, data sets and resume all
+read it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from typing import Literal
 from agents.types import Reflection, Step, Verdict
 
 Horizon = Literal["step", "answer"]
-"""`step`: one segment of thought. `answer`: through to the end; the completion is cut
-into steps afterwards."""
+"""`step`: one step. `answer`: a completion through to the answer, split into steps
+afterwards."""
 
 Status = Literal["answered", "no_answer", "out_of_domain", "refused"]
-"""How a thought ended. `no_answer`: it ended without one; `NoAnswer` names the
-reason."""
+"""How a thought ended; `NoAnswer` is the reason of `no_answer`."""
 
 NoAnswer = Literal[
     "ended",
@@ -37,33 +36,32 @@ NoAnswer = Literal[
 """Why a thought has no answer. `ended`: the model ended without one. `cut_step`,
 `cut_answer`: the last step was cut at policy.max_step_tokens or
 policy.max_answer_tokens. `context_length`: the thought filled the model's context.
-`budget_tokens`, `budget_calls`, `budget_seconds`, `budget_nodes`: the search would have
-gone on and that cap of the budget did not allow it. `stopped`: the search gave up;
-nothing was left to try."""
+`budget_tokens`, `budget_calls`, `budget_seconds`, `budget_nodes`: that cap of the
+budget stopped the search. `stopped`: the search had nothing left to expand."""
 
 FailureKind = Literal["context_length", "budget", "unparsed"]
-"""Why an expansion gave nothing: the path no longer fits the model's context, nothing
-was left of the budget, or the model ended without writing anything."""
+"""Why an expansion returned no sample. `context_length`: the path exceeds the model's
+context. `budget`: the budget is exhausted. `unparsed`: the completion was empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """The policy wrote continuations of a node: each chain becomes a path below
-    `parent`, in order, at first along nodes that say the same already.
+    """The policy sampled continuations of a node. Each chain becomes a path below
+    `parent`; steps equal to existing nodes are merged with them.
     """
 
     parent: int
     chains: tuple[tuple[Step, ...], ...]
     horizon: Horizon = "step"
     mistakes: tuple[int, ...] = ()
-    """Wrong children of `parent` that the policy was shown, with what was said about
-    them, before it wrote these."""
+    """Wrong children of `parent` that the policy was shown with the reasons against
+    them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An expansion of `node` gave nothing. It is tried again where the context holds
-    more, and not for ever.
+    """An expansion of `node` returned no sample. It is retried up to `MOST_FAILURES`
+    times, except after `context_length`.
     """
 
     node: int
@@ -72,7 +70,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Somebody judged the step at `node`."""
+    """The critic judged the step at `node`."""
 
     node: int
     verdict: Verdict
@@ -80,7 +78,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class PriorsComputed:
-    """A policy head said what should come next behind `node`."""
+    """A policy head computed priors for the next step after `node`."""
 
     node: int
     priors: dict[str, float]
@@ -89,8 +87,8 @@ class PriorsComputed:
 
 @dataclass(frozen=True, slots=True)
 class Reflected:
-    """The reflector said what to do about `node`, a step that was judged wrong (or a
-    final one that was rejected).
+    """The reflector returned a reflection on `node`, a step that was judged wrong or an
+    answer that was rejected.
     """
 
     node: int
@@ -109,7 +107,7 @@ class Backup:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The search is over. `leaf` holds the chosen answer; None without one."""
+    """The search ended. `leaf` holds the chosen answer; None without one."""
 
     status: Status
     leaf: int | None = None

@@ -1,4 +1,4 @@
-"""What a strategy asks for."""
+"""A strategy's request for samples."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from graphs.tree.events import Horizon
 
 
 class Expansion(NamedTuple):
-    """A request for continuations of one node. Siblings are one engine request with `n`
-    samples.
+    """A request for `n` continuations of one node, sent to the engine as one request
+    with `n` samples.
     """
 
     node: int
     n: int = 1
     horizon: Horizon = "step"
     factor: str | None = None
-    """Thought factor to write under; None lets the policy choose."""
+    """Thought factor of the samples; None: the policy chooses."""
     allow_backtracking: bool = False
-    """Whether the policy may take steps back within a chain (policy.backtrack_tokens);
-    else it ends there, with an empty step that has no answer."""
+    """Whether a chain may continue after a backtrack token (policy.backtrack_tokens);
+    otherwise it aborts there, with an empty step without an answer."""
     temperature: float | None = None
-    """None takes the policy's own."""
+    """Sampling temperature; None: policy.temperature."""
     adapter: str | None = None
-    """LoRA adapter to write with; None: the model as it is."""
+    """LoRA adapter of the samples; None: the model without one."""
     mistakes: tuple[int, ...] = ()
-    """Wrong children of `node` to show to the policy before it writes, oldest first."""
+    """Wrong children of `node` that the policy is shown, oldest first."""

@@ -1,9 +1,9 @@
 """The reasoning tree: an array-backed fold of events.
 
 Columns are numpy arrays indexed by node, so that a strategy can rank ten thousand nodes
-without touching Python objects; what is not a number (steps, verdicts, children) lies
-in lists beside them. A tree never changes except by `apply`, and two trees that applied
-the same events are equal in every column.
+without touching Python objects; other values (steps, verdicts, children) are in lists.
+A tree changes only through `apply`, and two trees that applied the same events are
+equal in every column.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from graphs.tree.events import (
 
 ROOT = 0
 MOST_FAILURES = 3
-"""Expansions that may give nothing before a node is closed; the policy is sampled, so
-the next try may be better."""
+"""Expansions without a sample after which a node is closed; a retry may succeed,
+because the policy is sampled."""
 
 _FIRST_CAPACITY = 32
 
@@ -42,58 +42,57 @@ class ReasoningTree:
         parent: parent's number, -1 for the root.
         depth: steps from the root.
         count: samples that went through the node, equal ones included.
-        samples: samples that began below the node: how often the policy was asked
-            there.
-        tokens: tokens of the step that the policy generated; 0 for the root.
+        samples: samples that start at the node.
+        tokens: generated tokens of the step; 0 for the root.
         logprob: sum of the step's sampled token log-probabilities, in nats; 0 for the
             root.
         log_likelihood_ratio: sum of the calibrated verdicts on the step, in nats; 0
             while unjudged.
-        of_value: whether the last verdict was of value scope ("can it still end
-            right?") and not of local scope ("is this step right?").
-        judged: number of verdicts with a number in them.
-        unparsed: number of verdicts that could not be read.
+        of_value: whether the last verdict was of value scope ("can this path still end
+            right?") rather than of local scope ("is this step right?").
+        judged: number of parsed verdicts.
+        unparsed: number of verdicts that could not be parsed.
         visit_count: simulations that went through the node.
         value_sum: sum of their values.
-        terminal: whether the thought ends at the node, with a marked answer or without
-            one.
-        answered: whether it ends there with a marked, non-empty answer.
-        closed: whether the node cannot be continued: final, cut off, or failed.
+        terminal: whether the thought ends at the node, with or without a marked answer.
+        answered: whether the node is an answer leaf: terminal, with a marked, non-empty
+            answer.
+        closed: whether the node cannot be expanded: terminal, cut off, or failed.
         backtracked: whether the reflector backtracked over it.
     """
 
     def __init__(self, question: Question) -> None:
         self.question = question
         self.version = 0
-        """Number of events applied so far: `tree.apply(events[tree.version:])` brings
-        it up to date."""
+        """Number of applied events: `tree.apply(events[tree.version:])` applies the
+        rest."""
         self.steps: list[Step | None] = []
         self.children: list[list[int]] = []
         self.verdicts: list[list[Verdict]] = []
         self.reflections: list[list[Reflection]] = []
         self.written_through: set[int] = set()
-        """Nodes from which the policy was asked to write on to an answer."""
+        """Nodes that were expanded with horizon `answer`."""
         self.ends: list[int] = []
-        """Where each sample ended, in the order in which they were drawn; equal samples
-        end at one node."""
+        """Last node of each sample, in sampling order; equal samples end at one
+        node."""
         self.votes: dict[str, int] = {}
-        """How many samples ended with each answer, in the words of the model, in the
-        order in which they were drawn first."""
+        """Number of samples per answer, verbatim, in the order of their first
+        samples."""
         self.greedy_child: dict[int, int] = {}
-        """What the policy writes below a node at temperature 0, where it was asked."""
+        """Child of a node that was decoded at temperature 0, where there is one."""
         self.priors: dict[int, Mapping[str, float]] = {}
-        """What a policy head said of the thought factors behind a node, where it was
-        asked."""
+        """Priors of the thought factors after a node, where a policy head computed
+        them."""
         self.failures: dict[int, int] = {}
-        """How many expansions of a node gave nothing."""
+        """Number of expansions of a node that returned no sample."""
         self.finished: Finished | None = None
         self.is_judged = False
-        """Whether there is a verdict with a number in it anywhere."""
+        """Whether any node has a parsed verdict."""
         self.backtracks = 0
-        """How often the reflector gave up a step before the wrong one; going back over
-        the wrong step alone is only another try."""
+        """Number of backtracks over more than the wrong step itself; going back over
+        that alone is a retry."""
         self.terminated = False
-        """Whether the reflector said that nothing is left to try."""
+        """Whether the reflector ended the search (`terminate`)."""
         self._node_of: dict[tuple[int, tuple[int, ...], str], int] = {}
         self._levels: Sequence[NDArray[np.int64]] = ()
         self._levels_of = 0
@@ -120,7 +119,7 @@ class ReasoningTree:
 
     @classmethod
     def replay(cls, question: Question, events: Iterable[Event]) -> ReasoningTree:
-        """Returns the tree that these events make."""
+        """Returns the tree after all `events`."""
         tree = cls(question)
         tree.apply(events)
         return tree
@@ -210,7 +209,7 @@ class ReasoningTree:
         """
         step = self.steps[node]
         if step is None:
-            raise ValueError("node 0 is the question, not a step; ask for one of its children")
+            raise ValueError("node 0 is the question, not a step; pass one of its children")
         return step
 
     def path(self, node: int) -> list[int]:
@@ -226,20 +225,16 @@ class ReasoningTree:
         return [self.step(n) for n in self.path(node)]
 
     def leaves(self) -> list[int]:
-        """Returns the nodes without children, in the order in which they were made."""
+        """Returns the nodes without children, in order of creation."""
         return [node for node in range(self._size) if not self.children[node]]
 
     def answer_leaves(self) -> list[int]:
-        """Returns the nodes that hold a marked, non-empty answer, in the order in which
-        they were made.
-        """
+        """Returns the nodes with a marked, non-empty answer, in order of creation."""
         nodes: list[int] = np.flatnonzero(self.answered).tolist()
         return nodes
 
     def levels(self) -> Sequence[NDArray[np.int64]]:
-        """Returns the nodes of each depth, in the order in which they were made, from
-        the first steps downwards.
-        """
+        """Returns the nodes of each depth from 1 on, in order of creation."""
         if self._levels_of != self._size:
             # 16 bits: a radix sort
             by_depth = np.argsort(self.depth.astype(np.uint16), kind="stable")
@@ -248,8 +243,8 @@ class ReasoningTree:
         return self._levels
 
     def along_paths(self, values: NDArray[np.float64], combine: np.ufunc) -> NDArray[np.float64]:
-        """Returns, for each node, `combine` (np.add, np.minimum) of `values`, [N], over
-        its path; the root's value starts it.
+        """Returns, for each node, `values`, [N], reduced by `combine` (np.add,
+        np.minimum) over its path, the root included.
         """
         combined = values.copy()
         for nodes in self.levels():
@@ -257,14 +252,14 @@ class ReasoningTree:
         return combined
 
     def is_right(self, node: int) -> bool:
-        """Whether the verdicts on `node` speak for it: judged, and a calibrated
-        likelihood ratio above one. False while unjudged.
+        """Whether `node` was judged right: its log-likelihood ratio is above 0. False
+        while unjudged.
         """
         return bool(self._judged[node] > 0 and self._llr[node] > 0.0)
 
     def is_wrong(self, node: int) -> bool:
-        """Whether `node` was judged and the verdicts do not speak for it. False while
-        unjudged, also where no verdict could be read.
+        """Whether `node` was judged wrong: its log-likelihood ratio is at most 0. False
+        while unjudged, also if no verdict could be parsed.
         """
         return bool(self._judged[node] > 0 and self._llr[node] <= 0.0)
 
@@ -274,14 +269,12 @@ class ReasoningTree:
         return wrong
 
     def is_unreadable(self, node: int) -> bool:
-        """Whether `node` is unjudged because none of the verdicts on it could be read:
-        neither right nor wrong, and no evidence.
-        """
+        """Whether `node` is unjudged because none of its verdicts could be parsed."""
         return bool(self._judged[node] == 0 and self._unparsed[node] > 0)
 
     def leads_somewhere(self, node: int) -> bool:
-        """Whether a step can be continued, was continued, or ends the thought with an
-        answer; not one that was cut off, or just stops.
+        """Whether a step can be expanded, was expanded, or is an answer leaf. False if
+        it was cut off or ended without an answer.
         """
         return bool(
             self._answered[node]
@@ -298,9 +291,9 @@ class ReasoningTree:
         """Returns the sum over the path of log sigma(log-likelihood ratio) +
         `logprob_weight` x the step's log-probability, in nats.
 
-        The first term is the critic's log-probability that the step is right at even
-        odds; an unjudged step counts log 1/2. The second is the policy's own opinion,
-        the prior that a de-duplicating search would otherwise throw away.
+        The first term is the critic's log-probability that the step is right under a
+        prior of 1/2; an unjudged step counts log 1/2. The second is the policy's prior,
+        which merging equal steps would otherwise discard.
         """
         nodes = self.path(node)
         return float(
@@ -309,18 +302,18 @@ class ReasoningTree:
         )
 
     def apply(self, events: Iterable[Event]) -> None:
-        """Folds further events into the columns.
+        """Applies further events.
 
         Raises:
             ValueError: an event refers to a node that does not exist, reflects on the
-                question, or comes after `Finished`. The events before it have been
-                applied, and of the refused one nothing has.
+                question, or comes after `Finished`. The events before it are applied,
+                the invalid one is not.
         """
         for event in events:
             if self.finished is not None:
                 raise ValueError(
                     f"event {self.version} ({type(event).__name__}) comes after Finished; a "
-                    "finished tree takes no more events"
+                    "finished tree accepts no more events"
                 )
             match event:
                 case Expanded():
@@ -370,7 +363,7 @@ class ReasoningTree:
                     self.reflections[event.node].append(event.reflection)
                     self.terminated = self.terminated or event.reflection.action == "terminate"
                     if event.reflection.action == "backtrack":
-                        self._give_up(event.node, event.reflection.target_step)
+                        self._backtrack(event.node, event.reflection.target_step)
                 case Backup():
                     self._check(event.leaf)
                     node = event.leaf
@@ -385,17 +378,17 @@ class ReasoningTree:
             self.version += 1
 
     def abandoned(self, node: int, target_step: int | None) -> int:
-        """Returns the node that a backtrack from the step `node` to `target_step` gives
-        up: the target's child on the path to `node`.
+        """Returns the node that a backtrack from the step `node` to `target_step`
+        abandons: the target's child on the path to `node`.
         """
         path = self.path(node)
         return path[
             len(path) - 1 if target_step is None else min(max(target_step, 0), len(path) - 1)
         ]
 
-    def _give_up(self, node: int, target_step: int | None) -> None:
-        """Marks what a backtrack gives up, so that the search goes on from the
-        target.
+    def _backtrack(self, node: int, target_step: int | None) -> None:
+        """Marks the node that a backtrack abandons, so that the search continues from
+        the target.
         """
         abandoned = self.abandoned(node, target_step)
         if abandoned != node:
@@ -410,8 +403,8 @@ class ReasoningTree:
             )
 
     def _place(self, parent: int, step: Step) -> int:
-        """Returns the child of `parent` that says what `step` says, token for token and
-        to the same end; a new one where there is none.
+        """Returns the child of `parent` with the tokens and finish reason of `step`;
+        creates it if there is none.
         """
         key = parent, step.content.reveal().token_ids, step.finish_reason
         node = self._node_of.get(key)
@@ -449,7 +442,5 @@ class ReasoningTree:
 
 
 def siblings_wrong(tree: ReasoningTree, node: int) -> Sequence[int]:
-    """Returns the children of `node` that were judged wrong, oldest first: what a retry
-    may be shown.
-    """
+    """Returns the children of `node` that were judged wrong, oldest first."""
     return [child for child in tree.children[node] if tree.is_wrong(child)]

@@ -1,6 +1,4 @@
-"""The exact truth about every node of a reasoning tree, where a family's checker knows
-it.
-"""
+"""Labels every node of a reasoning tree by the exact checker of its family."""
 
 from __future__ import annotations
 
@@ -18,28 +16,27 @@ Bools = NDArray[np.bool_]
 
 
 class Truth(NamedTuple):
-    """What the family's checker says of a tree of `N` nodes. All `[N]`."""
+    """The checker's labels of a tree of `N` nodes, `[N]` each."""
 
     right: Bools
-    """Whether the step should be judged right, by the family's scope; true of the
+    """Whether the step is right, by the scope of the family's verdicts; true for the
     root."""
     sound: Bools
-    """Whether it and all steps before it are right, so that a right end can still be
-    reached."""
+    """Whether the step and all steps before it are right (the node is correct)."""
     answered: Bools
-    """Whether it ends the thought with a right answer, however it was found."""
+    """Whether the node is an answer leaf with a right answer, whatever its steps."""
 
     @property
     def derived(self) -> Bools:
-        """Whether it ends the thought with a right answer, and every step to it is
-        right.
+        """Whether the node is an answer leaf with a right answer and only right steps
+        on its path.
         """
         return self.sound & self.answered
 
 
 def truth_of(tree: ReasoningTree, problem: Problem) -> Truth:
-    """Returns the truth about every node; that of a step depends on the steps before it
-    alone, so any leaf below it will do.
+    """Returns the labels of every node. The label of a step depends only on the steps
+    before it, so it is the same for all leaves below.
     """
     right, sound, answered = (
         np.ones(len(tree), bool),

@@ -1,4 +1,4 @@
-"""An event loop that does not wait, and says how long it would have waited.
+"""An event loop that skips waiting times and adds them to its clock.
 
 Its time is the CPU time that this process has used, plus the sleeps that it has
 skipped. So an hour of a simulated server passes in the time that our own code needs to

@@ -4,7 +4,7 @@ those of a replay.
 The graph asks its questions of vLLM (`graphs.run.run_questions`, with the default
 concurrency); a wrapper writes down every request: prompt ids, n, max_tokens, stop,
 temperature, seed. Then the very same requests, of all roles, are sent to the same
-engine at once. The replay knows every prompt beforehand and waits for nobody, so the
+engine at once. The replay knows every prompt beforehand and never waits, so the
 ratio is the share of the engine's throughput that is left when steps must wait for
 verdicts, questions end at different times, and our own code takes its turn in the
 engine's process and event loop. 1 is the most to be expected.

@@ -156,7 +156,7 @@ class CollectorTime:
             gc.callbacks.remove(self.listen)
 
     def listen(self, phase: str, info: Mapping[str, int]) -> None:
-        """Is told by the collector when it begins and when it has ended."""
+        """Callback of the collector, at its start and its end."""
         if phase == "start":
             self._begun = time.process_time()
         else:

@@ -1,5 +1,5 @@
-"""Texts that try to be a reply: what somebody may write into a question, or a policy
-into a step, to be judged right.
+"""Prompt injections: texts in a question or a step that imitate a reply, so that the
+step is judged right.
 
 Each has one `{}`, where the reply stands that it tries to bring about: the critic's
 verdict, or the reflector's decision.

@@ -326,8 +326,8 @@ def _select(strategy: Strategy, tree: ReasoningTree) -> Sequence[Expansion | Bac
 
 
 def _simulate(strategy: Strategy, tree: ReasoningTree) -> None:
-    """Does what one simulation costs beside the model: chooses where, says what the
-    newest leaf was worth, and adds it up.
+    """Runs one simulation without a model: selects a node, values the newest leaf and
+    backs the value up.
     """
     _select(strategy, tree)
     tree.apply(strategy.to_back_up(tree, [len(tree) - 1]))

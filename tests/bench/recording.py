@@ -87,12 +87,12 @@ class Recorder:
         return scores
 
     async def close(self) -> None:
-        """Leaves the engine open: whoever opened it closes it."""
+        """Leaves the engine open: its owner closes it."""
 
 
 async def replay(engine: Generator, requests: Sequence[Request]) -> Usage:
     """Sends all requests at once, to be served in their order, and returns what they
-    cost: the engine when nobody makes it wait.
+    cost: the engine without waiting times.
     """
 
     async def send(request: Request) -> Usage:
@@ -200,7 +200,7 @@ class _Ticket:
 
 class BatchingServer(Remembering):
     """Answers from a recording when a server with continuous batching would: `Speed`
-    says how fast it is.
+    sets its speed.
 
     A request of n samples is n sequences; it is answered when the last of them has
     ended. A sequence joins at the beginning of an iteration, its prompt costs nothing

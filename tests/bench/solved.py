@@ -18,8 +18,8 @@ in tokens is the figure. The critic's tokens are none.
 
 Errors (+-) are standard errors over questions; that of `x beam` is taken question by
 question, for all strategies answer the same ones. The questions are asked in blocks,
-and every strategy takes its turn in each block: A B C A B C, so that nobody has the
-quiet hour for himself.
+and every strategy takes its turn in each block: A B C A B C, so that a quiet hour of
+the machine favours none.
 """
 
 from __future__ import annotations

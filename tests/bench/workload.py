@@ -138,8 +138,8 @@ class Walk:
 
 
 def scripted_config(*overrides: str) -> RunConfig:
-    """Returns a configuration whose engine is a scripted one; whoever builds resources
-    with it brings the engine along.
+    """Returns a configuration with a scripted engine; the caller that builds resources
+    provides the engine.
     """
     return compose(
         [
@@ -209,7 +209,7 @@ def _respelled(prompt: str) -> str:
 
 
 class _CountedTokenizer(HFTokenizer):
-    """What the scripted engine wants to know besides."""
+    """What the scripted engine reads besides."""
 
     special_tokens = Pocket.special_tokens
 

@@ -208,5 +208,5 @@ def test_a_command_without_overrides_does_not_miss_them(capsys: pytest.CaptureFi
     add_override_arguments(parser)
     with pytest.raises(SystemExit):
         parse(parser, [])
-    assert "question" in (told := capsys.readouterr().err.splitlines()[-1])
-    assert "key=value" not in told
+    assert "question" in (message := capsys.readouterr().err.splitlines()[-1])
+    assert "key=value" not in message

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 class Screen:
-    """What a terminal has shown and nobody has waited for yet."""
+    """The output of a terminal that no `wait` has consumed yet."""
 
     def __init__(self, terminal: int) -> None:
         self.terminal = terminal

@@ -306,16 +306,16 @@ class EngineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
         if self.importance_cap is not None:
             batch["advantages"] = batch["advantages"] * weights
         ratio = importance_weights(batch["old_per_token_logps"], sampled, mask, cap=float("inf"))
-        live = mask.bool()
-        any_live = bool(live.any())
+        counted = mask.bool()
+        has_tokens = bool(counted.any())
         step = GrpoStep(
             reward=reward,
             dropped_groups=advantages.dropped_groups,
             groups=len(rollouts),
             unscored=unscored,
-            max_ratio_error=float((ratio - 1).abs().max()) if any_live else None,
-            sampler_kl=float((ratio - 1 - ratio.log())[live].mean()) if any_live else None,
-            capped=float((weights < ratio)[live].float().mean()) if any_live else None,
+            max_ratio_error=float((ratio - 1).abs().max()) if has_tokens else None,
+            sampler_kl=float((ratio - 1 - ratio.log())[counted].mean()) if has_tokens else None,
+            capped=float((weights < ratio)[counted].float().mean()) if has_tokens else None,
             tokens=sum(len(row.completion.token_ids) for row in rows) / len(rows),
             truncated=sum(row.completion.finish_reason == "length" for row in rows) / len(rows),
             rollout_seconds=seconds,
@@ -334,10 +334,10 @@ class EngineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
         most = int(self.accelerator.gather(torch.tensor([len(kept)], device=device)).max())
         parts = self.args.steps_per_generation
         size = max(1, -(-most // parts)) * parts
-        silent = size - len(kept)
-        chosen = [rows[index] for index in kept] + [rows[0]] * silent
-        speaks = torch.tensor([1] * len(kept) + [0] * silent)
-        values = torch.cat([advantages.values[kept], torch.zeros(silent)])
+        num_padding = size - len(kept)
+        chosen = [rows[index] for index in kept] + [rows[0]] * num_padding
+        is_real = torch.tensor([1] * len(kept) + [0] * num_padding)
+        values = torch.cat([advantages.values[kept], torch.zeros(num_padding)])
 
         def padded(values: list[Tensor], side: str, filler: float = 0) -> Tensor:
             tensor: Tensor = pad(values, padding_value=filler, padding_side=side).to(device)
@@ -346,7 +346,7 @@ class EngineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is untyped
         prompts = [torch.tensor(row.prompt) for row in chosen]
         completions = [torch.tensor(row.completion.token_ids) for row in chosen]
         mask = padded([torch.ones_like(ids) for ids in completions], "right")
-        loss_mask = mask * speaks.to(device).unsqueeze(1)
+        loss_mask = mask * is_real.to(device).unsqueeze(1)
         return {
             "prompt_ids": padded(prompts, "left", self._tokenizer.pad_token_id),
             "prompt_mask": padded([torch.ones_like(ids) for ids in prompts], "left"),

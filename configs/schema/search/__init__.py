@@ -1,8 +1,8 @@
 """Search strategies: one group of options for each, chosen with `search=NAME`.
 
-A new strategy is a class with its own `strategy` literal, added to `SearchConfig`: the
-group option, `--help` and the tests follow. What it builds is said in
-`graphs.strategies.build`.
+A new strategy is a class with its own `strategy` literal, added to `SearchConfig`; the
+group option, `--help` and the tests follow from it. `graphs.strategies.build` maps it
+to its implementation.
 """
 
 from typing import Annotated
@@ -35,7 +35,7 @@ SearchConfig = Annotated[
     | CustomConfig,
     Field(discriminator="strategy"),
 ]
-"""Any strategy; `strategy` says which."""
+"""Any strategy, discriminated by `strategy`."""
 
 __all__ = [
     "AnswerSelection",

@@ -1,4 +1,4 @@
-"""What the options of search strategies have in common."""
+"""Base classes of the options of search strategies."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from pydantic import Field
 from configs.schema.base import ConfigGroup
 
 AnswerSelection = Literal["majority", "best", "weighted_vote"]
-"""`majority`: the answer most samples agree on. `best`: the sample with the highest
-score. `weighted_vote`: scores add up per answer."""
+"""`majority`: the most frequent answer. `best`: the answer of the sample with the
+highest score. `weighted_vote`: the answer with the highest sum of scores."""
 
 ScoreAggregation = Literal["last", "min", "product", "mean"]
-"""How the scores of its steps make the score of a path."""
+"""How the score of a path is computed from the scores of its steps."""
 
 
 class SearchOptions(ConfigGroup):
-    """Base of all strategies' options, with what the rules between the groups ask about
-    (configs/schema/run.py).
+    """Base of all strategies' options, with the properties that the cross-group checks
+    read (configs/schema/run.py).
     """
 
     @property
     def needs_critic(self) -> bool:
-        """Whether the search cannot do without verdicts."""
+        """Whether the search requires verdicts."""
         return False
 
     @property
     def reads_logprobs(self) -> bool:
-        """Whether the policy's log-probabilities are read by the search, by the choice
-        of an answer, or by commands that read its trees.
+        """Whether the search, the selection of an answer or a command that reads its
+        trees needs the policy's log-probabilities.
         """
         return True
 
     @property
     def samples_per_prompt(self) -> tuple[str, int]:
-        """The option that says how many samples one prompt gets, and their number: more
-        than one must be drawn at random.
+        """The option that sets the number of samples per prompt, and that number; more
+        than one needs a temperature above 0.
         """
         return "", 1
 
@@ -50,16 +50,16 @@ class Selecting(SearchOptions):
     """Options of a strategy that chooses among several answers."""
 
     selection: AnswerSelection = "weighted_vote"
-    """majority: the most frequent answer; best: the highest score; weighted_vote:
-    scores added up per answer."""
+    """majority: the most frequent answer; best: the answer with the highest score;
+    weighted_vote: the answer with the highest sum of scores."""
     aggregation: ScoreAggregation = "product"
-    """How the critic's scores of the steps make the score of a path."""
+    """How the score of a path is computed from the critic's scores of its steps."""
     outcome_weight: float = Field(0.0, ge=0, le=1)
-    """Share of the last step's verdict in the score: 0 is the process model alone, 1
-    the outcome model, between them their mix."""
+    """Weight of the last step's verdict in the score: 0 is the process reward alone, 1
+    the outcome reward alone."""
     logprob_weight: float = Field(0.0, ge=0)
-    """Weight (beta) of the policy's log-probability, in nats, that is added to the
-    log-score of a path; 0 is the papers' form."""
+    """Weight (beta) of the policy's log-probability in the log-score of a path, in
+    nats; 0 as in the papers."""
 
     @property
     def needs_critic(self) -> bool:
@@ -70,9 +70,9 @@ class Stepping(SearchOptions):
     """Options of a strategy that expands step by step."""
 
     reserve_tokens: int = Field(64, ge=0)
-    """Generated tokens kept back for writing the thought through to an answer,
-    greedily, when the budget ends."""
+    """Generated tokens reserved for a greedy completion to an answer when the budget
+    ends."""
 
 
 class SelectingSteps(Selecting, Stepping):
-    """Options of a strategy that ranks steps, and chooses among answers."""
+    """Options of a strategy that ranks steps and chooses among answers."""

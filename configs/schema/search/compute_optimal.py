@@ -11,46 +11,45 @@ from configs.schema.search.base import AnswerSelection, Selecting
 from configs.schema.search.levels import BeamConfig, DvtsConfig, check_divides
 
 Searcher = Literal["best_of_n", "beam", "dvts", "rebase", "particles", "posterior"]
-"""A strategy that can go on from a probe; its own options are their defaults, but for
-the number of samples and how answers are chosen."""
+"""A strategy that can continue from a probe, with default options except for the number
+of samples and how answers are chosen."""
 
 _WIDTHS: Mapping[str, int] = {
     "beam": BeamConfig.model_fields["beam_width"].default,
     "dvts": DvtsConfig.model_fields["beam_width"].default,
 }
-"""Beam widths that must divide the samples of those who have one."""
+"""Default beam widths; each must divide the samples of its strategy."""
 
 
 class ComputeOptimalConfig(Selecting):
-    """A few samples say how hard a question is; that decides who searches, and with how
-    much.
+    """A few samples estimate the difficulty of a question, which selects the strategy
+    and its budget.
 
     Source: Snell et al. (arXiv:2408.03314), section 3.2.
     """
 
     strategy: Literal["compute_optimal"] = "compute_optimal"
-    """Answer easy questions by a small vote, and search where the samples do not
-    agree."""
+    """Answer easy questions by a small vote; search where the samples disagree."""
     probe_samples: int = Field(4, ge=2)
-    """Whole answers by which difficulty is measured."""
+    """Completions by which difficulty is estimated."""
     estimate: Literal["agreement", "critic"] = "agreement"
-    """agreement: difficulty is the share of the probe outside its most frequent answer;
-    critic: the mean chance that its answers are wrong."""
+    """agreement: difficulty is the share of the probe's samples without its most
+    frequent answer; critic: the mean probability that its answers are wrong."""
     easy_below: float = Field(0.1, ge=0, le=1)
     """Difficulty below which the vote of the probe is the answer."""
     hard_from: float = Field(0.7, ge=0, le=1)
-    """Difficulty from which a question is hard."""
+    """Difficulty at or above which a question is hard."""
     medium: Searcher = "posterior"
-    """Who searches where a question is neither easy nor hard."""
+    """Strategy for questions that are neither easy nor hard."""
     medium_samples: int = Field(16, ge=1)
-    """Its num_samples, those of the probe included."""
+    """search.num_samples of the medium strategy, the probe included."""
     hard: Searcher = "beam"
-    """Who searches where a question is hard."""
+    """Strategy for hard questions."""
     hard_samples: int = Field(16, ge=1)
-    """Its num_samples, those of the probe included."""
+    """search.num_samples of the hard strategy, the probe included."""
     selection: AnswerSelection = "weighted_vote"
-    """How answers are chosen after a search: majority, best or weighted_vote; among
-    those of the probe alone it is the majority."""
+    """How the answer is chosen after a search: majority, best or weighted_vote. The
+    answer of an easy question is the majority of the probe."""
 
     @property
     def samples_per_prompt(self) -> tuple[str, int]:

@@ -11,7 +11,7 @@ from configs.schema.search.base import Stepping
 
 class CritiqueLoopConfig(Stepping):
     """The suggestion-critique loop: propose children, judge them, keep the best,
-    reflect on the wrong ones, go back.
+    reflect on the wrong ones, backtrack.
 
     Source: O1 Replication Journey (arXiv:2410.18982), with the pruning of beam search.
     """
@@ -19,26 +19,24 @@ class CritiqueLoopConfig(Stepping):
     strategy: Literal["critique_loop"] = "critique_loop"
     """Propose, judge, prune, reflect, backtrack."""
     num_children: int = Field(1, ge=1)
-    """Next steps (w) that a node proposes in one request."""
+    """Next steps (w) that are sampled from a node in one request."""
     beam_width: int = Field(1, ge=1)
-    """Most nodes (K) that are kept per level; one level holds at most num_children
-    times as many as the level before."""
+    """Maximum number of nodes (K) kept per level; a level also keeps at most
+    num_children times as many as the level before."""
     max_children: int = Field(8, ge=1)
-    """Proposals that one node may get in all; where none of them stands, the least bad
-    one is taken."""
+    """Maximum number of next steps sampled from one node; if none is judged right, the
+    wrong one with the best verdict is kept."""
     max_backtracks: int = Field(4, ge=0)
-    """How often a thought may give up a kept step; afterwards the reflector is not
-    asked any more."""
+    """Maximum number of backtracks over kept steps per thought; the reflector is not
+    called afterwards."""
     logprob_weight: float = Field(0.0, ge=0)
-    """Weight (beta) of the policy's log-probability, in nats, beside the critic's
-    evidence when steps are ranked."""
+    """Weight (beta) of the policy's log-probability, in nats, when steps are ranked."""
     show_mistakes: int = Field(0, ge=0)
-    """Latest wrong siblings that the policy is shown before it tries again."""
+    """Number of latest wrong siblings that the policy is shown before a retry."""
     first_factor: str | None = None
-    """Name of the thought factor of a first proposal; null: the policy chooses."""
+    """Thought factor of the first samples of a node; null: the policy chooses."""
     retry_factor: str | None = None
-    """Name of the thought factor of a further try after a mistake was shown; null: the
-    policy chooses."""
+    """Thought factor of a retry after a mistake was shown; null: the policy chooses."""
 
     @property
     def needs_critic(self) -> bool:

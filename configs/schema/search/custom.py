@@ -1,4 +1,4 @@
-"""Options of a strategy of your own."""
+"""Options of a custom strategy."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from configs.schema.search.base import SearchOptions
 
 
 class CustomConfig(SearchOptions):
-    """A strategy that does not come with the package."""
+    """A strategy from outside the package."""
 
     strategy: Literal["custom"] = "custom"
-    """A strategy of your own, named by search.object."""
+    """A strategy of your own, loaded from search.object."""
     object: str = Field(pattern=NAME)
     """package.module:name of a class derived from graphs.strategies.base.Strategy,
     whose `config` is annotated with the class of its options."""
     options: dict[str, JsonValue] | None = None
-    """Its options, by name: search.options={width: 3}; null: their defaults."""
+    """Options of the strategy, by name: search.options={width: 3}; null: defaults."""

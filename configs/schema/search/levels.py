@@ -1,4 +1,4 @@
-"""Options of searches that move level by level."""
+"""Options of level-by-level searches."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from configs.schema.search.base import ScoreAggregation, SelectingSteps
 
 
 class LevelsConfig(SelectingSteps):
-    """What level searches have in common."""
+    """Common options of level-by-level searches."""
 
     num_samples: int = Field(16, ge=1)
-    """Next steps (N) that one level asks for in all."""
+    """Next steps (N) sampled per level."""
 
     @property
     def samples_per_prompt(self) -> tuple[str, int]:
@@ -27,12 +27,12 @@ class BeamConfig(LevelsConfig):
     """
 
     strategy: Literal["beam"] = "beam"
-    """Keep the best paths of every level and continue each with its share of the
+    """Keep the best paths of every level, and continue each with an equal share of the
     samples."""
     beam_width: int = Field(4, ge=1)
     """Paths that are kept per level; each gets num_samples / beam_width next steps."""
     lookahead: int = Field(0, ge=0)
-    """Greedy steps that are looked ahead before a step is ranked; 0: none."""
+    """Greedy steps decoded behind a step before it is ranked; 0: none."""
 
     @model_validator(mode="after")
     def _width_divides_samples(self) -> Self:
@@ -48,10 +48,9 @@ class DvtsConfig(LevelsConfig):
     """
 
     strategy: Literal["dvts"] = "dvts"
-    """Search in independent subtrees, each of which keeps its best step only."""
+    """Search independent subtrees greedily, keeping the best step of each."""
     beam_width: int = Field(4, ge=1)
-    """Independent subtrees; the node of each gets num_samples / beam_width next
-    steps."""
+    """Number of subtrees; num_samples / beam_width next steps are sampled in each."""
 
     @model_validator(mode="after")
     def _width_divides_samples(self) -> Self:
@@ -60,41 +59,41 @@ class DvtsConfig(LevelsConfig):
 
 
 class RebaseConfig(LevelsConfig):
-    """REBASE: next steps in proportion to the exponential of the reward.
+    """REBASE: samples allocated by a softmax of the rewards.
 
     Source: Wu et al. (arXiv:2408.00724).
     """
 
     strategy: Literal["rebase"] = "rebase"
-    """Share the samples of every level among its open paths by their rewards."""
+    """Allocate the samples of every level to its open paths by their rewards."""
     balance_temperature: float = Field(0.2, gt=0)
-    """Temperature (T_b) of the softmax over rewards in [0, 1]: small follows the
-    critic, large spreads evenly. The paper has 0.1 in its text and 0.2 in its released
-    configuration."""
+    """Temperature (T_b) of the softmax over rewards in [0, 1]; a low one follows the
+    critic, a high one allocates evenly. The paper uses 0.1 in its text and 0.2 in its
+    released configuration."""
     allocation: Literal["exact", "paper"] = "exact"
     """exact: the released code's rounding, which spends the whole budget; paper: each
-    share rounded for itself, which may spend less or more."""
+    share is rounded separately, which may spend less or more."""
 
 
 class ParticlesConfig(LevelsConfig):
-    """Particle filtering: samples of the policy, multiplied where the critic believes
-    in them.
+    """Particle filtering: samples of the policy, resampled by the critic's evidence.
 
     Source: Puri et al. (arXiv:2502.01618).
     """
 
     strategy: Literal["particles"] = "particles"
-    """Move particles step by step, and resample them by the critic's evidence."""
+    """Sample particles step by step, and resample them by the critic's evidence."""
     num_samples: int = Field(16, ge=1)
-    """Particles (N); those that have not ended take one step per round each."""
+    """Number of particles (N); each open one takes one step per round."""
     ess_threshold: float = Field(0.5, ge=0, le=1)
-    """Share of num_samples below which the effective sample size has the particles
-    resampled; 1: at every step, as in the paper; 0: never."""
+    """Resample when the effective sample size is below this share of num_samples; 1: at
+    every step, as in the paper; 0: never."""
     aggregation: ScoreAggregation = "product"
-    """How the critic's scores of the steps make the score of a path; for selection=best
-    only: a particle's weight follows from the scope of its verdicts."""
+    """How the score of a path is computed from the critic's scores of its steps. Used
+    by selection=best only; particle weights depend on the scope of the verdicts
+    instead."""
     outcome_weight: float = Field(0.0, ge=0, le=1)
-    """Share of the last step's verdict in the score; for selection=best only."""
+    """Weight of the last step's verdict in the score. Used by selection=best only."""
 
 
 def check_divides(
@@ -104,8 +103,8 @@ def check_divides(
     samples: str = "search.num_samples",
     width: str = "search.beam_width",
 ) -> None:
-    """Refuses a beam that does not divide its samples; `samples` and `width` say what
-    the user calls the two.
+    """Raises ValueError if `beam_width` does not divide `num_samples`; `samples` and
+    `width` are their names in the message.
     """
     if num_samples % beam_width:
         nearest = num_samples // beam_width * beam_width

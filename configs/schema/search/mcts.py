@@ -11,57 +11,57 @@ from configs.schema.search.base import SelectingSteps
 
 
 class MctsConfig(SelectingSteps):
-    """Monte Carlo tree search with PUCT, over steps or over the thought factors that
-    they are written under.
+    """Monte Carlo tree search with PUCT, over steps or over their thought factors.
 
     Source: AlphaZero (arXiv:1712.01815); rStar (arXiv:2408.06195) with policy=rstar and
     search.use_factors=true.
     """
 
     strategy: Literal["mcts"] = "mcts"
-    """Walk down by max(Q + U), expand, judge, back up the value; as often as
-    num_simulations says."""
+    """Select by max(Q + U), expand, judge and back up the value, num_simulations
+    times."""
     num_simulations: int = Field(32, ge=1)
-    """Simulations: visits that the question gets in all."""
+    """Number of simulations, that is visits of the root."""
     num_children: int = Field(4, ge=1)
-    """Next steps that a node is asked for when it is expanded without thought
-    factors."""
+    """Next steps sampled when a node is expanded without thought factors."""
     c_puct: float = Field(1.25, ge=0)
-    """Weight of the prior against the value (c_init of AlphaZero)."""
+    """Exploration constant: weight of the prior relative to the value (c_init of
+    AlphaZero)."""
     c_base: float = Field(19652.0, gt=0)
-    """Visits of a node at which the weight of the prior begins to grow."""
+    """Visit count of a node around which the weight of the prior begins to grow."""
     prior: Literal["uniform", "logprob", "policy_head"] = "uniform"
-    """uniform: every next step has the same prior; logprob: by the policy's mean
-    log-probability per token; policy_head: what the policy head of heads.engine gives
-    the step's thought factor."""
+    """uniform: all next steps have the same prior; logprob: softmax of the policy's
+    mean log-probability per token; policy_head: the probability of the step's thought
+    factor by the policy head of heads.engine."""
     min_prior: float = Field(0.05, ge=0, lt=1)
-    """With prior=policy_head: least prior among the legal thought factors of one that
-    is written; the likeliest always is. 0: all."""
+    """With prior=policy_head: legal thought factors with a lower prior are not sampled;
+    the likeliest always is. 0: all are."""
     value: Literal["critic", "rollout"] = "critic"
-    """critic: a simulation is worth what the critic gives the best new step; rollout:
-    what it gives the answer that greedy writing comes to."""
+    """Value of a simulation. critic: the critic's score of the best new step; rollout:
+    its score of the answer that greedy decoding reaches."""
     parallel_leaves: int = Field(1, ge=1)
-    """Simulations of one round, which end at different nodes."""
+    """Simulations per round; they end at different nodes."""
     virtual_loss: int = Field(1, ge=0)
-    """Visits of value 0 that a simulation counts for until its round is over."""
+    """Visits of value 0 that a pending simulation adds to its path until its round
+    ends."""
     noise_alpha: float = Field(0.3, gt=0)
-    """Concentration of the Dirichlet noise on the priors of the first step."""
+    """Concentration of the Dirichlet noise on the priors at the root."""
     noise_weight: float = Field(0.0, ge=0, le=1)
-    """Share of that noise in the priors, for self-play; 0: none."""
+    """Share of the noise in the priors at the root, for self-play; 0: none."""
     use_factors: bool = False
-    """Expand a node under every thought factor of policy.factors that may follow;
-    false: the policy chooses freely, num_children times."""
+    """Expand a node under every legal thought factor of policy.factors; false: sample
+    num_children steps without one."""
     pool_size: int = Field(1, ge=1)
-    """Replicas that write the step of one thought factor; the one with the best score
-    stands for it."""
+    """Replicas that sample the step of one thought factor; the one with the best score
+    becomes its child."""
     pool_temperatures: tuple[Annotated[float, Field(ge=0, le=10)], ...] = ()
     """Sampling temperatures of the replicas, in turn; empty: policy.temperature for
     all."""
     pool_adapters: tuple[str | None, ...] = ()
-    """LoRA adapters (engine.adapters) that the replicas write with, in turn, null for
-    the model without one; empty: null for all."""
+    """LoRA adapters (engine.adapters) of the replicas, in turn; null: the model without
+    an adapter; empty: null for all."""
     choose_by: Literal["visits", "vote"] = "vote"
-    """visits: the answer that the most visited path ends with, else the vote; vote:
+    """visits: the answer of the most visited path, or the vote if it has none; vote:
     search.selection among all answers."""
 
     @property

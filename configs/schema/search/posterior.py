@@ -11,69 +11,71 @@ from configs.schema.search.base import Stepping
 
 
 class Assumptions(ConfigGroup):
-    """The assumptions of posterior search, fitted on validation questions of the pocket
-    model.
+    """Parameters of posterior search's probability model; the defaults are fitted on
+    the pocket model's validation questions.
     """
 
     right_rate: float = Field(0.8, gt=0, lt=1)
-    """Chance that a step is right that was drawn below right ones, before anything is
-    seen of the question."""
+    """Prior probability that a step is right, given that all steps before it are."""
     prior_strength: float = Field(16.0, gt=0)
-    """How many observed steps that chance is worth, and how many samples the rates of
-    giving up."""
+    """Weight of right_rate, in observed steps, and of abort_rate, in samples."""
     logprob_weight: float = Field(0.5, ge=0)
-    """How much the log-odds that a step is right rise with the log-odds that the policy
-    gave it; 0: its opinion does not count."""
+    """Slope of the log-odds that a step is right in the log-odds of the policy's
+    probability of it; 0: the policy's probability is ignored."""
     evidence_weight: float = Field(0.75, ge=0)
-    """Factor of the critic's log-likelihood ratios; below 1 where its errors are
-    correlated."""
+    """Factor on the critic's log-likelihood ratios; set it below 1 where the critic's
+    errors are correlated."""
     wrong_answers: float = Field(10.0, ge=1)
-    """Number of equally likely wrong answers: the more, the more it means when two
-    samples agree."""
+    """Number of equally likely wrong answers; a larger number makes agreement between
+    samples stronger evidence."""
     accident: float = Field(0.05, gt=0, lt=1)
-    """Chance that a path with a wrong step ends at the right answer."""
+    """Probability that a path with a wrong step ends at the right answer."""
     abort_ratio: float = Field(0.2, gt=0, lt=1)
-    """How often a right path ends without an answer, or in the policy's own doubt
-    (policy.backtrack_tokens), over how often a wrong one does."""
+    """Abort rate below a correct node divided by that below an incorrect one. A sample
+    aborts when it ends without an answer or in a backtrack token
+    (policy.backtrack_tokens)."""
     abort_rate: float | None = Field(None, ge=0, lt=1)
-    """Share of the samples below a wrong step that are taken to end so: the larger, the
-    more it means when most of them go on. 0: going on says nothing, and that there was
-    such an end counts once, however many. null: 0.3 where the policy doubts
+    """Probability that a sample below an incorrect node aborts; a larger one makes
+    samples that do not abort stronger evidence for the node. 0: only aborts are
+    evidence, once per node. null: 0.3 for a policy with backtrack tokens
     (policy.backtrack_tokens), else 0."""
     many_answers: bool = False
     """Whether a question may have several right answers (Countdown's expressions), so
-    that they are no rivals."""
+    that answers do not exclude each other."""
 
 
 class PosteriorConfig(Assumptions, Stepping):
-    """Infer from noisy verdicts what is alive, sample where it pays, stop when sure."""
+    """Infer from noisy verdicts which nodes are correct, sample where a new answer
+    costs least, stop when one answer is probable enough.
+    """
 
     strategy: Literal["posterior"] = "posterior"
-    """Take verdicts for evidence: sample where belief x chance per token is largest,
-    judge what is in doubt, stop when sure."""
+    """Treat verdicts as evidence: sample where P(correct) x P(new answer) per token is
+    largest, judge uncertain steps, stop when one answer is probable enough."""
     num_samples: int = Field(16, ge=1)
-    """What it may draw in all, in whole answers; a step that is asked for alone counts
+    """Samples of the whole search, in completions of mean length; a single step counts
     as its share of one."""
     first_samples: int = Field(2, ge=1)
-    """Samples of the first round, all through to the answer."""
+    """Samples of the first round, all from the question to an answer."""
     batch_size: int = Field(4, ge=1)
     """Samples of each further round."""
     confidence: float = Field(0.95, gt=0, le=1)
-    """Belief in the best answer at which the search stops; 1: not before the budget
+    """Probability of the best answer at which the search stops; 1: run until the budget
     ends."""
     min_uncertainty: float = Field(0.02, gt=0, lt=1)
-    """Chance that a step is alive, times that it is wrong if the one before is alive,
-    below which nobody is asked for its verdict."""
+    """Least uncertainty at which a step is judged: P(node correct) x P(step wrong given
+    that its parent is correct)."""
     worth_tokens: float | None = Field(None, gt=0)
-    """Generated tokens that a solved question is worth: the search stops where the next
-    batch costs more than it may gain. null: no end."""
+    """Generated tokens that a solved question is worth; the search stops when the next
+    batch costs more than its expected gain. null: cost never stops the search."""
     step_cost: float = Field(1.0, ge=1)
-    """What a step costs that is asked for alone, in steps of a whole answer: in
-    generated tokens 1, in FLOPs and time about 2; the larger, the more is generated
-    through to the answer."""
+    """Cost of a step sampled alone, relative to a step of a whole completion: 1 in
+    generated tokens, about 2 in FLOPs and time. A larger cost makes the search sample
+    through to the answer more often."""
     selector_model: str | None = None
-    """File of python -m graphs.fit_selector, whose beliefs say when to stop and what to
-    answer, where the critic's errors are correlated; null: the assumptions above."""
+    """File written by python -m graphs.fit_selector; its model gives the probabilities
+    of the answers where the critic's errors are correlated. null: the probability model
+    above."""
 
     @property
     def samples_per_prompt(self) -> tuple[str, int]:

@@ -10,21 +10,21 @@ from configs.schema.search.base import Selecting
 
 
 class SequentialRevisionConfig(Selecting):
-    """Whole answers, each wrong one written again from before its first mistake; chosen
-    among all attempts.
+    """Completions, each wrong one sampled again from before its first wrong step; the
+    answer is chosen among all attempts.
 
     Source: Snell et al. (arXiv:2408.03314), section 6.
     """
 
     strategy: Literal["sequential_revision"] = "sequential_revision"
-    """Write an answer, judge its steps, write it again from before the first wrong
-    one."""
+    """Sample a completion, judge its steps, and sample again from before the first
+    wrong one."""
     num_samples: int = Field(16, ge=1)
-    """Attempts in all, first ones and revisions."""
+    """Total number of attempts, first ones and revisions."""
     num_chains: int = Field(4, ge=1)
-    """First attempts, which are then revised side by side."""
+    """Number of first attempts, which are then revised in parallel."""
     show_mistakes: int = Field(4, ge=0)
-    """Latest wrong steps at the same place that the policy is shown before it writes a
+    """Number of latest wrong steps at the same place that the policy is shown before a
     revision."""
 
     @property

@@ -1,4 +1,4 @@
-"""Options of strategies that look at whole answers."""
+"""Options of strategies that sample whole completions."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from configs.schema.search.base import AnswerSelection, SearchOptions, Selecting
 
 
 class GreedyConfig(SearchOptions):
-    """One thought at temperature 0: what every other strategy is compared with."""
+    """One completion at temperature 0: the baseline of every other strategy."""
 
     strategy: Literal["greedy"] = "greedy"
-    """One thought at temperature 0."""
+    """One completion at temperature 0."""
 
     @property
     def reads_logprobs(self) -> bool:
@@ -21,7 +21,7 @@ class GreedyConfig(SearchOptions):
 
 
 class SamplingAnswers(SearchOptions):
-    """Options of a strategy that samples whole answers."""
+    """Options of a strategy that samples whole completions."""
 
     num_samples: int = Field(16, ge=1)
     """Samples per question."""
@@ -51,8 +51,8 @@ class BestOfNConfig(SamplingAnswers, Selecting):
     strategy: Literal["best_of_n"] = "best_of_n"
     """Independent samples, one of which is chosen."""
     selection: AnswerSelection = "majority"
-    """majority: the most frequent answer, no critic asked; best: the highest score;
-    weighted_vote: scores added up per answer."""
+    """majority: the most frequent answer, without a critic; best: the answer with the
+    highest score; weighted_vote: the answer with the highest sum of scores."""
 
     @property
     def reads_logprobs(self) -> bool:
@@ -70,11 +70,11 @@ class SelfConsistencyConfig(SamplingAnswers):
     """
 
     strategy: Literal["self_consistency"] = "self_consistency"
-    """Samples in batches until the leading answer is likely to stay ahead."""
+    """Sample in batches until the leading answer is likely to stay ahead."""
     num_samples: int = Field(16, ge=1)
-    """Samples per question where the vote stays open."""
+    """Maximum number of samples per question."""
     batch_size: int = Field(4, ge=1)
-    """Samples between two looks at the vote; 1 is the paper's form, more are faster."""
+    """Samples between two checks of the vote; 1 as in the paper, more are faster."""
     confidence: float = Field(0.95, ge=0.5, lt=1)
-    """Probability that the leading answer stays ahead of the second, from which on
-    nothing more is sampled."""
+    """Probability that the leading answer stays ahead of the second, above which
+    sampling stops."""

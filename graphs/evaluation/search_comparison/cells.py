@@ -1,10 +1,9 @@
 """The cells of a comparison: every cell is one ordinary run over the questions of one
 family.
 
-A cell lies in FOLDER/SPLIT/FAMILY/NAME, so a comparison goes on where it was, and each
-of its runs can be looked at like any other. Which cells there are on test questions
-follows from what validation questions have shown
-(graphs/evaluation/search_comparison/choices.py).
+A cell is stored in FOLDER/SPLIT/FAMILY/NAME, so a comparison can be resumed and each of
+its runs inspected like any other. The test cells depend on the settings selected on
+validation questions (graphs/evaluation/search_comparison/choices.py).
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ from graphs.evaluation.search_comparison.choices import (
 
 NO_CRITIC = "none"
 CONTROLS = ("random", "length", "logprob")
-"""Critics without a model. Random and length know nothing, so a search that beats a
-majority with one of them owes it to something else."""
+"""Critics without a model. Random and length carry no information, so a search that
+beats the majority with one of them does not gain from verdicts."""
 ORACLE = "oracle"
 
 _GREEDY = "search=greedy critic=none"
@@ -50,19 +49,19 @@ class Cell:
     """Questions."""
     method: str
     n: int
-    """Budget: samples, or what takes their place."""
+    """Budget: number of samples, or the strategy's equivalent."""
     critic: str
     seed: int
     words: tuple[str, ...]
-    """Overrides that choose search and critic."""
+    """Overrides that select the search and the critic."""
     temperature: float | None
-    """Of the policy; None: greedy."""
+    """Temperature of the policy; None: greedy."""
     candidate: int | None = None
-    """Number of the strategy's settings, where they are still to be chosen."""
+    """Index of the strategy's candidate settings in a validation cell."""
 
     @property
     def name(self) -> str:
-        """Name of the run: no two cells of one split and family share it."""
+        """Name of the run, unique within a split and family."""
         parts = [self.method if self.candidate is None else f"{self.method}.{self.candidate}"]
         if self.method == "pool":
             parts += [f"t{self.temperature:g}", self.critic]
@@ -76,14 +75,14 @@ class Cell:
 
 
 def is_finished(cell: Cell, root: Path) -> bool:
-    """Whether all questions of a cell were asked."""
+    """Whether all questions of a cell were run."""
     path = cell.folder(root) / "metrics.json"
     return path.is_file() and bool(read_json(path, "questions")["questions"] == cell.size)
 
 
 def filled_in(words: str, n: int) -> tuple[str, ...]:
-    """Returns overrides with the budget in place of {n}, and the whole part of its
-    square root in place of {width}.
+    """Returns overrides with {n} replaced by the budget and {width} by its integer
+    square root.
     """
     try:
         return tuple(words.format(n=n, width=math.isqrt(n)).split())
@@ -95,7 +94,7 @@ def filled_in(words: str, n: int) -> tuple[str, ...]:
 
 
 def critic_words(name: str, comparison: SearchComparisonConfig) -> str:
-    """Returns the overrides that choose a critic by its name in cells."""
+    """Returns the overrides that select a critic by its name in cells."""
     if name in (NO_CRITIC, *CONTROLS):
         return f"critic={name}"
     if name.startswith(ORACLE):
@@ -104,7 +103,7 @@ def critic_words(name: str, comparison: SearchComparisonConfig) -> str:
 
 
 def oracle_name(flip_rate: float) -> str:
-    """Returns the name of the oracle that errs as often as that."""
+    """Returns the name of the oracle with this flip rate."""
     return f"{ORACLE}{flip_rate:g}"
 
 
@@ -115,8 +114,8 @@ def pool(
     temperature: float,
     critic: str,
 ) -> Cell:
-    """Returns the cell that stores whole samples, with verdicts on all their steps if
-    there is a critic.
+    """Returns the cell that stores completions, with verdicts on all steps if there is
+    a critic.
     """
     n, size = (
         (comparison.validation_samples, comparison.validation_size)
@@ -135,7 +134,7 @@ def greedy(comparison: SearchComparisonConfig, split: Split, family: ComparedFam
 
 
 def sampling_cells(comparison: SearchComparisonConfig, family: ComparedFamily) -> Iterator[Cell]:
-    """Yields the validation cells from which temperatures and votes are chosen."""
+    """Yields the validation cells on which temperatures and votes are selected."""
     yield greedy(comparison, "validation", family)
     for temperature in comparison.temperatures:
         yield pool(comparison, "validation", family, temperature, comparison.critics[0].name)
@@ -146,8 +145,8 @@ def candidate_cells(
     family: ComparedFamily,
     samplings: Mapping[FamilyGroup, SelectedSampling],
 ) -> Iterator[Cell]:
-    """Yields the validation cells from which every strategy's settings are chosen, and
-    the strategy.
+    """Yields the validation cells on which every strategy's settings and the strategy
+    are selected.
     """
     n, critic, sampling = (
         comparison.main_budget,
@@ -174,9 +173,7 @@ def candidate_cells(
 def measured_cells(
     comparison: SearchComparisonConfig, family: ComparedFamily, choices: SelectedByGroup
 ) -> Iterator[Cell]:
-    """Yields the test cells of a family, those with the first critic before the
-    others.
-    """
+    """Yields the test cells of a family, those of the first critic first."""
     choice, main = choices.of(family), comparison.main_budget
     first, *others = (critic.name for critic in comparison.critics)
     yield greedy(comparison, "test", family)
@@ -216,8 +213,8 @@ def measured_cells(
 
 
 def words_in_use(comparison: SearchComparisonConfig) -> Iterator[tuple[str, ...]]:
-    """Yields the overrides of all cells there can be, so that a wrong one is found
-    before the first run.
+    """Yields the overrides of all possible cells, so that they can be validated before
+    the first run.
     """
     for strategy in comparison.strategies:
         for number in range(len(strategy.candidates)):
@@ -230,7 +227,7 @@ def words_in_use(comparison: SearchComparisonConfig) -> Iterator[tuple[str, ...]
 
 
 def _budgets(comparison: SearchComparisonConfig, *, large: bool) -> list[tuple[int, int]]:
-    """Returns budgets, each with its number of seeds."""
+    """Returns each budget with its number of seeds."""
     budgets = [(n, comparison.seeds) for n in comparison.budgets]
     if (
         large
@@ -275,5 +272,5 @@ def _search(
 
 
 def is_seed_of(critic: ComparedCritic, first: ComparedCritic) -> bool:
-    """Whether a critic is the first one, or a further training seed of it."""
+    """Whether a critic is the first one or a further training seed of it."""
     return critic.name == first.name or critic.name.startswith(f"{first.name}.")

@@ -1,8 +1,8 @@
-"""What validation questions decide, for each group of families at once: temperatures,
-votes, every strategy's settings, and the strategy.
+"""The settings that are selected on validation questions, per group of families:
+temperatures, votes, every strategy's settings, and the strategy.
 
-It is written to FOLDER/choices.json before the first test question is asked. The same
-validation runs give the same choices.
+They are written to FOLDER/choices.json before the first test question is run, and are a
+deterministic function of the validation runs.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from configs.schema.search.base import ScoreAggregation as Aggregation
 from graphs.strategies.selection import Selector
 
 FamilyGroup = Literal["others", "self_verifying"]
-"""`others`: families whose answers cannot be checked without the right one.
-`self_verifying`: those whose can, told apart."""
+"""`self_verifying`: families whose answers can be checked without the right one,
+reported separately. `others`: all other families."""
 
 AGGREGATIONS: tuple[Aggregation, ...] = ("product", "min", "last", "mean")
 LOGPROB_WEIGHTS = (0.0, 0.5, 1.0)
 
 
 def group_of(family: ComparedFamily) -> FamilyGroup:
-    """Returns the group that a family is told in."""
+    """Returns the group in which a family is reported."""
     return "self_verifying" if family.verifies_itself else "others"
 
 
 def groups_of(families: Iterable[ComparedFamily]) -> dict[FamilyGroup, list[ComparedFamily]]:
-    """Returns the families of each group that has any."""
+    """Returns the families of each non-empty group."""
     groups: dict[FamilyGroup, list[ComparedFamily]] = {}
     for family in families:
         groups.setdefault(group_of(family), []).append(family)
@@ -41,59 +41,60 @@ def groups_of(families: Iterable[ComparedFamily]) -> dict[FamilyGroup, list[Comp
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """How a sample's verdicts make its weight."""
+    """How the weight of a sample is computed from its verdicts."""
 
     aggregation: Aggregation = "product"
     logprob_weight: float = 0.0
 
     @property
     def selector(self) -> Selector:
-        """The selector that scores so."""
+        """The selector with these settings."""
         return Selector("weighted_vote", self.aggregation, self.logprob_weight)
 
 
 RANKINGS = tuple(
     Ranking(aggregation, weight) for aggregation in AGGREGATIONS for weight in LOGPROB_WEIGHTS
 )
-"""What there is to choose from; of equals the first one is taken."""
+"""Candidate rankings; ties go to the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class SelectedSampling:
-    """What is chosen from validation samples."""
+    """Sampling settings selected on validation samples."""
 
     majority_temperature: float
-    """At which a majority, and log-probability votes and beams, sample."""
+    """Temperature of majority votes, log-probability votes and log-probability
+    beams."""
     temperature: float
-    """At which everything samples that a critic guides."""
+    """Temperature of all methods with a critic."""
     vote: Ranking
-    """Of the weighted vote."""
+    """Ranking of the weighted vote."""
     best: Ranking
-    """Of best-of-N."""
+    """Ranking of best-of-N."""
 
 
 @dataclass(frozen=True, slots=True)
 class SelectedSettings:
-    """What was chosen for a group of families."""
+    """The settings selected for a group of families."""
 
     sampling: SelectedSampling
     candidates: Mapping[str, int]
-    """Number of the settings of each strategy."""
+    """Index of the selected candidate of each strategy."""
     strategy: str
-    """The method with a critic that solved most validation questions: one of the
-    strategies, weighted_vote or best_of_n."""
+    """The method with a critic that solved most validation questions: a strategy,
+    weighted_vote or best_of_n."""
     accuracies: Mapping[str, float]
-    """What was seen on validation questions, by what it is of."""
+    """Validation accuracy of each method with a critic."""
 
 
 @dataclass(frozen=True, slots=True)
 class SelectedByGroup:
-    """What was chosen, by group."""
+    """The selected settings of each group."""
 
     groups: Mapping[FamilyGroup, SelectedSettings]
 
     def of(self, family: ComparedFamily) -> SelectedSettings:
-        """Returns the choice that holds for a family."""
+        """Returns the settings of a family's group."""
         return self.groups[group_of(family)]
 
     def as_json(self) -> dict[str, Any]:
@@ -106,7 +107,7 @@ class SelectedByGroup:
         return cls({group: _choice(choice) for group, choice in values.items()})
 
     def save(self, path: Path) -> None:
-        """Writes the choices."""
+        """Writes the settings as JSON."""
         write_text(path, json.dumps(self.as_json(), indent=2) + "\n")
 
     @classmethod

@@ -1,4 +1,5 @@
-"""Chooses on finished validation cells; a group's families count by their questions."""
+"""Selects settings on finished validation cells; all questions of a group weigh
+equally."""
 
 from __future__ import annotations
 
@@ -25,11 +26,10 @@ from graphs.traces.store import TraceStore
 def choose_sampling(
     comparison: SearchComparisonConfig, folder: Path
 ) -> dict[FamilyGroup, SelectedSampling]:
-    """Returns the temperatures and rankings that were best on the validation samples:
-    the majority's own, and those of the weighted vote.
+    """Returns the temperatures and rankings with the best validation accuracy: the
+    majority's temperature, and those of the weighted vote.
 
-    Of temperatures that are equally good the first of comparison.temperatures is taken,
-    of rankings the first of `RANKINGS`.
+    Ties go to the first of comparison.temperatures and the first of `RANKINGS`.
     """
     return {
         group: _sampling(comparison, folder, families)
@@ -42,8 +42,8 @@ def choose(
     folder: Path,
     samplings: Mapping[FamilyGroup, SelectedSampling],
 ) -> SelectedByGroup:
-    """Returns all that was chosen: besides the sampling every strategy's best settings,
-    and the best of all that a critic guides.
+    """Returns the selected settings: the sampling, every strategy's best candidate, and
+    the best method with a critic.
     """
     chosen: dict[FamilyGroup, SelectedSettings] = {}
     for group, families in groups_of(comparison.families).items():
@@ -114,6 +114,6 @@ def _sampling(
 
 
 def _right(folder: Path) -> list[bool]:
-    """Returns whether each question of a run was answered right."""
+    """Returns whether each question of a run was answered correctly."""
     with TraceStore.read(folder) as store:
         return [bool(row["correct"]) for row in store.visible()]

@@ -1,19 +1,19 @@
-"""Closure: how much of what could be gained a search gains, with an interval; and what
-it takes to reach a vote.
+"""Closure: the share of the possible gain that a search achieves, with an interval; and
+the cost at which a search reaches the accuracy of a vote.
 
     closure = (accuracy - base) / (coverage - base)
 
-*Base* is the best of what needs no critic: greedy, majority, log-probability vote and
-log-probability beam, each at the budget N or less, and at more as far as the method's
-own FLOPs reach. The best is taken on the test questions themselves, and again in every
-resample, which favours the base. *Coverage* counts a question when the whole derivation
-of some of N samples is right.
+*Base* is the accuracy of the best method without a critic (greedy, majority,
+log-probability vote, log-probability beam) at the budget N or less, or at more within
+the method's own FLOPs. The best is taken on the test questions, and again in every
+resample, which favours the base. *Coverage* is the share of questions for which some of
+N samples has a right derivation, that is an answer and steps that are all right.
 
 Intervals are from a hierarchical bootstrap: questions are resampled within their
 families, the same for all methods, and critics among their training seeds. Seeds of the
-search are averaged within a question. Of one critic it is a bootstrap over questions;
-of two or three the interval is too narrow, for so few critics vary less among
-themselves than critics do.
+search are averaged within a question. With one critic it is a bootstrap over questions;
+with two or three the interval is too narrow, because so few critics underestimate the
+variance between critics.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SEED = 0  # of the bootstrap
 
 
 class Estimate(NamedTuple):
-    """A figure with its 95 % interval; NaN where it is not defined."""
+    """A value with its 95 % interval; NaN where it is undefined."""
 
     value: float
     low: float
@@ -54,18 +54,18 @@ class Closure(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """What a method needs to answer as many questions as another one."""
+    """The cost at which a method answers as many questions as another one."""
 
     method: Key
-    """At the least FLOPs at which it does."""
+    """The method at the budget with the fewest FLOPs that suffices."""
     flops: float
     share: float
-    """Of the other one's FLOPs."""
+    """Its FLOPs divided by those of the other method."""
 
 
 def resampled(strata: NDArray[np.int64], *, resamples: int = RESAMPLES) -> Floats:
-    """Returns how often each resample draws each question, [resamples, Q], divided by
-    Q; every family keeps its number of questions.
+    """Returns the weight of each question in each bootstrap resample, [resamples, Q],
+    rows summing to 1; the resampling is stratified by family.
     """
     rng = np.random.default_rng(_SEED)
     drawn = np.zeros((resamples, len(strata)))
@@ -78,7 +78,7 @@ def resampled(strata: NDArray[np.int64], *, resamples: int = RESAMPLES) -> Float
 
 
 def interval_of(resamples: Floats) -> tuple[float, float]:
-    """Returns the 2.5 and 97.5 % quantiles of what is defined; NaN of nothing."""
+    """Returns the 2.5 and 97.5 % quantiles of the finite values; NaN without any."""
     defined = resamples[np.isfinite(resamples)]
     if not len(defined):
         return float("nan"), float("nan")
@@ -92,9 +92,7 @@ def mean_with_interval(values: Floats, drawn: Floats) -> Estimate:
 
 
 def bases_for(table: Table, method: Key) -> list[Key]:
-    """Returns what a method is compared with: every base at its budget or less, and at
-    more as far as its FLOPs reach.
-    """
+    """Returns the bases of a method: those within its budget or within its FLOPs."""
     reach = table.cost(method).flops
     return [
         key
@@ -104,13 +102,12 @@ def bases_for(table: Table, method: Key) -> list[Key]:
 
 
 def closure(table: Table, method: Key, critics: Sequence[str], drawn: Floats) -> Closure | None:
-    """Returns the closure of a method over the training seeds of its critic; None where
-    base or coverage were not measured.
+    """Returns the closure of a method over the training seeds of its critic; None if
+    base or coverage was not measured.
 
     Args:
-        method: with the first critic.
-        critics: names of all training seeds; those that the method was not measured
-            with are left out.
+        method: the method with the first critic.
+        critics: names of all training seeds; those without a measurement are left out.
         drawn: see `resampled`.
     """
     ceiling = Key(DERIVATION, method.n, method.critic)
@@ -142,16 +139,16 @@ def closure(table: Table, method: Key, critics: Sequence[str], drawn: Floats) ->
 
 
 def _closure(accuracy: Floats, base: Floats, covered: Floats) -> Floats:
-    """Returns closures; NaN where there is nothing to gain."""
+    """Returns closures; NaN where coverage does not exceed the base."""
     gap = covered - base
     return np.where(gap > 0, (accuracy - base) / np.where(gap > 0, gap, 1.0), np.nan)
 
 
 def reaches(table: Table, methods: Sequence[Key], target: Key) -> Reached | None:
-    """Returns the cheapest of the measured `methods` that answers at least as many
-    questions as `target`; None: not reached.
+    """Returns the cheapest of `methods` that answers at least as many questions as
+    `target`; None if none does.
 
-    Nothing is interpolated between budgets.
+    Only measured budgets count; there is no interpolation.
     """
     goal, cost = float(table.correct(target).mean()), table.cost(target).flops
     reached = [key for key in methods if float(table.correct(key).mean()) >= goal]
@@ -163,7 +160,5 @@ def reaches(table: Table, methods: Sequence[Key], target: Key) -> Reached | None
 
 
 def difference(table: Table, method: Key, other: Key, drawn: Floats) -> Estimate:
-    """Returns how many more questions `method` answers than `other`, as a share, paired
-    by question.
-    """
+    """Returns the accuracy of `method` less that of `other`, paired by question."""
     return mean_with_interval(table.correct(method) - table.correct(other), drawn)

@@ -1,20 +1,22 @@
-"""What a thought costs, and what the first k samples of a pool would have cost.
+"""The cost of a thought, and the expected cost of k samples of a pool.
 
-Two axes, all roles together: FLOPs = 2 x parameters x (generated + uncached prompt
-tokens), and generated tokens. All roles are taken to speak through models of the
-policy's size; where that is not known, FLOPs are those per parameter.
+Two measures, summed over all roles: FLOPs = 2 x parameters x (generated + uncached
+prompt tokens), and generated tokens. All roles are assumed to use models of the
+policy's size; where that is unknown, FLOPs are per parameter.
 
-Of a pool's k samples of n the expected cost is computed, not drawn:
+The expected cost of k of a pool's n samples is computed exactly:
 
 - Generated tokens of the policy: k / n of all.
-- The question: what an engine computes of it for a first sample, once, and for each
-  further sample what it computed for those (nothing where it shares the prompt of a
-  request; all of it where the prompt is shorter than a block of its prefix cache).
-- Verdicts: of every step that is among the k with its probability, 1 - C(n - c, k) /
-  C(n, k) where c samples went through it; what all verdicts cost is shared out among
-  them, generated tokens equally, uncached prompt tokens by the length of what was read.
+- The prompt: the uncached tokens of the first sample once, plus the mean uncached
+  tokens of a further sample for each of the others (0 if the engine shares the prompt
+  within a request; all of it if the prompt is shorter than a block of the prefix
+  cache).
+- Verdicts: each verdict counts with the probability that its step is among the k
+  samples, 1 - C(n - c, k) / C(n, k) for a step with count c. The generated tokens of
+  all verdicts are divided equally among them, the uncached prompt tokens in proportion
+  to the length of the judged path.
 
-At k = n that is what the run paid.
+At k = n this is the cost of the run.
 """
 
 from __future__ import annotations
@@ -30,16 +32,16 @@ from graphs.tree import ROOT, ReasoningTree
 
 
 class Cost(NamedTuple):
-    """What a question cost, or would have cost on average."""
+    """Cost of a question, measured or expected."""
 
     flops: float
     """Floating-point operations of all roles."""
     generated_tokens: float
-    """Of all roles."""
+    """Generated tokens of all roles."""
 
 
 def cost_of(trace: Trace) -> Cost:
-    """Returns what a thought has cost."""
+    """Returns the cost of a thought."""
     generated = sum(usage.generated_tokens for usage in trace.usage.values())
     uncached = sum(
         usage.prompt_tokens - usage.cached_prompt_tokens for usage in trace.usage.values()
@@ -48,8 +50,8 @@ def cost_of(trace: Trace) -> Cost:
 
 
 def pool_costs(trace: Trace, tree: ReasoningTree, ks: Sequence[int], *, judged: bool) -> list[Cost]:
-    """Returns the expected cost of `k` samples of a pool, for each of `ks`; `judged`:
-    with the verdicts on their steps.
+    """Returns the expected cost of k samples of a pool, for each k in `ks`; `judged`
+    includes the verdicts on their steps.
     """
     n, counts = int(tree.samples[ROOT]), tree.count.tolist()
     policy = trace.usage["policy"]

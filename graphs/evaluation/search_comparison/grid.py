@@ -1,9 +1,9 @@
-"""Carries out a comparison: yields the cells that are not finished, one after another,
-and chooses between them.
+"""Runs a comparison: yields the unfinished cells in order, and selects settings in
+between.
 
-The order is the argument: all validation cells, then the choices, on disk, then the
-test cells. What a cell has shown is looked at only when it is finished, so a comparison
-that was stopped goes on with the same command.
+The order makes the comparison valid: all validation cells, then the selection, which is
+written to disk, then the test cells. Only finished cells are read, so the same command
+resumes a stopped comparison.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from graphs.traces.store import TraceStore
 
 
 def carry_out(config: RunConfig, words: Sequence[str]) -> Iterator[RunConfig]:
-    """Yields the configuration of every cell that is to be run; whoever asks for the
-    next one has run it.
+    """Yields the configuration of every unfinished cell; the caller runs it before it
+    takes the next one.
 
-    When the last one is done, the report is written into the comparison's folder:
-    run.output_dir / run.name, "search_comparison" where the run has no name.
+    After the last cell the report is written into the comparison's folder:
+    run.output_dir / run.name, or "search_comparison" if the run has no name.
 
     Args:
-        config: what `words` compose to, with a `comparison`.
-        words: of the command line; each cell adds its own.
+        config: the composed `words`, with a `comparison`.
+        words: overrides of the command line; each cell adds its own.
 
     Raises:
-        ConfigError: the words of a strategy or a critic are refused; none of them waits
-            until its turn comes.
+        ConfigError: the overrides of a strategy or critic are invalid; all are checked
+            before the first run.
         ValueError: a family or a level does not exist.
     """
     comparison, base = config.comparison, tuple(words)
@@ -102,8 +102,8 @@ def _composed(base: tuple[str, ...], words: tuple[str, ...]) -> RunConfig:
 
 
 def _is_done(cell: Cell, configured: RunConfig, folder: Path) -> bool:
-    """Whether a cell was run to its end, and as it is meant now; where it was not, the
-    run says what is not the same.
+    """Whether a cell is finished with this configuration. With another one it is run
+    again, and the run reports the difference.
     """
     if not is_finished(cell, folder):
         return False

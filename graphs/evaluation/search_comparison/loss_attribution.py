@@ -1,22 +1,20 @@
-"""Regret decomposition: what an unsolved question is lost to, by the exact truth about
-every step of its tree.
+"""Loss attribution: assigns a cause to every unsolved question, by the exact labels of
+the steps of its tree.
 
-A question is solved, or lost to exactly one of four:
+A question is solved, or lost to exactly one of four causes:
 
-- *selection*: a right answer was found, all steps to it right, and another one was
+- *selection*: the tree has a right answer with only right steps, and another answer was
   given;
-- else look at the deepest sound nodes (all steps to them right): how far the search
-  came on a right path.
-  - *proposal*: one of them was continued, and no continuation was right;
-  - *budget*: none was continued, and one of them was there only when the search ended,
-    by its own N or by a cap;
-  - *pruning*: the search could have continued any of them, and went on elsewhere.
+- else the deepest correct nodes (all steps up to them right) decide:
+  - *proposal*: one of them was expanded, and no child was right;
+  - *budget*: none was expanded, and one of them was created in the last round, before
+    the search ended by its own N or by a cap;
+  - *pruning*: none was expanded, although the search expanded other nodes later.
 
-A search goes in rounds: everything that is asked for before somebody judges, or before
-a new node is continued, is one round. A node was passed over when some other node was
-continued in a later round than its own. What became of shallower sound nodes does not
-count: a search that kept one right path and lost it further down did not lose the
-question where it dropped another.
+A round is the sequence of expansions before the next verdict or before a node of the
+same round is expanded. A node was pruned if another node was expanded in a later round
+than its own. Shallower correct nodes do not count: a search that kept one right path
+and lost it further down did not lose the question by pruning another.
 """
 
 from __future__ import annotations
@@ -35,13 +33,13 @@ CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 
 def attribute(tree: ReasoningTree, truth: Truth, events: Sequence[Event], *, solved: bool) -> Cause:
-    """Returns what became of a question.
+    """Returns the cause of one question.
 
     Args:
-        tree: what `events` make.
-        truth: about its nodes.
-        events: of the search, or of the part of it that is looked at.
-        solved: whether the answer that was given is right.
+        tree: the tree after `events`.
+        truth: labels of its nodes.
+        events: event log of the search, or a prefix of it.
+        solved: whether the given answer is right.
     """
     if solved:
         return "solved"
@@ -56,8 +54,8 @@ def attribute(tree: ReasoningTree, truth: Truth, events: Sequence[Event], *, sol
 
 
 def _rounds(question: Question, events: Sequence[Event]) -> tuple[list[int], int]:
-    """Returns the round that made each node, and the last round in which any node was
-    continued.
+    """Returns the round in which each node was created, and the last round with an
+    expansion.
     """
     tree = ReasoningTree(question)
     rounds = [0]

@@ -1,5 +1,5 @@
-"""Reads finished cells: for every method, budget and critic what came of each question,
-and what it cost.
+"""Reads finished cells: accuracy and cost of each question, by method, budget and
+critic.
 """
 
 from __future__ import annotations
@@ -44,15 +44,14 @@ from graphs.tree.truth import truth_of
 Floats = NDArray[np.float64]
 
 DERIVATION, COVERAGE = "derivation", "coverage"
-"""Chance that some sample is right with its whole derivation, and that some sample's
-answer is right."""
-# times the budget: of so many samples the dial's votes are sub-sampled, for every
-# verdict of every control is computed
-_DIAL_SAMPLES = 4
+"""Probability that some sample is right with its whole derivation, and that the answer
+of some sample is right."""
+# x budget: number of samples that the noise sweep judges again per question
+_SWEEP_SAMPLES = 4
 
 
 class Key(NamedTuple):
-    """What was measured."""
+    """A measured method, with its budget and critic."""
 
     method: str
     n: int
@@ -60,22 +59,20 @@ class Key(NamedTuple):
 
 
 class QuestionResult(NamedTuple):
-    """What came of one question with one method; a mean over seeds or over
-    sub-samples.
-    """
+    """Result of one method on one question; a mean over seeds or subsamples."""
 
     correct: float
     """In [0, 1]: whether the given answer is right."""
     checked: float
-    """In [0, 1]: whether any answer that was found is right, which a family that
-    verifies itself would see at no cost."""
+    """In [0, 1]: whether any answer in the tree is right; a self-verifying family can
+    detect that at no cost."""
     flops: float
     generated_tokens: float
 
 
 @dataclass
 class Measured:
-    """What the cells of one family came to, by question."""
+    """Results of the cells of one family, by question."""
 
     outcomes: dict[Key, dict[str, list[QuestionResult]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
@@ -90,8 +87,8 @@ class Measured:
 
 
 def add_search(measured: Measured, folder: Path, key: Key, *, attributed: bool) -> None:
-    """Adds one seed of a search; `attributed`: also what its unsolved questions were
-    lost to.
+    """Adds one seed of a search; `attributed` adds the causes of its unsolved
+    questions.
     """
     for trace, problem in _traces(folder):
         tree = ReasoningTree.replay(trace.question, trace.events)
@@ -107,8 +104,8 @@ def add_search(measured: Measured, folder: Path, key: Key, *, attributed: bool) 
 
 
 def add_plain_pool(measured: Measured, folder: Path, ks: Sequence[int], *, attributed: int) -> None:
-    """Adds the majority and the log-probability vote of k samples, whose verdicts (if
-    there are any) cost nothing and are not looked at.
+    """Adds the majority and the log-probability vote of k samples; verdicts are neither
+    read nor charged.
     """
     for trace, problem in _traces(folder):
         tree = ReasoningTree.replay(trace.question, trace.events)
@@ -142,8 +139,8 @@ def add_judged_pool(
     *,
     attributed: int,
 ) -> None:
-    """Adds the weighted vote and best-of-N of k samples, their coverage, and how well
-    the critic knows siblings apart.
+    """Adds the weighted vote, best-of-N and coverage of k samples, and the
+    within-sibling accuracy of the critic.
     """
     for trace, problem in _traces(folder):
         tree = ReasoningTree.replay(trace.question, trace.events)
@@ -173,14 +170,14 @@ def add_judged_pool(
 async def add_controls(
     measured: Measured, folder: Path, comparison: SearchComparisonConfig
 ) -> None:
-    """Adds the votes and best-of-N of the critics that need no model, on the samples of
-    a pool: controls, and the dial's settings.
+    """Adds the votes and best-of-N of critics without a model, on the samples of a
+    pool: the controls and the settings of the noise sweep.
 
-    Each is ranked by the product of its verdicts, for none of them was chosen anything.
+    All are ranked by the product of verdicts, because no ranking was selected for them.
     """
     n = comparison.main_budget
     for trace, problem in _traces(folder):
-        events = first_samples(trace.events, _DIAL_SAMPLES * n)
+        events = first_samples(trace.events, _SWEEP_SAMPLES * n)
         truth = truth_of(ReasoningTree.replay(trace.question, events), problem)
         for name, critic in _free_critics(problem, comparison.flip_rates).items():
             tree = await rejudged(trace.question, events, critic)
@@ -200,8 +197,8 @@ async def add_controls(
 def vote_accuracies(
     folder: Path, n: int, rankings: Iterable[Ranking]
 ) -> tuple[float, dict[Ranking, float], dict[Ranking, float]]:
-    """Returns accuracies at n samples of a pool: of the majority, and by ranking of the
-    weighted vote and of best-of-N.
+    """Returns accuracies at n samples of a pool: of the majority, and per ranking of
+    the weighted vote and of best-of-N.
     """
     majority: list[float] = []
     vote: dict[Ranking, list[float]] = {ranking: [] for ranking in rankings}
@@ -223,23 +220,23 @@ def _means(values: Mapping[Ranking, Sequence[float]]) -> dict[Ranking, float]:
 
 @dataclass(frozen=True)
 class Table:
-    """What the families of one group came to. `Q` questions, in one order for all
+    """Results of the families of one group, for `Q` questions in the same order for all
     methods.
     """
 
     strata: NDArray[np.int64]
     """Number of each question's family, [Q]."""
     values: Mapping[Key, NDArray[np.float64]]
-    """`QuestionResult`s, a mean over seeds, [Q, 4]."""
+    """`QuestionResult`s of each method, mean over seeds, [Q, 4]."""
     siblings: Mapping[str, SiblingPairs]
     """By critic."""
     causes: Mapping[Key, Mapping[Cause, float]]
-    """Shares of the questions."""
+    """Share of questions by cause."""
 
     @classmethod
     def of(cls, families: Sequence[Measured]) -> Table:
-        """Puts families together: what was measured on all of them, over the questions
-        that all methods of a family were asked.
+        """Joins families: the methods measured on all of them, over the questions that
+        all methods of a family were run on.
         """
         keys = [
             key
@@ -288,26 +285,28 @@ class Table:
         return cls(strata, values, siblings, {key: _shares(key, families) for key in attributed})
 
     def correct(self, key: Key) -> Floats:
-        """Whether each question is answered right, [Q], in [0, 1]."""
+        """Returns the accuracy on each question, [Q], in [0, 1]."""
         correct: Floats = self.values[key][:, 0]
         return correct
 
     def checked(self, key: Key) -> Floats:
-        """The same with a free check of every answer that was found, [Q]."""
+        """Returns the accuracy with a free check of every answer in the tree, [Q], in
+        [0, 1].
+        """
         checked: Floats = self.values[key][:, 1]
         return checked
 
     def cost(self, key: Key) -> Cost:
-        """Mean cost of a question."""
+        """Returns the mean cost of a question."""
         flops, generated_tokens = self.values[key][:, 2:].mean(axis=0).tolist()
         return Cost(flops, generated_tokens)
 
 
 def _shares(key: Key, families: Sequence[Measured]) -> dict[Cause, float]:
     attributed = [
-        booking for family in families for seeds in family.causes[key].values() for booking in seeds
+        cause for family in families for seeds in family.causes[key].values() for cause in seeds
     ]
-    return {booking: attributed.count(booking) / len(attributed) for booking in CAUSES}
+    return {cause: attributed.count(cause) / len(attributed) for cause in CAUSES}
 
 
 def _traces(folder: Path) -> Iterable[tuple[Trace, Problem]]:
@@ -347,8 +346,8 @@ def _book_first(
     n: int,
     selectors: Mapping[str, Selector],
 ) -> None:
-    """Adds what became of a question with the first n samples of its pool, by the
-    methods whose choice each selector is.
+    """Adds the cause of a question with the first n samples of its pool, for each
+    method by its selector.
     """
     events = first_samples(trace.events, n)
     tree = ReasoningTree.replay(trace.question, events)
@@ -364,7 +363,7 @@ def _book_first(
 
 
 def _free_critics(problem: Problem, flip_rates: Sequence[float]) -> dict[str, Critic]:
-    """Returns the critics that need no model, by their names in cells."""
+    """Returns the critics without a model, by their names in cells."""
     critics: dict[str, Critic] = {
         "random": RandomCritic(0, lambda text: problem.scope),
         "length": LengthCritic(lambda text: problem.scope),
@@ -374,15 +373,15 @@ def _free_critics(problem: Problem, flip_rates: Sequence[float]) -> dict[str, Cr
 
 
 def _rng(trace: Trace) -> np.random.Generator:
-    """Returns random numbers that belong to a question, so that no order of reading
-    changes a figure.
+    """Returns a generator seeded by the question, so that results do not depend on the
+    order of reading.
     """
     return np.random.default_rng(int(trace.question.hash, 16))
 
 
 def sample_sizes(comparison: SearchComparisonConfig) -> list[int]:
-    """Returns the sizes k at which a pool is looked at: powers of two, the budgets, and
-    all of it.
+    """Returns the subsample sizes k of a pool: powers of two, the budgets, and the
+    whole pool.
     """
     samples = comparison.pool_samples
     powers = (2**power for power in range(int(math.log2(samples)) + 1))

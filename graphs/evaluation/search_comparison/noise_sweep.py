@@ -1,14 +1,13 @@
-"""The critic dial: what a search gains with oracle verdicts of which a known share is
-flipped, over how well they know siblings apart.
+"""The noise sweep: the gain of a search with an oracle whose verdicts are inverted at a
+known rate, over the within-sibling accuracy of those verdicts.
 
 Independent flips at rate e leave a within-sibling accuracy of 1 - e. Every learned
-critic, and every control, is placed beside the curve by its own within-sibling
-accuracy: below it, what a critic loses is in how its errors hang together, not in how
-many there are.
+critic and control is plotted at its own within-sibling accuracy. A critic below the
+curve loses by the correlation of its errors, not by their number.
 
 *Gain* is accuracy less the best of greedy, majority, log-probability vote and
-log-probability beam at the same budget or less. The oracle's verdicts cost nothing, so
-this is no comparison at equal cost.
+log-probability beam at the same budget or less. The oracle's verdicts are free, so this
+is not a comparison at equal cost.
 """
 
 from __future__ import annotations
@@ -22,22 +21,22 @@ from graphs.evaluation.search_comparison.measure import Key, Table
 
 
 class Setting(NamedTuple):
-    """A critic on the dial."""
+    """A critic of the noise sweep."""
 
     critic: str
     is_oracle: bool
     sibling_accuracy: float
-    """Share of pairs of siblings that it orders rightly, in [0, 1]."""
+    """Share of sibling pairs that the critic orders correctly, in [0, 1]."""
     hard_sibling_accuracy: float
-    """The same of the pairs in which the policy prefers the wrong one."""
+    """The same share among pairs in which the policy prefers the wrong sibling."""
     sibling_pairs: int
     gains: dict[str, float]
-    """By search."""
+    """Gain of each search with this critic."""
 
 
 def noise_sweep(table: Table, n: int, searches: Sequence[str]) -> list[Setting]:
-    """Returns every critic that siblings were judged by, with the gain of those of
-    `searches` at budget `n` that it was measured in.
+    """Returns every critic with sibling pairs, and the gains of those `searches` at
+    budget `n` that were measured with it.
     """
     bases = [key for key in table.values if key.method in BASES and key.n <= n]
     if not bases:

@@ -1,10 +1,10 @@
-"""What votes, best-of-N and coverage come to with k samples of a stored pool: exact
-expectations over the subsets, where there are any.
+"""Accuracy of votes, best-of-N and coverage with k samples of a stored pool, as
+expectations over the subsets of size k.
 
 A vote has no closed form for more than two answers, so
 `graphs.evaluation.scaling.vote_at_k` draws subsets; coverage and best-of-N are exact.
-What depends on the order of events is looked at on the first k samples, and what
-another critic would have said, on the same samples.
+Measures that depend on the order of events use the first k samples. Other critics judge
+the same samples again.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from graphs.evaluation.search_comparison.choices import Ranking
 from graphs.tree import ROOT, Event, Expanded, Judged, ReasoningTree
 
 DRAWS = 200
-"""Subsets per question and k; their error is far below that of having so many questions
-and no more."""
+"""Subsets per question and k; their sampling error is far below that of the number of
+questions."""
 
 
 def log_weights(tree: ReasoningTree, ranking: Ranking) -> NDArray[np.float64]:
-    """Returns what a leaf's vote weighs by its verdicts, [N], in nats."""
+    """Returns the log weight of each node in a weighted vote, [N], in nats."""
     return ranking.selector.scores(tree)
 
 
@@ -39,18 +39,18 @@ def path_logprobs(tree: ReasoningTree) -> NDArray[np.float64]:
 
 
 def votes(pool: Pool, ks: Sequence[int], rng: np.random.Generator) -> list[float]:
-    """Returns the chance that a vote among k samples elects a right answer, for each of
-    `ks`.
+    """Returns the probability that a vote among k samples elects a right answer, for
+    each k in `ks`.
     """
     return [vote_at_k(pool, k, rng=rng, draws=DRAWS).value for k in ks]
 
 
 def best_of(pool: Pool, ks: Sequence[int]) -> list[float]:
-    """Returns the chance that the answer of the weightiest of k samples is right, for
-    each of `ks`; of equals any, with equal chance.
+    """Returns the probability that the sample with the highest weight of k samples is
+    right, for each k in `ks`; ties are broken uniformly.
 
-    With m samples that weigh more than a group of c equal ones, the best is in the
-    group with chance (C(n-m, k) - C(n-m-c, k)) / C(n, k).
+    With m samples heavier than a group of c samples of equal weight, the best sample is
+    in the group with probability (C(n-m, k) - C(n-m-c, k)) / C(n, k).
     """
     answered = [index for index in range(len(pool.counts)) if pool.answers[index] >= 0]
     n = int(pool.counts.sum())
@@ -71,8 +71,8 @@ def best_of(pool: Pool, ks: Sequence[int]) -> list[float]:
 
 
 def coverage(tree: ReasoningTree, among: NDArray[np.bool_], ks: Sequence[int]) -> list[float]:
-    """Returns the chance that k samples hold one that ends in a node of `among`, [N],
-    for each of `ks`.
+    """Returns the probability that some of k samples ends at a node of `among`, [N],
+    for each k in `ks`.
     """
     leaves = tree.answer_leaves()
     right, n = (
@@ -84,10 +84,10 @@ def coverage(tree: ReasoningTree, among: NDArray[np.bool_], ks: Sequence[int]) -
 
 def first_samples(events: Iterable[Event], k: int) -> list[Event]:
     """Returns the events of the first `k` samples of a pool, with the verdicts on their
-    steps: what a pool of `k` would have been.
+    steps.
 
-    Every sample of a pool begins at the question, so the nodes of the first samples are
-    the first nodes, and keep their numbers.
+    All samples of a pool start at the question, so the nodes of the first samples come
+    first and keep their numbers.
     """
     kept: list[Event] = []
     size, left = 1, k
@@ -111,7 +111,7 @@ def first_samples(events: Iterable[Event], k: int) -> list[Event]:
 
 
 async def rejudged(question: Question, events: Sequence[Event], critic: Critic) -> ReasoningTree:
-    """Returns the tree of the same samples, as another critic judges them; one that
+    """Returns the tree of the same samples with the verdicts of another critic, which
     needs no model.
     """
     tree = ReasoningTree.replay(

@@ -1,5 +1,5 @@
-"""Best-of-N and its votes: N whole thoughts, independent of each other, then a choice
-among their answers.
+"""Best-of-N and its votes: samples N independent completions, then chooses one of their
+answers.
 
 Sources: Cobbe et al., "Training verifiers to solve math word problems"
 (arXiv:2110.14168) for `best`; Wang et al., self-consistency (arXiv:2203.11171) for
@@ -22,8 +22,8 @@ from graphs.tree import ROOT, Expansion, ReasoningTree
 
 @dataclass(frozen=True)
 class BestOfN(Strategy):
-    """Samples `num_samples` completions in one request (in more, where the budget
-    grants fewer at a time), judges their steps if the choice needs it, and selects an
+    """Samples `num_samples` completions, in one request unless the budget grants fewer
+    at a time, judges their steps if the selection needs verdicts, and selects an
     answer.
     """
 

@@ -1,18 +1,17 @@
-"""Compute-optimal search: a few cheap samples say how hard a question is, and that
-decides who searches and with how much.
+"""Compute-optimal search: estimates the difficulty of a question from a few samples,
+and picks the strategy and its budget by it.
 
 System 1: `probe_samples` whole answers. Where they agree, the question is easy, and the
-vote is the answer. System 2: where they do not, the search that is best for questions
-as hard as this one, which starts from the tree of the probe, so nothing is sampled
-twice.
+vote is the answer. System 2: where they do not, the strategy configured for that
+difficulty searches on from the tree of the probe, so nothing is sampled twice.
 
-Difficulty is measured without the right answer: 1 less the agreement of the probe, or 1
-less the mean chance that its answers are right as the critic sees it. From where on a
-question is hard, and who is best there, is found on validation questions.
+Difficulty is estimated without the right answer: 1 - the agreement of the probe, or 1 -
+the mean probability, by the critic, that its answers are right. The thresholds and the
+strategies are tuned on validation questions.
 
 Source: Snell et al. (arXiv:2408.03314), section 3.2: the compute-optimal strategy as a
-function of model-predicted difficulty; they estimate it from 2048 samples and leave
-their cost out, here a few samples count like all others.
+function of model-predicted difficulty; they estimate it from 2048 samples, whose cost
+they leave out. Here the cost of the probe counts.
 """
 
 from __future__ import annotations
@@ -70,12 +69,12 @@ class ComputeOptimal(Strategy):
 
     @cached_property
     def medium(self) -> Strategy:
-        """Searches where the question is neither easy nor hard."""
+        """The strategy for questions that are neither easy nor hard."""
         return self._searcher(self.config.medium, self.config.medium_samples)
 
     @cached_property
     def hard(self) -> Strategy:
-        """Searches where it is hard."""
+        """The strategy for hard questions."""
         return self._searcher(self.config.hard, self.config.hard_samples)
 
     @property
@@ -92,8 +91,8 @@ class ComputeOptimal(Strategy):
         return [] if searcher is None else searcher.select(tree, meter, rng)
 
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
-        """Returns what the searcher wants judged, of the probe as well; for an estimate
-        by the critic, all of the probe.
+        """Returns the nodes that the searcher wants judged, those of the probe
+        included; with `estimate="critic"`, first all nodes of the probe.
         """
         unjudged = [node for node in range(1, len(tree)) if not tree.verdicts[node]]
         if self.config.estimate == "critic" and len(tree.ends) <= self.config.probe_samples:
@@ -122,8 +121,8 @@ class ComputeOptimal(Strategy):
         )
 
     def searcher(self, tree: ReasoningTree) -> Strategy | None:
-        """Returns who searches on; None where the probe is enough. The same at every
-        call: what came later is not looked at.
+        """Returns the strategy that searches on; None where the vote of the probe is
+        the answer. The result is the same at every call, because only the probe counts.
         """
         difficulty = self.difficulty(tree)
         if difficulty < self.config.easy_below:
@@ -131,8 +130,8 @@ class ComputeOptimal(Strategy):
         return self.hard if difficulty >= self.config.hard_from else self.medium
 
     def _searcher(self, name: str, num_samples: int) -> Strategy:
-        """Returns a searcher: its own options are their defaults, but for the number of
-        samples and how answers are chosen.
+        """Returns a searcher with default options, except for the number of samples and
+        how answers are chosen.
         """
         strategy, options = SEARCHERS[name]
         chosen = {option: getattr(self.config, option) for option in Selecting.model_fields}
@@ -140,8 +139,8 @@ class ComputeOptimal(Strategy):
         return strategy(options(num_samples=num_samples, **shared), self.context)
 
     def difficulty(self, tree: ReasoningTree) -> float:
-        """Returns the difficulty that the probe shows; 1 where it came to no answer, by
-        agreement where nobody judged.
+        """Returns the difficulty estimated from the probe, in [0, 1]: 1 if it has no
+        answer, by agreement if nothing was judged.
         """
         ends = tree.ends[: self.config.probe_samples]
         answered = [end for end in ends if tree.answered[end]]

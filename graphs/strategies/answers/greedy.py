@@ -1,6 +1,5 @@
-"""Greedy: one thought at temperature 0, nothing else. What every search is compared
-with first.
-"""
+"""Greedy decoding: one completion at temperature 0, the first baseline of every
+search."""
 
 from __future__ import annotations
 

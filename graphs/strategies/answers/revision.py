@@ -1,26 +1,25 @@
-"""Sequential revision: write whole answers, and write each wrong one again from before
-its first mistake, which is shown.
+"""Sequential revision: samples completions, and samples each wrong one again from
+before its first wrong step, which the policy is shown.
 
 `num_chains` attempts are written first. An attempt one of whose steps was judged wrong,
-or that was cut off or ended without an answer, is revised: the next one begins before
-that step, and is shown the latest `show_mistakes` steps that were judged wrong there. A
-chain stops when an attempt has no such step, all chains together after `num_samples`
-attempts. The answer is chosen among all attempts, not among the last ones, for a
-revision may spoil what was right (38 % of the right answers in the paper).
+or that was cut off or ended without an answer, is revised: the next attempt begins
+before that step, and the policy is shown the latest `show_mistakes` steps that were
+judged wrong there. A chain stops when an attempt has no such step; all chains together
+stop after `num_samples` attempts. The answer is chosen among all attempts, not among
+the last ones, because a revision may break a right answer (38 % of them in the paper).
 
-What has been tried is found from the tree. An attempt *fails at* a node when the node
-is on its way and the step behind it is its first bad one. Steps before that are good,
-so a revision fails at the same node again, fails at a node below, or is good: a chain
-only moves down. Every attempt that fails at a node is followed by one revision from it;
-so the chains that wait at a node are the samples that went through its bad children,
-less the revisions that were written from it: `samples[node]`, at the root without the
-first `num_chains`. Equal attempts are one path whose `count` says how many they are, so
-none is lost.
+The state is read from the tree. An attempt *fails at* a node when the next step of the
+attempt after that node is its first bad one. Steps before that are good, so a revision
+fails at the same node again, fails at a node below, or is good: a chain only moves
+down. Every attempt that fails at a node is followed by one revision from it; so the
+number of chains that wait at a node is the number of samples through its bad children,
+less the revisions sampled from it: `samples[node]`, at the root without the first
+`num_chains`. Equal attempts share one path and are counted in its `count`.
 
 Source: Snell et al. (arXiv:2408.03314), section 6; O1 Replication Journey
 (arXiv:2410.18982) for going back no further than the mistake. Deviation: the paper's
 model was trained to revise and sees whole earlier answers; ours sees the wrong steps
-and what the critic said of them.
+and the critic's reasons.
 """
 
 from __future__ import annotations
@@ -75,8 +74,8 @@ class SequentialRevision(Strategy):
         return self.selector.choose(tree, tree.answer_leaves())
 
     def _waiting(self, tree: ReasoningTree) -> list[tuple[int, int]]:
-        """Returns each node at which chains wait for their revision, with their number;
-        the question first.
+        """Returns the nodes at which chains wait for a revision, with the number of
+        chains, in the order of the nodes.
         """
         bad = tree.wrong() | ~tree.leading()
         bad[ROOT] = False

@@ -1,12 +1,12 @@
-"""Self-consistency that stops when the vote is decided.
+"""Self-consistency with early stopping: stops sampling when the vote is decided.
 
-Whole answers are sampled in batches. After each one the two most frequent answers are
-compared as if nothing else could come: with v1 and v2 votes and a uniform prior, the
-share of the first among the two has the density Beta(v1 + 1, v2 + 1); above 1/2 it
-stays ahead. When the probability of that exceeds `confidence`, sampling stops. Four
-votes of four reach 0.96875.
+Completions are sampled in batches. After each batch the two most frequent answers are
+compared, ignoring all others: with v1 and v2 votes and a uniform prior, the share of
+the first among the two is distributed as Beta(v1 + 1, v2 + 1). Sampling stops when the
+probability that the share exceeds 1/2 is above `confidence`. Four votes of four reach
+0.96875.
 
-A sample that was cut off, or ended without an answer, has no vote.
+A sample that was cut off or ended without an answer does not vote.
 
 Source: Aggarwal et al., "Let's sample step by step" (arXiv:2305.11860), the Beta
 criterion; `batch_size` 1 is the paper's. The vote itself: Wang et al.
@@ -65,11 +65,11 @@ class SelfConsistency(Strategy):
 
 
 def probability_ahead(first: int, second: int) -> float:
-    """Returns P(X > 1/2) for X ~ Beta(first + 1, second + 1): the chance that an answer
-    with `first` votes beats one with `second`.
+    """Returns P(X > 1/2) for X ~ Beta(first + 1, second + 1): the probability that an
+    answer with `first` votes beats one with `second`.
 
-    For whole numbers it is the chance of at most `first` heads in first + second + 1
-    throws of a fair coin.
+    For integers it equals the probability of at most `first` heads in first + second +
+    1 throws of a fair coin.
     """
     throws = first + second + 1
     return sum(math.comb(throws, heads) for heads in range(first + 1)) / (1 << throws)

@@ -1,20 +1,17 @@
-"""Beam search over steps, guided by the critic; with `lookahead`, over what the steps
-lead to.
+"""Beam search over steps, guided by the critic, optionally with lookahead.
 
 Sample N first steps; keep the N/M best; sample M next steps from each; and so on until
-every path has ended. A kept path that has ended makes the beam narrower by one, so that
-finished thoughts free their budget instead of being sampled again. Of equal steps one
-is kept.
+every path has ended. A kept path that has ended narrows the beam by one and frees its
+budget. Equal steps are one node.
 
-With lookahead k, a candidate is judged by the step that greedy decoding comes to k
-steps later. Those steps stay in the tree: when the candidate is kept, the first of them
-is one of its M next steps, so nothing that was paid for is thrown away.
+With lookahead k, a candidate is ranked by the score of the step that greedy decoding
+reaches k steps later. Those steps stay in the tree: if the candidate is kept, the first
+of them is one of its M next steps.
 
 Source: Snell et al., "Scaling LLM test-time compute optimally" (arXiv:2408.03314),
 section 5.2 and appendix. Beam width there is M; here `beam_width` is the number of kept
-paths, N/M, as everywhere else. The paper scores a path by its last step
-(`aggregation=last`); with verdicts of local scope the product is the probability that
-all steps are right.
+paths, N/M. The paper scores a path by its last step (`aggregation=last`); with verdicts
+of local scope the product is the probability that all steps are right.
 """
 
 from __future__ import annotations
@@ -37,7 +34,7 @@ class Beam(LevelSearch):
 
     @property
     def first_budget(self) -> int:
-        """Paths that may be kept."""
+        """Number of paths to keep."""
         return self.config.beam_width
 
     def allocate(
@@ -47,12 +44,12 @@ class Beam(LevelSearch):
         scores: NDArray[np.float64],
         budget: int,
     ) -> Level:
-        foreseen = (
-            [self._foreseen(tree, node) for node in candidates.tolist()]
+        ends = (
+            [self._lookahead_end(tree, node) for node in candidates.tolist()]
             if self.config.lookahead
             else candidates
         )
-        kept = candidates[np.argsort(-scores[foreseen], kind="stable")][:budget]
+        kept = candidates[np.argsort(-scores[ends], kind="stable")][:budget]
         open_nodes = kept[~tree.terminal[kept]]
         share = self.config.num_samples // self.config.beam_width
         return Level(
@@ -62,7 +59,7 @@ class Beam(LevelSearch):
     def prepare(self, tree: ReasoningTree, candidates: NDArray[np.int64]) -> list[Expansion]:
         if not self.config.lookahead:
             return []
-        ends = [(node, self._foreseen(tree, node)) for node in candidates.tolist()]
+        ends = [(node, self._lookahead_end(tree, node)) for node in candidates.tolist()]
         return [
             Expansion(end, temperature=0.0)
             for node, end in ends
@@ -71,9 +68,9 @@ class Beam(LevelSearch):
             and not self.is_last(tree, end)
         ]
 
-    def _foreseen(self, tree: ReasoningTree, node: int) -> int:
-        """Returns the last step of what greedy decoding was seen to write below `node`,
-        at most `lookahead` steps down.
+    def _lookahead_end(self, tree: ReasoningTree, node: int) -> int:
+        """Returns the last greedily decoded step below `node`, at most `lookahead`
+        steps down.
         """
         for _ in range(self.config.lookahead):
             if node not in tree.greedy_child:

@@ -1,19 +1,18 @@
 """Diverse verifier tree search: independent greedy searches, so that one direction that
-the critic over-values cannot take all places.
+the critic overrates cannot fill the beam.
 
 Sample N first steps in one request; the S best distinct ones seed a subtree each. In
-every subtree ask the node for N/S next steps, keep the single best of them, and go on
-until it ends the thought or nothing leads on. Subtrees never compete; all answers that
-were found are put to the choice together. Where the policy wrote fewer distinct first
-steps than S, there are fewer subtrees, each with a larger share of the samples.
+every subtree sample N/S next steps, keep the single best of them, and repeat until it
+ends the thought or no step can be continued. Subtrees never compete; the answer is
+chosen among the answers of all. If the policy sampled fewer than S distinct first
+steps, there are fewer subtrees, each with a larger share of the samples.
 
 Source: Beeching, Tunstall and Rush, "Scaling test-time compute with open models"
 (Hugging Face, 2024). Deviations: there each subtree takes the best of its own share of
-the first steps, so that two may start with the same one, here seeds are distinct; there
-M names the samples of one subtree, here `beam_width` is the number of subtrees, as in
-beam search the number of kept paths; there the answers are the candidates of each
-subtree's last step, finished or not, here every answer that was found on the way counts
-and unfinished paths do not.
+the first steps, so that two may start with the same step; here seeds are distinct.
+There M is the number of samples of one subtree; here `beam_width` is the number of
+subtrees. There the answers are the candidates of each subtree's last step, finished or
+not; here every answer in the tree counts and unfinished paths do not.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from graphs.tree import ROOT, ReasoningTree
 
 @dataclass(frozen=True)
 class Dvts(LevelSearch):
-    """See the module. The budget of a level is what each of its nodes may ask for."""
+    """See the module. The budget of a level is the number of samples per node."""
 
     config: DvtsConfig
 

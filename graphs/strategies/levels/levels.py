@@ -1,15 +1,14 @@
 """Searches that move level by level: every path of the population takes one step per
 round.
 
-The population is found anew at every call by walking down from the question: a level is
-a set of nodes with the number of samples that each shall have; where some are missing,
-they are asked for; where all are there, `allocate` says from the children what the next
-level is. What is found depends on the tree alone, so a search goes on after a crash as
-if nothing had happened.
+Each call recomputes the population from the tree, from the question downwards. A level
+is a set of nodes with the number of samples that each should have. If samples are
+missing, they are requested; otherwise `allocate` computes the next level from the
+children. The population depends on the tree alone, so a search resumes after a crash
+without a state of its own.
 
 Paths that have ended leave the population and take their share of the budget with them.
-Of equal steps there is one node (`ReasoningTree`), so nothing is ranked or continued
-twice.
+Equal steps are one node (`ReasoningTree`), so no step is ranked or continued twice.
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ class Level(NamedTuple):
     nodes: NDArray[np.int64]
     """[K], all of one depth, best first."""
     samples: NDArray[np.int64]
-    """[K], how many next steps each of them shall have been asked for."""
+    """[K], the number of next steps to sample from each node in all."""
     budget: int
-    """What paths that have not ended may use; its unit is the strategy's."""
+    """Budget of the paths that have not ended, in the strategy's unit."""
 
 
 @dataclass(frozen=True)
 class LevelSearch(Stepwise):
-    """A search whose paths all have the same length, but for those that have ended."""
+    """A search whose open paths all have the same length."""
 
     config: LevelsConfig
 
@@ -64,20 +63,18 @@ class LevelSearch(Stepwise):
         scores: NDArray[np.float64],
         budget: int,
     ) -> Level:
-        """Returns the next level; without nodes: the search is done.
+        """Returns the next level; a level without nodes ends the search.
 
         Args:
             tree: the tree.
-            candidates: [K], children of the last level that lead somewhere, in the
-                order in which they were made; at least one.
+            candidates: [K], viable children of the last level (`ReasoningTree.leading`)
+                in order of creation; at least one.
             scores: [N], log-scores of all nodes of the tree.
-            budget: what the last level left.
+            budget: remaining budget of the last level.
         """
 
     def prepare(self, tree: ReasoningTree, candidates: NDArray[np.int64]) -> list[Expansion]:
-        """Returns what has to be known before `candidates` can be ranked; by default
-        nothing.
-        """
+        """Returns expansions that are needed to rank `candidates`; none by default."""
         return []
 
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:

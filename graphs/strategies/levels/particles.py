@@ -1,33 +1,31 @@
-"""Particle filtering: thoughts drawn from the policy, conditioned on all their steps
-being right.
+"""Particle filtering: samples from the policy conditioned on all steps being right.
 
-N particles move one step per round, each a sample of the policy. A step changes a
-particle's weight by what its verdict says: by sigma(llr), the chance that it is right,
-where verdicts are of local scope, and by the ratio of that to the step before where
-they are of value scope (each verdict then speaks for the whole path, and the weight is
-the latest one); with `logprob_weight`, also by a power of the policy's probability.
-When the effective sample size ESS = (sum w)^2 / sum w^2 falls below `ess_threshold` x
-N, the particles are resampled systematically: good ones are multiplied, poor ones die,
-and all weigh the same again. So the critic's doubt spreads the particles, where beam
-search takes its word.
+N particles move one step per round, each by a sample of the policy. A step multiplies
+the particle's weight by sigma(llr), the probability that it is right, if its verdict is
+of local scope. If the verdict is of value scope, the factor is that value divided by
+the value of the step before, because each verdict then covers the whole path and the
+weight is the latest one. With `logprob_weight` the factor includes a power of the
+policy's probability. When the effective sample size ESS = (sum w)^2 / sum w^2 falls
+below `ess_threshold` x N, the particles are resampled systematically: those with high
+weights are duplicated, those with low weights dropped, and all weights are equal again.
+An uncertain critic thus keeps the particles diverse, where beam search follows its
+ranking.
 
-Finished particles stay, with their weight, and are resampled with the others, so that a
-good end costs no more samples. A particle whose step was cut off or ended without an
-answer, or for which a node that was closed gave no next step, has weight 0; resampling
-gives its place to others.
+Finished particles keep their weight and are resampled with the others. A particle has
+weight 0 if its step was cut off or ended without an answer, or if its node was closed
+before the next step was sampled; resampling gives its place to others.
 
-Nothing is remembered: the population is found anew at every call by moving it through
-the tree again. Particles on one node share their past, so their weight, and are told
-apart by nothing; where one moved is known from how often each child was sampled. Random
-numbers are drawn one per step, whether it resamples or not, so that a step draws the
-same at every call.
+There is no state: each call recomputes the population by moving it through the tree
+again. Particles on one node share their past and thus their weight, and are
+interchangeable; the counts of the children give where they moved. One random number is
+drawn per step, whether it resamples or not, so that every call draws the same.
 
 Source: Puri et al., "A probabilistic inference approach to inference-time scaling of
 LLMs" (arXiv:2502.01618), section 4.2. There particles are resampled at every step
 (`ess_threshold=1`), by independent draws, and by a softmax of the reward. Systematic
 resampling and the effective sample size are standard: Doucet and Johansen, "A tutorial
-on particle filtering and smoothing" (2009), section 3. How an answer is chosen is ours,
-see `choose`.
+on particle filtering and smoothing" (2009), section 3. The choice of the answer is
+ours, see `choose`.
 """
 
 from __future__ import annotations
@@ -48,12 +46,13 @@ from graphs.tree import ROOT, ReasoningTree
 
 
 class Population(NamedTuple):
-    """Where the particles are. Those on one node have one past, so one weight."""
+    """Number and weight of the particles on each node."""
 
     nodes: NDArray[np.int64]
     """[K]."""
     particles: NDArray[np.int64]
-    """How many stand on each node, [K]; N in all, but for those whose weight is 0."""
+    """Number of particles on each node, [K]; sums to N less the particles of weight
+    0."""
     log_weight: NDArray[np.float64]
     """Weight of each particle on a node since the last resampling, in nats, [K]."""
 
@@ -72,7 +71,7 @@ class Particles(Stepwise):
         return Selector.of(self.config, self.context.canonical)
 
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
-        increments, stands = self._log_increments(tree), _standing(tree)
+        increments, viable = self._log_increments(tree), _viable(tree)
         population = Population(np.array([ROOT]), np.array([self.config.num_samples]), np.zeros(1))
         level = missing = np.array([], np.int64)
         for below in [*tree.levels(), np.array([], np.int64)]:
@@ -86,7 +85,7 @@ class Particles(Stepwise):
             if self.is_last(tree, int(level[0])) or (missing > 0).any():
                 break
             population = self._resample(
-                _move(tree, population, below, stands, increments), rng.random()
+                _move(tree, population, below, viable, increments), rng.random()
             )
         best_first = np.argsort(-tree.along_paths(increments, np.add)[level], kind="stable")
         level, missing = level[best_first], missing[best_first]
@@ -95,12 +94,11 @@ class Particles(Stepwise):
     def choose(self, tree: ReasoningTree) -> int | None:
         """Returns the best leaf of the chosen answer.
 
-        A weighted vote adds up, for every leaf, (the policy's probability of its path,
-        estimated at every turn by the share of the samples that took it) x (the
-        evidence on its path). The final particles' weights estimate the same, with
-        noise from the draws. Leaves counted as often as they were sampled, and weighted
-        by all their verdicts, would have the evidence twice: resampling by it has sent
-        the samples there.
+        A weighted vote sums over the leaves of an answer (the policy's probability of
+        the path, estimated at each step by the share of samples that took it) x (the
+        evidence on the path). The final particles' weights estimate the same with more
+        noise. Counting each leaf once per sample and weighting it by all its verdicts
+        would use the evidence twice, because resampling already sent samples there.
         """
         leaves = tree.answer_leaves()
         if self.selector.selection != "weighted_vote" or not leaves:
@@ -118,8 +116,8 @@ class Particles(Stepwise):
         )
 
     def _resample(self, population: Population, uniform: float) -> Population:
-        """Returns N particles of equal weight where the weights have become too uneven,
-        else `population`.
+        """Returns N particles of equal weight if the effective sample size is below the
+        threshold, else `population`.
         """
         nodes, particles, log_weight = population
         if not len(nodes):
@@ -133,7 +131,7 @@ class Particles(Stepwise):
         return Population(nodes[survive], copies[survive], np.zeros(int(survive.sum())))
 
     def _log_increments(self, tree: ReasoningTree) -> NDArray[np.float64]:
-        """Returns what each step adds to a particle's log weight, in nats, [N]."""
+        """Returns the increment of the log weight by each step, in nats, [N]."""
         increments: NDArray[np.float64] = self.selector.logprob_weight * tree.logprob
         if tree.is_judged:
             log_right = -np.logaddexp(0.0, -tree.log_likelihood_ratio)
@@ -146,21 +144,20 @@ def _move(
     tree: ReasoningTree,
     population: Population,
     below: NDArray[np.int64],
-    stands: NDArray[np.bool_],
+    viable: NDArray[np.bool_],
     increments: NDArray[np.float64],
 ) -> Population:
-    """Lets every open particle take its step.
+    """Returns the population after every open particle took its step.
 
-    The children of a node take its particles in the order in which they were made, each
-    as many as it was sampled, until none is left. Particles that no sample is there for
-    (the node was closed before) are dropped, and samples that no particle is there for
-    (an answer was written from the node when the budget ended) are passed over. A child
-    that is closed itself keeps its particles until their turn: what happens below a
-    level does not change the level.
+    The children of a node take its particles in order of creation, each as many as its
+    count, until none is left. Particles without a sample (the node was closed before)
+    are dropped; samples without a particle (an answer was sampled from the node when
+    the budget ended) are ignored. A closed child keeps its particles until their turn,
+    so that later events do not change a level.
 
     Args:
         below: nodes of the next level.
-        stands: see `_standing`, [N].
+        viable: see `_viable`, [N].
         increments: see `Particles._log_increments`, [N].
     """
     nodes, particles, log_weight = population
@@ -175,7 +172,7 @@ def _move(
     before = np.cumsum(count) - count
     before -= before[np.searchsorted(parents, parents)]
     taken = np.clip(particles[parents] - before, 0, count)
-    moved = stands[children] & (taken > 0)
+    moved = viable[children] & (taken > 0)
     children, parents, taken = children[moved], parents[moved], taken[moved]
     order = np.argsort(np.concatenate([ended, parents]), kind="stable")
     return Population(
@@ -185,25 +182,25 @@ def _move(
     )
 
 
-def _standing(tree: ReasoningTree) -> NDArray[np.bool_]:
-    """Whether each node's step was neither cut off nor the end of a thought without an
-    answer, [N]; it may have been closed since.
+def _viable(tree: ReasoningTree) -> NDArray[np.bool_]:
+    """Returns whether each node was neither cut off nor ended without an answer when it
+    was sampled, [N]; it may have been closed since.
     """
-    stands = np.where(tree.terminal, tree.answered, ~tree.closed)
-    stands[list(tree.failures)] = True
-    return stands
+    viable = np.where(tree.terminal, tree.answered, ~tree.closed)
+    viable[list(tree.failures)] = True
+    return viable
 
 
 def systematic_resample(weights: ArrayLike, n: int, uniform: float) -> NDArray[np.int64]:
     """Returns how many of `n` particles each of `weights` gets, [K].
 
-    Its share of [0, 1) catches those of the positions (uniform + i) / n, i < n, that
-    lie in it. Nobody gets less than n x share rounded down, or more than it rounded up,
-    and on average over `uniform` everybody gets n x share.
+    Each weight owns a part of [0, 1) of the size of its share, and gets one particle
+    per position (uniform + i) / n, i < n, in that part. It gets n x share rounded down
+    or up, and n x share on average over `uniform`.
 
     Args:
         weights: [K], not negative, one of them above 0; they need not sum to 1.
-        n: particles to give away.
+        n: number of particles.
         uniform: a draw from [0, 1).
     """
     cumulative = np.cumsum(weights)
@@ -216,11 +213,11 @@ def systematic_resample(weights: ArrayLike, n: int, uniform: float) -> NDArray[n
 
 
 def _log_share(tree: ReasoningTree, node: int) -> float:
-    """Returns the log of an estimate of the path's probability: at each of its steps,
-    the share of the samples that took it.
+    """Returns the log of the path's estimated probability, the product of each step's
+    share of the samples below its parent.
     """
-    turns = ((each, tree.children[int(tree.parent[each])]) for each in tree.path(node))
+    choices = ((each, tree.children[int(tree.parent[each])]) for each in tree.path(node))
     return sum(
         math.log(int(tree.count[each]) / int(tree.count[siblings].sum()))
-        for each, siblings in turns
+        for each, siblings in choices
     )

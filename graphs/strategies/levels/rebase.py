@@ -1,21 +1,21 @@
-"""REBASE: every open path of a level gets next steps in proportion to the exponential
-of its reward.
+"""REBASE: allocates the samples of a level to its open paths by a softmax of their
+rewards.
 
-Sample N first steps. At each depth the samples that finished leave the budget, B_i =
-B_{i-1} - C_i, and the open candidates share what is left by a softmax of their rewards
+Sample N first steps. At each depth the number C_i of samples that finished is
+subtracted from the budget, B_i = B_{i-1} - C_i, and the open candidates share the rest
 (eq. 1):
 
     W_j = Round(B_i x c_j exp(R_j / T_b) / sum_k c_k exp(R_k / T_b))
 
-R_j, in [0, 1], is the exponential of the path's score. c_j is how often the step was
-sampled: the paper has equal steps as separate nodes, where here they are one, which
-stands for c_j of them. A sample that was cut off, or ended without an answer, is no
-candidate and has not finished: its share goes to the others.
+R_j, in [0, 1], is the exponential of the path's score. c_j is the count of the step:
+equal steps are separate nodes in the paper and one node here. A sample that was cut off
+or ended without an answer is not a candidate and not finished; its share goes to the
+others.
 
 Source: Wu et al., "Inference scaling laws" (arXiv:2408.00724), eq. 1. The paper scores
 a path by its last step (`aggregation=last`), takes T_b = 0.1 in the text and 0.2 in the
-released configuration, and chooses by a weighted vote. Its code does not round as eq. 1
-does; `allocation` has both rules.
+released configuration, and chooses by a weighted vote. Its code rounds differently from
+eq. 1; `allocation` offers both rules.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from graphs.strategies.levels.levels import Level, LevelSearch
 from graphs.tree import ReasoningTree
 
 Allocation = Literal["exact", "paper"]
-"""`exact`: the released code's rule, which spends the whole budget. `paper`: eq. 1 to
-the letter, which may spend less or more."""
+"""`exact`: the released code's rule, which spends the whole budget. `paper`: eq. 1,
+which may spend less or more."""
 
 _ROUNDING_ERROR = 1e-9
-"""What a product of floats may lie above a whole number without being rounded up."""
+"""Excess of a float over an integer that is not rounded up."""
 
 
 @dataclass(frozen=True)
 class Rebase(LevelSearch):
-    """See the module. The budget of a level is its samples."""
+    """See the module. The budget of a level is its number of samples."""
 
     config: RebaseConfig
 
@@ -76,15 +76,15 @@ def allocate_samples(
 ) -> NDArray[np.int64]:
     """Returns how many next steps each candidate gets, [K].
 
-    `exact` goes through the candidates from the highest reward down, gives each its
-    share of what is left, rounded up, and takes it and its weight away: the best get
-    what rounding leaves over, and the sum is `budget`. `paper` rounds every share for
-    itself, half to even.
+    `exact` goes through the candidates by falling reward, gives each its share of the
+    remaining budget, rounded up, and subtracts it and its weight. The best candidates
+    profit from the rounding, and the sum is `budget`. `paper` rounds every share
+    separately, half to even.
 
     Args:
         rewards: [K], in [0, 1].
-        counts: [K], how many equal samples each candidate stands for; at least 1.
-        budget: samples to give away (B_i).
+        counts: [K], number of equal samples of each candidate, at least 1.
+        budget: number of samples to allocate (B_i).
         balance_temperature: T_b, above 0.
     """
     weights = counts * np.exp((rewards - rewards.max(initial=0.0)) / balance_temperature)

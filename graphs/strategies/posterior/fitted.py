@@ -1,23 +1,23 @@
-"""Which answer is right, by weights that were fitted on validation questions: the
-fallback of posterior search.
+"""A conditional logit model of which answer is right, fitted on validation questions:
+the fallback of posterior search.
 
 The sum-product pass (graphs/strategies/posterior/belief.py) takes verdicts to be
 independent given the truth. A critic that misreads a question misreads it in every
-sample, so agreement and verdicts together say less than the pass believes. This model
-knows nothing of where evidence comes from. It looks at what an answer has to show for
-itself, and weighs that by how well it told right answers from wrong ones before:
+sample, so the pass overestimates the evidence of agreement and verdicts together. This
+model ignores where evidence comes from. It weighs features of each answer by how well
+they separated right from wrong answers on the validation questions:
 
     P(answer a) = exp(w . x_a) / sum of exp(w . x_b)
 
-    where b are the answers that were seen, and "none of them"
+    where b are the answers in the tree, and "none of them"
 
-Of each answer it sees how many samples came to it and, of its best path, three
-log-scores; "none of them" is one more alternative, with a utility of its own. The
+The features of an answer are the number of its samples and three log-scores of its best
+path; "none of them" is one more alternative, with a utility of its own. The
 log-likelihood is concave and, with a Gaussian prior on the weights, has one maximum,
 which Newton's method finds.
 
-Where a question may have several right answers they are no rivals: then each one stands
-alone against "none of them".
+Where a question may have several right answers, each answer is compared with "none of
+them" alone.
 
 Source: McFadden, "Conditional logit analysis of qualitative choice behavior" (1974).
 """
@@ -40,32 +40,30 @@ from graphs.tree import ReasoningTree
 Floats = NDArray[np.float64]
 
 FEATURES = ("frequency", "summed_verdict", "last_verdict", "logprob", "none")
-"""What is seen of an alternative. `F` features:
+"""Features of an alternative, `F` in number:
 
-- frequency: log of the number of samples that came to the answer. Its share is the same
-  thing, for what all alternatives have in common drops out; "none of them" counts as
+- frequency: log of the number of samples with the answer. The log of their share is
+  equivalent, because a constant for all alternatives cancels. "None of them" counts as
   one sample.
 - summed_verdict, last_verdict: log sigma(log-likelihood ratio) along the answer's best
   path, summed, and of its last step, in nats; log 1/2 for an unjudged step, 0 in a tree
   without verdicts. The best path is the one with the largest sum, then the largest of
   the next features.
 - logprob: the policy's log-probability of that path, in nats.
-- none: 1 for "none of them", which shows 0 in all others."""
+- none: 1 for "none of them", whose other features are 0."""
 
 _MOST_STEPS = 100  # of Newton's method; from 0 it takes about 8
 _CONVERGED = 1e-8  # largest component of the gradient, per question
 
 
 class LogitExample(NamedTuple):
-    """Alternatives of which one is right, as the fit sees them. `A` answers, and "none
-    of them" as the last row.
-    """
+    """One choice between `A` answers and "none of them", which is the last row."""
 
     features: Floats
     """[A + 1, F]."""
     target: Floats
-    """Share of each alternative in being right, [A + 1]; sums to 1. Several forms of a
-    right answer have equal shares."""
+    """Probability that each alternative is the right one, [A + 1]; sums to 1, equal for
+    several forms of the right answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +73,18 @@ class AnswerModel:
     weights: tuple[float, ...]
     """[F], in the order of `FEATURES`."""
     many_answers: bool = False
-    """Whether a question may have several right answers, so that they are no rivals."""
+    """Whether a question may have several right answers, which then do not exclude each
+    other."""
     fitted_on: tuple[str, ...] = ()
-    """Names of the runs."""
+    """Names of the runs that it was fitted on."""
     questions: int = 0
-    """Number of their questions that had an answer."""
+    """Number of questions with an answer in those runs."""
     canonical: Callable[[str], str] = field(default=str.strip, repr=False, compare=False)
     """Maps an answer to the form by which answers are compared."""
 
     def infer(self, tree: ReasoningTree) -> dict[str, float]:
         """Returns the probability that each answer is right, in canonical form, in the
-        order of the leaves; rivals sum to below 1.
+        order of the leaves; the sum is below 1 unless `many_answers`.
         """
         answers, features = read_answers(tree, self.canonical)
         utility = features @ np.array(self.weights)
@@ -104,13 +103,14 @@ class AnswerModel:
         ridge: float = 1.0,
         fitted_on: Sequence[str] = (),
     ) -> Self:
-        """Returns the model under which what is right is most probable.
+        """Returns the model with the maximum a posteriori weights.
 
         Args:
-            questions: what `choices` makes of each question's tree, with the same
-                `many_answers`; one without an answer says nothing.
+            questions: `choices` of each question's tree, with the same `many_answers`;
+                empty for a question without an answer.
             ridge: precision of the Gaussian prior on the weights, whose mean is 0.
-            fitted_on: names of the runs that the questions come from, to be kept.
+            fitted_on: names of the runs that the questions come from, stored in the
+                model.
 
         Raises:
             ValueError: no question has an answer, or `ridge` is not above 0.
@@ -118,8 +118,8 @@ class AnswerModel:
         examples = [choice for one in questions for choice in one]
         if not examples:
             raise ValueError(
-                "a selector is fitted on questions with answers and there is none; give runs in "
-                "which some were found"
+                "no question has an answer, so there is nothing to fit a selector on; give runs in "
+                "which some answers were found"
             )
         weights = tuple(map(float, fit_weights(examples, ridge=ridge)))
         return cls(weights, many_answers, tuple(fitted_on), sum(bool(one) for one in questions))
@@ -140,7 +140,7 @@ class AnswerModel:
         """Reads a model.
 
         Raises:
-            ValueError: the file is no such model, or one with other features.
+            ValueError: the file holds no fitted model, or one with other features.
         """
         try:
             stored = json.loads(path.read_text())
@@ -165,8 +165,8 @@ class AnswerModel:
 
 
 def read_answers(tree: ReasoningTree, canonical: Callable[[str], str]) -> tuple[list[str], Floats]:
-    """Returns the different answers of a tree, in the order of its leaves, and the
-    features of each and of none of them, [A + 1, F].
+    """Returns the distinct answers of a tree, in the order of its leaves, and the
+    features of each and of "none of them", [A + 1, F].
     """
     counts: dict[str, int] = {}
     best: dict[str, tuple[float, float, float]] = {}
@@ -191,8 +191,8 @@ def choices(
     canonical: Callable[[str], str] = str.strip,
     many_answers: bool = False,
 ) -> list[LogitExample]:
-    """Returns what a tree says to the fit: one choice among rivals, one per answer
-    where they are none; nothing without an answer.
+    """Returns the examples of one tree: one choice between all answers or, with
+    `many_answers`, one per answer; empty without an answer.
     """
     answers, features = read_answers(tree, canonical)
     is_right = np.array([right[answer] for answer in answers], np.float64)
@@ -208,8 +208,8 @@ def choices(
 
 
 def fit_weights(examples: Sequence[LogitExample], *, ridge: float = 1.0) -> Floats:
-    """Returns the weights of largest log-likelihood and prior, [F], by Newton's method;
-    a step is halved until it is an ascent.
+    """Returns the maximum a posteriori weights, [F], by Newton's method; a step is
+    halved until the objective rises.
 
     Raises:
         ValueError: `ridge` is not above 0; without a prior, separable examples have no
@@ -217,8 +217,8 @@ def fit_weights(examples: Sequence[LogitExample], *, ridge: float = 1.0) -> Floa
     """
     if ridge <= 0:
         raise ValueError(
-            f"ridge ({ridge}) must be above 0, or weights grow without end where examples can be "
-            "told apart; set 1"
+            f"ridge ({ridge}) must be above 0, because without a prior the weights of separable "
+            "examples grow without bound; set 1"
         )
     weights = np.zeros(examples[0].features.shape[1])
     value, gradient, hessian = _objective(weights, examples, ridge)

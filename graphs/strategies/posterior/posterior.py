@@ -1,35 +1,36 @@
-"""Posterior search: infer from noisy verdicts what is alive, sample where it pays, and
-stop when sure.
+"""Posterior search: infers from noisy verdicts which nodes are correct, samples where a
+new answer costs least, and stops when one answer is probable enough.
 
-Other searches take the critic's number for the truth and keep the best few. Here a
-verdict is evidence (graphs/strategies/posterior/belief.py), and what to do next follows
-from the belief:
+Other searches take the critic's score for the truth and keep the best few nodes. Here a
+verdict is evidence (graphs/strategies/posterior/belief.py) and the belief decides:
 
-- *Where to sample.* At the node where belief x chance of getting home per token is
-  largest: home to an answer by a way that is not there yet. A sample takes a step that
-  is there already with the policy's own probability of it, and a new one otherwise. So
-  where what the policy is likely to say has failed it is not asked again, and nobody
-  starts anew above a step that all ways go through. Within a batch, each further sample
-  at a node counts for what the ones before it have left.
-- *How far.* Through to the answer, in one request at the engine's full speed, where
-  most of the tokens fall on steps that are still alive: of g steps to go (1 - r^g) /
-  ((1 - r) g) do, r being the rate of right steps. Where fewer than 1 / `step_cost` do,
-  one step, which is judged before the next is paid for. Counted in generated tokens
-  `step_cost` is 1, which goes step by step to the last one; counted in FLOPs or in an
-  engine's time, for which prompts are read again, it is nearer to 2.
-- *Whom to judge.* The steps that may be alive and may be not, in batches, until the
-  best answer is believed or no doubt is worth a verdict: what agreement has settled
-  costs none.
-- *When to stop.* When the best answer is believed by `confidence`, or the expected gain
-  of the next batch, in solved questions, times `worth_tokens` is less than its tokens.
+- *Where to sample.* At the node that maximises p_correct x p_answer / expected tokens,
+  where p_answer is the probability that a sample from a correct node reaches an answer
+  by a path that is not in the tree yet. A sample repeats a step of the tree with the
+  policy's probability of that step, else it writes a new one. So the search does not
+  sample where the likely steps have failed, and does not restart above a step that all
+  paths share. Within a batch, each further sample at a node counts only for the
+  probability that the ones before it failed.
+- *How far.* In one request to the answer, at the engine's full speed, where most tokens
+  fall on steps that are correct: of g steps to go the expected share is
+  (1 - r^g) / ((1 - r) g), r being the rate of right steps. Where it is below
+  1 / `step_cost`, one step, which is judged before the next is paid for. In generated
+  tokens `step_cost` is 1, which samples single steps until the last; in FLOPs or engine
+  time, which include reading prompts again, it is nearer to 2.
+- *What to judge.* The steps with the largest uncertainty, in batches, until the best
+  answer reaches `confidence` or no uncertainty reaches `min_uncertainty`. Where samples
+  agree, no verdict is paid for.
+- *When to stop.* When the probability of the best answer reaches `confidence`, or when
+  the next batch's expected gain in solved questions x `worth_tokens` is less than its
+  tokens.
 
 Where the critic's errors are correlated, a model that was fitted on validation
-questions (graphs/strategies/posterior/fitted.py) says in place of the sum-product pass
-how far an answer is to be believed; the rest stays as it is.
+questions (graphs/strategies/posterior/fitted.py) replaces the sum-product pass for the
+probabilities of the answers only.
 
-The first samples go from the question to the answer, so an easy question costs what a
-small vote costs. This strategy is ours; the questions that it answers are those of
-metareasoning (Russell and Wefald, "Do the right thing", 1991).
+The first samples run from the question to the answer, so an easy question costs as much
+as a small vote. This strategy is ours; its decisions are those of metareasoning
+(Russell and Wefald, "Do the right thing", 1991).
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ from graphs.strategies.stepwise import Round, Stepwise
 from graphs.tree import ROOT, Expansion, ReasoningTree
 
 ABORT_RATE = 0.3
-"""`search.abort_rate` of a policy that backtracks. It fits best on validation
-questions of the pocket; .12 was counted there."""
+"""Default of `search.abort_rate` for a policy that backtracks. It fits best on the
+pocket model's validation questions, although the counted rate is .12."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ class Posterior(Stepwise):
 
     @cached_property
     def belief_model(self) -> BeliefModel:
-        """The assumptions under which verdicts are read. A null `abort_rate` is 0
-        without backtracking, where no end of a sample is the policy's own doubt.
+        """Computes beliefs under the options of the search. A null `abort_rate` is 0
+        for a policy without backtrack tokens, whose aborts are no evidence.
         """
         assumptions: Assumptions = self.config
         if assumptions.abort_rate is None:
@@ -74,9 +75,7 @@ class Posterior(Stepwise):
         return BeliefModel(assumptions, self.context.canonical)
 
     def infer(self, tree: ReasoningTree) -> Belief:
-        """Returns what the search believes of `tree`; computed once, until something
-        happens to the tree.
-        """
+        """Returns the posterior given `tree`, cached until the next event."""
         last = _last_beliefs.get(tree)
         if last is not None and last.search is self and last.version == tree.version:
             return last.belief
@@ -103,20 +102,20 @@ class Posterior(Stepwise):
         )
 
     def to_judge(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
-        """Returns the unjudged steps in the greatest doubt; none where the best answer
-        is believed.
+        """Returns the unjudged steps with at least half the largest uncertainty; none
+        once the best answer reaches `confidence`.
         """
         belief = self.infer(tree)
         if belief.best[1] >= self.config.confidence:
             return []
-        # the variance of its being alive, given its parent, times the parent's chance
-        doubt = belief.p_correct * (1.0 - belief.right)
-        doubt[tree.closed & ~tree.terminal] = 0.0
-        doubt[tree.judged + tree.unparsed > 0] = 0.0
+        # P(parent correct) x variance of "step right" given a correct parent
+        uncertainty = belief.p_correct * (1.0 - belief.p_right)
+        uncertainty[tree.closed & ~tree.terminal] = 0.0
+        uncertainty[tree.judged + tree.unparsed > 0] = 0.0
         return [
             int(node)
             for node in np.flatnonzero(
-                doubt >= max(self.config.min_uncertainty, float(doubt.max()) / 2)
+                uncertainty >= max(self.config.min_uncertainty, float(uncertainty.max()) / 2)
             )
         ]
 
@@ -126,23 +125,27 @@ class Posterior(Stepwise):
     def _batch(
         self, tree: ReasoningTree, belief: Belief, to_go: Floats, size: int
     ) -> Sequence[Expansion]:
-        """Returns the requests of the next round; none where they are not worth their
-        tokens.
+        """Returns the expansions of the next round; none where their expected gain is
+        worth less than their tokens.
+
+        Args:
+            to_go: expected steps from each node to an answer, [N].
+            size: number of samples.
         """
         rate = min(max(belief.right_rate, 0.01), 0.99)
         through = (1.0 - rate**to_go) / ((1.0 - rate) * to_go) * self.config.step_cost >= 1.0
-        home = self._home(tree, belief, rate**to_go, through)
+        p_answer = self._p_new_answer(tree, belief, rate**to_go, through)
         tokens = to_go * max(float(tree.tokens[1:].mean()), 1.0)
-        worth = np.where(tree.closed, 0.0, belief.p_correct * home) / tokens
+        utility = np.where(tree.closed, 0.0, belief.p_correct * p_answer) / tokens
         taken: dict[int, int] = {}
         gain, cost = 0.0, 0.0
         for _ in range(size):
-            node = int(np.argmax(worth))
-            if worth[node] <= 0.0:
+            node = int(np.argmax(utility))
+            if utility[node] <= 0.0:
                 break
-            gain += float(worth[node] * tokens[node])
+            gain += float(utility[node] * tokens[node])
             cost += float(tokens[node])
-            worth[node] *= 1.0 - home[node]
+            utility[node] *= 1.0 - p_answer[node]
             taken[node] = taken.get(node, 0) + 1
         if (
             self.config.worth_tokens is not None
@@ -157,8 +160,9 @@ class Posterior(Stepwise):
         ]
 
     def _steps_to_go(self, tree: ReasoningTree) -> Floats:
-        """Expected steps from each node to the answer, [N], at least 1: as if all paths
-        were as long as those that came to one.
+        """Returns the expected steps from each node to an answer, [N], at least 1: the
+        mean depth of the answer leaves (without one, the tree's depth + 1) less the
+        node's depth.
         """
         leaves = tree.answer_leaves()
         length = (
@@ -169,39 +173,43 @@ class Posterior(Stepwise):
         to_go: Floats = np.maximum(length - tree.depth, 1.0)
         return to_go
 
-    def _home(
-        self, tree: ReasoningTree, belief: Belief, fresh: Floats, through: NDArray[np.bool_]
+    def _p_new_answer(
+        self, tree: ReasoningTree, belief: Belief, p_complete: Floats, through: NDArray[np.bool_]
     ) -> Floats:
-        """Chance that a sample from each node, if that is alive, comes to an answer by
-        a way that is not there yet, [N].
+        """Returns for each node the probability that a sample from it, if it is
+        correct, reaches an answer by a path that is not in the tree, [N].
 
-        A step that is there already is taken with the policy's probability of it, and
-        leads on where the sample goes through to the answer; a sample of one step ends
-        there, with nothing new. What is left of the probability is new.
+        A sample repeats a child with the policy's probability of the child. It then
+        continues from there if it is sampled through to the answer; a sample of one
+        step ends there, with nothing new. The rest of the probability is that of a new
+        step.
 
         Args:
-            fresh: chance of a way that begins with a new step, [N].
-            through: whether a sample from the node would go through, [N].
+            p_complete: probability that a path that begins with a new step reaches an
+                answer, [N].
+            through: whether a sample from the node runs through to the answer, [N].
         """
-        taken = self.belief_model.probability(tree)
-        seen = np.bincount(tree.parent[1:], weights=taken[1:], minlength=len(tree))
-        anew: Floats = np.maximum(1.0 - seen, 0.0) * fresh
-        along = np.zeros(len(tree))
+        p_child = self.belief_model.probability(tree)
+        p_repeat = np.bincount(tree.parent[1:], weights=p_child[1:], minlength=len(tree))
+        by_new_step: Floats = np.maximum(1.0 - p_repeat, 0.0) * p_complete
+        by_child = np.zeros(len(tree))
         for nodes in reversed(tree.levels()):
-            home = np.where(tree.closed[nodes], 0.0, anew[nodes] + along[nodes])
-            np.add.at(along, tree.parent[nodes], taken[nodes] * home * belief.right[nodes])
-        return np.where(through, anew + along, anew)
+            p_answer = np.where(tree.closed[nodes], 0.0, by_new_step[nodes] + by_child[nodes])
+            np.add.at(
+                by_child, tree.parent[nodes], p_child[nodes] * p_answer * belief.p_right[nodes]
+            )
+        return np.where(through, by_new_step + by_child, by_new_step)
 
 
 def _by_p_correct(belief: Belief) -> Iterator[int]:
-    """Yields the nodes, the one that is alive most probably first; they are sorted when
-    somebody asks for them, which few rounds do.
+    """Yields the nodes by falling p_correct; a generator, because few rounds need the
+    order.
     """
     yield from np.argsort(-belief.p_correct, kind="stable").tolist()
 
 
 class _LastBelief(NamedTuple):
-    """What a search believed of a tree when that had `version` events."""
+    """The belief that `search` computed for a tree with `version` events."""
 
     search: Posterior
     version: int
@@ -209,5 +217,5 @@ class _LastBelief(NamedTuple):
 
 
 _last_beliefs: WeakKeyDictionary[ReasoningTree, _LastBelief] = WeakKeyDictionary()
-"""What was computed last of each tree: between two events a belief is asked for by
-`to_judge`, `select` and `choose`."""
+"""Latest belief per tree: `to_judge`, `select` and `choose` ask for the same one
+between two events."""

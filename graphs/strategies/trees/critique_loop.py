@@ -1,27 +1,26 @@
-"""The suggestion-critique loop: propose, judge, keep what stands, reflect on what does
-not, go back, until an answer stands.
+"""The suggestion-critique loop: proposes steps, judges them, keeps the best right ones,
+reflects on wrong ones and backtracks, until an answer is judged right.
 
-The search walks down from the question level by level. At each level every kept node
-proposes `num_children` next steps; the critic judges them; of all that were judged
-right the best `beam_width` are kept. A step whose verdicts could not be read is neither
-right nor wrong: where nothing was judged right it is kept, for another try would meet
-the same critic. Where nothing stands the same nodes are asked again (the reflector may
-say which step was wrong and go further back, `max_backtracks` times) until each was
-asked for `max_children` steps; then the least bad step is taken. Where the budget does
-not pay for another round (of tokens it keeps `reserve_tokens` back), or the path is
-`max_depth` steps long, the best open node is written through to an answer, greedily:
-the budget decides how good an answer is, not whether there is one.
+The search walks down from the question level by level. At each level `num_children`
+next steps are sampled from every kept node and judged; the best `beam_width` of those
+judged right are kept. A step whose verdicts could not be parsed is neither right nor
+wrong. It is kept if no step was judged right, because another try would meet the same
+critic. If no step can be kept, the same nodes are sampled again until each has
+`max_children` samples; the reflector may name an earlier step as wrong and backtrack to
+it, `max_backtracks` times. Then the wrong step with the highest log-likelihood ratio is
+kept. When the budget does not pay for another round (`reserve_tokens` are reserved), or
+the path has `max_depth` steps, an answer is sampled greedily from the best open node.
 
-The reflector's `backtrack` gives steps up and its `terminate` ends the search;
-`continue` and `reflect` both mean another try from the same node, for a reflector that
-sees nothing wrong does not overrule the critic.
+The reflector's `backtrack` abandons steps and its `terminate` ends the search. After
+`continue` and `reflect` the same node is sampled again, because the reflector does not
+overrule the critic.
 
-With `beam_width` 1, `num_children` 1 and no reflector this is the plainest loop: one
-proposal, a check, another try.
+With `beam_width` 1, `num_children` 1 and no reflector the loop is: one proposal, one
+verdict, a retry if it is wrong.
 
 Source: O1 Replication Journey (arXiv:2410.18982), reasoning tree with reward-model
-pruning and the propose-critique loop. We judge before we prune, so a wrong step is kept
-in the tree as training data and never continued.
+pruning and the propose-critique loop. We judge before we prune, so a wrong step stays
+in the tree as training data and is never continued.
 """
 
 from __future__ import annotations
@@ -42,27 +41,25 @@ class CritiqueLoop(Stepwise):
     config: CritiqueLoopConfig
 
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
-        level, standing = self._descend(tree)
+        level, kept = self._descend(tree)
         if tree.terminated:
             return Round([], [])
-        if any(tree.terminal[node] for node in standing):
+        if any(tree.terminal[node] for node in kept):
             return Round([], level)
         return Round(
             [self._expansion(tree, node) for node in level if self._may_expand(tree, node)], level
         )
 
     def to_reflect(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
-        """Of each node where nothing stands, the new wrong child that the critic minds
-        least, for it is nearest to the truth.
-
-        Nobody is asked any more when as many steps were given up as may be.
+        """Returns, for each node without a child to keep, the new wrong child with the
+        highest log-likelihood ratio; nothing after `max_backtracks` backtracks.
         """
         least_bad: dict[int, int] = {}
         if tree.backtracks >= self.config.max_backtracks:
             return []
         for node in new_nodes:
             parent = int(tree.parent[node])
-            if tree.is_wrong(node) and not self._standing(tree, [parent]):
+            if tree.is_wrong(node) and not self._to_keep(tree, [parent]):
                 rival = least_bad.setdefault(parent, node)
                 if tree.log_likelihood_ratio[node] > tree.log_likelihood_ratio[rival]:
                     least_bad[parent] = node
@@ -75,33 +72,33 @@ class CritiqueLoop(Stepwise):
         leaves = tree.answer_leaves()
         if not leaves:
             return None
-        _, standing = self._descend(tree)
-        preferred = [node for node in standing if tree.terminal[node]] or leaves
+        _, kept = self._descend(tree)
+        preferred = [node for node in kept if tree.terminal[node]] or leaves
         return max(
             preferred,
             key=lambda leaf: tree.path_score(leaf, logprob_weight=self.config.logprob_weight),
         )
 
     def _descend(self, tree: ReasoningTree) -> tuple[list[int], list[int]]:
-        """Returns the deepest level that is kept, and those of its nodes' children that
-        stand (empty, or a final among them).
+        """Returns the deepest level that is kept, and its children to keep: none, or a
+        terminal node among them.
         """
         level = [ROOT]
         while True:
-            standing = self._standing(tree, level)
-            if not standing and not any(self._may_expand(tree, node) for node in level):
-                standing = self._least_bad(tree, level)
-            standing.sort(
+            kept = self._to_keep(tree, level)
+            if not kept and not any(self._may_expand(tree, node) for node in level):
+                kept = self._least_bad(tree, level)
+            kept.sort(
                 key=lambda child: -tree.path_score(child, logprob_weight=self.config.logprob_weight)
             )
-            standing = standing[: self.config.beam_width]
-            if not standing or any(tree.terminal[child] for child in standing):
-                return level, standing
-            level = standing
+            kept = kept[: self.config.beam_width]
+            if not kept or any(tree.terminal[child] for child in kept):
+                return level, kept
+            level = kept
 
-    def _standing(self, tree: ReasoningTree, level: list[int]) -> list[int]:
-        """Children of `level` that were judged right, were not given up, and lead
-        somewhere; where no such child was, those whose verdicts could not be read.
+    def _to_keep(self, tree: ReasoningTree, level: list[int]) -> list[int]:
+        """Returns the children of `level` that were judged right, were not backtracked
+        over and are viable; if there is none, those whose verdicts could not be parsed.
         """
         children = [
             child
@@ -113,14 +110,14 @@ class CritiqueLoop(Stepwise):
         return right or [child for child in children if tree.is_unreadable(child)]
 
     def _least_bad(self, tree: ReasoningTree, level: list[int]) -> list[int]:
-        """The finished step below `level` that the critic minds least; one that was
-        given up only where there is no other.
+        """Returns the viable child of `level` with the highest log-likelihood ratio;
+        one that was backtracked over only if there is no other.
         """
-        finished = [
+        viable = [
             child for node in level for child in tree.children[node] if tree.leads_somewhere(child)
         ]
         return sorted(
-            finished,
+            viable,
             key=lambda child: (bool(tree.backtracked[child]), -tree.log_likelihood_ratio[child]),
         )[:1]
 

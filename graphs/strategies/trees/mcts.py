@@ -4,39 +4,39 @@ under.
 One simulation walks down from the question by max(Q + U)
 (graphs/strategies/trees/puct.py) until it comes to
 
-- a node where the policy was not asked yet: it is expanded, the critic judges the new
-  steps, and the value of the best way on is backed up;
+- a node that is not expanded yet: it is expanded, the critic judges the new steps, and
+  the value of the best child is backed up;
 - an answer: its value is backed up again, at no cost;
-- a dead end, where nothing that was written leads on: 0 is backed up.
+- a dead end, where no child can be continued: 0 is backed up.
 
 The value of a node is exp(score of the path to it), in [0, 1], as the critic sees it.
-With `value="rollout"` it is that of the answer which greedy writing comes to, 0 where
-it comes to none: a node is written through at the first visit and expanded at the
-second, as in classic UCT. Steps of a rollout stay in the tree and are walked into later
-like any other.
+With `value="rollout"` it is that of the answer that greedy decoding reaches, 0 without
+one: a node gets its rollout at the first visit and is expanded at the second, as in
+classic UCT. Steps of a rollout stay in the tree, and later simulations walk through
+them.
 
-Actions. Freely, a node's actions are `num_children` samples of one request. With
-thought factors its actions are the legal ones (`ThoughtFactor.after`), and each is
-written by a pool: `pool_size` replicas at different temperatures or with different
-adapters, of which the best by score is the factor's child; the others are never walked
-into. The five factors of configs/policy/rstar.yaml make this rStar without its
-discriminator.
+Actions. Without thought factors, the actions of a node are `num_children` samples of
+one request. With them, the actions are the legal factors (`ThoughtFactor.after`), and
+each is sampled by a pool: `pool_size` replicas at different temperatures or with
+different adapters. The replica with the best score is the child of the factor;
+simulations ignore the others. The five factors of configs/policy/rstar.yaml make this
+rStar without its discriminator.
 
-Priors are even, or the policy's (its mean log-probability per token of what it wrote),
-or a policy head's, which was trained on where simulations went (`training=heads`): it
-says of the node that is about to be expanded how likely each factor is the one to go on
-with, and factors below `min_prior` are not even written.
+Priors are uniform, or the policy's (a softmax of each step's mean log-probability per
+token), or those of a policy head that was trained on visit counts (`training=heads`).
+The head computes the priors of the factors before a node is expanded, and factors below
+`min_prior` are not sampled.
 
-Parallel leaves. One `select` may run several simulations. Those under way count as
-`virtual_loss` visits of value 0 for those that follow, and no two end at the same node.
-All of this is forgotten with the call: what was visited is in the tree's `visit_count`.
+Parallel leaves. One `select` may run several simulations. A pending simulation counts
+as `virtual_loss` visits of value 0 for those that follow, and no two end at the same
+node. The virtual losses end with the call; the tree's `visit_count` holds the completed
+visits.
 
 Sources: AlphaZero (arXiv:1712.01815) for PUCT; Reverse-o1 (Zhang Junlin, 2024) for
 factors as actions and the pool; rStar (arXiv:2408.06195) for legal actions; OpenR
 (arXiv:2410.09671) for the critic's value of an unvisited child and for priors from
-log-probabilities. Deviations: when a node is expanded, not its own verdict is backed up
-but the best of its children's; and the tree keeps its root, for nobody else moves in
-between.
+log-probabilities. Deviations: an expansion backs up the best of the children's values,
+not the node's own; and the root never moves, because there is no opponent.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ from graphs.tree import ROOT, Backup, Expansion, ReasoningTree
 
 
 class _View:
-    """What one call reads of a tree, number by number; a simulation does little else,
-    and this is a few times faster than indexing.
+    """Scalar access to the columns of a tree, a few times faster than indexing;
+    simulations spend most of their time on it.
     """
 
     __slots__ = (
@@ -86,10 +86,10 @@ class _View:
 
 
 class _Path:
-    """A path down the tree, with what the value of its next step is made of.
+    """A path from the root, with the terms of its score.
 
-    `value_with` is exp(Selector.score) of one more step without a second way up to the
-    root: it is asked for at every unvisited child of every level.
+    `value_with` returns exp(Selector.score) of one more step without walking up to the
+    root again: it is called for every unvisited child of every level.
     """
 
     __slots__ = ("log_scores", "logprob", "nodes", "selector", "view")
@@ -117,15 +117,15 @@ class _Path:
 
 
 @dataclass(slots=True)
-class _UnderWay:
-    """The simulations of one call that have not been backed up."""
+class _Pending:
+    """The pending simulations of one call, which are not backed up yet."""
 
     noise: dict[int, float]
     """Share of the Dirichlet noise of each child of the root; empty without noise."""
     visits: dict[int, int] = field(default_factory=dict)
     """Virtual visits by node."""
     taken: set[int] = field(default_factory=set)
-    """Where they ended, and nodes below which nothing else is left."""
+    """Nodes at which they end, and nodes whose children are all taken."""
 
 
 @dataclass(frozen=True)
@@ -140,24 +140,24 @@ class Mcts(Stepwise):
         return Selector.of(self.config, self.context.canonical)
 
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
-        view, under_way = _View(tree), _UnderWay(self._noise(tree, rng))
+        view, pending = _View(tree), _Pending(self._noise(tree, rng))
         wanted: list[Expansion] = []
         backups: list[Backup] = []
         for _ in range(
             min(self.config.parallel_leaves, self.config.num_simulations - view.visit_count(ROOT))
         ):
-            leaf = self._simulate(view, under_way)
+            leaf = self._simulate(view, pending)
             if leaf is None:
                 break
             if view.terminal(leaf):
                 backups.append(Backup(leaf, self.value_of(tree, leaf)))
-            elif self._is_unwritten(view, leaf):
+            elif self._needs_rollout(view, leaf):
                 wanted.append(Expansion(leaf, horizon="answer", temperature=0.0))
             elif self._may_expand(view, leaf):
                 wanted += self._expansions(tree, leaf)
             else:
                 backups.append(Backup(leaf, 0.0))
-        return Round(wanted, self._where_to_end(view), backups)
+        return Round(wanted, self._open_nodes(view), backups)
 
     def needs_priors(self, tree: ReasoningTree, wanted: Sequence[Expansion]) -> list[int]:
         if self.config.prior != "policy_head":
@@ -168,10 +168,9 @@ class Mcts(Stepwise):
         return [node for node in nodes if node not in tree.priors]
 
     def to_back_up(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[Backup]:
-        """Backs up the best new end below every node that was expanded: a step, or the
-        last one of what was written through.
+        """Returns a backup of the best new leaf below every expanded node.
 
-        A rollout is backed up by `select`, which comes to its end as to any other.
+        A rollout is backed up by `select`, when a simulation reaches its leaf.
         """
         if self.config.value == "rollout":
             return []
@@ -193,7 +192,7 @@ class Mcts(Stepwise):
 
     def choose(self, tree: ReasoningTree) -> int | None:
         if self.config.choose_by == "visits":
-            leaf = self._favourite(_View(tree))[-1]
+            leaf = self._most_visited_path(_View(tree))[-1]
             if tree.terminal[leaf]:
                 return leaf
         return self.selector.choose(tree, tree.answer_leaves())
@@ -203,16 +202,16 @@ class Mcts(Stepwise):
         return _Path(_View(tree), self.selector, tree.path(node)[:-1]).value_with(node)
 
     def priors(self, tree: ReasoningTree, actions: Sequence[int]) -> list[float]:
-        """Returns P of each action of one node; they add up to 1.
+        """Returns the prior P of each action of one node; they sum to 1.
 
-        A policy head that was not asked (the budget had ended) leaves them even; a step
-        without a thought factor, which it cannot know, counts as an average one.
+        They are uniform if the policy head computed none (the budget had ended). A step
+        without a thought factor gets the mean prior.
         """
         if self.config.prior == "policy_head" and (
-            weighed := tree.priors.get(tree.parent.item(actions[0]))
+            by_factor := tree.priors.get(tree.parent.item(actions[0]))
         ):
-            average = 1 / len(weighed)
-            weights = [weighed.get(tree.step(child).factor or "", average) for child in actions]
+            average = 1 / len(by_factor)
+            weights = [by_factor.get(tree.step(child).factor or "", average) for child in actions]
             if total := sum(weights):
                 return [weight / total for weight in weights]
         if self.config.prior != "logprob":
@@ -222,8 +221,8 @@ class Mcts(Stepwise):
 
     def root_policy(self, tree: ReasoningTree, *, temperature: float = 1.0) -> dict[int, float]:
         """Returns each action of the root with its share of the visits, N^(1 /
-        temperature) normalised: what a policy would be trained towards. Empty before
-        the first visit.
+        temperature) normalised: the training target of a policy. Empty before the first
+        visit.
         """
         view = _View(tree)
         actions = self._actions(_Path(view, self.selector))
@@ -234,11 +233,11 @@ class Mcts(Stepwise):
             else {}
         )
 
-    def _simulate(self, view: _View, under_way: _UnderWay) -> int | None:
-        """Returns where the next simulation ends, and counts it as under way; None
-        where there is no such place.
+    def _simulate(self, view: _View, pending: _Pending) -> int | None:
+        """Returns the node at which the next simulation ends, and adds its virtual
+        loss; None if there is none.
         """
-        taken = under_way.taken
+        taken = pending.taken
         while ROOT not in taken:
             path, node = _Path(view, self.selector), ROOT
             while not self._ends_at(view, node):
@@ -246,45 +245,45 @@ class Mcts(Stepwise):
                 free = [child for child in actions if child not in taken] if taken else actions
                 if not free:
                     break
-                node = self._best(path, free, under_way)
+                node = self._best(path, free, pending)
                 path.append(node)
             else:
                 actions = []
             taken.add(node)
             if not actions and (node != ROOT or self._may_expand(view, ROOT)):
                 for visited in path.nodes:
-                    under_way.visits[visited] = (
-                        under_way.visits.get(visited, 0) + self.config.virtual_loss
+                    pending.visits[visited] = (
+                        pending.visits.get(visited, 0) + self.config.virtual_loss
                     )
                 return node
         return None
 
     def _ends_at(self, view: _View, node: int) -> bool:
-        """Whether a simulation ends at a node though there may be children: an answer,
-        or something to write.
+        """Whether a simulation ends at a node that may have children: at a terminal
+        node, for an expansion or for a rollout.
         """
-        return view.terminal(node) or self._may_expand(view, node) or self._is_unwritten(view, node)
+        return (
+            view.terminal(node) or self._may_expand(view, node) or self._needs_rollout(view, node)
+        )
 
-    def _is_fresh(self, view: _View, node: int) -> bool:
-        """Whether the value of a node is still to be found by a rollout: at its first
-        visit.
-        """
+    def _awaits_rollout(self, view: _View, node: int) -> bool:
+        """Whether the node still needs a rollout for its value: at its first visit."""
         return self.config.value == "rollout" and node != ROOT and not view.visit_count(node)
 
-    def _is_unwritten(self, view: _View, node: int) -> bool:
-        """Whether the rollout of a node has to be written; else the simulation follows
-        what is there.
+    def _needs_rollout(self, view: _View, node: int) -> bool:
+        """Whether the rollout of a node must be sampled; otherwise the simulation
+        follows the existing children.
         """
-        return not view.children[node] and self._is_fresh(view, node)
+        return not view.children[node] and self._awaits_rollout(view, node)
 
     def _may_expand(self, view: _View, node: int) -> bool:
-        """Whether the policy may be asked for the next steps of a node: once, and not
-        inside what is written through.
+        """Whether the node may be expanded: once, within `max_depth`, and not before
+        its rollout.
         """
         samples, tree = view.samples(node), view.tree
         if samples and node in tree.written_through and node in tree.greedy_child:
             samples -= 1  # a rollout is no expansion
-        if samples or view.closed(node) or self._is_fresh(view, node):
+        if samples or view.closed(node) or self._awaits_rollout(view, node):
             return False
         if self.context.max_depth is not None and tree.depth[node] > self.context.max_depth:
             return False
@@ -299,8 +298,8 @@ class Mcts(Stepwise):
         """Returns the requests that expand a node: one, or for each legal factor one
         per kind of replica in its pool.
 
-        Where the path is as long as may be, only factors that write through to the
-        answer are tried; where there are none, all have to.
+        At `max_depth` only factors with horizon "answer" are used; if there is none,
+        all factors with that horizon.
         """
         if not self.config.use_factors:
             return [self.expansion(tree, node, self.config.num_children)]
@@ -330,11 +329,11 @@ class Mcts(Stepwise):
         ]
 
     def _actions(self, path: _Path) -> list[int]:
-        """Returns the children of the path's last node that may be walked into: all
-        that lead somewhere, or the best one per factor.
+        """Returns the actions at the path's last node: all viable children, or the best
+        one per factor.
 
-        A child that was visited keeps its place, so that visits are not spread over a
-        pool.
+        A visited child stays the action of its factor, so that visits are not spread
+        over a pool.
         """
         view = path.view
         closed, tree = view.closed, view.tree
@@ -355,27 +354,27 @@ class Mcts(Stepwise):
             for pool in pools.values()
         ]
 
-    def _best(self, path: _Path, actions: Sequence[int], under_way: _UnderWay) -> int:
+    def _best(self, path: _Path, actions: Sequence[int], pending: _Pending) -> int:
         """Returns the action with the greatest Q + U, the first one of several."""
         view = path.view
         counts, sums = view.visit_count, view.value_sum
         visits = [counts(child) for child in actions]
-        if under_way.visits:
+        if pending.visits:
             visits = [
-                n + under_way.visits.get(child, 0) for child, n in zip(actions, visits, strict=True)
+                n + pending.visits.get(child, 0) for child, n in zip(actions, visits, strict=True)
             ]
         values = [
             sums(child) / n if n else path.value_with(child)
             for child, n in zip(actions, visits, strict=True)
         ]
         priors = self.priors(view.tree, actions)
-        if under_way.noise and len(path.nodes) == 1:
+        if pending.noise and len(path.nodes) == 1:
             weight, total = (
                 self.config.noise_weight,
-                sum(under_way.noise[child] for child in actions),
+                sum(pending.noise[child] for child in actions),
             )
             priors = [
-                (1 - weight) * p + weight * under_way.noise[child] / total
+                (1 - weight) * p + weight * pending.noise[child] / total
                 for p, child in zip(priors, actions, strict=True)
             ]
         scores = puct_scores(
@@ -384,8 +383,8 @@ class Mcts(Stepwise):
         return actions[scores.index(max(scores))]
 
     def _noise(self, tree: ReasoningTree, rng: random.Random) -> dict[int, float]:
-        """Draws the root's noise; `rng` begins anew at every call, so it is the same in
-        all simulations of a thought.
+        """Returns the noise of the root's children; `rng` is seeded anew at every call,
+        so the noise is the same in all simulations of a thought.
         """
         children = tree.children[ROOT]
         if not self.config.noise_weight or not children:
@@ -394,16 +393,14 @@ class Mcts(Stepwise):
             zip(children, dirichlet(rng, self.config.noise_alpha, len(children)), strict=True)
         )
 
-    def _where_to_end(self, view: _View) -> Iterator[int]:
-        """Yields the nodes of the favourite path from below; it is found when somebody
-        asks for them, which few rounds do.
+    def _open_nodes(self, view: _View) -> Iterator[int]:
+        """Yields the nodes of the most visited path from below; a generator, because
+        few rounds need the path.
         """
-        yield from reversed(self._favourite(view))
+        yield from reversed(self._most_visited_path(view))
 
-    def _favourite(self, view: _View) -> list[int]:
-        """Returns the path of the most visited actions from the root, as far as it
-        goes.
-        """
+    def _most_visited_path(self, view: _View) -> list[int]:
+        """Returns the path of the most visited actions from the root."""
         nodes, visits = [ROOT], view.visit_count
         while children := view.children[nodes[-1]]:
             child = max(children, key=visits)

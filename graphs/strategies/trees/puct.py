@@ -1,5 +1,4 @@
-"""The arithmetic of PUCT, in plain numbers: what a simulation does at one node, and
-what its visits say afterwards.
+"""The formulas of PUCT: selection at one node and the policy from visit counts.
 
 Lists are indexed by the children of one node. They are short, so plain floats are
 several times faster here than arrays.
@@ -29,7 +28,7 @@ def puct_scores(
     + sum of N + c_base) / c_base) + c_puct.
 
     The sum is over the children, so at the first visit of a node U is 0 and the values
-    alone decide.
+    decide alone.
     """
     total = sum(visit_counts)
     scale = (math.log((1 + total + c_base) / c_base) + c_puct) * math.sqrt(total)
@@ -40,7 +39,7 @@ def puct_scores(
 
 
 def softmax(logits: Sequence[float]) -> list[float]:
-    """Returns the probabilities that these logits mean."""
+    """Returns the softmax of `logits`."""
     highest = max(logits)
     weights = [math.exp(logit - highest) for logit in logits]
     total = sum(weights)
@@ -58,8 +57,8 @@ def dirichlet(rng: random.Random, alpha: float, size: int) -> list[float]:
 
 
 def visit_shares(visit_counts: Sequence[int], *, temperature: float) -> list[float]:
-    """Returns N^(1 / temperature), normalised; at temperature 0 the most visited child
-    has all, the first one of several.
+    """Returns N^(1 / temperature), normalised; at temperature 0, 1 for the first most
+    visited child.
     """
     if temperature == 0:
         best = visit_counts.index(max(visit_counts))

@@ -34,7 +34,7 @@ QUESTION = Question(text="Compute 2 + 2.")
 
 
 class Heads:
-    """A classifier that says the same of everything, and keeps what it was asked."""
+    """A classifier that returns constant outputs and records its prompts."""
 
     def __init__(self, *outputs: float, labels: tuple[str, ...] = LABELS) -> None:
         self.info = EngineInfo("transformers", "some/heads", "0" * 16, "0" * 16, context_length=40)

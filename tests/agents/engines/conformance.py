@@ -1,5 +1,5 @@
 """The laws of an engine, one class per protocol; every implementation's test file
-inherits them and says what the subject is.
+inherits them and provides the subject.
 
 `GeneratorConformance` and `PublisherConformance` hold for every engine,
 `RealModelConformance` for those that compute a model: there the numbers are compared
@@ -500,7 +500,7 @@ class AdapterConformance:
         expected = adapter_references[None].next_logprobs(subject.prompt(), range(4, 40))
         assert scores.logprobs == pytest.approx(expected, abs=LOGPROB_TOLERANCE)
 
-    async def test_they_are_told(self, subject: Subject) -> None:
+    async def test_they_are_reported(self, subject: Subject) -> None:
         hashes = subject.engine.info.adapters
         assert list(hashes) == ["first", "second"]
         assert all(len(found) == 16 for found in hashes.values())

@@ -131,15 +131,15 @@ def test_countdown_answer_is_judged_by_its_value_and_its_numbers() -> None:
     assert fractions.is_correct("5 * (5 - 1 / 5)")
 
 
-def test_countdown_dead_end_is_right_but_not_alive() -> None:
+def test_countdown_dead_end_is_right_but_not_solvable() -> None:
     problem = recognise_question("Use the numbers 3, 7, 11 and 25 to make 57.")
     assert problem is not None
-    dead, slip, good = (
+    unsolvable, slip, good = (
         problem.check_steps(["25 / 25 = 1 ; left 1"])[0],
         problem.check_steps(["25 + 7 = 33 ; left 3 11 33"])[0],
         problem.check_steps(["25 * 3 = 75 ; left 7 11 75"])[0],
     )
-    assert not dead.right and not slip.right and good.right and good.solvable
+    assert not unsolvable.right and not slip.right and good.right and good.solvable
     legal = problem.check_steps(["11 * 7 = 77 ; left 3 25 77"])[0]
     assert legal.right and legal.solvable == reachable((3, 25, 77), 57)
 

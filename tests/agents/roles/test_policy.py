@@ -111,8 +111,8 @@ async def test_both_horizons_give_the_same_steps() -> None:
     assert [step.answer for step in chain] == [None, "216"]
 
 
-async def test_a_chain_ends_where_the_policy_doubts_its_last_step() -> None:
-    """What was written before stands; the doubt is an empty step without an answer,
+async def test_a_chain_ends_at_a_backtrack_token() -> None:
+    """What was written before stands; the abort is an empty step without an answer,
     whose token was paid for.
     """
     policy, engine = policy_that_says(
@@ -122,14 +122,14 @@ async def test_a_chain_ends_where_the_policy_doubts_its_last_step() -> None:
     proposal = await policy.propose(
         QUESTION, (), meter=(spent := meter()), horizon="answer", allow_backtracking=False
     )
-    first, doubt = proposal.chains[0]
+    first, abort = proposal.chains[0]
     assert (first.content.reveal().text, first.finish_reason, first.answer) == (
         "19 + 8 = 28",
         "stop",
         None,
     )
-    assert (doubt.content.reveal().text, doubt.finish_reason, doubt.answer) == ("", "stop", "")
-    written = first.content.reveal().token_ids + doubt.content.reveal().token_ids
+    assert (abort.content.reveal().text, abort.finish_reason, abort.answer) == ("", "stop", "")
+    written = first.content.reveal().token_ids + abort.content.reveal().token_ids
     assert engine.tokenizer.decode(written, skip_special_tokens=False) == (
         "<|propose|>19 + 8 = 28\n\n<|reflect|>"
     )
@@ -147,12 +147,12 @@ async def test_a_backtrack_token_alone_is_no_blank_line(
     proposal = await policy.propose(
         QUESTION, (), meter=meter(), horizon=horizon, factor=factor, allow_backtracking=False
     )
-    ((doubt,),) = proposal.chains
-    assert (doubt.content.reveal().text, doubt.answer, doubt.factor) == ("", "", factor)
-    assert doubt.content.reveal().forced == (0 if factor is None else 1) and engine.rules_left == 1
+    ((abort,),) = proposal.chains
+    assert (abort.content.reveal().text, abort.answer, abort.factor) == ("", "", factor)
+    assert abort.content.reveal().forced == (0 if factor is None else 1) and engine.rules_left == 1
 
 
-async def test_a_policy_that_may_goes_through_its_doubt() -> None:
+async def test_a_policy_that_may_backtrack_goes_on() -> None:
     policy, _ = policy_that_says(
         "<|propose|>1 = 2\n\n<|reflect|>Wait.\n\n<|conclude|>Answer: 216",
         backtrack_tokens=("<|reflect|>",),
@@ -161,7 +161,7 @@ async def test_a_policy_that_may_goes_through_its_doubt() -> None:
     assert [step.answer for step in proposal.chains[0]] == [None, None, "216"]
 
 
-def test_a_doubt_is_one_token() -> None:
+def test_a_backtrack_token_is_one_token() -> None:
     with pytest.raises(
         ValueError,
         match=r"policy.backtrack_tokens: 'Wait, I' is \d+ tokens of .*; name single tokens",

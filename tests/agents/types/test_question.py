@@ -1,4 +1,4 @@
-"""Questions: one name for one text, and a split that nobody can disagree about."""
+"""Questions: one name for one text, and a split that depends on the text alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A verdict holds numbers that can be added up, or says that it has none."""
+"""A verdict holds numbers that can be added up, or it is marked as unparsed."""
 
 from __future__ import annotations
 

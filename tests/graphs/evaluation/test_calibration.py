@@ -118,13 +118,13 @@ async def test_siblings_are_compared_below_right_steps_only(tmp_path: Path) -> N
     words = ("search=best_of_n", "search.selection=best")
     config, thoughts, _ = await read_checked(make_run(tmp_path / "run", (SUM, events), words=words))
     [row] = calibration.report(thoughts, Reader(config))
-    told = row["verdicts"]
-    assert told["siblings"] == {"pairs": 2, "accuracy": 0.75}
-    assert told["steps"] == 8 and sum(one["of"] for one in told["bins"]) == 8
+    critic = row["verdicts"]
+    assert critic["siblings"] == {"pairs": 2, "accuracy": 0.75}
+    assert critic["steps"] == 8 and sum(one["of"] for one in critic["bins"]) == 8
     truth = thoughts[0].truth()
     assert truth is not None
     right = truth.right[1:9].sum()
-    assert told["right"] == right / 8 and sum(one["right"] for one in told["bins"]) == right
+    assert critic["right"] == right / 8 and sum(one["right"] for one in critic["bins"]) == right
 
 
 async def test_a_run_without_verdicts_says_nothing_of_the_critic(tmp_path: Path) -> None:

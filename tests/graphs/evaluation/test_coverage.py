@@ -80,7 +80,12 @@ async def test_samples_count_as_often_as_drawn_and_luck_is_no_derivation(
 ) -> None:
     events: list[Event] = [sampled(SOUND, LUCKY, SOUND), sampled(WRONG_END, CUT)]
     [one], left_out = await coverage.read(make_run(tmp_path / "run", (SUM, events)))
-    assert one.family == "running" and one.pool.tally == (5, 3) and one.sound == 2 and not left_out
+    assert (
+        one.family == "running"
+        and one.pool.tally == (5, 3)
+        and one.right_derivations == 2
+        and not left_out
+    )
     [row] = coverage.report([one])
     assert [point["k"] for point in row["curves"]["coverage"]] == [1, 2, 4, 5] and row[
         "samples"

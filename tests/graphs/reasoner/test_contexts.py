@@ -778,7 +778,7 @@ async def test_a_checkpoint_from_before_a_restart_is_a_typed_error() -> None:
         )
 
 
-async def test_nobody_reaches_into_anothers_thought() -> None:
+async def test_a_caller_cannot_reach_the_thought_of_another() -> None:
     """By naming it in the input, or by going on with its name from anywhere in the
     graph.
     """

@@ -1,5 +1,5 @@
 """A server that fails ends a run, which can be resumed; a question that cannot be asked
-is booked, and the others go on.
+is counted, and the others go on.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ async def asked_of(hostile: web.Response) -> AsyncIterator[tuple[str, list[Trace
         {"status": 500},
     ],
 )
-async def test_a_fault_of_the_server_ends_the_run_and_is_nobodys_question(
+async def test_a_fault_of_the_server_ends_the_run_and_fails_no_question(
     hostile: dict[str, Any],
 ) -> None:
     async with asked_of(web.Response(**hostile)) as (key, traces):

@@ -538,7 +538,7 @@ async def test_an_answer_of_mark_up_alone_is_none() -> None:
     assert (answer.status, answer.answer, trace.answer) == ("no_answer", None, None)
 
 
-async def test_an_answer_gives_its_trace_to_an_auditor_and_to_nobody_else() -> None:
+async def test_an_answer_gives_its_trace_only_to_an_auditor() -> None:
     answer, trace = await ask_chat(lambda prompt: f"{STEPS}Answer: 7")
     assert answer.trace.reveal() == trace and "secret step" in answer.thought.reveal()
     as_json = json.dumps(dataclasses.asdict(answer))
@@ -574,7 +574,7 @@ def canary_log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFi
 
 
 class _SilentSummarizer:
-    """Says nothing of the thought, so that whatever else shows it is a leak."""
+    """Returns no word of the thought, so any other occurrence is a leak."""
 
     async def summarize(self, *args: object, **options: object) -> Summary:
         return Summary("done", "none")

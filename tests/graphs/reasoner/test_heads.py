@@ -1,5 +1,5 @@
-"""A whole graph whose search reads heads: their readings are in the trace, are booked,
-and are what the search goes by.
+"""A whole graph whose search reads heads: their outputs are in the trace, their cost
+is counted, and the search uses them.
 """
 
 from __future__ import annotations
@@ -116,14 +116,14 @@ async def test_the_search_goes_by_its_heads_and_the_trace_says_so() -> None:
         assert {(verdict.source, verdict.scope) for verdict in verdicts} == {
             ("value_head", "value")
         }
-        weighed = [event.node for event in events if isinstance(event, PriorsComputed)]
+        computed = [event.node for event in events if isinstance(event, PriorsComputed)]
         tree = ReasoningTree.replay(trace.question, events)
-        assert weighed and len(set(weighed)) == len(weighed), "each node once"
-        assert set(weighed) == {node for node in range(len(tree)) if tree.samples[node]}, (
+        assert computed and len(set(computed)) == len(computed), "each node once"
+        assert set(computed) == {node for node in range(len(tree)) if tree.samples[node]}, (
             "where the policy was asked"
         )
         assert trace.usage["critic"].calls == len(verdicts) and trace.usage["heads"].calls == len(
-            weighed
+            computed
         )
         assert trace.usage["critic"].generated_tokens == trace.usage["heads"].generated_tokens == 0
         assert AuditCodec().loads(AuditCodec().dumps(trace)) == trace

@@ -1,5 +1,5 @@
-"""What a search says it cost is what the engine counted: a real vLLM server, whole
-searches, all roles.
+"""The reported usage equals the counters of a real vLLM server, for whole searches and
+all roles.
 """
 
 from __future__ import annotations

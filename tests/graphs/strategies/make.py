@@ -1,4 +1,4 @@
-"""Strategies from single options, so that a test names only those that it is about."""
+"""Builds strategies from single options; all others have their defaults."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def make(
 ) -> S:
     """Returns the strategy with these options, the others at their defaults.
 
-    A `selector` or a `belief_model` stands for the options that it is made of. The
-    fields of `SearchContext` are options, too. The searchers of compute-optimal search
-    may be strategies, with options that its own do not reach.
+    A `selector` or a `belief_model` sets the options that it is built from. Fields of
+    `SearchContext` are options, too. The `medium` and `hard` strategies of
+    compute-optimal search may be passed as strategies.
     """
     searchers = {
         name: options.pop(name)

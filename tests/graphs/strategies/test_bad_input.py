@@ -1,6 +1,6 @@
-"""Every strategy through the whole graph where what it is given is bad: a critic that
-says nothing, no budget, one sentence only, an engine that dies. Numbers that do not go
-together are refused before (tests/configs/test_refusals.py).
+"""Every strategy through the whole graph with bad input: a critic without readable
+verdicts, no budget, one sentence only, an engine that dies. Numbers that do not fit
+together are refused earlier (tests/configs/test_refusals.py).
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ async def test_a_nan_verdict_is_one_error_of_one_question(
 
 
 @every_strategy
-async def test_without_time_nobody_is_asked_and_there_is_no_answer(name: str) -> None:
+async def test_without_time_no_request_is_sent_and_there_is_no_answer(name: str) -> None:
     async with resources_for(*words(name, "budget.max_seconds=1e-9"), die_after=0) as (
         key,
         traces,

@@ -1,4 +1,4 @@
-"""Beliefs against brute force over every way in which steps can be right and wrong."""
+"""Beliefs against brute force over all assignments of right and wrong to the steps."""
 
 from __future__ import annotations
 
@@ -19,28 +19,27 @@ from tests.graphs.strategies.world import World, simulate
 def brute_force(
     belief_model: BeliefModel, tree: ReasoningTree, right_rate: float
 ) -> tuple[dict[str, float], list[float]]:
-    """Probabilities of answers and of being alive, from the definition: all 2^steps
-    truths times all answers, one by one.
+    """Returns the probability of each answer and p_correct of each node by definition,
+    summing over all 2^steps assignments and all answers.
     """
     nodes = range(1, len(tree))
     names = {
         leaf: belief_model.canonical(tree.step(leaf).answer or "") for leaf in tree.answer_leaves()
     }
     answers = list(dict.fromkeys(names.values()))
-    opinions = [math.log(p / (1 - p)) for p in np.exp(np.minimum(tree.logprob, -1e-4))]
-    in_vain = [bool(tree.terminal[node]) and node not in names for node in range(len(tree))]
-    drawn = [0 if in_vain[node] else int(tree.count[node]) for node in nodes]
-    average = np.average(opinions[1:], weights=drawn)
+    log_odds = [math.log(p / (1 - p)) for p in np.exp(np.minimum(tree.logprob, -1e-4))]
+    aborted = [bool(tree.terminal[node]) and node not in names for node in range(len(tree))]
+    continued = [0 if aborted[node] else int(tree.count[node]) for node in nodes]
+    average = np.average(log_odds[1:], weights=continued)
     low, high = -50.0, 50.0
-    while high - low > 1e-12:  # log-odds that give the samples the mean chance right_rate
+    while high - low > 1e-12:  # log-odds shift with mean probability right_rate
         shift = (low + high) / 2
         chances = [
-            1
-            / (1 + math.exp(-shift - belief_model.assumptions.logprob_weight * (opinion - average)))
-            for opinion in opinions[1:]
+            1 / (1 + math.exp(-shift - belief_model.assumptions.logprob_weight * (one - average)))
+            for one in log_odds[1:]
         ]
         low, high = (
-            (low, shift) if np.average(chances, weights=drawn) > right_rate else (shift, high)
+            (low, shift) if np.average(chances, weights=continued) > right_rate else (shift, high)
         )
     unseen = max(belief_model.assumptions.wrong_answers + 1 - len(answers), 1.0)
     hypotheses: list[tuple[str | None, float]] = [(answer, 1.0) for answer in answers] + [
@@ -60,51 +59,51 @@ def brute_force(
     def accident_of(leaf: int) -> float:
         return by_accident(leaf) / (by_accident(leaf) + 1 - belief_model.assumptions.accident)
 
-    def giving_up(node: int, alive: bool) -> float:
-        """Chance of one order of the node's samples that gave up and went on, under a
-        Beta-binomial.
+    def abort_likelihood(node: int, correct: bool) -> float:
+        """Returns the beta-binomial likelihood of one order of the aborts and other
+        samples below the node.
         """
         children = [child for child in nodes if tree.parent[child] == node]
-        gave_up = sum(int(tree.count[child]) for child in children if in_vain[child])
-        went_on = sum(int(tree.count[child]) for child in children if not in_vain[child])
+        aborts = sum(int(tree.count[child]) for child in children if aborted[child])
+        others = sum(int(tree.count[child]) for child in children if not aborted[child])
         if not belief_model.abort_rate:
-            return belief_model.assumptions.abort_ratio if alive and gave_up else 1.0
-        rate = belief_model.abort_rate * (belief_model.assumptions.abort_ratio if alive else 1.0)
+            return belief_model.assumptions.abort_ratio if correct and aborts else 1.0
+        rate = belief_model.abort_rate * (belief_model.assumptions.abort_ratio if correct else 1.0)
         a, b = (
             belief_model.assumptions.prior_strength * rate,
             belief_model.assumptions.prior_strength * (1 - rate),
         )
-        ways = math.prod(a + seen for seen in range(gave_up)) * math.prod(
-            b + seen for seen in range(went_on)
+        ways = math.prod(a + seen for seen in range(aborts)) * math.prod(
+            b + seen for seen in range(others)
         )
-        return ways / math.prod(a + b + seen for seen in range(gave_up + went_on))
+        return ways / math.prod(a + b + seen for seen in range(aborts + others))
 
     total = 0.0
     by_answer = dict.fromkeys(answers, 0.0)
-    alive_mass = [0.0] * len(tree)
+    correct_mass = [0.0] * len(tree)
     for answer, prior in hypotheses:
         for truth in itertools.product((True, False), repeat=len(tree) - 1):
             right = dict(zip(nodes, truth, strict=True))
-            alive = {0: True}
+            correct = {0: True}
             p = prior
             for node in nodes:
                 parent = int(tree.parent[node])
-                alive[node] = alive[parent] and right[node]
-                odds = shift + belief_model.assumptions.logprob_weight * (opinions[node] - average)
-                if in_vain[node]:
+                correct[node] = correct[parent] and right[node]
+                odds = shift + belief_model.assumptions.logprob_weight * (log_odds[node] - average)
+                if aborted[node]:
                     p *= not right[node]
                 else:
                     p *= 1 / (1 + math.exp(-odds)) if right[node] else 1 / (1 + math.exp(odds))
-                if alive[node] if tree.of_value[node] else right[node]:
+                if correct[node] if tree.of_value[node] else right[node]:
                     p *= math.exp(
                         belief_model.assumptions.evidence_weight * tree.log_likelihood_ratio[node]
                     )
                 if tree.terminal[node]:
                     if node not in names:
-                        p *= not alive[node]
-                    elif not belief_model.many_answers and alive[node]:
+                        p *= not correct[node]
+                    elif not belief_model.many_answers and correct[node]:
                         p *= names[node] == answer
-                    elif belief_model.many_answers and not alive[node]:
+                    elif belief_model.many_answers and not correct[node]:
                         p *= by_accident(node) + 1 - belief_model.assumptions.accident
                     elif not belief_model.many_answers:
                         p *= (
@@ -114,7 +113,7 @@ def brute_force(
                             / belief_model.assumptions.wrong_answers
                         )
             for node in range(len(tree)):
-                p *= giving_up(node, alive[node])
+                p *= abort_likelihood(node, correct[node])
             total += p
             if answer is not None:
                 by_answer[answer] += p
@@ -123,16 +122,16 @@ def brute_force(
                     chances = [
                         accident_of(leaf)
                         for leaf in names
-                        if names[leaf] == name and not alive[leaf]
+                        if names[leaf] == name and not correct[leaf]
                     ]
-                    some_alive = any(alive[leaf] for leaf in names if names[leaf] == name)
+                    some_correct = any(correct[leaf] for leaf in names if names[leaf] == name)
                     by_answer[name] += p * (
-                        1.0 if some_alive else 1 - math.prod(1 - chance for chance in chances)
+                        1.0 if some_correct else 1 - math.prod(1 - chance for chance in chances)
                     )
             for node in range(len(tree)):
-                alive_mass[node] += p * alive[node]
+                correct_mass[node] += p * correct[node]
     return {answer: mass / total for answer, mass in by_answer.items()}, [
-        mass / total for mass in alive_mass
+        mass / total for mass in correct_mass
     ]
 
 
@@ -174,11 +173,11 @@ def test_the_pass_equals_brute_force(
         prior_strength=1e12,
     )
     belief = belief_model.infer(tree)
-    answers, alive = brute_force(belief_model, tree, belief_model.assumptions.right_rate)
+    answers, correct = brute_force(belief_model, tree, belief_model.assumptions.right_rate)
     assert belief.right_rate == pytest.approx(belief_model.assumptions.right_rate), (
         "a prior that strong does not move"
     )
-    assert belief.p_correct == pytest.approx(np.array(alive))
+    assert belief.p_correct == pytest.approx(np.array(correct))
     assert belief.answers == pytest.approx(answers)
 
 
@@ -193,69 +192,67 @@ def test_agreement_is_evidence_and_verdicts_are() -> None:
     events: list[Event] = [Expanded(0, chains, "answer")]
     silent = assuming().infer(tree_of(events))
     assert silent.best[0] == "4" and silent.answers["4"] > silent.answers["5"]
-    told = assuming().infer(
+    belief = assuming().infer(
         tree_of([*events, verdict(5, 3.0), verdict(6, 3.0), verdict(1, -2.0), verdict(3, -2.0)])
     )
-    assert told.best[0] == "5" and told.best_leaf == 6
+    assert belief.best[0] == "5" and belief.best_leaf == 6
 
 
 @pytest.mark.parametrize("many_answers", [False, True])
-def test_where_the_policy_gives_up_it_doubts_its_step(many_answers: bool) -> None:
-    """The odds that the step before is alive fall by `abort_ratio`, and by no more when
-    it gives up there again.
-    """
+def test_an_abort_lowers_the_odds_of_its_parent_by_abort_ratio(many_answers: bool) -> None:
+    """The odds of p_correct fall by `abort_ratio` once, also after a second abort."""
     belief_model = assuming(abort_ratio=0.1, prior_strength=1e12, many_answers=many_answers)
     odds = []
     for chains in ([("a",)], [("a", "")], [("a", ""), ("a", "")]):
         steps = [
             tuple(step(word) if word else step("", answer="") for word in chain) for chain in chains
         ]
-        alive = belief_model.infer(tree_of([Expanded(0, tuple(steps), "answer")])).p_correct[1]
-        odds.append(alive / (1 - alive))
+        correct = belief_model.infer(tree_of([Expanded(0, tuple(steps), "answer")])).p_correct[1]
+        odds.append(correct / (1 - correct))
     assert odds[1] == pytest.approx(0.1 * odds[0])
     assert odds[2] == pytest.approx(odds[1])
 
 
 @pytest.mark.parametrize("many_answers", [False, True])
-def test_among_many_samples_one_doubt_is_none(many_answers: bool) -> None:
-    """Of many that go on it is the share that counts: one doubt of twenty speaks for
-    the step, half of them against it.
+def test_few_aborts_among_many_samples_are_evidence_for_the_step(many_answers: bool) -> None:
+    """Among many samples the share counts: one abort of twenty is evidence for the
+    step, ten of twenty against it.
     """
     belief_model = assuming(abort_rate=0.4, many_answers=many_answers, logprob_weight=0.0)
 
-    def alive(aborts: int, others: int) -> float:
+    def p_correct(aborts: int, others: int) -> float:
         chains = [(step("a"), step("", answer=""))] * aborts + [(step("a"), step("b"))] * others
         return float(
             belief_model.infer(tree_of([Expanded(0, tuple(chains), "answer")])).p_correct[1]
         )
 
-    assert alive(10, 10) < alive(1, 0) < alive(0, 1) < alive(1, 19) < alive(0, 20)
+    assert (
+        p_correct(10, 10) < p_correct(1, 0) < p_correct(0, 1) < p_correct(1, 19) < p_correct(0, 20)
+    )
 
 
-@pytest.mark.parametrize(("gave_up", "went_on"), [(1, 0), (3, 0), (0, 20), (5, 15), (40, 60)])
+@pytest.mark.parametrize(("aborts", "others"), [(1, 0), (3, 0), (0, 20), (5, 15), (40, 60)])
 @pytest.mark.parametrize("strength", [4.0, 16.0])
-def test_the_evidence_of_ended_thoughts_is_beta_binomial(
-    gave_up: int, went_on: int, strength: float
-) -> None:
+def test_evidence_of_aborts_is_beta_binomial(aborts: int, others: int, strength: float) -> None:
     """Beta-binomial, and not binomial: ten times as many samples are not ten times the
     evidence.
     """
     belief_model = assuming(abort_rate=0.4, abort_ratio=0.2, prior_strength=strength)
 
     def evidence(times: int) -> float:
-        chains = [(step("a"), step("", answer=""))] * (times * gave_up) + [
+        chains = [(step("a"), step("", answer=""))] * (times * aborts) + [
             (step("a"), step("b"))
-        ] * (times * went_on)
+        ] * (times * others)
         tree = tree_of([Expanded(0, tuple(chains), "answer")])
         return float(
-            belief_model._giving_up(tree, np.where(tree.terminal & ~tree.answered, 0, tree.count))[
-                1
-            ]
+            belief_model._abort_evidence(
+                tree, np.where(tree.terminal & ~tree.answered, 0, tree.count)
+            )[1]
         )
 
     def beta(rate: float) -> float:
         a, b = strength * rate, strength * (1 - rate)
-        return math.lgamma(a + gave_up) + math.lgamma(b + went_on) - math.lgamma(a) - math.lgamma(b)
+        return math.lgamma(a + aborts) + math.lgamma(b + others) - math.lgamma(a) - math.lgamma(b)
 
     assert evidence(1) == pytest.approx(beta(0.08) - beta(0.4))
     assert abs(evidence(10)) < 5 * abs(evidence(1))
@@ -263,16 +260,16 @@ def test_the_evidence_of_ended_thoughts_is_beta_binomial(
 
 REPORTS = ((-0.105, -2.303), (-0.69, -0.69), (-6.0, -6.0))
 """Log-probabilities that a policy that draws a step nine times of ten may report: the
-truth, that it cannot say, and nonsense."""
+truth, an uninformative report, and a wrong one."""
 
 
-def test_what_was_drawn_again_and_again_is_likely_whatever_was_reported() -> None:
-    """A server may report log-probabilities that are not those it drew from; how often
-    a step was drawn says so.
+def test_counts_outweigh_the_reported_log_probabilities() -> None:
+    """A server may report log-probabilities other than those it sampled from; the
+    counts of the steps correct them.
     """
     often, once = step("a", logprob=-6.0), step("b", logprob=-6.0)
-    alive = assuming().infer(tree_of([expanded(0, *[often] * 9, once)])).p_correct
-    assert alive[1] > alive[2] + 0.2
+    correct = assuming().infer(tree_of([expanded(0, *[often] * 9, once)])).p_correct
+    assert correct[1] > correct[2] + 0.2
     nine = [
         assuming()
         .infer(tree_of([expanded(0, *[step("a", logprob=p)] * 9, step("b", logprob=q))]))
@@ -284,9 +281,9 @@ def test_what_was_drawn_again_and_again_is_likely_whatever_was_reported() -> Non
     )
 
 
-def test_a_verdict_on_a_step_says_nothing_of_the_steps_before_it() -> None:
-    """Local scope: a right step below a wrong one does not bring it back to life; of
-    value scope, it would.
+def test_a_local_verdict_is_no_evidence_for_the_steps_before() -> None:
+    """A local verdict on a right step is no evidence for its parent; a value verdict
+    is.
     """
     events = [expanded(0, step("a")), expanded(1, step("b"))]
     plain = assuming().infer(tree_of(events)).p_correct[1]
@@ -301,7 +298,7 @@ def test_a_verdict_on_a_step_says_nothing_of_the_steps_before_it() -> None:
     )
 
 
-def test_the_rate_of_right_steps_is_learned_from_the_tree() -> None:
+def test_right_rate_is_estimated_from_the_tree() -> None:
     right = tree_of(
         [expanded(0, *(step(str(i)) for i in range(6))), *(verdict(i + 1, 4.0) for i in range(6))]
     )
@@ -313,8 +310,8 @@ def test_the_rate_of_right_steps_is_learned_from_the_tree() -> None:
 
 
 def test_beliefs_are_calibrated_where_the_assumptions_hold() -> None:
-    """In a world whose verdicts err independently at a known rate: of what is believed,
-    as much is right as is believed.
+    """In a world whose verdicts err independently at a known rate, the mean probability
+    of the best answer is its accuracy.
     """
     from graphs.strategies import BestOfN
     from graphs.strategies.selection import Selector
@@ -329,7 +326,7 @@ def test_beliefs_are_calibrated_where_the_assumptions_hold() -> None:
     assert abs(believed - right) / 300 < 0.07
 
 
-def test_nothing_is_believed_of_nothing() -> None:
+def test_the_belief_of_an_empty_tree_has_no_answer() -> None:
     belief = assuming().infer(tree_of([]))
     assert (
         belief.best == (None, 0.0)

@@ -1,4 +1,4 @@
-"""Compute-optimal search: what the probe shows, and who goes on."""
+"""Compute-optimal search: the probe, and the strategy that goes on."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_posterior_search_after_the_probe_is_the_posterior_search() -> None:
     assert isinstance(built, ComputeOptimal) and built.medium == alone
 
 
-def test_where_nobody_judged_the_critic_says_nothing_and_agreement_does() -> None:
+def test_without_verdicts_agreement_estimates_the_difficulty() -> None:
     search = make(
         ComputeOptimal, medium=make(BestOfN, 8), hard=make(BestOfN, 32), estimate="critic"
     )

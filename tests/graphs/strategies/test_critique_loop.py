@@ -137,7 +137,7 @@ def test_an_end_without_an_answer_does_not_stand() -> None:
     assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=1)]
 
 
-def test_nobody_reflects_any_more_when_enough_was_given_up() -> None:
+def test_no_step_is_reflected_on_after_max_backtracks() -> None:
     events: list[Event] = [
         expanded(ROOT, step("a")),
         judged(1, 1.0),

@@ -67,7 +67,7 @@ def test_fewer_distinct_first_steps_make_fewer_subtrees_with_larger_shares() -> 
     ]
 
 
-def test_a_subtree_that_ended_gives_its_samples_to_nobody() -> None:
+def test_a_subtree_that_ended_does_not_pass_its_samples_on() -> None:
     events: list[Event] = [
         *FOUR,
         *EVIDENCE,

@@ -172,14 +172,14 @@ def test_what_is_right_is_the_target_or_none_of_them() -> None:
         [choice] = choices(tree, dict(zip(("4", "5"), right, strict=True)))
         assert list(choice.target) == target
     assert choices(tree_of([]), {}) == []
-    with pytest.raises(ValueError, match="there is none"):
+    with pytest.raises(ValueError, match="nothing to fit"):
         AnswerModel.fit([[]])
 
 
 @dataclass(frozen=True)
 class MisreadWorld(World):
-    """Errors that are as correlated as can be: of three questions in ten the critic
-    says the opposite of everything.
+    """Fully correlated errors: for three questions in ten the critic inverts every
+    verdict.
     """
 
     def evidence(self, path: list[str], answer: str | None) -> float:  # type: ignore[override]
@@ -258,7 +258,7 @@ def with_model(search: Posterior, model: AnswerModel) -> Posterior:
 
 
 def test_a_fitted_model_stops_and_chooses_and_the_pass_picks_samples() -> None:
-    """Two samples say 4 and one, which the critic likes, says 5."""
+    """Two samples answer 4; one answers 5, and the critic prefers it."""
     chains = tuple(
         (step(f"{name}1"), step(f"{name}2", answer=answer))
         for name, answer in (("a", "4"), ("b", "4"), ("c", "5"))

@@ -33,7 +33,7 @@ def _asked(expansion: Expansion) -> str:
     return " ".join(words)
 
 
-def _told(strategy: Strategy, search: Search) -> str:
+def _record(strategy: Strategy, search: Search) -> str:
     rounds = [
         f"round {number}: {'; '.join(map(_asked, asked))}"
         for number, asked in enumerate(search.requests, 1)
@@ -46,11 +46,14 @@ def _told(strategy: Strategy, search: Search) -> str:
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_a_search_goes_as_it_went_before(name: str) -> None:
-    told, path = _told(STRATEGIES[name], simulate(STRATEGIES[name], WORLD)), GOLDEN / f"{name}.txt"
+    record, path = (
+        _record(STRATEGIES[name], simulate(STRATEGIES[name], WORLD)),
+        GOLDEN / f"{name}.txt",
+    )
     if os.environ.get("LONGTHOUGHT_REGENERATE"):
         path.parent.mkdir(exist_ok=True)
-        path.write_text(told)
-    assert told == path.read_text()
+        path.write_text(record)
+    assert record == path.read_text()
 
 
 def test_every_golden_file_belongs_to_a_strategy() -> None:

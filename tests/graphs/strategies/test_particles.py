@@ -196,11 +196,13 @@ def test_finished_particles_are_resampled_with_the_others() -> None:
 
 
 def test_steps_that_lead_nowhere_weigh_nothing() -> None:
-    dead: list[Event] = [
+    incorrect: list[Event] = [
         expanded(ROOT, step("a", cut=True), step("b", answer=""), step("c", cut=True), step("d"))
     ]
-    assert _select(FOUR, dead) == [Expansion(4, n=4)]
-    assert _select(make(Particles, num_samples=4, ess_threshold=0.0), dead) == [Expansion(4, n=1)]
+    assert _select(FOUR, incorrect) == [Expansion(4, n=4)]
+    assert _select(make(Particles, num_samples=4, ess_threshold=0.0), incorrect) == [
+        Expansion(4, n=1)
+    ]
 
 
 def test_particles_of_a_closed_node_are_dropped_and_replaced() -> None:

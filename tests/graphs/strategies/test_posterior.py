@@ -1,4 +1,4 @@
-"""Posterior search: where it samples, how far, whom it has judged, and when it
+"""Posterior search: where it samples, how far, which steps it judges, and when it
 stops.
 """
 
@@ -56,22 +56,24 @@ def test_the_first_samples_go_through_to_the_answer() -> None:
     ]
 
 
-def test_samples_that_agree_are_believed_without_a_verdict() -> None:
+def test_samples_that_agree_need_no_verdict() -> None:
     agreed = tree_of([chains("4", "4", "4", "4")])
     search = make(Posterior, confidence=0.9, belief_model=PLAIN)
     assert search.to_judge(agreed, range(1, len(agreed))) == [] and wanted(search, agreed) == []
     split = tree_of([chains("4", "5", "6", "7")])
-    assert search.to_judge(split, range(1, len(split))), "where nobody agrees, the critic is asked"
+    assert search.to_judge(split, range(1, len(split))), (
+        "where no samples agree, the critic is asked"
+    )
 
 
-def test_nobody_is_judged_twice_nor_below_a_step_that_is_surely_wrong() -> None:
+def test_no_step_is_judged_twice_or_below_a_wrong_step() -> None:
     search = make(Posterior, belief_model=PLAIN)
     tree = tree_of([chains("4", "5"), judged(1, -9.0), judged(4, 0.1)])
     asked = search.to_judge(tree, range(1, 7))
     assert asked and set(asked) <= {5, 6}
 
 
-def test_a_step_that_the_policy_was_sure_of_is_not_judged() -> None:
+def test_a_step_of_high_policy_probability_is_not_judged() -> None:
     chain = (
         step("sure", logprob=-0.0001),
         step("unsure", logprob=-0.5),
@@ -81,17 +83,17 @@ def test_a_step_that_the_policy_was_sure_of_is_not_judged() -> None:
     assert make(Posterior, belief_model=assuming(right_rate=0.9)).to_judge(tree, [1, 2, 3]) == [2]
 
 
-def test_goes_on_below_what_is_alive_and_starts_anew_where_nothing_is() -> None:
+def test_samples_below_correct_nodes_and_from_the_root_without_any() -> None:
     search = make(Posterior, batch_size=1, belief_model=PLAIN)
     events: list[Event] = [Expanded(ROOT, ((step("a"), step("b"), step("c", cut=True)),), "answer")]
-    alive = tree_of([*events, judged(1, 4.0), judged(2, 4.0)])
-    assert [expansion.node for expansion in wanted(search, alive)] == [2]
-    dead = tree_of([*events, judged(1, -4.0), judged(2, 4.0)])
-    assert [expansion.node for expansion in wanted(search, dead)] == [ROOT]
+    correct = tree_of([*events, judged(1, 4.0), judged(2, 4.0)])
+    assert [expansion.node for expansion in wanted(search, correct)] == [2]
+    incorrect = tree_of([*events, judged(1, -4.0), judged(2, 4.0)])
+    assert [expansion.node for expansion in wanted(search, incorrect)] == [ROOT]
 
 
-def test_who_always_failed_is_left_for_somebody_else() -> None:
-    """Two alive first steps, one of which was asked six times in vain."""
+def test_a_node_whose_samples_all_failed_is_left_for_another() -> None:
+    """Two first steps that are probably correct; six samples below one are wrong."""
     events: list[Event] = [expanded(ROOT, step("a"), step("b")), judged(1, 3.0), judged(2, 3.0)]
     search = make(Posterior, num_samples=64, batch_size=1, belief_model=PLAIN)
     failures = [step(f"wrong {i}") for i in range(6)]
@@ -99,9 +101,9 @@ def test_who_always_failed_is_left_for_somebody_else() -> None:
     assert [expansion.node for expansion in wanted(search, tree)] == [2]
 
 
-def test_what_the_policy_would_only_say_again_is_not_asked_for() -> None:
-    """Two alive first steps; below one a step failed that the policy takes almost
-    always, below the other one that it takes seldom.
+def test_a_node_is_not_sampled_where_the_likely_step_failed() -> None:
+    """Two first steps that are probably correct. Below one, a likely step of the policy
+    is wrong; below the other, an unlikely one.
     """
     events: list[Event] = [expanded(ROOT, step("a"), step("b")), judged(1, 3.0), judged(2, 3.0)]
     tried = [
@@ -118,7 +120,7 @@ def test_what_the_policy_would_only_say_again_is_not_asked_for() -> None:
     ] == [2]
 
 
-def test_whole_answers_where_steps_are_mostly_right_else_single_steps() -> None:
+def test_samples_completions_where_steps_are_right_else_steps() -> None:
     long = tuple(step(f"s{i}") for i in range(9))
     events: list[Event] = [
         Expanded(ROOT, ((*long, step("end", answer="4")), (step("x"),)), "answer")
@@ -130,7 +132,7 @@ def test_whole_answers_where_steps_are_mostly_right_else_single_steps() -> None:
     assert {expansion.horizon for expansion in wanted(search, bad)} == {"step"}
 
 
-def test_a_batch_is_spread_where_several_nodes_are_worth_it() -> None:
+def test_a_batch_is_spread_over_nodes_of_equal_utility() -> None:
     events: list[Event] = [expanded(ROOT, step("a"), step("b")), judged(1, 2.0), judged(2, 2.0)]
     asked = wanted(make(Posterior, batch_size=4, belief_model=PLAIN), tree_of(events))
     assert sum(expansion.n for expansion in asked) == 4 and {1, 2} <= {
@@ -138,7 +140,7 @@ def test_a_batch_is_spread_where_several_nodes_are_worth_it() -> None:
     }
 
 
-def test_stops_where_the_next_samples_are_not_worth_their_tokens() -> None:
+def test_stops_where_the_expected_gain_is_below_the_cost() -> None:
     tree = tree_of([chains("4", "5"), judged(1, -3.0), judged(4, -3.0)])
     assert wanted(make(Posterior, belief_model=PLAIN), tree)
     assert wanted(make(Posterior, belief_model=PLAIN, worth_tokens=1e6), tree)
@@ -146,8 +148,8 @@ def test_stops_where_the_next_samples_are_not_worth_their_tokens() -> None:
 
 
 @pytest.mark.parametrize("num_samples", [1, 5, 16])
-def test_never_draws_more_than_so_many_whole_answers(num_samples: int) -> None:
-    """Whether it draws them whole or step by step; one more writes an answer where
+def test_samples_at_most_num_samples_completions(num_samples: int) -> None:
+    """For completions and for single steps; one more completion gives an answer where
     there is none.
     """
     for seed, step_cost in itertools.product(range(20), (1.0, 2.0)):
@@ -160,8 +162,8 @@ def test_never_draws_more_than_so_many_whole_answers(num_samples: int) -> None:
         assert search.tree.count[1:].sum() <= (num_samples + 1) * (world.depth + 1)
 
 
-def test_less_than_a_beam_costs_is_enough() -> None:
-    """Value verdicts flipped with probability .15, a policy that gets home one time in
+def test_is_as_accurate_as_beam_search_at_lower_cost() -> None:
+    """Value verdicts inverted with probability .15, a policy that solves one sample in
     four; the same worlds for both.
     """
     worlds = [
@@ -194,8 +196,8 @@ def test_less_than_a_beam_costs_is_enough() -> None:
     ), found
 
 
-def test_a_belief_is_cached_per_search_until_the_tree_changes() -> None:
-    search, doubtful = (
+def test_beliefs_are_cached_per_search_until_the_next_event() -> None:
+    search, discounted = (
         make(Posterior, belief_model=PLAIN),
         make(Posterior, belief_model=assuming(evidence_weight=0.5)),
     )
@@ -205,7 +207,7 @@ def test_a_belief_is_cached_per_search_until_the_tree_changes() -> None:
         tree.apply([event])
         assert search.infer(tree).answers == PLAIN.infer(tree_of(events[:number])).answers
         assert search.infer(tree) is search.infer(tree)
-        assert doubtful.infer(tree).answers == doubtful.belief_model.infer(tree).answers
+        assert discounted.infer(tree).answers == discounted.belief_model.infer(tree).answers
 
 
 @pytest.mark.parametrize(
@@ -219,7 +221,7 @@ def test_a_belief_is_cached_per_search_until_the_tree_changes() -> None:
         ("search=compute_optimal search.hard=posterior policy.backtrack_tokens=[]", 0.0),
     ],
 )
-def test_going_on_is_evidence_where_the_policy_doubts(words: str, rate: float) -> None:
+def test_default_abort_rate_depends_on_backtrack_tokens(words: str, rate: float) -> None:
     built = build_strategy(compose(words.split()))
     posterior = built.hard if isinstance(built, ComputeOptimal) else built
     assert isinstance(posterior, Posterior) and posterior.belief_model.abort_rate == rate

@@ -128,7 +128,7 @@ def test_a_step_that_was_sampled_three_times_weighs_three(allocation: Allocation
     assert _shared([(0.5, 3), (0.5, 1)], 8, 0.2, allocation) == [6, 2]
 
 
-def test_nobody_to_share_among_gets_nothing() -> None:
+def test_no_node_gets_no_sample() -> None:
     assert _shared([], 5, 0.2) == _shared([], 5, 0.2, "paper") == []
 
 
@@ -161,10 +161,10 @@ def test_finished_samples_leave_the_budget_as_often_as_they_were_drawn() -> None
 
 
 def test_what_led_nowhere_leaves_its_share_to_the_others() -> None:
-    dead = expanded(
+    closed = expanded(
         ROOT, step("a", cut=True), step("b", answer=""), step("c", answer="1"), step("d")
     )
-    assert _rebase().select(tree_of([dead]), METER, RNG) == [Expansion(4, n=3)]
+    assert _rebase().select(tree_of([closed]), METER, RNG) == [Expansion(4, n=3)]
 
 
 def test_samples_that_the_budget_did_not_grant_are_asked_for_again() -> None:

@@ -113,7 +113,7 @@ def test_a_revision_that_says_the_same_again_is_revised_again() -> None:
     assert asked(REVISION, *events) == [Expansion(1, horizon="answer", mistakes=(2,))]
 
 
-def test_what_was_cut_off_is_written_again_and_shown_to_nobody() -> None:
+def test_a_cut_step_is_sampled_again_and_not_shown() -> None:
     cut = Expanded(
         ROOT, ((step("a"), step("b", cut=True)), (step("c"), step("d", answer=""))), "answer"
     )

@@ -113,8 +113,8 @@ def test_never_asks_for_more_than_it_may(batch_size: int) -> None:
 
 
 def test_saves_samples_and_keeps_the_answers() -> None:
-    """Where the policy is often right it needs less than two thirds of sixteen samples,
-    and says what the vote of all would have said.
+    """With a policy that is often right it uses less than two thirds of sixteen samples
+    and returns the answer of the full vote.
     """
     full, early = make(BestOfN, 16), make(SelfConsistency, num_samples=16)
     questions, kept, seen = 100, 0, 0

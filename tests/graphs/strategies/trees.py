@@ -1,5 +1,5 @@
-"""Small trees for tests of strategies, without a model: steps are words, verdicts are
-given.
+"""Builds small trees for tests of strategies, without a model: steps are words,
+verdicts are given.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def step(
     temperature: float = 1.0,
     factor: str | None = None,
 ) -> Step:
-    """Returns a step of one token, which is that of its text."""
+    """Returns a step of one token, whose id is a hash of the text."""
     content = Content(text=text, token_ids=(zlib.crc32(text.encode()),), logprobs=(logprob,))
     sampling = Sampling(temperature=temperature)
     return Step(
@@ -60,7 +60,7 @@ def judged(node: int, evidence: float, *, scope: VerdictScope = "local") -> Judg
 
 
 def unread(node: int) -> Judged:
-    """Returns a verdict that could not be read."""
+    """Returns a verdict that could not be parsed."""
     return Judged(node, Verdict(score=math.nan, source="working_critic", outcome="unparsed"))
 
 

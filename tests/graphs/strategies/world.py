@@ -1,14 +1,14 @@
-"""A world without a model, in which strategies can be run whole in microseconds, and a
-graph that runs them.
+"""A simulated policy and critic in which whole searches run in microseconds, and a loop
+that runs them.
 
-Each prefix of a thought has its own few continuations with fixed probabilities, one of
-them right. After `depth` steps the next one is the answer: the right one where every
-step was right, else one of a few wrong ones. The critic's verdicts are those of the
-truth, each flipped with probability `flip_rate`: a function of the prefix, so that
-asking twice does not help. All of it derives from `seed`.
+Each prefix of a thought has a few continuations with fixed probabilities, one of them
+right. After `depth` steps comes the answer: the right one if every step was right, else
+one of a few wrong ones. Verdicts are the truth, each inverted with probability
+`flip_rate` as a function of the prefix, so that a second verdict is no new evidence.
+Everything derives from `seed`.
 
-`simulate` does what the nodes of the graph do (graphs/reasoner/nodes.py), and writes
-down what was asked.
+`simulate` does what the nodes of the graph do (graphs/reasoner/nodes.py), and records
+the requests.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ from tests.graphs.strategies.trees import judged, step, tree_of, unread
 RIGHT_ANSWER = "right"
 TOKENS_PER_STEP = 5
 INTUITION = 2.0
-"""Log-odds that the policy head gives the thought factor under which the right step is
-likeliest, over each other one."""
+"""Log-odds of the best thought factor over each other one by the policy head."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +38,16 @@ class World:
     depth: int = 4
     """Steps before the answer."""
     ability: float = 1.0
-    """Log-odds that the policy gives the right continuation over each of the wrong
-    ones, before noise."""
+    """Log-odds of the right continuation over each wrong one, before noise."""
     spread: float = 1.0
-    """Standard deviation of the noise on the log-odds: the wider, the more often the
-    policy prefers something wrong."""
+    """Standard deviation of the noise on the log-odds; a larger one makes the policy
+    prefer wrong steps more often."""
     continuations: int = 4
-    """Different steps that the policy can write after a prefix, the right one
-    included."""
+    """Distinct continuations of a prefix, the right one included."""
     flip_rate: float = 0.15
-    """Probability that a verdict is wrong."""
+    """Probability that a verdict is inverted."""
     unread_rate: float = field(default=0.0, repr=False)
-    """Probability that a verdict cannot be read."""
+    """Probability that a verdict cannot be parsed."""
     wrong_answers: int = 5
     tokens_per_verdict: int = 1
     scope: VerdictScope = "local"
@@ -76,7 +73,7 @@ class World:
         temperature: float | None,
         factor: str | None = None,
     ) -> Step:
-        """Returns one step behind `path`."""
+        """Returns a sampled step after `path`."""
         greedy = temperature == 0.0
         how: dict[str, Any] = {"temperature": 0.0 if greedy else 1.0, "factor": factor}
         if len(path) >= self.depth:
@@ -97,7 +94,7 @@ class World:
         return step(text, logprob=math.log(probabilities[choice]), **how)
 
     def priors(self, path: Sequence[str], factors: Sequence[ThoughtFactor]) -> dict[str, float]:
-        """Returns what the policy head says of the thought factors behind `path`."""
+        """Returns the policy head's priors of the thought factors after `path`."""
         chances = [self.distribution("/".join([*path, factor.name]))[0] for factor in factors]
         weights = [math.exp(INTUITION if chance == max(chances) else 0.0) for chance in chances]
         return {
@@ -113,7 +110,6 @@ class World:
         """Returns the log-likelihood ratio of the verdict on the last step of `path`,
         in nats.
         """
-        # it says what they came to
         right = (
             self.is_solvable(path)
             if self.scope == "value"
@@ -130,7 +126,7 @@ class World:
 
 @dataclass
 class Search:
-    """What came of a search."""
+    """A finished search."""
 
     tree: ReasoningTree
     meter: Meter
@@ -145,7 +141,7 @@ class Search:
 
     @property
     def samples(self) -> int:
-        """Continuations that the policy was asked for."""
+        """Number of requested samples."""
         return sum(expansion.n for requests in self.requests for expansion in requests)
 
 
@@ -160,8 +156,8 @@ def simulate(
     """Runs `strategy` in `world` to its end.
 
     Raises:
-        AssertionError: the strategy asks for what cannot be (a closed node, no sample),
-            or comes to no end in `max_rounds`.
+        AssertionError: the strategy requests an invalid expansion (a closed node, no
+            sample), or does not end within `max_rounds`.
     """
     meter = Meter(budget or Budget())
     search = Search(tree_of([]), meter)
@@ -221,7 +217,7 @@ def simulate(
             record(*_judge(world, tree, wanted_verdicts, meter))
         record(*strategy.to_back_up(tree, new_nodes))
     else:
-        raise AssertionError(f"{strategy} came to no end in {max_rounds} rounds")
+        raise AssertionError(f"{strategy} did not end within {max_rounds} rounds")
     search.leaf = strategy.choose(tree)
     return search
 

@@ -280,7 +280,7 @@ def small_tree(*events: Event) -> ReasoningTree:
     return ReasoningTree.replay(QUESTION, [*steps, *events])
 
 
-def told(thought: LongThought) -> list[tuple[str, int, str]]:
+def segments_of(thought: LongThought) -> list[tuple[str, int, str]]:
     return [(s.kind, s.node, s.text.reveal()) for s in thought.segments]
 
 
@@ -288,7 +288,7 @@ def test_a_journey_reads_like_a_thought() -> None:
     tree = small_tree(
         Judged(1, verdict(-2.0, reason="3 + 7 is 10")), Judged(2, verdict(2.0, reason="fine"))
     )
-    assert told(derive_journey(tree, 4, rng=random.Random(0))) == [
+    assert segments_of(derive_journey(tree, 4, rng=random.Random(0))) == [
         ("wrong", 1, "3 + 7 = 11"),
         ("wrong", 3, "so 11 + 11"),
         ("reflect", 1, "Wait, step 1 is wrong: 3 + 7 is 10"),
@@ -338,7 +338,7 @@ def test_the_wording_is_a_parameter() -> None:
         rng=random.Random(0),
         wording=wording,
     )
-    texts = [text for _, _, text in told(thought)]
+    texts = [text for _, _, text in segments_of(thought)]
     assert "Moment, Schritt 1: {nein}" in texts and "Zurück zu 0." in texts
 
 
@@ -355,7 +355,7 @@ def test_known_wrong_is_judged_against_or_given_up(tree: ReasoningTree) -> None:
     }
 
 
-def test_only_the_reasons_against_a_step_are_told() -> None:
+def test_only_the_reasons_against_a_step_are_shown() -> None:
     praise, blame = verdict(0.5, reason="looks fine"), verdict(-1.0, reason="3 + 7 is 10")
     again = verdict(-0.5, reason=" 3 + 7 is 10\n")
     mumbled = Verdict(0.5, "token_critic", outcome="unparsed", reason=Hidden("mumble"))

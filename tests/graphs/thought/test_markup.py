@@ -1,5 +1,5 @@
-"""The mark-up: it can be read back, says where it is malformed, and leaves nothing
-behind when it is filtered.
+"""The mark-up: it can be read back, malformed text is refused with its place, and a
+filter removes all of it.
 """
 
 from __future__ import annotations

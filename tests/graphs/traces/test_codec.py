@@ -184,7 +184,7 @@ def damaged(*way: str | int, value: object) -> dict[str, Any]:
         (damaged("question", "text", value=...), "damaged at question: text: Field required"),
         (
             damaged("summary", value=...),
-            "damaged at the top: a Trace without ['summary'] and with unknown []",
+            "damaged at the top level: a Trace without ['summary'] and with unknown []",
         ),
         (
             damaged("long_thought", "mood", value="secret"),

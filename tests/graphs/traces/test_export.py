@@ -206,7 +206,7 @@ def test_parquet_without_rows_holds_the_columns(tmp_path: Path) -> None:
         assert pq.read_table(tmp_path / "full.parquet").schema == table.schema
 
 
-def test_texts_that_are_all_dates_are_told(tmp_path: Path) -> None:
+def test_texts_that_are_all_dates_are_reported(tmp_path: Path) -> None:
     with TraceStore.open(tmp_path / "first", config_hash="c0ffee", config_yaml="{}") as store:
         store.record(replace(ordinary_trace(0, num_nodes=3), answer="2024-05-01", correct=True))
         assert "completion.content" in export(store, tmp_path / "out.jsonl", format="sft").notes[-1]
@@ -240,7 +240,7 @@ def tree_trace(
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[TraceStore]:
-    """A run with one trace of every kind that an export tells apart."""
+    """A run with one trace of every kind that an export distinguishes."""
     refusal = SafetyRecord("refuse", "S1", "after_thinking")
     traces = [
         tree_trace("right", ["4", "5"], gold="5"),

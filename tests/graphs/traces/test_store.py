@@ -140,7 +140,7 @@ def test_a_run_is_held_to_the_contents_that_it_was_begun_with(
         with pytest.raises(
             RunConflictError,
             match=r"weights of the policy: aaaa in the run, cccc "
-            r"now\n.*put the old ones back",
+            r"now\n.*restore the old ones",
         ):
             resumed.hold_to(
                 {

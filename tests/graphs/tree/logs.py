@@ -168,10 +168,10 @@ def finished(events: Sequence[Event]) -> list[Event]:
     none.
     """
     tree = ReasoningTree.replay(QUESTION, events)
-    finals = tree.answer_leaves()
+    leaves = tree.answer_leaves()
     return [
         *events,
-        Finished("answered", finals[-1], tree.step(finals[-1]).answer)
-        if finals
+        Finished("answered", leaves[-1], tree.step(leaves[-1]).answer)
+        if leaves
         else Finished("no_answer"),
     ]

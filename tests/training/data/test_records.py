@@ -305,11 +305,11 @@ def test_what_is_not_right_is_left_out_and_counted(question: Question, prompts: 
         "decided_by_rule": 1,
         "unchecked": 1,
     }
-    nobody_knows = question.model_copy(update={"gold": None})
+    without_gold = question.model_copy(update={"gold": None})
     assert (
         len(
             make(
-                [dataclasses.replace(right, question=nobody_knows, correct=None, check="no_gold")],
+                [dataclasses.replace(right, question=without_gold, correct=None, check="no_gold")],
                 prompts,
             ).rows
         )

@@ -101,7 +101,7 @@ def test_a_factor_that_was_not_tried_says_nothing(tiny_pocket: Path) -> None:
     assert (root.visits, root.tried) == ((2, 1, 0), (True, True, False))
 
 
-def test_where_nobody_counted_visits_right_answers_count(tiny_pocket: Path) -> None:
+def test_without_visit_counts_right_answers_count(tiny_pocket: Path) -> None:
     whole = thought()
     events = [
         expanded(ROOT, step("a", factor="propose"), step("b", factor="correct")),
@@ -215,8 +215,8 @@ def test_a_batch_without_answers_or_visits_has_a_loss_all_the_same() -> None:
     assert float(heads_loss(torch.zeros(1, 3), [row([5])], LossScale(1.0, 1.0, 1.0))) == 0.0
 
 
-# What is learned: a made-up world in which the first token says how it ends, and the
-# second where to go.
+# What is learned: a made-up world in which the first token determines the outcome
+# and the second the best factor.
 
 ENDS_RIGHT, ENDS_WRONG, GO_HERE, GO_THERE = 40, 41, 42, 43
 

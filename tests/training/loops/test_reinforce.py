@@ -86,11 +86,11 @@ def rollout(correct: bool | None, tokens: int = 3) -> Rollout:
 def test_one_step_publishes_what_it_trained(
     policy: Policy, taught_pocket: Path, taught_questions: list[Question], tmp_path: Path
 ) -> None:
-    told: list[str] = []
+    progress: list[str] = []
     options = training()
     result = reinforce(
         *(taught_questions, policy, check, taught_pocket, tmp_path / "model", *both(options)),
-        on_step=lambda step, of, text: told.append(text),
+        on_step=lambda step, of, text: progress.append(text),
     )
     [step] = result.steps
     assert 0 < step.reward < 1, "the taught pocket must be unsure for this test"
@@ -106,7 +106,7 @@ def test_one_step_publishes_what_it_trained(
     assert step.dropped_groups < step.groups == 4
     # before the first step, and after it
     assert policy.engine.version == 2  # type: ignore[attr-defined]
-    assert told and "reward" in told[0]
+    assert progress and "reward" in progress[0]
     prompts = [policy.prompts.policy(question) for question in taught_questions]
     trained, base = (
         load_model(folder, dtype="float32") for folder in (tmp_path / "model", taught_pocket)

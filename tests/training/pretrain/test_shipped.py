@@ -1,5 +1,5 @@
 """The shipped pocket model is the one that this code makes: same tokenizer, same
-families, and it can do what its card says.
+families, and it reaches the figures of its card.
 """
 
 import json

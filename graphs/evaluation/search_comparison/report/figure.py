@@ -1,5 +1,5 @@
-"""The figures of a comparison, as SVG: accuracy over cost, the critic dial, and where
-the regret lies.
+"""The figures of a comparison, as SVG: accuracy over cost, the noise sweep, and the
+loss attribution.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ _COLORS = {
 
 
 def draw(groups: Mapping[str, Mapping[str, Any]], folder: Path) -> list[str]:
-    """Draws what `graphs.evaluation.search_comparison.report.summary` says of each
-    group, and returns the names of the files.
+    """Draws the summary of each group
+    (graphs/evaluation/search_comparison/report/summary.py), and returns the names of
+    the files.
     """
     figures = {
         "accuracy.svg": _accuracy(groups),
@@ -39,7 +40,7 @@ def draw(groups: Mapping[str, Mapping[str, Any]], folder: Path) -> list[str]:
         "loss_attribution.svg": _loss_attribution(groups),
     }
     for name, figure in figures.items():
-        # the same cells, the same file
+        # without a date, so that the same cells give the same file
         figure.savefig(folder / name, bbox_inches="tight", metadata={"Date": None})
     return list(figures)
 
@@ -47,8 +48,8 @@ def draw(groups: Mapping[str, Mapping[str, Any]], folder: Path) -> list[str]:
 def _panels(
     rows: int, columns: int, *, width: float, height: float
 ) -> tuple[Figure, list[list[Axes]]]:
-    """Returns an empty figure; not one of pyplot's, which would need a screen, or
-    closing.
+    """Returns an empty figure; without pyplot, whose figures need a backend and must be
+    closed.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -60,8 +61,8 @@ def _panels(
 
 
 def _accuracy(groups: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """A row for each cost, a column for each group; a self-verifying group gets a
-    second one, with its free check.
+    """Draws a row per cost measure and a column per group; a self-verifying group gets
+    a second column, with its free check.
     """
     columns = [(group, "accuracy") for group in groups] + [
         (group, "accuracy_with_free_check") for group in groups if group != "others"
@@ -99,8 +100,8 @@ def _accuracy(groups: Mapping[str, Mapping[str, Any]]) -> Figure:
 def _curves(
     axes: Axes, rows: Sequence[Mapping[str, Any]], labels: Sequence[str], cost: str, figure_of: str
 ) -> dict[str, Any]:
-    """Draws a curve over the budgets for each of `labels`, and returns what stands for
-    it in a legend.
+    """Draws a curve over the budgets for each of `labels`, and returns its legend
+    handles.
     """
     from matplotlib import colormaps
 
@@ -176,9 +177,9 @@ def _loss_attribution(groups: Mapping[str, Mapping[str, Any]]) -> Figure:
         bars = _bars(summary)
         names = [f"{row['method']} {row['n']}" for row in bars]
         left = [0.0] * len(bars)
-        for booking in CAUSES:
-            shares = [row["shares"][booking] for row in bars]
-            axes.barh(names, shares, left=left, color=_COLORS[booking], label=booking)
+        for cause in CAUSES:
+            shares = [row["shares"][cause] for row in bars]
+            axes.barh(names, shares, left=left, color=_COLORS[cause], label=cause)
             left = [a + b for a, b in zip(left, shares, strict=True)]
         axes.set_title(_TITLES[group])
         axes.set_xlabel("share of the questions")
@@ -189,7 +190,9 @@ def _loss_attribution(groups: Mapping[str, Mapping[str, Any]]) -> Figure:
 
 
 def _bars(summary: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Returns the methods with the first critic, those that solve most at the top."""
+    """Returns the methods with the first critic or without one, by rising share of
+    solved questions (the top bar is the best).
+    """
     seen: dict[str, Mapping[str, Any]] = {}
     for row in summary["loss_attribution"]:
         if not _is_free(row["critic"]):
@@ -198,5 +201,5 @@ def _bars(summary: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def _is_free(critic: str) -> bool:
-    """Whether a critic is a control or the oracle, which belong on the dial."""
+    """Whether a critic is a control or the oracle, which belong in the noise sweep."""
     return critic in CONTROLS or critic.startswith(ORACLE)

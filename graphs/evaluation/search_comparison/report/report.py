@@ -33,12 +33,12 @@ PLAN, CHOICES = "plan.json", "choices.json"
 
 
 def write_report(folder: Path) -> Path:
-    """Writes what the finished test cells of the comparison in `folder` came to, and
+    """Writes the results of the finished test cells of the comparison in `folder`, and
     returns the file with the tables.
 
     Raises:
-        BadDataError: there is no comparison in the folder, its validation runs are not
-            finished, or no test cell is.
+        BadDataError: the folder holds no comparison, its validation runs are
+            unfinished, or no test cell is finished.
     """
     if not (folder / PLAN).is_file():
         raise BadDataError(
@@ -65,7 +65,7 @@ def write_report(folder: Path) -> Path:
 async def _summarise(
     folder: Path, comparison: SearchComparisonConfig, choices: SelectedByGroup
 ) -> tuple[dict[str, Any], list[str]]:
-    """Returns what each group came to, and the names of the cells that are missing."""
+    """Returns the summary of each group, and the names of the missing cells."""
     summaries: dict[str, Any] = {}
     missing: list[str] = []
     for group, families in groups_of(comparison.families).items():
@@ -99,7 +99,7 @@ async def _measure(
     choices: SelectedByGroup,
     cells: Sequence[Cell],
 ) -> Measured:
-    """Returns what the finished cells of one family came to."""
+    """Returns the results of the finished cells of one family."""
     measured = Measured()
     first, main = comparison.critics[0].name, comparison.main_budget
     ks = sample_sizes(comparison)

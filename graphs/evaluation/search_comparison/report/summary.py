@@ -1,5 +1,5 @@
-"""What a comparison came to, for one group of families: every figure that the tables
-and the pictures show.
+"""Summarises a comparison for one group of families: all numbers in the tables and
+figures.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ VOTE = "weighted_vote"
 def summarise(
     comparison: SearchComparisonConfig, choice: SelectedSettings, table: Table
 ) -> dict[str, Any]:
-    """Returns plain values, NaN as None. Intervals are 95 % ones, of the bootstrap of
-    graphs/evaluation/search_comparison/closure.py.
+    """Returns JSON-compatible values, NaN as None. Intervals are 95 % bootstrap
+    intervals (graphs/evaluation/search_comparison/closure.py).
     """
     first, n = comparison.critics[0], comparison.main_budget
     seeds = [critic.name for critic in comparison.critics if is_seed_of(critic, first)]
@@ -96,11 +96,11 @@ def _closure(found: Closure) -> dict[str, Any]:
 def _to_reach(
     comparison: SearchComparisonConfig, table: Table, guided: list[Key], drawn: Floats
 ) -> dict[str, Any]:
-    """Returns what every method needs to reach the weighted vote at the large budget;
-    None where no measured budget does.
+    """Returns the cost at which each method reaches the accuracy of the weighted vote
+    at the large budget; None if no measured budget does.
 
-    The vote itself with fewer samples is the control: where it is flat, everything
-    reaches it for little.
+    The vote with fewer samples is the control: where its accuracy is flat, every method
+    reaches it at a low cost.
     """
     target = Key(
         VOTE, comparison.large_budget or comparison.main_budget, comparison.critics[0].name
@@ -131,8 +131,8 @@ def _to_reach(
 
 
 def _controls(table: Table, n: int, drawn: Floats) -> list[dict[str, Any]]:
-    """Returns every search with a control for a critic, against the majority at the
-    same budget.
+    """Returns every search with a control as its critic, compared with the majority at
+    the same budget.
     """
     majority = Key("majority", n, NO_CRITIC)
     rows = []
@@ -150,7 +150,7 @@ def _controls(table: Table, n: int, drawn: Floats) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Returns data that JSON can hold: an estimate as a mapping, NaN as None."""
+    """Returns JSON-compatible data: an estimate as a mapping, NaN as None."""
     if isinstance(value, Estimate):
         return _plain(value._asdict())
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""A comparison as Markdown."""
+"""Renders a comparison as Markdown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LEGEND = (
     "",
     "- *N* is a search's own budget: samples; tries at a step (critique_loop), simulations "
     "(mcts), rewritings (sequential_revision). "
-    "Equal N is not equal cost; FLOPs are told beside it.",
+    "Equal N is not equal cost; FLOPs are reported beside it.",
     "- *majority*, *weighted_vote*, *best_of_n* and *logprob_vote* are computed on N of the same "
     "stored samples, a mean over many draws: the most frequent answer, the same weighted by the "
     "critic's scores, the answer of the best score, the vote weighted by log-probability.",
@@ -37,7 +37,7 @@ _LEGEND = (
 
 
 def tables(document: Mapping[str, Any], figures: Sequence[str]) -> str:
-    """Returns the report of what comparison.json holds."""
+    """Returns the report of the contents of comparison.json."""
     lines = ["# Comparison of searches", "", *_LEGEND]
     if document["missing"]:
         lines += [
@@ -183,9 +183,9 @@ def _noise_sweep(summary: Mapping[str, Any]) -> list[str]:
         dict.fromkeys(name for setting in summary["noise_sweep"] for name in setting["gains"])
     )
     lines = [
-        "The critic dial: how often a critic prefers the right one of two siblings, in all such "
-        "pairs and in those where the policy "
-        "prefers the wrong one, and what search gains with it over the best base.",
+        "Noise sweep: how often a critic prefers the right one of two siblings, in all such "
+        "pairs and in those where the policy prefers the wrong one, and the gain of search "
+        "with it over the best base.",
         "",
         "| critic | within-sibling accuracy | where the policy prefers the wrong one | pairs | "
         + " | ".join(searches)
@@ -206,16 +206,16 @@ def _noise_sweep(summary: Mapping[str, Any]) -> list[str]:
 
 def _loss_attribution(summary: Mapping[str, Any]) -> list[str]:
     lines = [
-        "Where questions were lost (regret), one run or one draw of N stored samples, shares of "
-        "all questions: *selection*, a wholly right way was found and another answer given; "
-        "*proposal*, no right next step was sampled; *pruning*, there was one and the search went "
-        "on elsewhere; *budget*, it ended before.",
+        "Loss attribution, from one run or one draw of N stored samples, as shares of all "
+        "questions: *selection*, a derivation with only right steps was found and another "
+        "answer given; *proposal*, no right next step was sampled; *pruning*, a right step "
+        "was sampled and not expanded; *budget*, the search ended before.",
         "",
         "| method | N | critic | " + " | ".join(CAUSES) + " |",
         "|---" * (3 + len(CAUSES)) + "|",
     ]
     for row in summary["loss_attribution"]:
-        shares = " | ".join(f"{row['shares'][booking]:.3f}" for booking in CAUSES)
+        shares = " | ".join(f"{row['shares'][cause]:.3f}" for cause in CAUSES)
         lines.append(f"| {row['method']} | {row['n']} | {row['critic']} | {shares} |")
     return lines
 

@@ -36,7 +36,7 @@ class FalseServer:
         return await (self.answer(body) if len(self.requests) <= 2 else self.handler(body))
 
     async def answer(self, body: dict[str, Any]) -> web.Response:
-        """Says token 5 as often as it may, n times."""
+        """Returns n completions of token 5, each as long as allowed."""
         return web.json_response(completion(body, tokens=1))
 
     @asynccontextmanager
@@ -112,7 +112,7 @@ def completion(body: dict[str, Any], *, tokens: int | None = None) -> dict[str, 
 
 
 class Clock:
-    """Time that passes when somebody sleeps, and at no other time."""
+    """Time that passes only while a task sleeps."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []

@@ -128,7 +128,7 @@ async def test_a_server_that_dies_is_a_dead_engine(tiny_model_folder: Path) -> N
 
 
 async def test_an_aborted_completion_is_no_sample(tiny_model_folder: Path) -> None:
-    """vLLM answers so what it was working on when it is told to stop."""
+    """vLLM returns unfinished completions this way when it shuts down."""
     server = FalseServer(tiny_model_folder)
 
     async def abort_once(body: dict[str, Any]) -> web.Response:

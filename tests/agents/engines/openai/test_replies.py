@@ -104,13 +104,13 @@ def check_shown(error: BaseException) -> None:
     for text in (str(error), repr(error)):
         assert SECRET not in text and KEY not in text
         assert len(text) <= SHOWN and (text.isprintable() or repr(error) == text)
-    told = traceback.TracebackException.from_exception(error, capture_locals=True)
-    while told is not None:
-        for frame in told.stack:
+    report = traceback.TracebackException.from_exception(error, capture_locals=True)
+    while report is not None:
+        for frame in report.stack:
             if "/agents/engines/" in frame.filename:
                 seen = " ".join((frame.locals or {}).values())
                 assert SECRET not in seen and KEY not in seen, frame
-        told = told.__cause__ or told.__context__  # type: ignore[assignment]
+        report = report.__cause__ or report.__context__  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize("name", [*ANY_ROUTE, *COMPLETIONS])

@@ -23,7 +23,7 @@ COUNTS = [
 
 
 def count(prompt: str, sample_index: int, rng: random.Random) -> str:
-    """Says one of COUNTS, or the rest of the one that the prompt has begun."""
+    """Returns one of COUNTS, or the rest of the one that the prompt has begun."""
     written = prompt.rsplit("<|assistant|>", 1)[-1]
     begun = [text for text in COUNTS if written and text.startswith(written)]
     return begun[0][len(written) :] if begun else rng.choice(COUNTS)
@@ -141,7 +141,7 @@ async def test_a_function_can_be_named() -> None:
 
 
 class Shouting:
-    """An object that answers, and says which tokens it reads."""
+    """An object that answers, and names its special tokens."""
 
     special_tokens = ("<|shout|>",)
 

@@ -214,7 +214,7 @@ async def test_ctrl_c_does_not_reach_the_child(vllm_engine: VLLMEngine) -> None:
         (3_300_000, 16, None, 1),
         (25_000_000, 16, None, 3),
         (135_000_000, 2, None, 2),
-        (None, 16, None, 16),  # of a model that is not here nobody knows how large it is
+        (None, 16, None, 16),  # the size of a remote model is unknown
         (3_300_000, 16, "4", 4),
         (3_300_000, 16, "", 1),
     ],
@@ -233,7 +233,7 @@ def test_a_small_model_gets_few_threads(
 def test_a_damaged_file_says_nothing_of_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is wrong with it, the engine says."""
+    """The engine reports what is wrong with the value."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(3))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     (tmp_path / "model.safetensors").write_bytes(b"no")

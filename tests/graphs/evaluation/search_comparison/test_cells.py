@@ -59,8 +59,8 @@ def test_the_shipped_grid_is_the_protocol() -> None:
         ]
         assert runs[:6] == [(n, seed) for n in (4, 16) for seed in (0, 1, 2)]
         assert runs[6:] == ([(64, 0)] if strategy.name in ("beam", "dvts", "rebase") else [])
-    dial = {cell.critic for cell in cells if cell.method == "beam" and cell.critic != "working"}
-    assert dial == {
+    sweep = {cell.critic for cell in cells if cell.method == "beam" and cell.critic != "working"}
+    assert sweep == {
         "random",
         "length",
         "logprob",
@@ -161,8 +161,7 @@ def test_choices_are_read_as_they_were_written() -> None:
         (["comparison.families=[]"], "must not be empty"),
         (
             ["comparison.strategies=[{name: pool, candidates: ['search=greedy']}]"],
-            r"comparison\.strategies \(pool\) are "
-            r"measured anyway",
+            r"comparison\.strategies \(pool\) are always measured",
         ),
         (
             ["comparison.critics=[{name: oracle.2, words: 'critic=token'}]"],

@@ -160,7 +160,7 @@ def test_a_cell_that_is_meant_otherwise_now_is_refused_with_the_difference(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         (
             "comparison.strategies=[{name: beam, candidates: ['search=beem']}]",
@@ -180,10 +180,10 @@ def test_a_cell_that_is_meant_otherwise_now_is_refused_with_the_difference(
     ],
 )
 def test_what_is_wrong_is_found_before_anything_is_run(
-    wrong: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    wrong: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert guarded(lambda: run.main([*WORDS, wrong, f"run.output_dir={tmp_path}"])) == WRONG
-    assert told in capsys.readouterr().err and not (tmp_path / "small").exists()
+    assert message in capsys.readouterr().err and not (tmp_path / "small").exists()
 
 
 def test_a_comparison_is_many_runs(capsys: pytest.CaptureFixture[str]) -> None:

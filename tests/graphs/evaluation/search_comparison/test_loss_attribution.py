@@ -73,9 +73,9 @@ def attributed(events: list[Event], *, solved: bool) -> Cause:
     return attribute(tree, truth_of(tree, problem_of()), events, solved=solved)
 
 
-@pytest.mark.parametrize(("booking", "events"), LOST_TO.values(), ids=LOST_TO.keys())
-def test_an_unsolved_question_is_lost_to(booking: Cause, events: list[Event]) -> None:
-    assert attributed(events, solved=False) == booking
+@pytest.mark.parametrize(("cause", "events"), LOST_TO.values(), ids=LOST_TO.keys())
+def test_an_unsolved_question_is_lost_to(cause: Cause, events: list[Event]) -> None:
+    assert attributed(events, solved=False) == cause
 
 
 @pytest.mark.parametrize("events", [events for _, events in LOST_TO.values()], ids=LOST_TO.keys())
@@ -84,4 +84,4 @@ def test_a_solved_question_is_lost_to_nothing(events: list[Event]) -> None:
 
 
 def test_every_booking_is_met() -> None:
-    assert {booking for booking, _ in LOST_TO.values()} == set(CAUSES) - {"solved"}
+    assert {cause for cause, _ in LOST_TO.values()} == set(CAUSES) - {"solved"}

@@ -1,5 +1,5 @@
-"""Small trees over a real problem, so that the exact checker says what is right: (19 +
-8) * 8 = 216, in two steps and an answer.
+"""Small trees over a real problem, which the exact checker can check: (19 + 8) * 8 =
+216, in two steps and an answer.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def problem_of(question: Question = SUM) -> Problem:
 
 
 def written(text: str, *, logprob: float = -1.0) -> Step:
-    """Returns a step; an answer, where it says one."""
+    """Returns a step, with an answer if its text marks one."""
     return step(text, answer=text.partition("Answer: ")[2] or None, logprob=logprob)
 
 
