@@ -76,8 +76,9 @@ def test_traces_of_version_0_1_are_read_under_todays_names() -> None:
     stored = CODEC.encode(EVERY_EVENT)
     for event in stored["events"]:
         if event["type"] == "PriorsComputed":
-            event["type"] = "PriorsComputed"
-    assert "PriorsComputed" in str(stored) and CODEC.decode(stored) == EVERY_EVENT
+            event["type"] = "Weighed"
+    assert "PriorsComputed" not in str(stored)
+    assert CODEC.decode(stored) == EVERY_EVENT
 
 
 def test_a_decoded_trace_replays_to_the_same_tree() -> None:
