@@ -757,7 +757,7 @@ def test_the_options_make_the_strategy() -> None:
         ),
         (
             ["policy.factors=[{name: question, opening: x}]"],
-            ["policy.factors has a factor of the name question", "another name"],
+            ["policy.factors has a factor named question", "give it another name"],
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
