@@ -3,8 +3,9 @@ not expect.
 
     python -m tests.language [FILE OR FOLDER ...]
 
-Prose is docstrings, comments, the texts of messages, and the pages of `PAGES`. tests/test_language.py runs
-this over the whole repository. `PROSE` and `NAMES` say what to write instead.
+Prose is docstrings, comments, the texts of messages, and the pages of `PAGES`.
+tests/test_language.py runs this over the whole repository. `PROSE` and `NAMES` give the
+replacements.
 """
 
 from __future__ import annotations
