@@ -34,7 +34,7 @@ def load_object(name: str, option: str) -> Any:
         sys.path.append("")  # missing for a console script
     try:
         found = importlib.import_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script without a main guard may call sys.exit
         raise ValueError(
             f"{option} ({name}) names a module that cannot be imported ({type(error).__name__}: "
             f"{error}); install it, or start the command in the folder that holds it"

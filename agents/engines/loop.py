@@ -26,8 +26,22 @@ def get_loop() -> asyncio.AbstractEventLoop:
     with _lock:
         if _loop is None or _loop.is_closed():
             _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="longthought-loop", daemon=True).start()
+            threading.Thread(
+                target=_serve, args=[_loop], name="longthought-loop", daemon=True
+            ).start()
         return _loop
+
+
+def _serve(served: asyncio.AbstractEventLoop) -> None:
+    """Runs the loop until it is stopped. SystemExit in a task leaves `run_forever`; the
+    future of the task has it as well, and every other task goes on.
+    """
+    while True:
+        try:
+            served.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            continue
+        return
 
 
 def submit(coroutine: Coroutine[Any, Any, T]) -> Future[T]:

@@ -212,6 +212,8 @@ class Reasoner:
         return await _on_own_loop(self._ask_all(asked, concurrency, sample, on_progress))
 
     async def _open(self) -> None:
+        if self._resources is not None:
+            raise RuntimeError("the reasoner is open; make another Reasoner for another `with`")
         self._resources = await start_resources(self.config, sink=self._sink, run=self._run)
         register(self.key, self._resources)
 
@@ -223,10 +225,8 @@ class Reasoner:
 
     def _questions(self, questions: Iterable[str | Question]) -> list[Question]:
         """Returns the questions as `Question`s; see `ask_many` for what it raises."""
-        if isinstance(questions, str):
-            raise TypeError(
-                f"questions ({questions!r}) must be a list of texts; write [{questions!r}]"
-            )
+        if isinstance(questions, str | Question):
+            raise TypeError(f"questions ({questions!r}) must be a list; write [{questions!r}]")
         asked = []
         for question in questions:
             if not isinstance(question, str | Question):

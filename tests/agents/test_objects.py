@@ -30,3 +30,10 @@ def test_a_module_of_the_working_directory_is_found(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
     assert load_object("my_code_of_a_test:answer", "search.object") == 42
+
+
+def test_a_module_that_exits_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "script_of_a_test.py").write_text("raise SystemExit(0)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match=r"task\.object .*SystemExit"):
+        load_object("script_of_a_test:answer", "task.object")

@@ -24,3 +24,11 @@ def broken(question: Question, answer: str) -> bool:
 
 def undecided(question: Question, answer: str) -> str:
     return "perhaps"
+
+
+def exhausted(question: Question, answer: str) -> bool:
+    return next(iter([]))
+
+
+def exits(question: Question, answer: str) -> bool:
+    raise SystemExit("at once")

@@ -43,7 +43,7 @@ def test_an_own_checker_serves_every_task() -> None:
         assert reasoner.ask(question).correct is False
 
 
-@pytest.mark.parametrize("name", ["broken", "undecided"])
+@pytest.mark.parametrize("name", ["broken", "undecided", "exhausted", "exits"])
 async def test_a_checker_that_fails_leaves_the_answer_unchecked(name: str, tmp_path: Path) -> None:
     checkers = Checkers(f"{own_checker.__name__}:{name}")
     result = await checkers.check(Question(text="q", gold="1"), "1")

@@ -42,14 +42,21 @@ class OwnChecker:
             if inspect.iscoroutinefunction(self._function):
                 is_right = await self._function(question, answer)
             else:
-                is_right = await asyncio.to_thread(self._function, question, answer)
-        except Exception as error:
+                is_right = await asyncio.to_thread(self._call, question, answer)
+        except (Exception, SystemExit) as error:
             return CheckResult("failed", f"{self.name} raised {type(error).__name__}: {error}")
         if not isinstance(is_right, bool):
             return CheckResult(
                 "failed", f"{self.name} must return True or False, and returned {is_right!r:.80}"
             )
         return CheckResult("correct" if is_right else "wrong", f"by {self.name}")
+
+    def _call(self, question: Question, answer: str) -> object:
+        """Calls the function in a thread; a future cannot carry StopIteration."""
+        try:
+            return self._function(question, answer)
+        except StopIteration as error:
+            raise RuntimeError("StopIteration: next() of an exhausted iterator") from error
 
     async def close(self) -> None:
         """Has no process to end."""

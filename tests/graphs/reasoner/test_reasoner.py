@@ -152,9 +152,18 @@ def test_wrong_arguments_are_refused() -> None:
     with Reasoner(SCRIPTED) as reasoner:
         with pytest.raises(TypeError, match="list"):
             reasoner.ask_many("a question")
+        with pytest.raises(TypeError, match="list"):
+            reasoner.ask_many(Question(text="a question"))  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="int"):
             reasoner.ask_many([3])  # type: ignore[list-item]
         with pytest.raises(ValueError, match="concurrency"):
             reasoner.ask_many(QUESTIONS, concurrency=0)
     with pytest.raises(RuntimeError, match="not open"):
         reasoner.ask_many(QUESTIONS)
+
+
+def test_an_open_reasoner_is_not_opened_again() -> None:
+    with Reasoner(SCRIPTED) as reasoner:
+        with pytest.raises(RuntimeError, match="another Reasoner"):
+            reasoner.__enter__()
+        assert reasoner.ask(QUESTIONS[0]).question == QUESTIONS[0]
