@@ -36,7 +36,7 @@ pytest: setup
 	$(RUN) -m pytest -q -m "not slow and not gpu and not network"
 
 test-slow: setup
-	$(RUN) -m pytest -q -m "slow and not gpu and not network"
+	HYPOTHESIS_PROFILE=thorough $(RUN) -m pytest -q -m "(slow or hypothesis) and not gpu and not network"
 
 # All benchmarks; some of them: make bench BENCH="overhead profile --repeats 5".
 bench: setup

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from agents.engines.vllm.engine import VLLMEngine
 
 # Laws are about values, not about the clock: a busy machine must not fail them. The
-# same commit draws the same examples; HYPOTHESIS_PROFILE=explore draws new ones.
+# same commit draws the same examples: 30 of a law, 100 with HYPOTHESIS_PROFILE=thorough
+# (`make test-slow`); HYPOTHESIS_PROFILE=explore draws new ones.
 settings.register_profile(
-    "longthought", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    "thorough", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.register_profile("explore", settings.get_profile("longthought"), derandomize=False)
+settings.register_profile("longthought", settings.get_profile("thorough"), max_examples=30)
+settings.register_profile("explore", settings.get_profile("thorough"), derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "longthought"))
 
 

@@ -3,8 +3,9 @@ not expect.
 
     python -m tests.language [FILE OR FOLDER ...]
 
-Prose is docstrings, comments and the texts of messages. tests/test_language.py runs
-this over the whole repository. `PROSE` and `NAMES` say what to write instead.
+Prose is docstrings, comments, the texts of messages, and the pages of `PAGES`.
+tests/test_language.py runs this over the whole repository. `PROSE` and `NAMES` give the
+replacements.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("agents", "graphs", "training", "configs", "tests")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/design.md", "docs/paper_index.md")
 
 PROSE = {
     r"\bwho(?:m|ever)?\b": "name the object: the caller, the user, the process, the strategy",
@@ -78,14 +80,15 @@ class Finding(NamedTuple):
 
 
 def findings_of(path: Path) -> Iterator[Finding]:
-    """Yields the findings in one Python file, in the order of its lines."""
+    """Yields the findings in one Python file or page."""
     name, source = path.relative_to(ROOT).as_posix(), path.read_text()
-    for line, text in (*_comments(source), *_strings(source)):
+    is_page = path.suffix == ".md"
+    for line, text in [(1, source)] if is_page else (*_comments(source), *_strings(source)):
         for pattern, instead in PROSE.items():
             for match in re.finditer(pattern, text, re.IGNORECASE):
                 before = text.count("\n", 0, match.start())
                 yield Finding(name, line + before, match[0], instead)
-    for line, identifier in _identifiers(source):
+    for line, identifier in () if is_page else _identifiers(source):
         for pattern, instead in NAMES.items():
             if re.search(pattern, identifier):
                 yield Finding(name, line, identifier, instead)
@@ -143,7 +146,7 @@ def _identifiers(source: str) -> Iterator[tuple[int, str]]:
 
 
 def main(argv: Sequence[str]) -> int:
-    places = [Path(word).resolve() for word in argv] or [ROOT / folder for folder in FOLDERS]
+    places = [Path(word).resolve() for word in argv] or [ROOT / name for name in (*FOLDERS, *PAGES)]
     found = [finding for path in files(places) for finding in findings_of(path)]
     print("\n".join(map(str, found)) or "nothing found")
     return bool(found)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests import language
-from tests.language import FOLDERS, ROOT, files, findings_of
+from tests.language import FOLDERS, PAGES, ROOT, files, findings_of
 
 
 def test_no_listed_word_or_name_is_used() -> None:
-    paths = list(files([ROOT / folder for folder in FOLDERS]))
+    paths = list(files([ROOT / name for name in (*FOLDERS, *PAGES)]))
     assert len(paths) > 400
     assert not [str(finding) for path in paths for finding in findings_of(path)]
 

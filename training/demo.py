@@ -24,7 +24,7 @@ from configs.cli import Parser, add_override_arguments, parse, split_overrides
 from graphs.runs.driver import run as run_questions
 from graphs.terminal.answers import audit_view
 from graphs.terminal.console import guarded
-from graphs.thought.markup import told_steps
+from graphs.thought.markup import kept_steps
 from graphs.thought.statistics import thought_statistics
 from graphs.traces.store import TraceStore
 from graphs.traces.trace import Trace
@@ -109,7 +109,7 @@ def steps_are_right(trace: Trace) -> bool:
     to the answer.
     """
     problem = recognise_question(trace.question.text)
-    steps = [step.reveal() for step in told_steps(trace.long_thought, with_answer=True)]
+    steps = [step.reveal() for step in kept_steps(trace.long_thought, with_answer=True)]
     return problem is not None and all(truth.right for truth in problem.check_steps(steps))
 
 

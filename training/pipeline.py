@@ -104,7 +104,7 @@ class Pipeline:
             return
         held_out = load_held_out(self.config, self.training.num_held_out)
         questions = load_training(self.config, sum(stage.num_questions for stage in self.stages))
-        store.hold_to_questions([*held_out, *questions])
+        store.require_same_questions([*held_out, *questions])
         run = TrainingRun(self.config, self.folder, store, held_out)
         last = next((stage for stage in reversed(self.stages) if stage.leaves_model), None)
         begin = 0

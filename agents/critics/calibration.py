@@ -1,18 +1,18 @@
 """Calibration of a critic's probabilities.
 
-A critic that reports 0.9 may be right 6 times in 10. Its calibration, fitted on validation
-questions and stored with the model, turns the probability p into a log-likelihood
-ratio, a logit(p) + b (Platt scaling), which is what inference adds up. Families differ,
-so each has its own line where enough was measured; "*" is the rest.
+A critic that reports 0.9 may be right 6 times in 10. Its calibration, fitted on
+validation questions and stored with the model, maps the probability p to a
+log-likelihood ratio, a logit(p) + b (Platt scaling), which inference adds up. Each
+question family with enough measurements has its own line; "*" is for the others.
 
-A critic that works before its verdict can be sure of the verdict and wrong in the
-working: it writes "29 * 73 = 2177" with little confidence in the digits, and from there
-the verdict follows. So slope and intercept may grow with w, the probability that it
-gave to its own working.
+A critic that works before its verdict can be confident of the verdict and wrong in the
+working: it writes "29 * 73 = 2177" with little confidence in the digits, and the
+verdict follows from them. So slope and intercept may depend on w, the probability of
+the working.
 
 Source: Platt, "Probabilistic outputs for support vector machines" (1999). We drop the
 prior: the intercept is that of balanced classes, so the number is a likelihood ratio
-and not a posterior. That w has a part in it is ours.
+and not a posterior. The dependence on w is ours.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ from graphs.reasoner.thinking import Shown, Thinking
 from graphs.strategies import Strategy
 from graphs.thought.derive import derive_journey, reason_against
 from graphs.thought.long_thought import LongThought
-from graphs.thought.markup import told_steps
+from graphs.thought.markup import kept_steps
 from graphs.thought.statistics import thought_statistics
 from graphs.traces.trace import SafetyRecord, Trace
 from graphs.tree import (
@@ -216,7 +216,7 @@ def _to_judge(resources: Resources, thinking: Thinking) -> list[int]:
         return []
     tree = thinking.tree
     wanted = _strategy(resources, thinking).to_judge(tree, thinking.new_nodes)
-    return [node for node in wanted if not tree.verdicts[node] and tree.leads_somewhere(node)]
+    return [node for node in wanted if not tree.verdicts[node] and tree.is_viable(node)]
 
 
 def _after_judging(resources: Resources, thinking: Thinking) -> Phase:
@@ -309,7 +309,7 @@ async def summarize(state: State, runtime: Runtime[Context]) -> Go:
         what = "The answer is unfinished" if shown.answer is not None else "No answer was found"
         shown.summary = visible_text(f"{what}: {EXPLANATIONS[shown.reason].what}.")
         return Command(goto="check")
-    steps, wrong_turns = told_steps(thought), thought_statistics(thought).wrong_turns
+    steps, wrong_turns = kept_steps(thought), thought_statistics(thought).wrong_turns
     summary = await resources.summarizer.summarize(
         thinking.question, steps, answer=shown.answer, wrong_turns=wrong_turns, meter=thinking.meter
     )

@@ -60,7 +60,7 @@ def _begun(config: RunConfig, overrides: Sequence[str]) -> RunConfig:
         return config
     with TraceStore.read(folder) as store:
         if not is_name_alone:
-            store.hold_to_config(config_hash(config), to_yaml(config))
+            store.require_same_config(config_hash(config), to_yaml(config))
             return config
         begun = store.config
     given = {

@@ -48,7 +48,7 @@ def run(config: RunConfig, session: Session | None = None) -> tuple[Path, dict[s
         _resumable(config, folder),
         TraceStore.open(folder, config_hash=config_hash(config), config_yaml=text) as store,
     ):
-        store.hold_to_questions(data.questions)
+        store.require_same_questions(data.questions)
         finished = store.finished()
         missing = [question for question in data.questions if (question.hash, 0) not in finished]
         if store.thoughts_deleted_on is not None:
@@ -129,7 +129,7 @@ def _ask(
     key = uuid4().hex
     register(key, resources)
     try:
-        store.hold_to(resources.contents)
+        store.require_same_contents(resources.contents)
         scored = any(question.is_scored for question in questions)
         with ProgressBar(
             len(store) + len(questions),

@@ -20,8 +20,8 @@ def audit_view(trace: Trace) -> str:
         return f"There is no thought: {trace.status.replace('_', ' ')}."
     parts = [
         f"Reasoning tree ({LEGEND})\n\n{draw(tree).reveal()}",
-        "Long thought (a way through the tree; ✗ a turn that is taken back, ~ why, ↩ where "
-        f"to)\n\n{readable(trace.long_thought)}",
+        "Long thought (one path through the tree; ✗ a wrong turn, ~ the reason, ↩ the step to go "
+        f"back to)\n\n{readable(trace.long_thought)}",
     ]
     if trace.reason is not None:
         parts.append(

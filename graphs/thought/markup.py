@@ -84,7 +84,7 @@ def parse(text: str) -> LongThought:
     return LongThought(tuple(segments), kind)
 
 
-def told_steps(thought: LongThought, *, with_answer: bool = False) -> list[Hidden[str]]:
+def kept_steps(thought: LongThought, *, with_answer: bool = False) -> list[Hidden[str]]:
     """Returns the plain text of each step outside wrong turns, without mark-up; with
     `with_answer`, the answer segment too.
     """

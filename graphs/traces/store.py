@@ -250,13 +250,13 @@ class TraceStore:
             for row in self._rows("SELECT question_hash, sample FROM traces NOT INDEXED")
         }
 
-    def hold_to_config(self, config_hash: str, config_yaml: str) -> None:
+    def require_same_config(self, config_hash: str, config_yaml: str) -> None:
         """Raises RunConflictError, listing the differences, if the run was begun with
         another configuration.
         """
         _require_config(self.run, (self.config_hash, self.config_yaml), (config_hash, config_yaml))
 
-    def hold_to(self, contents: Mapping[str, str]) -> None:
+    def require_same_contents(self, contents: Mapping[str, str]) -> None:
         """Stores the hashes of files that the configuration only names (weights, rules,
         calibrations), and checks a resumed run against them.
 
@@ -283,7 +283,7 @@ class TraceStore:
                 "INSERT OR IGNORE INTO contents VALUES (?, ?)", contents.items()
             )
 
-    def hold_to_questions(self, questions: Sequence[Question]) -> None:
+    def require_same_questions(self, questions: Sequence[Question]) -> None:
         """Stores the hashes of the run's questions and golds, and checks a resumed run
         against them, in any order.
 

@@ -15,8 +15,8 @@ from agents.types import Hidden
 from graphs.tree.tree import ROOT, ReasoningTree
 
 LEGEND = (
-    "✓ the evidence speaks for the step, ✗ against it, ↩ taken back all the same, · not judged, … "
-    "cut off, ★ the chosen answer; nats: log-likelihood ratio"
+    "✓ evidence for the step, ✗ against it, ↩ right but backtracked over, · not judged, … cut off, "
+    "★ the chosen answer; nats: log-likelihood ratio"
 )
 
 

@@ -272,7 +272,7 @@ class ReasoningTree:
         """Whether `node` is unjudged because none of its verdicts could be parsed."""
         return bool(self._judged[node] == 0 and self._unparsed[node] > 0)
 
-    def leads_somewhere(self, node: int) -> bool:
+    def is_viable(self, node: int) -> bool:
         """Whether a step can be expanded, was expanded, or is an answer leaf. False if
         it was cut off or ended without an answer.
         """
@@ -282,8 +282,8 @@ class ReasoningTree:
             else self.children[node] or not self._closed[node]
         )
 
-    def leading(self) -> NDArray[np.bool_]:
-        """Returns `leads_somewhere` of every node, [N]."""
+    def viable(self) -> NDArray[np.bool_]:
+        """Returns `is_viable` of every node, [N]."""
         has_children = np.bincount(self.parent[1:], minlength=len(self)) > 0
         return np.where(self.terminal, self.answered, has_children | ~self.closed)
 

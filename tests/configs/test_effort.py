@@ -95,7 +95,7 @@ def test_effort_refuses_an_experiment_that_sets_options_of_its_search() -> None:
             "medium",
         ),
         ("efort=high", "efort is no option and no group; did you mean effort?"),
-        ("effort=null", "effort=null does not choose one option of effort"),
+        ("effort=null", "effort=null must choose one option of effort"),
         ("effort=low,high", "add -m"),
         ("effort.search=beam", "effort.search is no option"),
     ],

@@ -102,7 +102,7 @@ INCOMPATIBLE: dict[tuple[str, ...], list[str]] = {
         "set search.aggregation to last",
     ],
     ("critic=value_head", "search=posterior", "engine@heads.engine=vllm"): [
-        "search.strategy (posterior) wants evidence on single steps"
+        "search.strategy (posterior) needs evidence on single steps"
     ],
     ("critic=value_head", "engine@heads.engine=openai"): [
         "heads.engine.kind (openai) must be vllm or transformers"
@@ -205,7 +205,7 @@ INCOMPATIBLE: dict[tuple[str, ...], list[str]] = {
         "engine.adapters names a twice"
     ],
     ("training=grpo", "engine.adapters=[{name: a, folder: x}]"): [
-        "engine.adapters (a) belong to the weights",
+        "engine.adapters (a) do not fit the new weights",
         "leave engine.adapters",
     ],
     ("search=rebase", "policy.temperature=0"): [
@@ -274,18 +274,18 @@ INCOMPATIBLE: dict[tuple[str, ...], list[str]] = {
         "experiment=chat",
     ],
     ("search=greedy,best_of_n",): ["search=greedy,best_of_n lists several values", "add -m"],
-    ("search=null",): ["search=null does not choose one option of search"],
+    ("search=null",): ["search=null must choose one option of search"],
 }
 
 MISSING: dict[tuple[str, ...], list[str]] = {
     ("task=jsonl",): ["task.path is missing", "a JSON object", "set task.path=VALUE"],
     ("task=csv",): ["task.path is missing", "names the fields", "set task.path=VALUE"],
     ("task=text",): ["task.path is missing", "set task.path=VALUE"],
-    ("task.path=my.jsonl",): ["task.path (my.jsonl)", "task=pocket has no file", "add task=jsonl"],
+    ("task.path=my.jsonl",): ["task.path (my.jsonl)", "task=pocket reads none", "add task=jsonl"],
     ("task.path=MY.CSV", "run=a"): ["task.path (MY.CSV)", "add task=csv"],
     ("task=user", "task.path=a b/my.txt"): [
         "task.path (a b/my.txt)",
-        "task=user has no file",
+        "task=user reads none",
         "add task=text",
     ],
     ("task=reasoning_gym", "task.path=folder"): [

@@ -103,7 +103,9 @@ def test_a_turn_leaves_model_report_metrics_config_and_traces(
         publication["max_difference"] < 1e-4 for publication in found["publications"].values()
     )
     text = (folder / "report.md").read_text()
-    assert "| all |" in text and ("no gain" in text or "gain" in text or "loss" in text)
+    assert "| all |" in text
+    verdicts = [difference["verdict"] for difference in found["comparison"].values()]
+    assert all(f"**{verdict}**" in text for verdict in verdicts)
     assert "## Configuration" in text
 
 
@@ -286,10 +288,12 @@ def test_a_turn_on_vllm_publishes_into_the_running_engine(
         taught_pocket, tmp_path, "engine.dtype=float32", "engine.kv_cache_gib=0.25", kind="vllm"
     )
     _, found = run(compose(words))
+    assert found["publications"].keys() == {"after_sft", "after_grpo"}
     assert all(
         publication["max_difference"] < 1e-4 for publication in found["publications"].values()
     )
     errors = [step["max_ratio_error"] for step in found["grpo"]["steps"]]
+    assert len(errors) == 2
     assert all(error is None or error < 1e-3 for error in errors)
 
 

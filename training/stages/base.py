@@ -147,7 +147,7 @@ class TrainingRun:
             with starting(self.config):
                 self._opened.enter_context(reasoner)
             resources = loop.run(find_resources(Context(resources=reasoner.key)))
-            self.store.hold_to(resources.contents)
+            self.store.require_same_contents(resources.contents)
             if training_of(self.config).publishes:
                 require_publisher(resources.engine)
             self.served = base_folder(resources.engine.info.model)

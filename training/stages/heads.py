@@ -26,7 +26,7 @@ class FitHeads(Stage):
         from training.loops.fit_heads import collect_rows, fit_heads
 
         collected = collect_rows(run.config, self.training)
-        run.store.hold_to(collected.contents)
+        run.store.require_same_contents(collected.contents)
         base = base_folder(run.config.engine_of("policy").keywords()["model"])
         folder = run.model_folder(self.name)
         with run.progress(self.title, 1) as progress:

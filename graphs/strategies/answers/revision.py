@@ -77,7 +77,7 @@ class SequentialRevision(Strategy):
         """Returns the nodes at which chains wait for a revision, with the number of
         chains, in the order of the nodes.
         """
-        bad = tree.wrong() | ~tree.leading()
+        bad = tree.wrong() | ~tree.viable()
         bad[ROOT] = False
         comes_after_bad = tree.along_paths(bad.astype(float), np.maximum) > 0.0
         failed = np.bincount(

@@ -67,7 +67,7 @@ class LevelSearch(Stepwise):
 
         Args:
             tree: the tree.
-            candidates: [K], viable children of the last level (`ReasoningTree.leading`)
+            candidates: [K], viable children of the last level (`ReasoningTree.viable`)
                 in order of creation; at least one.
             scores: [N], log-scores of all nodes of the tree.
             budget: remaining budget of the last level.
@@ -78,7 +78,7 @@ class LevelSearch(Stepwise):
         return []
 
     def next_round(self, tree: ReasoningTree, rng: random.Random) -> Round:
-        scores, leading = self.selector.scores(tree), tree.leading()
+        scores, leading = self.selector.scores(tree), tree.viable()
         level = Level(np.array([ROOT]), np.array([self.config.num_samples]), self.first_budget)
         is_parent = np.zeros(len(tree), bool)
         for below in [*tree.levels(), np.array([], np.int64)]:

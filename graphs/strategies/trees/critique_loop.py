@@ -104,7 +104,7 @@ class CritiqueLoop(Stepwise):
             child
             for node in level
             for child in tree.children[node]
-            if not tree.backtracked[child] and tree.leads_somewhere(child)
+            if not tree.backtracked[child] and tree.is_viable(child)
         ]
         right = [child for child in children if tree.is_right(child)]
         return right or [child for child in children if tree.is_unreadable(child)]
@@ -113,9 +113,7 @@ class CritiqueLoop(Stepwise):
         """Returns the viable child of `level` with the highest log-likelihood ratio;
         one that was backtracked over only if there is no other.
         """
-        viable = [
-            child for node in level for child in tree.children[node] if tree.leads_somewhere(child)
-        ]
+        viable = [child for node in level for child in tree.children[node] if tree.is_viable(child)]
         return sorted(
             viable,
             key=lambda child: (bool(tree.backtracked[child]), -tree.log_likelihood_ratio[child]),

@@ -178,7 +178,7 @@ class Mcts(Stepwise):
         best: dict[int, Backup] = {}
         paths: dict[int, _Path] = {}
         for node in new_nodes:
-            if tree.children[node] or not tree.leads_somewhere(node):
+            if tree.children[node] or not tree.is_viable(node):
                 continue
             parent = expanded = parent_of(node)
             while not view.samples(expanded):
@@ -340,7 +340,7 @@ class Mcts(Stepwise):
         children = [
             child
             for child in view.children[path.nodes[-1]]
-            if not closed(child) or tree.leads_somewhere(child)
+            if not closed(child) or tree.is_viable(child)
         ]
         if not self.config.use_factors:
             return children

@@ -40,6 +40,7 @@ async def ask_all(
         await asyncio.gather(
             *(think(Question(text=text, gold="known", task="pocket"), key) for text in questions)
         )
+    assert len(traces) == len(questions)
     return traces
 
 

@@ -87,6 +87,7 @@ async def ask_all(
             *(think(Question(text=text, gold="known", task="pocket"), key) for text in questions)
         )
         assert not resources.thoughts, "a finished thought leaves nothing behind"
+        assert len(traces) == len(answers) == len(questions)
         return list(answers), traces
 
 

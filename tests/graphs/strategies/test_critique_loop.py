@@ -20,6 +20,7 @@ from tests.graphs.strategies.trees import (
     tree_of,
     unread,
 )
+from tests.seeds import seeds
 
 METER = Meter(Budget())
 RNG = random.Random(0)
@@ -254,7 +255,7 @@ def test_a_node_that_failed_is_not_tried_again() -> None:
     assert make(CritiqueLoop).select(tree_of([Failed(ROOT, "context_length")]), METER, RNG) == []
 
 
-@pytest.mark.parametrize("seed", range(30))
+@seeds(30, first=6)
 def test_always_comes_to_an_end(seed: int) -> None:
     """Whatever critic and reflector say, the loop ends within the number of tries that
     its settings allow.

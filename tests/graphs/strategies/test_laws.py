@@ -30,6 +30,7 @@ from graphs.tree import ReasoningTree
 from tests.graphs.strategies.make import assuming, make
 from tests.graphs.strategies.trees import QUESTION
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
+from tests.seeds import seeds
 
 VOTE = Selector("weighted_vote")
 FACTORS = tuple(ThoughtFactor(name=name, opening=f"<{name}>") for name in "abc")
@@ -97,18 +98,17 @@ every_strategy = pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=ST
 every_strategy_with_a_critic = pytest.mark.parametrize(
     "strategy", [strategy for name, strategy in STRATEGIES.items() if name != "self_consistency"]
 )
-seeds = pytest.mark.parametrize("seed", range(5))
 
 
 @every_strategy
-@seeds
+@seeds(5, first=2)
 def test_a_search_is_a_function_of_its_seed(strategy: Strategy, seed: int) -> None:
     once, again = (simulate(strategy, World(seed), seed=seed) for _ in range(2))
     assert once.events == again.events and once.leaf == again.leaf
 
 
 @every_strategy
-@seeds
+@seeds(5, first=2)
 def test_a_search_goes_on_from_its_events_alone(strategy: Strategy, seed: int) -> None:
     """What `select` asks next does not depend on the calls before it: a tree that was
     replayed is as good as one that grew.
@@ -123,7 +123,7 @@ def test_a_search_goes_on_from_its_events_alone(strategy: Strategy, seed: int) -
 
 
 @every_strategy
-@seeds
+@seeds(5, first=2)
 @pytest.mark.parametrize("max_tokens", [1, 7, 40, 90, 200])
 def test_a_cap_is_never_exceeded_and_the_answer_is_a_finished_one(
     strategy: Strategy, seed: int, max_tokens: int
@@ -136,7 +136,7 @@ def test_a_cap_is_never_exceeded_and_the_answer_is_a_finished_one(
 
 
 @every_strategy
-@seeds
+@seeds(5, first=2)
 @pytest.mark.parametrize(
     "budget", [Budget(max_calls=1), Budget(max_calls=20), Budget(max_nodes=1), Budget(max_nodes=12)]
 )
@@ -176,7 +176,7 @@ def test_an_undecided_critic_is_no_obstacle(strategy: Strategy) -> None:
 
 
 @every_strategy
-@seeds
+@seeds(5, first=2)
 def test_an_unreadable_critic_stops_no_search_and_makes_nothing_wrong(
     strategy: Strategy, seed: int
 ) -> None:
@@ -198,7 +198,7 @@ def test_an_unreadable_critic_stops_no_search_and_makes_nothing_wrong(
 
 
 @every_strategy
-@seeds
+@seeds(5, first=2)
 def test_a_critic_that_is_read_now_and_then_ends_every_search(
     strategy: Strategy, seed: int
 ) -> None:

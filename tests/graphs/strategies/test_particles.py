@@ -18,6 +18,7 @@ from graphs.tree import ROOT, Event, Expanded, Expansion, Failed, Judged
 from tests.graphs.strategies.make import make
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
 from tests.graphs.strategies.world import RIGHT_ANSWER, World, simulate
+from tests.seeds import seeds
 
 METER = Meter(Budget())
 FOUR = make(Particles, num_samples=4)
@@ -345,7 +346,7 @@ def test_systematic_resampling_rounds_every_share_down_or_up(
         assert math.floor(share - 1e-9) <= got <= math.ceil(share + 1e-9)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@seeds(30, first=6)
 def test_systematic_resampling_counts_the_positions_in_each_share(seed: int) -> None:
     rng = random.Random(seed)
     shares, n, uniform = (

@@ -21,6 +21,7 @@ from graphs.tree import ROOT, Event, Expanded, Expansion
 from tests.graphs.strategies.make import make
 from tests.graphs.strategies.trees import expanded, judged, step, tree_of
 from tests.graphs.strategies.world import World, simulate
+from tests.seeds import seeds
 
 METER = Meter(Budget())
 RNG = random.Random(0)
@@ -93,7 +94,7 @@ def test_a_hot_softmax_shares_evenly_and_a_cold_one_gives_all_to_the_best(
     assert sum(n for (reward, _), n in zip(of, cold, strict=True) if reward == best) == budget
 
 
-@pytest.mark.parametrize("seed", range(50))
+@seeds(50, first=10)
 def test_the_exact_rule_is_the_released_codes(seed: int) -> None:
     rng = random.Random(seed)
     rewards = sorted((rng.random() for _ in range(rng.randint(1, 20))), reverse=True)

@@ -19,6 +19,7 @@ from graphs.tree import ROOT, Event, Expanded, Expansion, ReasoningTree
 from tests.graphs.strategies.make import make
 from tests.graphs.strategies.trees import judged, step, tree_of, unread
 from tests.graphs.strategies.world import World, simulate
+from tests.seeds import seeds
 
 METER = Meter(Budget())
 RNG = random.Random(0)
@@ -140,7 +141,7 @@ def test_the_answer_is_chosen_among_all_attempts() -> None:
 
 
 @pytest.mark.parametrize("num_chains", [1, 2, 5])
-@pytest.mark.parametrize("seed", range(6))
+@seeds(6, first=2)
 def test_every_chain_is_followed_as_if_it_were_written_down(num_chains: int, seed: int) -> None:
     """Against bookkeeping: where each chain waits, brought up to date by every
     sample.

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from agents.types import Hidden, Reflection, Verdict
@@ -64,6 +64,16 @@ def turns_of(thought: LongThought) -> list[list[Segment]]:
                 turns.append([])
     assert turns[-1] == [], "the thought ends inside a wrong turn"
     return turns[:-1]
+
+
+@pytest.mark.parametrize("kind", ["wrong", "reflect", "backtrack", "answer"])
+def test_journeys_have_segments_of_every_kind(kind: str) -> None:
+    """The laws below are about them."""
+    find(
+        journeys(),
+        lambda journey: any(segment.kind == kind for segment in journey[2].segments),
+        settings=settings(phases=[Phase.generate], derandomize=True),
+    )
 
 
 @given(journeys())

@@ -15,7 +15,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -134,23 +133,25 @@ def test_a_run_of_an_earlier_version_is_read_and_not_resumed(run_dir: Path) -> N
 def test_a_run_is_held_to_the_contents_that_it_was_begun_with(
     store: TraceStore, run_dir: Path
 ) -> None:
-    store.hold_to({"weights of the policy": "aaaa", "safety.rules": "bbbb"})
+    store.require_same_contents({"weights of the policy": "aaaa", "safety.rules": "bbbb"})
     store.close()
     with open_store(run_dir) as resumed:
-        resumed.hold_to({"weights of the policy": "aaaa", "safety.rules": "bbbb"})
+        resumed.require_same_contents({"weights of the policy": "aaaa", "safety.rules": "bbbb"})
         with pytest.raises(
             RunConflictError,
             match=r"weights of the policy: aaaa in the run, cccc "
-            r"now\n.*put the old ones back",
+            r"now\n.*restore the old ones",
         ):
-            resumed.hold_to(
+            resumed.require_same_contents(
                 {
                     "weights of the policy": "cccc",
                     "safety.rules": "bbbb",
                     "critic.calibration": "none",
                 }
             )
-        resumed.hold_to({"critic.calibration": "dddd"})  # the refused call has left nothing behind
+        resumed.require_same_contents(
+            {"critic.calibration": "dddd"}
+        )  # the refused call has left nothing behind
 
 
 def test_one_process_writes_and_others_read_meanwhile(store: TraceStore, run_dir: Path) -> None:
@@ -171,7 +172,7 @@ def test_a_reader_leaves_no_file_behind_and_cannot_write(store: TraceStore, run_
     with TraceStore.read(run_dir) as reader:
         assert len(list(reader)) == 1
         with pytest.raises(StorageError):
-            reader.hold_to({"weights of the policy": "aaaa"})
+            reader.require_same_contents({"weights of the policy": "aaaa"})
     assert {path.name: path.read_bytes() for path in run_dir.iterdir()} == before
 
 
@@ -309,7 +310,7 @@ def test_a_store_without_checksums_is_read_and_gets_them_on_resume(
         assert list(reader) == before and list(reader.visible()) == visible
         assert reader.thoughts_deleted_on is None
     with open_store(run_dir) as resumed:
-        resumed.hold_to_questions([trace.question for trace in before])
+        resumed.require_same_questions([trace.question for trace in before])
         resumed.record(trace_of(3))
         assert list(resumed)[:4] and not resumed.damaged
     connection = sqlite3.connect(run_dir / FILE_NAME)
@@ -438,7 +439,7 @@ def gold_of(question: Question, gold: str | None) -> Question:
 
 def test_a_run_is_held_to_its_questions_and_golds(store: TraceStore, run_dir: Path) -> None:
     questions = [trace_of(index).question for index in range(4)]
-    store.hold_to_questions(questions)
+    store.require_same_questions(questions)
     store.record(trace_of(3))
     store.close()
     changes = {
@@ -448,17 +449,17 @@ def test_a_run_is_held_to_its_questions_and_golds(store: TraceStore, run_dir: Pa
         "with another gold ": [*questions[:3], gold_of(questions[3], None)],
     }
     with open_store(run_dir) as resumed:
-        resumed.hold_to_questions(questions[::-1])
+        resumed.require_same_questions(questions[::-1])
         for kind, changed in changes.items():
             with pytest.raises(RunConflictError) as caught:
-                resumed.hold_to_questions(changed)
+                resumed.require_same_questions(changed)
             (line,) = (line for line in str(caught.value).splitlines() if line.startswith("  "))
             named = trace_of(7) if kind == "added" else trace_of(3)
             assert (
                 line.startswith(f"  {kind.strip()}: {named.question.hash}")
                 and named.question.text in line
             )
-        resumed.hold_to_questions(questions)
+        resumed.require_same_questions(questions)
 
 
 def test_stores_are_for_their_owner_whatever_the_umask(run_dir: Path) -> None:
@@ -651,7 +652,9 @@ def test_what_is_visible_holds_nothing_hidden(store: TraceStore) -> None:
 def test_no_hidden_word_lies_readable_on_the_disk(store: TraceStore, run_dir: Path) -> None:
     store.record(ordinary_trace())
     store.close()
-    assert all(CANARY.encode() not in file.read_bytes() for file in run_dir.iterdir())
+    files = {file.name: file.read_bytes() for file in run_dir.iterdir()}
+    assert len(files[FILE_NAME]) > 1000
+    assert all(CANARY.encode() not in content for content in files.values())
 
 
 def test_threads_may_record_together(store: TraceStore) -> None:
@@ -674,16 +677,6 @@ def test_text_that_utf8_cannot_write_is_recorded(store: TraceStore) -> None:
     store.record(trace)
     assert list(store) == [trace]
     assert next(store.visible())["summary"] == "half a pair: ?"
-
-
-def test_record_is_quick_enough_for_an_event_loop(store: TraceStore) -> None:
-    seconds = []
-    for index in range(30):
-        trace = ordinary_trace(index)
-        begin = time.perf_counter()
-        store.record(trace)
-        seconds.append(time.perf_counter() - begin)
-    assert sorted(seconds)[15] < 0.02  # 0.001 on an idle core
 
 
 @pytest.mark.parametrize("num_recorded", [1, 25])

@@ -121,8 +121,8 @@ def test_the_fold_equals_a_naive_one(events: list[Event]) -> None:
     assert tree.votes == Counter(chain[-1].answer for chain in chains if chain[-1].answer)
     assert tree.is_judged == any(node.judged for node in nodes)
     assert tree.wrong().tolist() == [node.is_wrong for node in nodes]
-    assert tree.leading().tolist() == [
-        tree.leads_somewhere(i) if i else not tree.closed[0] or bool(tree.children[0])
+    assert tree.viable().tolist() == [
+        tree.is_viable(i) if i else not tree.closed[0] or bool(tree.children[0])
         for i in range(len(tree))
     ]
     assert [nodes.tolist() for nodes in tree.levels()] == [
@@ -284,7 +284,7 @@ def test_an_answer_in_which_nothing_can_be_read_is_none(answer: str) -> None:
         and not tree.answered[1]
         and not tree.answer_leaves()
         and not tree.votes
-        and not tree.leads_somewhere(1)
+        and not tree.is_viable(1)
     )
 
 

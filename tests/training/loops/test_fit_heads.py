@@ -318,7 +318,14 @@ def test_a_training_that_diverges_is_told_and_leaves_no_heads(
         LongthoughtError,
         match=r"the training diverged: .*nan.*; lower training\.heads\.learning_rate",
     ):
-        fit(tiny_pocket, tmp_path / "model", learning_rate=1.0, warmup_ratio=0.0, weight_decay=1e30)
+        fit(
+            tiny_pocket,
+            tmp_path / "model",
+            epochs=1,
+            learning_rate=1.0,
+            warmup_ratio=0.0,
+            weight_decay=1e30,
+        )
     assert not (tmp_path / "model").exists()
 
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from tests.seeds import seeds
 from training.pretrain.calibrate import fit_platt
 from training.pretrain.documents import DocumentBuilder, DocumentOptions
 from training.pretrain.evaluate import sibling_accuracy
@@ -318,7 +319,7 @@ def test_sibling_accuracy_compares_only_children_of_one_parent() -> None:
     assert sibling_accuracy({good: 0.7, bad: 0.2, tied: 0.7, elsewhere: 0.9}, truths) == (0.75, 2)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@seeds(20, first=4)
 def test_platt_fit_converges_on_saturated_verdicts(seed: int) -> None:
     rng = random.Random(seed)
     rights = [True] * 200 + [False] * 180

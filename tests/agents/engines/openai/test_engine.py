@@ -107,6 +107,7 @@ async def test_an_adapter_that_the_server_does_not_list_is_named(
         await OpenAIEngine.open(base_url=vllm_server, adapters=("first",))
 
 
+@pytest.mark.slow  # test_replicas.py has the same law on a small false server
 async def test_a_server_that_dies_is_a_dead_engine(tiny_model_folder: Path) -> None:
     async with serve(str(tiny_model_folder), dtype="float32", kv_cache_gib=0.25) as base_url:
         engine = await OpenAIEngine.open(base_url=base_url, retry_s=0.5)
