@@ -73,13 +73,13 @@ def _print_results(folder: Path, metrics: Mapping[str, Any], outcome: Outcome) -
         print(f"the answers: longthought export {folder} {folder.name}.jsonl")
     if unchecked := sum(metrics["unchecked"].values()):
         console.print(
-            f"{unchecked} answers could not be checked and are in no accuracy",
+            f"{counted(unchecked, 'answers')} could not be checked and not counted in any accuracy",
             style="yellow",
             markup=False,
         )
     if outcome.failed:
         console.print(
-            f"{len(outcome.failed)} questions could not be asked; the report names them",
+            f"{counted(len(outcome.failed), 'questions')} could not be asked; see the report",
             style="yellow",
             markup=False,
         )
