@@ -73,7 +73,7 @@ def _print_results(folder: Path, metrics: Mapping[str, Any], outcome: Outcome) -
         print(f"the answers: longthought export {folder} {folder.name}.jsonl")
     if unchecked := sum(metrics["unchecked"].values()):
         console.print(
-            f"{counted(unchecked, 'answers')} could not be checked and not counted in any accuracy",
+            f"{counted(unchecked, 'answers')} could not be checked; excluded from accuracy",
             style="yellow",
             markup=False,
         )
