@@ -79,9 +79,11 @@ def _print_results(folder: Path, metrics: Mapping[str, Any], outcome: Outcome) -
         )
     if outcome.failed:
         console.print(
-            f"{counted(len(outcome.failed), 'questions')} could not be asked; see the report",
+            f"{counted(len(outcome.failed), 'questions')} could not be asked, the first because: "
+            f"{next(iter(outcome.failed.values()))}; see the report",
             style="yellow",
             markup=False,
+            soft_wrap=True,
         )
         return FAILED
     return 0
