@@ -53,6 +53,14 @@ async def test_a_checker_that_fails_leaves_the_answer_unchecked(name: str, tmp_p
     assert sum(metrics["unchecked"].values()) == 4
 
 
+async def test_the_first_failure_of_a_checker_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    checkers = Checkers(f"{own_checker.__name__}:broken")
+    for answer in ("1", "2"):
+        await checkers.check(Question(text="q", gold="1"), answer)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "KeyError" in caplog.text
+
+
 async def test_an_empty_answer_is_no_answer() -> None:
     checkers = Checkers(f"{own_checker.__name__}:always")
     assert (await checkers.check(Question(text="q", gold="1"), " ")).outcome == "no_answer"

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 
 from agents.answers.checkers.check import CheckResult
 from agents.objects import load_object
 from agents.types import Question
 
 OPTION = "task.checker"
+_log = logging.getLogger(__name__)
 
 
 class OwnChecker:
@@ -27,6 +29,7 @@ class OwnChecker:
     def __init__(self, name: str) -> None:
         """Raises ValueError where `name` names no function."""
         self.name = name
+        self._has_failed = False
         self._function = load_object(name, OPTION)
         if not callable(self._function):
             raise ValueError(
@@ -44,12 +47,19 @@ class OwnChecker:
             else:
                 is_right = await asyncio.to_thread(self._call, question, answer)
         except (Exception, SystemExit) as error:
-            return CheckResult("failed", f"{self.name} raised {type(error).__name__}: {error}")
+            return self._failed(f"{self.name} raised {type(error).__name__}: {error}")
         if not isinstance(is_right, bool):
-            return CheckResult(
-                "failed", f"{self.name} must return True or False, and returned {is_right!r:.80}"
+            return self._failed(
+                f"{self.name} must return True or False, and returned {is_right!r:.80}"
             )
         return CheckResult("correct" if is_right else "wrong", f"by {self.name}")
+
+    def _failed(self, reason: str) -> CheckResult:
+        """Returns the outcome `failed`, and logs the first reason."""
+        if not self._has_failed:
+            self._has_failed = True
+            _log.warning("%s (%s): %s; the answer is not checked", OPTION, self.name, reason)
+        return CheckResult("failed", reason)
 
     def _call(self, question: Question, answer: str) -> object:
         """Calls the function in a thread; a future cannot carry StopIteration."""
