@@ -103,10 +103,14 @@ def diagnose(overrides: Sequence[Override], error: Exception) -> list[str]:
     if complaints:
         return complaints
     tree = _tree(choices)
+    names_file = any(word.key_or_group == "task.path" for word in words)
+    lacks_task = names_file and not _holds(tree, "task.path")
     for override in words:
         key = override.key_or_group
         if override in choices or override.is_add() or override.is_delete():
             continue
+        if lacks_task and key.startswith("task.") and key != "task.path":
+            continue  # depends on the task that the error message for task.path proposes
         if "." not in key and key not in tree:
             meant = closest(key, [*names, *groups(), *(option.key for option in options())])
             complaints.append(

@@ -69,17 +69,21 @@ def _print_results(folder: Path, metrics: Mapping[str, Any], outcome: Outcome) -
         f"{counted(metrics['questions'], 'questions')}, {tokens:.1f} generated tokens each; see "
         f"{folder}/report.md"
     )
+    if metrics.get("not_scored"):
+        print(f"the answers: longthought export {folder} {folder.name}.jsonl")
     if unchecked := sum(metrics["unchecked"].values()):
         console.print(
-            f"{unchecked} answers could not be checked and are in no accuracy",
+            f"{counted(unchecked, 'answers')} could not be checked; excluded from accuracy",
             style="yellow",
             markup=False,
         )
     if outcome.failed:
         console.print(
-            f"{len(outcome.failed)} questions could not be asked; the report names them",
+            f"{counted(len(outcome.failed), 'questions')} could not be asked, the first because: "
+            f"{next(iter(outcome.failed.values()))}; see the report",
             style="yellow",
             markup=False,
+            soft_wrap=True,
         )
         return FAILED
     return 0

@@ -1,5 +1,5 @@
-"""The protocol of a critic, and what its implementations share: verdicts made from
-numbers, log-odds, and draws that are functions of the step.
+"""The protocol of a critic, and helpers of its implementations: verdicts from numbers,
+log-odds, and random draws that depend on the step alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 from agents.types import Hidden, Meter, Question, Step, Verdict, VerdictScope, VerdictSource
 
 ScopeOf: TypeAlias = Callable[[str], VerdictScope]
-"""Returns the scope in which the steps of a question, given by its text, are judged."""
+"""Maps the text of a question to the scope of the verdicts on its steps."""
 
 _SUREST = -1e-12  # nats; the log-probability of a certain step, so that its log-odds are a number
 
@@ -27,17 +27,17 @@ def always_local(text: str) -> VerdictScope:
 class Critic(Protocol):
     """Judges steps.
 
-    Laws: a verdict depends on the question and the steps, not on when or how often it
-    is asked for (as far as a model's engine is deterministic), so that asking twice
-    adds no evidence. A NaN is never evidence: its verdict is `unparsed`, and a
-    `Verdict` refuses to be anything else. Steps may be judged concurrently.
+    Laws: a verdict is a function of the question and the steps (as far as a model's
+    engine is deterministic), so a second call adds no evidence. A NaN is never
+    evidence: its verdict is `unparsed`, and `Verdict` refuses a judged NaN. `judge` may
+    be called concurrently.
     """
 
     async def judge(
         self, question: Question, steps: Sequence[Step], *, meter: Meter
     ) -> Verdict | None:
-        """Returns the verdict on the last of `steps`, of which there is at least one;
-        None where budget or context leave no room for it.
+        """Returns the verdict on the last of `steps` (at least one); None if the budget
+        or the context leaves no room for it.
         """
         ...
 
@@ -45,8 +45,8 @@ class Critic(Protocol):
 def make_verdict(
     score: float, evidence: float, *, source: VerdictSource, scope: VerdictScope, reason: str = ""
 ) -> Verdict:
-    """Returns a verdict of probability `score` and log-likelihood ratio `evidence`, in
-    nats; an unparsed one where either is NaN.
+    """Returns a verdict with probability `score` and log-likelihood ratio `evidence`,
+    in nats; an unparsed verdict if one of them is NaN.
     """
     unparsed = math.isnan(score) or math.isnan(evidence)
     return Verdict(
@@ -60,8 +60,8 @@ def make_verdict(
 
 
 def log_odds(log_probability: float) -> float:
-    """Returns log p - log(1 - p) for log p <= 0, in nats, without losing what a small
-    or a large p is made of; NaN of NaN.
+    """Returns log p - log(1 - p) for log p <= 0, in nats; precise for p near 0 and near
+    1. NaN gives NaN.
     """
     log_p = min(log_probability, _SUREST)
     return log_p - math.log(-math.expm1(log_p))
@@ -73,7 +73,7 @@ def texts_of(steps: Sequence[Step]) -> list[str]:
 
 
 def draw(seed: int, purpose: str, question: Question, steps: Sequence[Step]) -> float:
-    """Returns a number in [0, 1), uniform over its arguments and a function of them; of
-    the steps it reads the texts.
+    """Returns a pseudo-random number in [0, 1) that depends only on the arguments; of
+    the steps only the texts count.
     """
     return random.Random(f"{seed}/{purpose}/{question.hash}/{texts_of(steps)!r}").random()

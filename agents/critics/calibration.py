@@ -2,13 +2,14 @@
 
 A critic that reports 0.9 may be right 6 times in 10. Its calibration, fitted on
 validation questions and stored with the model, maps the probability p to a
-log-likelihood ratio, a logit(p) + b (Platt scaling), which inference adds up. Each
-question family with enough measurements has its own line; "*" is for the others.
+log-likelihood ratio, a logit(p) + b (Platt scaling). Inference adds these ratios. Each
+question family with enough measurements has its own a and b; "*" applies to all other
+families.
 
-A critic that works before its verdict can be confident of the verdict and wrong in the
-working: it writes "29 * 73 = 2177" with little confidence in the digits, and the
-verdict follows from them. So slope and intercept may depend on w, the probability of
-the working.
+A critic that works before its verdict can be sure of the verdict although the working
+is wrong: it writes "29 * 73 = 2177" with little confidence in the digits, and the
+verdict then follows with certainty. So slope and intercept may depend on w, the
+probability of the working under the critic's own model.
 
 Source: Platt, "Probabilistic outputs for support vector machines" (1999). We drop the
 prior: the intercept is that of balanced classes, so the number is a likelihood ratio
@@ -23,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_CLIP = 1e-4  # a model's certainty is never taken for more than 1 in 10,000
+_CLIP = 1e-4  # probabilities are clipped to [1e-4, 1 - 1e-4]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,11 @@ class PlattScaling:
     intercept_of_sureness: float = 0.0
 
     def log_likelihood_ratio(self, probability: float, sureness: float = 1.0) -> float:
-        """Returns log P(verdict | right) - log P(verdict | wrong); it never falls as
-        the probability rises: a slope below 0 counts as 0.
+        """Returns log P(verdict | right) - log P(verdict | wrong), in nats. It does not
+        decrease with the probability: a negative slope counts as 0.
 
-        `sureness`: w, probability of the working that the verdict followed from, in [0,
-        1]; 1 where there was none.
+        `sureness`: w, probability of the working before the verdict, in [0, 1]; 1
+        without working.
         """
         p = min(max(probability, _CLIP), 1.0 - _CLIP)
         slope = max(self.slope + self.slope_of_sureness * sureness, 0.0)
@@ -62,7 +63,7 @@ class Calibration:
         """Reads a calibration file.
 
         Raises:
-            ValueError: the file is no calibration file, or holds none for this form.
+            ValueError: the file is no calibration file, or lacks this form.
         """
         try:
             stored = json.loads(path.read_text())[form]
@@ -76,8 +77,8 @@ class Calibration:
     def log_likelihood_ratio(
         self, probability: float, family: str | None, sureness: float = 1.0
     ) -> float:
-        """Returns the evidence in a critic's probability; uncalibrated (logit) where
-        nothing was fitted.
+        """Returns the evidence in a critic's probability, in nats; the plain logit if
+        neither the family nor "*" was fitted.
         """
         scaling = self.by_family.get(family or "*") or self.by_family.get("*") or PlattScaling()
         return scaling.log_likelihood_ratio(probability, sureness)
@@ -86,5 +87,5 @@ class Calibration:
 def _scaling(line: Mapping[str, float]) -> PlattScaling:
     numbers = (line["a"], line["b"], line.get("a_sureness", 0.0), line.get("b_sureness", 0.0))
     if not all(math.isfinite(number) for number in numbers):
-        raise ValueError(f"{numbers} are no four numbers")
+        raise ValueError(f"a, b, a_sureness and b_sureness must be finite numbers, not {numbers}")
     return PlattScaling(*numbers)

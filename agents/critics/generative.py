@@ -1,14 +1,13 @@
-"""What critics that ask a language model have in common: labels, calibration, and the
+"""The base of critics that ask a language model: verdict labels, calibration, and the
 reason for a verdict of wrong.
 
-Questions and steps may imitate a verdict. So the token critic reads the probabilities
-of its two labels alone, and of a working in words only the last line is a verdict, in a
-form of its own ("Verdict: Yes"). An order that names no label can still persuade a
+Questions and steps may imitate a verdict. So the token critic reads only the
+probabilities of its two labels, and the working critic only the last line of its reply,
+in a fixed form ("Verdict: Yes"). An instruction in a question can still persuade the
 model.
 
-Source: GenRM (arXiv:2408.15240) and GenPRM (arXiv:2504.00891) for
-verdict-after-working. We judge one step at a time, with the steps before it taken as
-they stand.
+Sources: GenRM (arXiv:2408.15240); GenPRM (arXiv:2504.00891) for a working before the
+verdict. We judge one step at a time, given the steps before it.
 """
 
 from __future__ import annotations
@@ -32,9 +31,7 @@ ROLE = "critic"
 
 @dataclass(frozen=True, slots=True)
 class CriticSettings:
-    """How the critic judges; the meaning of each is that of the config group
-    `critic`.
-    """
+    """Options of the same names in the config group `critic`."""
 
     max_tokens: int
     reason: bool
@@ -44,10 +41,11 @@ class Judgement(NamedTuple):
     """A model's opinion of a step, before calibration."""
 
     probability: float
-    """That the step is right, in [0, 1]; NaN where the output held no verdict."""
+    """Probability that the step is right, in [0, 1]; NaN if the output has no
+    verdict."""
     sureness: float = 1.0
-    """Probability of the working that was written, in [0, 1], where the verdict is one
-    token; else 1."""
+    """Probability of the working, in [0, 1], if the verdict is one token; otherwise
+    1."""
     text: str = ""
     """The working, without the verdict."""
 
@@ -56,7 +54,7 @@ class Judgement(NamedTuple):
 
 
 class GenerativeCritic(ABC):
-    """Judges steps with one engine."""
+    """A critic that reads its verdicts from the output of one engine."""
 
     source: ClassVar[VerdictSource]
     """The source of the verdicts."""
@@ -79,7 +77,7 @@ class GenerativeCritic(ABC):
         self.scope_of = scope_of
         if settings.reason and not prompts.family.has("critic_reason"):
             raise ValueError(
-                "critic.reason (true) needs words to ask for a reason, and critic.prompts "
+                "critic.reason (true) needs a template critic_reason, and critic.prompts "
                 f"({prompts.family.name}) has none; "
                 "set critic.reason=false, or critic.prompts=chat with a chat model"
             )
@@ -92,7 +90,7 @@ class GenerativeCritic(ABC):
         self.check_labels()
 
     def check_labels(self) -> None:
-        """Refuses a family whose labels of right and wrong the critic cannot separate.
+        """Checks that the critic can tell the two labels apart.
 
         Raises:
             ValueError: it cannot.
@@ -103,22 +101,23 @@ class GenerativeCritic(ABC):
     async def ask(
         self, question: Question, steps: Sequence[Step], meter: Meter
     ) -> Judgement | None:
-        """Returns the model's opinion of the last of `steps`; None where budget or
-        context leave no room.
+        """Returns the model's opinion of the last of `steps`; None if the budget or the
+        context leaves no room.
         """
 
     def is_forged(self, evidence: float, question: Question, steps: Sequence[Step]) -> bool:
-        """Whether a verdict of this evidence may be an echo of question or steps."""
+        """Whether a verdict with this evidence may repeat a label from the question or
+        the steps.
+        """
         return False
 
     async def judge(
         self, question: Question, steps: Sequence[Step], *, meter: Meter
     ) -> Verdict | None:
-        """Returns the verdict on the last of `steps`; None where budget or context
-        leave no room for judging.
+        """Returns the verdict on the last of `steps`; None if the budget or the context
+        leaves no room for it.
 
-        An output without a verdict is `outcome="unparsed"`: counted, never turned into
-        a number.
+        An output without a readable verdict gives `outcome="unparsed"`, never a number.
         """
         judged = await self.ask(question, steps, meter)
         if judged is None:
@@ -129,7 +128,7 @@ class GenerativeCritic(ABC):
         )
         if self.is_forged(evidence, question, steps):
             probability = evidence = math.nan
-        if self.settings.reason and not text and evidence <= 0:  # which NaN is not
+        if self.settings.reason and not text and evidence <= 0:  # False for NaN
             text = await self._ask_reason(question, steps, meter)
         return make_verdict(
             probability,
@@ -152,8 +151,8 @@ class GenerativeCritic(ABC):
         *,
         stop_token_ids: tuple[int, ...] = (),
     ) -> Completion | None:
-        """Returns the greedy completion of a template; None where budget or context
-        leave no room.
+        """Returns the greedy completion of a template; None if the budget or the
+        context leaves no room.
         """
         request = GenerateRequest(
             prompt=self.prompts.role(template, question, steps),

@@ -1,4 +1,4 @@
-"""The log-probability critic, a control: what a search can do without any critic."""
+"""The log-probability critic, a control: a search with the policy's own scores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agents.types import Meter, Question, Step, Verdict
 
 @dataclass(frozen=True, slots=True)
 class LogprobCritic:
-    """Scores a step by its probability under the policy. A step of unknown
+    """Scores a step by its probability under the policy. A step without a
     log-probability is unparsed.
     """
 
@@ -21,11 +21,11 @@ class LogprobCritic:
     async def judge(
         self, question: Question, steps: Sequence[Step], *, meter: Meter
     ) -> Verdict | None:
-        """Returns a verdict whose log sigma(log-likelihood ratio) is the step's
+        """Returns a verdict whose log sigma(log-likelihood ratio) equals the step's
         log-probability.
 
-        So a search that ranks by the product of its verdicts ranks by the policy's
-        log-probability of the path.
+        So a search that ranks paths by the product of verdicts ranks them by the
+        policy's log-probability.
         """
         # an engine may round above 0; NaN stays NaN
         log_score = min(steps[-1].content.reveal().logprob, 0.0)

@@ -1,10 +1,10 @@
-"""The oracle: the exact truth of a step, of which a known share is flipped.
+"""The oracle: the exact truth about a step; a known share of its verdicts is flipped.
 
-Without flips it is the most that a critic can do for a search; with flips it measures
-how good a critic must be. A flip is a function of seed, question and steps, so asking
-twice does not undo it, and the rate is known, so the evidence in a verdict is exact:
-+-log((1 - e) / e) at flip rate e, 0 at e = 1/2, and at e = 0 as large as a calibration
-lets anything be.
+Without flips it is an upper bound on what any critic can do for a search; with flips it
+measures how accurate a critic must be. A flip is a function of seed, question and
+steps, so a second call returns the same verdict. The flip rate e is known, so the
+evidence is exact: +-log((1 - e) / e), 0 at e = 1/2; at e = 0 the largest evidence that
+an uncalibrated critic gives.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class OracleCritic:
     async def judge(
         self, question: Question, steps: Sequence[Step], *, meter: Meter
     ) -> Verdict | None:
-        """Returns the truth about the last step, or its opposite.
+        """Returns the truth about the last step, or the opposite if the verdict is
+        flipped.
 
         Raises:
             ValueError: no family recognises the question.

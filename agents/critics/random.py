@@ -1,6 +1,4 @@
-"""The random critic, a control: what a search gains with it does not come from its
-critic.
-"""
+"""The random critic, a control: a gain with this critic is not due to its verdicts."""
 
 from __future__ import annotations
 
@@ -14,8 +12,8 @@ from agents.types import Meter, Question, Step, Verdict
 
 @dataclass(frozen=True, slots=True)
 class RandomCritic:
-    """Draws a probability that is uniform in [0, 1), always the same for the same
-    step.
+    """Draws a probability uniformly from [0, 1); the same question and steps always get
+    the same number.
     """
 
     seed: int
@@ -24,7 +22,7 @@ class RandomCritic:
     async def judge(
         self, question: Question, steps: Sequence[Step], *, meter: Meter
     ) -> Verdict | None:
-        """Returns the drawn probability, its log-odds clipped as a model's are."""
+        """Returns the drawn probability and its log-odds, clipped like a model's."""
         score = draw(self.seed, "random", question, steps)
         evidence = PlattScaling().log_likelihood_ratio(score)
         return make_verdict(

@@ -1,8 +1,8 @@
 """The token critic: the probability of one next token ("is this step right?").
 
-It gives no verdict whose label ends a line of the question or of a step: that line may
-be an order or a forged reply, and small models follow it. The cost: "So the answer is
-yes." can be judged wrong, but not right.
+A verdict is rejected if its label ends a line of the question or of a step: that line
+may be an instruction or a forged reply, which small models follow. The cost: the step
+"So the answer is yes." can be judged wrong, but never right.
 
 Source: GenRM (arXiv:2408.15240).
 """
@@ -20,7 +20,7 @@ from agents.types import Meter, Question, Step
 
 
 class TokenCritic(GenerativeCritic):
-    """A two-way softmax over the first tokens of the labels."""
+    """Scores a step by a softmax over the first tokens of the two labels."""
 
     source = "token_critic"
 
@@ -47,9 +47,11 @@ class TokenCritic(GenerativeCritic):
         return Judgement(1.0 / (1.0 + math.exp(min(wrong - right, 700.0))))
 
     def is_forged(self, evidence: float, question: Question, steps: Sequence[Step]) -> bool:
-        """Whether question or steps spell out the label that `evidence` speaks for."""
+        """Whether a line of the question or the steps ends with the label that
+        `evidence` supports.
+        """
         family = self.prompts.family
-        if family.style == "continuation":  # its labels are control tokens, which no text becomes
+        if family.style == "continuation":  # its labels are control tokens, which no text can spell
             return False
         labels = (family.right, family.wrong) if evidence > 0 else (family.wrong, family.right)
         return ends_a_line(*labels, [question.text, *texts_of(steps)])

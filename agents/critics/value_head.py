@@ -1,12 +1,10 @@
-"""The value head as a critic: how likely the answer of a thought is to be right.
+"""The value head as a critic: the probability that an answer below a step is right.
 
-One network with two extra heads reads the policy's own context (question and steps, as
-the policy would go on from them). Behind its last token the value head gives V, the
-probability that an answer of the thought is right, and the policy head
-(agents/roles/policy_head.py) a probability for each thought factor. `training=heads`
-learns them from searches: V from how thoughts ended, P from where it paid to go. Safety
-rules that apply to a question are in the policy's prompt, and not in what the heads
-read.
+One network with two heads reads the policy's context (question and steps) without the
+safety rules. At the last token, the value head returns V, the probability that an
+answer below is right, and the policy head (agents/roles/policy_head.py) returns P, a
+probability for each thought factor. `training=heads` trains both on stored trees: V on
+outcomes, P on visits or right answers.
 
 Source: AlphaZero (arXiv:1712.01815).
 """
@@ -26,9 +24,9 @@ from agents.types import Meter, Question, Step, Verdict
 
 
 class ValueHead:
-    """Judges by the value head: one reading a step, and nothing is written.
+    """Judges a step by one forward pass; no text is generated.
 
-    Its verdicts are of value scope: the last one of a path stands for all of it
+    Its verdicts have value scope: the verdict on the last step describes the whole path
     (`search.aggregation=last`).
 
     Raises:
@@ -44,7 +42,7 @@ class ValueHead:
         self, question: Question, steps: Sequence[Step], *, meter: Meter
     ) -> Verdict | None:
         """Returns the verdict on the last of `steps`, whose evidence is the log-odds of
-        V; None where budget or context leave no room.
+        V; None if the budget or the context leaves no room for it.
         """
         prompt, _ = self.prompts.context(question, steps)
         found = await classify_within(self.classifier, prompt, meter=meter, role="critic")

@@ -2,9 +2,9 @@
 then its verdict; a one-token critic of the policy's own size is near chance exactly
 where it matters.
 
-A quoted verdict, one that goes on ("Verdict: Right up to the sign, so No"), one that
-the question or the steps spell out, and the last line of a working that was cut are no
-verdicts.
+Not read as verdicts: a quoted verdict; one that continues ("Verdict: Right up to the
+sign, so No"); one that also stands in the question or a step; the last line of a
+truncated working.
 
 Source: GenPRM (arXiv:2504.00891).
 """
@@ -34,8 +34,8 @@ _MENTION = re.compile(rf"verdict\s{{0,4}}[:\-]?\W{{0,8}}{_WORDS}\b", re.IGNORECA
 
 
 class WorkingCritic(GenerativeCritic):
-    """Writes greedily; the verdict is a token of its own in a continuation family, and
-    a last line of words in a family of messages.
+    """Samples a working greedily. The verdict is a control token in a continuation
+    family, and the last line in a family of messages.
     """
 
     source = "working_critic"
@@ -65,7 +65,7 @@ class WorkingCritic(GenerativeCritic):
             return Judgement(math.nan, text=completion.text)
         # an engine may round above 1; NaN stays NaN
         probability = min(math.exp(completion.logprobs[-1]), 1.0)
-        # the likeliest token of all is likelier than the other verdict
+        # greedy decoding preferred it to the other verdict: its share is at least 1/2
         confidence = max(probability, 0.5)
         sureness = min(math.exp(sum(completion.logprobs[:-1])), 1.0)
         return Judgement(
@@ -76,8 +76,8 @@ class WorkingCritic(GenerativeCritic):
 
 
 def _read_words(completion: Completion, shown: Sequence[str]) -> Judgement:
-    """Returns the verdict of the last line; none where its words stand in one of the
-    texts that the critic was shown.
+    """Returns the verdict in the last line; NaN if the line is no verdict, or if one of
+    the texts in the prompt contains the same words.
     """
     said = without_think_blocks(completion.text)
     verdict_line = (
@@ -93,6 +93,6 @@ def _read_words(completion: Completion, shown: Sequence[str]) -> Judgement:
     if not words or any(is_shown(f"verdict {word}", shown) for word in words):
         return Judgement(math.nan, text=said.strip())
     mention = _MENTION.search(said)
-    # without verdict and mark-up: a reason to tell
+    # the working without its verdict and mark-up is the reason
     check = said[: mention.start() if mention else None].rstrip("*#_` \n").lstrip()
     return Judgement(1.0 if words is _RIGHT else 0.0, text=check)

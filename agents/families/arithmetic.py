@@ -7,9 +7,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
-
-Operator = Literal["+", "-", "*", "/"]
 
 # a longer number is split into adjacent tokens, which the parser rejects
 _TOKEN = re.compile(r"\s*(\d{1,12}|[+\-*/()])")

@@ -48,17 +48,19 @@ from configs.schema import (
 
 @dataclass(frozen=True)
 class CriticContext:
-    """What a critic may need beside its own options."""
+    """Engines, prompts and settings that critics use beside their own options."""
 
     engines: Mapping[str, Engine]
-    """Open engines by role: policy, heads, and critic where the critic has its own."""
+    """Open engines by role: policy; heads and critic if they have engines."""
     policy_prompts: Prompts
     domain: Domain
     seed: int
     """run.seed."""
 
     def scope_of(self, options: ScopedCritic) -> ScopeOf:
-        """Returns the scopes of a question's family, `options.scope` without one."""
+        """Returns a function from a question's text to the scope of its family;
+        `options.scope` for a question of no family.
+        """
         return lambda text: self.domain.scope(text) or options.scope
 
 
@@ -68,7 +70,7 @@ def build_critic(options: CriticConfig, context: CriticContext) -> Critic | None
     Raises:
         ValueError: the critic does not fit its engine, its calibration, or the options
             of its class.
-        AssertionError: there is no such class of options.
+        AssertionError: no case handles this class of options.
     """
     match options:
         case NoCriticConfig():
@@ -98,8 +100,8 @@ def build_critic(options: CriticConfig, context: CriticContext) -> Critic | None
 def _speaking(
     critic: type[GenerativeCritic], options: SpeakingCritic, context: CriticContext
 ) -> GenerativeCritic:
-    """Returns a critic that asks a language model. With the pocket model, the scope of
-    verdicts depends on the question's family.
+    """Returns a critic that asks a language model. With continuation prompts (the
+    pocket model), the scope of verdicts depends on the question's family.
     """
     policy = context.engines["policy"]
     engine = context.engines.get("critic", policy)

@@ -136,7 +136,7 @@ async def start_resources(
 
     Raises:
         EngineUnavailableError: an engine cannot be opened.
-        ValueError: roles and engines do not fit together.
+        ValueError: see `build_resources`.
     """
     engines, opened = await start_engines(engines_wanted(config))
     async with opened:
@@ -172,9 +172,11 @@ def build_resources(
     """Returns resources over open engines, by role. The caller closes the engines.
 
     Raises:
-        ValueError: roles and engines do not fit together, or the configuration reads
-            heads and `opened` has no classifier "heads".
+        ValueError: roles and engines do not fit together, the strategy cannot be
+            built, or the configuration reads heads and `opened` has no classifier
+            "heads".
     """
+    build_strategy(config)  # raises here; later its error would belong to a single question
     engines = {role: engine for role, engine in opened.items() if isinstance(engine, Generator)}
     heads = opened.get("heads")
     engine = engines["policy"]
@@ -184,9 +186,8 @@ def build_resources(
     if config.reads_heads:
         if not isinstance(heads, Classifier):
             raise ValueError(
-                "the configuration reads heads and no classifier is "
-                "open for them; open one and "
-                'pass it as "heads"'
+                "the configuration reads heads, but no classifier is open for them; "
+                'open one and pass it as "heads"'
             )
         check_reads_ids(heads, engine)
         if config.takes_priors_from_head:

@@ -59,7 +59,8 @@ class Strategy(ABC):
     """
 
     config: Any
-    """The strategy's options, an instance of a class derived from `SearchOptions`."""
+    """The strategy's options: an instance of a class derived from `SearchOptions`, or
+    from `ConfigGroup` for a strategy outside the package."""
     context: SearchContext = SearchContext()
 
     @property

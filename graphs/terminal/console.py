@@ -228,8 +228,11 @@ def starting(config: RunConfig) -> Iterator[None]:
     and every few seconds.
     """
     engine = config.engine_of("policy")
-    what = f"starting the {engine.kind} engine" + (
-        " (about half a minute on a CPU)" if engine.kind == "vllm" else ""
+    what = (
+        "connecting to the model server"
+        if engine.kind == "openai"
+        else f"starting the {engine.kind} engine"
+        + (" (about half a minute on a CPU)" if engine.kind == "vllm" else "")
     )
     if console.is_terminal:
         with console.status(what):
@@ -241,7 +244,7 @@ def starting(config: RunConfig) -> Iterator[None]:
         def report() -> None:
             while not done.wait(REPORT_EVERY_S):
                 print(
-                    f"still starting, {time.monotonic() - began:.0f} s ...",
+                    f"still {what.partition(' ')[0]}, {time.monotonic() - began:.0f} s ...",
                     file=sys.stderr,
                     flush=True,
                 )

@@ -51,11 +51,6 @@ class ThoughtStatistics:
     """Count of each keyword, as whole words in any case; keywords without an occurrence
     are left out."""
 
-    @property
-    def words_per_line(self) -> float:
-        """0 for an empty thought."""
-        return self.words / self.lines if self.lines else 0.0
-
 
 @dataclass(frozen=True, slots=True)
 class TreeStatistics:

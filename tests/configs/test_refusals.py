@@ -426,3 +426,10 @@ def test_plain_data_is_checked_in_the_same_words() -> None:
         with pytest.raises(ConfigError) as caught:
             from_mapping(mapping)
         assert part in str(caught.value)
+
+
+def test_a_file_without_a_task_is_refused_with_the_task_to_add_alone() -> None:
+    with pytest.raises(ConfigError) as refused:
+        compose(["task.path=q.jsonl", "task.question_field=prompt", "experiment=chat"])
+    assert "add task=jsonl" in str(refused.value)
+    assert "task.question_field" not in str(refused.value)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from configs import ConfigError, compose
+from graphs.reasoner.resources import start_resources
 from graphs.runs.driver import run
-from graphs.strategies.build import build_strategy
 from graphs.traces.store import TraceStore
 from graphs.tree import ROOT, ReasoningTree
 from tests.extensions import own_strategy
@@ -54,7 +54,9 @@ def test_an_incomplete_configuration_is_refused(words: list[str], message: str) 
         ([FIRST[1], "search.options={smaples: 2}"], "has samples"),
     ],
 )
-def test_a_wrong_object_is_refused_before_anything_is_asked(words: list[str], message: str) -> None:
-    config = compose(["search=custom", *words])
+async def test_a_wrong_object_is_refused_before_anything_is_asked(
+    words: list[str], message: str
+) -> None:
+    config = compose([*SCRIPTED, "search=custom", *words])
     with pytest.raises(ValueError, match=message):
-        build_strategy(config)
+        await start_resources(config)

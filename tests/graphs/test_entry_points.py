@@ -356,6 +356,7 @@ def test_questions_without_golds_are_answered_and_not_scored(
     report = (tmp_path / "own" / "report.md").read_text()
     for output in (captured.err, captured.out, report.lower()):
         assert "not scored" in output
+    assert f"longthought export {tmp_path / 'own'} own.jsonl" in captured.out
     shown = captured.err + captured.out + report.partition("## Configuration")[0]
     assert not re.search(r"\bnan\b|\b0/0\b|solved|\| 0 \| 0 \|", shown)
     assert guarded(lambda: compare.main([str(tmp_path / "own")])) == WRONG

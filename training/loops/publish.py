@@ -46,6 +46,7 @@ class Publication:
     max_difference: float
     """Largest |engine - transformers| of a token's logprob, in nats."""
     mean_difference: float
+    """Mean of the same differences, in nats."""
     tokens: int
     """Tokens compared."""
     seconds: float

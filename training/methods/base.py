@@ -1,9 +1,9 @@
-"""The law of a training method.
+"""The interface of a training method.
 
-A method is its options and the list of stages that they make. The pipeline runs the
-stages in order, each once, and measures the policy before the first and after every
-stage that trains it. A method that repeats stages in rounds puts the round into their
-names.
+A method turns its options into a list of stages. The pipeline runs each stage once, in
+order. It evaluates the policy before the first stage and after each stage that trains
+it. Names of stages are unique, so a method that repeats a stage in rounds adds the
+round to its name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from training.stages.base import Stage
 
 
 class Method(Protocol):
-    """How a policy, or heads for it, are trained."""
+    """A way to train a policy, or heads for it."""
 
     @property
     def config(self) -> type[Any]:
@@ -26,7 +26,7 @@ class Method(Protocol):
         ...
 
     def stages(self, training: Any) -> Sequence[Stage]:
-        """Returns the stages that the options, an instance of `config`, make; their
-        names differ.
+        """Returns the stages for these options, an instance of `config`. Their names
+        are unique.
         """
         ...

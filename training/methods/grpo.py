@@ -12,7 +12,7 @@ from training.stages.reinforcement import Reinforce
 
 @dataclass(frozen=True, slots=True)
 class Grpo:
-    """One stage."""
+    """One stage: GRPO."""
 
     config: type[GrpoTrainingConfig] = GrpoTrainingConfig
 

@@ -12,7 +12,7 @@ from training.stages.heads import FitHeads
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """One stage, which leaves the policy as it is, so that nothing is measured."""
+    """One stage. It does not change the policy, so the policy is not evaluated."""
 
     config: type[HeadsTrainingConfig] = HeadsTrainingConfig
 

@@ -12,7 +12,7 @@ from training.stages.fine_tuning import FineTune
 
 @dataclass(frozen=True, slots=True)
 class Sft:
-    """One stage, which must find something to learn from."""
+    """One stage. Having no usable trace is an error."""
 
     config: type[SftTrainingConfig] = SftTrainingConfig
 

@@ -16,7 +16,7 @@ from training.stages.traces import WriteTraces
 
 @dataclass(frozen=True, slots=True)
 class SftGrpo:
-    """Three stages; two where the traces are those of finished runs."""
+    """Three stages; without the first if `training.from_runs` names finished runs."""
 
     config: type[SftGrpoTrainingConfig] = SftGrpoTrainingConfig
 

@@ -1,4 +1,4 @@
-"""Writes the report of a comparison again, also of one that is not finished.
+"""Rewrites the report of a comparison; the comparison may be unfinished.
 
 python -m graphs.comparison runs/search_comparison
 """

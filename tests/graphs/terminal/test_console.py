@@ -40,6 +40,14 @@ def test_a_long_start_is_reported_again_without_a_terminal(
     assert stderr.getvalue().startswith("starting the scripted engine ...")
 
 
+def test_a_client_of_a_model_server_starts_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    stderr = Recorded()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    with console.starting(compose(["engine=openai", "engine.base_url=http://host:8000/v1"])):
+        pass
+    assert stderr.getvalue() == "connecting to the model server ...\n"
+
+
 def test_a_long_request_is_reported_while_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
     stderr = Recorded(sign="suggesting steps")
     monkeypatch.setattr(sys, "stderr", stderr)

@@ -31,8 +31,6 @@ def test_a_thought_in_numbers() -> None:
     assert thought_statistics(thought, tokenize=list).tokens == sum(
         len(s.text.reveal()) for s in thought.segments
     )
-    assert numbers.words_per_line == 19 / 5
-    assert thought_statistics(LongThought((), "shortcut")).words_per_line == 0.0
 
 
 @given(trees())
