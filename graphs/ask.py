@@ -98,7 +98,7 @@ def _question(word: str, program: str) -> str:
     question = word if word != "-" else "" if sys.stdin is None else sys.stdin.read()
     if not question.strip():
         raise ValueError(f'the question is empty; ask something: {program} "Solve 3x + 2 = 11"')
-    return Question(text=question).text
+    return Question(text=question.rstrip("\r\n")).text
 
 
 if __name__ == "__main__":

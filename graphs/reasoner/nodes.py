@@ -56,9 +56,7 @@ OUT_OF_DOMAIN = (
     "This model was made for other questions: {families}. For example: Use the numbers 3, 7, 11 "
     "and 25 to make 57. Ask one of those, or "
     f'choose a chat model: longthought ask "QUESTION" {" ".join(CHAT_MODEL)}, or, where a '
-    f"server has it, {' '.join(CHAT_SERVER)}. "
-    "Every other command, Reasoner([...]) and a served graph take the same options where they "
-    "start."
+    f"server has it, {' '.join(CHAT_SERVER)}."
 )
 
 AUDIT: ContextVar[list[Hidden[Trace]] | None] = ContextVar("AUDIT", default=None)

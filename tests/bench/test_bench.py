@@ -19,6 +19,7 @@ def test_a_decision_is_measured_on_a_tree_of_the_wanted_size() -> None:
     assert widened("critique_loop", 400).config.max_children == 16
 
 
+@pytest.mark.slow
 def test_the_sections_without_a_model_have_their_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

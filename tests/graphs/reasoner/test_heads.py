@@ -158,7 +158,7 @@ async def test_heads_that_die_fail_the_question_with_their_error() -> None:
 
 def test_a_configuration_that_reads_heads_is_given_some() -> None:
     with pytest.raises(
-        ValueError, match=r'reads heads and no classifier is open.*pass it as "heads"'
+        ValueError, match=r'reads heads, but no classifier is open.*pass it as "heads"'
     ):
         build_resources(
             compose([*SEARCH, "heads.engine.model=agents/pocket"]), {"policy": scripted_pocket()}

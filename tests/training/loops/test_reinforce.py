@@ -137,7 +137,7 @@ def test_every_step_samples_from_the_weights_of_the_last(
     )
     assert len(result.steps) == 3
     errors = [step.max_ratio_error for step in result.steps]
-    assert len(errors) == 2 and errors != [None, None]
+    assert any(error is not None for error in errors)
     assert all(error is None or error < 1e-3 for error in errors)
 
 
@@ -286,7 +286,7 @@ def test_adapters_are_trained_and_published_merged(
         taught_questions, policy, check, taught_pocket, tmp_path / "model", *both(options)
     )
     errors = [step.max_ratio_error for step in result.steps]
-    assert len(errors) == 2 and errors != [None, None]
+    assert any(error is not None for error in errors)
     assert all(error is None or error < 1e-3 for error in errors)
 
 

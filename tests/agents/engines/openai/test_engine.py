@@ -223,6 +223,7 @@ async def test_an_api_key_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPat
         await OpenAIEngine.open(api_key_env="NO_SUCH_KEY")
 
 
+@pytest.mark.slow
 async def test_a_server_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(EngineUnavailableError, match="ended with code"):

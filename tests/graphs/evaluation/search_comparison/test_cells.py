@@ -143,7 +143,7 @@ def test_choices_are_read_as_they_were_written() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["comparison.budgets=[16,4]"], r"comparison\.budgets \(\[16, 4\]\) must rise"),
+        (["comparison.budgets=[16,4]"], r"comparison\.budgets \(\[16, 4\]\) must be ascending"),
         (
             ["comparison.pool_samples=8"],
             r"comparison\.pool_samples \(8\) must be at "
