@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--show-thought"
     )
     print("  .venv/bin/python -m graphs.chat")
-    print("  .venv/bin/python -m graphs.run --help    every option")
+    print("  .venv/bin/python -m graphs.run --help-all    every option")
     return 0
 
 

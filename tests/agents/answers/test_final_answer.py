@@ -431,8 +431,8 @@ def test_a_box_gives_back_what_was_put_in(content: str) -> None:
         ),
     ],
 )
-def test_a_hundred_thousand_characters_are_read_in_linear_time(piece: str, marked: bool) -> None:
-    final_answer(piece * (100_000 // len(piece)), marked=marked)
+def test_long_texts_are_read_in_linear_time(piece: str, marked: bool) -> None:
+    final_answer(piece * (30_000 // len(piece)), marked=marked)
 
 
 def test_an_open_answer_keeps_the_plan_below_which_a_remark_stands() -> None:
