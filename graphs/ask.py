@@ -25,9 +25,9 @@ from configs.cli import (
     parse,
     split_overrides,
 )
-from graphs.reasoner.reasoner import Reasoner
 from graphs.terminal.answers import answer_text, audit_view
-from graphs.terminal.console import FAILED, guarded, starting, thinking
+from graphs.terminal.console import FAILED, guarded, thinking
+from graphs.terminal.opening import open_reasoner
 
 _EXAMPLES = (
     ('"Solve 4 * e - 44 = -32 for e."', "asks the embedded pocket model"),
@@ -64,14 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(parser, argv)
     question = _question(arguments.question, parser.prog)
     config = compose(split_overrides(arguments))
-    reasoner = Reasoner(config)
-    with starting(config):
-        reasoner.__enter__()
-    try:
-        with thinking() as show:
-            answer = reasoner.ask(question, on_progress=show)
-    finally:
-        reasoner.__exit__(None, None, None)
+    with open_reasoner(config) as reasoner, thinking() as show:
+        answer = reasoner.ask(question, on_progress=show)
     if arguments.json:
         shown = dataclasses.asdict(answer)
         if arguments.show_thought:

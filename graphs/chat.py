@@ -18,7 +18,8 @@ from configs.cli import Parser, add_override_arguments, parse, split_overrides
 from graphs.reasoner.graph import Answer
 from graphs.reasoner.reasoner import Reasoner
 from graphs.terminal.answers import answer_text, audit_view
-from graphs.terminal.console import console, guarded, starting, thinking, words_of
+from graphs.terminal.console import console, guarded, thinking, words_of
+from graphs.terminal.opening import open_reasoner
 
 _HELP = (
     "/thought shows the last thought (the audit view), /help this text, /quit ends the chat; "
@@ -43,10 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_override_arguments(parser)
     config = compose(split_overrides(parse(parser, argv)))
     last: Answer | None = None
-    reasoner = Reasoner(config)
-    with starting(config):
-        reasoner.__enter__()
-    try:
+    with open_reasoner(config) as reasoner:
         print(f"Ask a question. {_HELP}", flush=True)
         while (line := _read_line()) is not None:
             match line:
@@ -67,8 +65,6 @@ def main(argv: Sequence[str] | None = None) -> int:
                     print(f"unknown command {line}. {_HELP}", flush=True)
                 case _:
                     last = _answer(reasoner, line) or last
-    finally:
-        reasoner.__exit__(None, None, None)
     return 0
 
 
