@@ -253,6 +253,17 @@ def _any_of(select: str, values: Sequence[str]) -> str:
     return " or ".join(f"{select}={value}" for value in dict.fromkeys(values))
 
 
+def explain_custom(error: ValidationError, group: str, object: str, names: Sequence[str]) -> str:
+    """Returns the message for the first error in `group`.options of a custom object,
+    whose own options are `names`.
+    """
+    found = error.errors()[0]
+    where = ".".join(map(str, found["loc"]))
+    return (
+        f"{group}.options.{where}: {found['msg']}; {object} has {', '.join(names) or 'no options'}"
+    )
+
+
 def unmet_requirements(config: RunConfig, require: Sequence[str]) -> Iterator[str]:
     """Yields an error message for each required key that is null."""
     data = config.model_dump(mode="json")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from agents.files import write_text
 from agents.types import EngineError, StorageError
 from configs import RunConfig, to_yaml
-from graphs.terminal.console import METRICS, console, resuming
+from graphs.terminal.console import METRICS, console, resuming, run_name
 from training.pipeline import Pipeline
 from training.report import metrics, report, summary
 from training.stages.base import training_of
@@ -21,7 +20,7 @@ from training.stages.base import training_of
 def run(config: RunConfig) -> tuple[Path, dict[str, Any]]:
     """Carries out one training run and returns its directory and its metrics."""
     _silence_libraries()
-    name = config.run.name or f"{datetime.now():%Y%m%d-%H%M%S}-{training_of(config).method}"
+    name = run_name(config.run, training_of(config).method)
     folder = config.run.output_dir / name
     pipeline = Pipeline(config, folder)
     if finished := pipeline.finished():

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,7 +19,7 @@ from graphs.evaluation.run_report import Tally, report
 from graphs.reasoner.batch import Outcome, run_questions
 from graphs.reasoner.resources import forget, register
 from graphs.runs.session import Session
-from graphs.terminal.console import METRICS, console, counted, resuming
+from graphs.terminal.console import METRICS, console, counted, resuming, run_name
 from graphs.terminal.progress import ProgressBar
 from graphs.traces.store import FILE_NAME, TraceStore
 
@@ -35,10 +34,7 @@ def run(config: RunConfig, session: Session | None = None) -> tuple[Path, dict[s
     if session is None:
         with Session() as own:
             return run(config, own)
-    name = (
-        config.run.name
-        or f"{datetime.now():%Y%m%d-%H%M%S}-{config.task.name}-{config.search.strategy}"
-    )
+    name = run_name(config.run, f"{config.task.name}-{config.search.strategy}")
     folder = config.run.output_dir / name
     data = session.load(config)
     for problem in [*data.problems, *data.notes]:

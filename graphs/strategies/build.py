@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from agents.objects import load_object
 from configs import RunConfig
+from configs.messages import explain_custom
 from configs.schema import PosteriorConfig
 from configs.schema.base import ConfigGroup
 from configs.schema.search import CustomConfig
@@ -93,11 +94,8 @@ def _custom(search: CustomConfig, context: SearchContext) -> Strategy:
     try:
         return strategy(kind(**(search.options or {})), context)
     except ValidationError as error:
-        found = error.errors()[0]
-        where = ".".join(map(str, found["loc"]))
         raise ValueError(
-            f"search.options.{where}: {found['msg']}; {search.object} has "
-            f"{', '.join(kind.model_fields) or 'no options'}"
+            explain_custom(error, "search", search.object, list(kind.model_fields))
         ) from None
 
 

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,6 +144,11 @@ def resuming(folder: Path) -> str:
         f" run.output_dir={folder.parent}" if folder.parent != RunOptions().output_dir else ""
     )
     return f"run={folder.name}{elsewhere}"
+
+
+def run_name(options: RunOptions, what: str) -> str:
+    """Returns run.name, or a new name: the time and `what` is run."""
+    return options.name or f"{datetime.now():%Y%m%d-%H%M%S}-{what}"
 
 
 def run_folder(run: Path) -> Path:

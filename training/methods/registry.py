@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from agents.objects import load_object
+from configs.messages import explain_custom
 from configs.schema.training import CustomTrainingConfig, TrainingOptions
 from training.methods.base import Method
 from training.methods.grpo import GRPO
@@ -70,9 +71,4 @@ def _options(training: CustomTrainingConfig, kind: type[TrainingOptions]) -> Tra
     try:
         return kind(**shared | options)
     except ValidationError as error:
-        found = error.errors()[0]
-        where = ".".join(map(str, found["loc"]))
-        raise ValueError(
-            f"training.options.{where}: {found['msg']}; {training.object} has "
-            f"{', '.join(own) or 'no options'}"
-        ) from None
+        raise ValueError(explain_custom(error, "training", training.object, own)) from None
