@@ -16,6 +16,9 @@ from agents.engines.scripted.engine import ScriptedEngine
 from agents.engines.scripted.tokenizer import END
 from agents.families import Problem, recognise_question
 
+SCRIPTED = ("engine=scripted", "engine.function=tests.scripted_pocket:Pocket")
+"""The options that choose this model."""
+
 SPECIAL = (
     *(
         "<|system|>",

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from configs import compose
 from graphs import Context
 from graphs.reasoner.resources import forget, open_resources, register
 from graphs.traces.trace import Trace
 from tests.extensions import own_app
+from tests.scripted_pocket import SCRIPTED
 
-SCRIPTED = ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket"]
 QUESTION = "Calculate (19 + 8) * 8."
 
 
@@ -59,7 +58,3 @@ async def test_a_stream_shows_the_nodes_of_both_graphs() -> None:
             for phase in update
         ]
     assert phases[0] == "screen" and phases[-3:] == ["record", "reason", "reply"]
-
-
-def test_the_application_is_at_most_150_lines() -> None:
-    assert len(Path(own_app.__file__).read_text().splitlines()) <= 150

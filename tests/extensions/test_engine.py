@@ -103,10 +103,6 @@ def test_an_own_engine_runs_from_the_configuration(tmp_path: Path) -> None:
         assert all(trace.usage["policy"].generated_tokens > 0 for trace in store)
 
 
-def test_the_engine_is_at_most_150_lines() -> None:
-    assert len(Path(own_engine.__file__).read_text().splitlines()) <= 150
-
-
 @pytest.mark.parametrize(
     ("object", "options", "message"),
     [

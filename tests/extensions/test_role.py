@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from agents.engines.scripted.engine import Rule, ScriptedEngine
@@ -47,7 +45,3 @@ async def test_a_reply_without_a_translation_is_none(reply: str) -> None:
 async def test_an_exhausted_budget_asks_nothing() -> None:
     english, meter = await translate("English: never", Budget(max_tokens=0))
     assert english is None and meter.spent.total.calls == 0
-
-
-def test_the_role_is_at_most_45_lines() -> None:
-    assert len(Path(own_role.__file__).read_text().splitlines()) <= 45

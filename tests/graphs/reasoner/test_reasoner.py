@@ -14,8 +14,8 @@ from configs.options import groups
 from graphs import Answer, FailedQuestion, Reasoner
 from graphs.reasoner import batch
 from graphs.reasoner.reasoner import SearchName
+from tests.scripted_pocket import SCRIPTED
 
-SCRIPTED = ["engine=scripted", "engine.function=tests.scripted_pocket:Pocket"]
 QUESTIONS = [f"Use the numbers {n}, 7, 11 and 25 to make {n + 29}." for n in (2, 3, 5)]
 
 
