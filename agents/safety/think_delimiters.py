@@ -13,9 +13,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-TAG_NAMES: Final = (
-    r"[\w:|-]{0,20}?(?:think|thought|reasoning)[\w:-]{0,20}|reflection|scratchpad"
-)
+TAG_NAMES: Final = r"[\w:|-]{0,20}?(?:think|thought|reasoning)[\w:-]{0,20}|reflection|scratchpad"
 """Regular expression of the names of tags and tokens around a thought."""
 HEADER = (
     r"(?:<\|start\|>\w{1,20})?<\|channel\|>\s?(?:analysis|commentary|(?P<final>final))\b[^<>]{0,80}(?:<\|constrain\|>[^<>]{0,40})?<\|message\|>"
@@ -37,6 +35,11 @@ class ThinkDelimiters(NamedTuple):
     closing: str
     """Text that closes a thought in the model's own format, up to the answer."""
 
+    @property
+    def opening(self) -> str:
+        """Text that opens a thought; a tag stands on a line of its own."""
+        return self.start if self.start.endswith(("\n", "|>", "]")) else f"{self.start}\n"
+
 
 def _tags(start: str, end: str) -> ThinkDelimiters:
     return ThinkDelimiters(start, end, f"\n{end}\n\n")
@@ -53,9 +56,7 @@ KNOWN: Final = (
         "<|end|><|start|>assistant<|channel|>final<|message|>",
     ),
     # Command A Reasoning
-    ThinkDelimiters(
-        "<|START_THINKING|>", "<|END_THINKING|>", "<|END_THINKING|><|START_RESPONSE|>"
-    ),
+    ThinkDelimiters("<|START_THINKING|>", "<|END_THINKING|>", "<|END_THINKING|><|START_RESPONSE|>"),
     ThinkDelimiters("[THINK]", "[/THINK]", "[/THINK]"),  # Magistral
     ThinkDelimiters("<|channel>thought\n", "<channel|>", "<channel|>"),  # Gemma 4
     ThinkDelimiters("◁think▷", "◁/think▷", "◁/think▷"),  # Kimi-VL
@@ -74,4 +75,4 @@ MARKS: Final = (
     *(text for delimiters in KNOWN for text in delimiters[:2]),
     *("<|channel|>", "<|message|>", "<|start|>", "<|constrain|>", "<|channel>", "<channel|>"),
 )
-"""Special tokens that stay in decoded text, because they separate thought from answer."""
+"""Special tokens that stay in decoded text: they separate thought from answer."""

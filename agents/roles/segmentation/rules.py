@@ -63,8 +63,8 @@ class StepRule(Protocol):
     def first_end(
         self, token_ids: Sequence[int], tokenizer: Tokenizer, *, start: int = 0, forced: int = 0
     ) -> int | None:
-        """Returns the end of the step that begins at `start`, of which the first
-        `forced` tokens were not sampled; None if it goes on.
+        """Returns the end of the step that begins at `start`; None if it goes on. The
+        first `forced` tokens were not sampled and contain no boundary.
         """
         ...
 
@@ -87,9 +87,9 @@ class BlankLine:
     def first_end(
         self, token_ids: Sequence[int], tokenizer: Tokenizer, *, start: int = 0, forced: int = 0
     ) -> int | None:
-        reader, block = BlockReader(), start
-        for end in range(start + 1, len(token_ids) + 1):
-            if self.separator[-1] not in _piece(token_ids[end - 1], tokenizer):
+        reader, block = BlockReader(), start + forced
+        for end in range(block + 1, len(token_ids) + 1):
+            if self.separator[-1] not in decoded_token(token_ids[end - 1], tokenizer):
                 continue
             text = tokenizer.decode(list(token_ids[block:end]))
             if self.separator in text.lstrip():
@@ -113,9 +113,9 @@ class Newline:
         self, token_ids: Sequence[int], tokenizer: Tokenizer, *, start: int = 0, forced: int = 0
     ) -> int | None:
         reader = _LineReader()
-        block = start
-        for end in range(start + 1, len(token_ids) + 1):
-            if "\n" not in _piece(token_ids[end - 1], tokenizer):
+        block = start + forced
+        for end in range(block + 1, len(token_ids) + 1):
+            if "\n" not in decoded_token(token_ids[end - 1], tokenizer):
                 continue
             is_end = reader.read(tokenizer.decode(list(token_ids[block:end])))
             block = end
@@ -142,15 +142,15 @@ class Sentence:
         self, token_ids: Sequence[int], tokenizer: Tokenizer, *, start: int = 0, forced: int = 0
     ) -> int | None:
         reader = _LineReader()
-        block, candidate = start, None
-        for end in range(start + 1, len(token_ids) + 1):
+        block, candidate = start + forced, None
+        for end in range(block + 1, len(token_ids) + 1):
             if candidate is not None:
                 begins = begins_with_marker(tokenizer.decode(list(token_ids[candidate:end])))
                 if begins:
                     return candidate
                 if begins is False or end - candidate > _MOST_TOKENS_OF_A_MARKER:
                     candidate = None
-            if _SENTENCE_CHARACTERS.isdisjoint(_piece(token_ids[end - 1], tokenizer)):
+            if _SENTENCE_CHARACTERS.isdisjoint(decoded_token(token_ids[end - 1], tokenizer)):
                 continue
             is_end = reader.read(tokenizer.decode(list(token_ids[block:end])))
             block = end
@@ -263,7 +263,8 @@ class _LineReader:
         )
 
 
-def _piece(token: int, tokenizer: Tokenizer) -> str:
+def decoded_token(token: int, tokenizer: Tokenizer) -> str:
+    """Returns the text of a single token, from a cache."""
     pieces = _pieces.setdefault(tokenizer, {})
     piece = pieces.get(token)
     if piece is None:
@@ -278,4 +279,4 @@ def _next_character(token_ids: Sequence[int], end: int, tokenizer: Tokenizer) ->
     if end >= len(token_ids):
         return ""
     before = token_ids[end - 1]
-    return tokenizer.decode([before, token_ids[end]])[len(_piece(before, tokenizer)) :][:1]
+    return tokenizer.decode([before, token_ids[end]])[len(decoded_token(before, tokenizer)) :][:1]

@@ -16,9 +16,11 @@ _LAST_WORD = re.compile(r"[\w.]+$")
 _NUMBER_OF_ITEM = re.compile(r"[\W_]*(?:[^\W\d_]+\s)?(?:\d{1,3}|[A-Za-z])$")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 _ABBREVIATIONS = frozenset(
-    "approx art bzw ca cf ch co corp dept dr ed eq eqs est etc ex fig figs gen gov hr hrs inc jr lt "
-    "ltd max min mio misc mr mrs ms mt no nos nr oz p pp prof ref resp sec sr st str usw vgl viz vol "
-    "vs z".split()
+    """
+    approx art bzw ca cf ch co corp dept dr ed eq eqs est etc ex fig figs gen gov hr hrs inc jr
+    lt ltd max min mio misc mr mrs ms mt no nos nr oz p pp prof ref resp sec sr st str usw vgl
+    viz vol vs z
+    """.split()  # noqa: SIM905
 )
 _WORDS_TOO = frozenset({"art", "ed", "ex", "gen", "max", "min", "no", "p", "sec", "z", "est"})
 """Abbreviations that are words or symbols as well: only with a capital letter."""
