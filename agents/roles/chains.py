@@ -227,7 +227,8 @@ class ChainReader:
         rule = self.writer.rule
         if isinstance(rule, FixedLength):
             return False
-        return rule.first_end(token_ids, self.prompts.tokenizer, start=cut.start) == cut.stop
+        end = rule.first_end(token_ids, self.prompts.tokenizer, start=cut.start)
+        return end == cut.stop
 
     def _up_to_answer(
         self,

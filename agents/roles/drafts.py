@@ -36,6 +36,10 @@ ROLE = "policy"
 ENDED_BY_RULE = ""
 """Stop reason of a sample that the rule of the steps ended."""
 
+MOST_LINE_ENDS = 6
+"""Line ends in a row after which a step that would go on ends: the model writes nothing
+but blank lines."""
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -100,21 +104,15 @@ class Writer:
         )
         drafts, version, refusal = await self._first(request, meter)
         most_tokens = max(plan.max_answer_tokens, request.max_tokens)
-        last = {number: draft.completion for number, draft in enumerate(drafts)}
-        while last:
+        active = range(len(drafts))
+        while active:
             wanted = {
                 number: _Next(drafts[number].completion.token_ids, (), request.max_tokens)
-                for number in last
+                for number in active
                 if self._goes_on(drafts[number].completion, plan, most_tokens)
             }
-            more, refused = await self._round(drafts, wanted, request, meter)
+            active, refused = await self._round(drafts, wanted, request, meter)
             refusal = refused or refusal
-            # stop after two blank pieces in a row
-            last = {
-                number: completion
-                for number, completion in more.items()
-                if completion.text.strip() or last[number].text.strip()
-            }
         return [self._trimmed(draft, plan) for draft in drafts], version, refusal
 
     async def write_answers(
@@ -178,9 +176,10 @@ class Writer:
         wanted: dict[int, _Next],
         request: GenerateRequest,
         meter: Meter,
-    ) -> tuple[dict[int, Completion], Refusal | None]:
+    ) -> tuple[Sequence[int], Refusal | None]:
         """Sends the next request of each draft, in place of which the longer draft is
-        put. Returns the new pieces, and the reason if a request was refused.
+        put. Returns the numbers of the longer drafts, and the reason if a request was
+        refused.
         """
         groups: dict[_Next, list[int]] = {}
         for number, following in wanted.items():
@@ -201,7 +200,7 @@ class Writer:
                 for following, numbers in groups.items()
             )
         )
-        pieces: dict[int, Completion] = {}
+        longer: list[int] = []
         refusal: Refusal | None = None
         for (following, numbers), answer in zip(groups.items(), answers, strict=True):
             if isinstance(answer, str):
@@ -209,15 +208,18 @@ class Writer:
                 continue
             # strict=False: a small budget grants fewer
             for number, more in zip(numbers, answer.completions, strict=False):
-                pieces[number] = more
+                longer.append(number)
                 drafts[number] = self._joined(drafts[number], following.insert, more)
-        return pieces, refusal
+        return longer, refusal
 
     def _goes_on(self, completion: Completion, plan: Plan, most_tokens: int) -> bool:
-        """Whether the engine stopped a step where there is no boundary."""
-        is_stopped = isinstance(completion.stop_reason, str)
+        """Whether the engine stopped a step where there is no boundary, and the step is
+        more than line ends.
+        """
+        blank = completion.text[len(completion.text.rstrip()) :]
         return (
-            is_stopped
+            isinstance(completion.stop_reason, str)
+            and blank.count("\n") < MOST_LINE_ENDS
             and len(completion.token_ids) < most_tokens
             and self.first_end(completion.token_ids, plan) is None
         )

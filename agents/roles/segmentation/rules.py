@@ -73,9 +73,7 @@ class StepRule(Protocol):
 class BlankLine:
     """A step ends with the token that completes `separator`.
 
-    A leading blank line belongs to the step that follows. Only at tokens that may
-    complete the separator is the current block decoded, so that the cost is linear for
-    ordinary text.
+    A leading blank line belongs to the step that follows. Every token is decoded once.
     """
 
     separator: str = "\n\n"
@@ -87,13 +85,22 @@ class BlankLine:
     def first_end(
         self, token_ids: Sequence[int], tokenizer: Tokenizer, *, start: int = 0, forced: int = 0
     ) -> int | None:
-        reader, block = BlockReader(), start + forced
-        for end in range(block + 1, len(token_ids) + 1):
+        reader, read = BlockReader(), start + forced
+        parts: list[str] = []
+        has_text, tail = False, ""
+        for end in range(read + 1, len(token_ids) + 1):
             if self.separator[-1] not in decoded_token(token_ids[end - 1], tokenizer):
                 continue
-            text = tokenizer.decode(list(token_ids[block:end]))
-            if self.separator in text.lstrip():
-                block = end
+            part = tokenizer.decode(list(token_ids[read:end]))
+            read = end
+            parts.append(part)
+            tail = f"{tail}{part}" if has_text else part.lstrip()
+            has_text = bool(tail) or has_text
+            is_complete = self.separator in tail
+            tail = tail[-len(self.separator) + 1 :] if len(self.separator) > 1 else ""
+            if has_text and is_complete:
+                text, has_text, tail = "".join(parts), False, ""
+                parts.clear()
                 if not reader.is_open_after(text):
                     return end
         return None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from agents.engines.base import Tokenizer
 from agents.engines.scripted.tokenizer import ScriptedTokenizer
 from agents.engines.tokenizer import HFTokenizer
-from agents.roles.segmentation import cut_steps, step_rule
+from agents.roles.segmentation import cut_steps
 from agents.roles.segmentation.blocks import BlockReader
 from configs.schema.engine import resolve_model
 
