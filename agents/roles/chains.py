@@ -121,29 +121,30 @@ class ChainReader:
             answer = answer if marked is None else marked
         if spec.is_reply and (answer is None or self.prompts.family.separator in answer):
             pieces = self._merge_reply(pieces, spec, token_ids)
-        return tuple(
-            Step(
-                content=Hidden(
-                    Content(
-                        text=text,
-                        token_ids=token_ids[cut],
-                        logprobs=logprobs[cut],
-                        forced=sum(
-                            each.stop - each.start for each in inserts if each.start == cut.start
-                        ),
-                    )
-                ),
-                finish_reason=self._finish_reason(piece, completion, len(token_ids)),
-                author=spec.author,
-                sampling=spec.sampling,
-                factor=spec.factor
-                if number == 0 and spec.factor is not None
-                else self._factor_of(token_ids[cut]),
-                answer=answer if number == len(pieces) - 1 else None,
+        steps: list[Step] = []
+        is_inside = len(spec.plan.carried) > 0
+        for number, piece in enumerate(pieces):
+            cut = piece.cut
+            reason = self._finish_reason(piece, completion, len(token_ids))
+            text = piece.text
+            if is_inside or reason == "length":
+                text = self.decode(token_ids[cut])
+                text = text if is_inside else text.lstrip()
+                text = text if reason == "length" else text.rstrip()
+            forced = sum(each.stop - each.start for each in inserts if each.start == cut.start)
+            is_first = number == 0 and spec.factor is not None
+            steps.append(
+                Step(
+                    Hidden(Content(text, token_ids[cut], logprobs[cut], forced)),
+                    reason,
+                    spec.author,
+                    spec.sampling,
+                    factor=spec.factor if is_first else self._factor_of(token_ids[cut]),
+                    answer=answer if number == len(pieces) - 1 else None,
+                )
             )
-            for number, piece in enumerate(pieces)
-            for cut, text in [piece[:2]]
-        )
+            is_inside = piece.is_cut and isinstance(self.writer.rule, FixedLength)
+        return tuple(steps)
 
     def _finish_reason(self, piece: _Piece, completion: Completion, end: int) -> FinishReason:
         if piece.cut.stop == end:
@@ -172,8 +173,8 @@ class ChainReader:
         pieces: list[_Piece] = []
         for cut, is_cut in cuts:
             is_all = token_ids[cut] == completion.token_ids and self.writer.format is None
-            text = (completion.text if is_all else self.decode(token_ids[cut])).strip()
-            if not text:
+            text = completion.text if is_all else self.decode(token_ids[cut])
+            if not text.strip():
                 is_end = (
                     cut.stop == len(token_ids)
                     and completion.finish_reason == "stop"
@@ -188,7 +189,7 @@ class ChainReader:
                 is_blank_allowed = isinstance(self.writer.rule, FixedLength)
                 if not (is_blank_allowed or (is_end and ends_something)):
                     break
-            pieces.append(_Piece(cut, text, is_cut))
+            pieces.append(_Piece(cut, text.strip(), is_cut))
         return pieces
 
     def _slices(

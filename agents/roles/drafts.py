@@ -118,18 +118,41 @@ class Writer:
     async def write_answers(
         self, request: GenerateRequest, plan: Plan, *, meter: Meter
     ) -> tuple[list[Draft], int, Refusal | None]:
-        """Returns samples that run through to the answer; see `write_steps`."""
+        """Returns samples that run through to the answer; see `write_steps`. A thought
+        leaves room for its answer in the budget and in the context.
+        """
         if self.format is None or not plan.thought_tokens:
             return await self._first(request, meter)
-        thought = self._stopping_at_thoughts_end(replace(request, max_tokens=plan.thought_tokens))
-        drafts, version, refusal = await self._first(thought, meter)
+        n, most, held = self._room_for_thoughts(request, plan.thought_tokens, meter)
+        meter.held_back += held
+        try:
+            thought = self._stopping_at_thoughts_end(replace(request, n=n, max_tokens=most))
+            drafts, version, refusal = await self._first(thought, meter)
+        finally:
+            meter.held_back -= held
         wanted = {
             number: following
             for number, draft in enumerate(drafts)
-            if (following := self._after_thought(draft.completion, plan)) is not None
+            if (following := self._after_thought(draft.completion, plan, most)) is not None
         }
         _, refused = await self._round(drafts, wanted, request, meter)
         return drafts, version, refused or refusal
+
+    def _room_for_thoughts(
+        self, request: GenerateRequest, most: int, meter: Meter
+    ) -> tuple[int, int, int]:
+        """Returns the number of samples and the tokens of each thought, at most `most`,
+        and the tokens of the budget to hold back for the answers.
+        """
+        n, answer = request.n, request.max_tokens
+        room = self.engine.info.context_length - len(request.prompt) - len(self._closing)
+        most = max(1, min(most, room - min(answer, room // 2)))
+        if meter.tokens_left is None:
+            return n, most, 0
+        left = max(0, meter.tokens_left - meter.held_back)
+        n = max(1, min(n, left // (most + answer)))
+        held = min(n * answer, left // 2)
+        return n, max(1, min(most, left - held)), held
 
     def first_end(self, token_ids: Sequence[int], plan: Plan) -> int | None:
         """Returns the number of tokens of a sample that belong to its first step; None
@@ -238,16 +261,16 @@ class Writer:
         text = self.engine.tokenizer.decode(ids)
         return Draft(Completion(text, ids, completion.logprobs[:end], "stop", ENDED_BY_RULE))
 
-    def _after_thought(self, completion: Completion, plan: Plan) -> _Next | None:
-        """Returns the request that follows a thought: for the answer, after the
-        inserted end of a thought that used its tokens up, or for the rest of an answer
-        without a thought. None if the sample has ended, or the budget cut it.
+    def _after_thought(self, completion: Completion, plan: Plan, most: int) -> _Next | None:
+        """Returns the request that follows a thought of at most `most` tokens: for the
+        answer, after the inserted end of a thought that used them up, or for the rest
+        of an answer without a thought. None if the sample has ended, or a cap cut it.
         """
         ids = completion.token_ids
         if completion.finish_reason == "stop":
             is_end = completion.stop_reason in (*self._end_ids, *self._end_texts)
             return _Next(ids, (), plan.max_answer_tokens) if is_end else None
-        if plan.thought_tokens is None or len(ids) < plan.thought_tokens or self.format is None:
+        if len(ids) < most or self.format is None:
             return None
         text = self.format.decode([*plan.opening, *ids])
         if ends_in_think_block(text, opened=plan.is_thinking):

@@ -73,7 +73,8 @@ def thinker(thought: str, answer: str, **options: Any) -> Policy:
         assert thought.startswith(written)
         return thought[len(written) :]
 
-    return policy_of(ScriptedEngine.from_function(reply), opened=True, **options)
+    engine = ScriptedEngine.from_function(reply, context_length=options.pop("context_length", 4096))
+    return policy_of(engine, opened=True, **options)
 
 
 async def steps_of(
@@ -214,6 +215,14 @@ async def test_equal_samples_are_closed_by_one_request() -> None:
     assert meter.spent.total.calls == 2
 
 
+@pytest.mark.parametrize(("tokens", "context"), [(60, 4096), (None, 150)])
+async def test_a_thought_leaves_room_for_its_answer(tokens: int | None, context: int) -> None:
+    policy = thinker(LONG, "Answer: 7", max_answer_tokens=40, context_length=context)
+    meter = Meter(Budget(thinking_tokens=1000, max_tokens=tokens))
+    proposal = await policy.propose(SCORED, (), meter=meter, n=3, horizon="answer")
+    assert {chain[-1].answer for chain in proposal.chains} == {"7"} and meter.held_back == 0
+
+
 async def test_a_budget_that_is_spent_leaves_the_thought_open_and_counted() -> None:
     policy = thinker(LONG, "Answer: 7")
     steps = await steps_of(policy, "answer", thinking_tokens=20, max_calls=1)
@@ -323,5 +332,6 @@ async def test_a_cut_step_is_continued_in_the_middle_of_a_number(step_boundary: 
         ScriptedEngine.from_function(reply), max_step_tokens=3, step_boundary=step_boundary
     )
     steps = await steps_of(policy, "step")
+    assert "".join(step.content.reveal().text for step in steps) == text
     assert text_of(steps, policy) == text and steps[-1].answer == "123456789123"
     assert [step.answer for step in steps[:-1]] == [None] * (len(steps) - 1)
