@@ -23,6 +23,10 @@ class PolicyConfig(ConfigGroup):
     file of your own (agents/prompts/family.py)."""
     chat_template_kwargs: TemplateOptions | None = None
     """Variables of the model's chat template: {enable_thinking: false}; null: none."""
+    reasoning_effort: Literal["low", "medium", "high"] | None = None
+    """How much a model thinks whose chat template has a switch for it, unless
+    chat_template_kwargs sets the switch: reasoning_effort, or thinking on (medium,
+    high) or off (low). Set by effort=NAME; null: the template's default."""
     factors: tuple[ThoughtFactor, ...] = ()
     """Thought factors, under one of which a step can be sampled, each {name, opening,
     description}; empty: the policy chooses freely."""
