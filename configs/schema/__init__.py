@@ -42,6 +42,7 @@ from configs.schema.run import EngineRole, RunConfig, RunOptions
 from configs.schema.safety import SafetyConfig
 from configs.schema.search import (
     AnswerSelection,
+    AutoConfig,
     BeamConfig,
     BestOfNConfig,
     ComputeOptimalConfig,
@@ -93,6 +94,7 @@ __all__ = [
     "POCKET",
     "TASK_OF_SUFFIX",
     "AnswerSelection",
+    "AutoConfig",
     "BeamConfig",
     "BestOfNConfig",
     "BudgetConfig",

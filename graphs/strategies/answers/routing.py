@@ -42,9 +42,9 @@ _QUANTITY = re.compile(
 )
 """A request for a quantity."""
 _VALUE = re.compile(
-    r"\bwhat(?:'s|’s| (?:is|are|was|were|will|would|do|does|did|fraction|number|time|day|year|age))\b|\bwhich\b"
-    r"|\bat what\b|\bby what\b|\bwas (?:ist|sind|ergibt)\b|\bquel(?:le)?s?\b|\bcu[aá]l\b|\bqué\b"
-    r"|是什么|哪",
+    r"\bwhat(?:'s|’s| (?:is|are|was|were|will|would|do|does|did|fraction|number|time|year|age))\b"
+    r"|\b(?:at|by|on) what\b|\bwhich\b|\bwas (?:ist|sind|ergibt)\b|\bquel(?:le)?s?\b|\bcu[aá]l\b"
+    r"|\bqué\b|是什么|哪",
     re.IGNORECASE,
 )
 """A request that may be for a value."""
@@ -56,8 +56,8 @@ _NOTATION = re.compile(
 _START = r"(?:please |bitte |can you |could you |would you |will you |kannst du |peux-tu |puedes )*"
 _PROSE_AT_START = re.compile(
     rf"{_START}(?:write|explain|describe|translate|summari[sz]e|rewrite|rephrase|suggest|recommend"
-    r"|plan|create|design|draft|tell|list|name|help|compare\b(?! to)|discuss|imagine|invent|correct|improve"
-    r"|give (?:me|us)|show me|make me|debug|implement|refactor"
+    r"|plan|create|design|draft|tell|list|name|help|compare\b(?! to)|discuss|imagine|invent|correct"
+    r"|improve|give (?:me|us)|show me|make me|debug|implement|refactor"
     r"|schreib|erklär|beschreib|übersetz|fasse|empfiehl|nenne|gib mir|plane|hilf"
     r"|écri|expliqu|décri|tradui|résume|propose|recommande|donne|aide"
     r"|escrib|explic|describ|traduc|resum|recomiend|propon|dame|ayúdame)"
@@ -66,8 +66,8 @@ _PROSE_AT_START = re.compile(
 )
 """The beginning of a request for prose or code."""
 _PROSE_IN_QUESTION = re.compile(
-    r"\bwhy\b|\bhow (?:to|can|could|should|would|do(?:es)? (?!it cost)(?:i|you|we|one|people|the|an?)"
-    r"|is|are)\b|\bshould (?:i|we|you)\b|\bwhat (?:should|happened|happens|do you|can i|could i)\b"
+    r"\bwhy\b|\bhow (?:to|can|could|should|would|do(?:es)? (?:i|you|we|one|the|an?)|is|are)\b"
+    r"|\bshould (?:i|we|you)\b|\bwhat (?:should|happened|happens|do you|can i|could i)\b"
     r"|\bwhat (?:is|are|'s) the (?:best|meaning|point|advantages?)\b"
     r"|\bwarum\b|\bwieso\b|\bwie (?:kann|soll|mach|geht|funktionier|werd)\w*|\bwas (?:soll|kann)\b"
     r"|\bpourquoi\b|\bcomment\b|\bpor qué\b|\bcómo\b|为什么|怎么|如何|怎样|建议",
