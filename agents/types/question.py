@@ -50,7 +50,8 @@ class Turn(BaseModel):
     role: Literal["user", "assistant"]
     """The speaker."""
     text: Annotated[str, AfterValidator(_check_is_text)]
-    """The visible text; of the assistant the answer alone, never a thought."""
+    """The text; of the assistant the answer alone. Think blocks in it are left out of
+    prompts."""
 
 
 class Question(BaseModel):

@@ -1,9 +1,10 @@
 """Conversations in LangGraph's form: the channel `messages`, read as turns and written
 after an answer.
 
-A message holds visible text only. A reply that a rule refused, or that lies outside of
-the model's domain, is marked with its status, and is no turn of the next question's
-history.
+A message that the graph writes holds visible text only; what a caller's messages hold
+beside it is left out of prompts (agents/prompts/history.py). A reply that a rule
+refused, or that lies outside of the model's domain, is marked with its status, and is
+no turn of the next question's history.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage
 
-from agents.safety.visible_text import visible_text
 from agents.types import Question, Turn
 from graphs.tree import Status
 
@@ -79,10 +79,8 @@ def turns_of(messages: Sequence[AnyMessage]) -> tuple[tuple[Turn, ...], int]:
             skips_question = False
         elif not is_user and message.response_metadata.get(_STATUS) in FORGOTTEN:
             skips_question = True
-        elif is_user:
-            turns.append(Turn(role="user", text=text))
-        elif shown := visible_text(text):
-            turns.append(Turn(role="assistant", text=shown))
+        elif text.strip():
+            turns.append(Turn(role="user" if is_user else "assistant", text=text))
     return tuple(reversed(turns)), left_out
 
 

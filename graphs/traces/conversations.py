@@ -26,6 +26,7 @@ from typing import Any
 
 from agents.answers import Checkers, canonical
 from agents.engines import loop
+from agents.prompts.history import as_messages
 from agents.safety.visible_text import strip_markup, visible_text
 from agents.types import Question
 from graphs.tasks import is_for_measuring_only, split_of_question
@@ -171,8 +172,7 @@ def _reason(trace: Trace, *, keep_wrong: bool, answered: bool = True) -> str | N
 
 def _prompt(question: Question) -> list[dict[str, str]]:
     """Returns the turns before the question, and its own."""
-    turns = [{"role": turn.role, "content": turn.text} for turn in question.history]
-    return [*turns, {"role": "user", "content": question.text}]
+    return as_messages([*question.history, Turn(role="user", text=question.text)])
 
 
 def _assistant(answer: str, thought: LongThought | None) -> dict[str, str]:
