@@ -28,7 +28,7 @@ from agents.answers import Checkers, canonical
 from agents.engines import loop
 from agents.prompts.history import as_messages
 from agents.safety.visible_text import strip_markup, visible_text
-from agents.types import Question
+from agents.types import Question, Turn
 from graphs.tasks import is_for_measuring_only, split_of_question
 from graphs.thought.derive import derive_shortcut
 from graphs.thought.long_thought import LongThought
