@@ -19,11 +19,17 @@ from graphs.evaluation.search_comparison.cells import (
     Cell,
     candidate_cells,
     is_finished,
+    judged_cells,
     measured_cells,
     sampling_cells,
     words_in_use,
 )
-from graphs.evaluation.search_comparison.choosing import choose, choose_sampling
+from graphs.evaluation.search_comparison.choices import group_of
+from graphs.evaluation.search_comparison.choosing import (
+    choose,
+    choose_sampling,
+    samplings_to_judge,
+)
 from graphs.evaluation.search_comparison.report.report import CHOICES, PLAN, write_report
 from graphs.tasks.pocket import PocketTask
 from graphs.terminal.console import console
@@ -52,7 +58,8 @@ def carry_out(config: RunConfig, words: Sequence[str]) -> Iterator[RunConfig]:
     for cell_words in words_in_use(comparison):
         _composed(base, cell_words)
     for family in comparison.families:
-        PocketTask(families=(family.name,), levels=family.levels, size=1).load()
+        if not family.words:
+            PocketTask(families=(family.name,), levels=family.levels, size=1).load()
 
     def missing(cells: Iterator[Cell]) -> Iterator[RunConfig]:
         for cell in cells:
@@ -63,10 +70,14 @@ def carry_out(config: RunConfig, words: Sequence[str]) -> Iterator[RunConfig]:
                 )
                 yield configured
 
-    for family in comparison.families:
+    selecting = [family for family in comparison.families if not family.transfer]
+    for family in selecting:
         yield from missing(sampling_cells(comparison, family))
-    samplings = choose_sampling(comparison, folder)
-    for family in comparison.families:
+    judged = samplings_to_judge(comparison, folder)
+    for family in selecting:
+        yield from missing(judged_cells(comparison, family, judged[group_of(family)]))
+    samplings = choose_sampling(comparison, folder, judged)
+    for family in selecting:
         yield from missing(candidate_cells(comparison, family, samplings))
     choices = choose(comparison, folder, samplings)
     choices.save(folder / CHOICES)
@@ -78,27 +89,31 @@ def carry_out(config: RunConfig, words: Sequence[str]) -> Iterator[RunConfig]:
 
 def _configured(config: RunConfig, base: tuple[str, ...], cell: Cell, folder: Path) -> RunConfig:
     """Returns the configuration of a cell."""
-    mapping = _composed(base, cell.words).model_dump(mode="json")
+    of_family = tuple((cell.family.words or "task=pocket").split())
+    mapping = _composed((*base, *of_family), cell.words).model_dump(mode="json")
     place = cell.folder(folder)
-    mapping["task"] |= {
-        "families": [cell.family.name],
-        "levels": list(cell.family.levels),
-        "size": cell.size,
-        "split": cell.split,
-    }
+    mapping["task"] |= {"split": cell.split} | (
+        {"limit": cell.size}
+        if cell.family.words
+        else {
+            "families": [cell.family.name],
+            "levels": list(cell.family.levels),
+            "size": cell.size,
+        }
+    )
+    if cell.samples_from is not None:
+        mapping["policy"]["samples_from"] = str(cell.samples_from.folder(folder))
     mapping["run"] |= {
         "name": place.name,
         "output_dir": str(place.parent),
         "seed": config.run.seed + cell.seed,
     }
-    if cell.temperature is not None:
-        mapping["policy"]["temperature"] = cell.temperature
     return from_mapping(mapping)
 
 
 @lru_cache(maxsize=512)
 def _composed(base: tuple[str, ...], words: tuple[str, ...]) -> RunConfig:
-    return compose([*base, "task=pocket", *words])
+    return compose([*base, *words])
 
 
 def _is_done(cell: Cell, configured: RunConfig, folder: Path) -> bool:

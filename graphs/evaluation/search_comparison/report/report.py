@@ -15,6 +15,7 @@ from agents.types import BadDataError
 from configs.schema import SearchComparisonConfig
 from graphs.evaluation.search_comparison.cells import NO_CRITIC, Cell, is_finished, measured_cells
 from graphs.evaluation.search_comparison.choices import SelectedByGroup, groups_of
+from graphs.evaluation.search_comparison.labels import read_labelled
 from graphs.evaluation.search_comparison.measure import (
     Key,
     Measured,
@@ -23,6 +24,7 @@ from graphs.evaluation.search_comparison.measure import (
     add_judged_pool,
     add_plain_pool,
     add_search,
+    of_model,
     sample_sizes,
 )
 from graphs.evaluation.search_comparison.report.figure import draw
@@ -84,10 +86,16 @@ async def _summarise(
             levels = {
                 family.name: list(family.levels) for family in families if family.name in measured
             }
+            choice, found = choices.of(families[0]), list(measured.values())
             summaries[group] = {
                 "families": levels,
-                **summarise(comparison, choices.groups[group], Table.of(list(measured.values()))),
+                **summarise(comparison, choice, Table.of(found)),
             }
+            if not all(one.is_whole(key) for one in found for key in one.outcomes):
+                summaries[f"{group}_first"] = {
+                    "families": levels,
+                    **summarise(comparison, choice, Table.of(found, few=True)),
+                }
     if not summaries:
         raise BadDataError(f"{folder}: no test cell is finished; run the comparison first")
     return summaries, missing
@@ -101,22 +109,25 @@ async def _measure(
 ) -> Measured:
     """Returns the results of the finished cells of one family."""
     measured = Measured()
-    first, main = comparison.critics[0].name, comparison.main_budget
+    main = comparison.main_budget
     ks = sample_sizes(comparison)
     for cell in cells:
         place, sampling = cell.folder(folder), choices.of(cell.family).sampling
+        thoughts = await read_labelled(place)
         if cell.method != "pool":
             add_search(
                 measured,
-                place,
-                Key(cell.method, cell.n, cell.critic),
+                thoughts,
+                Key(of_model(cell.method, cell.model), cell.n, cell.critic),
                 attributed=cell.n == main or cell.method == "greedy",
             )
-            continue
-        if cell.critic != NO_CRITIC:
-            add_judged_pool(measured, place, ks, cell.critic, sampling, attributed=main)
-        if cell.critic == first:
-            await add_controls(measured, place, comparison)
-        if cell.temperature == sampling.majority_temperature and cell.critic in (first, NO_CRITIC):
-            add_plain_pool(measured, place, ks, attributed=main)
+        elif cell.model:
+            add_plain_pool(measured, thoughts, [cell.n], attributed=None, model=cell.model)
+        elif cell.critic != NO_CRITIC:
+            add_judged_pool(measured, thoughts, ks, cell.critic, sampling, attributed=main)
+        else:
+            if cell.sampling == sampling.guided:
+                await add_controls(measured, thoughts, comparison)
+            if cell.sampling == sampling.majority:
+                add_plain_pool(measured, thoughts, ks, attributed=main)
     return measured
