@@ -4,6 +4,7 @@ experiment=search_comparison`.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -138,6 +139,9 @@ class SearchComparisonConfig(ConfigGroup):
     selected_size: int | None = Field(None, ge=1)
     """Questions, the first ones, on which the selected strategy is also run at those of
     comparison.budgets that are not in comparison.search_budgets; null: none."""
+    names: dict[RunName, str] = Field(default_factory=dict)
+    """Texts that all overrides of the comparison may name in braces: {large: FOLDER}
+    replaces {large}."""
     models: tuple[ComparedModel, ...] = ()
     """Other models, measured greedy and with a majority vote, each {name, words,
     samples, size}."""
@@ -155,6 +159,13 @@ class SearchComparisonConfig(ConfigGroup):
     flip_rates: tuple[FlipRate, ...] = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4)
     """Shares of the oracle's verdicts that are inverted: the settings of the noise
     sweep."""
+
+    def resolved(self) -> SearchComparisonConfig:
+        """Returns the comparison with the texts of `names` in its overrides."""
+        text = self.model_dump_json(exclude={"names"})
+        for name, value in self.names.items():
+            text = text.replace(f"{{{name}}}", json.dumps(value)[1:-1])
+        return SearchComparisonConfig.model_validate_json(text)
 
     @property
     def budgets_of_searches(self) -> tuple[int, ...]:
