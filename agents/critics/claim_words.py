@@ -59,7 +59,10 @@ _NUMERIC = r"(?=[$€£(\\]*\d|\\frac|\()"
 _OPERATIONS = tuple(
     (re.compile(pattern, re.IGNORECASE), symbol)
     for pattern, symbol in (
-        (rf"(?<!\\)\b(?:multiplied by|times as (?:many|much|old|long|tall) as|times) {_NUMERIC}", "* "),
+        (
+            rf"(?<!\\)\b(?:multiplied by|times as (?:many|much|old|long|tall) as|times) {_NUMERIC}",
+            "* ",
+        ),
         (r"(?:(?<=[\d)%}]) ?|(?<=[a-z)] ))x ?(?=\$?\.?\d|\\frac)|(?<=[a-z\d)%}] )x (?=\()", " * "),
         (r"\btimes(?= [*×x] )", ""),
         (rf"\bdivided by {_NUMERIC}", "/ "),
@@ -77,9 +80,13 @@ _VERB = (
     r"(?:(?:is|are|was|were|be|becomes?) equal to|equals?(?: to)?|is|are|gives?(?: us| you)?"
     r"|makes?|leaves?(?: \w+ with| us with)?|yields?|comes to|results in|(?:to|we|you) get)"
 )
+_ONLY = r"(?: (?:only|exactly|just|a total of|also))?"
 _RELATIONS = (
     (re.compile(rf"(?:=|\b{_VERB}) {_ABOUT} ?(?=[-$€£(\\]*\d)", re.IGNORECASE), " \\approx "),
-    (re.compile(rf"\b{_VERB}(?: (?:only|exactly|just|a total of|also))?(?= [-$€£(\\]*\d|:? \\)", re.I), IS),
+    (
+        re.compile(rf"\b{_VERB}{_ONLY}(?= [-$€£(\\]*\d|:? \\)", re.IGNORECASE),
+        IS,
+    ),
 )
 
 

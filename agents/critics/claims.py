@@ -6,11 +6,11 @@ A claim is a computation, a relation, and a value: "12 apples * 3 = 36 apples", 
 
 A text is cut at relations into sides. A claim joins the longest computation at the end
 of one side with the longest value at the beginning of the next one. Units, currencies
-and emphasis are ignored. A side with a variable, a time, a date, a ratio or a version is
-not read, so "x + 3 = 7" is no claim. A claim is true if one of its readings is; where a
-false one has another explanation (a unit conversion, an operand that was rounded before,
-"50 + 20% = 60"), it is left out. A decimal may be rounded or truncated at its last
-digit; an integer may be rounded only after a word of approximation.
+and emphasis are ignored. A side with a variable, a time, a date, a ratio or a version
+is not read, so "x + 3 = 7" is no claim. A claim is true if one of its readings is. A
+false one that may have another explanation is left out: a unit conversion, an operand
+that was rounded before, "50 + 20% = 60". A decimal may be rounded or truncated at its
+last digit; an integer may be rounded only after a word of approximation.
 
 The work is linear in the text: pieces have at most `LONGEST_PIECE` characters, sides at
 most `_MOST_TOKENS` tokens, and numbers at most `_MOST_BITS` bits.
@@ -40,7 +40,9 @@ _LONGEST_UNIT = 10  # words
 _CODE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)", re.DOTALL)
 _ANNOTATION = re.compile(r"<<[^<>\n]*>>")
 """A calculator's annotation in GSM8K: "12*3 = <<12*3=36>>36"."""
-_LINE = re.compile(r"\n+|\\\\(?=\s|$|\[)|\\newline|[;•]|(?<=[a-z\d)%}])[.!](?=\s+[A-Z(\\$*])|(?<=\?)")
+_LINE = re.compile(
+    r"\n+|\\\\(?=\s|$|\[)|\\newline|[;•]|(?<=[a-z\d)%}])[.!](?=\s+[A-Z(\\$*])|(?<=\?)"
+)
 _LABEL = re.compile(
     r"^(?:\s*(?:[-*+>#•]+\s+|\(?[0-9]{1,2}[.)]\s+|\(?[a-zA-Z]\)\s+|\**(?:step|day|week|month|part"
     r"|case|question|option|section|problem|example|no\.?|number)\s*[0-9]+\s*[-:.)]+\**\s*))+",
@@ -81,7 +83,7 @@ _AFTER_WORDS = re.compile(r"\s*(?:[a-z]+ ){0,3}(?:more|less|fewer|times|older|yo
 _FRACTION = re.compile(r"[0-9]+/[0-9]+|\\frac\{[0-9]+\}\{[0-9]+\}")
 _DIVIDED_BY_FRACTION = re.compile(r"(?:/|\\div)\(?[0-9.]+\)?/")
 """Two divisions: "25 / 1/3" may be meant as 25 / (1/3)."""
-_LETTER_UNITS = frozenset("m g l L s h N J W V".split())
+_LETTER_UNITS = frozenset(["m", "g", "l", "L", "s", "h", "N", "J", "W", "V"])
 _REMAINDER = re.compile(r"remain|left|over|whole|full|complete", re.IGNORECASE)
 _HEDGE = re.compile(
     r"\b(?:not|never|n't|if|whether|suppose|instead of|unless|wrong|incorrect|say)"
@@ -202,7 +204,6 @@ def _read_left(tokens: Sequence[_Token], spelled: str) -> _Side | None:
     while tokens and tokens[-1].text in (",", ":"):
         tokens = tokens[:-1]
     starts = [n for n, token in enumerate(tokens) if token.kind in ("number", "open", "function")]
-    tries = 0
     for start in starts[-_MOST_STARTS:]:
         before = tokens[start - 1] if start else None
         is_open = False
@@ -220,10 +221,10 @@ def _read_left(tokens: Sequence[_Token], spelled: str) -> _Side | None:
                 start, is_open = start - 1, earlier is not None and earlier.kind == "word"
                 if is_open and before.end < tokens[start + 1].start:
                     start += 1  # "Total - 5 + 3": a dash
-            elif before.kind in ("word", "mark") and before.end == tokens[start].start:
-                if before.kind == "word" or before.text in ",.:_'":
-                    continue  # "f(2)", "16,0000"
-        tries += 1
+            elif before.end == tokens[start].start and (
+                before.kind == "word" or before.text in (",", ".", ":", "_", "'")
+            ):
+                continue  # "f(2)", "16,0000"
         side = _evaluate(tokens[start:], spelled, is_open=is_open)
         if side is not None:
             return side
@@ -280,8 +281,9 @@ def _read_right(tokens: Sequence[_Token], spelled: str) -> _Side | None:
         return None
     if end < len(tokens):
         token, before = tokens[end], tokens[end - 1]
-        is_stuck = token.start == before.end and before.kind == "number" and token.kind in ("word", "other", "function")
-        if is_stuck or (token.kind == "mark" and token.text in ":_"):
+        is_stuck = token.start == before.end and before.kind == "number"
+        is_part = is_stuck and token.kind in ("word", "other", "function")
+        if is_part or (token.kind == "mark" and token.text in ":_"):
             return None
         if before.kind == "number" and token.text[0].isdigit():
             return None
@@ -336,7 +338,7 @@ def _is_unit_word(token: _Token) -> bool:
 
 
 def _evaluate(tokens: Sequence[_Token], spelled: str, *, is_open: bool) -> _Side | None:
-    """Returns the value of a whole run of tokens; None if they are not a computation."""
+    """Returns the value of a whole run of tokens; None if they are no computation."""
     written: list[str] = []
     units: set[str] = set()
     numbers: list[_Token] = []
