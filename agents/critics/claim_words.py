@@ -36,8 +36,10 @@ _UNIT_WORDS = (
 _AMOUNT = r"[$€£]?\d[\d,]*(?:\.\d+)?(?: ?%)?"
 _A, _B = rf"(?P<a>{_AMOUNT}){_UNIT_WORDS}", rf"(?P<b>{_AMOUNT}){_UNIT_WORDS}"
 _NO_SCALE = r"(?! (?:dozen|hundred|thousand|million|times|percent))"
-_MIXED = re.compile(r"(?<![\d.,/^*+-])(?<![/^*+-] )(\d{1,4}) (?:and )?(\d{1,3}/\d{1,4})(?![\d.,/])")
+_MIXED = re.compile(r"(?<![\d.,/^])(\d{1,4}) (?:and )?(\d{1,3}/\d{1,4})(?![\d.,/])")
 """A mixed number: "2 1/2", "1 and 1/4"."""
+_THOUSANDS = re.compile(r"(?<=\d) 000(?![\d,.])")
+_CYCLE = re.compile(r"\\overline ?\{ ?(\d{1,3}) ?\}")
 _ELLIPSIS = re.compile(r"(?<=\.\d)(?<=\d)\.{3,}|(?<=\d\d)(?:\.{3,}|\\[lc]?dots)(?!\d)")
 _PHRASES = tuple(
     (re.compile(pattern, re.IGNORECASE), symbols)
@@ -82,7 +84,7 @@ _VERB = (
 )
 _ONLY = r"(?: (?:only|exactly|just|a total of|also))?"
 _RELATIONS = (
-    (re.compile(rf"(?:=|\b{_VERB}) {_ABOUT} ?(?=[-$€£(\\]*\d)", re.IGNORECASE), " \\approx "),
+    (re.compile(rf"(?:=|\b{_VERB}) {_ABOUT} ?(?=[-$€£(\\]*\d)", re.IGNORECASE), r" \\approx "),
     (
         re.compile(rf"\b{_VERB}{_ONLY}(?= [-$€£(\\]*\d|:? \\)", re.IGNORECASE),
         IS,
@@ -97,7 +99,8 @@ def digits_of_words(text: str) -> str:
 
 def symbols_of_words(text: str) -> str:
     """Returns the text with words of operations and relations as symbols."""
-    text = _ELLIPSIS.sub("", text)
+    text = _THOUSANDS.sub(",000", text)
+    text = _CYCLE.sub(lambda cycle: 6 * cycle[1], _ELLIPSIS.sub("", text))
     text = _MIXED.sub(r"(\1+\2)", text)
     for pattern, symbols in (*_PHRASES, *_OPERATIONS, *_RELATIONS):
         text = pattern.sub(symbols, text)

@@ -48,7 +48,9 @@ _LABEL = re.compile(
     r"|case|question|option|section|problem|example|no\.?|number)\s*[0-9]+\s*[-:.)]+\**\s*))+",
     re.IGNORECASE,
 )
-_EMPHASIS = re.compile(r"(?<![0-9) ])\*\*|\*\*(?![0-9( ])|(?<=\s)\*\*(?=\S)|`|__|&|\\boxed")
+_EMPHASIS = re.compile(
+    r"(?<![0-9) ])\*\*|\*\*(?![0-9( ])|(?<=\s)\*\*(?=\S)|(?<=\S)\*\*(?=\s|$)|`|__|&|\\boxed"
+)
 _TOKEN = re.compile(
     r"(?P<other>[0-9]+(?::[0-9]+)+|[0-9]+(?:\.[0-9]+){2,}|[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"|[0-9]{1,2}/[0-9]{1,2}/(?:19|20)?[0-9]{2}(?![0-9.])|v[0-9]+(?:\.[0-9]+)*|0[0-9]+(?![0-9.])"
@@ -465,4 +467,13 @@ def _is_rounded(exact_value: Fraction, stated: Fraction, side: _Side, *, about: 
     missed = abs(exact_value) - abs(stated)
     if exact_value * stated < 0:
         return False
-    return abs(missed) <= unit / 2 or 0 <= missed < unit
+    return -unit / 2 <= missed < unit / 2 or (0 <= missed < unit and not _terminates(exact_value))
+
+
+def _terminates(value: Fraction) -> bool:
+    """Whether a number has a decimal of finitely many places."""
+    rest = value.denominator
+    for factor in (2, 5):
+        while rest % factor == 0:
+            rest //= factor
+    return rest == 1

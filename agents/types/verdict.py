@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from agents.types.added import ADDED
 from agents.types.hidden import Hidden
-from agents.types.step import ADDED
 
 VerdictSource = Literal[
     "token_critic",

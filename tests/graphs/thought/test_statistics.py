@@ -62,7 +62,7 @@ def test_a_tree_in_numbers() -> None:
         backtracks=0,
     )
     assert tree_statistics(ReasoningTree(QUESTION)) == TreeStatistics(
-        0, 0, 0.0, 0, 0, 0, 0, 0, 0, 0
+        0, 0, 0.0, 0, 0, 0, 0, 0, 0, 0, 0, 0
     )
 
 
