@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.critics.base import no_claim
 from agents.critics.calibration import Calibration
 from agents.types import BadDataError
 from configs import ConfigError, compose
@@ -26,7 +27,7 @@ from graphs.evaluation.fit_calibration import (
 )
 from graphs.terminal.console import WRONG, guarded
 from graphs.traces.checked import read_checked
-from graphs.tree import Judged
+from graphs.tree import Event, Judged
 from tests.graphs.evaluation.test_coverage import (
     LUCKY,
     OTHER,
@@ -142,7 +143,10 @@ def test_one_label_alone_is_an_error() -> None:
 
 
 async def test_outcomes_label_shared_steps_by_their_share(tmp_path: Path) -> None:
-    events = [sampled(SOUND, WRONG_END, SOUND), *(judged(node, 0.0) for node in range(1, 6))]
+    events: list[Event] = [
+        sampled(SOUND, WRONG_END, SOUND),
+        *(judged(node, 0.0) for node in range(1, 6)),
+    ]
     folder = make_run(tmp_path / "run", (SUM, events), (OTHER, [sampled(("Answer: 4",))]))
     _, thoughts, _ = await read_checked(folder)
     assert labels_of(thoughts) == "outcomes" and labels_of(thoughts[:1]) == "steps"
@@ -153,16 +157,18 @@ async def test_outcomes_label_shared_steps_by_their_share(tmp_path: Path) -> Non
 
 
 async def test_an_exact_checker_labels_steps_and_luck_is_wrong(tmp_path: Path) -> None:
-    events = [sampled(SOUND, LUCKY), *(judged(node, 0.0) for node in range(1, 7))]
+    events: list[Event] = [sampled(SOUND, LUCKY), *(judged(node, 0.0) for node in range(1, 7))]
     _, thoughts, _ = await read_checked(make_run(tmp_path / "run", (SUM, events)))
     rights = [one.right for one in examples_of(thoughts, "steps")]
     assert rights[:4] == [1.0, 1.0, 1.0, 0.0]
 
 
 async def test_steps_without_a_judged_verdict_are_left_out(tmp_path: Path) -> None:
-    from agents.critics.base import no_claim
-
-    events = [sampled(SOUND), Judged(1, no_claim("arithmetic_critic", "local")), judged(2, 1.0)]
+    events: list[Event] = [
+        sampled(SOUND),
+        Judged(1, no_claim("arithmetic_critic", "local")),
+        judged(2, 1.0),
+    ]
     _, thoughts, _ = await read_checked(make_run(tmp_path / "run", (SUM, events)))
     assert len(examples_of(thoughts, "steps")) == 1
 
