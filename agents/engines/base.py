@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
-from agents.types import Content, ContextLengthError, FinishReason, Hidden, Usage
+from agents.types import Capabilities, Content, ContextLengthError, FinishReason, Hidden, Usage
 from agents.types.step import ADDED
 
 MAX_CANDIDATES = 128
@@ -84,6 +84,9 @@ class EngineInfo:
     adapters: dict[str, str] = field(default_factory=dict, metadata=ADDED)
     """Hash of each LoRA adapter's weights by the adapter's name, 16 hex digits; of its
     name and path if only a server has the weights."""
+    capabilities: Capabilities | None = field(default=None, metadata=ADDED)
+    """What a server offers with which the engine exchanges text; None: an engine that
+    takes and returns the model's token ids."""
 
 
 @dataclass(frozen=True, slots=True)
