@@ -11,13 +11,21 @@ shared by all roles that name it; the code that opened it closes it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
-from agents.types import Capabilities, Content, ContextLengthError, FinishReason, Hidden, Usage
-from agents.types.step import ADDED
+from agents.types import (
+    Capabilities,
+    Content,
+    ContextLengthError,
+    FinishReason,
+    Hidden,
+    SamplingOptions,
+    Usage,
+)
+from agents.types.added import ADDED
 
 MAX_CANDIDATES = 128
 """Maximum number of candidates of one `score` call (vLLM's limit on
@@ -50,12 +58,22 @@ class Tokenizer(Protocol):
         """
         ...
 
-    def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
+    def apply_chat_template(
+        self, messages: list[dict[str, str]], options: Mapping[str, Any] | None = None
+    ) -> list[int]:
         """Returns the prompt ids of a conversation, up to the start of the assistant's
         turn. The text of a control token in a message stays ordinary text.
 
+        The content of a system message is put before the first user message if the
+        template takes no system message.
+
+        Args:
+            messages: turns, each with `role` and `content`.
+            options: variables of the template (`enable_thinking`).
+
         Raises:
             EngineUnavailableError: the model folder has no chat template.
+            ValueError: the template has no such variable.
         """
         ...
 
@@ -84,6 +102,8 @@ class EngineInfo:
     adapters: dict[str, str] = field(default_factory=dict, metadata=ADDED)
     """Hash of each LoRA adapter's weights by the adapter's name, 16 hex digits; of its
     name and path if only a server has the weights."""
+    sampling: SamplingOptions = field(default_factory=SamplingOptions, metadata=ADDED)
+    """Sampling parameters that the model's generation_config.json recommends."""
     capabilities: Capabilities | None = field(default=None, metadata=ADDED)
     """What a server offers with which the engine exchanges text; None: an engine that
     takes and returns the model's token ids."""
@@ -100,6 +120,11 @@ class GenerateRequest:
     temperature: float = 1.0
     """0 is greedy."""
     top_p: float = 1.0
+    top_k: int = 0
+    """0: all tokens."""
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    """This and the three options above: see `agents.types.Sampling`."""
     stop: tuple[str, ...] = ()
     """Strings that end a completion; the matched string stays in `text` and
     `token_ids`, so that a later request can continue them."""
@@ -171,7 +196,7 @@ class Completion:
     @property
     def logprobs(self) -> tuple[float, ...]:
         """Log-probability of each token in nats, under the distribution that it was
-        sampled from (after temperature and top_p); at temperature 1 for greedy
+        sampled from (after all sampling parameters); at temperature 1 for greedy
         requests. All NaN if the request did not ask for them.
         """
         return self.content.reveal().logprobs
@@ -339,6 +364,11 @@ def check_request(
         raise ValueError(
             f"temperature ({request.temperature}) must be at least 0 and top_p ({request.top_p}) "
             "in (0, 1]"
+        )
+    if request.top_k < 0 or not 0 <= request.min_p <= 1 or request.repetition_penalty <= 0:
+        raise ValueError(
+            f"top_k ({request.top_k}) must be at least 0, min_p ({request.min_p}) in [0, 1] and "
+            f"repetition_penalty ({request.repetition_penalty}) above 0"
         )
     if request.temperature == 0 and request.n > 1:
         raise ValueError(

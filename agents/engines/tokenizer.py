@@ -9,15 +9,28 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from agents.engines.control_tokens import ControlTokens
-from agents.engines.weights import hash_text
+from agents.engines.weights import generation_config, hash_text
 from agents.types import EngineUnavailableError
 
 _MARK = re.compile(r"[<\[].*\w.*[>\]]", re.DOTALL)
+_GENERATION = re.compile(r"\{%-?\s*(end)?generation\s*-?%\}")
+"""Tags that transformers adds to jinja; they mark the assistant's tokens."""
+_GIVEN = (
+    "messages",
+    "add_generation_prompt",
+    "tools",
+    "documents",
+    "raise_exception",
+    "strftime_now",
+    "continue_final_message",
+)
+"""Variables that transformers gives to every template."""
 
 
 class HFTokenizer:
@@ -103,13 +116,52 @@ class HFTokenizer:
             )
         return text
 
-    def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
+    @cached_property
+    def template_options(self) -> frozenset[str]:
+        """Names of the variables that the chat template reads, but for those that
+        every template gets.
+        """
+        from jinja2 import Environment, TemplateSyntaxError, meta
+
+        template = self._tokenizer.chat_template
+        texts = template.values() if isinstance(template, dict) else [template or ""]
+        environment = Environment(extensions=["jinja2.ext.loopcontrols"])
+        try:
+            parsed = [environment.parse(_GENERATION.sub("", text)) for text in texts]
+        except TemplateSyntaxError:  # a tag of transformers' own
+            return frozenset()
+        names = {name for tree in parsed for name in meta.find_undeclared_variables(tree)}
+        return frozenset(names - {*_GIVEN, *self._tokenizer.special_tokens_map})
+
+    @cached_property
+    def takes_system_messages(self) -> bool:
+        """Whether the chat template renders a system message; some refuse or drop
+        it.
+        """
+        from jinja2 import TemplateError
+
+        probe = [
+            {"role": "system", "content": "SYSTEM"},
+            {"role": "user", "content": "USER"},
+        ]
+        try:
+            return "SYSTEM" in self._tokenizer.apply_chat_template(probe, tokenize=False)
+        except TemplateError:
+            return False
+
+    def apply_chat_template(
+        self, messages: list[dict[str, str]], options: Mapping[str, Any] | None = None
+    ) -> list[int]:
         """Returns the prompt ids of a conversation, up to the start of the assistant's
         turn. The text of a control token in a message stays ordinary text.
 
+        The content of a system message is put before the first user message if the
+        template takes no system message.
+
         Raises:
             EngineUnavailableError: there is no chat template, or it refuses the
-                conversation (some support no system role).
+                conversation.
+            ValueError: the template has no variable of the name of an option.
         """
         if not self.has_chat_template:
             raise EngineUnavailableError(
@@ -119,13 +171,22 @@ class HFTokenizer:
             )
         from jinja2 import TemplateError
 
+        if unknown := sorted(set(options or ()) - self.template_options):
+            known = ", ".join(sorted(self.template_options)) or "none"
+            raise ValueError(
+                f"chat_template_kwargs ({', '.join(unknown)}) names no variable of the chat "
+                f"template of {self.source!r}, which reads: {known}; correct or remove it"
+            )
+        if not self.takes_system_messages:
+            messages = without_system_message(messages)
+
         def render(contents: Sequence[str]) -> str:
             turns = [
                 {**message, "content": content}
                 for message, content in zip(messages, contents, strict=True)
             ]
             text: str = self._tokenizer.apply_chat_template(
-                turns, tokenize=False, add_generation_prompt=True
+                turns, tokenize=False, add_generation_prompt=True, **(options or {})
             )
             return text
 
@@ -136,6 +197,17 @@ class HFTokenizer:
             raise EngineUnavailableError(
                 f"the chat template of {self.source!r} refuses a conversation of {roles}: {error}"
             ) from error
+
+
+def without_system_message(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Returns the conversation with a leading system message put before the first user
+    message, separated by a blank line.
+    """
+    if len(messages) < 2 or messages[0]["role"] != "system":
+        return messages
+    system, first, *others = messages
+    content = f"{system['content']}\n\n{first['content']}"
+    return [{**first, "content": content}, *others]
 
 
 def _control_texts(tokenizer: Any) -> set[str]:
@@ -171,11 +243,8 @@ def eos_token_ids(tokenizer: HFTokenizer, folder: Path | None) -> frozenset[int]
     """Returns the ids of all end-of-sequence tokens: the tokenizer's, and those in the
     folder's generation_config.json.
     """
-    ids = {tokenizer.eos_token_id}
-    if folder is not None and (file := folder / "generation_config.json").is_file():
-        named = json.loads(file.read_text()).get("eos_token_id") or []
-        ids |= set(named) if isinstance(named, list) else {named}
-    return frozenset(ids)
+    named = generation_config(folder).get("eos_token_id") or []
+    return frozenset({tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])})
 
 
 def _remark(source: str) -> str:

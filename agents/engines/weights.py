@@ -1,5 +1,5 @@
-"""Reads model folders without loading a model: tensor shapes, number of weights, and a
-hash of the weights.
+"""Reads model folders without loading a model: tensor shapes, number of weights, a hash
+of the weights, and the recommended sampling parameters.
 
 Uses only the standard library, so that a folder can be checked before a heavy library
 is imported. Weights are safetensors files.
@@ -9,17 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from agents.types import EngineUnavailableError
+from agents.types import EngineUnavailableError, SamplingOptions
+
+logger = logging.getLogger(__name__)
 
 _WHOLE_FILE_BYTES = 64 << 20  # files up to this size are hashed whole
 _SAMPLES = 256  # pages hashed of a larger file
 _PAGE_BYTES = 64 << 10
+_IN_BOUNDS: dict[str, tuple[type, Callable[[Any], bool]]] = {
+    "temperature": (float, lambda value: 0 < value <= 10),
+    "top_p": (float, lambda value: 0 < value <= 1),
+    "top_k": (int, lambda value: value >= 0),
+    "min_p": (float, lambda value: 0 <= value <= 1),
+    "repetition_penalty": (float, lambda value: 0 < value <= 10),
+}
+"""Type and bounds of each sampling parameter in generation_config.json."""
 
 
 def find_folder(model: str) -> Path | None:
@@ -71,6 +82,45 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise EngineUnavailableError(f"{folder}/config.json must hold a JSON object")
     return config
+
+
+def generation_config(folder: Path | None) -> dict[str, Any]:
+    """Returns the folder's generation_config.json; {} if there is none.
+
+    Raises:
+        EngineUnavailableError: the file is not a JSON object.
+    """
+    if folder is None or not (path := folder / "generation_config.json").is_file():
+        return {}
+    try:
+        config = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise EngineUnavailableError(
+            f"{path} cannot be read ({error}); mend or delete it"
+        ) from error
+    if not isinstance(config, dict):
+        raise EngineUnavailableError(f"{path} must hold a JSON object; mend or delete it")
+    return config
+
+
+def recommended_sampling(folder: Path | None) -> SamplingOptions:
+    """Returns the sampling parameters in the folder's generation_config.json; unset
+    where the file names none.
+
+    A value out of bounds is left out with a warning. Of a model that decodes greedily
+    by default (`do_sample: false`) only the repetition penalty is taken.
+    """
+    config = generation_config(folder)
+    found: dict[str, Any] = {}
+    for name, (kind, is_valid) in _IN_BOUNDS.items():
+        value = config.get(name)
+        if value is None or (config.get("do_sample") is False and name != "repetition_penalty"):
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not is_valid(value):
+            logger.warning("%s/generation_config.json: ignored %s (%r)", folder, name, value)
+            continue
+        found[name] = kind(value)
+    return SamplingOptions(**found)
 
 
 def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:

@@ -1,5 +1,6 @@
 """Prompt families: the prompts of each role."""
 
-from agents.prompts.prompt_family import Mistake, PromptFamily, Prompts
+from agents.prompts.family import PromptFamily
+from agents.prompts.prompts import Mistake, Prompts
 
 __all__ = ["Mistake", "PromptFamily", "Prompts"]

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from agents.engines.base import Classifier, Generator
 from agents.pocket.domain import Domain
-from agents.prompts.prompt_family import PromptFamily, Prompts
+from agents.prompts.family import PromptFamily
+from agents.prompts.prompts import Prompts
 
 
-def prompts_for(family: str, engine: Generator, domain: Domain) -> Prompts:
-    """Returns the prompts of a family for an engine, in the wording of `domain`."""
-    return Prompts(PromptFamily(family), engine.tokenizer, wording=domain.wording)
+def prompts_for(
+    family: str,
+    engine: Generator,
+    domain: Domain,
+    template_options: Mapping[str, Any] | None = None,
+) -> Prompts:
+    """Returns the prompts of a family for an engine, in the wording of `domain`.
+
+    Raises:
+        ValueError: there is no such family, or the engine's chat template has no
+            variable of `template_options`.
+    """
+    return Prompts(
+        PromptFamily(family),
+        engine.tokenizer,
+        wording=domain.wording,
+        template_options=template_options,
+    )
 
 
 def check_shares_ids(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from agents.answers import (
@@ -44,10 +44,10 @@ class PolicySettings:
 
     factors: tuple[ThoughtFactor, ...]
     backtrack_tokens: tuple[str, ...]
-    temperature: float
-    top_p: float
     max_step_tokens: int
     max_answer_tokens: int
+    sampling: Sampling = field(default_factory=Sampling)
+    """Sampling parameters; its max_tokens and seed are not used."""
     logprobs: bool = True
     """Whether steps contain log-probabilities; otherwise they are NaN."""
 
@@ -149,9 +149,9 @@ class Policy:
             mistakes=mistakes,
             opening=self._openings[factor] if factor is not None else "",
         )
-        sampling = Sampling(
-            temperature=settings.temperature if temperature is None else temperature,
-            top_p=settings.top_p,
+        sampling = replace(
+            settings.sampling,
+            temperature=settings.sampling.temperature if temperature is None else temperature,
             max_tokens=settings.max_step_tokens
             if horizon == "step"
             else settings.max_answer_tokens,
@@ -163,6 +163,9 @@ class Policy:
             max_tokens=sampling.max_tokens,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            min_p=sampling.min_p,
+            repetition_penalty=sampling.repetition_penalty,
             stop=(self.prompts.family.separator,) if horizon == "step" else (),
             stop_token_ids=(
                 *(() if allow_backtracking else self._backtrack_ids),

@@ -210,9 +210,7 @@ class Summarizer:
         message = self.prompts.family.render(
             "summarizer", question=question.text, thought=thought, answer=answer
         )
-        prompt = tuple(
-            self.prompts.tokenizer.apply_chat_template([{"role": "user", "content": message}])
-        )
+        prompt = tuple(self.prompts.chat([{"role": "user", "content": message}]))
         request = GenerateRequest(
             prompt=prompt,
             max_tokens=self.settings.max_tokens,

@@ -20,7 +20,8 @@ from agents.types.factor import ThoughtFactor
 from agents.types.hidden import Hidden
 from agents.types.question import Question, Split, question_hash, split_of
 from agents.types.reflection import Reflection, ReflectionAction
-from agents.types.step import Author, Content, FinishReason, Sampling, Step
+from agents.types.sampling import Sampling, SamplingOptions
+from agents.types.step import Author, Content, FinishReason, Step
 from agents.types.usage import ROLES, Usage, UsageByRole
 from agents.types.verdict import Verdict, VerdictOutcome, VerdictScope, VerdictSource
 
@@ -48,6 +49,7 @@ __all__ = [
     "Reservation",
     "RunConflictError",
     "Sampling",
+    "SamplingOptions",
     "Split",
     "Step",
     "StorageError",

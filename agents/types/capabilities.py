@@ -27,6 +27,8 @@ class Capabilities:
     """Whether a reply repeats the beginning that it continues."""
     keeps_whitespace: bool = False
     """Whether white space at the end of that beginning reaches the model."""
+    system_messages: bool = False
+    """Whether the chat template takes a system message."""
     several: bool = False
     """Whether one request returns n completions; otherwise n requests are sent."""
     logprobs: bool = False

@@ -5,33 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from agents.types.added import ADDED
 from agents.types.hidden import Hidden
-
-ADDED = {"may_be_missing": True}
-"""Metadata of a field that older traces lack; reading such a trace fills in its
-default."""
+from agents.types.sampling import Sampling
 
 FinishReason = Literal["stop", "length"]
 """`stop`: the step ended at a stop string, a stop token or the end of the sequence.
 `length`: max_tokens cut it, so neither the step nor an answer in it is complete."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """Sampling parameters. Recorded with every step, because training needs the
-    distribution that the step was sampled from.
-    """
-
-    temperature: float = 1.0
-    """0 is greedy."""
-    top_p: float = 1.0
-    """Below 1 the recorded logprobs no longer describe the sampler: importance ratios
-    in training become biased."""
-    max_tokens: int = 64
-    """Longest completion, in tokens."""
-    seed: int | None = None
-    """A request sent alone returns the same token ids for the same seed; in a batch of
-    varying composition the low bits of the logits may differ."""
 
 
 @dataclass(frozen=True, slots=True)

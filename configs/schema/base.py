@@ -9,13 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue
 
-PromptFamily = Literal["pocket", "chat"]
-"""`pocket`: the special tokens that the pocket model was trained with. `chat`: words,
-for any model with a chat template."""
+_FAMILIES = ("pocket", "chat", "math", "code")
+
+
+def _is_family(name: str) -> str:
+    if name not in _FAMILIES and not name.endswith((".yaml", ".yml")):
+        raise ValueError(f"must be one of {', '.join(_FAMILIES)}, or a YAML file")
+    return name
+
+
+PromptFamily = Annotated[str, AfterValidator(_is_family)]
+"""`pocket`: the special tokens that the pocket model was trained with. `chat`, `math`,
+`code`: words, for any model with a chat template. Or a YAML file with the fields of
+agents/prompts/family.py."""
+
+TemplateOptions = dict[str, JsonValue]
+"""Variables of a chat template."""
 
 
 @dataclass(frozen=True, slots=True)

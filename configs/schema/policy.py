@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from agents.types import ThoughtFactor
-from configs.schema.base import OPERATIONAL, ConfigGroup, PromptFamily
+from configs.schema.base import OPERATIONAL, ConfigGroup, PromptFamily, TemplateOptions
 from configs.schema.engine import EngineConfig
 
 
@@ -18,8 +18,11 @@ class PolicyConfig(ConfigGroup):
     """The policy's own engine; null: the shared engine. Set with
     engine@policy.engine=vllm."""
     prompts: PromptFamily = "pocket"
-    """Family of prompts: pocket for a model trained with the pocket's special tokens,
-    chat for any model with a chat template."""
+    """Family of prompts: pocket for a model trained with the pocket's special tokens;
+    chat, math (boxed answers) or code for any model with a chat template; or a YAML
+    file of your own (agents/prompts/family.py)."""
+    chat_template_kwargs: TemplateOptions | None = None
+    """Variables of the model's chat template: {enable_thinking: false}; null: none."""
     factors: tuple[ThoughtFactor, ...] = ()
     """Thought factors, under one of which a step can be sampled, each {name, opening,
     description}; empty: the policy chooses freely."""
@@ -27,11 +30,21 @@ class PolicyConfig(ConfigGroup):
     """Tokens with which the policy begins to backtrack ("Wait, step 2 is wrong"). A
     search that backtracks in its tree stops a completion there, because its own retry
     is better than the policy's. Empty: completions are never stopped there."""
-    temperature: float = Field(1.0, ge=0, le=10)
-    """Sampling temperature; 0: greedy."""
-    top_p: float = Field(1.0, gt=0, le=1)
-    """Nucleus sampling mass. Below 1 the recorded logprobs no longer match the sampler,
-    which biases training."""
+    temperature: float | None = Field(None, ge=0, le=10)
+    """Sampling temperature; 0: greedy. null, here and in the next four options: as in
+    the model's generation_config.json, or else as in the prompt family, or else
+    neutral."""
+    top_p: float | None = Field(None, gt=0, le=1)
+    """Share of the probability from which tokens are sampled. With this or the next
+    three options not neutral the recorded logprobs no longer match the sampler, which
+    biases training."""
+    top_k: int | None = Field(None, ge=0)
+    """Number of most probable tokens from which tokens are sampled; 0: all."""
+    min_p: float | None = Field(None, ge=0, le=1)
+    """Least probability of a sampled token, as a share of the largest; 0: none."""
+    repetition_penalty: float | None = Field(None, gt=0, le=10)
+    """Penalty of tokens that occurred before; 1: none. Applies at temperature 0,
+    too."""
     logprobs: Annotated[Literal["auto", "always"], OPERATIONAL] = "auto"
     """When log-probabilities of the sampled tokens are recorded; the samples do not
     depend on it. auto: if the search or the critic reads them; always: in every run,

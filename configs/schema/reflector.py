@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from configs.schema.base import ConfigGroup, PromptFamily
+from configs.schema.base import ConfigGroup, PromptFamily, TemplateOptions
 from configs.schema.engine import EngineConfig
 
 ReflectorKind = Literal["none", "rules", "model"]
@@ -25,7 +25,9 @@ class ReflectorConfig(ConfigGroup):
     engine@reflector.engine=vllm."""
     prompts: PromptFamily = "pocket"
     """Family of prompts: pocket for a model trained with the pocket's special tokens,
-    chat for any model with a chat template."""
+    chat for any model with a chat template; or a YAML file of your own."""
+    chat_template_kwargs: TemplateOptions | None = None
+    """Variables of the model's chat template: {enable_thinking: false}; null: none."""
     max_tokens: int = Field(32, ge=1)
     """Longest reflection, in tokens."""
     temperature: float = Field(0.0, ge=0, le=10)

@@ -191,7 +191,8 @@ def _samples_differ(config: RunConfig) -> Iterator[str]:
     search = config.search
     option, samples = search.samples_per_prompt
     own = search.temperature_of_samples
-    if (config.policy.temperature if own is None else own) > 0:
+    temperature = config.policy.temperature if own is None else own
+    if temperature is None or temperature > 0:
         return
     if samples > 1:
         key = "policy.temperature" if own is None else "search.temperature"

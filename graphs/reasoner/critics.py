@@ -106,7 +106,7 @@ def _speaking(
     policy = context.engines["policy"]
     engine = context.engines.get("critic", policy)
     assert isinstance(engine, Generator) and isinstance(policy, Generator)
-    prompts = prompts_for(options.prompts, engine, context.domain)
+    prompts = prompts_for(options.prompts, engine, context.domain, options.chat_template_kwargs)
     check_shares_ids("critic", prompts.family, engine, policy)
     return critic(
         engine,

@@ -28,13 +28,14 @@ from agents.engines.base import Classifier, Engine, Generator
 from agents.engines.build import open_engine, start_engines
 from agents.engines.weights import folder_of, hash_text
 from agents.pocket.domain import Domain
+from agents.prompts import PromptFamily, Prompts
 from agents.prompts.fit import check_reads_ids, check_shares_ids, prompts_for
 from agents.roles.policy import Policy, PolicySettings
 from agents.roles.policy_head import PolicyHead
 from agents.roles.reflector import Reflector, ReflectorSettings
 from agents.roles.summarizer import Summarizer, SummarizerSettings
 from agents.safety import DEFAULT_RULES, SafetyChecker
-from agents.types import Question
+from agents.types import Question, SamplingOptions
 from configs import ConfigError, RunConfig, config_hash
 from configs.remote import parse_remote, remote_config
 from configs.schema import PosteriorConfig, SummarizerKind
@@ -181,7 +182,9 @@ def build_resources(
     heads = opened.get("heads")
     engine = engines["policy"]
     domain = Domain.of(folder_of(engine.info.model))
-    policy_prompts = prompts_for(config.policy.prompts, engine, domain)
+    policy_prompts = prompts_for(
+        config.policy.prompts, engine, domain, config.policy.chat_template_kwargs
+    )
     policy_head = None
     if config.reads_heads:
         if not isinstance(heads, Classifier):
@@ -198,7 +201,9 @@ def build_resources(
     reflector = None
     if config.reflector.kind != "none":
         speaker = engines.get("reflector", engine)
-        prompts = prompts_for(config.reflector.prompts, speaker, domain)
+        prompts = prompts_for(
+            config.reflector.prompts, speaker, domain, config.reflector.chat_template_kwargs
+        )
         check_shares_ids("reflector", prompts.family, speaker, engine)
         settings = ReflectorSettings(
             config.reflector.kind, config.reflector.max_tokens, config.reflector.temperature
@@ -207,9 +212,16 @@ def build_resources(
     summarizer_engine = engines.get("summarizer", engine)
     summarizer = Summarizer(
         summarizer_engine,
-        prompts_for(config.summarizer.prompts, summarizer_engine, domain),
+        prompts_for(
+            config.summarizer.prompts,
+            summarizer_engine,
+            domain,
+            config.summarizer.chat_template_kwargs,
+        ),
         SummarizerSettings(
-            _summarizer_kind(config), config.summarizer.max_characters, config.summarizer.max_tokens
+            _summarizer_kind(config, policy_prompts),
+            config.summarizer.max_characters,
+            config.summarizer.max_tokens,
         ),
     )
     rules = DEFAULT_RULES if config.safety.rules == "default" else Path(config.safety.rules)
@@ -230,7 +242,7 @@ def build_resources(
     return Resources(
         config=config,
         engine=engine,
-        policy=Policy(engine, policy_prompts, _policy_settings(config)),
+        policy=Policy(engine, policy_prompts, _policy_settings(config, engine, policy_prompts)),
         critic=critic,
         reflector=reflector,
         summarizer=summarizer,
@@ -246,24 +258,34 @@ def build_resources(
     )
 
 
-def _policy_settings(config: RunConfig) -> PolicySettings:
+def _policy_settings(config: RunConfig, engine: Generator, prompts: Prompts) -> PolicySettings:
+    """Returns the policy's settings. A sampling parameter that the configuration leaves
+    open is the model's own, or else the prompt family's.
+    """
     policy = config.policy
+    chosen = SamplingOptions(
+        policy.temperature,
+        policy.top_p,
+        policy.top_k,
+        policy.min_p,
+        policy.repetition_penalty,
+    )
     return PolicySettings(
         factors=policy.factors,
         backtrack_tokens=policy.backtrack_tokens,
-        temperature=policy.temperature,
-        top_p=policy.top_p,
         max_step_tokens=policy.max_step_tokens,
         max_answer_tokens=policy.max_answer_tokens,
+        sampling=chosen.or_else(engine.info.sampling).or_else(prompts.family.sampling).resolve(),
         logprobs=config.records_logprobs,
     )
 
 
-def _summarizer_kind(config: RunConfig) -> SummarizerKind:
+def _summarizer_kind(config: RunConfig, policy_prompts: Prompts) -> SummarizerKind:
     """Returns the kind of summaries. `extractive` shows the policy's steps, so
-    summarizer and policy must have one prompt family; otherwise it becomes `neutral`.
+    summarizer and policy must have prompts of one style; otherwise it becomes
+    `neutral`.
     """
-    is_for_policy = config.summarizer.prompts == config.policy.prompts
+    is_for_policy = PromptFamily(config.summarizer.prompts).style == policy_prompts.family.style
     return (
         "neutral"
         if config.summarizer.kind == "extractive" and not is_for_policy

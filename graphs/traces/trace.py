@@ -10,7 +10,7 @@ from agents.answers import CheckOutcome
 from agents.engines.base import EngineInfo
 from agents.roles.summarizer import SummarySource
 from agents.types import Question, Usage
-from agents.types.step import ADDED
+from agents.types.added import ADDED
 from graphs.thought.long_thought import LongThought
 from graphs.tree import Event, NoAnswer, Status
 

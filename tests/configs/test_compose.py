@@ -291,6 +291,8 @@ def test_a_partial_mapping_takes_the_defaults() -> None:
         "search=greedy",
         "policy=pocket_no_factors",
         "policy.backtrack_tokens=[]",
+        "policy.temperature=null",
+        "policy.top_p=null",
         "critic=token",
     ]
     assert from_mapping({"search": {"strategy": "greedy"}, "critic": {"kind": "token"}}) == compose(

@@ -114,7 +114,14 @@ def test_everything_else_influences_results() -> None:
 
 def test_the_bare_schema_can_be_hashed() -> None:
     assert config_hash(RunConfig()) == config_hash(
-        compose(["policy=pocket_no_factors", "policy.backtrack_tokens=[]"])
+        compose(
+            [
+                "policy=pocket_no_factors",
+                "policy.backtrack_tokens=[]",
+                "policy.temperature=null",
+                "policy.top_p=null",
+            ]
+        )
     )
 
 

@@ -57,6 +57,7 @@ T = TypeVar("T")
 
 PATH = "/v1/chat/completions"
 _THINK_TAG = re.compile(r"<(/?think)", re.IGNORECASE)
+_SAMPLING = ("top_k", "min_p", "repetition_penalty")
 _SEED_BITS = 31  # llama.cpp and others take no larger seed
 _SAMPLES_OF_A_SEED = 1 << 20
 
@@ -70,7 +71,7 @@ class ChatEngine:
         assert info.capabilities is not None
         self.info = info
         self.capabilities: Capabilities = info.capabilities
-        self.tokenizer = TextTokenizer()
+        self.tokenizer = TextTokenizer(takes_system_messages=self.capabilities.system_messages)
         self._replicas = replicas
         self._dialect = dialect
         self._gate = Gate(f"the server of {info.model}", limit=max_in_flight)
@@ -115,6 +116,7 @@ class ChatEngine:
             self._dialect.limit: request.max_tokens,
             "temperature": request.temperature,
             "top_p": request.top_p,
+            **{name: getattr(request, name) for name in _SAMPLING if name in self._dialect.extras},
             **({"stop": list(stop)} if stop else {}),
             **({"logprobs": True} if request.logprobs and offered.logprobs else {}),
         }
@@ -200,6 +202,7 @@ class ChatEngine:
             "messages": messages,
             **self._dialect.extras,
             **fields,
+            **({"chat_template_kwargs": options} if (options := conversation.options) else {}),
             **body,
         }
 

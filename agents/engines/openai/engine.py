@@ -83,6 +83,7 @@ from agents.engines.weights import (
     hash_text,
     hash_weights,
     read_config,
+    recommended_sampling,
     tensor_shapes,
 )
 from agents.types import ContextLengthError, EngineError, EngineUnavailableError, Hidden
@@ -232,6 +233,7 @@ class OpenAIEngine:
                         name: hash_text(f"{name} {_card(replicas.all[0], listed[0], name).root}")
                         for name in adapters
                     },
+                    sampling=recommended_sampling(folder),
                 )
                 vocabulary_size = (
                     read_config(folder).get("vocab_size") if folder is not None else None
@@ -297,6 +299,9 @@ class OpenAIEngine:
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
             "top_p": request.top_p,
+            "top_k": request.top_k,
+            "min_p": request.min_p,
+            "repetition_penalty": request.repetition_penalty,
             "stop": list(request.stop),
             "stop_token_ids": list(request.stop_token_ids),
             "include_stop_str_in_output": True,

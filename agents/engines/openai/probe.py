@@ -83,6 +83,7 @@ class ChatProbe:
         self._greedy = choice.content
         self._note(usage=first.usage is not None, reasoning=bool(choice.thought))
         await self._find_sampling()
+        await self._find_system_messages(first)
         await self._find_several()
         await self._find_seed()
         # a thought in a field of its own cannot be sent back, so it cannot be continued, and
@@ -157,6 +158,18 @@ class ChatProbe:
         before, after = [dict((reply.choices[0].tokens or ())[0].top) for reply in (cold, hot)]
         shared = next((text for text in before if text in after), None)
         return shared is not None and before[shared] != after[shared]
+
+    async def _find_system_messages(self, alone: ChatReply) -> None:
+        """Some templates refuse a system message, some drop it."""
+        system = {"role": "system", "content": "You answer questions about numbers."}
+        reply = await self._reply(messages=[system, {"role": "user", "content": _COUNTING}])
+        is_dropped = (
+            reply is not None
+            and reply.usage is not None
+            and alone.usage is not None
+            and reply.usage.prompt_tokens <= alone.usage.prompt_tokens
+        )
+        self._note(system_messages=reply is not None and not is_dropped)
 
     async def _find_several(self) -> None:
         reply = await self._reply(temperature=1.0, n=2)

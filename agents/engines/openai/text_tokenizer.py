@@ -13,25 +13,40 @@ control token.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from agents.engines.tokenizer import without_system_message
 from agents.engines.weights import hash_text
 
 _PIECE = re.compile(r" ?[^\W\d_]+| ?\d{1,3}|\s| ?.", re.DOTALL)
 _CHUNK_BYTES = 6
 _FIRST_TEXT = 1 << 8
 _ROLES = ("system", "user", "assistant", "tool")
+_OPTIONS = "options"  # the turn that holds the options of the chat template
+
+
+class Unshown(str):
+    """Text that is not shown in the repr of requests, which tracebacks print."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<hidden>"
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """The content of a prompt."""
 
-    messages: tuple[dict[str, str], ...] = field(repr=False)
-    beginning: str = field(repr=False)
+    messages: tuple[dict[str, str], ...]
+    beginning: str
     """Text of the assistant's turn that the model continues; "" for a new turn."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Variables of the server's chat template (`enable_thinking`)."""
 
 
 class TextTokenizer:
@@ -43,8 +58,12 @@ class TextTokenizer:
     vocabulary_size = 1 << (8 * _CHUNK_BYTES + 1)
     """Exclusive upper bound of the ids; they fit into a double."""
 
-    def __init__(self) -> None:
-        self._role_ids = {role: number for number, role in enumerate(_ROLES, start=1)}
+    def __init__(self, *, takes_system_messages: bool = True) -> None:
+        """`takes_system_messages`: whether the server's chat template does; otherwise
+        they are put before the first user message.
+        """
+        self._takes_system_messages = takes_system_messages
+        self._role_ids = {role: number for number, role in enumerate((*_ROLES, _OPTIONS), start=1)}
 
     def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
         """Returns the ids of `text`, none of which is a control id."""
@@ -78,17 +97,20 @@ class TextTokenizer:
         """Returns the ids of `render(data)`, none of which is a control id."""
         return self.encode(render(data))
 
-    def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
-        """Returns the ids of a conversation, up to the start of the assistant's
-        turn.
+    def apply_chat_template(
+        self, messages: list[dict[str, str]], options: Mapping[str, Any] | None = None
+    ) -> list[int]:
+        """Returns the ids of a conversation, up to the start of the assistant's turn.
+        `options` are sent to the server, which applies its template.
         """
+        if not self._takes_system_messages:
+            messages = without_system_message(messages)
+        turns = [(message["role"], message["content"]) for message in messages]
+        if options:
+            turns.insert(0, (_OPTIONS, json.dumps(dict(options), sort_keys=True)))
         ids: list[int] = []
-        for message in messages:
-            ids += [
-                self._role_ids[message["role"]],
-                *self.encode(message["content"]),
-                self.eos_token_id,
-            ]
+        for role, content in turns:
+            ids += [self._role_ids[role], *self.encode(content), self.eos_token_id]
         return [*ids, self._role_ids["assistant"]]
 
     def read_conversation(self, token_ids: Sequence[int]) -> Conversation:
@@ -106,10 +128,14 @@ class TextTokenizer:
                 "policy.prompts=chat and the same for the other roles (experiment=chat)"
             )
         turns = [
-            {"role": roles[token_ids[start]], "content": self.decode(token_ids[start:end])}
+            {"role": roles[token_ids[start]], "content": Unshown(self.decode(token_ids[start:end]))}
             for start, end in zip(starts, [*starts[1:], len(token_ids)], strict=True)
         ]
-        return Conversation(tuple(turns[:-1]), turns[-1]["content"])
+        *messages, last = turns
+        options = {}
+        if messages and messages[0]["role"] == _OPTIONS:
+            options = json.loads(messages.pop(0)["content"])
+        return Conversation(tuple(messages), last["content"], options)
 
     def _mark(self, token: int) -> str:
         role = next((role for role, number in self._role_ids.items() if number == token), "end")

@@ -9,7 +9,8 @@ tokenizer, the ids of two joined texts may differ from the joined ids.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from agents.engines.control_tokens import ControlTokens
 
@@ -82,9 +83,12 @@ class ScriptedTokenizer:
         """
         return self._control.encode(render, data, self.encode)
 
-    def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
+    def apply_chat_template(
+        self, messages: list[dict[str, str]], options: Mapping[str, Any] | None = None
+    ) -> list[int]:
         """Returns the ids of `<|role|>content<|end|>` for each message, followed by
         `<|assistant|>`; the text of a control token in a content stays ordinary text.
+        `options` have no effect.
         """
 
         def render(contents: Sequence[str]) -> str:

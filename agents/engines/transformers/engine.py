@@ -42,6 +42,7 @@ from agents.engines.weights import (
     find_folder,
     hash_text,
     hash_weights,
+    recommended_sampling,
     tensor_shapes,
     weight_files,
 )
@@ -139,6 +140,7 @@ class TransformersEngine:
             context_length=context_length_of(loaded, model, max_model_len),
             parameters=parameters,
             adapters={name: adapter.hash for name, adapter in files.items()},
+            sampling=recommended_sampling(folder),
         )
         return cls(loaded, info, own_tokenizer, max_num_seqs=max_num_seqs, seed=seed, folder=folder)
 
@@ -254,6 +256,7 @@ class TransformersEngine:
             cache.batch_repeat_interleave(len(running))
             logits = logits.expand(len(running), -1)
         while True:
+            logits = _penalized(logits, request, running)
             tokens, logprobs = _sample(logits, request, [sample.generator for sample in running])
             running_rows: list[int] = []
             for row, sample in enumerate(running):
@@ -413,7 +416,7 @@ def _sample(
         logprobs = logits.log_softmax(-1)
         tokens = logprobs.argmax(-1, keepdim=True)
     else:
-        logprobs = _nucleus(logits / request.temperature, request.top_p).log_softmax(-1)
+        logprobs = _restricted(logits / request.temperature, request).log_softmax(-1)
         uniform = torch.stack(
             [torch.rand(1, generator=generator, dtype=torch.float64) for generator in generators]
         )
@@ -424,13 +427,35 @@ def _sample(
     return tokens[:, 0].tolist(), logprobs.gather(-1, tokens)[:, 0].tolist()
 
 
-def _nucleus(logits: torch.Tensor, top_p: float) -> torch.Tensor:
-    """Returns `logits` [B, V] with -inf outside the smallest set of tokens whose
-    probabilities sum to top_p.
+def _penalized(
+    logits: torch.Tensor, request: GenerateRequest, samples: Sequence[_Sample]
+) -> torch.Tensor:
+    """Returns `logits` [B, V] after the repetition penalty: of the tokens in the prompt
+    or the completion, positive logits are divided by it and negative ones multiplied.
     """
-    if top_p >= 1:
+    if request.repetition_penalty == 1:
         return logits
-    ascending, order = logits.sort(-1)
-    outside = ascending.softmax(-1).cumsum(-1) <= 1 - top_p
-    outside[:, -1] = False
-    return logits.masked_fill(outside.scatter(-1, order, outside), -math.inf)
+    logits = logits.clone()
+    for row, sample in zip(logits, samples, strict=True):
+        seen = list({*request.prompt, *sample.token_ids})
+        row[seen] = row[seen].where(row[seen] <= 0, row[seen] / request.repetition_penalty)
+        row[seen] = row[seen].where(row[seen] >= 0, row[seen] * request.repetition_penalty)
+    return logits
+
+
+def _restricted(logits: torch.Tensor, request: GenerateRequest) -> torch.Tensor:
+    """Returns `logits` [B, V] with -inf for the tokens that min_p, top_k and top_p
+    exclude, in this order, as vLLM does.
+    """
+    if request.min_p > 0:
+        least = logits.amax(-1, keepdim=True) + math.log(request.min_p)
+        logits = logits.masked_fill(logits < least, -math.inf)
+    if 0 < request.top_k < logits.shape[-1]:
+        least = logits.topk(request.top_k).values[:, -1:]
+        logits = logits.masked_fill(logits < least, -math.inf)
+    if request.top_p < 1:
+        ascending, order = logits.sort(-1)
+        outside = ascending.softmax(-1).cumsum(-1) <= 1 - request.top_p
+        outside[:, -1] = False
+        logits = logits.masked_fill(outside.scatter(-1, order, outside), -math.inf)
+    return logits

@@ -180,6 +180,9 @@ class VLLMEngine(FrontEnd):
             max_tokens=request.max_tokens,
             temperature=request.temperature,
             top_p=request.top_p,
+            top_k=request.top_k,
+            min_p=request.min_p,
+            repetition_penalty=request.repetition_penalty,
             stop=text_stops,
             stop_token_ids=[
                 *request.stop_token_ids,

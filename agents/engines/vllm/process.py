@@ -46,6 +46,7 @@ from agents.engines.weights import (
     hash_text,
     hash_weights,
     read_config,
+    recommended_sampling,
 )
 from agents.types import EngineError, EngineUnavailableError
 
@@ -206,6 +207,7 @@ def describe_model(
         context_length=llm.model_config.max_model_len,
         parameters=count_parameters(folder) if folder is not None else 0,
         adapters=dict(adapters or {}),
+        sampling=recommended_sampling(folder),
     )
 
 

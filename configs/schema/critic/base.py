@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from agents.types import VerdictScope
-from configs.schema.base import ConfigGroup, PromptFamily
+from configs.schema.base import ConfigGroup, PromptFamily, TemplateOptions
 from configs.schema.engine import EngineConfig
 
 
@@ -49,7 +49,9 @@ class SpeakingCritic(ScopedCritic):
     engine@critic.engine=vllm."""
     prompts: PromptFamily = "pocket"
     """Family of prompts: pocket for a model trained with the pocket's special tokens,
-    chat for any model with a chat template."""
+    chat for any model with a chat template; or a YAML file of your own."""
+    chat_template_kwargs: TemplateOptions | None = None
+    """Variables of the model's chat template: {enable_thinking: false}; null: none."""
     max_tokens: int = Field(24, ge=1)
     """Longest text that the critic writes, in tokens: a check with its verdict, or a
     reason."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from agents.engines.scripted.tokenizer import ScriptedTokenizer
@@ -87,7 +90,9 @@ def test_only_a_question_that_is_scored_demands_a_mark() -> None:
 class Thinker(ScriptedTokenizer):
     """The tokenizer of a model whose chat template begins to think."""
 
-    def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
+    def apply_chat_template(
+        self, messages: list[dict[str, str]], options: Mapping[str, Any] | None = None
+    ) -> list[int]:
         return [*super().apply_chat_template(messages), *self.encode("<think>\n")]
 
 

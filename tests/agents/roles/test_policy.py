@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import pytest
 
@@ -39,7 +40,9 @@ def policy_that_says(
 class Thinker(ScriptedTokenizer):
     """The tokenizer of a model whose chat template begins to think."""
 
-    def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
+    def apply_chat_template(
+        self, messages: list[dict[str, str]], options: Mapping[str, Any] | None = None
+    ) -> list[int]:
         return [*super().apply_chat_template(messages), *self.encode("<think>\n")]
 
 

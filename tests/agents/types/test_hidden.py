@@ -248,7 +248,7 @@ MAY_REVEAL = {
     "agents/engines/openai/replicas.py": "sends the API key",
     "agents/engines/openai/replies.py": "reads what a server sent",
     "agents/critics/": "judge what a step says",
-    "agents/prompts/prompt_family.py": "prompts hold the thought so far",
+    "agents/prompts/prompts.py": "prompts hold the thought so far",
     "agents/roles/policy.py": "continues its own ids and follows think blocks",
     "agents/roles/summarizer.py": "reads the thought to sum it up",
     "graphs/reasoner/nodes.py": "cuts and judges steps, hands them to the roles",

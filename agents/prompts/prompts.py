@@ -1,5 +1,4 @@
-"""Prompts of the roles: one jinja template per role and prompt family, rendered to
-token ids.
+"""Prompts of the roles as token ids.
 
 Two styles. In a `continuation` family (the pocket model) a role's prompt is the thought
 plus a special token, so all roles share question and steps as one cached prefix. In a
@@ -13,22 +12,17 @@ their lines has the form of a role's reply.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import Any, Literal
-
-import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from typing import Any
 
 from agents.answers import opens_think_block
 from agents.engines.base import Tokenizer
+from agents.prompts.family import PromptFamily
 from agents.types import Question, Step
 
-PROMPTS = Path(__file__).parent
 _TOKENS_OF_A_TAG = 16
-_POLICY_WRITES = ("policy", "mistake")  # templates that are rendered into the thought
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,65 +34,34 @@ class Mistake:
     """The reason in its verdict; empty if there is none."""
 
 
-def quoted(text: str) -> str:
-    """Returns `text` with "> " before every line but the first, which follows words of
-    the prompt ("Step 1: ").
-    """
-    return "\n> ".join(text.splitlines())
-
-
-class PromptFamily:
-    """The templates of one folder under agents/prompts."""
-
-    def __init__(self, name: str) -> None:
-        folder = PROMPTS / name
-        if not (folder / "family.yaml").is_file():
-            known = ", ".join(sorted(path.parent.name for path in PROMPTS.glob("*/family.yaml")))
-            raise ValueError(f"prompts {name!r} is not a prompt family; choose one of: {known}")
-        settings = yaml.safe_load((folder / "family.yaml").read_text())
-        self.name = name
-        self.style: Literal["continuation", "messages"] = settings["style"]
-        self.right: str = settings["right"]
-        """The critic's token for a right step."""
-        self.wrong: str = settings["wrong"]
-        self.separator: str = settings["separator"]
-        """The text that ends a step."""
-        environment = Environment(
-            loader=FileSystemLoader(folder), undefined=StrictUndefined, autoescape=False
-        )
-        environment.filters["quoted"] = quoted
-        self._templates = {
-            path.stem: environment.get_template(path.name) for path in folder.glob("*.jinja")
-        }
-
-    @property
-    def templates(self) -> tuple[str, ...]:
-        """Names of the family's templates."""
-        return tuple(self._templates)
-
-    def has(self, template: str) -> bool:
-        """Whether the family has such a template; the pocket family has none for
-        reasons and summaries.
-        """
-        return template in self._templates
-
-    def render(self, template: str, **variables: Any) -> str:
-        """Returns the rendered template without the final newline of its file."""
-        return self._templates[template].render(**variables)
-
-
 class Prompts:
     """Token ids of prompts: one family, one tokenizer, and the wording that the model
     was trained on.
-
-    `wording` maps a question's text to the wording in the prompt (the pocket model
-    knows one wording per task family; for other models it is the identity).
     """
 
     def __init__(
-        self, family: PromptFamily, tokenizer: Tokenizer, *, wording: Callable[[str], str] = str
+        self,
+        family: PromptFamily,
+        tokenizer: Tokenizer,
+        *,
+        wording: Callable[[str], str] = str,
+        template_options: Mapping[str, Any] | None = None,
     ) -> None:
+        """Takes a family and a tokenizer.
+
+        Args:
+            family: the wording of the roles.
+            tokenizer: the model's tokenizer.
+            wording: maps a question's text to the wording in the prompt (the pocket
+                model knows one wording per task family; for other models it is the
+                identity).
+            template_options: variables of the chat template (`enable_thinking`).
+
+        Raises:
+            ValueError: the chat template has no such variable.
+        """
         self.family = family
+        self.template_options = dict(template_options or {})
         self.tokenizer = tokenizer
         self.wording = wording
         self._policy_ids = lru_cache(maxsize=4096)(self._make_policy_ids)
@@ -170,14 +133,14 @@ class Prompts:
         texts = [
             self.family.render(template)
             for template in self.family.templates
-            if template not in _POLICY_WRITES
+            if template != "mistake"  # the policy itself continues it
         ]
         ids = [
             token
             for text in (*texts, self.family.right, self.family.wrong)
             for token in self.tokenizer.encode(text)
         ]
-        ids += self.tokenizer.apply_chat_template([{"role": "user", "content": ""}])
+        ids += self.chat([{"role": "user", "content": ""}])
         control = {
             token
             for token in ids
@@ -204,7 +167,13 @@ class Prompts:
             return ids + self._suffix_ids(template)
         texts = [step.content.reveal().text for step in steps]
         message = self.family.render(template, question=question.text, steps=texts)
-        return tuple(self.tokenizer.apply_chat_template([{"role": "user", "content": message}]))
+        return self.chat([{"role": "user", "content": message}])
+
+    def chat(self, messages: list[dict[str, str]]) -> tuple[int, ...]:
+        """Returns the ids of a conversation, up to the start of the assistant's
+        turn.
+        """
+        return tuple(self.tokenizer.apply_chat_template(messages, self.template_options))
 
     def _make_constant_ids(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer.encode(text))
@@ -220,8 +189,4 @@ class Prompts:
     def _make_policy_ids(
         self, text: str, rules: tuple[tuple[str, str], ...], is_open: bool
     ) -> tuple[int, ...]:
-        as_dicts = [{"id": rule_id, "text": rule} for rule_id, rule in rules]
-        message = self.family.render(
-            "policy", question=self.wording(text), rules=as_dicts, is_open=is_open
-        )
-        return tuple(self.tokenizer.apply_chat_template([{"role": "user", "content": message}]))
+        return self.chat(self.family.conversation(self.wording(text), is_open=is_open, rules=rules))
