@@ -197,5 +197,3 @@ def _usage(value: Any) -> ServerUsage | None:
     cached = details.get("cached_tokens") if isinstance(details, dict) else None
     found = 0 if cached is None else integer(cached, "cached_tokens")
     return ServerUsage(prompt, min(found, prompt), generated)
-
-

@@ -39,6 +39,7 @@ _FREE = "Write one sentence about anything."
 _ODD = "Qx7 zebra: 1, 2,"
 _TOKENS = 16
 _ALTERNATIVES = (20, 5)  # most servers allow 20 top_logprobs, some 5
+_STRONG = 10.0  # a repetition penalty that changes a reply of numbers
 _HOT = 2.0  # temperature at which two samples differ
 
 Ask = Callable[[Mapping[str, Any], ChatExpected], Awaitable[ChatReply | None]]
@@ -126,38 +127,19 @@ class ChatProbe:
                 for name, value in NEUTRAL.items()
                 if await self._reply(**{name: value}) is not None
             }
-        # an option that is taken but ignored would not be neutral
-        ignored = [
-            name
-            for name, strictest in (("top_k", 1), ("min_p", 1.0))
-            if name in fields
-            and await self._text(temperature=_HOT, **(fields | {name: strictest}))
-            not in (None, self._greedy)
-        ]
         self._dialect = replace(self._dialect, extras=fields)
-        self._note(sampling=tuple(name for name in fields if name not in ignored))
-
-    async def _find_logprobs(self) -> None:
-        for number in _ALTERNATIVES:
-            reply = await self._reply(logprobs=True, top_logprobs=number)
-            if reply is not None and (tokens := reply.choices[0].tokens):
-                found = min(number, len(tokens[0].top))
-                self._note(logprobs=True, top_logprobs=found)
-                self._dialect = replace(self._dialect, is_processed=await self._is_processed(reply))
-                return
-        reply = await self._reply(logprobs=True)
-        self._note(logprobs=reply is not None and bool(reply.choices[0].tokens))
-
-    async def _is_processed(self, cold: ChatReply) -> bool:
-        """Whether the log-probability of one token depends on the temperature."""
-        hot = await self._reply(
-            temperature=_HOT, logprobs=True, top_logprobs=self._found.top_logprobs
-        )
-        if hot is None:
-            return False
-        before, after = [dict((reply.choices[0].tokens or ())[0].top) for reply in (cold, hot)]
-        shared = next((text for text in before if text in after), None)
-        return shared is not None and before[shared] != after[shared]
+        # an option that is taken may be ignored all the same
+        strict = {"top_k": 1, "min_p": 1.0}
+        obeyed = [
+            name
+            for name, value in strict.items()
+            if name in fields
+            and await self._text(temperature=_HOT, **{name: value}) == self._greedy
+        ]
+        penalty = "repetition_penalty"
+        if penalty in fields and await self._text(**{penalty: _STRONG}) not in (None, self._greedy):
+            obeyed.append(penalty)
+        self._note(sampling=tuple(obeyed))
 
     async def _find_system_messages(self, alone: ChatReply) -> None:
         """Some templates refuse a system message, some drop it."""

@@ -44,6 +44,14 @@ _ACCOUNT_LIMIT = re.compile(
 )
 """Matches a limit of the caller's account, which does not depend on the request's
 length."""
+_CONTEXT_FIELDS = (
+    "loaded_context_length",
+    "context_length",
+    "context_window",
+    "max_context_length",
+)
+"""Names of the context length in lists of models, beside vLLM's `max_model_len` and
+llama.cpp's `meta.n_ctx`: LM Studio, OpenRouter, Groq, Mistral."""
 _NUMBER = r"(\d{1,3}(?:,\d{3})+|\d{1,9})\b"
 _CONTEXT = re.compile(
     r"(?i)(?:context[ _-]?(?:length|window|size)|model[ "
@@ -186,21 +194,27 @@ def read_models(reply: Reply) -> tuple[ModelCard, ...]:
     Raises:
         MalformedError: the reply is not a list of models, or the list is empty.
     """
-    cards = [
-        mapping(card, "a model") for card in sequence(json_object(reply).get("data"), "data")
-    ]
+    cards = [mapping(card, "a model") for card in sequence(json_object(reply).get("data"), "data")]
     if not cards:
         raise MalformedError("it lists no model")
     return tuple(
         ModelCard(
             _name(card.get("id"), "id"),
             None if card.get("root") is None else _name(card["root"], "root"),
-            None
-            if card.get("max_model_len") is None
-            else integer(card["max_model_len"], "max_model_len", least=2),
+            _context_length(card),
         )
         for card in cards
     )
+
+
+def _context_length(card: Mapping[str, Any]) -> int | None:
+    """Returns the context length in a model's card; None if there is none."""
+    if card.get("max_model_len") is not None:
+        return integer(card["max_model_len"], "max_model_len", least=2)
+    meta = card.get("meta")
+    others = [card.get(name) for name in _CONTEXT_FIELDS]
+    others.append(meta.get("n_ctx") if isinstance(meta, dict) else None)
+    return next((value for value in others if type(value) is int and value > 1), None)
 
 
 def read_success(reply: Reply) -> bool:
