@@ -356,8 +356,8 @@ def _logprobs_of_ids(
     in it. `skipped`: bytes of the reply before the first id.
     """
     ends, size = [], 0
-    for token in ids:
-        size += len(tokenizer.bytes_of(token))
+    for one in ids:
+        size += len(tokenizer.bytes_of(one))
         ends.append(size)
     logprobs = [0.0] * len(ids)
     place = -skipped

@@ -53,6 +53,7 @@ from agents.engines.base import (
     spread_seed,
 )
 from agents.engines.gate import Gate
+from agents.engines.openai.connection import Connection, connect
 from agents.engines.openai.replicas import (
     AllReplicasDeadError,
     Replica,

@@ -8,7 +8,7 @@ the request asked for; a lost connection ends the probe.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -36,9 +36,13 @@ that message."""
 
 _COUNTING = "Count from 1 to 20, with commas between the numbers."
 _FREE = "Write one sentence about anything."
+_SYSTEM = "You answer questions about numbers. "
+_WHITESPACE = "\n \n" * 6  # more than one token of any vocabulary
 _ODD = "Qx7 zebra: 1, 2,"
 _TOKENS = 16
 _ALTERNATIVES = (20, 5)  # most servers allow 20 top_logprobs, some 5
+_STRICT: Mapping[str, Any] = {"top_k": 1, "min_p": 1.0}
+"""Values that make every sample greedy."""
 _STRONG = 10.0  # a repetition penalty that changes a reply of numbers
 _HOT = 2.0  # temperature at which two samples differ
 
@@ -84,11 +88,11 @@ class ChatProbe:
         self._greedy = choice.content
         self._note(usage=first.usage is not None, reasoning=bool(choice.thought))
         await self._find_sampling()
-        await self._find_system_messages(first)
+        await self._find_system_messages()
         await self._find_several()
         await self._find_seed()
-        # a thought in a field of its own cannot be sent back, so it cannot be continued, and
-        # the first tokens are not those of the content
+        # a thought in a field of its own cannot be sent back, and the first tokens are
+        # not those of the content
         if not self._found.reasoning and len(self._greedy) > 1:
             await self._find_logprobs()
             await self._find_stop()
@@ -99,33 +103,39 @@ class ChatProbe:
         self._found = replace(self._found, **found)
 
     async def _reply(
-        self, *, question: str = _COUNTING, temperature: float = 0.0, n: int = 1, **fields: Any
+        self, *, tokens: int = _TOKENS, temperature: float = 0.0, n: int = 1, **fields: Any
     ) -> ChatReply | None:
+        """Sends the question, or the messages among `fields`."""
         body = {
-            "messages": [{"role": "user", "content": question}],
-            self._dialect.limit: _TOKENS,
+            "messages": [{"role": "user", "content": _COUNTING}],
+            self._dialect.limit: tokens,
             "temperature": temperature,
             **self._dialect.extras,
             **fields,
         }
         if n > 1:
             body["n"] = n
-        expected = ChatExpected(n, _TOKENS, logprobs=bool(fields.get("logprobs")))
+        expected = ChatExpected(n, tokens, logprobs=bool(fields.get("logprobs")))
         return await self._ask(body, expected)
 
-    async def _text(self, **fields: Any) -> str | None:
-        """Returns the content of a reply; None: the request was refused."""
-        reply = await self._reply(**fields)
-        return None if reply is None else reply.choices[0].content
+    async def _is_greedy(self, **fields: Any) -> bool | None:
+        """Whether a short reply is the beginning of the greedy one; None: the request
+        was refused.
+        """
+        reply = await self._reply(tokens=_TOKENS // 2, **fields)
+        if reply is None:
+            return None
+        text = reply.choices[0].content
+        return bool(text) and self._greedy.startswith(text)
 
     async def _find_sampling(self) -> None:
         """Keeps the neutral options that the server takes: all, or one by one."""
         fields = dict(NEUTRAL)
-        if await self._reply(**fields) is None:
+        if await self._reply(tokens=1, **fields) is None:
             fields = {
                 name: value
                 for name, value in NEUTRAL.items()
-                if await self._reply(**{name: value}) is not None
+                if await self._reply(tokens=1, **{name: value}) is not None
             }
         self._dialect = replace(self._dialect, extras=fields)
         # an option that is taken may be ignored all the same
@@ -133,44 +143,82 @@ class ChatProbe:
         obeyed = [
             name
             for name, value in strict.items()
-            if name in fields
-            and await self._text(temperature=_HOT, **{name: value}) == self._greedy
+            if await self._is_greedy(temperature=_HOT, **{name: value})
         ]
         penalty = "repetition_penalty"
-        if penalty in fields and await self._text(**{penalty: _STRONG}) not in (None, self._greedy):
+        if penalty in fields and await self._is_greedy(**{penalty: _STRONG}) is False:
             obeyed.append(penalty)
         self._note(sampling=tuple(obeyed))
 
-    async def _find_system_messages(self, alone: ChatReply) -> None:
-        """Some templates refuse a system message, some drop it."""
-        system = {"role": "system", "content": "You answer questions about numbers."}
-        reply = await self._reply(messages=[system, {"role": "user", "content": _COUNTING}])
-        is_dropped = (
-            reply is not None
-            and reply.usage is not None
-            and alone.usage is not None
-            and reply.usage.prompt_tokens <= alone.usage.prompt_tokens
-        )
-        self._note(system_messages=reply is not None and not is_dropped)
+    async def _find_logprobs(self) -> None:
+        """Log-probabilities are usable if their tokens spell the content."""
+        for number in _ALTERNATIVES:
+            reply = await self._reply(tokens=2, logprobs=True, top_logprobs=number)
+            if reply is not None and _spells(reply):
+                tops = [token.top for token in reply.choices[0].tokens or ()]
+                self._note(logprobs=True, top_logprobs=min(number, len(tops[0])))
+                self._dialect = replace(self._dialect, is_processed=await self._is_processed(reply))
+                return
+        reply = await self._reply(tokens=2, logprobs=True)
+        self._note(logprobs=reply is not None and _spells(reply))
+
+    async def _is_processed(self, cold: ChatReply) -> bool:
+        """Whether the log-probability of one token depends on the temperature."""
+        number = self._found.top_logprobs
+        hot = await self._reply(tokens=1, temperature=_HOT, logprobs=True, top_logprobs=number)
+        if hot is None or not hot.choices[0].tokens:
+            return False
+        before, after = [dict((reply.choices[0].tokens or ())[0].top) for reply in (cold, hot)]
+        shared = next((text for text in before if text in after), None)
+        return shared is not None and before[shared] != after[shared]
+
+    async def _find_system_messages(self) -> None:
+        """Some templates refuse a system message, some drop it: then its length does
+        not change the number of the prompt's tokens.
+        """
+        counts = [
+            await self._prompt_tokens(
+                [
+                    {"role": "system", "content": _SYSTEM * times},
+                    {"role": "user", "content": _COUNTING},
+                ]
+            )
+            for times in (1, 4)
+        ]
+        is_counted = self._found.usage
+        self._note(system_messages=None not in counts and (not is_counted or _grows(counts)))
+
+    async def _prompt_tokens(self, messages: list[dict[str, Any]], **fields: Any) -> int | None:
+        """Returns the number of the prompt's tokens, 0 if the server does not count
+        them; None: the request was refused.
+        """
+        reply = await self._reply(tokens=1, messages=messages, **fields)
+        if reply is None:
+            return None
+        return 0 if reply.usage is None else reply.usage.prompt_tokens
 
     async def _find_several(self) -> None:
-        reply = await self._reply(temperature=1.0, n=2)
+        reply = await self._reply(tokens=1, temperature=1.0, n=2)
         self._note(several=reply is not None)
 
     async def _find_seed(self) -> None:
         """A seed works if it repeats a sample that another seed does not give."""
-        texts = [
-            await self._text(question=_FREE, temperature=_HOT, seed=seed) for seed in (1, 1, 2)
-        ]
+        messages = [{"role": "user", "content": _FREE}]
+        texts = []
+        for seed in (1, 1, 2):
+            reply = await self._reply(
+                tokens=_TOKENS // 2, temperature=_HOT, seed=seed, messages=messages
+            )
+            texts.append(None if reply is None else reply.choices[0])
         self._note(seed=None not in texts and texts[0] == texts[1] != texts[2])
 
     async def _find_stop(self) -> None:
         """Compares a stopped reply with the whole one."""
         stop = self._greedy[len(self._greedy) // 2]
-        extra = {"include_stop_str_in_output": True}
+        extra: dict[str, Any] = {"include_stop_str_in_output": True}
         reply = await self._reply(stop=[stop], **extra)
         if reply is None:
-            extra = {}
+            extra.clear()
             reply = await self._reply(stop=[stop])
         if reply is None:
             return
@@ -187,7 +235,7 @@ class ChatProbe:
         beginning = _first_half(self._greedy)
         rest = self._greedy[len(beginning) :]
         for way in CONTINUING:
-            reply = await self._continued(way, beginning)
+            reply = await self._continued(way, beginning, _TOKENS // 2)
             if reply is None:
                 continue
             text = reply.choices[0].content
@@ -201,25 +249,45 @@ class ChatProbe:
             self._note(keeps_whitespace=await self._keeps_whitespace(way, beginning))
             return
 
-    async def _continued(self, way: Continuation, beginning: str) -> ChatReply | None:
-        fields, of_message = CONTINUING[way]
-        question = {"role": "user", "content": _COUNTING}
-        turn = {"role": "assistant", "content": beginning, **of_message}
-        return await self._reply(messages=[question, turn], **fields)
+    async def _continued(self, way: Continuation, beginning: str, tokens: int) -> ChatReply | None:
+        messages, fields = _to_continue(way, beginning)
+        return await self._reply(tokens=tokens, messages=messages, **fields)
 
     async def _begins_anew(self, way: Continuation) -> bool:
         """Whether the reply does not repeat a beginning that no model writes."""
-        reply = await self._continued(way, _ODD)
+        reply = await self._continued(way, _ODD, 1)
         return reply is None or not reply.choices[0].content.startswith(_ODD)
 
     async def _keeps_whitespace(self, way: Continuation, beginning: str) -> bool:
-        """Whether the prompt has more tokens if the beginning ends with blank lines."""
-        replies = [await self._continued(way, beginning + end) for end in ("", "\n\n")]
-        counts = [
-            0 if reply is None or reply.usage is None else reply.usage.prompt_tokens
-            for reply in replies
-        ]
-        return counts[0] < counts[1]
+        """Whether the prompt has more tokens if the beginning ends with white space."""
+        counts = []
+        for end in ("", _WHITESPACE):
+            messages, fields = _to_continue(way, beginning + end)
+            counts.append(await self._prompt_tokens(messages, **fields))
+        return _grows(counts)
+
+
+def _to_continue(way: Continuation, beginning: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Returns the messages and the fields that continue the beginning of a reply to the
+    question.
+    """
+    fields, of_message = CONTINUING[way]
+    turn = {"role": "assistant", "content": beginning, **of_message}
+    return [{"role": "user", "content": _COUNTING}, turn], dict(fields)
+
+
+def _grows(counts: Sequence[int | None]) -> bool:
+    before, after = counts
+    return before is not None and after is not None and before < after
+
+
+def _spells(reply: ChatReply) -> bool:
+    """Whether the tokens of the log-probabilities spell the content, but for an end of
+    sequence behind it.
+    """
+    choice = reply.choices[0]
+    spelled = b"".join(token.raw for token in choice.tokens or ())
+    return bool(spelled) and spelled.startswith(choice.content.rstrip("\ufffd").encode())
 
 
 def _first_half(text: str) -> str:
