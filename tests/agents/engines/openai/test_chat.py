@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,6 @@ import pytest_asyncio
 from agents.engines import GenerateRequest, Publisher
 from agents.engines.openai.chat import ChatEngine
 from agents.engines.openai.opening import Server
-from agents.types import ContextLengthError, EngineError, EngineUnavailableError
 from tests.agents.engines.conformance import GeneratorConformance, Subject
 from tests.agents.engines.openai.chat_server import ChatServer, Flavour
 from tests.agents.engines.openai.false_server import Clock
