@@ -25,9 +25,9 @@ import asyncio
 import bisect
 import math
 import re
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from agents.engines.base import (
     Completion,
@@ -47,13 +47,12 @@ from agents.engines.openai.chat_replies import (
     ChatToken,
     read_chat,
 )
+from agents.engines.openai.connection import run_together
 from agents.engines.openai.probe import CONTINUING, Dialect
 from agents.engines.openai.replicas import AllReplicasDeadError, Replicas, TooLongError
 from agents.engines.openai.replies import MalformedError, Reply
 from agents.engines.openai.text_tokenizer import Conversation, TextTokenizer
 from agents.types import Capabilities, ContextLengthError, EngineError, Usage
-
-T = TypeVar("T")
 
 PATH = "/v1/chat/completions"
 _THINK_TAG = re.compile(r"<(/?think)", re.IGNORECASE)
@@ -132,7 +131,7 @@ class ChatEngine:
                 None if request.seed is None else request.seed * _SAMPLES_OF_A_SEED + number
                 for number in range(request.n)
             ]
-        replies = await _all(
+        replies = await run_together(
             self._send(
                 conversation,
                 len(request.prompt),
@@ -255,7 +254,7 @@ class ChatEngine:
         logprobs = (math.nan,) * len(ids)
         if request.logprobs and choice.tokens is not None:
             skipped = len(choice.content[:repeated].encode())
-            logprobs = _logprobs_of_ids(self.tokenizer, ids, choice.tokens, skipped)
+            logprobs = logprobs_of_ids(self.tokenizer, ids, choice.tokens, skipped)
         thought = _as_think_block(choice)
         before = self.tokenizer.encode(thought)
         return Completion(
@@ -293,18 +292,6 @@ def _sampling_of(seed: int | None, n: int) -> dict[str, int]:
     return ({"n": n} if n > 1 else {}) | (
         {} if seed is None else {"seed": spread_seed(seed) % (1 << _SEED_BITS)}
     )
-
-
-async def _all(requests: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Returns the results of requests that run at once; one that fails cancels the
-    others.
-    """
-    tasks = [asyncio.ensure_future(request) for request in requests]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
 
 
 def _without_echo(reply: ChatReply, beginning: str) -> ChatReply:
@@ -349,7 +336,7 @@ def _as_think_block(choice: ChatChoice) -> str:
     return f"<think>\n{thought}" + "\n</think>\n\n" * is_closed
 
 
-def _logprobs_of_ids(
+def logprobs_of_ids(
     tokenizer: TextTokenizer, ids: Sequence[int], tokens: Sequence[ChatToken], skipped: int
 ) -> tuple[float, ...]:
     """Returns the log-probability of each id: the sum over the server's tokens that end

@@ -8,14 +8,17 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from agents.engines.openai.replicas import Replica, Replicas, TooLongError, TryAgainError
 from agents.engines.openai.replies import ModelCard, read_models
 from agents.engines.weights import find_folder, hash_text, hash_weights
 from agents.types import EngineUnavailableError, Hidden
+
+T = TypeVar("T")
 
 _MOST_LISTED = 10  # model names in an error
 
@@ -162,3 +165,15 @@ def _card(replica: Replica, models: Sequence[ModelCard], name: str | None) -> Mo
         f"{replica.name} does not serve {name!r}, only {known}; set engine.model or "
         "engine.adapters to a served name"
     )
+
+
+async def run_together(requests: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Returns the results of requests that run at once; one that fails cancels the
+    others.
+    """
+    tasks = [asyncio.ensure_future(request) for request in requests]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()

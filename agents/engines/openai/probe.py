@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from agents.engines.openai.chat_replies import ChatExpected, ChatReply
+from agents.engines.openai.connection import run_together
 from agents.types import Capabilities
 from agents.types.capabilities import Continuation
 
@@ -87,16 +88,18 @@ class ChatProbe:
         choice = first.choices[0]
         self._greedy = choice.content
         self._note(usage=first.usage is not None, reasoning=bool(choice.thought))
-        await self._find_sampling()
-        await self._find_system_messages()
-        await self._find_several()
-        await self._find_seed()
+        await self._find_neutral()
+        parts = [
+            self._find_sampling(),
+            self._find_system_messages(),
+            self._find_several(),
+            self._find_seed(),
+        ]
         # a thought in a field of its own cannot be sent back, and the first tokens are
         # not those of the content
         if not self._found.reasoning and len(self._greedy) > 1:
-            await self._find_logprobs()
-            await self._find_stop()
-            await self._find_continuation()
+            parts += [self._find_logprobs(), self._find_stop(), self._find_continuation()]
+        await run_together(parts)
         return self._found, self._dialect
 
     def _note(self, **found: Any) -> None:
@@ -128,7 +131,7 @@ class ChatProbe:
         text = reply.choices[0].content
         return bool(text) and self._greedy.startswith(text)
 
-    async def _find_sampling(self) -> None:
+    async def _find_neutral(self) -> None:
         """Keeps the neutral options that the server takes: all, or one by one."""
         fields = dict(NEUTRAL)
         if await self._reply(tokens=1, **fields) is None:
@@ -138,15 +141,17 @@ class ChatProbe:
                 if await self._reply(tokens=1, **{name: value}) is not None
             }
         self._dialect = replace(self._dialect, extras=fields)
-        # an option that is taken may be ignored all the same
-        strict = {"top_k": 1, "min_p": 1.0}
+
+    async def _find_sampling(self) -> None:
+        """An option that is taken may be ignored all the same."""
+        taken = self._dialect.extras
         obeyed = [
             name
-            for name, value in strict.items()
-            if await self._is_greedy(temperature=_HOT, **{name: value})
+            for name, value in _STRICT.items()
+            if name in taken and await self._is_greedy(temperature=_HOT, **{name: value})
         ]
         penalty = "repetition_penalty"
-        if penalty in fields and await self._is_greedy(**{penalty: _STRONG}) is False:
+        if penalty in taken and await self._is_greedy(**{penalty: _STRONG}) is False:
             obeyed.append(penalty)
         self._note(sampling=tuple(obeyed))
 

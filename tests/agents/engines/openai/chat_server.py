@@ -61,6 +61,9 @@ class Flavour:
     is_strict: bool = False
     limit: str = "max_tokens"
     context: int | None = 512
+    """Context length that the server reports."""
+    most_prompt: int = 1 << 20
+    """Longest prompt that it takes."""
 
 
 @dataclass
@@ -96,6 +99,9 @@ class ChatServer:
             body.get("logprobs") and not flavour.most_alternatives
         ):
             return "too many top_logprobs"
+        size = len(self._prompt(body)[0])
+        if size > flavour.most_prompt:
+            return f"the prompt exceeds the context length of {flavour.most_prompt} tokens"
         if not flavour.system_messages and body["messages"][0]["role"] == "system":
             return "System role not supported"
         return ""
