@@ -20,6 +20,8 @@ from agents.types import EngineUnavailableError, Hidden
 
 T = TypeVar("T")
 
+DEFAULT_URL = "http://127.0.0.1:8000/v1"
+
 _MOST_LISTED = 10  # model names in an error
 
 
@@ -62,7 +64,7 @@ class Connection:
 
 async def connect(
     *,
-    base_url: str | Sequence[str] = "http://127.0.0.1:8000/v1",
+    base_url: str | Sequence[str] = DEFAULT_URL,
     model: str | None = None,
     adapters: Sequence[str] = (),
     api_key_env: str | None = None,

@@ -7,13 +7,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from agents.engines.base import EngineInfo
 from agents.engines.openai.chat import PATH, ChatEngine
 from agents.engines.openai.chat_replies import ChatExpected, ChatReply, read_chat
-from agents.engines.openai.connection import Connection, connect
+from agents.engines.openai.connection import DEFAULT_URL, Connection, connect
 from agents.engines.openai.engine import OpenAIEngine
 from agents.engines.openai.probe import ChatProbe, Dialect
 from agents.engines.openai.replicas import Replica, TooLongError, TryAgainError
@@ -39,11 +39,17 @@ class Server:
     async def open(
         cls,
         *,
+        base_url: str | Sequence[str] = DEFAULT_URL,
         api: Api = "auto",
+        model: str | None = None,
         tokenizer: str | None = None,
+        adapters: Sequence[str] = (),
         context_length: int | None = None,
+        api_key_env: str | None = None,
         max_in_flight: int = 256,
-        **connecting: Any,
+        timeout_s: float = 600.0,
+        retry_s: float = 300.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> OpenAIEngine | ChatEngine:
         """Connects to a running server.
 
@@ -52,13 +58,22 @@ class Server:
                 /v1/chat/completions. auto: the first if the server and a tokenizer
                 allow it, else the second.
             tokenizer, context_length, max_in_flight: see `OpenAIEngine.open`.
-            connecting: keywords of `connect`.
+            base_url, model, adapters, api_key_env, timeout_s, retry_s, sleep: see
+                `connect`.
 
         Raises:
             EngineUnavailableError: see `connect`; or the server offers neither.
             ValueError: see `connect`.
         """
-        connection = await connect(**connecting)
+        connection = await connect(
+            base_url=base_url,
+            model=model,
+            adapters=adapters,
+            api_key_env=api_key_env,
+            timeout_s=timeout_s,
+            retry_s=retry_s,
+            sleep=sleep,
+        )
         try:
             lacks: EngineError | None = None
             if api != "chat":
