@@ -45,6 +45,7 @@ _ALTERNATIVES = (20, 5)  # most servers allow 20 top_logprobs, some 5
 _STRICT: Mapping[str, Any] = {"top_k": 1, "min_p": 1.0}
 """Values that make every sample greedy."""
 _STRONG = 10.0  # a repetition penalty that changes a reply of numbers
+_MOST_ERROR = 0.25  # nats by which one log-probability differs between two batches
 _HOT = 2.0  # temperature at which two samples differ
 
 Ask = Callable[[Mapping[str, Any], ChatExpected], Awaitable[ChatReply | None]]
@@ -89,12 +90,8 @@ class ChatProbe:
         self._greedy = choice.content
         self._note(usage=first.usage is not None, reasoning=bool(choice.thought))
         await self._find_neutral()
-        parts = [
-            self._find_sampling(),
-            self._find_system_messages(),
-            self._find_several(),
-            self._find_seed(),
-        ]
+        await self._find_seed()  # alone: in a batch the low bits of the logits differ
+        parts = [self._find_sampling(), self._find_system_messages(), self._find_several()]
         # a thought in a field of its own cannot be sent back, and the first tokens are
         # not those of the content
         if not self._found.reasoning and len(self._greedy) > 1:
@@ -168,14 +165,14 @@ class ChatProbe:
         self._note(logprobs=reply is not None and _spells(reply))
 
     async def _is_processed(self, cold: ChatReply) -> bool:
-        """Whether the log-probability of one token depends on the temperature."""
+        """Whether log-probabilities depend on the temperature."""
         number = self._found.top_logprobs
         hot = await self._reply(tokens=1, temperature=_HOT, logprobs=True, top_logprobs=number)
         if hot is None or not hot.choices[0].tokens:
             return False
         before, after = [dict((reply.choices[0].tokens or ())[0].top) for reply in (cold, hot)]
-        shared = next((text for text in before if text in after), None)
-        return shared is not None and before[shared] != after[shared]
+        changes = [abs(before[text] - after[text]) for text in before if text in after]
+        return max(changes, default=0.0) > _MOST_ERROR
 
     async def _find_system_messages(self) -> None:
         """Some templates refuse a system message, some drop it: then its length does
