@@ -23,7 +23,15 @@ from agents.engines.openai.replies import MalformedError, Reply
 from agents.types import Hidden
 
 FOLDER = Path(__file__).parent / "recorded"
-_UNREAD = ("timings", "id", "created", "system_fingerprint", "service_tier", "kv_transfer_params")
+_UNREAD = (
+    "model",
+    "timings",
+    "id",
+    "created",
+    "system_fingerprint",
+    "service_tier",
+    "kv_transfer_params",
+)
 
 
 def as_reply(status: int, body: Any) -> Reply:
