@@ -35,6 +35,18 @@ class Sampling:
     """Divisor of positive logits, and factor of negative ones, of tokens that occur in
     the prompt or the completion; 1: no penalty. Applies to greedy requests, too."""
 
+    def __str__(self) -> str:
+        """Returns the parameters that are not neutral; "greedy" at temperature 0."""
+        named = {
+            "temperature": None if self.temperature == 0 else self.temperature,
+            "top_p": None if self.top_p == 1 or self.temperature == 0 else self.top_p,
+            "top_k": None if self.top_k == 0 or self.temperature == 0 else self.top_k,
+            "min_p": None if self.min_p == 0 or self.temperature == 0 else self.min_p,
+            "repetition_penalty": None if self.repetition_penalty == 1 else self.repetition_penalty,
+        }
+        parts = [f"{name} {value:g}" for name, value in named.items() if value is not None]
+        return ", ".join((["greedy"] if self.temperature == 0 else []) + parts)
+
 
 @dataclass(frozen=True, slots=True)
 class SamplingOptions:

@@ -40,6 +40,8 @@ class Tally:
     unread_reflections: int = 0
     actions: Counter[str] = field(default_factory=Counter)
     cut_steps: int = 0
+    samplings: set[str] = field(default_factory=set)
+    """The sampling parameters of the policy's steps, as text."""
     rules: Counter[str] = field(default_factory=Counter)
 
     def add(self, trace: Trace) -> None:
@@ -64,9 +66,9 @@ class Tally:
                 if name != "branching"
             }
         )
-        self.cut_steps += sum(
-            step is not None and step.finish_reason == "length" for step in tree.steps
-        )
+        steps = [step for step in tree.steps if step is not None]
+        self.cut_steps += sum(step.finish_reason == "length" for step in steps)
+        self.samplings.update(str(step.sampling) for step in steps)
         for reflections in tree.reflections:
             for reflection in reflections:
                 self.actions[reflection.action] += 1
@@ -95,6 +97,7 @@ class Tally:
                 for group in sorted(self.scored, key=_in_order)
             },
             "not_scored": self.not_scored,
+            "sampling": sorted(self.samplings),
             "unchecked": dict(self.unchecked),
             "tokens_by_role": {
                 role: {
@@ -140,6 +143,8 @@ def report(metrics: dict[str, Any], *, run: str, model: str | None, config_yaml:
         f"{title}; {counted(metrics['questions'], 'questions')}: {statuses or 'none'}.",
         "",
     ]
+    if metrics["sampling"]:
+        lines += [f"Sampling of the policy: {'; '.join(metrics['sampling'])}.", ""]
     if metrics["accuracy"] or metrics["not_scored"]:
         lines += ["## Accuracy", ""]
     if metrics["accuracy"]:

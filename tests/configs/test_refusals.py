@@ -44,10 +44,10 @@ OUT_OF_RANGE = {
     "search.beam_width=true": ["search.beam_width (true) must be an integer"],
     "search.beam_width=": ['search.beam_width ("") must be an integer'],
     "policy.temperature=hot": [
-        'policy.temperature ("hot") must be a number, at least 0, at most 10'
+        'policy.temperature ("hot") must be a number or null, at least 0, at most 10'
     ],
-    "policy.temperature=nan": ["policy.temperature (NaN) must be a number"],
-    "policy.top_p=1.5": ["policy.top_p (1.5) must be a number, above 0, at most 1"],
+    "policy.temperature=nan": ["policy.temperature (NaN) must be a number or null"],
+    "policy.top_p=1.5": ["policy.top_p (1.5) must be a number or null, above 0, at most 1"],
     "task.split=tset": [
         'task.split ("tset") must be train | validation | test',
         'the default is "test"',

@@ -249,6 +249,9 @@ class GeneratorConformance:
             ({"max_tokens": 0}, "at least 1"),
             ({"temperature": -1.0}, "temperature"),
             ({"top_p": 0.0}, "top_p"),
+            ({"top_k": -1}, "top_k"),
+            ({"min_p": 1.5}, "min_p"),
+            ({"repetition_penalty": 0.0}, "repetition_penalty"),
             ({"n": 2, "temperature": 0.0}, "copies"),
             ({"stop": ("",)}, "stop string is empty"),
             ({"prompt": (10**18,)}, "outside the vocabulary"),
@@ -293,20 +296,35 @@ class RealModelConformance:
     """Laws of engines that compute a model."""
 
     @pytest.mark.parametrize(
-        ("temperature", "top_p"), [(0.0, 1.0), (1.0, 1.0), (0.6, 1.0), (1.7, 1.0), (1.0, 0.7)]
+        "sampling",
+        [
+            {"temperature": 0.0},
+            {"temperature": 0.0, "repetition_penalty": 1.5},
+            {"temperature": 1.0},
+            {"temperature": 0.6},
+            {"temperature": 1.7},
+            {"temperature": 1.0, "top_p": 0.7},
+            {"temperature": 1.7, "top_k": 3},
+            {"temperature": 1.7, "min_p": 0.3},
+            {"temperature": 1.2, "repetition_penalty": 1.3},
+            {
+                "temperature": 1.2,
+                "repetition_penalty": 1.2,
+                "top_k": 9,
+                "min_p": 0.05,
+                "top_p": 0.8,
+            },
+        ],
+        ids=str,
     )
     async def test_logprobs_are_those_of_the_sampling_distribution(
-        self, subject: Subject, reference: Reference, temperature: float, top_p: float
+        self, subject: Subject, reference: Reference, sampling: dict[str, Any]
     ) -> None:
         prompt = subject.prompt()
-        n = 1 if temperature == 0 else 4
-        request = GenerateRequest(
-            prompt, n=n, max_tokens=20, temperature=temperature, top_p=top_p, seed=3
-        )
+        n = 1 if sampling["temperature"] == 0 else 4
+        request = GenerateRequest(prompt, n=n, max_tokens=20, seed=3, **sampling)
         for completion in (await subject.engine.generate(request)).completions:
-            expected = reference.logprobs(
-                prompt, completion.token_ids, temperature=temperature, top_p=top_p
-            )
+            expected = reference.logprobs(prompt, completion.token_ids, **sampling)
             assert completion.logprobs == pytest.approx(expected, abs=LOGPROB_TOLERANCE)
 
     async def test_scores_are_those_of_the_softmax(

@@ -31,6 +31,9 @@ class Reference:
         *,
         temperature: float = 1.0,
         top_p: float = 1.0,
+        top_k: int = 0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
     ) -> list[float]:
         """Returns the log-probability of each token of `completion` under the
         distribution that it was drawn from.
@@ -44,8 +47,16 @@ class Reference:
                 .double()
             )
         logprobs = []
-        for row, token in zip(logits / (temperature or 1.0), completion, strict=True):
-            probabilities = row.softmax(-1).tolist()
+        for number, token in enumerate(completion):
+            row = logits[number].tolist()
+            for seen in {*prompt, *completion[:number]}:
+                row[seen] *= 1 / repetition_penalty if row[seen] > 0 else repetition_penalty
+            scaled = torch.tensor(row, dtype=torch.double) / (temperature or 1.0)
+            probabilities = scaled.softmax(-1).tolist()
+            ranked = sorted(probabilities, reverse=True)
+            least = max(min_p * ranked[0], ranked[top_k - 1] if top_k else 0.0)
+            probabilities = [p if p >= least else 0.0 for p in probabilities]
+            probabilities = [p / sum(probabilities) for p in probabilities]
             nucleus, mass = set(), 0.0
             for candidate in sorted(
                 range(len(probabilities)), key=probabilities.__getitem__, reverse=True

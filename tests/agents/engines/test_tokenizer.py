@@ -153,3 +153,51 @@ def test_a_class_that_decodes_in_its_own_way_is_asked_itself(
     monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda source: shouting)
     tokenizer = HFTokenizer(Path("anywhere"))
     assert tokenizer.decode(tokenizer.encode("a b")) == "A B"
+
+
+TEMPLATE_WITHOUT_SYSTEM = (
+    "{% for message in messages %}{% if message.role == 'system' %}"
+    "{{ raise_exception('System role not supported') }}{% endif %}"
+    "<|{{ message.role }}|>{{ message.content }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+TEMPLATE_THAT_DROPS_SYSTEM = TEMPLATE_WITHOUT_SYSTEM.replace(
+    "{{ raise_exception('System role not supported') }}{% endif %}", "{% else %}"
+).replace("<|end|>{% endfor %}", "<|end|>{% endif %}{% endfor %}")
+TEMPLATE_WITH_A_SWITCH = CHAT_TEMPLATE + "{% if enable_thinking is false %}[no thought]{% endif %}"
+CONVERSATION = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
+
+
+def with_template(template: str, folder: Path) -> HFTokenizer:
+    """Returns a byte-level tokenizer with this chat template."""
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=byte_level(),
+        eos_token=SPECIAL_TOKENS[0],
+        additional_special_tokens=SPECIAL_TOKENS[1:],
+        chat_template=template,
+    )
+    fast.save_pretrained(folder)
+    return HFTokenizer(folder)
+
+
+@pytest.mark.parametrize("template", [TEMPLATE_WITHOUT_SYSTEM, TEMPLATE_THAT_DROPS_SYSTEM])
+def test_a_refused_system_message_precedes_the_first_user_message(
+    template: str, tmp_path: Path
+) -> None:
+    tokenizer = with_template(template, tmp_path)
+    text = tokenizer.decode(tokenizer.apply_chat_template(CONVERSATION), skip_special_tokens=False)
+    assert text == "<|user|>Be brief.\n\nWhy?<|end|><|assistant|>"
+
+
+def test_template_options_reach_the_template(tmp_path: Path) -> None:
+    tokenizer = with_template(TEMPLATE_WITH_A_SWITCH, tmp_path)
+    assert tokenizer.template_options == {"enable_thinking"}
+    plain = tokenizer.apply_chat_template(CONVERSATION)
+    switched = tokenizer.apply_chat_template(CONVERSATION, {"enable_thinking": False})
+    assert tokenizer.decode(switched[len(plain) :]) == "[no thought]"
+
+
+def test_an_option_that_the_template_does_not_read_is_refused(tmp_path: Path) -> None:
+    tokenizer = with_template(TEMPLATE_WITH_A_SWITCH, tmp_path)
+    with pytest.raises(ValueError, match=r"enable_thnking.*enable_thinking"):
+        tokenizer.apply_chat_template(CONVERSATION, {"enable_thnking": False})
