@@ -39,6 +39,7 @@ from agents.types import Question, SamplingOptions
 from configs import ConfigError, RunConfig, config_hash
 from configs.remote import parse_remote, remote_config
 from configs.schema import PosteriorConfig, SummarizerKind
+from graphs.reasoner.capabilities import check_capabilities, report_limits
 from graphs.reasoner.critics import CriticContext, build_critic
 from graphs.reasoner.presets import DEFAULT, environment, preset_config
 from graphs.reasoner.state import Context, read_context
@@ -184,6 +185,7 @@ def build_resources(
     engines = {role: engine for role, engine in opened.items() if isinstance(engine, Generator)}
     heads = opened.get("heads")
     engine = engines["policy"]
+    check_capabilities(config, opened)
     domain = Domain.of(folder_of(engine.info.model))
     policy_prompts = prompts_for(
         config.policy.prompts, engine, domain, config.policy.chat_template_kwargs
@@ -242,10 +244,12 @@ def build_resources(
         and (model := load_answer_model(config.search)) is not None
     ):
         contents["search.selector_model"] = hash_text(repr(model))
+    policy = _policy(config, engine, policy_prompts)
+    report_limits(engines, {"policy": policy.settings.sampling})
     return Resources(
         config=config,
         engine=engine,
-        policy=_policy(config, engine, policy_prompts),
+        policy=policy,
         critic=critic,
         reflector=reflector,
         summarizer=summarizer,
