@@ -22,6 +22,7 @@ from agents.types.question import Question, Split, question_hash, split_of
 from agents.types.reflection import Reflection, ReflectionAction
 from agents.types.sampling import Sampling, SamplingOptions
 from agents.types.step import Author, Content, FinishReason, Step
+from agents.types.think import ThinkSettings
 from agents.types.usage import ROLES, Usage, UsageByRole
 from agents.types.verdict import Verdict, VerdictOutcome, VerdictScope, VerdictSource
 
@@ -53,6 +54,7 @@ __all__ = [
     "Split",
     "Step",
     "StorageError",
+    "ThinkSettings",
     "ThoughtFactor",
     "ThoughtsDeletedError",
     "Usage",

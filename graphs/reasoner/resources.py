@@ -291,6 +291,10 @@ def _policy_settings(config: RunConfig, engine: Generator, prompts: Prompts) -> 
         backtrack_tokens=policy.backtrack_tokens,
         max_step_tokens=policy.max_step_tokens,
         max_answer_tokens=policy.max_answer_tokens,
+        step_boundary=policy.step_boundary,
+        min_step_characters=policy.min_step_characters,
+        max_step_characters=policy.max_step_characters,
+        think=policy.think,
         sampling=chosen.or_else(engine.info.sampling).or_else(prompts.family.sampling).resolve(),
         logprobs=config.records_logprobs,
     )
