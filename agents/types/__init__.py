@@ -18,7 +18,7 @@ from agents.types.errors import (
 )
 from agents.types.factor import ThoughtFactor
 from agents.types.hidden import Hidden
-from agents.types.question import Question, Split, question_hash, split_of
+from agents.types.question import Question, Split, Turn, question_hash, split_of
 from agents.types.reflection import Reflection, ReflectionAction
 from agents.types.sampling import Sampling, SamplingOptions
 from agents.types.step import Author, Content, FinishReason, Step
@@ -57,6 +57,7 @@ __all__ = [
     "ThinkSettings",
     "ThoughtFactor",
     "ThoughtsDeletedError",
+    "Turn",
     "Usage",
     "UsageByRole",
     "Verdict",
