@@ -115,7 +115,10 @@ class Prompts:
         for step in steps:
             ids += step.content.reveal().token_ids
         for mistake in mistakes:
-            ids += self.as_open_step(mistake.step.content.reveal().token_ids)
+            step = mistake.step
+            ids += self.as_open_step(
+                step.content.reveal().token_ids, is_cut=step.finish_reason == "length"
+            )
             ids += self.mistake(len(steps) + 1, mistake.reason)
         opening_ids = self._constant_ids(opening) if opening else ()
         return (*ids, *opening_ids), opening_ids
@@ -158,12 +161,14 @@ class Prompts:
         }
         return tuple(sorted(control))
 
-    def as_open_step(self, token_ids: Sequence[int]) -> tuple[int, ...]:
+    def as_open_step(self, token_ids: Sequence[int], *, is_cut: bool = False) -> tuple[int, ...]:
         """Returns the ids of a step with a final end-of-sequence token replaced by the
-        separator, so that the thought can continue.
+        separator, so that the thought can continue. A step that was cut gets one, too.
 
-        Used for wrong answers in the prompt of a retry and in training data.
+        Used for wrong steps in the prompt of a retry and in training data.
         """
+        if is_cut:
+            return (*token_ids, *self._constant_ids(self.family.separator))
         if token_ids[-1] != self.tokenizer.eos_token_id:
             return tuple(token_ids)
         return (*token_ids[:-1], *self._constant_ids(self.family.separator))

@@ -1,6 +1,7 @@
 """The types that all packages share."""
 
 from agents.types.budget import Budget, Meter, Reservation
+from agents.types.capabilities import Capabilities
 from agents.types.errors import (
     BadDataError,
     BadReplyError,
@@ -21,6 +22,7 @@ from agents.types.question import Question, Split, Turn, question_hash, split_of
 from agents.types.reflection import Reflection, ReflectionAction
 from agents.types.sampling import Sampling, SamplingOptions
 from agents.types.step import Author, Content, FinishReason, Step
+from agents.types.think import ThinkSettings
 from agents.types.usage import ROLES, Usage, UsageByRole
 from agents.types.verdict import Verdict, VerdictOutcome, VerdictScope, VerdictSource
 
@@ -31,6 +33,7 @@ __all__ = [
     "BadReplyError",
     "BadTraceError",
     "Budget",
+    "Capabilities",
     "Content",
     "ContextLengthError",
     "EngineDiedError",
@@ -51,6 +54,7 @@ __all__ = [
     "Split",
     "Step",
     "StorageError",
+    "ThinkSettings",
     "ThoughtFactor",
     "ThoughtsDeletedError",
     "Turn",

@@ -11,8 +11,10 @@ from configs.schema.comparison import (
     SearchComparisonConfig,
 )
 from configs.schema.critic import (
+    ArithmeticCriticConfig,
     CriticConfig,
     CustomCriticConfig,
+    JudgingCritic,
     LengthCriticConfig,
     LogprobCriticConfig,
     NoCriticConfig,
@@ -94,6 +96,7 @@ __all__ = [
     "POCKET",
     "TASK_OF_SUFFIX",
     "AnswerSelection",
+    "ArithmeticCriticConfig",
     "AutoConfig",
     "BeamConfig",
     "BestOfNConfig",
@@ -122,6 +125,7 @@ __all__ = [
     "HeadsFit",
     "HeadsTrainingConfig",
     "JsonlTaskConfig",
+    "JudgingCritic",
     "LengthCriticConfig",
     "LogprobCriticConfig",
     "LoraConfig",

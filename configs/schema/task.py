@@ -121,18 +121,26 @@ class CustomTaskConfig(_OwnFile):
     """Keywords of the class, task.options={level: 3}; null: none."""
 
 
-class Gsm8kTaskConfig(_Dataset):
+class _Published(_Dataset):
+    """Options that all published sets share."""
+
+    order: Literal["file", "hash"] = "file"
+    """Order of the questions: as in the file, or by hash, which with task.limit gives
+    a fixed random subset."""
+
+
+class Gsm8kTaskConfig(_Published):
     """Grade-school word problems. Source: GSM8K (arXiv:2110.14168)."""
 
     name: Literal["gsm8k"] = "gsm8k"
     """Grade-school word problems."""
     path: str | None = None
     """Local JSONL file with the fields question and answer: the test file, or the train
-    file for train and validation (5 % of it, by hash); null: openai/gsm8k from the
-    hub."""
+    file for train and validation (5 % of it, by hash); or a folder with such files,
+    named *gsm8k*test.jsonl and *gsm8k*train.jsonl; null: openai/gsm8k from the hub."""
 
 
-class _MeasuringOnly(_Dataset):
+class _MeasuringOnly(_Published):
     """Options that published sets without a train split share."""
 
     split: Split = "test"
@@ -145,8 +153,8 @@ class SvampTaskConfig(_MeasuringOnly):
     name: Literal["svamp"] = "svamp"
     """One-step word problems whose words mislead."""
     path: str | None = None
-    """Local JSONL file with the fields Body, Question and Answer; null: ChilleD/SVAMP
-    from the hub."""
+    """Local JSONL file with the fields Body, Question and Answer, or a folder with a
+    file *svamp*.jsonl; null: ChilleD/SVAMP from the hub."""
 
 
 class MultiarithTaskConfig(_MeasuringOnly):
@@ -155,8 +163,8 @@ class MultiarithTaskConfig(_MeasuringOnly):
     name: Literal["multiarith"] = "multiarith"
     """Word problems of several steps."""
     path: str | None = None
-    """Local JSONL file with the fields input and target, or question and final_ans;
-    null: ChilleD/MultiArith from the hub."""
+    """Local JSONL file with the fields input and target, or question and final_ans, or
+    a folder with a file *multiarith*.jsonl; null: ChilleD/MultiArith from the hub."""
 
 
 class Math500TaskConfig(_MeasuringOnly):
@@ -167,8 +175,10 @@ class Math500TaskConfig(_MeasuringOnly):
     name: Literal["math500"] = "math500"
     """Competition mathematics."""
     path: str | None = None
-    """Local JSONL file with the fields problem and answer; null: HuggingFaceH4/MATH-500
-    from the hub."""
+    """Local JSONL file with the fields problem and answer, or a folder with a file
+    *math500*.jsonl; null: HuggingFaceH4/MATH-500 from the hub."""
+    levels: tuple[Annotated[int, Field(ge=1, le=5)], ...] = ()
+    """Levels of difficulty; empty: all."""
 
 
 class _Generated(_Dataset):

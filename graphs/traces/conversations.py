@@ -31,7 +31,7 @@ from agents.safety.visible_text import strip_markup, visible_text
 from agents.types import Question, Turn
 from graphs.tasks import is_for_measuring_only, split_of_question
 from graphs.thought.derive import derive_shortcut
-from graphs.thought.long_thought import LongThought
+from graphs.thought.long_thought import LongThought, sentences_of
 from graphs.traces.checked import check_answers
 from graphs.traces.row_files import Columns, Kind
 from graphs.traces.trace import Trace, unusable
@@ -183,5 +183,8 @@ def _assistant(answer: str, thought: LongThought | None) -> dict[str, str]:
 
 
 def _text_of(thought: LongThought) -> str:
-    texts = (strip_markup(segment.text.reveal()) for segment in thought.segments)
+    texts = (
+        strip_markup("".join(segment.text.reveal() for segment in group))
+        for group in sentences_of(thought.segments)
+    )
     return "\n\n".join(text for text in texts if text)

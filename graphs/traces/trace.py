@@ -73,6 +73,10 @@ class Trace:
     dropped_turns: int = field(default=0, metadata=ADDED)
     """Oldest turns of the question's history that the context had no room for."""
 
+    parameters: dict[str, int] = field(default_factory=dict, metadata=ADDED)
+    """Number of weights of each role's model, for FLOPs; 0 if unknown. Empty in traces
+    that predate the field: all roles used the policy's model."""
+
     @property
     def is_unchecked(self) -> bool:
         """Whether a gold answer exists but the checker timed out or failed."""

@@ -23,6 +23,12 @@ class Math500Task(PublishedTask):
     name = "math500"
     title = "MATH-500"
     hub = ("HuggingFaceH4/MATH-500",)
+    levels: tuple[int, ...] = ()
+    """Levels from 1 to 5; empty: all."""
+
+    def keeps(self, row: Row) -> bool:
+        """Whether the question is of one of the levels."""
+        return not self.levels or row.metadata.get("level") in self.levels
 
     def read(self, row: dict[str, Any]) -> Row:
         kept = {"subject": "family", "level": "level", "solution": "solution"}

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from agents.types import BadDataError, Question, Split, split_of
 from graphs.tasks.base import TaskData, check_slice, check_split, collect, read_lines
@@ -40,6 +40,7 @@ class PublishedTask(ABC):
     split: Split = "test"
     limit: int | None = None
     offset: int = 0
+    order: Literal["file", "hash"] = "file"
     name: ClassVar[str]
     title: ClassVar[str]
     """Name of the data set in messages."""
@@ -60,10 +61,13 @@ class PublishedTask(ABC):
                 "set task.split=test, and train and tune on another task, such as task=gsm8k"
             )
         other = "train" if self.part == "test" else "test"
+        if self.order not in ("file", "hash"):
+            raise ValueError(f"task.order ({self.order}) must be file or hash; set one of them")
         if (
             self.path is not None
             and self.hub_train is not None
             and other in Path(self.path).name.lower()
+            and not Path(self.path).expanduser().is_dir()
         ):
             raise ValueError(
                 f"task.path ({self.path}) looks like {self.title}'s {other} file, but "
@@ -84,15 +88,41 @@ class PublishedTask(ABC):
             ValueError: the row is invalid; the message continues "line 3 ...".
         """
 
+    def keeps(self, row: Row) -> bool:
+        """Whether the set's own options choose a row."""
+        return True
+
     def load(self) -> TaskData:
         """Returns the questions of the split."""
         if self.path is not None:
-            data = read_lines(self.path, self._question)
+            data = read_lines(self._file(self.path), self._question)
         else:
             data = collect(
                 self._hub_rows(), lambda line, raw: self._question(line, raw.decode()), self.hub[0]
             )
+        if self.order == "hash":
+            data.questions.sort(key=lambda question: question.hash)
         return data.cut(self.offset, self.limit)
+
+    def _file(self, path: str) -> str:
+        """Returns the file of this set and part: `path`, or a file in that folder whose
+        name contains the set's name, and "test" or "train" if there are two.
+
+        Raises:
+            BadDataError: the folder has no such file.
+        """
+        folder = Path(path).expanduser()
+        if not folder.is_dir():
+            return path
+        other = "train" if self.part == "test" else "test"
+        for file in sorted(folder.glob("*.jsonl")):
+            named = file.stem.lower()
+            if self.name in named and (self.hub_train is None or other not in named):
+                return str(file)
+        raise BadDataError(
+            f"task.path ({path}) is a folder without a file *{self.name}*.jsonl of the "
+            f"{self.part} part; name the file"
+        )
 
     def _hub_rows(self) -> Iterator[tuple[int, bytes]]:
         import datasets
@@ -121,7 +151,7 @@ class PublishedTask(ABC):
             if split_of(row.question) == "validation"
             else "train"
         )
-        if split != self.split:
+        if split != self.split or not self.keeps(row):
             return None
         metadata = {"split": split, "line": line, **row.metadata}
         return Question(text=row.question, gold=row.gold, task=self.name, metadata=metadata)
