@@ -39,11 +39,11 @@ from agents.types import Question, SamplingOptions
 from configs import ConfigError, RunConfig, config_hash
 from configs.remote import parse_remote, remote_config
 from configs.schema import PosteriorOptions, SummarizerKind
-from graphs.reasoner.capabilities import check_capabilities, report_limits
-from graphs.reasoner.critics import CriticContext, build_critic
 from graphs.reasoner.presets import DEFAULT, environment, preset_config
+from graphs.reasoner.roles.capabilities import check_capabilities, report_limits
+from graphs.reasoner.roles.critics import CriticContext, build_critic
+from graphs.reasoner.roles.stored_policy import StoredPolicy
 from graphs.reasoner.state import Context, read_context
-from graphs.reasoner.stored_policy import StoredPolicy
 from graphs.reasoner.thinking import Thoughts
 from graphs.strategies import Strategy
 from graphs.strategies.build import build_strategy, load_answer_model
