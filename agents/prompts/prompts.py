@@ -20,7 +20,8 @@ from typing import Any
 from agents.answers import opens_think_block
 from agents.engines.base import Tokenizer
 from agents.prompts.family import PromptFamily
-from agents.types import Question, Step
+from agents.prompts.history import quotable
+from agents.types import Question, Step, Turn
 
 _TOKENS_OF_A_TAG = 16
 
@@ -75,13 +76,22 @@ class Prompts:
         """Returns the ids before the first step. `rules`: (id, text) of the safety
         rules attached to the question.
         """
-        return self._policy_ids(question.text, rules, self.takes_open_answer(question))
+        history = question.history if self.takes_history else ()
+        return self._policy_ids(question.text, rules, self.takes_open_answer(question), history)
+
+    @property
+    def takes_history(self) -> bool:
+        """Whether prompts contain the turns before a question. The pocket model was
+        trained on single questions.
+        """
+        return self.family.style == "messages"
 
     def takes_open_answer(self, question: Question) -> bool:
         """Whether an unmarked answer is accepted (the model's last text). A scored
-        question needs a marked answer.
+        question needs a marked answer, and so does one that a vote decides.
         """
-        return self.family.style == "messages" and not question.is_scored
+        is_marked = question.is_scored or question.marks_answer
+        return self.family.style == "messages" and not is_marked
 
     def opens_think_block(
         self, question: Question, rules: tuple[tuple[str, str], ...] = ()
@@ -171,7 +181,16 @@ class Prompts:
                 ids = ids[:-1]
             return ids + self._suffix_ids(template)
         texts = [step.content.reveal().text for step in steps]
-        message = self.family.render(template, question=question.text, steps=texts)
+        return self.ask(template, question, steps=texts)
+
+    def ask(self, template: str, question: Question, **variables: Any) -> tuple[int, ...]:
+        """Returns the prompt of a role that has a conversation of its own. It begins
+        with a quotation of the turns before the question.
+        """
+        message = self.family.render(template, question=question.text, **variables)
+        turns = quotable(question.history)
+        if turns and self.family.has("conversation"):
+            message = f"{self.family.render('conversation', history=turns)}\n\n{message}"
         return self.chat([{"role": "user", "content": message}])
 
     def chat(self, messages: list[dict[str, str]]) -> tuple[int, ...]:
@@ -192,6 +211,14 @@ class Prompts:
         )
 
     def _make_policy_ids(
-        self, text: str, rules: tuple[tuple[str, str], ...], is_open: bool
+        self,
+        text: str,
+        rules: tuple[tuple[str, str], ...],
+        is_open: bool,
+        history: tuple[Turn, ...],
     ) -> tuple[int, ...]:
-        return self.chat(self.family.conversation(self.wording(text), is_open=is_open, rules=rules))
+        return self.chat(
+            self.family.conversation(
+                self.wording(text), is_open=is_open, rules=rules, history=history
+            )
+        )

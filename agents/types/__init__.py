@@ -1,6 +1,7 @@
 """The types that all packages share."""
 
 from agents.types.budget import Budget, Meter, Reservation
+from agents.types.capabilities import Capabilities
 from agents.types.errors import (
     BadDataError,
     BadReplyError,
@@ -17,7 +18,7 @@ from agents.types.errors import (
 )
 from agents.types.factor import ThoughtFactor
 from agents.types.hidden import Hidden
-from agents.types.question import Question, Split, question_hash, split_of
+from agents.types.question import Question, Split, Turn, question_hash, split_of
 from agents.types.reflection import Reflection, ReflectionAction
 from agents.types.sampling import Sampling, SamplingOptions
 from agents.types.step import Author, Content, FinishReason, Step
@@ -32,6 +33,7 @@ __all__ = [
     "BadReplyError",
     "BadTraceError",
     "Budget",
+    "Capabilities",
     "Content",
     "ContextLengthError",
     "EngineDiedError",
@@ -55,6 +57,7 @@ __all__ = [
     "ThinkSettings",
     "ThoughtFactor",
     "ThoughtsDeletedError",
+    "Turn",
     "Usage",
     "UsageByRole",
     "Verdict",

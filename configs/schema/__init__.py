@@ -11,8 +11,10 @@ from configs.schema.comparison import (
     SearchComparisonConfig,
 )
 from configs.schema.critic import (
+    ArithmeticCriticConfig,
     CriticConfig,
     CustomCriticConfig,
+    JudgingCritic,
     LengthCriticConfig,
     LogprobCriticConfig,
     NoCriticConfig,
@@ -42,6 +44,7 @@ from configs.schema.run import EngineRole, RunConfig, RunOptions
 from configs.schema.safety import SafetyConfig
 from configs.schema.search import (
     AnswerSelection,
+    AutoConfig,
     BeamConfig,
     BestOfNConfig,
     ComputeOptimalConfig,
@@ -51,6 +54,7 @@ from configs.schema.search import (
     MctsConfig,
     ParticlesConfig,
     PosteriorConfig,
+    PosteriorOptions,
     RebaseConfig,
     ScoreAggregation,
     SearchConfig,
@@ -92,6 +96,8 @@ __all__ = [
     "POCKET",
     "TASK_OF_SUFFIX",
     "AnswerSelection",
+    "ArithmeticCriticConfig",
+    "AutoConfig",
     "BeamConfig",
     "BestOfNConfig",
     "BudgetConfig",
@@ -119,6 +125,7 @@ __all__ = [
     "HeadsFit",
     "HeadsTrainingConfig",
     "JsonlTaskConfig",
+    "JudgingCritic",
     "LengthCriticConfig",
     "LogprobCriticConfig",
     "LoraConfig",
@@ -133,6 +140,7 @@ __all__ = [
     "PocketTaskConfig",
     "PolicyConfig",
     "PosteriorConfig",
+    "PosteriorOptions",
     "PromptFamily",
     "RandomCriticConfig",
     "ReasoningGymTaskConfig",

@@ -1,5 +1,5 @@
 """Caps on the cost of a question. `budget=low | medium | high` sets the caps alone,
-`effort=low | medium | high` also the search.
+`effort=auto | low | medium | high` also the search.
 """
 
 from __future__ import annotations

@@ -27,6 +27,10 @@ class PolicyConfig(ConfigGroup):
     """How much a model thinks whose chat template has a switch for it, unless
     chat_template_kwargs sets the switch: reasoning_effort, or thinking on (medium,
     high) or off (low). Set by effort=NAME; null: the template's default."""
+    samples_from: str | None = None
+    """Folder of a stored run whose samples are taken instead of new ones, so that
+    another critic judges the same answers; for searches that sample whole answers.
+    null: the policy samples."""
     factors: tuple[ThoughtFactor, ...] = ()
     """Thought factors, under one of which a step can be sampled, each {name, opening,
     description}; empty: the policy chooses freely."""

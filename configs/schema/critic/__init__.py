@@ -1,14 +1,20 @@
 """Critics: one group of options for each kind, chosen with `critic=NAME`.
 
 A new critic is a class with its own `kind` literal, added to `CriticConfig`: the group
-option, `--help` and the tests follow. `graphs.reasoner.critics` builds it.
+option, `--help` and the tests follow. `graphs.reasoner.roles.critics` builds it.
 """
 
 from typing import Annotated
 
 from pydantic import Field
 
-from configs.schema.critic.base import CriticOptions, ScopedCritic, SpeakingCritic
+from configs.schema.critic.arithmetic import ArithmeticCriticConfig
+from configs.schema.critic.base import (
+    CriticOptions,
+    JudgingCritic,
+    ScopedCritic,
+    SpeakingCritic,
+)
 from configs.schema.critic.custom import CustomCriticConfig
 from configs.schema.critic.length import LengthCriticConfig
 from configs.schema.critic.logprob import LogprobCriticConfig
@@ -23,6 +29,7 @@ CriticConfig = Annotated[
     NoCriticConfig
     | TokenCriticConfig
     | WorkingCriticConfig
+    | ArithmeticCriticConfig
     | ValueHeadConfig
     | RandomCriticConfig
     | LengthCriticConfig
@@ -34,9 +41,11 @@ CriticConfig = Annotated[
 """Any critic; `kind` names it."""
 
 __all__ = [
+    "ArithmeticCriticConfig",
     "CriticConfig",
     "CriticOptions",
     "CustomCriticConfig",
+    "JudgingCritic",
     "LengthCriticConfig",
     "LogprobCriticConfig",
     "NoCriticConfig",

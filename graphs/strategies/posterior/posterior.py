@@ -46,7 +46,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema.search import PosteriorConfig
+from configs.schema.search import PosteriorOptions
 from configs.schema.search.posterior import Assumptions
 from graphs.strategies.posterior.belief import Belief, BeliefModel, Floats
 from graphs.strategies.stepwise import Round, Stepwise
@@ -61,7 +61,7 @@ pocket model's validation questions, although the counted rate is .12."""
 class Posterior(Stepwise):
     """See the module."""
 
-    config: PosteriorConfig
+    config: PosteriorOptions
 
     @cached_property
     def belief_model(self) -> BeliefModel:
@@ -111,7 +111,7 @@ class Posterior(Stepwise):
         # P(parent correct) x variance of "step right" given a correct parent
         uncertainty = belief.p_correct * (1.0 - belief.p_right)
         uncertainty[tree.closed & ~tree.terminal] = 0.0
-        uncertainty[tree.judged + tree.unparsed > 0] = 0.0
+        uncertainty[tree.judged + tree.unparsed + tree.no_claim > 0] = 0.0
         return [
             int(node)
             for node in np.flatnonzero(
