@@ -181,11 +181,16 @@ def _missing_values(value: Any, key: str = "") -> Iterator[str]:
         yield key
 
 
+def _calibration_file(config: RunConfig) -> str | None:
+    named: str | None = getattr(config.critic, "calibration", None)
+    return None if named in ("bundled", "identity") else named
+
+
 def _missing_files(config: RunConfig) -> Iterator[str]:
     """Yields an error message for each missing file or folder that an option names."""
     named: list[tuple[str, str | None, str | None]] = [
         ("safety.rules", config.safety.rules, "default"),
-        ("critic.calibration", getattr(config.critic, "calibration", None), "bundled"),
+        ("critic.calibration", _calibration_file(config), None),
         ("search.selector_model", getattr(config.search, "selector_model", None), None),
         ("task.path", getattr(config.task, "path", None), None),
     ]

@@ -24,14 +24,14 @@ OPTIONS: Mapping[str, str] = {
 }
 """Old dotted key -> new dotted key."""
 
-_SPEAKING = ("engine", "prompts", "max_tokens", "calibration", "reason")
+_SPEAKING = ("engine", "prompts", "max_tokens", "reason")
 _OTHERS = ("flip_rate", "object", "options")
 
 DROPPED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("engine", "openai"): ("max_retries",),
     ("training", "grpo"): ("publish",),
     ("training", "sft_grpo"): ("publish",),
-    ("critic", "none"): ("scope", *_SPEAKING, *_OTHERS),
+    ("critic", "none"): ("scope", "calibration", *_SPEAKING, *_OTHERS),
     ("critic", "token"): _OTHERS,
     ("critic", "working"): _OTHERS,
     ("critic", "value_head"): ("scope", *_SPEAKING, *_OTHERS),
@@ -42,6 +42,12 @@ DROPPED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("critic", "custom"): ("scope", *_SPEAKING, "flip_rate"),
 }
 """(group, alternative) -> options of earlier versions that influenced no result."""
+
+UNSET: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("search", "critique_loop"): {"first_temperature": None},
+}
+"""(group, alternative) -> options that configurations of earlier versions lack, with
+the value that gives their results; the default of today gives others."""
 
 _TAGS = ("kind", "strategy", "method", "name")
 
@@ -72,8 +78,13 @@ def _modern(group: str, options: Any) -> Any:
         name: CHOICES.get((group, str(value)), value) if name in _TAGS else value
         for name, value in options.items()
     }
+    unset = {
+        name: value
+        for tag in _TAGS
+        for name, value in UNSET.get((group, str(named.get(tag))), {}).items()
+    }
     dropped = {name for tag in _TAGS for name in DROPPED.get((group, str(named.get(tag))), ())}
-    return {
+    return unset | {
         OPTIONS.get(f"{group}.{name}", name).rpartition(".")[2]: _modern(
             "engine" if name == "engine" else group, value
         )

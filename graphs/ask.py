@@ -25,8 +25,8 @@ from configs.cli import (
     parse,
     split_overrides,
 )
-from graphs.terminal.answers import answer_text, audit_view
-from graphs.terminal.console import FAILED, guarded, thinking
+from graphs.terminal.answers import answer_text, audit_view, critic_note
+from graphs.terminal.console import FAILED, console, guarded, thinking
 from graphs.terminal.opening import open_reasoner
 
 _EXAMPLES = (
@@ -75,6 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.show_thought:
             print(audit_view(answer.trace.reveal()), end="\n\n")
         print(answer_text(answer))
+    if (note := critic_note(answer.trace.reveal())) is not None:
+        console.print(note, style="yellow", markup=False)
     return 0 if answer.status in ("answered", "refused") else FAILED
 
 

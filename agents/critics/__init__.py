@@ -1,6 +1,8 @@
 """Critics: roles that judge the steps of a thought."""
 
+from agents.critics.arithmetic import ArithmeticCritic
 from agents.critics.base import Critic
+from agents.critics.calibrated import CalibratedCritic
 from agents.critics.generative import CriticSettings, GenerativeCritic
 from agents.critics.length import LengthCritic
 from agents.critics.logprob import LogprobCritic
@@ -11,6 +13,8 @@ from agents.critics.value_head import ValueHead
 from agents.critics.working import WorkingCritic
 
 __all__ = [
+    "ArithmeticCritic",
+    "CalibratedCritic",
     "Critic",
     "CriticSettings",
     "GenerativeCritic",

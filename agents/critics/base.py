@@ -43,10 +43,17 @@ class Critic(Protocol):
 
 
 def make_verdict(
-    score: float, evidence: float, *, source: VerdictSource, scope: VerdictScope, reason: str = ""
+    score: float,
+    evidence: float,
+    *,
+    source: VerdictSource,
+    scope: VerdictScope,
+    reason: str = "",
+    is_calibrated: bool = True,
+    wrong_below: float = 0.0,
 ) -> Verdict:
     """Returns a verdict with probability `score` and log-likelihood ratio `evidence`,
-    in nats; an unparsed verdict if one of them is NaN.
+    in nats; an unparsed verdict if one of them is NaN. See `Verdict` for the others.
     """
     unparsed = math.isnan(score) or math.isnan(evidence)
     return Verdict(
@@ -56,7 +63,14 @@ def make_verdict(
         outcome="unparsed" if unparsed else "judged",
         log_likelihood_ratio=0.0 if unparsed else evidence,
         reason=Hidden(reason) if reason else None,
+        is_calibrated=is_calibrated,
+        wrong_below=wrong_below,
     )
+
+
+def no_claim(source: VerdictSource, scope: VerdictScope) -> Verdict:
+    """Returns the verdict on a step with nothing that the critic can judge."""
+    return Verdict(score=math.nan, source=source, scope=scope, outcome="no_claim")
 
 
 def log_odds(log_probability: float) -> float:

@@ -11,6 +11,11 @@ is wrong: it writes "29 * 73 = 2177" with little confidence in the digits, and t
 verdict then follows with certainty. So slope and intercept may depend on w, the
 probability of the working under the critic's own model.
 
+A calibration also stores the share of right steps (`prior`). A step is wrong if
+P(right) = sigmoid(log-likelihood ratio + logit(prior)) is below `critic.reject_below`.
+So a weak critic of mostly right steps rejects almost nothing. A prior below 1/2 counts
+as 1/2: a new sample would be wrong as often.
+
 Source: Platt, "Probabilistic outputs for support vector machines" (1999). We drop the
 prior: the intercept is that of balanced classes, so the number is a likelihood ratio
 and not a posterior. The dependence on w is ours.
@@ -37,6 +42,8 @@ class PlattScaling:
     intercept: float = 0.0
     slope_of_sureness: float = 0.0
     intercept_of_sureness: float = 0.0
+    prior: float = 0.5
+    """Share of right steps among those of the policy."""
 
     def log_likelihood_ratio(self, probability: float, sureness: float = 1.0) -> float:
         """Returns log P(verdict | right) - log P(verdict | wrong), in nats. It does not
@@ -45,11 +52,14 @@ class PlattScaling:
         `sureness`: w, probability of the working before the verdict, in [0, 1]; 1
         without working.
         """
-        p = min(max(probability, _CLIP), 1.0 - _CLIP)
         slope = max(self.slope + self.slope_of_sureness * sureness, 0.0)
-        return (
-            slope * math.log(p / (1.0 - p)) + self.intercept + self.intercept_of_sureness * sureness
-        )
+        return slope * _logit(probability) + self.intercept + self.intercept_of_sureness * sureness
+
+    def wrong_below(self, reject_below: float) -> float:
+        """Returns the log-likelihood ratio at which P(right) is `reject_below`, at
+        most 0, in nats.
+        """
+        return min(_logit(reject_below) - max(_logit(self.prior), 0.0), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +84,30 @@ class Calibration:
                 f"({error}); refit it or set null"
             ) from error
 
-    def log_likelihood_ratio(
-        self, probability: float, family: str | None, sureness: float = 1.0
-    ) -> float:
-        """Returns the evidence in a critic's probability, in nats; the plain logit if
-        neither the family nor "*" was fitted.
+    def scaling(self, family: str | None) -> PlattScaling | None:
+        """Returns the scaling of a question's family, or else of "*"; None if neither
+        was fitted.
         """
-        scaling = self.by_family.get(family or "*") or self.by_family.get("*") or PlattScaling()
-        return scaling.log_likelihood_ratio(probability, sureness)
+        return self.by_family.get(family or "*") or self.by_family.get("*")
+
+
+def sigmoid(logit: float) -> float:
+    """Returns 1 / (1 + exp(-logit)); NaN for NaN."""
+    if math.isnan(logit):
+        return math.nan
+    return 1.0 / (1.0 + math.exp(-max(min(logit, 700.0), -700.0)))
 
 
 def _scaling(line: Mapping[str, float]) -> PlattScaling:
     numbers = (line["a"], line["b"], line.get("a_sureness", 0.0), line.get("b_sureness", 0.0))
     if not all(math.isfinite(number) for number in numbers):
         raise ValueError(f"a, b, a_sureness and b_sureness must be finite numbers, not {numbers}")
-    return PlattScaling(*numbers)
+    prior = line.get("prior", 0.5)
+    if not 0.0 <= prior <= 1.0:
+        raise ValueError(f"prior must be in [0, 1], not {prior}")
+    return PlattScaling(*numbers, prior)
+
+
+def _logit(probability: float) -> float:
+    p = min(max(probability, _CLIP), 1.0 - _CLIP)
+    return math.log(p / (1.0 - p))

@@ -15,16 +15,16 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
 from agents.answers import without_think_blocks
 from agents.critics.base import ScopeOf, always_local, make_verdict
-from agents.critics.calibration import Calibration
+from agents.critics.calibration import Calibration, PlattScaling
 from agents.engines.base import Completion, GenerateRequest, Generator
 from agents.engines.metered import generate_within
 from agents.prompts import Prompts
-from agents.types import Meter, Question, Step, Verdict, VerdictSource
+from agents.types import Hidden, Meter, Question, Step, Verdict, VerdictSource
 
 ROLE = "critic"
 
@@ -35,6 +35,7 @@ class CriticSettings:
 
     max_tokens: int
     reason: bool
+    reject_below: float
 
 
 class Judgement(NamedTuple):
@@ -123,20 +124,22 @@ class GenerativeCritic(ABC):
         if judged is None:
             return None
         probability, sureness, text = judged
-        evidence = self.calibration.log_likelihood_ratio(
-            probability, self.family_of(question.text), sureness
-        )
+        scaling = self.calibration.scaling(self.family_of(question.text))
+        evidence = (scaling or PlattScaling()).log_likelihood_ratio(probability, sureness)
         if self.is_forged(evidence, question, steps):
             probability = evidence = math.nan
-        if self.settings.reason and not text and evidence <= 0:  # False for NaN
-            text = await self._ask_reason(question, steps, meter)
-        return make_verdict(
+        verdict = make_verdict(
             probability,
             evidence,
             source=self.source,
             scope=self.scope_of(question.text),
-            reason=text,
+            # a continuation family is trained to judge: its log-odds are evidence
+            is_calibrated=scaling is not None or self.prompts.family.style == "continuation",
+            wrong_below=0.0 if scaling is None else scaling.wrong_below(self.settings.reject_below),
         )
+        if self.settings.reason and not text and verdict.is_wrong:
+            text = await self._ask_reason(question, steps, meter)
+        return replace(verdict, reason=Hidden(text)) if text else verdict
 
     async def _ask_reason(self, question: Question, steps: Sequence[Step], meter: Meter) -> str:
         completion = await self.write("critic_reason", question, steps, meter)

@@ -11,11 +11,10 @@ Source: AlphaZero (arXiv:1712.01815).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from agents.critics.base import make_verdict
-from agents.critics.calibration import PlattScaling
+from agents.critics.calibration import PlattScaling, sigmoid
 from agents.engines.base import Classifier
 from agents.engines.heads_folder import VALUE, output_of
 from agents.engines.metered import classify_within
@@ -48,15 +47,7 @@ class ValueHead:
         found = await classify_within(self.classifier, prompt, meter=meter, role="critic")
         if isinstance(found, str):
             return None
-        value = _sigmoid(found.outputs[self._output])
+        value = sigmoid(found.outputs[self._output])
         return make_verdict(
             value, PlattScaling().log_likelihood_ratio(value), source="value_head", scope="value"
         )
-
-
-def _sigmoid(logit: float) -> float:
-    return (
-        1.0 / (1.0 + math.exp(-max(min(logit, 700.0), -700.0)))
-        if not math.isnan(logit)
-        else math.nan
-    )

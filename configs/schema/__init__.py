@@ -11,8 +11,10 @@ from configs.schema.comparison import (
     SearchComparisonConfig,
 )
 from configs.schema.critic import (
+    ArithmeticCriticConfig,
     CriticConfig,
     CustomCriticConfig,
+    JudgingCritic,
     LengthCriticConfig,
     LogprobCriticConfig,
     NoCriticConfig,
@@ -92,6 +94,7 @@ __all__ = [
     "POCKET",
     "TASK_OF_SUFFIX",
     "AnswerSelection",
+    "ArithmeticCriticConfig",
     "BeamConfig",
     "BestOfNConfig",
     "BudgetConfig",
@@ -119,6 +122,7 @@ __all__ = [
     "HeadsFit",
     "HeadsTrainingConfig",
     "JsonlTaskConfig",
+    "JudgingCritic",
     "LengthCriticConfig",
     "LogprobCriticConfig",
     "LoraConfig",

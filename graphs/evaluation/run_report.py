@@ -9,6 +9,7 @@ from typing import Any
 
 from agents.types import UsageByRole
 from graphs.evaluation.intervals import Proportion
+from graphs.terminal.answers import UNCALIBRATED
 from graphs.terminal.console import counted
 from graphs.thought.statistics import tree_statistics
 from graphs.traces.trace import Trace
@@ -119,6 +120,8 @@ class Tally:
                 },
                 "cut_steps": self.cut_steps,
                 "unparsed_verdicts": self.tree["unparsed"],
+                "steps_without_claim": self.tree["no_claim"],
+                "uncalibrated_verdicts": self.tree["uncalibrated"],
                 "unread_reflections": self.unread_reflections,
                 "reflections": dict(self.actions),
             },
@@ -198,6 +201,10 @@ def report(metrics: dict[str, Any], *, run: str, model: str | None, config_yaml:
         f"{tree['unparsed_verdicts']}. Reflections that could not be read: "
         f"{tree['unread_reflections']}. Reflections: {tree['reflections'] or 'none'}.",
     ]
+    if tree.get("steps_without_claim"):  # metrics of older versions have none
+        lines[-1] += f" Steps without a claim: {tree['steps_without_claim']}."
+    if tree.get("uncalibrated_verdicts"):
+        lines += ["", f"{UNCALIBRATED} ({tree['uncalibrated_verdicts']} steps)."]
     if metrics["safety_rules_cited"]:
         lines += ["", f"Safety rules cited: {metrics['safety_rules_cited']}."]
     if metrics["failed"]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import assert_never
 
 from agents.critics import (
+    ArithmeticCritic,
+    CalibratedCritic,
     Critic,
     CriticSettings,
     GenerativeCritic,
@@ -23,7 +25,7 @@ from agents.critics import (
     WorkingCritic,
 )
 from agents.critics.base import ScopeOf
-from agents.critics.calibration import Calibration
+from agents.critics.calibration import Calibration, PlattScaling
 from agents.engines.base import Classifier, Engine, Generator
 from agents.engines.weights import folder_of
 from agents.objects import load_object
@@ -31,8 +33,10 @@ from agents.pocket.domain import Domain
 from agents.prompts import Prompts
 from agents.prompts.fit import check_shares_ids, prompts_for
 from configs.schema import (
+    ArithmeticCriticConfig,
     CriticConfig,
     CustomCriticConfig,
+    JudgingCritic,
     LengthCriticConfig,
     LogprobCriticConfig,
     NoCriticConfig,
@@ -44,6 +48,9 @@ from configs.schema import (
     ValueHeadConfig,
     WorkingCriticConfig,
 )
+
+BUNDLED, IDENTITY = "bundled", "identity"
+"""Values of critic.calibration that name no file."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,16 @@ def build_critic(options: CriticConfig, context: CriticContext) -> Critic | None
             of its class.
         AssertionError: no case handles this class of options.
     """
+    critic = _build(options, context)
+    if critic is None or not isinstance(options, JudgingCritic):
+        return critic
+    calibration = _calibration(options, folder_of(context.engines["policy"].info.model))
+    if calibration is None or isinstance(critic, GenerativeCritic):
+        return critic
+    return CalibratedCritic(critic, calibration, options.reject_below, context.domain.family)
+
+
+def _build(options: CriticConfig, context: CriticContext) -> Critic | None:
     match options:
         case NoCriticConfig():
             return None
@@ -79,6 +96,10 @@ def build_critic(options: CriticConfig, context: CriticContext) -> Critic | None
             return _speaking(TokenCritic, options, context)
         case WorkingCriticConfig():
             return _speaking(WorkingCritic, options, context)
+        case ArithmeticCriticConfig():
+            return ArithmeticCritic(
+                options.evidence_of_true, options.evidence_of_false, context.scope_of(options)
+            )
         case ValueHeadConfig():
             heads = context.engines["heads"]
             assert isinstance(heads, Classifier)  # build_resources refuses others
@@ -111,7 +132,7 @@ def _speaking(
     return critic(
         engine,
         prompts,
-        CriticSettings(options.max_tokens, options.reason),
+        CriticSettings(options.max_tokens, options.reason, options.reject_below),
         calibration=_calibration(options, folder_of(engine.info.model)),
         family_of=context.domain.family,
         scope_of=context.scope_of(options)
@@ -120,13 +141,16 @@ def _speaking(
     )
 
 
-def _calibration(options: SpeakingCritic, model: Path) -> Calibration | None:
+def _calibration(options: JudgingCritic, model: Path) -> Calibration | None:
     """Returns the critic's calibration: bundled, from a file, or None."""
     if options.calibration is None:
         return None
-    if options.calibration == "bundled":
+    if options.calibration == IDENTITY:
+        return Calibration({"*": PlattScaling()})
+    if options.calibration == BUNDLED:
         path = model / "calibration.json"
-        return Calibration.load(path, options.kind) if path.is_file() else None
+        speaks = isinstance(options, SpeakingCritic)  # stored runs of others have the word
+        return Calibration.load(path, options.kind) if speaks and path.is_file() else None
     return Calibration.load(Path(options.calibration), options.kind)
 
 

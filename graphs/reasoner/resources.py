@@ -23,7 +23,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from agents.answers import Checkers, CheckResult, canonical
-from agents.critics import Critic, GenerativeCritic
+from agents.critics import CalibratedCritic, Critic, GenerativeCritic
 from agents.engines.base import Classifier, Engine, Generator
 from agents.engines.build import open_engine, start_engines
 from agents.engines.weights import folder_of, hash_text
@@ -237,7 +237,7 @@ def build_resources(
     }
     if safety is not None:
         contents["safety.rules"] = hash_text(repr(safety.rules))
-    if isinstance(critic, GenerativeCritic):
+    if isinstance(critic, GenerativeCritic | CalibratedCritic):
         contents["critic.calibration"] = hash_text(repr(critic.calibration))
     if (
         isinstance(config.search, PosteriorConfig)

@@ -9,6 +9,17 @@ from graphs.thought.markup import readable
 from graphs.traces.trace import Trace
 from graphs.tree import LEGEND, ReasoningTree, draw
 
+UNCALIBRATED = (
+    "The critic is not calibrated, so its verdicts rank steps and make none wrong; "
+    "python -m graphs.calibration fit makes a calibration"
+)
+
+
+def critic_note(trace: Trace) -> str | None:
+    """Returns a line about a critic without a calibration; None with one."""
+    tree = ReasoningTree.replay(trace.question, trace.events)
+    return f"{UNCALIBRATED}." if tree.is_relative.any() else None
+
 
 def audit_view(trace: Trace) -> str:
     """Returns the hidden part of a trace as text: the tree, the long thought, and,

@@ -305,11 +305,7 @@ class _TurnRenderer:
 
 
 def _against(tree: ReasoningTree, node: int) -> list[Verdict]:
-    return [
-        verdict
-        for verdict in tree.verdicts[node]
-        if verdict.outcome == "judged" and not verdict.is_right
-    ]
+    return [verdict for verdict in tree.verdicts[node] if verdict.is_wrong]
 
 
 def _distinct(texts: list[str]) -> list[str]:

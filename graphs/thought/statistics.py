@@ -70,6 +70,10 @@ class TreeStatistics:
     backtracked: int
     unparsed: int
     """Verdicts that could not be parsed."""
+    no_claim: int
+    """Verdicts that found nothing to judge in their step."""
+    uncalibrated: int
+    """Nodes whose verdicts have no calibration, so that they only rank steps."""
     backtracks: int
 
 
@@ -108,6 +112,8 @@ def tree_statistics(tree: ReasoningTree) -> TreeStatistics:
         known_wrong=len(known_wrong(tree)),
         backtracked=int(tree.backtracked.sum()),
         unparsed=int(tree.unparsed.sum()),
+        no_claim=int(tree.no_claim.sum()),
+        uncalibrated=int(tree.is_relative.sum()),
         backtracks=tree.backtracks,
     )
 

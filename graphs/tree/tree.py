@@ -46,12 +46,15 @@ class ReasoningTree:
         tokens: generated tokens of the step; 0 for the root.
         logprob: sum of the step's sampled token log-probabilities, in nats; 0 for the
             root.
-        log_likelihood_ratio: sum of the calibrated verdicts on the step, in nats; 0
-            while unjudged.
+        log_likelihood_ratio: sum of the verdicts on the step, in nats; 0 while
+            unjudged. Verdicts without a calibration are read relative to each other:
+            their mean over the steps of the same depth is subtracted.
+        is_relative: whether a verdict on the step has no calibration.
         of_value: whether the last verdict was of value scope ("can this path still end
             right?") rather than of local scope ("is this step right?").
         judged: number of parsed verdicts.
         unparsed: number of verdicts that could not be parsed.
+        no_claim: number of verdicts without anything to judge in the step.
         visit_count: simulations that went through the node.
         value_sum: sum of their values.
         terminal: whether the thought ends at the node, with or without a marked answer.
@@ -109,6 +112,11 @@ class ReasoningTree:
         self._of_value = np.zeros(_FIRST_CAPACITY, bool)
         self._judged = np.zeros(_FIRST_CAPACITY, np.int32)
         self._unparsed = np.zeros(_FIRST_CAPACITY, np.int32)
+        self._no_claim = np.zeros(_FIRST_CAPACITY, np.int32)
+        self._is_relative = np.zeros(_FIRST_CAPACITY, bool)
+        self._wrong_below = np.zeros(_FIRST_CAPACITY)
+        self._centred: tuple[int, NDArray[np.float64]] | None = None
+        """Version of the tree and its log-likelihood ratios, if some are relative."""
         self._visit_count = np.zeros(_FIRST_CAPACITY, np.int64)
         self._value_sum = np.zeros(_FIRST_CAPACITY)
         self._terminal = np.zeros(_FIRST_CAPACITY, bool)
@@ -163,7 +171,15 @@ class ReasoningTree:
 
     @property
     def log_likelihood_ratio(self) -> NDArray[np.float64]:
-        return self._llr[: self._size]
+        if self._centred is None:
+            return self._llr[: self._size]
+        if self._centred[0] != self.version:
+            self._centred = self.version, self._centre()
+        return self._centred[1]
+
+    @property
+    def is_relative(self) -> NDArray[np.bool_]:
+        return self._is_relative[: self._size]
 
     @property
     def of_value(self) -> NDArray[np.bool_]:
@@ -176,6 +192,10 @@ class ReasoningTree:
     @property
     def unparsed(self) -> NDArray[np.int32]:
         return self._unparsed[: self._size]
+
+    @property
+    def no_claim(self) -> NDArray[np.int32]:
+        return self._no_claim[: self._size]
 
     @property
     def visit_count(self) -> NDArray[np.int64]:
@@ -252,25 +272,34 @@ class ReasoningTree:
         return combined
 
     def is_right(self, node: int) -> bool:
-        """Whether `node` was judged right: its log-likelihood ratio is above 0. False
-        while unjudged.
+        """Whether `node` was judged right: its calibrated log-likelihood ratio is above
+        0.
         """
-        return bool(self._judged[node] > 0 and self._llr[node] > 0.0)
+        return bool(
+            self._judged[node] > 0 and not self._is_relative[node] and self._llr[node] > 0.0
+        )
 
     def is_wrong(self, node: int) -> bool:
-        """Whether `node` was judged wrong: its log-likelihood ratio is at most 0. False
-        while unjudged, also if no verdict could be parsed.
+        """Whether `node` was judged wrong: its calibrated log-likelihood ratio is below
+        `Verdict.wrong_below`.
         """
-        return bool(self._judged[node] > 0 and self._llr[node] <= 0.0)
+        return bool(
+            self._judged[node] > 0
+            and not self._is_relative[node]
+            and self._llr[node] < self._wrong_below[node]
+        )
 
     def wrong(self) -> NDArray[np.bool_]:
         """Returns `is_wrong` of every node, [N]."""
-        wrong: NDArray[np.bool_] = (self.judged > 0) & (self.log_likelihood_ratio <= 0.0)
+        below = self._llr[: self._size] < self._wrong_below[: self._size]
+        wrong: NDArray[np.bool_] = (self.judged > 0) & ~self.is_relative & below
         return wrong
 
-    def is_unreadable(self, node: int) -> bool:
-        """Whether `node` is unjudged because none of its verdicts could be parsed."""
-        return bool(self._judged[node] == 0 and self._unparsed[node] > 0)
+    def is_undecided(self, node: int) -> bool:
+        """Whether `node` has verdicts and they make it neither right nor wrong: not
+        parsed, without a claim, without a calibration, or with too little evidence.
+        """
+        return bool(self.verdicts[node]) and not (self.is_right(node) or self.is_wrong(node))
 
     def is_viable(self, node: int) -> bool:
         """Whether a step can be expanded, was expanded, or is an answer leaf. False if
@@ -297,7 +326,7 @@ class ReasoningTree:
         """
         nodes = self.path(node)
         return float(
-            -np.logaddexp(0.0, -self._llr[nodes]).sum()
+            -np.logaddexp(0.0, -self.log_likelihood_ratio[nodes]).sum()
             + logprob_weight * self._logprob[nodes].sum()
         )
 
@@ -342,14 +371,7 @@ class ReasoningTree:
                         self._closed[event.node] = True
                 case Judged():
                     self._check(event.node)
-                    self.verdicts[event.node].append(event.verdict)
-                    self._of_value[event.node] = event.verdict.scope == "value"
-                    if event.verdict.outcome == "judged":
-                        self._judged[event.node] += 1
-                        self.is_judged = True
-                        self._llr[event.node] += event.verdict.log_likelihood_ratio
-                    else:
-                        self._unparsed[event.node] += 1
+                    self._judge(event.node, event.verdict)
                 case PriorsComputed():
                     self._check(event.node)
                     self.priors[event.node] = event.priors
@@ -376,6 +398,32 @@ class ReasoningTree:
                         self._check(event.leaf)
                     self.finished = event
             self.version += 1
+
+    def _judge(self, node: int, verdict: Verdict) -> None:
+        self.verdicts[node].append(verdict)
+        self._of_value[node] = verdict.scope == "value"
+        if verdict.outcome == "unparsed":
+            self._unparsed[node] += 1
+        elif verdict.outcome == "no_claim":
+            self._no_claim[node] += 1
+        else:
+            self._judged[node] += 1
+            self.is_judged = True
+            self._llr[node] += verdict.log_likelihood_ratio
+            self._wrong_below[node] = min(self._wrong_below[node], verdict.wrong_below)
+            if not verdict.is_calibrated:
+                self._is_relative[node] = True
+                self._centred = self._centred or (-1, self._llr)
+
+    def _centre(self) -> NDArray[np.float64]:
+        """Returns the log-likelihood ratios; of relative ones, the difference from
+        their mean over the same depth.
+        """
+        llr, relative = self._llr[: self._size], self.is_relative
+        number = np.bincount(self.depth[relative], minlength=int(self.depth.max()) + 1)
+        total = np.bincount(self.depth[relative], weights=llr[relative], minlength=len(number))
+        mean = total / np.maximum(number, 1)
+        return np.where(relative, llr - mean[self.depth], llr)
 
     def abandoned(self, node: int, target_step: int | None) -> int:
         """Returns the node that a backtrack from the step `node` to `target_step`

@@ -87,7 +87,7 @@ def ask(role: str, engine: Generator) -> Asked:
 
         return reflect
     kind = TokenCritic if role == "token" else WorkingCritic
-    critic = kind(engine, prompts, CriticSettings(MAX_TOKENS, False))
+    critic = kind(engine, prompts, CriticSettings(MAX_TOKENS, False, 0.5))
 
     async def judge(case: WrongStep) -> bool | None:
         question, steps = question_and_steps(case)

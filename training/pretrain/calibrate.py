@@ -2,11 +2,8 @@
 per form and family. For the working form, slope and intercept may depend on a second
 feature, the probability of the working (agents/critics/calibration.py).
 
-The fit is a logistic regression on the policy's own proposals for *validation*
-questions. Right and wrong steps have equal total weight, which removes the prior: the
-line gives log P(verdict | right) - log P(verdict | wrong), not a posterior that depends
-on the policy's accuracy. Source: Platt, "Probabilistic outputs for support vector
-machines" (1999), including its smoothed targets.
+The fit (graphs/evaluation/platt.py) uses the policy's own proposals for *validation*
+questions.
 """
 
 from __future__ import annotations
@@ -16,66 +13,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from agents.families import FAMILIES
+from graphs.evaluation.platt import fit_platt
 from training.pretrain.evaluate import validation_problems
 from training.pretrain.export import load_checkpoint
 from training.pretrain.judging import CRITIC_FORMS, Judge, StepScore, logit, nodes_of, truths_of
 
 _SAMPLES = 8
-_NEWTON_STEPS = 50
-_RIDGE = 1e-3
 # minimum number of right and of wrong steps: with twelve wrong steps, the two further
 # parameters made the fit worse on new steps in 98 % of trials
 _MIN_STEPS_FOR_SURENESS = 50
 # keys in the file that agents/critics/calibration.py reads
 _NAMES = ("a", "b", "a_sureness", "b_sureness")
-
-
-def fit_platt(
-    logits: Sequence[float], rights: Sequence[bool], sureness: Sequence[float] | None = None
-) -> tuple[float, ...]:
-    """Fits the log-likelihood ratio a * logit + b, or (a + c w) * logit + b + d w with
-    w the `sureness`, by Newton's method.
-
-    Both classes have the same total weight. Returns (a, b), or (a, b, c, d).
-
-    Raises:
-        ValueError: one of the classes is empty.
-        ArithmeticError: Newton's method did not converge.
-    """
-    num_right, num_wrong = sum(rights), len(rights) - sum(rights)
-    if not num_right or not num_wrong:
-        raise ValueError(
-            f"a calibration needs right and wrong steps; there are {num_right} and {num_wrong}"
-        )
-    x, right = np.array(logits), np.array(rights, bool)
-    columns = [x, np.ones_like(x)]
-    if sureness is not None:
-        columns += [x * np.array(sureness), np.array(sureness)]
-    features = np.stack(columns, axis=1)
-    target = np.where(right, (num_right + 1) / (num_right + 2), 1 / (num_wrong + 2))
-    weight = np.where(right, 0.5 / num_right, 0.5 / num_wrong)
-    prior = np.array([1.0, 0.0, 0.0, 0.0][: len(columns)])
-    ridge = np.array([_RIDGE, 1e-9, _RIDGE, _RIDGE][: len(columns)])
-    # start at 0, where the curvature is largest: from a = 1, saturated verdicts made
-    # the iteration cycle
-    found = np.zeros(len(columns))
-    for _ in range(_NEWTON_STEPS):
-        p = 1 / (1 + np.exp(-np.clip(features @ found, -50.0, 50.0)))
-        gradient = features.T @ (weight * (p - target)) + ridge * (found - prior)
-        curvature = (features.T * (weight * p * (1 - p))) @ features + np.diag(ridge)
-        step = np.linalg.solve(curvature, gradient)
-        longest = float(np.abs(step).max())
-        # a long Newton step overshoots if the classes hardly overlap
-        found -= step * min(1.0, 2.0 / max(longest, 1e-12))
-        if longest < 1e-9:
-            return tuple(found.tolist())
-    raise ArithmeticError(
-        f"the calibration did not converge in {_NEWTON_STEPS} Newton steps "
-        f"({', '.join(f'{value:.3g}' for value in found)})"
-    )
 
 
 def calibration_line(verdicts: Sequence[StepScore], rights: Sequence[bool]) -> dict[str, Any]:

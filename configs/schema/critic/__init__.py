@@ -8,7 +8,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from configs.schema.critic.base import CriticOptions, ScopedCritic, SpeakingCritic
+from configs.schema.critic.arithmetic import ArithmeticCriticConfig
+from configs.schema.critic.base import (
+    CriticOptions,
+    JudgingCritic,
+    ScopedCritic,
+    SpeakingCritic,
+)
 from configs.schema.critic.custom import CustomCriticConfig
 from configs.schema.critic.length import LengthCriticConfig
 from configs.schema.critic.logprob import LogprobCriticConfig
@@ -23,6 +29,7 @@ CriticConfig = Annotated[
     NoCriticConfig
     | TokenCriticConfig
     | WorkingCriticConfig
+    | ArithmeticCriticConfig
     | ValueHeadConfig
     | RandomCriticConfig
     | LengthCriticConfig
@@ -34,9 +41,11 @@ CriticConfig = Annotated[
 """Any critic; `kind` names it."""
 
 __all__ = [
+    "ArithmeticCriticConfig",
     "CriticConfig",
     "CriticOptions",
     "CustomCriticConfig",
+    "JudgingCritic",
     "LengthCriticConfig",
     "LogprobCriticConfig",
     "NoCriticConfig",

@@ -33,7 +33,19 @@ class CriticOptions(ConfigGroup):
         return False
 
 
-class ScopedCritic(CriticOptions):
+class JudgingCritic(CriticOptions):
+    """Options of a critic whose evidence a calibration can replace."""
+
+    calibration: str | None = None
+    """File that maps scores to log-likelihood ratios, written by python -m
+    graphs.calibration fit; identity: the score's own log-odds; null: the critic's own
+    evidence."""
+    reject_below: float = Field(0.5, gt=0, lt=1)
+    """A step is wrong if the probability that it is right is below this: of the
+    calibrated evidence, with the calibration's share of right steps as the prior."""
+
+
+class ScopedCritic(JudgingCritic):
     """Options of a critic whose verdicts have the scope of the question's family."""
 
     scope: VerdictScope = "local"
@@ -56,8 +68,10 @@ class SpeakingCritic(ScopedCritic):
     """Longest text that the critic writes, in tokens: a check with its verdict, or a
     reason."""
     calibration: str | None = "bundled"
-    """File that maps scores to log-likelihood ratios; bundled: the one that comes with
-    the critic; null: the score's own log-odds."""
+    """File that maps scores to log-likelihood ratios, written by python -m
+    graphs.calibration fit; bundled: the one that comes with the model, if any;
+    identity: the score's own log-odds; null: none. Without one, the verdicts of a chat
+    model rank steps and make none wrong; a model trained as a critic has identity."""
     reason: bool = False
     """Ask for a written reason after each verdict of wrong; it costs tokens and becomes
     part of the long thought."""

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from configs.schema.critic.base import CriticOptions
+from configs.schema.critic.base import JudgingCritic
 
 
-class OracleCriticConfig(CriticOptions):
+class OracleCriticConfig(JudgingCritic):
     """The exact truth (agents/critics/oracle.py)."""
 
     kind: Literal["oracle"] = "oracle"

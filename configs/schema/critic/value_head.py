@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from configs.schema.critic.base import CriticOptions
+from configs.schema.critic.base import JudgingCritic
 
 
-class ValueHeadConfig(CriticOptions):
+class ValueHeadConfig(JudgingCritic):
     """The value head of heads.engine (agents/critics/value_head.py)."""
 
     kind: Literal["value_head"] = "value_head"

@@ -33,6 +33,10 @@ class CritiqueLoopConfig(Stepping):
     """Weight (beta) of the policy's log-probability, in nats, when steps are ranked."""
     show_mistakes: int = Field(0, ge=0)
     """Number of latest wrong siblings that the policy is shown before a retry."""
+    first_temperature: float | None = Field(0.0, ge=0, le=10)
+    """Temperature of a node's first sample; 0: greedy, so that the loop is greedy
+    search until a step is judged wrong; null: policy.temperature. Retries use
+    policy.temperature."""
     first_factor: str | None = None
     """Thought factor of the first samples of a node; null: the policy chooses."""
     retry_factor: str | None = None

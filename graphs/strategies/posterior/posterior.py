@@ -111,7 +111,7 @@ class Posterior(Stepwise):
         # P(parent correct) x variance of "step right" given a correct parent
         uncertainty = belief.p_correct * (1.0 - belief.p_right)
         uncertainty[tree.closed & ~tree.terminal] = 0.0
-        uncertainty[tree.judged + tree.unparsed > 0] = 0.0
+        uncertainty[tree.judged + tree.unparsed + tree.no_claim > 0] = 0.0
         return [
             int(node)
             for node in np.flatnonzero(

@@ -3,13 +3,16 @@ reflects on wrong ones and backtracks, until an answer is judged right.
 
 The search walks down from the question level by level. At each level `num_children`
 next steps are sampled from every kept node and judged; the best `beam_width` of those
-judged right are kept. A step whose verdicts could not be parsed is neither right nor
-wrong. It is kept if no step was judged right, because another try would meet the same
-critic. If no step can be kept, the same nodes are sampled again until each has
-`max_children` samples; the reflector may name an earlier step as wrong and backtrack to
-it, `max_backtracks` times. Then the wrong step with the highest log-likelihood ratio is
-kept. When the budget does not pay for another round (`reserve_tokens` are reserved), or
-the path has `max_depth` steps, an answer is sampled greedily from the best open node.
+judged right are kept. The first step of a node is decoded at `first_temperature`, 0 by
+default, and the others are sampled. A step may be neither right nor wrong: its verdict
+could not be parsed, found no claim, has no calibration, or is too weak. It is kept if
+no step was judged right, because another try would meet the same critic. So a critic
+without information leaves the greedy thought as it is. If no step can be kept, the same
+nodes are sampled again until each has `max_children` samples; the reflector may name an
+earlier step as wrong and backtrack to it, `max_backtracks` times. Then the wrong step
+with the highest log-likelihood ratio is kept. When the budget does not pay for another
+round (`reserve_tokens` are reserved), or the path has `max_depth` steps, an answer is
+sampled greedily from the best open node.
 
 The reflector's `backtrack` abandons steps and its `terminate` ends the search. After
 `continue` and `reflect` the same node is sampled again, because the reflector does not
@@ -47,7 +50,13 @@ class CritiqueLoop(Stepwise):
         if any(tree.terminal[node] for node in kept):
             return Round([], level)
         return Round(
-            [self._expansion(tree, node) for node in level if self._may_expand(tree, node)], level
+            [
+                expansion
+                for node in level
+                if self._may_expand(tree, node)
+                for expansion in self._expansions(tree, node)
+            ],
+            level,
         )
 
     def to_reflect(self, tree: ReasoningTree, new_nodes: Sequence[int]) -> list[int]:
@@ -98,7 +107,7 @@ class CritiqueLoop(Stepwise):
 
     def _to_keep(self, tree: ReasoningTree, level: list[int]) -> list[int]:
         """Returns the children of `level` that were judged right, were not backtracked
-        over and are viable; if there is none, those whose verdicts could not be parsed.
+        over and are viable; if there is none, those that are undecided.
         """
         children = [
             child
@@ -107,7 +116,7 @@ class CritiqueLoop(Stepwise):
             if not tree.backtracked[child] and tree.is_viable(child)
         ]
         right = [child for child in children if tree.is_right(child)]
-        return right or [child for child in children if tree.is_unreadable(child)]
+        return right or [child for child in children if tree.is_undecided(child)]
 
     def _least_bad(self, tree: ReasoningTree, level: list[int]) -> list[int]:
         """Returns the viable child of `level` with the highest log-likelihood ratio;
@@ -122,8 +131,18 @@ class CritiqueLoop(Stepwise):
     def _may_expand(self, tree: ReasoningTree, node: int) -> bool:
         return not (tree.closed[node] or self.is_exhausted(tree, node) or self.is_last(tree, node))
 
-    def _expansion(self, tree: ReasoningTree, node: int) -> Expansion:
-        room = self.config.max_children - int(tree.samples[node])
+    def _expansions(self, tree: ReasoningTree, node: int) -> list[Expansion]:
+        """Returns the next requests below `node`: at first one at `first_temperature`
+        and one for the other children.
+        """
+        taken, temperature = int(tree.samples[node]), self.config.first_temperature
+        number = min(self.config.num_children, self.config.max_children - taken)
+        if taken or temperature is None:
+            return [self._expansion(tree, node, number)]
+        first = self._expansion(tree, node, 1)._replace(temperature=temperature)
+        return [first, self._expansion(tree, node, number - 1)] if number > 1 else [first]
+
+    def _expansion(self, tree: ReasoningTree, node: int, number: int) -> Expansion:
         mistakes = (
             tuple(siblings_wrong(tree, node))[-self.config.show_mistakes :]
             if self.config.show_mistakes
@@ -131,7 +150,7 @@ class CritiqueLoop(Stepwise):
         )
         return Expansion(
             node,
-            n=min(self.config.num_children, room),
+            n=number,
             factor=self.config.retry_factor if mistakes else self.config.first_factor,
             mistakes=mistakes,
         )

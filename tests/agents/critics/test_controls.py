@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
 
 from agents.critics import (
+    ArithmeticCritic,
+    CalibratedCritic,
     Critic,
     CriticSettings,
     LengthCritic,
@@ -20,6 +23,8 @@ from agents.critics import (
     TokenCritic,
     WorkingCritic,
 )
+from agents.critics.calibration import Calibration, PlattScaling
+from agents.critics.claims import find_claims
 from agents.families import FAMILIES, Problem
 from agents.prompts import PromptFamily, Prompts
 from agents.types import (
@@ -36,6 +41,7 @@ from agents.types import (
 )
 from configs.schema import WorkingCriticConfig
 from tests.scripted_pocket import scripted_pocket
+from tests.seeds import seeds
 from tests.settings import settings_of
 
 PROBLEMS = [
@@ -60,6 +66,13 @@ CONTROLS: dict[str, Critic] = {
     "random": RandomCritic(7, lambda text: "value"),
     "length": LengthCritic(lambda text: "value"),
     "logprob": LogprobCritic(lambda text: "value"),
+    "arithmetic": ArithmeticCritic(0.2, -3.0, lambda text: "value"),
+    "calibrated": CalibratedCritic(
+        RandomCritic(7, lambda text: "value"),
+        Calibration({"*": PlattScaling(0.5, 0.1, prior=0.9)}),
+        0.5,
+        lambda text: None,
+    ),
     "oracle": OracleCritic(7),
     "oracle, a third flipped": OracleCritic(7, 1 / 3),
 }
@@ -103,7 +116,8 @@ async def test_asking_twice_tells_nothing_new(critic: Critic, problem: Problem) 
     for steps in thoughts(problem):
         verdict = await judge(critic, problem, steps)
         assert verdict == await judge(critic, problem, steps)
-        assert 0 <= verdict.score <= 1 and math.isfinite(verdict.log_likelihood_ratio)
+        assert verdict.outcome == "no_claim" or 0 <= verdict.score <= 1
+        assert math.isfinite(verdict.log_likelihood_ratio)
         assert verdict.source in get_args(VerdictSource)
         assert verdict.scope == (problem.scope if isinstance(critic, OracleCritic) else "value")
 
@@ -205,6 +219,76 @@ async def test_a_step_of_unknown_log_probability_is_unparsed() -> None:
         and math.isnan(verdict.score)
         and verdict.log_likelihood_ratio == 0.0
     )
+
+
+# --- arithmetic
+
+
+def read_table() -> list[tuple[str, str]]:
+    """Returns texts with the truth of their claims: T, F, or "-" without a claim."""
+    lines = (Path(__file__).parent / "claims.txt").read_text().splitlines()
+    rows = [line.partition(" | ") for line in lines if line and not line.startswith("#")]
+    return [(text.replace("⏎", "\n"), truth) for truth, _, text in rows]
+
+
+def truths_of(text: str) -> str:
+    return "".join("FT"[claim.is_true] for claim in find_claims(text)) or "-"
+
+
+def test_claims_are_found_and_computed_exactly() -> None:
+    table = read_table()
+    assert len(table) > 200
+    assert [(text, truths_of(text)) for text, _ in table] == table
+
+
+def test_a_claim_does_not_depend_on_the_text_around_it() -> None:
+    for text, truth in read_table():
+        if "```" not in text and "\\begin" not in text and not text.startswith(("-", "*")):
+            around = f"We begin.\n{text}\nThen we go on with the next one."
+            assert (text, truths_of(around)) == (text, truth)
+
+
+@seeds(20, first=3)
+def test_a_computed_value_is_a_true_claim_and_another_a_false_one(seed: int) -> None:
+    rng = random.Random(seed)
+    a, b, c = (rng.randint(2, 400) for _ in range(3))
+    for expression, value in (
+        (f"{a} + {b} * {c}", a + b * c),
+        (f"({a} + {b}) * ${c:,}", (a + b) * c),
+        (f"{a * b} apples / {b}", a),
+        (rf"\frac{{{a * b}}}{{{a}}} - {c}", b - c),
+        (f"{a} times {c}", a * c),
+    ):
+        assert truths_of(f"So {expression} = {value:,}.") == "T"
+        assert truths_of(f"So {expression} equals {value + rng.choice((-1, 1))}.") == "F"
+
+
+@pytest.mark.parametrize("text", ["9^9^9 = 1", "9^999999 = 4", "99999999! = 4", "1/0 = 4"])
+def test_a_number_without_bounded_value_makes_no_claim(text: str) -> None:
+    assert truths_of(text) == "-"
+
+
+async def test_a_false_claim_outweighs_true_ones_and_is_the_reason() -> None:
+    critic = ArithmeticCritic(0.2, -3.0)
+    right, wrong, silent = [
+        await judge(critic, PROBLEMS[0], steps_of(text))
+        for text in ("3 + 4 = 7", "3 + 4 = 7, so 7 * 2 = 15.", "We add them.")
+    ]
+    assert right.is_right and right.log_likelihood_ratio == 0.2 and right.reason is None
+    assert wrong.is_wrong and wrong.log_likelihood_ratio == -3.0
+    assert wrong.reason is not None and "7*2 = 15" in wrong.reason.reveal()
+    assert silent.outcome == "no_claim" and not silent.is_right and not silent.is_wrong
+
+
+async def test_a_calibration_replaces_evidence_and_leaves_the_score() -> None:
+    plain = RandomCritic(3)
+    fitted = CalibratedCritic(
+        plain, Calibration({"*": PlattScaling(0.0, -1.0, prior=0.9)}), 0.5, lambda text: None
+    )
+    before = await judge(plain, PROBLEMS[0], steps_of("a"))
+    after = await judge(fitted, PROBLEMS[0], steps_of("a"))
+    assert after.score == before.score and after.log_likelihood_ratio == -1.0
+    assert not after.is_wrong, "9 of 10 steps are right"
 
 
 # --- oracle

@@ -75,6 +75,21 @@ async def test_chat_critic_asks_for_one_word() -> None:
     assert verdict is not None and not verdict.is_right and verdict.outcome == "judged"
 
 
+@pytest.mark.parametrize("said", ["Yes", "No"])
+async def test_a_chat_verdict_without_calibration_is_neither_right_nor_wrong(said: str) -> None:
+    scores = {"Yes": -3.0, "No": -3.0, said: -0.1}
+    plain = await judge([Rule(scores=scores)], prompts="chat", kind="token", reason=True)
+    assert plain is not None and plain.outcome == "judged" and not plain.is_calibrated
+    assert not plain.is_right and not plain.is_wrong and plain.reason is None
+    fitted = await judge(
+        [Rule(scores=scores)],
+        prompts="chat",
+        kind="token",
+        calibration=Calibration({"*": PlattScaling()}),
+    )
+    assert fitted is not None and fitted.is_right == (said == "Yes") != fitted.is_wrong
+
+
 @pytest.mark.parametrize("place", ["question", "step"])
 @pytest.mark.parametrize(("label", "other"), [("Yes", "No"), ("No", "Yes")])
 async def test_token_critic_gives_no_verdict_shown(place: str, label: str, other: str) -> None:
@@ -291,7 +306,14 @@ async def test_a_bare_verdict_of_wrong_is_asked_for_its_reason() -> None:
         Rule(reply="Verdict: No"),
         Rule(reply=" 19 + 8 is 27. ", match="what is wrong with step 1"),
     ]
-    verdict = await judge(rules, prompts="chat", kind="working", max_tokens=100, reason=True)
+    verdict = await judge(
+        rules,
+        prompts="chat",
+        kind="working",
+        calibration=Calibration({"*": PlattScaling()}),
+        max_tokens=100,
+        reason=True,
+    )
     assert (
         verdict is not None
         and verdict.reason is not None
@@ -336,15 +358,23 @@ async def test_calibration_turns_a_probability_into_evidence() -> None:
     )
 
 
+def evidence(
+    calibration: Calibration, probability: float, family: str | None, sureness: float = 1.0
+) -> float:
+    scaling = calibration.scaling(family)
+    assert scaling is not None
+    return scaling.log_likelihood_ratio(probability, sureness)
+
+
 def test_calibration_is_looked_up_by_family_and_clipped(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
     path.write_text(
         json.dumps({"working": {"locks": {"a": 2.0, "b": 1.0}, "*": {"a": 1.0, "b": 0.0}}})
     )
     calibration = Calibration.load(path, "working")
-    assert calibration.log_likelihood_ratio(0.5, "locks") == 1.0
-    assert calibration.log_likelihood_ratio(0.5, "countdown") == 0.0
-    assert math.isfinite(calibration.log_likelihood_ratio(1.0, "locks"))
+    assert evidence(calibration, 0.5, "locks") == 1.0
+    assert evidence(calibration, 0.5, "countdown") == 0.0
+    assert math.isfinite(evidence(calibration, 1.0, "locks"))
     with pytest.raises(ValueError, match=r"critic=token"):
         Calibration.load(path, "token")
 
@@ -357,8 +387,6 @@ def test_evidence_grows_with_the_workings_probability_and_keeps_its_sign(
         json.dumps({"working": {"*": {"a": -0.5, "b": 0.0, "a_sureness": 1.5, "b_sureness": 0.5}}})
     )
     calibration = Calibration.load(path, "working")
-    assert calibration.log_likelihood_ratio(0.9, None, 1.0) == pytest.approx(math.log(9) + 0.5)
-    assert calibration.log_likelihood_ratio(0.9, None, 0.5) == pytest.approx(
-        0.25 * math.log(9) + 0.25
-    )
-    assert calibration.log_likelihood_ratio(0.1, None, 0.0) == 0.0
+    assert evidence(calibration, 0.9, None, 1.0) == pytest.approx(math.log(9) + 0.5)
+    assert evidence(calibration, 0.9, None, 0.5) == pytest.approx(0.25 * math.log(9) + 0.25)
+    assert evidence(calibration, 0.1, None, 0.0) == 0.0

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
+import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +24,7 @@ from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import Trace
 from graphs.tree import ReasoningTree
 from tests.graphs.reasoner.test_graph import QUESTIONS, resources_for
+from tests.scripted_pocket import read_prompt
 
 SEARCHES = {
     "best_of_n": ("search=best_of_n", "search.num_samples=6", "search.selection=best"),
@@ -96,6 +100,46 @@ async def test_with_the_oracle_the_loop_is_right_and_so_is_best_of_n_if_it_can()
             if all(tree.is_right(node) for node in tree.path(leaf))
         ]
         assert trace.correct or not sound
+
+
+def _write_on(prompt: str, sample_index: int, rng: random.Random) -> str:
+    """Continues a thought, with mistakes, as a function of the steps so far: the model
+    at temperature 0.
+    """
+    problem, steps, _ = read_prompt(prompt)
+    written: list[str] = []
+    while len(written) < 13 and not (written and written[-1].startswith("Answer:")):
+        own = random.Random(repr([*steps, *written]))
+        step = problem.next_step(own, [*steps, *written])
+        if step is None or own.random() < 0.4:
+            step = problem.wrong_step(own, [*steps, *written])
+        written.append(step)
+    return "\n\n".join(
+        ("<|conclude|>" if step.startswith("Answer:") else "<|propose|>") + step for step in written
+    )
+
+
+async def test_the_loop_is_greedy_search_if_the_critic_decides_nothing(tmp_path: Path) -> None:
+    even = tmp_path / "even.json"
+    even.write_text(json.dumps({"token": {"*": {"a": 0.0, "b": 0.0}}}))
+    thoughts, wrong = {}, {}
+    for name, words in {
+        "greedy": ["search=greedy", "critic=none"],
+        "undecided": ["search=critique_loop", "critic=token", f"critic.calibration={even}"],
+        "decided": ["search=critique_loop", "critic=token"],
+    }.items():
+        async with resources_for(*words, "reflector=none") as (key, traces, resources):
+            resources.engine._reply = _write_on  # type: ignore[attr-defined]
+            for text in QUESTIONS:
+                await think(Question(text=text, gold="known", task="pocket"), key)
+        trees = [ReasoningTree.replay(trace.question, trace.events) for trace in traces]
+        wrong[name] = sum(int(tree.wrong().sum()) for tree in trees)
+        thoughts[name] = [
+            (trace.question.text, trace.answer, [one.text for one in trace.long_thought.segments])
+            for trace in traces
+        ]
+    assert thoughts["undecided"] == thoughts["greedy"]
+    assert wrong["undecided"] == 0 < wrong["decided"]
 
 
 async def test_a_search_believes_an_oracle_that_flips() -> None:

@@ -57,10 +57,12 @@ def test_a_tree_in_numbers() -> None:
         known_wrong=1,
         backtracked=0,
         unparsed=1,
+        no_claim=0,
+        uncalibrated=0,
         backtracks=0,
     )
     assert tree_statistics(ReasoningTree(QUESTION)) == TreeStatistics(
-        0, 0, 0.0, 0, 0, 0, 0, 0, 0, 0
+        0, 0, 0.0, 0, 0, 0, 0, 0, 0, 0, 0, 0
     )
 
 

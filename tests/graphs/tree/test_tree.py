@@ -264,13 +264,13 @@ def test_a_backtrack_gives_up_the_child_of_its_target(
 def test_an_unparsed_verdict_leaves_a_step_unjudged() -> None:
     tree = ReasoningTree.replay(QUESTION, [Expanded(0, ((make_step("a"),),)), Judged(1, UNPARSED)])
     assert not tree.is_wrong(1) and not tree.is_right(1) and tree.log_likelihood_ratio[1] == 0.0
-    assert tree.is_unreadable(1) and not siblings_wrong(tree, ROOT) and not tree.wrong().any()
-    for evidence, wrong in ((-1.0, True), (0.0, True), (1.0, False)):
+    assert tree.is_undecided(1) and not siblings_wrong(tree, ROOT) and not tree.wrong().any()
+    for evidence, wrong in ((-1.0, True), (1.0, False)):
         judged = ReasoningTree.replay(
             QUESTION,
             [Expanded(0, ((make_step("a"),),)), Judged(1, UNPARSED), Judged(1, verdict(evidence))],
         )
-        assert judged.is_wrong(1) == wrong != judged.is_right(1) and not judged.is_unreadable(1)
+        assert judged.is_wrong(1) == wrong != judged.is_right(1) and not judged.is_undecided(1)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from graphs.evaluation.platt import fit_platt
 from tests.seeds import seeds
-from training.pretrain.calibrate import fit_platt
 from training.pretrain.documents import DocumentBuilder, DocumentOptions
 from training.pretrain.evaluate import sibling_accuracy
 from training.pretrain.export import export_model, llama_config, llama_state, load_folder
