@@ -9,7 +9,7 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 INSTALLED := $(VENV)/.installed
 export PYTHONUNBUFFERED := 1
 
-.PHONY: setup demo test pytest test-slow bench lint smol clean
+.PHONY: setup demo test pytest test-slow gpu-check bench lint smol clean
 
 setup: $(INSTALLED)
 
@@ -37,6 +37,10 @@ pytest: setup
 
 test-slow: setup
 	HYPOTHESIS_PROFILE=thorough $(RUN) -m pytest -q -m "(slow or hypothesis) and not gpu and not network"
+
+# Engine, search and one training step on a GPU, in the environment of your GPU (PYTHON=.../python has torch with CUDA); skips without one.
+gpu-check:
+	$(or $(wildcard $(RUN)),$(PYTHON)) -m pytest -q -rs -m gpu tests/test_gpu.py
 
 # All benchmarks; some of them: make bench BENCH="overhead profile --repeats 5".
 bench: setup

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from agents.types import (
+    Capabilities,
     Content,
     ContextLengthError,
     FinishReason,
@@ -103,6 +104,9 @@ class EngineInfo:
     name and path if only a server has the weights."""
     sampling: SamplingOptions = field(default_factory=SamplingOptions, metadata=ADDED)
     """Sampling parameters that the model's generation_config.json recommends."""
+    capabilities: Capabilities | None = field(default=None, metadata=ADDED)
+    """What a server offers with which the engine exchanges text; None: an engine that
+    takes and returns the model's token ids."""
 
 
 @dataclass(frozen=True, slots=True)

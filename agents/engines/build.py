@@ -16,7 +16,7 @@ from agents.objects import load_object
 
 _CLASSES = {
     "vllm": ("agents.engines.vllm.engine", "VLLMEngine"),
-    "openai": ("agents.engines.openai.engine", "OpenAIEngine"),
+    "openai": ("agents.engines.openai.opening", "Server"),
     "transformers": ("agents.engines.transformers.engine", "TransformersEngine"),
     "scripted": ("agents.engines.scripted.engine", "ScriptedEngine"),
     "vllm_heads": ("agents.engines.vllm.heads", "VLLMClassifier"),

@@ -21,10 +21,17 @@ def prompts_for(
 
     Raises:
         ValueError: there is no such family, or the engine's chat template has no
-            variable of `template_options`.
+            variable of `template_options`, or the family continues token ids and the
+            engine exchanges text.
     """
+    wording = PromptFamily(family)
+    if wording.style == "continuation" and engine.info.capabilities is not None:
+        raise ValueError(
+            f"prompts ({family}) continue token ids, and {engine.info.model} is served as text; "
+            "choose experiment=chat, or set policy.prompts=chat and the same for the other roles"
+        )
     return Prompts(
-        PromptFamily(family),
+        wording,
         engine.tokenizer,
         wording=domain.wording,
         template_options=template_options,

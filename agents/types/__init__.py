@@ -1,6 +1,7 @@
 """The types that all packages share."""
 
 from agents.types.budget import Budget, Meter, Reservation
+from agents.types.capabilities import Capabilities
 from agents.types.errors import (
     BadDataError,
     BadReplyError,
@@ -31,6 +32,7 @@ __all__ = [
     "BadReplyError",
     "BadTraceError",
     "Budget",
+    "Capabilities",
     "Content",
     "ContextLengthError",
     "EngineDiedError",

@@ -4,6 +4,7 @@ experiment=search_comparison`.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -25,20 +26,50 @@ _RESERVED = {
     "coverage",
 }
 _FREE_CRITICS = {"none", "random", "length", "logprob"}
-Temperature = Annotated[float, Field(gt=0, le=10)]
 
 
 class ComparedFamily(ConfigGroup):
-    """A family of the pocket task."""
+    """A set of questions: a family of the pocket task, or another task."""
 
     name: RunName
-    """Name of the family."""
+    """Name of the family; for another task any name."""
+    words: str = ""
+    """Overrides that select another task, such as "task=gsm8k"; empty: the family
+    `name` of the pocket task."""
     levels: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    """Levels of its questions; choose levels at which greedy decoding solves about 40
-    %. Empty: all levels."""
+    """Levels of a pocket family's questions; choose levels at which greedy decoding
+    solves about 40 %. Empty: all levels."""
+    transfer: bool = False
+    """Whether nothing is selected on these questions: the settings of the other
+    families are used, and only greedy, the votes and the selected method are
+    measured."""
+    size: int | None = Field(None, ge=1)
+    """Test questions; null: comparison.size."""
     verifies_itself: bool = False
     """Whether an answer can be checked without the right one; such families are
     reported separately."""
+
+
+class ComparedSampling(ConfigGroup):
+    """Sampling parameters of the policy."""
+
+    name: RunName
+    """Name of the sampling in runs and tables."""
+    words: str
+    """Overrides, such as "policy.temperature=0.6"."""
+
+
+class ComparedModel(ConfigGroup):
+    """Another model, measured without search."""
+
+    name: RunName
+    """Name of the model in runs and tables."""
+    words: str
+    """Overrides that select the model, such as "engine.model=FOLDER"."""
+    samples: int = Field(1, ge=1)
+    """Samples of its majority vote; 1: greedy alone."""
+    size: int | None = Field(None, ge=1)
+    """Questions of its majority vote, the first ones; null: all."""
 
 
 class ComparedStrategy(ConfigGroup):
@@ -65,8 +96,8 @@ class ComparedCritic(ConfigGroup):
 
 
 class SearchComparisonConfig(ConfigGroup):
-    """Compares searches at equal cost, on generated questions whose steps an exact
-    checker can judge.
+    """Compares searches at equal cost. The steps of the pocket task's questions are
+    judged by an exact checker; those of other tasks by their arithmetic.
     """
 
     kind: Literal["search"] = "search"
@@ -84,15 +115,36 @@ class SearchComparisonConfig(ConfigGroup):
     validation_samples: int = Field(32, ge=2)
     """Stored samples per validation question; at least the largest of
     comparison.budgets."""
-    temperatures: tuple[Temperature, ...] = Field((0.6, 0.8, 1.0), min_length=1)
-    """Candidate sampling temperatures, for the majority vote and for methods with a
-    critic."""
+    samplings: tuple[ComparedSampling, ...] = Field(
+        tuple(
+            ComparedSampling(name=f"t{temperature:g}", words=f"policy.temperature={temperature:g}")
+            for temperature in (0.6, 0.8, 1.0)
+        ),
+        min_length=1,
+    )
+    """Candidate sampling parameters, each {name, words}."""
+    guided_sampling: Literal["selected", "majority"] = "selected"
+    """Sampling of methods with a critic. selected: the one with the best weighted vote;
+    majority: the one with the best majority vote, so that only its validation samples
+    are judged."""
     budgets: tuple[Annotated[int, Field(ge=1)], ...] = Field((4, 16), min_length=1)
-    """Budgets (N) of every search, ascending; closure is reported at the last one."""
+    """Budgets (N), ascending; closure is reported at the last one."""
+    search_budgets: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Budgets at which the strategies are run; votes and best-of-N come from the pool
+    at all budgets. Empty: comparison.budgets."""
     large_budget: int | None = Field(64, ge=1)
     """Budget of the strategies with `large` set, with one seed; null: none."""
     seeds: int = Field(3, ge=1)
     """Seeds of every search at comparison.budgets."""
+    selected_size: int | None = Field(None, ge=1)
+    """Questions, the first ones, on which the selected strategy is also run at those of
+    comparison.budgets that are not in comparison.search_budgets; null: none."""
+    names: dict[RunName, str] = Field(default_factory=dict)
+    """Texts that all overrides of the comparison may name in braces: {large: FOLDER}
+    replaces {large}."""
+    models: tuple[ComparedModel, ...] = ()
+    """Other models, measured greedy and with a majority vote, each {name, words,
+    samples, size}."""
     strategies: tuple[ComparedStrategy, ...] = ()
     """Searches to compare, each {name, candidates, large}; votes and best-of-N are
     always computed, from the pool."""
@@ -101,11 +153,24 @@ class SearchComparisonConfig(ConfigGroup):
     one. Critics with the same name plus "." and a number (working.2) are further
     training seeds of it: the selected strategy is measured with each, and the bootstrap
     resamples them."""
-    noise_sweep: str = "beam"
-    """Strategy that is measured with every critic, control and noisy oracle."""
+    noise_sweep: str | None = "beam"
+    """Strategy that is measured with every critic, control and noisy oracle; null: only
+    votes and best-of-N are."""
     flip_rates: tuple[FlipRate, ...] = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4)
     """Shares of the oracle's verdicts that are inverted: the settings of the noise
     sweep."""
+
+    def resolved(self) -> SearchComparisonConfig:
+        """Returns the comparison with the texts of `names` in its overrides."""
+        text = self.model_dump_json(exclude={"names"})
+        for name, value in self.names.items():
+            text = text.replace(f"{{{name}}}", json.dumps(value)[1:-1])
+        return SearchComparisonConfig.model_validate_json(text)
+
+    @property
+    def budgets_of_searches(self) -> tuple[int, ...]:
+        """The budgets at which strategies are run."""
+        return self.search_budgets or self.budgets
 
     @property
     def main_budget(self) -> int:
@@ -114,26 +179,32 @@ class SearchComparisonConfig(ConfigGroup):
 
     @model_validator(mode="after")
     def _grid_is_whole(self) -> Self:
-        for option in ("families", "strategies", "critics"):
+        for option in ("families", "strategies", "critics", "samplings", "models"):
             check_different(f"comparison.{option}", [each.name for each in getattr(self, option)])
         if not self.families or not self.critics:
             raise ValueError(
                 "comparison.families and comparison.critics must not be empty; name at least one "
                 "each"
             )
-        if list(self.budgets) != sorted(set(self.budgets)):
+        for option in ("budgets", "search_budgets"):
+            budgets = list(getattr(self, option))
+            if budgets != sorted(set(budgets)):
+                raise ValueError(
+                    f"comparison.{option} ({budgets}) must be ascending; list each budget once, "
+                    "smallest first"
+                )
+        if all(family.transfer for family in self.families):
             raise ValueError(
-                f"comparison.budgets ({list(self.budgets)}) must be ascending; list each "
-                "budget once, smallest first"
+                "comparison.families are all transfer families, so nothing can be selected; set "
+                "transfer to false for one"
             )
         if taken := _RESERVED & {strategy.name for strategy in self.strategies}:
             raise ValueError(
                 f"comparison.strategies ({', '.join(sorted(taken))}) are always measured; give "
                 "the strategy another name"
             )
-        if self.strategies and self.noise_sweep not in (
-            names := [strategy.name for strategy in self.strategies]
-        ):
+        names = [strategy.name for strategy in self.strategies]
+        if self.strategies and self.noise_sweep is not None and self.noise_sweep not in names:
             raise ValueError(
                 f"comparison.noise_sweep ({self.noise_sweep}) must be one of comparison.strategies "
                 f"({', '.join(names)}); name one of them"

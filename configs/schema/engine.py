@@ -129,8 +129,8 @@ class VllmEngineConfig(_LocalEngine):
 
 
 class OpenaiEngineConfig(_Engine):
-    """A server (or several replicas) whose /v1/completions accepts and returns token
-    ids, such as vLLM.
+    """A server (or several replicas) with an OpenAI-compatible API: vLLM, llama.cpp,
+    Ollama, LM Studio, TGI, SGLang, LiteLLM, hosted models.
     """
 
     kind: Literal["openai"] = "openai"
@@ -140,6 +140,10 @@ class OpenaiEngineConfig(_Engine):
     )
     """Address of the server, or a list with one address per replica; each request goes
     to the least busy replica."""
+    api: Literal["auto", "completions", "chat"] = "auto"
+    """completions: exchange token ids through /v1/completions (vLLM, with a tokenizer);
+    chat: exchange text through /v1/chat/completions, without a tokenizer; auto:
+    completions if the server and a tokenizer allow it, else chat."""
     model: str | None = None
     """Name of the model on the server; null: the first model that the server lists."""
     tokenizer: str | None = None

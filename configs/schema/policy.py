@@ -23,6 +23,10 @@ class PolicyConfig(ConfigGroup):
     file of your own (agents/prompts/family.py)."""
     chat_template_kwargs: TemplateOptions | None = None
     """Variables of the model's chat template: {enable_thinking: false}; null: none."""
+    samples_from: str | None = None
+    """Folder of a stored run whose samples are taken instead of new ones, so that
+    another critic judges the same answers; for searches that sample whole answers.
+    null: the policy samples."""
     factors: tuple[ThoughtFactor, ...] = ()
     """Thought factors, under one of which a step can be sampled, each {name, opening,
     description}; empty: the policy chooses freely."""

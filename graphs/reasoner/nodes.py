@@ -388,6 +388,7 @@ async def record(state: State, runtime: Runtime[Context]) -> State:
         engine=resources.engine.info,
         seed=thinking.seed,
         versions=resources.versions,
+        parameters=resources.parameters,
     )
     del resources.thoughts[thinking.thought_id]
     if resources.sink is not None:

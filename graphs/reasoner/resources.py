@@ -39,9 +39,11 @@ from agents.types import Question, SamplingOptions
 from configs import ConfigError, RunConfig, config_hash
 from configs.remote import parse_remote, remote_config
 from configs.schema import PosteriorConfig, SummarizerKind
+from graphs.reasoner.capabilities import check_capabilities, report_limits
 from graphs.reasoner.critics import CriticContext, build_critic
 from graphs.reasoner.presets import DEFAULT, environment, preset_config
 from graphs.reasoner.state import Context, read_context
+from graphs.reasoner.stored_policy import StoredPolicy
 from graphs.reasoner.thinking import Thoughts
 from graphs.strategies import Strategy
 from graphs.strategies.build import build_strategy, load_answer_model
@@ -81,6 +83,8 @@ class Resources:
     contents: dict[str, str] = field(default_factory=dict)
     """Hashes of files that the configuration names: weights by role, safety rules, the
     critic's calibration, a fitted selector."""
+    parameters: dict[str, int] = field(default_factory=dict)
+    """Number of weights of each role's model; 0 if unknown."""
     versions: dict[str, str] = field(default_factory=dict)
     opened: AsyncExitStack = field(default_factory=AsyncExitStack)
     """Closes the engines; empty if the caller opened them."""
@@ -181,6 +185,7 @@ def build_resources(
     engines = {role: engine for role, engine in opened.items() if isinstance(engine, Generator)}
     heads = opened.get("heads")
     engine = engines["policy"]
+    check_capabilities(config, opened)
     domain = Domain.of(folder_of(engine.info.model))
     policy_prompts = prompts_for(
         config.policy.prompts, engine, domain, config.policy.chat_template_kwargs
@@ -239,10 +244,12 @@ def build_resources(
         and (model := load_answer_model(config.search)) is not None
     ):
         contents["search.selector_model"] = hash_text(repr(model))
+    policy = _policy(config, engine, policy_prompts)
+    report_limits(engines, {"policy": policy.settings.sampling})
     return Resources(
         config=config,
         engine=engine,
-        policy=Policy(engine, policy_prompts, _policy_settings(config, engine, policy_prompts)),
+        policy=policy,
         critic=critic,
         reflector=reflector,
         summarizer=summarizer,
@@ -254,8 +261,17 @@ def build_resources(
         checkers=Checkers(config.task.checker),
         config_hash=config_hash(config),
         contents=contents,
+        parameters=_parameters(config, opened),
         versions=_versions(),
     )
+
+
+def _policy(config: RunConfig, engine: Generator, prompts: Prompts) -> Policy:
+    """Returns the policy, or one that takes stored samples (policy.samples_from)."""
+    settings = _policy_settings(config, engine, prompts)
+    if config.policy.samples_from is None:
+        return Policy(engine, prompts, settings)
+    return StoredPolicy(engine, prompts, settings, Path(config.policy.samples_from))
 
 
 def _policy_settings(config: RunConfig, engine: Generator, prompts: Prompts) -> PolicySettings:
@@ -296,6 +312,16 @@ def _summarizer_kind(config: RunConfig, policy_prompts: Prompts) -> SummarizerKi
 def _speaks(config: RunConfig, role: str) -> bool:
     """Whether a role needs a model, and so an engine."""
     return config.critic.speaks if role == "critic" else getattr(config, role).kind == "model"
+
+
+def _parameters(config: RunConfig, opened: Mapping[str, Engine]) -> dict[str, int]:
+    """Returns the number of weights of each role's model. A value head charges its
+    verdicts to the critic.
+    """
+    sizes = {role: engine.info.parameters for role, engine in opened.items()}
+    if config.critic.kind == "value_head":
+        sizes["critic"] = sizes.get("heads", 0)
+    return sizes
 
 
 def _versions() -> dict[str, str]:

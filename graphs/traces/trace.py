@@ -71,6 +71,10 @@ class Trace:
     summary_source: SummarySource | None = field(default=None, metadata=ADDED)
     """Where the summary comes from; None in traces that predate the field."""
 
+    parameters: dict[str, int] = field(default_factory=dict, metadata=ADDED)
+    """Number of weights of each role's model, for FLOPs; 0 if unknown. Empty in traces
+    that predate the field: all roles used the policy's model."""
+
     @property
     def is_unchecked(self) -> bool:
         """Whether a gold answer exists but the checker timed out or failed."""

@@ -26,6 +26,10 @@ class Truth(NamedTuple):
     answered: Bools
     """Whether the node is an answer leaf with a right answer, whatever its steps."""
 
+    def first(self, size: int) -> Truth:
+        """Returns the labels of the first `size` nodes."""
+        return Truth(self.right[:size], self.sound[:size], self.answered[:size])
+
     @property
     def derived(self) -> Bools:
         """Whether the node is an answer leaf with a right answer and only right steps

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agents.engines.openai.engine import OpenAIEngine
+from agents.engines.openai.opening import Server
 from agents.engines.scripted.engine import ScriptedEngine
 from agents.engines.transformers.engine import TransformersEngine
 from agents.engines.vllm.options import VllmOptions
@@ -34,7 +34,7 @@ engine knows or takes in another form."""
     ("options", "opens"),
     [
         (VllmEngineConfig, VllmOptions),
-        (OpenaiEngineConfig, OpenAIEngine.open),
+        (OpenaiEngineConfig, Server.open),
         (TransformersEngineConfig, TransformersEngine.load),
         (ScriptedEngineConfig, ScriptedEngine),
     ],

@@ -35,10 +35,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import random
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +53,7 @@ from agents.engines.base import (
     spread_seed,
 )
 from agents.engines.gate import Gate
+from agents.engines.openai.connection import Connection, connect
 from agents.engines.openai.replicas import (
     AllReplicasDeadError,
     Replica,
@@ -66,11 +64,9 @@ from agents.engines.openai.replicas import (
 from agents.engines.openai.replies import (
     Completions,
     Expected,
-    ModelCard,
     Reply,
     ReplyChoice,
     read_completions,
-    read_models,
     read_nothing,
     read_success,
 )
@@ -79,20 +75,17 @@ from agents.engines.tokenizer import HFTokenizer, eos_token_ids
 from agents.engines.weights import (
     check_same_architecture,
     count_parameters,
-    find_folder,
-    hash_text,
     hash_weights,
     read_config,
     recommended_sampling,
     tensor_shapes,
 )
-from agents.types import ContextLengthError, EngineError, EngineUnavailableError, Hidden
+from agents.types import ContextLengthError, EngineError, EngineUnavailableError
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_MOST_LISTED = 10  # model names in an error
 _ANY_VOCABULARY = 1 << 31  # size used by the probe, before the vocabulary is known
 # The server would take these from the model's generation_config.json otherwise.
 _DEFAULT_SAMPLING = {
@@ -132,125 +125,82 @@ class OpenAIEngine:
     async def open(
         cls,
         *,
-        base_url: str | Sequence[str] = "http://127.0.0.1:8000/v1",
-        model: str | None = None,
         tokenizer: str | None = None,
-        adapters: Sequence[str] = (),
         context_length: int | None = None,
-        api_key_env: str | None = None,
         max_in_flight: int = 256,
-        timeout_s: float = 600.0,
-        retry_s: float = 300.0,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        rng: random.Random | None = None,
+        **connecting: Any,
     ) -> OpenAIEngine:
-        """Connects to a running server.
+        """Connects to a running server; it must take and return token ids.
 
         Args:
-            base_url: address of the server, or of several replicas with the same model.
-            model: the model's name on the server; None: the first listed model.
             tokenizer: folder or hub id; None: the model path that the server reports.
-            adapters: names under which the server lists LoRA adapters as models.
             context_length: maximum length of prompt plus completion, in tokens; None:
                 the length that the server reports.
-            api_key_env: name of the environment variable that contains the API key;
-                None: send no key.
             max_in_flight: maximum number of requests in flight, over all replicas; the
                 others wait in this process.
-            timeout_s: timeout of one request, in seconds.
-            retry_s: time during which a failed request is retried, in seconds since its
-                first failure.
-            clock: returns seconds, for `retry_s`. Tests replace it, as well as `sleep`
-                and `rng`, which draws the jitter.
+            connecting: keywords of `connect`.
 
         Raises:
-            EngineUnavailableError: a replica cannot be reached, serves another model,
-                or lacks a needed feature.
-            ValueError: an address is not a valid URL, or the API key cannot be sent in
-                a header.
+            EngineUnavailableError: see `connect`; or a replica lacks a needed feature.
+            ValueError: see `connect`.
         """
-        addresses = [base_url] if isinstance(base_url, str) else list(base_url)
-        if not addresses:
-            raise ValueError(
-                "engine.base_url is empty; set it to an address such as http://127.0.0.1:8000/v1"
-            )
-        api_key = Hidden(os.environ.get(api_key_env, "")) if api_key_env else None
-        if api_key == Hidden(""):
-            raise EngineUnavailableError(
-                f"engine.api_key_env names the environment variable {api_key_env}, which is not "
-                "set; export it"
-            )
-        replicas = Replicas(
-            addresses,
-            api_key=api_key,
-            timeout_s=timeout_s,
-            retry_s=retry_s,
-            clock=clock,
-            sleep=sleep,
-            rng=rng,
-        )
+        connection = await connect(**connecting)
         try:
-            listed = [await _list_models(replicas, replica) for replica in replicas.all]
-            cards = [
-                _card(replica, models, model)
-                for replica, models in zip(replicas.all, listed, strict=True)
-            ]
-            model = cards[0].name
-            for replica, models, card in zip(replicas.all, listed, cards, strict=True):
-                if card.name != model:
-                    raise EngineUnavailableError(
-                        f"{replica.name} serves {card.name!r}, {replicas.all[0].name} serves "
-                        f"{model!r}; set engine.model"
-                    )
-                for name in adapters:
-                    _card(replica, models, name)
-            root = cards[0].root or model
-            length = context_length or cards[0].context_length
-            if length is None:
-                raise EngineUnavailableError(
-                    f"{replicas.all[0].name} does not report its context length; set "
-                    "engine.context_length"
-                )
-            own_tokenizer = await asyncio.to_thread(HFTokenizer, tokenizer or root)
-            modes = [
-                await _probe(replicas, replica, model, own_tokenizer) for replica in replicas.all
-            ]
-
-            def build() -> OpenAIEngine:
-                folder = _local_folder(root)
-                info = EngineInfo(
-                    kind="openai",
-                    model=model,
-                    model_hash=hash_weights(folder)
-                    if folder is not None
-                    else hash_text(f"{model} {root}"),
-                    tokenizer_hash=own_tokenizer.hash,
-                    context_length=length,
-                    parameters=count_parameters(folder) if folder is not None else 0,
-                    logprobs_mode="processed" if all(modes) else "raw",
-                    adapters={
-                        name: hash_text(f"{name} {_card(replicas.all[0], listed[0], name).root}")
-                        for name in adapters
-                    },
-                    sampling=recommended_sampling(folder),
-                )
-                vocabulary_size = (
-                    read_config(folder).get("vocab_size") if folder is not None else None
-                ) or own_tokenizer.vocabulary_size
-                return cls(
-                    replicas,
-                    info,
-                    own_tokenizer,
-                    vocabulary_size=vocabulary_size,
-                    max_in_flight=max_in_flight,
-                    folder=folder,
-                )
-
-            return await asyncio.to_thread(build)
+            own = await asyncio.to_thread(HFTokenizer, tokenizer or connection.root)
+            return await cls.on(connection, own, context_length, max_in_flight)
         except BaseException:
-            await replicas.close()
+            await connection.replicas.close()
             raise
+
+    @classmethod
+    async def on(
+        cls,
+        connection: Connection,
+        tokenizer: HFTokenizer,
+        context_length: int | None,
+        max_in_flight: int,
+    ) -> OpenAIEngine:
+        """Returns an engine on a connection, which it then owns.
+
+        Raises:
+            EngineUnavailableError: a replica lacks a needed feature.
+        """
+        replicas = connection.replicas
+        length = context_length or connection.reported_length
+        if length is None:
+            raise EngineUnavailableError(
+                f"{connection.name} does not report its context length; set engine.context_length"
+            )
+        modes = [
+            await _probe(replicas, replica, connection.model, tokenizer) for replica in replicas.all
+        ]
+
+        def build() -> OpenAIEngine:
+            folder = connection.folder
+            info = EngineInfo(
+                kind="openai",
+                model=connection.model,
+                model_hash=connection.model_hash,
+                tokenizer_hash=tokenizer.hash,
+                context_length=length,
+                parameters=count_parameters(folder) if folder is not None else 0,
+                logprobs_mode="processed" if all(modes) else "raw",
+                adapters=dict(connection.adapters),
+                sampling=recommended_sampling(folder),
+            )
+            vocabulary_size = (
+                read_config(folder).get("vocab_size") if folder is not None else None
+            ) or tokenizer.vocabulary_size
+            return cls(
+                replicas,
+                info,
+                tokenizer,
+                vocabulary_size=vocabulary_size,
+                max_in_flight=max_in_flight,
+                folder=folder,
+            )
+
+        return await asyncio.to_thread(build)
 
     @property
     def in_flight(self) -> int:
@@ -424,29 +374,6 @@ class OpenAIEngine:
                 await post("/resume", read_nothing)
 
 
-async def _list_models(replicas: Replicas, replica: Replica) -> tuple[ModelCard, ...]:
-    """Returns the models that a server lists."""
-    try:
-        return await replicas.ask(replica, "GET", "/v1/models", read_models)
-    except (TryAgainError, TooLongError) as error:
-        raise EngineUnavailableError(
-            f"no model server answers at {replica.name} ({error}); start one with `python -m "
-            "agents.engines.server MODEL`, or set engine.base_url"
-        ) from error
-
-
-def _card(replica: Replica, models: Sequence[ModelCard], name: str | None) -> ModelCard:
-    """Returns the card of the model `name`; None: of the first listed model."""
-    for card in models:
-        if name is None or card.name == name:
-            return card
-    known = [card.name for card in models[:_MOST_LISTED]] + ["..."] * (len(models) > _MOST_LISTED)
-    raise EngineUnavailableError(
-        f"{replica.name} does not serve {name!r}, only {known}; set engine.model or "
-        "engine.adapters to a served name"
-    )
-
-
 async def _probe(replicas: Replicas, replica: Replica, model: str, tokenizer: HFTokenizer) -> bool:
     """Requests one token from a server, and returns whether its log-probabilities are
     computed after temperature.
@@ -490,11 +417,3 @@ async def _probe(replicas: Replicas, replica: Replica, model: str, tokenizer: HF
             replica.name,
         )
     return is_processed
-
-
-def _local_folder(root: str) -> Path | None:
-    """Returns the model's folder on this machine; None if it is not here."""
-    try:
-        return find_folder(root)
-    except EngineUnavailableError:
-        return None

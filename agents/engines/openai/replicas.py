@@ -376,8 +376,8 @@ class Replicas:
                 f"{shown} does not exist ({text}{where}); check engine.base_url and engine.model"
             )
         raise EngineError(
-            f"{shown} refuses the request ({text}); the server must take what vLLM's "
-            "/v1/completions takes"
+            f"{shown} refuses the request ({text}); the server must take what it took when the "
+            "engine opened"
         )
 
     def _sort_key(self, replica: Replica, now: float) -> tuple[float, int]:

@@ -44,6 +44,14 @@ _ACCOUNT_LIMIT = re.compile(
 )
 """Matches a limit of the caller's account, which does not depend on the request's
 length."""
+_CONTEXT_FIELDS = (
+    "loaded_context_length",
+    "context_length",
+    "context_window",
+    "max_context_length",
+)
+"""Names of the context length in lists of models, beside vLLM's `max_model_len` and
+llama.cpp's `meta.n_ctx`: LM Studio, OpenRouter, Groq, Mistral."""
 _NUMBER = r"(\d{1,3}(?:,\d{3})+|\d{1,9})\b"
 _CONTEXT = re.compile(
     r"(?i)(?:context[ _-]?(?:length|window|size)|model[ "
@@ -164,14 +172,14 @@ def read_completions(reply: Reply, expected: Expected) -> Completions:
             `expected`.
         AbortedError: a choice was aborted.
     """
-    answer = _json_object(reply)
-    choices = _sequence(answer.get("choices"), "choices")
+    answer = json_object(reply)
+    choices = sequence(answer.get("choices"), "choices")
     if len(choices) != expected.n:
         raise MalformedError(f"it has {len(choices)} choices for n={expected.n}")
     by_index: dict[int, ReplyChoice] = {}
     for choice in choices:
-        fields = _mapping(choice, "a choice")
-        index = _integer(fields.get("index"), "index", most=expected.n - 1)
+        fields = mapping(choice, "a choice")
+        index = integer(fields.get("index"), "index", most=expected.n - 1)
         if index in by_index:
             raise MalformedError(f"index {index} occurs twice")
         by_index[index] = _choice(fields, expected)
@@ -186,21 +194,27 @@ def read_models(reply: Reply) -> tuple[ModelCard, ...]:
     Raises:
         MalformedError: the reply is not a list of models, or the list is empty.
     """
-    cards = [
-        _mapping(card, "a model") for card in _sequence(_json_object(reply).get("data"), "data")
-    ]
+    cards = [mapping(card, "a model") for card in sequence(json_object(reply).get("data"), "data")]
     if not cards:
         raise MalformedError("it lists no model")
     return tuple(
         ModelCard(
             _name(card.get("id"), "id"),
             None if card.get("root") is None else _name(card["root"], "root"),
-            None
-            if card.get("max_model_len") is None
-            else _integer(card["max_model_len"], "max_model_len", least=2),
+            _context_length(card),
         )
         for card in cards
     )
+
+
+def _context_length(card: Mapping[str, Any]) -> int | None:
+    """Returns the context length in a model's card; None if there is none."""
+    if card.get("max_model_len") is not None:
+        return integer(card["max_model_len"], "max_model_len", least=2)
+    meta = card.get("meta")
+    others = [card.get(name) for name in _CONTEXT_FIELDS]
+    others.append(meta.get("n_ctx") if isinstance(meta, dict) else None)
+    return next((value for value in others if type(value) is int and value > 1), None)
 
 
 def read_success(reply: Reply) -> bool:
@@ -209,9 +223,9 @@ def read_success(reply: Reply) -> bool:
     Raises:
         MalformedError: the reply has another form.
     """
-    success = _json_object(reply).get("success")
+    success = json_object(reply).get("success")
     if not isinstance(success, bool):
-        raise MalformedError(f"success is {_describe(success)}, not a bool")
+        raise MalformedError(f"success is {describe(success)}, not a bool")
     return success
 
 
@@ -225,10 +239,10 @@ def _choice(fields: Mapping[str, Any], expected: Expected) -> ReplyChoice:
         raise AbortedError
     if finish_reason not in ("stop", "length"):
         raise MalformedError(
-            f"the finish reason is {_describe(finish_reason)}, neither stop nor length"
+            f"the finish reason is {describe(finish_reason)}, neither stop nor length"
         )
     if not isinstance(fields.get("text", ""), str):
-        raise MalformedError(f"text is {_describe(fields['text'])}")
+        raise MalformedError(f"text is {describe(fields['text'])}")
     repeated = fields.get("prompt_token_ids")
     if repeated is not None and expected.prompt is not None and repeated != list(expected.prompt):
         raise MalformedError(
@@ -239,27 +253,27 @@ def _choice(fields: Mapping[str, Any], expected: Expected) -> ReplyChoice:
     logprobs: tuple[float, ...] = (math.nan,) * len(token_ids)
     scores: tuple[float, ...] = ()
     if expected.logprobs:
-        found = _mapping(fields.get("logprobs"), "logprobs")
-        logprobs = _logprobs(
-            _sequence(found.get("token_logprobs"), "token_logprobs"), "token_logprobs"
+        found = mapping(fields.get("logprobs"), "logprobs")
+        logprobs = checked_logprobs(
+            sequence(found.get("token_logprobs"), "token_logprobs"), "token_logprobs"
         )
         if len(logprobs) != len(token_ids):
             raise MalformedError(
                 f"it has {len(token_ids)} token ids and {len(logprobs)} log-probabilities"
             )
         if expected.candidates:
-            first = _mapping(
-                next(iter(_sequence(found.get("top_logprobs"), "top_logprobs")), None),
+            first = mapping(
+                next(iter(sequence(found.get("top_logprobs"), "top_logprobs")), None),
                 "top_logprobs[0]",
             )
-            scores = _logprobs(
+            scores = checked_logprobs(
                 [first.get(f"token_id:{token}") for token in expected.candidates], "top_logprobs[0]"
             )
     return ReplyChoice(token_ids, logprobs, finish_reason, stop_reason, scores)
 
 
 def _token_ids(value: Any, expected: Expected) -> tuple[int, ...]:
-    token_ids = _sequence(value, "token_ids")
+    token_ids = sequence(value, "token_ids")
     if not 1 <= len(token_ids) <= expected.max_tokens:
         raise MalformedError(
             f"a choice has {len(token_ids)} tokens for max_tokens={expected.max_tokens}"
@@ -290,7 +304,7 @@ def _check_stop_reason(
         )
 
 
-def _logprobs(values: Sequence[Any], name: str) -> tuple[float, ...]:
+def checked_logprobs(values: Sequence[Any], name: str) -> tuple[float, ...]:
     if not set(map(type, values)) <= {float, int}:
         raise MalformedError(f"{name} contains a value that is not a number")
     if values and not _MIN_LOGPROB <= min(values) <= max(values) <= _ROUNDING_ERROR:
@@ -302,13 +316,13 @@ def _usage(value: Any, expected: Expected, generated: int) -> Usage:
     """Returns the usage of a reply, counted from its tokens; the server's counts must
     agree, and provide the cached tokens.
     """
-    usage = _mapping(value, "usage")
-    prompt = _integer(usage.get("prompt_tokens"), "usage.prompt_tokens")
+    usage = mapping(value, "usage")
+    prompt = integer(usage.get("prompt_tokens"), "usage.prompt_tokens")
     if prompt not in (expected.prompt_tokens, expected.n * expected.prompt_tokens):
         raise MalformedError(
             f"usage.prompt_tokens is not the number of prompt tokens, {expected.prompt_tokens}"
         )
-    if _integer(usage.get("completion_tokens"), "usage.completion_tokens") != generated:
+    if integer(usage.get("completion_tokens"), "usage.completion_tokens") != generated:
         raise MalformedError(
             f"usage.completion_tokens is not the number of tokens in the choices, {generated}"
         )
@@ -316,18 +330,18 @@ def _usage(value: Any, expected: Expected, generated: int) -> Usage:
     cached = (
         None
         if details is None
-        else _mapping(details, "usage.prompt_tokens_details").get("cached_tokens")
+        else mapping(details, "usage.prompt_tokens_details").get("cached_tokens")
     )
     found = (
         0
         if cached is None
-        else _integer(cached, "usage.prompt_tokens_details.cached_tokens", most=prompt)
+        else integer(cached, "usage.prompt_tokens_details.cached_tokens", most=prompt)
     )
     total_cached = found if prompt > expected.prompt_tokens else expected.n * found
     return Usage(expected.n * expected.prompt_tokens, total_cached, generated, 1)
 
 
-def _json_object(reply: Reply) -> Mapping[str, Any]:
+def json_object(reply: Reply) -> Mapping[str, Any]:
     """Returns the JSON object in a reply's body."""
     body = reply.body.reveal()
     if not body:
@@ -351,7 +365,7 @@ def _json_object(reply: Reply) -> Mapping[str, Any]:
         where = f" (at character {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
         raise MalformedError(f"it is not JSON{where}") from None
     if not isinstance(answer, dict):
-        raise MalformedError(f"it is {_describe(answer)}, not an object")
+        raise MalformedError(f"it is {describe(answer)}, not an object")
     if answer.get("error") is not None:
         raise MalformedError("it reports an error")
     return answer
@@ -361,21 +375,21 @@ def _refuse_constant(name: str) -> NoReturn:
     raise MalformedError(f"it contains {name}, which is not JSON")
 
 
-def _mapping(value: Any, name: str) -> Mapping[str, Any]:
+def mapping(value: Any, name: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise MalformedError(f"{name} is {_describe(value)}, not an object")
+        raise MalformedError(f"{name} is {describe(value)}, not an object")
     return value
 
 
-def _sequence(value: Any, name: str) -> list[Any]:
+def sequence(value: Any, name: str) -> list[Any]:
     if not isinstance(value, list):
-        raise MalformedError(f"{name} is {_describe(value)}, not a list")
+        raise MalformedError(f"{name} is {describe(value)}, not a list")
     return value
 
 
-def _integer(value: Any, name: str, *, least: int = 0, most: int = _MOST_TOKENS) -> int:
+def integer(value: Any, name: str, *, least: int = 0, most: int = _MOST_TOKENS) -> int:
     if type(value) is not int:
-        raise MalformedError(f"{name} is {_describe(value)}, not an integer")
+        raise MalformedError(f"{name} is {describe(value)}, not an integer")
     if not least <= value <= most:
         raise MalformedError(f"{name} is not between {least} and {most}")
     return value
@@ -391,13 +405,13 @@ def _name(value: Any, what: str) -> str:
         or not 0 < len(value) <= _MOST_NAME_CHARACTERS
     ):
         raise MalformedError(
-            f"{what} is {_describe(value)}, not a name of 1 to {_MOST_NAME_CHARACTERS} printable "
+            f"{what} is {describe(value)}, not a name of 1 to {_MOST_NAME_CHARACTERS} printable "
             "characters"
         )
     return value
 
 
-def _describe(value: Any) -> str:
+def describe(value: Any) -> str:
     """Returns a description of a value for an error: a single lower-case word as it is,
     otherwise the type.
     """

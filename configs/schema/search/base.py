@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -20,6 +20,9 @@ class SearchOptions(ConfigGroup):
     """Base of all strategies' options, with the properties that the cross-group checks
     read (configs/schema/run.py).
     """
+
+    continues_thoughts: ClassVar[bool] = True
+    """Whether the search samples behind steps, not only behind the question."""
 
     @property
     def needs_critic(self) -> bool:

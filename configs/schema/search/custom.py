@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
@@ -13,6 +13,8 @@ from configs.schema.search.base import SearchOptions
 class CustomConfig(SearchOptions):
     """A strategy from outside the package."""
 
+    # an engine that continues no thought refuses the first request that needs it
+    continues_thoughts: ClassVar[bool] = False
     strategy: Literal["custom"] = "custom"
     """A strategy of your own, loaded from search.object."""
     object: str = Field(pattern=NAME)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from configs.schema.search.base import AnswerSelection, SearchOptions, Selecting
 class GreedyConfig(SearchOptions):
     """One completion at temperature 0: the baseline of every other strategy."""
 
+    continues_thoughts: ClassVar[bool] = False
     strategy: Literal["greedy"] = "greedy"
     """One completion at temperature 0."""
 
@@ -23,6 +24,7 @@ class GreedyConfig(SearchOptions):
 class SamplingAnswers(SearchOptions):
     """Options of a strategy that samples whole completions."""
 
+    continues_thoughts: ClassVar[bool] = False
     num_samples: int = Field(16, ge=1)
     """Samples per question."""
     temperature: float | None = Field(None, ge=0, le=10)

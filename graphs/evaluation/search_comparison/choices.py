@@ -1,5 +1,5 @@
 """The settings that are selected on validation questions, per group of families:
-temperatures, votes, every strategy's settings, and the strategy.
+sampling, votes, every strategy's settings, and the strategy.
 
 They are written to FOLDER/choices.json before the first test question is run, and are a
 deterministic function of the validation runs.
@@ -18,9 +18,10 @@ from configs.schema import ComparedFamily
 from configs.schema.search.base import ScoreAggregation as Aggregation
 from graphs.strategies.selection import Selector
 
-FamilyGroup = Literal["others", "self_verifying"]
+FamilyGroup = Literal["others", "self_verifying", "transfer"]
 """`self_verifying`: families whose answers can be checked without the right one,
-reported separately. `others`: all other families."""
+reported separately. `transfer`: families on which nothing is selected. `others`: all
+other families."""
 
 AGGREGATIONS: tuple[Aggregation, ...] = ("product", "min", "last", "mean")
 LOGPROB_WEIGHTS = (0.0, 0.5, 1.0)
@@ -28,13 +29,15 @@ LOGPROB_WEIGHTS = (0.0, 0.5, 1.0)
 
 def group_of(family: ComparedFamily) -> FamilyGroup:
     """Returns the group in which a family is reported."""
+    if family.transfer:
+        return "transfer"
     return "self_verifying" if family.verifies_itself else "others"
 
 
 def groups_of(families: Iterable[ComparedFamily]) -> dict[FamilyGroup, list[ComparedFamily]]:
-    """Returns the families of each non-empty group."""
+    """Returns the families of each non-empty group, transfer families last."""
     groups: dict[FamilyGroup, list[ComparedFamily]] = {}
-    for family in families:
+    for family in sorted(families, key=lambda family: family.transfer):
         groups.setdefault(group_of(family), []).append(family)
     return groups
 
@@ -62,11 +65,11 @@ RANKINGS = tuple(
 class SelectedSampling:
     """Sampling settings selected on validation samples."""
 
-    majority_temperature: float
-    """Temperature of majority votes, log-probability votes and log-probability
-    beams."""
-    temperature: float
-    """Temperature of all methods with a critic."""
+    majority: str
+    """Name of the sampling (comparison.samplings) of majority votes, log-probability
+    votes and log-probability beams."""
+    guided: str
+    """Name of the sampling of all methods with a critic."""
     vote: Ranking
     """Ranking of the weighted vote."""
     best: Ranking
@@ -94,8 +97,10 @@ class SelectedByGroup:
     groups: Mapping[FamilyGroup, SelectedSettings]
 
     def of(self, family: ComparedFamily) -> SelectedSettings:
-        """Returns the settings of a family's group."""
-        return self.groups[group_of(family)]
+        """Returns the settings of a family's group; for a transfer family those of the
+        first group.
+        """
+        return self.groups.get(group_of(family)) or next(iter(self.groups.values()))
 
     def as_json(self) -> dict[str, Any]:
         """Returns plain values; `from_json` is the inverse."""

@@ -3,13 +3,15 @@ equally."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from configs.schema import ComparedFamily, SearchComparisonConfig
-from graphs.evaluation.search_comparison.cells import candidate_cells, pool
+from graphs.evaluation.search_comparison.cells import NO_CRITIC, Cell, candidate_cells, pool
 from graphs.evaluation.search_comparison.choices import (
     RANKINGS,
     FamilyGroup,
@@ -19,21 +21,41 @@ from graphs.evaluation.search_comparison.choices import (
     SelectedSettings,
     groups_of,
 )
+from graphs.evaluation.search_comparison.labels import Labelled, read_labelled
 from graphs.evaluation.search_comparison.measure import vote_accuracies
 from graphs.traces.store import TraceStore
 
+T = TypeVar("T")
+
+
+def samplings_to_judge(
+    comparison: SearchComparisonConfig, folder: Path
+) -> dict[FamilyGroup, list[str]]:
+    """Returns the samplings whose validation samples are judged: all, or the one with
+    the best majority vote (comparison.guided_sampling).
+    """
+    every = [sampling.name for sampling in comparison.samplings]
+    return {
+        group: every
+        if comparison.guided_sampling == "selected"
+        else [_best_of(_majorities(comparison, folder, families))]
+        for group, families in groups_of(comparison.families).items()
+        if group != "transfer"
+    }
+
 
 def choose_sampling(
-    comparison: SearchComparisonConfig, folder: Path
+    comparison: SearchComparisonConfig, folder: Path, judged: Mapping[FamilyGroup, Sequence[str]]
 ) -> dict[FamilyGroup, SelectedSampling]:
-    """Returns the temperatures and rankings with the best validation accuracy: the
-    majority's temperature, and those of the weighted vote.
+    """Returns the sampling and rankings with the best validation accuracy: the
+    majority's sampling, and those of the weighted vote.
 
-    Ties go to the first of comparison.temperatures and the first of `RANKINGS`.
+    Ties go to the first of comparison.samplings and the first of `RANKINGS`.
     """
     return {
-        group: _sampling(comparison, folder, families)
+        group: _sampling(comparison, folder, families, judged[group])
         for group, families in groups_of(comparison.families).items()
+        if group != "transfer"
     }
 
 
@@ -47,6 +69,8 @@ def choose(
     """
     chosen: dict[FamilyGroup, SelectedSettings] = {}
     for group, families in groups_of(comparison.families).items():
+        if group == "transfer":
+            continue
         sampling, accuracies, candidates = samplings[group], {}, {}
         cells = [
             cell for family in families for cell in candidate_cells(comparison, family, samplings)
@@ -65,12 +89,12 @@ def choose(
             candidates[strategy.name] = int(np.argmax(found))
             accuracies[strategy.name] = max(found)
         pools = [
-            pool(comparison, "validation", family, sampling.temperature, comparison.critics[0].name)
+            pool(comparison, "validation", family, sampling.guided, comparison.critics[0].name)
             for family in families
         ]
         votes = [
             vote_accuracies(
-                cell.folder(folder), comparison.main_budget, {sampling.vote, sampling.best}
+                _labelled(cell, folder), comparison.main_budget, {sampling.vote, sampling.best}
             )
             for cell in pools
         ]
@@ -82,35 +106,61 @@ def choose(
     return SelectedByGroup(chosen)
 
 
-def _sampling(
+def _majorities(
     comparison: SearchComparisonConfig, folder: Path, families: Sequence[ComparedFamily]
-) -> SelectedSampling:
-    majority: dict[float, float] = {}
-    vote: dict[tuple[float, Ranking], float] = {}
-    best: dict[tuple[float, Ranking], float] = {}
-    for temperature in comparison.temperatures:
-        cells = [
-            pool(comparison, "validation", family, temperature, comparison.critics[0].name)
+) -> dict[str, float]:
+    """Returns the validation accuracy of the majority vote by sampling."""
+    accuracies = {}
+    for sampling in comparison.samplings:
+        found = [
+            vote_accuracies(
+                _labelled(pool(comparison, "validation", family, sampling.name, NO_CRITIC), folder),
+                comparison.main_budget,
+                (),
+            )
             for family in families
         ]
+        accuracies[sampling.name] = float(np.mean([accuracy for accuracy, _, _ in found]))
+    return accuracies
+
+
+def _sampling(
+    comparison: SearchComparisonConfig,
+    folder: Path,
+    families: Sequence[ComparedFamily],
+    judged: Sequence[str],
+) -> SelectedSampling:
+    vote: dict[tuple[str, Ranking], float] = {}
+    best: dict[tuple[str, Ranking], float] = {}
+    critic = comparison.critics[0].name
+    for sampling in judged:
         found = [
-            vote_accuracies(cell.folder(folder), comparison.main_budget, RANKINGS) for cell in cells
+            vote_accuracies(
+                _labelled(pool(comparison, "validation", family, sampling, critic), folder),
+                comparison.main_budget,
+                RANKINGS,
+            )
+            for family in families
         ]
-        majority[temperature] = float(np.mean([accuracy for accuracy, _, _ in found]))
         for ranking in RANKINGS:
-            vote[temperature, ranking] = float(
-                np.mean([by_ranking[ranking] for _, by_ranking, _ in found])
-            )
-            best[temperature, ranking] = float(
-                np.mean([by_ranking[ranking] for _, _, by_ranking in found])
-            )
-    temperature, ranking = max(vote, key=lambda at: vote[at])
+            vote[sampling, ranking] = float(np.mean([votes[ranking] for _, votes, _ in found]))
+            best[sampling, ranking] = float(np.mean([bests[ranking] for _, _, bests in found]))
+    guided, ranking = _best_of(vote)
     return SelectedSampling(
-        majority_temperature=max(majority, key=lambda at: majority[at]),
-        temperature=temperature,
+        majority=_best_of(_majorities(comparison, folder, families)),
+        guided=guided,
         vote=ranking,
-        best=max(RANKINGS, key=lambda ranking: best[temperature, ranking]),
+        best=max(RANKINGS, key=lambda ranking: best[guided, ranking]),
     )
+
+
+def _labelled(cell: Cell, folder: Path) -> list[Labelled]:
+    return asyncio.run(read_labelled(cell.folder(folder)))
+
+
+def _best_of(accuracies: Mapping[T, float]) -> T:
+    """Returns the key of the largest value, the first of several."""
+    return max(accuracies, key=lambda key: accuracies[key])
 
 
 def _right(folder: Path) -> list[bool]:

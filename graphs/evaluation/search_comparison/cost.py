@@ -1,8 +1,8 @@
 """The cost of a thought, and the expected cost of k samples of a pool.
 
 Two measures, summed over all roles: FLOPs = 2 x parameters x (generated + uncached
-prompt tokens), and generated tokens. All roles are assumed to use models of the
-policy's size; where that is unknown, FLOPs are per parameter.
+prompt tokens), and generated tokens. A role whose model is of unknown size is charged
+as if it used the policy's; where that is unknown, too, FLOPs are per parameter.
 
 The expected cost of k of a pool's n samples is computed exactly:
 
@@ -42,11 +42,11 @@ class Cost(NamedTuple):
 
 def cost_of(trace: Trace) -> Cost:
     """Returns the cost of a thought."""
-    generated = sum(usage.generated_tokens for usage in trace.usage.values())
-    uncached = sum(
-        usage.prompt_tokens - usage.cached_prompt_tokens for usage in trace.usage.values()
-    )
-    return _cost(trace, generated, uncached)
+    costs = [
+        _cost(trace, role, usage.generated_tokens, usage.prompt_tokens - usage.cached_prompt_tokens)
+        for role, usage in trace.usage.items()
+    ]
+    return _sum(costs)
 
 
 def pool_costs(trace: Trace, tree: ReasoningTree, ks: Sequence[int], *, judged: bool) -> list[Cost]:
@@ -70,15 +70,26 @@ def pool_costs(trace: Trace, tree: ReasoningTree, ks: Sequence[int], *, judged: 
     costs = []
     for k in ks:
         generated, prompt = policy.generated_tokens * k / n, first + (k - 1) * further
+        parts = [_cost(trace, "policy", generated, prompt)]
         if critic is not None and asked:
             share = np.array([pass_at_k(n, min(counts[node], n), k) for node in asked])
-            generated += critic.generated_tokens * float(share.mean())
-            prompt += (critic.prompt_tokens - critic.cached_prompt_tokens) * float(
-                share @ lengths / lengths.sum()
+            uncached_of_critic = critic.prompt_tokens - critic.cached_prompt_tokens
+            parts.append(
+                _cost(
+                    trace,
+                    "critic",
+                    critic.generated_tokens * float(share.mean()),
+                    uncached_of_critic * float(share @ lengths / lengths.sum()),
+                )
             )
-        costs.append(_cost(trace, generated, prompt))
+        costs.append(_sum(parts))
     return costs
 
 
-def _cost(trace: Trace, generated: float, uncached: float) -> Cost:
-    return Cost(2.0 * (trace.engine.parameters or 1) * (generated + uncached), float(generated))
+def _cost(trace: Trace, role: str, generated: float, uncached: float) -> Cost:
+    parameters = trace.parameters.get(role) or trace.engine.parameters or 1
+    return Cost(2.0 * parameters * (generated + uncached), float(generated))
+
+
+def _sum(costs: Sequence[Cost]) -> Cost:
+    return Cost(sum(cost.flops for cost in costs), sum(cost.generated_tokens for cost in costs))

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,13 +16,13 @@ from numpy.typing import NDArray
 
 from agents.answers import canonical
 from agents.critics import Critic, LengthCritic, LogprobCritic, OracleCritic, RandomCritic
-from agents.families import Problem, recognise_question
-from agents.types import BadDataError
+from agents.types import BadDataError, VerdictScope
 from configs.schema import SearchComparisonConfig
 from graphs.evaluation.scaling import pool_of
 from graphs.evaluation.search_comparison.cells import NO_CRITIC, oracle_name
 from graphs.evaluation.search_comparison.choices import Ranking, SelectedSampling
 from graphs.evaluation.search_comparison.cost import Cost, cost_of, pool_costs
+from graphs.evaluation.search_comparison.labels import LabelCritic, Labelled
 from graphs.evaluation.search_comparison.loss_attribution import CAUSES, Cause, attribute
 from graphs.evaluation.search_comparison.pools import (
     best_of,
@@ -36,10 +35,8 @@ from graphs.evaluation.search_comparison.pools import (
 )
 from graphs.evaluation.siblings import SiblingPairs, sibling_pairs
 from graphs.strategies.selection import Selector
-from graphs.traces.store import TraceStore
 from graphs.traces.trace import Trace
 from graphs.tree import ReasoningTree
-from graphs.tree.truth import truth_of
 
 Floats = NDArray[np.float64]
 
@@ -85,14 +82,28 @@ class Measured:
     )
     """By question hash: one per seed."""
 
+    def is_whole(self, key: Key) -> bool:
+        """Whether a method was run on all questions: on at least nine tenths of the
+        most of any method, since single questions may fail.
+        """
+        return len(self.outcomes[key]) >= 0.9 * max(map(len, self.outcomes.values()))
 
-def add_search(measured: Measured, folder: Path, key: Key, *, attributed: bool) -> None:
+
+def of_model(method: str, model: str) -> str:
+    """Returns the name of a method of another model; of the model under comparison if
+    `model` is empty.
+    """
+    return f"{model} {method}" if model else method
+
+
+def add_search(
+    measured: Measured, thoughts: Sequence[Labelled], key: Key, *, attributed: bool
+) -> None:
     """Adds one seed of a search; `attributed` adds the causes of its unsolved
     questions.
     """
-    for trace, problem in _traces(folder):
-        tree = ReasoningTree.replay(trace.question, trace.events)
-        truth, correct = truth_of(tree, problem), trace.correct is True
+    for trace, tree, truth, _ in thoughts:
+        correct = trace.correct is True
         found = correct or bool(truth.answered.any())
         measured.outcomes[key][trace.question.hash].append(
             QuestionResult(float(correct), float(found), *cost_of(trace))
@@ -103,13 +114,20 @@ def add_search(measured: Measured, folder: Path, key: Key, *, attributed: bool) 
             )
 
 
-def add_plain_pool(measured: Measured, folder: Path, ks: Sequence[int], *, attributed: int) -> None:
+def add_plain_pool(
+    measured: Measured,
+    thoughts: Sequence[Labelled],
+    ks: Sequence[int],
+    *,
+    attributed: int | None,
+    model: str = "",
+) -> None:
     """Adds the majority and the log-probability vote of k samples; verdicts are neither
-    read nor charged.
+    read nor charged. `attributed`: number of samples at which causes are added; None:
+    none. `model`: name of another model, which precedes the methods' names.
     """
-    for trace, problem in _traces(folder):
-        tree = ReasoningTree.replay(trace.question, trace.events)
-        truth = truth_of(tree, problem)
+    for thought in thoughts:
+        trace, tree, truth, _ = thought
         costs, checked = (
             pool_costs(trace, tree, ks, judged=False),
             coverage(tree, truth.answered, ks),
@@ -117,7 +135,7 @@ def add_plain_pool(measured: Measured, folder: Path, ks: Sequence[int], *, attri
         for method, weights in (("majority", None), ("logprob_vote", path_logprobs(tree))):
             _add(
                 measured,
-                method,
+                of_model(method, model),
                 NO_CRITIC,
                 trace,
                 ks,
@@ -125,14 +143,14 @@ def add_plain_pool(measured: Measured, folder: Path, ks: Sequence[int], *, attri
                 checked,
                 costs,
             )
-        _book_first(
-            measured, NO_CRITIC, trace, problem, attributed, {"majority": Selector("majority")}
-        )
+        if attributed is not None:
+            selectors = {of_model("majority", model): Selector("majority")}
+            _book_first(measured, NO_CRITIC, thought, attributed, selectors)
 
 
 def add_judged_pool(
     measured: Measured,
-    folder: Path,
+    thoughts: Sequence[Labelled],
     ks: Sequence[int],
     critic: str,
     sampling: SelectedSampling,
@@ -142,9 +160,8 @@ def add_judged_pool(
     """Adds the weighted vote, best-of-N and coverage of k samples, and the
     within-sibling accuracy of the critic.
     """
-    for trace, problem in _traces(folder):
-        tree = ReasoningTree.replay(trace.question, trace.events)
-        truth = truth_of(tree, problem)
+    for thought in thoughts:
+        trace, tree, truth, _ = thought
         costs, checked = (
             pool_costs(trace, tree, ks, judged=True),
             coverage(tree, truth.answered, ks),
@@ -164,11 +181,11 @@ def add_judged_pool(
             "weighted_vote": sampling.vote.selector,
             "best_of_n": replace(sampling.best.selector, selection="best"),
         }
-        _book_first(measured, critic, trace, problem, attributed, selectors)
+        _book_first(measured, critic, thought, attributed, selectors)
 
 
 async def add_controls(
-    measured: Measured, folder: Path, comparison: SearchComparisonConfig
+    measured: Measured, thoughts: Sequence[Labelled], comparison: SearchComparisonConfig
 ) -> None:
     """Adds the votes and best-of-N of critics without a model, on the samples of a
     pool: the controls and the settings of the noise sweep.
@@ -176,10 +193,12 @@ async def add_controls(
     All are ranked by the product of verdicts, because no ranking was selected for them.
     """
     n = comparison.main_budget
-    for trace, problem in _traces(folder):
+    for thought in thoughts:
+        trace = thought.trace
         events = first_samples(trace.events, _SWEEP_SAMPLES * n)
-        truth = truth_of(ReasoningTree.replay(trace.question, events), problem)
-        for name, critic in _free_critics(problem, comparison.flip_rates).items():
+        size = len(ReasoningTree.replay(trace.question, events))
+        truth = thought.truth.first(size)
+        for name, critic in _free_critics(thought, comparison.flip_rates).items():
             tree = await rejudged(trace.question, events, critic)
             measured.siblings[name][trace.question.hash] = sibling_pairs(tree, truth)
             pool = pool_of(tree, truth.answered, log_weights(tree, Ranking()))
@@ -195,7 +214,7 @@ async def add_controls(
 
 
 def vote_accuracies(
-    folder: Path, n: int, rankings: Iterable[Ranking]
+    thoughts: Sequence[Labelled], n: int, rankings: Iterable[Ranking]
 ) -> tuple[float, dict[Ranking, float], dict[Ranking, float]]:
     """Returns accuracies at n samples of a pool: of the majority, and per ranking of
     the weighted vote and of best-of-N.
@@ -203,9 +222,7 @@ def vote_accuracies(
     majority: list[float] = []
     vote: dict[Ranking, list[float]] = {ranking: [] for ranking in rankings}
     best: dict[Ranking, list[float]] = {ranking: [] for ranking in vote}
-    for trace, problem in _traces(folder):
-        tree = ReasoningTree.replay(trace.question, trace.events)
-        truth = truth_of(tree, problem)
+    for trace, tree, truth, _ in thoughts:
         majority += votes(pool_of(tree, truth.answered), [n], _rng(trace))
         for ranking in vote:
             pool = pool_of(tree, truth.answered, log_weights(tree, ranking))
@@ -234,14 +251,18 @@ class Table:
     """Share of questions by cause."""
 
     @classmethod
-    def of(cls, families: Sequence[Measured]) -> Table:
+    def of(cls, families: Sequence[Measured], *, few: bool = False) -> Table:
         """Joins families: the methods measured on all of them, over the questions that
         all methods of a family were run on.
+
+        A method that was run on a part of the questions is left out, unless `few`,
+        which takes that part of the questions for all methods.
         """
         keys = [
             key
             for key in families[0].outcomes
             if all(key in family.outcomes for family in families)
+            and (few or all(family.is_whole(key) for family in families))
         ]
         if not keys:
             raise BadDataError(
@@ -309,19 +330,6 @@ def _shares(key: Key, families: Sequence[Measured]) -> dict[Cause, float]:
     return {cause: attributed.count(cause) / len(attributed) for cause in CAUSES}
 
 
-def _traces(folder: Path) -> Iterable[tuple[Trace, Problem]]:
-    """Yields the traces of a cell, each with its problem."""
-    with TraceStore.read(folder) as store:
-        for trace in store:
-            problem = recognise_question(trace.question.text)
-            if problem is None:
-                raise BadDataError(
-                    f"{folder}: question {trace.question.hash} is of no family with an exact "
-                    "checker; compare on task=pocket"
-                )
-            yield trace, problem
-
-
 def _add(
     measured: Measured,
     method: str,
@@ -341,17 +349,17 @@ def _add(
 def _book_first(
     measured: Measured,
     critic: str,
-    trace: Trace,
-    problem: Problem,
+    thought: Labelled,
     n: int,
     selectors: Mapping[str, Selector],
 ) -> None:
     """Adds the cause of a question with the first n samples of its pool, for each
     method by its selector.
     """
+    trace = thought.trace
     events = first_samples(trace.events, n)
     tree = ReasoningTree.replay(trace.question, events)
-    truth = truth_of(tree, problem)
+    truth = thought.truth.first(len(tree))
     for method, selector in selectors.items():
         leaf = replace(selector, canonical=partial(canonical, task=trace.question.task)).choose(
             tree, tree.answer_leaves()
@@ -362,14 +370,20 @@ def _book_first(
         )
 
 
-def _free_critics(problem: Problem, flip_rates: Sequence[float]) -> dict[str, Critic]:
+def _free_critics(thought: Labelled, flip_rates: Sequence[float]) -> dict[str, Critic]:
     """Returns the critics without a model, by their names in cells."""
+    scope: VerdictScope = "local" if thought.problem is None else thought.problem.scope
     critics: dict[str, Critic] = {
-        "random": RandomCritic(0, lambda text: problem.scope),
-        "length": LengthCritic(lambda text: problem.scope),
-        "logprob": LogprobCritic(lambda text: problem.scope),
+        "random": RandomCritic(0, lambda text: scope),
+        "length": LengthCritic(lambda text: scope),
+        "logprob": LogprobCritic(lambda text: scope),
     }
-    return critics | {oracle_name(rate): OracleCritic(0, rate) for rate in flip_rates}
+    return critics | {
+        oracle_name(rate): OracleCritic(0, rate)
+        if thought.problem is not None
+        else LabelCritic.of(thought, rate)
+        for rate in flip_rates
+    }
 
 
 def _rng(trace: Trace) -> np.random.Generator:

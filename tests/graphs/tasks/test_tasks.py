@@ -259,7 +259,7 @@ def test_fields_have_the_names_that_are_asked_for(write: Write) -> None:
 def test_a_file_without_a_question_is_refused(write: Write, tmp_path: Path, name: str) -> None:
     with pytest.raises(BadDataError, match=r"task\.path .*nothing\) does not exist"):
         load_task(name, path=str(tmp_path / "nothing"))
-    with pytest.raises(BadDataError, match="cannot be read|is a folder"):
+    with pytest.raises(BadDataError, match=r"cannot be read|is a folder"):
         load_task(name, path=str(tmp_path))
     with pytest.raises(BadDataError, match="is empty"):
         load_task(name, path=write(b"", b"", name="empty"))

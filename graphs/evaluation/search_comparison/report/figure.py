@@ -19,7 +19,14 @@ _AXES = {
     "flops": "FLOPs per question, all roles",
     "generated_tokens": "generated tokens per question, all roles",
 }
-_TITLES = {"others": "not self-verifying", "self_verifying": "self-verifying"}
+_TITLES = {
+    "others": "not self-verifying",
+    "self_verifying": "self-verifying",
+    "transfer": "transfer",
+    "others_first": "not self-verifying, first questions",
+    "self_verifying_first": "self-verifying, first questions",
+    "transfer_first": "transfer, first questions",
+}
 _COLORS = {
     "solved": "#4c9f70",
     "selection": "#f2c14e",
@@ -65,7 +72,7 @@ def _accuracy(groups: Mapping[str, Mapping[str, Any]]) -> Figure:
     a second column, with its free check.
     """
     columns = [(group, "accuracy") for group in groups] + [
-        (group, "accuracy_with_free_check") for group in groups if group != "others"
+        (group, "accuracy_with_free_check") for group in groups if group == "self_verifying"
     ]
     labels = list(
         dict.fromkeys(

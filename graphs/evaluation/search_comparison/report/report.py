@@ -15,6 +15,7 @@ from agents.types import BadDataError
 from configs.schema import SearchComparisonConfig
 from graphs.evaluation.search_comparison.cells import NO_CRITIC, Cell, is_finished, measured_cells
 from graphs.evaluation.search_comparison.choices import SelectedByGroup, groups_of
+from graphs.evaluation.search_comparison.labels import read_labelled
 from graphs.evaluation.search_comparison.measure import (
     Key,
     Measured,
@@ -23,11 +24,14 @@ from graphs.evaluation.search_comparison.measure import (
     add_judged_pool,
     add_plain_pool,
     add_search,
+    of_model,
     sample_sizes,
 )
 from graphs.evaluation.search_comparison.report.figure import draw
 from graphs.evaluation.search_comparison.report.summary import summarise
 from graphs.evaluation.search_comparison.report.tables import tables
+from graphs.evaluation.search_comparison.results import load_results, save_results
+from graphs.traces.store import FILE_NAME, TraceStore
 
 PLAN, CHOICES = "plan.json", "choices.json"
 
@@ -84,10 +88,16 @@ async def _summarise(
             levels = {
                 family.name: list(family.levels) for family in families if family.name in measured
             }
+            choice, found = choices.of(families[0]), list(measured.values())
             summaries[group] = {
                 "families": levels,
-                **summarise(comparison, choices.groups[group], Table.of(list(measured.values()))),
+                **summarise(comparison, choice, Table.of(found)),
             }
+            if not all(one.is_whole(key) for one in found for key in one.outcomes):
+                summaries[f"{group}_first"] = {
+                    "families": levels,
+                    **summarise(comparison, choice, Table.of(found, few=True)),
+                }
     if not summaries:
         raise BadDataError(f"{folder}: no test cell is finished; run the comparison first")
     return summaries, missing
@@ -99,24 +109,42 @@ async def _measure(
     choices: SelectedByGroup,
     cells: Sequence[Cell],
 ) -> Measured:
-    """Returns the results of the finished cells of one family."""
-    measured = Measured()
-    first, main = comparison.critics[0].name, comparison.main_budget
-    ks = sample_sizes(comparison)
+    """Returns the results of the finished cells of one family. The results of each cell
+    are also written beside its traces, and read from there if the traces are missing.
+    """
+    whole = Measured()
     for cell in cells:
-        place, sampling = cell.folder(folder), choices.of(cell.family).sampling
-        if cell.method != "pool":
-            add_search(
-                measured,
-                place,
-                Key(cell.method, cell.n, cell.critic),
-                attributed=cell.n == main or cell.method == "greedy",
-            )
-            continue
-        if cell.critic != NO_CRITIC:
-            add_judged_pool(measured, place, ks, cell.critic, sampling, attributed=main)
-        if cell.critic == first:
-            await add_controls(measured, place, comparison)
-        if cell.temperature == sampling.majority_temperature and cell.critic in (first, NO_CRITIC):
-            add_plain_pool(measured, place, ks, attributed=main)
+        place = cell.folder(folder)
+        if (place / FILE_NAME).is_file():
+            measured = await _measure_cell(place, comparison, choices, cell)
+            with TraceStore.read(place) as store:
+                save_results(place, measured, store.config_hash)
+        load_results(place, whole)
+    return whole
+
+
+async def _measure_cell(
+    place: Path, comparison: SearchComparisonConfig, choices: SelectedByGroup, cell: Cell
+) -> Measured:
+    """Returns the results of one cell, from its traces."""
+    measured, main = Measured(), comparison.main_budget
+    ks, sampling = sample_sizes(comparison), choices.of(cell.family).sampling
+    thoughts = await read_labelled(place)
+    if cell.method != "pool":
+        add_search(
+            measured,
+            thoughts,
+            Key(of_model(cell.method, cell.model), cell.n, cell.critic),
+            attributed=cell.n in (main, comparison.budgets_of_searches[-1])
+            or cell.method == "greedy",
+        )
+    elif cell.model:
+        add_plain_pool(measured, thoughts, [cell.n], attributed=None, model=cell.model)
+    elif cell.critic != NO_CRITIC:
+        add_judged_pool(measured, thoughts, ks, cell.critic, sampling, attributed=main)
+    else:
+        if cell.sampling == sampling.guided:
+            await add_controls(measured, thoughts, comparison)
+        if cell.sampling == sampling.majority:
+            add_plain_pool(measured, thoughts, ks, attributed=main)
     return measured

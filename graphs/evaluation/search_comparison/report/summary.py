@@ -63,7 +63,7 @@ def summarise(
         "noise_sweep": [
             setting._asdict()
             for setting in noise_sweep(
-                table, n, list(dict.fromkeys((VOTE, comparison.noise_sweep)))
+                table, n, list(dict.fromkeys((VOTE, comparison.noise_sweep or VOTE)))
             )
         ],
         "loss_attribution": [

@@ -13,6 +13,10 @@ TARGET_CLOSURE, TARGET_SHARE = 0.4, 1 / 7
 _TITLES = {
     "others": "Families that do not verify themselves",
     "self_verifying": "Families that verify themselves",
+    "transfer": "Other tasks, with the same settings",
+    "others_first": "Families that do not verify themselves, first questions",
+    "self_verifying_first": "Families that verify themselves, first questions",
+    "transfer_first": "Other tasks, first questions",
 }
 
 _LEGEND = (

@@ -11,6 +11,7 @@ from configs.schema import ComparedCritic, SearchComparisonConfig
 from graphs.evaluation.search_comparison.cells import (
     candidate_cells,
     filled_in,
+    judged_cells,
     measured_cells,
     sampling_cells,
     words_in_use,
@@ -22,7 +23,7 @@ from graphs.evaluation.search_comparison.choices import (
     SelectedSettings,
 )
 
-SAMPLING = SelectedSampling(0.6, 0.8, Ranking("min", 0.5), Ranking())
+SAMPLING = SelectedSampling("t0.6", "t0.8", Ranking("min", 0.5), Ranking())
 
 
 def shipped() -> SearchComparisonConfig:
@@ -79,6 +80,7 @@ def test_no_two_cells_are_one_run_and_choosing_looks_at_no_test_question() -> No
     family = comparison.families[0]
     validation = [
         *sampling_cells(comparison, family),
+        *judged_cells(comparison, family, [sampling.name for sampling in comparison.samplings]),
         *candidate_cells(comparison, family, {"others": SAMPLING}),
     ]
     cells = [*validation, *measured_cells(comparison, family, choices(comparison))]
@@ -86,16 +88,20 @@ def test_no_two_cells_are_one_run_and_choosing_looks_at_no_test_question() -> No
     assert {cell.split for cell in validation} == {"validation"}
 
 
-def test_a_majority_has_a_pool_of_its_own_where_its_temperature_is_another() -> None:
+def test_verdicts_are_on_the_samples_of_a_plain_pool() -> None:
     comparison = shipped()
     for sampling, pools in (
-        (SAMPLING, [("working", 0.8), ("none", 0.6)]),
-        (replace(SAMPLING, majority_temperature=0.8), [("working", 0.8)]),
+        (SAMPLING, [("none", "t0.8"), ("none", "t0.6"), ("working", "t0.8")]),
+        (replace(SAMPLING, majority="t0.8"), [("none", "t0.8"), ("working", "t0.8")]),
     ):
-        cells = measured_cells(
-            comparison, comparison.families[0], choices(comparison, sampling=sampling)
+        cells = list(
+            measured_cells(
+                comparison, comparison.families[0], choices(comparison, sampling=sampling)
+            )
         )
-        assert [(cell.critic, cell.temperature) for cell in cells if cell.method == "pool"] == pools
+        found = [cell for cell in cells if cell.method == "pool"]
+        assert [(cell.critic, cell.sampling) for cell in found] == pools
+        assert found[-1].samples_from == found[0]
 
 
 def test_a_further_critic_gets_the_chosen_strategy_and_the_dials() -> None:

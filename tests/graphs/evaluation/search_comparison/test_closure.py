@@ -188,8 +188,9 @@ def test_a_table_holds_what_all_families_and_all_methods_share() -> None:
             ]
     del first.outcomes[Key("greedy", 1, "none")]["b"]
     first.outcomes[Key("beam", 4, "good")]["a"].append(QuestionResult(1.0, 1.0, 2.0, 1.0))
-    found = Table.of([first, second])
+    found = Table.of([first, second], few=True)
     assert list(found.values) == [Key("greedy", 1, "none"), Key("majority", 4, "none")]
+    assert list(Table.of([first, second]).values) == [Key("majority", 4, "none")]
     assert found.strata.tolist() == [0, 0, 1, 1]
     assert (
         found.correct(Key("majority", 4, "none")).tolist() == [0.5] * 4

@@ -40,7 +40,10 @@ WORDS = [
         "comparison.large_budget=null",
         "comparison.seeds=1",
     ),
-    *("comparison.temperatures=[1.0]", "comparison.flip_rates=[0.0]"),
+    *(
+        "comparison.samplings=[{name: t1, words: 'policy.temperature=1.0'}]",
+        "comparison.flip_rates=[0.0]",
+    ),
     "comparison.families=[{name: running, levels: [1]}, {name: countdown, levels: [3], "
     "verifies_itself: true}]",
     "comparison.strategies=[{name: beam, candidates: ['search=beam search.num_samples={n} "
@@ -91,6 +94,7 @@ def test_one_command_leaves_tables_json_figures_and_a_run_for_every_cell(folder:
     assert sorted(path.name for path in (folder / "validation" / "running").iterdir()) == [
         "beam.0-4-working-seed0",
         "greedy",
+        "pool-t1-none",
         "pool-t1-working",
     ]
     assert all((path / "report.md").is_file() for path in (folder / "test" / "countdown").iterdir())
