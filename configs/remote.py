@@ -1,6 +1,6 @@
 """The allow-list of options that a remote caller of a served graph may change.
 
-    effort=low | medium | high        search and budget; the budget is cut to the
+    effort=auto | low | medium | high search and budget; the budget is cut to the
                                       server's own
     budget=NAME, budget.max_tokens=N  caps, each at most the server's own
     search=NAME                       a strategy or preset that comes with the package

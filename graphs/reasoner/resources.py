@@ -38,7 +38,7 @@ from agents.safety import DEFAULT_RULES, SafetyChecker
 from agents.types import Question, SamplingOptions
 from configs import ConfigError, RunConfig, config_hash
 from configs.remote import parse_remote, remote_config
-from configs.schema import PosteriorConfig, SummarizerKind
+from configs.schema import PosteriorOptions, SummarizerKind
 from graphs.reasoner.capabilities import check_capabilities, report_limits
 from graphs.reasoner.critics import CriticContext, build_critic
 from graphs.reasoner.presets import DEFAULT, environment, preset_config
@@ -240,7 +240,7 @@ def build_resources(
     if isinstance(critic, GenerativeCritic | CalibratedCritic):
         contents["critic.calibration"] = hash_text(repr(critic.calibration))
     if (
-        isinstance(config.search, PosteriorConfig)
+        isinstance(config.search, PosteriorOptions)
         and (model := load_answer_model(config.search)) is not None
     ):
         contents["search.selector_model"] = hash_text(repr(model))
@@ -291,6 +291,10 @@ def _policy_settings(config: RunConfig, engine: Generator, prompts: Prompts) -> 
         backtrack_tokens=policy.backtrack_tokens,
         max_step_tokens=policy.max_step_tokens,
         max_answer_tokens=policy.max_answer_tokens,
+        step_boundary=policy.step_boundary,
+        min_step_characters=policy.min_step_characters,
+        max_step_characters=policy.max_step_characters,
+        think=policy.think,
         sampling=chosen.or_else(engine.info.sampling).or_else(prompts.family.sampling).resolve(),
         logprobs=config.records_logprobs,
     )
