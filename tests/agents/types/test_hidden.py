@@ -263,6 +263,7 @@ MAY_REVEAL = {
     "graphs/chat.py": "the audit view, asked for with /thought",
     "graphs/traces/codec.py": "the AuditCodec",
     "graphs/evaluation/search_comparison/cost.py": "counts the tokens of paths",
+    "graphs/evaluation/search_comparison/labels.py": "checks the arithmetic of steps",
     "graphs/evaluation/search_comparison/pools.py": "finds the steps of the first samples again",
     "graphs/export.py": "the option --reveal",
     "graphs/traces/export.py": "an export that was asked to reveal",
