@@ -26,7 +26,7 @@ from agents.engines import loop
 from agents.types import Question, Turn
 from configs import RunConfig, compose
 from graphs.reasoner.batch import FailedQuestion, ask_all
-from graphs.reasoner.conversation import Conversation
+from graphs.reasoner.conversation.conversation import Conversation
 from graphs.reasoner.graph import Answer, Progress, think
 from graphs.reasoner.resources import Resources, Sink, forget, register, start_resources
 

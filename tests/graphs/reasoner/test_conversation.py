@@ -15,8 +15,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from agents.types import Question, Turn
 from graphs import Context, Reasoner, create_reasoner, graph
+from graphs.reasoner.conversation.messages import MOST_BYTES, MOST_MESSAGES, NO_ANSWER, turns_of
 from graphs.reasoner.graph import think
-from graphs.reasoner.messages import MOST_BYTES, MOST_MESSAGES, NO_ANSWER, turns_of
 from graphs.reasoner.resources import Resources
 from graphs.terminal.answers import answer_text
 from graphs.traces.codec import AuditCodec
