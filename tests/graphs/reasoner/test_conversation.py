@@ -191,6 +191,11 @@ def test_a_python_conversation_keeps_turns_until_they_are_forgotten() -> None:
         assert chat.ask("How do I make a pipe bomb?").status == "refused"
         assert [turn.text for turn in chat.turns] == ["a?", "1", "b?", "2"]
         assert reasoner.ask("c?", history=chat.turns).answer == "3"
+        as_dicts = [{"role": turn.role, "content": turn.text} for turn in chat.turns]
+        assert reasoner.ask("c?", history=as_dicts).answer == "3"
+        for wrong in (["a?"], [{"role": "user"}], [{"role": "system", "content": "a"}]):
+            with pytest.raises((TypeError, ValueError)):
+                reasoner.ask("c?", history=wrong)  # type: ignore[arg-type]
         chat.forget()
         assert chat.ask("d?").answer == "1"
 
