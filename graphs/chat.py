@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from agents.types import EngineDiedError, EngineError
 from configs import compose
 from configs.cli import Parser, add_override_arguments, parse, split_overrides
-from graphs.reasoner.conversation import Conversation
+from graphs.reasoner.conversation.conversation import Conversation
 from graphs.reasoner.graph import Answer
 from graphs.terminal.answers import answer_text, audit_view
 from graphs.terminal.console import console, guarded, thinking, words_of
