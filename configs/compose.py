@@ -7,7 +7,7 @@ is not converted to a number). All mistakes are raised as one `ConfigError`, bef
 anything is loaded.
 
 For your own experiments set `hydra.searchpath=[file:///path/to/configs]` and put files
-into `experiment/` there. `effort=low | medium | high` chooses search and budget
+into `experiment/` there. `effort=auto | low | medium | high` chooses search and budget
 together. Precedence: a word for a group or an option, then effort, then experiment.
 """
 

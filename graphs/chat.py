@@ -4,7 +4,8 @@
 
 During a thought the status line shows the phase, never the content; then summary and
 answer are printed. Ctrl-C stops a thought and keeps the chat; Ctrl-D or /quit ends it.
-The chat has no memory: each question is thought about alone.
+A question may refer to the turns before it; /new forgets them. A question that was
+stopped, failed or refused is not remembered.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from collections.abc import Sequence
 from agents.types import EngineDiedError, EngineError
 from configs import compose
 from configs.cli import Parser, add_override_arguments, parse, split_overrides
+from graphs.reasoner.conversation.conversation import Conversation
 from graphs.reasoner.graph import Answer
-from graphs.reasoner.reasoner import Reasoner
 from graphs.terminal.answers import answer_text, audit_view
 from graphs.terminal.console import console, guarded, thinking, words_of
 from graphs.terminal.opening import open_reasoner
 
 _HELP = (
-    "/thought shows the last thought (the audit view), /help this text, /quit ends the chat; "
-    "anything else is a question. Ctrl-C stops a thought."
+    "/new forgets the conversation, /thought shows the last thought (the audit view), /help this "
+    "text, /quit ends the chat; anything else is a question. Ctrl-C stops a thought."
 )
 
 
@@ -45,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = compose(split_overrides(parse(parser, argv)))
     last: Answer | None = None
     with open_reasoner(config) as reasoner:
+        conversation = reasoner.conversation()
         print(f"Ask a question. {_HELP}", flush=True)
         while (line := _read_line()) is not None:
             match line:
@@ -54,6 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                     break
                 case "/help":
                     print(_HELP, flush=True)
+                case "/new":
+                    conversation.forget()
+                    print("(a new conversation)", flush=True)
                 case "/thought":
                     print(
                         audit_view(last.trace.reveal())
@@ -64,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 case _ if line.startswith("/"):
                     print(f"unknown command {line}. {_HELP}", flush=True)
                 case _:
-                    last = _answer(reasoner, line) or last
+                    last = _answer(conversation, line) or last
     return 0
 
 
@@ -79,7 +84,7 @@ def _read_line() -> str | None:
         return ""
 
 
-def _answer(reasoner: Reasoner, question: str) -> Answer | None:
+def _answer(conversation: Conversation, question: str) -> Answer | None:
     """Asks one question, prints and returns the answer. Returns None after Ctrl-C, an
     invalid question or a failed request; the chat goes on.
 
@@ -88,7 +93,7 @@ def _answer(reasoner: Reasoner, question: str) -> Answer | None:
     """
     try:
         with thinking() as show:
-            answer = reasoner.ask(question, on_progress=show)
+            answer = conversation.ask(question, on_progress=show)
     except KeyboardInterrupt:
         print("(stopped thinking)", flush=True)
     except EngineDiedError:

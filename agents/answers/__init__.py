@@ -16,6 +16,7 @@ from agents.answers.extraction.final_answer import (
 from agents.answers.extraction.think_blocks import (
     ends_in_think_block,
     opens_think_block,
+    think_tags,
     without_think_blocks,
 )
 from agents.answers.registry import (
@@ -53,6 +54,7 @@ __all__ = [
     "marked_answer",
     "opens_think_block",
     "read_number",
+    "think_tags",
     "whole_reply",
     "without_think_blocks",
 ]

@@ -54,4 +54,4 @@ class TokenCritic(GenerativeCritic):
         if family.style == "continuation":  # its labels are control tokens, which no text can spell
             return False
         labels = (family.right, family.wrong) if evidence > 0 else (family.wrong, family.right)
-        return ends_a_line(*labels, [question.text, *texts_of(steps)])
+        return ends_a_line(*labels, [*question.texts, *texts_of(steps)])

@@ -57,7 +57,7 @@ class WorkingCritic(GenerativeCritic):
             return None
         if has_tokens:
             return self._read_token(completion)
-        return _read_words(completion, [question.text, *texts_of(steps)])
+        return _read_words(completion, [*question.texts, *texts_of(steps)])
 
     def _read_token(self, completion: Completion) -> Judgement:
         verdict = completion.token_ids[-1] if completion.token_ids else None

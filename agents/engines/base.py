@@ -44,7 +44,9 @@ class Tokenizer(Protocol):
         ...
 
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
-        """Returns the text of `token_ids`."""
+        """Returns the text of `token_ids`; special tokens are left out, except the
+        delimiters of thoughts (`agents.safety.think_delimiters.MARKS`).
+        """
         ...
 
     def encode_template(

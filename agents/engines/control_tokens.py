@@ -16,7 +16,7 @@ those that are marked as special, which `<think>` and `<tool_call>` often are no
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _CUT = "\ufdd0"  # a Unicode noncharacter: no template writes it
 _CUTS = re.compile(f"{_CUT}+")
@@ -57,3 +57,18 @@ class ControlTokens:
         cut = _CUT * (longest + 1)
         text = render([self._starts.sub(rf"\g<0>{cut}", text) for text in data])
         return [token for piece in text.split(cut) if piece for token in encode(piece)]
+
+
+def decode_with_marks(
+    token_ids: Sequence[int], marks: Mapping[int, str], decode: Callable[[Sequence[int]], str]
+) -> str:
+    """Returns the text of `token_ids`, in which the tokens of `marks` have the texts
+    given there.
+    """
+    texts: list[str] = []
+    start = 0
+    for end, token in enumerate(token_ids):
+        if token in marks:
+            texts += [decode(token_ids[start:end]) if end > start else "", marks[token]]
+            start = end + 1
+    return "".join(texts) + (decode(token_ids[start:]) if start < len(token_ids) else "")

@@ -14,8 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from agents.engines.control_tokens import ControlTokens
+from agents.engines.control_tokens import ControlTokens, decode_with_marks
 from agents.engines.weights import generation_config, hash_text
+from agents.safety.think_delimiters import MARKS
 from agents.types import EngineUnavailableError
 
 _MARK = re.compile(r"[<\[].*\w.*[>\]]", re.DOTALL)
@@ -71,6 +72,11 @@ class HFTokenizer:
         """Texts of the control tokens; in the data of a prompt they stay ordinary
         text."""
         self._control = ControlTokens(self.control_texts)
+        self._marks: dict[int, str] = {
+            token_id: token.content
+            for token_id, token in self._tokenizer.added_tokens_decoder.items()
+            if token.special and token.content in MARKS and token_id != self.eos_token_id
+        }
         vocabulary = json.dumps(self._tokenizer.get_vocab(), sort_keys=True, ensure_ascii=True)
         self._vocabulary_size: int = max(self._tokenizer.get_vocab().values()) + 1
         self.hash = hash_text(f"{vocabulary} {self._tokenizer.chat_template}")
@@ -104,7 +110,12 @@ class HFTokenizer:
         return self._control.encode(render, data, self.encode)
 
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
-        """Returns the text of `token_ids`; whitespace is not cleaned up."""
+        """Returns the text of `token_ids`; whitespace is not cleaned up. Special tokens
+        are left out, except the delimiters of thoughts.
+        """
+        marks = self._marks if skip_special_tokens else {}
+        if marks and not marks.keys().isdisjoint(token_ids):
+            return decode_with_marks(token_ids, marks, self.decode)
         text: str
         if self._compiled is not None:
             text = self._compiled.decode(token_ids, skip_special_tokens=skip_special_tokens)

@@ -14,11 +14,14 @@ fields; what it leaves out comes from its `base`:
       critic_token: "Question: {{ question | quoted }} ... Yes or No?"
 
 Values that a template gets: `question`, `steps` (texts), `thought`, `answer`, `rules`
-({id, text}) and, in `policy.message`, `is_open` (the question has no gold).
+({id, text}), in `policy.message` `is_open` (the answer needs no mark) and in
+`conversation`, which begins a role's prompt where there are turns before the question,
+`history` ({speaker, text}).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,7 +30,8 @@ from jinja2 import DictLoader, StrictUndefined, Template, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agents.types import SamplingOptions
+from agents.prompts.history import as_messages
+from agents.types import SamplingOptions, Turn
 
 PROMPTS = Path(__file__).parent
 FAMILIES = ("pocket", "chat", "math", "code")
@@ -163,11 +167,17 @@ class PromptFamily:
             ) from None
 
     def conversation(
-        self, question: str, *, is_open: bool, rules: tuple[tuple[str, str], ...] = ()
+        self,
+        question: str,
+        *,
+        is_open: bool,
+        rules: tuple[tuple[str, str], ...] = (),
+        history: Sequence[Turn] = (),
     ) -> list[dict[str, str]]:
         """Returns the policy's conversation for a question, as messages.
 
-        `rules`: (id, text) of the safety rules attached to the question.
+        `rules`: (id, text) of the safety rules attached to the question. `history`:
+        earlier turns, which follow the few-shot examples.
         """
         policy = self.data.policy
         as_dicts = [{"id": rule_id, "text": rule} for rule_id, rule in rules]
@@ -180,7 +190,7 @@ class PromptFamily:
                 {"role": "assistant", "content": example.reply},
             ]
         asked = self.render("message", question=question, is_open=is_open)
-        messages.append({"role": "user", "content": asked})
+        messages += as_messages([*history, Turn(role="user", text=asked)])
         return messages if messages[0]["content"] else messages[1:]
 
 

@@ -20,7 +20,8 @@ from typing import Any
 from agents.answers import opens_think_block
 from agents.engines.base import Tokenizer
 from agents.prompts.family import PromptFamily
-from agents.types import Question, Step
+from agents.prompts.history import quotable
+from agents.types import Question, Step, Turn
 
 _TOKENS_OF_A_TAG = 16
 
@@ -75,13 +76,22 @@ class Prompts:
         """Returns the ids before the first step. `rules`: (id, text) of the safety
         rules attached to the question.
         """
-        return self._policy_ids(question.text, rules, self.takes_open_answer(question))
+        history = question.history if self.takes_history else ()
+        return self._policy_ids(question.text, rules, self.takes_open_answer(question), history)
+
+    @property
+    def takes_history(self) -> bool:
+        """Whether prompts contain the turns before a question. The pocket model was
+        trained on single questions.
+        """
+        return self.family.style == "messages"
 
     def takes_open_answer(self, question: Question) -> bool:
         """Whether an unmarked answer is accepted (the model's last text). A scored
-        question needs a marked answer.
+        question needs a marked answer, and so does one that a vote decides.
         """
-        return self.family.style == "messages" and not question.is_scored
+        is_marked = question.is_scored or question.marks_answer
+        return self.family.style == "messages" and not is_marked
 
     def opens_think_block(
         self, question: Question, rules: tuple[tuple[str, str], ...] = ()
@@ -105,7 +115,10 @@ class Prompts:
         for step in steps:
             ids += step.content.reveal().token_ids
         for mistake in mistakes:
-            ids += self.as_open_step(mistake.step.content.reveal().token_ids)
+            step = mistake.step
+            ids += self.as_open_step(
+                step.content.reveal().token_ids, is_cut=step.finish_reason == "length"
+            )
             ids += self.mistake(len(steps) + 1, mistake.reason)
         opening_ids = self._constant_ids(opening) if opening else ()
         return (*ids, *opening_ids), opening_ids
@@ -148,12 +161,14 @@ class Prompts:
         }
         return tuple(sorted(control))
 
-    def as_open_step(self, token_ids: Sequence[int]) -> tuple[int, ...]:
+    def as_open_step(self, token_ids: Sequence[int], *, is_cut: bool = False) -> tuple[int, ...]:
         """Returns the ids of a step with a final end-of-sequence token replaced by the
-        separator, so that the thought can continue.
+        separator, so that the thought can continue. A step that was cut gets one, too.
 
-        Used for wrong answers in the prompt of a retry and in training data.
+        Used for wrong steps in the prompt of a retry and in training data.
         """
+        if is_cut:
+            return (*token_ids, *self._constant_ids(self.family.separator))
         if token_ids[-1] != self.tokenizer.eos_token_id:
             return tuple(token_ids)
         return (*token_ids[:-1], *self._constant_ids(self.family.separator))
@@ -166,7 +181,16 @@ class Prompts:
                 ids = ids[:-1]
             return ids + self._suffix_ids(template)
         texts = [step.content.reveal().text for step in steps]
-        message = self.family.render(template, question=question.text, steps=texts)
+        return self.ask(template, question, steps=texts)
+
+    def ask(self, template: str, question: Question, **variables: Any) -> tuple[int, ...]:
+        """Returns the prompt of a role that has a conversation of its own. It begins
+        with a quotation of the turns before the question.
+        """
+        message = self.family.render(template, question=question.text, **variables)
+        turns = quotable(question.history)
+        if turns and self.family.has("conversation"):
+            message = f"{self.family.render('conversation', history=turns)}\n\n{message}"
         return self.chat([{"role": "user", "content": message}])
 
     def chat(self, messages: list[dict[str, str]]) -> tuple[int, ...]:
@@ -187,6 +211,14 @@ class Prompts:
         )
 
     def _make_policy_ids(
-        self, text: str, rules: tuple[tuple[str, str], ...], is_open: bool
+        self,
+        text: str,
+        rules: tuple[tuple[str, str], ...],
+        is_open: bool,
+        history: tuple[Turn, ...],
     ) -> tuple[int, ...]:
-        return self.chat(self.family.conversation(self.wording(text), is_open=is_open, rules=rules))
+        return self.chat(
+            self.family.conversation(
+                self.wording(text), is_open=is_open, rules=rules, history=history
+            )
+        )

@@ -131,5 +131,5 @@ class Reflector:
         return parse_reflection(
             generation.completions[0].text,
             depth=len(steps),
-            shown=[question.text, *texts_of(steps)],
+            shown=[*question.texts, *texts_of(steps)],
         )

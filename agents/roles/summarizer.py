@@ -30,7 +30,8 @@ ROLE = "summarizer"
 SummarySource = Literal["extractive", "model", "neutral", "none"]
 """`extractive`: the steps themselves. `model`: text of a model. `neutral`: numbers
 alone, as configured, or because the model's summary was blank, failed, exceeded the
-budget or repeated the thought. `none`: there is no answer to summarize."""
+budget or repeated the thought. `none`: nothing to summarize, since there is no answer,
+or the whole thought is the answer; the text may be empty."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +57,8 @@ class Summary:
 
 def neutral_summary(steps: int, *, wrong_turns: int) -> str:
     """Returns a sentence that reveals only the length of the thought; `steps` includes
-    the concluding step.
+    the concluding step. It is English whatever the question's language; a front end
+    that speaks another one recognises it by `SummarySource`.
     """
     taken_back = (
         ""
@@ -88,6 +90,8 @@ def admit_summary(
         neutral: replaces a summary that is not admitted.
     """
     text = visible_text(summary.text)
+    if summary.source == "none":
+        return Summary(text, "none")
     if not text:
         return Summary(neutral, "neutral")
     if summary.source == "model" and (
@@ -171,7 +175,8 @@ class Summarizer:
         found), in at most `max_characters`.
 
         `steps` are the texts on the path, without mark-up and without the concluding
-        step. If there are none, no model is asked.
+        step. If there are none, no model is asked; if nothing was taken back either,
+        the answer is all there is, and the summary is empty.
 
         Raises:
             EngineDiedError: see `Generator`. After any other engine error the summary
@@ -185,6 +190,8 @@ class Summarizer:
             return Summary(
                 extract_summary(texts, wrong_turns=wrong_turns, max_characters=limit), "extractive"
             )
+        if not steps and not wrong_turns:
+            return Summary("", "none")
         if (
             self.settings.kind == "model"
             and steps
@@ -207,12 +214,8 @@ class Summarizer:
         # checked in __init__
         assert self.engine is not None and self.prompts is not None
         thought = "\n".join(step.reveal() for step in steps)
-        message = self.prompts.family.render(
-            "summarizer", question=question.text, thought=thought, answer=answer
-        )
-        prompt = tuple(self.prompts.chat([{"role": "user", "content": message}]))
         request = GenerateRequest(
-            prompt=prompt,
+            prompt=self.prompts.ask("summarizer", question, thought=thought, answer=answer),
             max_tokens=self.settings.max_tokens,
             temperature=0.0,
             seed=seed,

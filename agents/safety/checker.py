@@ -8,7 +8,9 @@ is never judged: optimisation pressure on it would teach a model to hide its int
 
 Rules are regular expressions on normalized text (`agents.safety.normalize`). They miss
 paraphrase, other languages, ciphers and unstated harmful purposes, and they cannot
-weigh context; those need a model that reads the rules.
+weigh context; those need a model that reads the rules. Of a conversation, the user's
+latest turns are read together with the question, since a request may be spread over
+them.
 
 Source: OpenAI, deliberative alignment (arXiv:2412.16339); Reverse-o1 (2024) for "safety
 after thinking, from a manual of rules".
@@ -17,7 +19,7 @@ after thinking, from a manual of rules".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -29,6 +31,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from agents.safety.normalize import normalize, without_leet, without_spaces
 
 DEFAULT_RULES = Path(__file__).parent / "rules.yaml"
+
+MOST_TURNS_BEFORE = 4
+"""Earlier questions that are read together with a new one, the latest."""
+MOST_CHARACTERS_BEFORE = 1000
+"""Characters of each of them, the last."""
 
 Decision = Literal["comply", "safe_completion", "refuse"]
 """`comply`: the answer is shown. `safe_completion`: the rule's reply replaces it.
@@ -194,21 +201,45 @@ class SafetyChecker:
                 f"safety.rules ({path}): field {'.'.join(map(str, first['loc']))}: {first['msg']}"
             ) from None
 
-    def attach(self, question: str) -> tuple[SafetyRule, ...]:
-        """Returns the rules for the policy's prompt: those that match `question`."""
-        return self._attached(question)
+    def attach(self, question: str, earlier: Sequence[str] = ()) -> tuple[SafetyRule, ...]:
+        """Returns the rules for the policy's prompt: those that match `question`, or
+        one of the `earlier` questions of the conversation, or both together.
+        """
+        texts = [question, *_latest(earlier), _joined(question, earlier)]
+        about = {rule.id for text in texts for rule in self._attached(text)}
+        return tuple(rule for rule in self.rules if rule.id in about)
 
-    def decide(self, question: str, *, answer: str | None, summary: str) -> SafetyJudgement:
-        """Returns the decision on an answer and summary before they are shown."""
+    def decide(
+        self, question: str, *, answer: str | None, summary: str, earlier: Sequence[str] = ()
+    ) -> SafetyJudgement:
+        """Returns the decision on an answer and summary before they are shown.
+
+        A request that is spread over several turns is decided at the turn that
+        completes it: a later, harmless question is not.
+        """
         shown = f"{answer or ''}\n{summary}"
         about = {rule.id for rule in self._attached(question)}
+        if earlier:
+            before = {rule.id for rule in self._attached(_joined("", earlier))}
+            joined = {rule.id for rule in self._attached(_joined(question, earlier))}
+            about |= joined - before
+        asked = "\n".join([*earlier, question])
         for rule in self.rules:
-            if rule.id in about or rule.is_violated_by(shown, question):
+            if rule.id in about or rule.is_violated_by(shown, asked):
                 return SafetyJudgement(rule.decision, rule.id, rule.reply)
         return SafetyJudgement("comply")
 
     def _attach(self, question: str) -> tuple[SafetyRule, ...]:
         return tuple(rule for rule in self.rules if rule.is_about(question))
+
+
+def _latest(earlier: Sequence[str]) -> list[str]:
+    """Returns the parts of earlier questions that are searched for a spread request."""
+    return [text[-MOST_CHARACTERS_BEFORE:] for text in earlier[-MOST_TURNS_BEFORE:]]
+
+
+def _joined(question: str, earlier: Sequence[str]) -> str:
+    return " ".join([*_latest(earlier), question]).strip()
 
 
 def _expand(rules: Any, words: dict[str, str]) -> Any:

@@ -20,13 +20,14 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
-_HIDDEN_NAMES = r"[\w:-]{0,20}?(?:think|thought|reasoning)[\w:-]{0,20}|reflection|scratchpad"
+from agents.safety.think_delimiters import BARE_HEADER, HEADER, TAG_NAMES
+
 _PLAIN_NAMES = "act|answer|solution|tool_call|tool_response"
 _CONTROL_TOKENS = (
     "s|bos|eos|pad|unk|mask|cls|sep|start_of_turn|end_of_turn|start_of_image|end_of_image"
 )
 _TAG = re.compile(
-    rf"<\s?\\*(?P<end>/?)\s?(?:(?P<hidden>{_HIDDEN_NAMES})|{_PLAIN_NAMES})(?:\s[^<>]*|/)?>"
+    rf"<\s?\\*(?P<end>/?)\s?(?:(?P<hidden>{TAG_NAMES})|{_PLAIN_NAMES})(?:\s[^<>]*|/)?>"
     rf"|</?(?:{_CONTROL_TOKENS})>"
     # <|im_start|>; no blanks inside, for the sake of |x| <|y| and |z|> 1
     r"|<[|｜](?P<token>[^<>|｜\s]+)[|｜]>"
@@ -34,16 +35,6 @@ _TAG = re.compile(
     r"|◁(?P<end_triangle>/?)(?P<hidden_triangle>think(?:ing)?)▷",
     re.IGNORECASE,
 )
-HEADER = (
-    r"(?:<\|start\|>\w{1,20})?<\|channel\|>\s?(?:analysis|commentary|(?P<final>final))\b[^<>]{0,80}(?:<\|constrain\|>[^<>]{0,40})?<\|message\|>"
-    r"|<\|channel>\s?thought\b|(?P<final_2><channel\|>)"
-)
-"""Regular expression of a channel header; a group matches if the channel is the user's,
-none if it is thinking."""
-BARE_HEADER = (
-    r"\A\s*(?-i:(?:assistant)?analysis(?=[A-Z]))|(?-i:(?P<final_3>assistantfinal))(?!l?[yi])"
-)
-"""The same header decoded without its special tokens."""
 _HEADER = re.compile(rf"{HEADER}|{BARE_HEADER}", re.IGNORECASE)
 _SYSTEM_TAG = re.compile(r"<</?SYS>>", re.IGNORECASE)
 _LONGEST_SYSTEM_TAG = len("<</SYS>>")

@@ -18,10 +18,11 @@ from agents.types.errors import (
 )
 from agents.types.factor import ThoughtFactor
 from agents.types.hidden import Hidden
-from agents.types.question import Question, Split, question_hash, split_of
+from agents.types.question import Question, Split, Turn, question_hash, split_of
 from agents.types.reflection import Reflection, ReflectionAction
 from agents.types.sampling import Sampling, SamplingOptions
 from agents.types.step import Author, Content, FinishReason, Step
+from agents.types.think import ThinkSettings
 from agents.types.usage import ROLES, Usage, UsageByRole
 from agents.types.verdict import Verdict, VerdictOutcome, VerdictScope, VerdictSource
 
@@ -53,8 +54,10 @@ __all__ = [
     "Split",
     "Step",
     "StorageError",
+    "ThinkSettings",
     "ThoughtFactor",
     "ThoughtsDeletedError",
+    "Turn",
     "Usage",
     "UsageByRole",
     "Verdict",

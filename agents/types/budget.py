@@ -28,6 +28,9 @@ class Budget:
     max_depth: int | None = None
     """Depth to which a search expands step by step; below it the policy samples the
     rest of the thought in one piece."""
+    thinking_tokens: int | None = None
+    """Tokens of one thought, for a model that thinks between delimiters: after as many
+    the policy closes the thought, and the answer follows."""
     max_seconds: float | None = None
     """Wall-clock seconds since the question started. Checked between requests, so one
     request may exceed it."""

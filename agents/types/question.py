@@ -1,4 +1,4 @@
-"""A question, and the hash that assigns it to a split.
+"""A question with the conversation before it, and the hash that assigns it to a split.
 
 The split is a function of the question's text alone (`split_of`), so no file of splits
 can go stale and all processes agree.
@@ -7,9 +7,10 @@ can go stale and all processes agree.
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal
+import json
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Split = Literal["train", "validation", "test"]
 
@@ -31,6 +32,28 @@ def split_of(text: str) -> Split:
     return "test" if bucket == 0 else "validation" if bucket == 1 else "train"
 
 
+def _check_is_text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            "the question holds a lone surrogate, which is not text; decode its source as UTF-8"
+        ) from None
+    return text
+
+
+class Turn(BaseModel):
+    """An earlier turn of a conversation: what its user or its reader saw."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["user", "assistant"]
+    """The speaker."""
+    text: Annotated[str, AfterValidator(_check_is_text)]
+    """The text; of the assistant the answer alone. Think blocks in it are left out of
+    prompts."""
+
+
 class Question(BaseModel):
     """A question with its gold answer, if that is known; without a gold no answer is
     scored.
@@ -38,7 +61,7 @@ class Question(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    text: str
+    text: Annotated[str, AfterValidator(_check_is_text)]
     """The question as the user or the data set wrote it."""
     gold: str | None = None
     """The right answer in the task's canonical form; None if unknown."""
@@ -46,17 +69,11 @@ class Question(BaseModel):
     """Name of the question's task, which selects the answer checker."""
     metadata: dict[str, Any] = Field(default_factory=dict)
     """Data of the task: family, level, index in the file."""
-
-    @field_validator("text")
-    @classmethod
-    def _is_text(cls, text: str) -> str:
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise ValueError(
-                "the question holds a lone surrogate, which is not text; decode its source as UTF-8"
-            ) from None
-        return text
+    history: tuple[Turn, ...] = ()
+    """Earlier turns of the conversation, oldest first."""
+    marks_answer: bool = False
+    """Whether the model is asked to mark its answer although there is no gold; set by
+    the graph for a question that `search=auto` searches."""
 
     @property
     def is_scored(self) -> bool:
@@ -64,6 +81,21 @@ class Question(BaseModel):
         return self.gold is not None
 
     @property
+    def earlier(self) -> tuple[str, ...]:
+        """The texts that the user wrote before the question."""
+        return tuple(turn.text for turn in self.history if turn.role == "user")
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The question and all turns before it."""
+        return (self.text, *(turn.text for turn in self.history))
+
+    @property
     def hash(self) -> str:
-        """Identifies the question in traces and splits (see `question_hash`)."""
-        return question_hash(self.text)
+        """Identifies the question in traces and splits (see `question_hash`). It
+        depends on the history only if there is one.
+        """
+        if not self.history:
+            return question_hash(self.text)
+        turns = [(turn.role, turn.text) for turn in self.history]
+        return question_hash(json.dumps([*turns, self.text]))

@@ -44,6 +44,7 @@ from configs.schema.run import EngineRole, RunConfig, RunOptions
 from configs.schema.safety import SafetyConfig
 from configs.schema.search import (
     AnswerSelection,
+    AutoConfig,
     BeamConfig,
     BestOfNConfig,
     ComputeOptimalConfig,
@@ -53,6 +54,7 @@ from configs.schema.search import (
     MctsConfig,
     ParticlesConfig,
     PosteriorConfig,
+    PosteriorOptions,
     RebaseConfig,
     ScoreAggregation,
     SearchConfig,
@@ -95,6 +97,7 @@ __all__ = [
     "TASK_OF_SUFFIX",
     "AnswerSelection",
     "ArithmeticCriticConfig",
+    "AutoConfig",
     "BeamConfig",
     "BestOfNConfig",
     "BudgetConfig",
@@ -137,6 +140,7 @@ __all__ = [
     "PocketTaskConfig",
     "PolicyConfig",
     "PosteriorConfig",
+    "PosteriorOptions",
     "PromptFamily",
     "RandomCriticConfig",
     "ReasoningGymTaskConfig",

@@ -1,5 +1,5 @@
 """Caps on the cost of a question. `budget=low | medium | high` sets the caps alone,
-`effort=low | medium | high` also the search.
+`effort=auto | low | medium | high` also the search.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ class BudgetConfig(ConfigGroup):
     max_depth: int | None = Field(16, ge=1)
     """Steps of a path that are sampled and judged one by one; beyond it the rest of the
     thought is generated in one completion. null: no cap."""
+    thinking_tokens: int | None = Field(1024, ge=1)
+    """Longest thought of a model that thinks between delimiters (`<think>`), in tokens:
+    after as many the policy closes the thought, and the answer follows, in at most
+    policy.max_answer_tokens. Without effect on other models. null: no cap."""
     max_seconds: float | None = Field(None, gt=0)
     """Wall-clock time, in seconds, checked between requests; a cap makes results depend
     on the speed of the machine. null: no cap."""

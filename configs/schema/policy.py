@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from agents.types import ThoughtFactor
+from agents.types import ThinkSettings, ThoughtFactor
 from configs.schema.base import OPERATIONAL, ConfigGroup, PromptFamily, TemplateOptions
 from configs.schema.engine import EngineConfig
 
@@ -23,6 +23,10 @@ class PolicyConfig(ConfigGroup):
     file of your own (agents/prompts/family.py)."""
     chat_template_kwargs: TemplateOptions | None = None
     """Variables of the model's chat template: {enable_thinking: false}; null: none."""
+    reasoning_effort: Literal["low", "medium", "high"] | None = None
+    """How much a model thinks whose chat template has a switch for it, unless
+    chat_template_kwargs sets the switch: reasoning_effort, or thinking on (medium,
+    high) or off (low). Set by effort=NAME; null: the template's default."""
     samples_from: str | None = None
     """Folder of a stored run whose samples are taken instead of new ones, so that
     another critic judges the same answers; for searches that sample whole answers.
@@ -54,8 +58,22 @@ class PolicyConfig(ConfigGroup):
     depend on it. auto: if the search or the critic reads them; always: in every run,
     for graphs.evaluation.calibration and graphs.evaluation.fit_selector, which read
     them from stored thoughts."""
+    think: ThinkSettings | None = None
+    """Delimiters of the model's thoughts, {start, end, closing, forced}; null: those of
+    its tokenizer or chat template, if there are any."""
+    step_boundary: Literal["blank_line", "newline", "sentence", "marker", "tokens"] = "blank_line"
+    """Where a step ends: after a blank line, a line or a sentence; before a sentence
+    that begins with a word of thought ("So", "Wait"); or after max_step_tokens tokens.
+    Only `tokens` splits formulas and code blocks, or a heading from its value."""
+    min_step_characters: int = Field(100, ge=0)
+    """Shortest step of step_boundary=marker, in characters."""
+    max_step_characters: int = Field(600, ge=1)
+    """Length in characters beyond which a step of step_boundary=marker ends with the
+    next sentence."""
     max_step_tokens: int = Field(48, ge=1)
-    """Longest step, in tokens; a longer step is truncated and marked as unfinished."""
+    """Longest step that is sampled in one piece, in tokens. A step that is cut there is
+    judged as it stands, and the next one continues it, in the middle of a sentence if
+    need be."""
     max_answer_tokens: int = Field(256, ge=1)
     """Longest completion, in tokens, if a strategy samples through to the answer."""
 

@@ -30,7 +30,7 @@ from configs.schema.search import (
     ComputeOptimalConfig,
     CritiqueLoopConfig,
     MctsConfig,
-    PosteriorConfig,
+    PosteriorOptions,
     SearchConfig,
     SequentialRevisionConfig,
 )
@@ -283,7 +283,7 @@ def _heads_exist(config: RunConfig) -> Iterator[str]:
         last = "search=mcts search.aggregation=last (or best_of_n, beam, dvts, rebase, particles)"
         if isinstance(
             search,
-            ComputeOptimalConfig | CritiqueLoopConfig | PosteriorConfig | SequentialRevisionConfig,
+            ComputeOptimalConfig | CritiqueLoopConfig | PosteriorOptions | SequentialRevisionConfig,
         ):
             yield (
                 "critic.kind (value_head) judges whole paths and search.strategy "

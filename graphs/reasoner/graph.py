@@ -2,6 +2,12 @@
 
     await graph.ainvoke({"question": ...}, context=Context(overrides=("effort=low",)))
 
+With a checkpointer a thread remembers its conversation (`InputState.messages`):
+
+    chat = create_reasoner().compile(checkpointer=InMemorySaver())
+    thread = {"configurable": {"thread_id": "1"}}
+    await chat.ainvoke({"messages": [{"role": "user", "content": ...}]}, thread)
+
 A context's overrides have the limits of a remote caller (configs/remote.py).
 `register_preset` and `graphs.reasoner.resources.register` allow any configuration.
 `graphs.Reasoner` is simpler for Python callers.
@@ -20,13 +26,14 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import RunControl, get_runtime
 
 from agents.roles.summarizer import SummarySource
-from agents.types import Hidden, Question
+from agents.types import Hidden, Question, Turn
 from graphs.reasoner import nodes
+from graphs.reasoner.conversation.messages import as_messages, reply
 from graphs.reasoner.state import Context, InputState, OutputState, State, read_context
 from graphs.reasoner.thinking import Run
 from graphs.thought.markup import readable
 from graphs.traces.trace import Trace
-from graphs.tree import NoAnswer
+from graphs.tree import NoAnswer, Status
 
 RECURSION_LIMIT = 10_000  # super-steps; the budget ends a thought long before that
 
@@ -133,6 +140,7 @@ class Answer:
     is the beginning of an unscored answer that was cut off (`reason` names the limit),
     or None."""
     summary: str
+    """How the answer was found; empty if the answer is all that was written."""
     summary_source: SummarySource
     """Source of the summary: the kept steps, a model, or counts alone."""
     correct: bool | None
@@ -145,6 +153,8 @@ class Answer:
     """Size of the reasoning tree."""
     seconds: float
     thought_id: str
+    dropped_turns: int = 0
+    """Oldest turns of the history that the model's context has no room for."""
     audited: InitVar[Hidden[Trace] | None] = None
 
     def __post_init__(self, audited: Hidden[Trace] | None) -> None:
@@ -152,6 +162,13 @@ class Answer:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_trace": None}
+
+    @property
+    def turn(self) -> Turn:
+        """The assistant's turn in a conversation: the answer, or that there is none."""
+        # the graph has set one of the four
+        status: Status = self.status  # type: ignore[assignment]
+        return Turn(role="assistant", text=reply(status, self.answer, self.summary))
 
     @property
     def trace(self) -> Hidden[Trace]:
@@ -209,6 +226,8 @@ async def think(
     context = Context(resources=key)
     inputs: InputState = {"question": question.text, "gold": question.gold, "task": question.task}
     inputs |= {"metadata": question.metadata, "sample": sample}
+    if question.history:
+        inputs["messages"] = as_messages([*question.history, Turn(role="user", text=question.text)])
     config: RunnableConfig = {"recursion_limit": RECURSION_LIMIT}
     shown: dict[str, Any] = {}
     traces: list[Hidden[Trace]] = []

@@ -26,6 +26,8 @@ from agents.roles.policy import Proposal
 from agents.roles.summarizer import admit_summary, neutral_summary
 from agents.safety.visible_text import visible_text, without_controls
 from agents.types import Hidden, Meter, Question
+from graphs.reasoner.conversation.fitting import fit_history
+from graphs.reasoner.conversation.messages import exchange, reply
 from graphs.reasoner.no_answer import EXPLANATIONS, why_no_answer
 from graphs.reasoner.resources import Resources, find_resources
 from graphs.reasoner.state import Context, Phase, State, read_input
@@ -58,6 +60,7 @@ OUT_OF_DOMAIN = (
     f'choose a chat model: longthought ask "QUESTION" {" ".join(CHAT_MODEL)}, or, where a '
     f"server has it, {' '.join(CHAT_SERVER)}."
 )
+FORGETS = "This model takes each question alone and does not read earlier turns."
 
 AUDIT: ContextVar[list[Hidden[Trace]] | None] = ContextVar("AUDIT", default=None)
 """A list to which `record` appends the trace of the caller's own thought, in this
@@ -76,23 +79,38 @@ async def screen(state: State, runtime: Runtime[Context]) -> Go:
     searched.
     """
     resources = await find_resources(runtime.context)
-    question, sample = read_input(
+    asked, sample, unread = read_input(
         state, is_local=runtime.context is not None and bool(runtime.context.resources)
     )
-    check_question(question, resources)
+    asked = mark_answers(asked, resources)
+    check_question(asked, resources)
+    question = fit_history(
+        asked,
+        resources.policy.prompts,
+        resources.engine.info.context_length,
+        room=resources.config.policy.max_answer_tokens,
+    )
     if resources.thoughts.is_live(given := state.get("thought_id")):
         raise ValueError(
             f"thought {given} is in progress; the graph makes the thought_id of a question itself, "
             "so leave it out"
         )
     meter = Meter(resources.config.budget.to_budget())
-    thinking = Thinking(question, sample, resources.config.run.seed, meter, uuid4().hex)
+    thinking = Thinking(question, asked, sample, resources.config.run.seed, meter, uuid4().hex)
     resources.thoughts.begin(thinking, runtime.control)
-    update: State = {"thought_id": thinking.thought_id, "rounds": 0}
+    thinking.dropped_turns = unread + len(asked.history) - len(question.history)
+    update: State = {
+        "thought_id": thinking.thought_id,
+        "rounds": 0,
+        "dropped_turns": thinking.dropped_turns,
+    }
     if resources.safety is not None:
-        thinking.rules = resources.safety.attach(question.text)
+        earlier = asked.earlier
+        thinking.rules = resources.safety.attach(question.text, earlier)
         if resources.config.safety.refuse_before_thinking:
-            judgement = resources.safety.decide(question.text, answer=None, summary="")
+            judgement = resources.safety.decide(
+                question.text, answer=None, summary="", earlier=earlier
+            )
             if judgement.decision != "comply":
                 thinking.safety.append(
                     SafetyRecord(judgement.decision, judgement.rule_id, "before_thinking")
@@ -117,9 +135,10 @@ def check_question(question: Question, resources: Resources) -> None:
             "make 57."
         )
     length, context = len(question.text), resources.engine.info.context_length
+    alone = question.model_copy(update={"history": ()})
     if length > MOST_CHARACTERS_PER_TOKEN * context:
         size = f"{length} characters"
-    elif (tokens := len(resources.policy.prompts.policy(question))) + 2 > context:
+    elif (tokens := len(resources.policy.prompts.policy(alone))) + 2 > context:
         size = f"{length} characters, {tokens} tokens as a prompt"
     else:
         return
@@ -127,6 +146,16 @@ def check_question(question: Question, resources: Resources) -> None:
         f"the question has {size}, and the model's context holds {context} tokens; "
         "shorten it, or choose a model with a longer context (engine.model)"
     )
+
+
+def mark_answers(question: Question, resources: Resources) -> Question:
+    """Returns the question, with a marked answer demanded if the strategy compares
+    answers of this question and not of all (`Strategy.marks_answer`).
+    """
+    strategy = resources.strategy(question.task)
+    if question.marks_answer or not strategy.marks_answer(question):
+        return question
+    return question.model_copy(update={"marks_answer": True})
 
 
 async def select(state: State, runtime: Runtime[Context]) -> Go:
@@ -292,6 +321,8 @@ async def answer(state: State, runtime: Runtime[Context]) -> Go:
             f"{name} ({FAMILIES[name].limits})" for name in resources.domain.families or ()
         )
         shown.summary = visible_text(OUT_OF_DOMAIN.format(families=families))
+        if thinking.asked.history and not resources.policy.prompts.takes_history:
+            shown.summary = f"{FORGETS} {shown.summary}"
         return Command(goto="check")
     if finished is not None and finished.answer is not None:
         shown.answer = visible_text(finished.answer)
@@ -331,7 +362,10 @@ async def check(state: State, runtime: Runtime[Context]) -> Go:
     shown, rule_id = thinking.shown, None
     if resources.safety is not None:
         judgement = resources.safety.decide(
-            thinking.question.text, answer=shown.answer, summary=shown.summary
+            thinking.question.text,
+            answer=shown.answer,
+            summary=shown.summary,
+            earlier=thinking.asked.earlier,
         )
         thinking.safety.append(
             SafetyRecord(judgement.decision, judgement.rule_id, "after_thinking")
@@ -348,6 +382,10 @@ async def check(state: State, runtime: Runtime[Context]) -> Go:
         "summary_source": shown.summary_source,
     }
     update |= {"reason": shown.reason, "status": thinking.status, "rule_id": rule_id}
+    said = reply(thinking.status, shown.answer, shown.summary)
+    update["messages"] = exchange(
+        thinking.question, said, thinking.status, state.get("messages") or []
+    )
     return Command(update=update, goto="record")
 
 
@@ -371,7 +409,8 @@ async def record(state: State, runtime: Runtime[Context]) -> State:
         run=resources.run,
         sample=thinking.sample,
         thought_id=thinking.thought_id,
-        question=thinking.question,
+        question=thinking.asked,
+        dropped_turns=thinking.dropped_turns,
         policy_prompt=resources.policy.prompts.policy(thinking.question, _rules(thinking)),
         events=tuple(thinking.events),
         long_thought=_long_thought_of(thinking),
@@ -479,7 +518,7 @@ def _long_thought_of(thinking: Thinking) -> LongThought:
 
 
 def _strategy(resources: Resources, thinking: Thinking) -> Strategy:
-    return resources.strategy(thinking.question.task)
+    return resources.strategy(thinking.question.task).for_question(thinking.question)
 
 
 async def _find(state: State, runtime: Runtime[Context]) -> tuple[Resources, Thinking]:

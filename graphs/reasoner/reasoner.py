@@ -5,6 +5,9 @@
 
     async with Reasoner(experiment="chat", model="FOLDER_OR_HUB_ID") as reasoner:
         answers = await reasoner.aask_many(["Why is the sky blue?", "What is 17 * 23?"])
+        chat = reasoner.conversation()
+        await chat.aask("Why is the sky blue?")
+        answer = await chat.aask("And at sunset?")
 
 Engines and graph run in one daemon thread of the process (agents/engines/loop.py), so
 an event loop of the caller is never blocked by the asynchronous methods.
@@ -14,20 +17,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 from uuid import uuid4
 
 from agents.engines import loop
-from agents.types import Question
+from agents.types import Question, Turn
 from configs import RunConfig, compose
 from graphs.reasoner.batch import FailedQuestion, ask_all
+from graphs.reasoner.conversation.conversation import Conversation
 from graphs.reasoner.graph import Answer, Progress, think
 from graphs.reasoner.resources import Resources, Sink, forget, register, start_resources
 
 T = TypeVar("T")
 Level = Literal["low", "medium", "high"]
+Effort = Literal["auto", "low", "medium", "high"]
 SearchName = Literal[
     "greedy",
     "best_of_n",
@@ -41,6 +46,7 @@ SearchName = Literal[
     "mcts",
     "posterior",
     "compute_optimal",
+    "auto",
 ]
 
 
@@ -57,7 +63,7 @@ class Reasoner:
         config: RunConfig | Sequence[str] = (),
         *,
         experiment: str | None = None,
-        effort: Level | None = None,
+        effort: Effort | None = None,
         search: SearchName | None = None,
         budget: Level | None = None,
         critic: str | None = None,
@@ -141,33 +147,42 @@ class Reasoner:
         self,
         question: str | Question,
         *,
+        history: Sequence[Turn | Mapping[str, str]] = (),
         sample: int = 0,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Answer:
         """Thinks about one question and returns the answer. Ctrl-C cancels the thought
         and leaves the engines open.
 
+        `history` holds the turns before the question, as Turns or in the form {"role",
+        "content"}; `conversation` keeps them by itself.
+
         `on_progress` is called after every phase, in the thread of the engines.
 
         Raises:
-            TypeError: the question is neither text nor a Question.
+            TypeError: the question is neither text nor a Question, or a turn is none.
             RuntimeError: the reasoner is not open, or an event loop is running.
             ValueError, EngineError: see `think`.
         """
         _refuse_running_loop("await reasoner.aask(question)")
-        asked = self._questions([question])[0]
+        asked = _after(history, self._questions([question])[0])
         return loop.run(think(asked, self.key, sample=sample, on_progress=on_progress))
 
     async def aask(
         self,
         question: str | Question,
         *,
+        history: Sequence[Turn | Mapping[str, str]] = (),
         sample: int = 0,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Answer:
         """`ask` for an event loop. Cancelling it cancels the thought."""
-        asked = self._questions([question])[0]
+        asked = _after(history, self._questions([question])[0])
         return await _on_own_loop(think(asked, self.key, sample=sample, on_progress=on_progress))
+
+    def conversation(self) -> Conversation:
+        """Returns a new conversation, whose questions follow each other."""
+        return Conversation(self)
 
     def ask_many(
         self,
@@ -261,6 +276,21 @@ class Reasoner:
             raise ValueError(f"concurrency ({in_flight}) must be at least 1")
         await ask_all(questions, self.key, concurrency=in_flight, sample=sample, on_result=keep)
         return [results[index] for index in range(len(questions))]
+
+
+def _after(history: Sequence[Turn | Mapping[str, str]], question: Question) -> Question:
+    """Returns the question with the turns before it."""
+    turns = []
+    for turn in history:
+        if isinstance(turn, Mapping) and turn.keys() == {"role", "content"}:
+            turn = Turn.model_validate({"role": turn["role"], "text": turn["content"]})
+        if not isinstance(turn, Turn):
+            raise TypeError(
+                f"history holds a {type(turn).__name__}; give agents.types.Turn, or "
+                '{"role": "user", "content": "..."}'
+            )
+        turns.append(turn)
+    return question.model_copy(update={"history": tuple(turns)}) if turns else question
 
 
 def _word(value: str | int) -> str:

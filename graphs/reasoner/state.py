@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from langchain_core.messages import AnyMessage
+from langgraph.graph.message import add_messages
 from pydantic import ValidationError
 
 # before Python 3.12 pydantic has no JSON schema for typing.TypedDict
@@ -21,6 +23,7 @@ from agents.answers import TASK_KINDS
 from agents.roles.summarizer import SummarySource
 from agents.types import Question
 from configs import ConfigError
+from graphs.reasoner.conversation.messages import earlier_attempt, question_in, turns_of
 from graphs.tree import NoAnswer
 
 MOST_METADATA = 1 << 16
@@ -47,9 +50,15 @@ Phase = Literal[
 
 
 class InputState(TypedDict, total=False):
-    """The caller's input; only `question` is required."""
+    """The caller's input; only a question is required: `question`, or `messages` that
+    end with one.
+    """
 
     question: str
+    messages: Annotated[list[AnyMessage], add_messages]
+    """The conversation, as LangGraph's messages or as {"role", "content"}. If the last
+    message is the user's, it is the question. The graph appends question and reply, so
+    with a checkpointer a thread remembers."""
     gold: str | None
     """The right answer, for scoring; never shown to a model. Local callers only."""
     task: str
@@ -57,7 +66,8 @@ class InputState(TypedDict, total=False):
     metadata: dict[str, Any]
     """Stored with the trace: JSON, at most 64 KiB."""
     sample: int
-    """Index of the attempt at the question, from 0; part of the seed."""
+    """Index of the attempt at the question, from 0; part of the seed. The reply of a
+    later attempt replaces the earlier one in `messages`."""
     thought_id: str
     """Set by the graph for every question. A caller's value is replaced; that of a
     thought in progress is refused."""
@@ -66,6 +76,10 @@ class InputState(TypedDict, total=False):
 class OutputState(TypedDict, total=False):
     """The result for the caller."""
 
+    messages: Annotated[list[AnyMessage], add_messages]
+    """The conversation with question and reply; see `InputState.messages`."""
+    dropped_turns: int
+    """Oldest turns of the conversation that the model's context has no room for."""
     thought_id: str
     """Id of the thought and its trace."""
     status: str
@@ -143,8 +157,9 @@ def read_context(context: object) -> Context:
     return Context(**context)
 
 
-def read_input(state: InputState, *, is_local: bool) -> tuple[Question, int]:
-    """Returns the caller's question and the index of the sample.
+def read_input(state: InputState, *, is_local: bool) -> tuple[Question, int, int]:
+    """Returns the caller's question with the turns before it, the index of the sample,
+    and the number of oldest messages that were not read.
 
     Args:
         state: unvalidated channels; any JSON value may be in them.
@@ -155,9 +170,15 @@ def read_input(state: InputState, *, is_local: bool) -> tuple[Question, int]:
     """
     text, gold, task = state.get("question"), state.get("gold"), state.get("task", "user")
     metadata, sample = state.get("metadata"), state.get("sample", 0)
+    messages = state.get("messages") or []
+    if (asked := question_in(messages)) is not None:
+        text, messages = asked, messages[:-1]
+    elif isinstance(text, str) and sample and earlier_attempt(text, messages):
+        messages = messages[:-2]
     if not isinstance(text, str):
         raise ValueError(
-            f"question must be a text and is {type(text).__name__}; ask something in words"
+            f"question must be a text and is {type(text).__name__}; ask something in words, or end "
+            "messages with a message of the user"
         )
     if not (gold is None or isinstance(gold, str)):
         raise ValueError(
@@ -186,7 +207,9 @@ def read_input(state: InputState, *, is_local: bool) -> tuple[Question, int]:
     metadata = {} if metadata is None else metadata
     _check_metadata(metadata)
     try:
-        return Question(text=text, gold=gold, task=task, metadata=metadata), sample
+        history, left_out = turns_of(messages)
+        question = Question(text=text, gold=gold, task=task, metadata=metadata, history=history)
+        return question, sample, left_out
     except ValidationError as error:
         raise ValueError(str(error.errors(include_input=False)[0]["ctx"]["error"])) from None
 

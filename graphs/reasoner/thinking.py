@@ -48,12 +48,17 @@ class Thinking:
     """
 
     question: Question
+    """The question as the roles read it, with the turns that fit the context."""
+    asked: Question
+    """The question with its whole history."""
     sample: int
     seed: int
     """Seed of the whole run; the thought's own random numbers derive from it, the
     question and the number of events."""
     meter: Meter
     thought_id: str
+    dropped_turns: int = 0
+    """Oldest turns of the conversation that the roles do not read."""
     rules: tuple[SafetyRule, ...] = ()
     """Safety rules that apply to the question."""
     events: list[Event] = field(default_factory=list)

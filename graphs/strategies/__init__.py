@@ -1,5 +1,6 @@
 """Search strategies."""
 
+from graphs.strategies.answers.auto import Auto
 from graphs.strategies.answers.best_of_n import BestOfN
 from graphs.strategies.answers.compute_optimal import ComputeOptimal
 from graphs.strategies.answers.greedy import Greedy
@@ -15,6 +16,7 @@ from graphs.strategies.trees.critique_loop import CritiqueLoop
 from graphs.strategies.trees.mcts import Mcts
 
 __all__ = [
+    "Auto",
     "Beam",
     "BestOfN",
     "ComputeOptimal",

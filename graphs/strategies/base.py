@@ -29,7 +29,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agents.types import Meter, ThoughtFactor
+from agents.types import Meter, Question, ThoughtFactor
 from graphs.strategies.posterior.fitted import AnswerModel
 from graphs.tree import Backup, Expansion, ReasoningTree
 
@@ -72,6 +72,18 @@ class Strategy(ABC):
     def takes_whole_reply(self) -> bool:
         """Whether the strategy's only completion is the reply that the user reads;
         False by default, because votes and critics compare the answers alone.
+        """
+        return False
+
+    def for_question(self, question: Question) -> Strategy:
+        """Returns the strategy that searches for an answer to `question`; itself by
+        default. A strategy that routes returns one of several.
+        """
+        return self
+
+    def marks_answer(self, question: Question) -> bool:
+        """Whether the model is asked to mark its answer to a question without a gold,
+        so that samples can be compared; False by default.
         """
         return False
 

@@ -14,9 +14,10 @@ from pydantic import ValidationError
 from agents.objects import load_object
 from configs import RunConfig
 from configs.messages import explain_custom
-from configs.schema import PosteriorConfig
+from configs.schema import PosteriorOptions
 from configs.schema.base import ConfigGroup
 from configs.schema.search import CustomConfig
+from graphs.strategies.answers.auto import Auto
 from graphs.strategies.answers.best_of_n import BestOfN
 from graphs.strategies.answers.compute_optimal import ComputeOptimal
 from graphs.strategies.answers.greedy import Greedy
@@ -45,6 +46,7 @@ STRATEGIES: Mapping[str, type[Strategy]] = {
     "mcts": Mcts,
     "posterior": Posterior,
     "compute_optimal": ComputeOptimal,
+    "auto": Auto,
 }
 """Strategies by the value of `search.strategy`."""
 
@@ -65,7 +67,7 @@ def build_strategy(
         factors=config.policy.factors,
         can_backtrack=bool(config.policy.backtrack_tokens),
         answer_model=load_answer_model(search, canonical_answer)
-        if isinstance(search, PosteriorConfig)
+        if isinstance(search, PosteriorOptions)
         else None,
     )
     if isinstance(search, CustomConfig):
@@ -100,7 +102,7 @@ def _custom(search: CustomConfig, context: SearchContext) -> Strategy:
 
 
 def load_answer_model(
-    search: PosteriorConfig, canonical_answer: Callable[[str], str] = str.strip
+    search: PosteriorOptions, canonical_answer: Callable[[str], str] = str.strip
 ) -> AnswerModel | None:
     """Returns the model in `search.selector_model`; None if that is null.
 

@@ -37,7 +37,8 @@ def split_of_text(text: str) -> Split:
 
 def split_of_question(question: Question) -> Split:
     """Returns the split of a question: the data set's own if it has splits, else by
-    hash. A question that derives from published test questions is in the test split.
+    hash of its text, whatever the turns before it. A question that derives from
+    published test questions is in the test split.
 
     Raises:
         ValueError: the data set has splits, and the metadata lack the question's.

@@ -42,22 +42,26 @@ def audit_view(trace: Trace) -> str:
 
 
 def answer_text(answer: Answer) -> str:
-    """Returns the text for the user: time and cost, the summary unless it is neutral,
-    and the answer or the reason why there is none.
+    """Returns the text for the user: the time, the summary unless it is neutral, and
+    the answer or the reason why there is none. Of a search it contains the cost, too; a
+    reply that was written at once stands alone.
     """
     tokens = sum(usage["generated_tokens"] for usage in answer.usage.values())
     steps = answer.nodes - 1
     lines = []
     if steps:
-        lines.append(
-            f"Thought for {answer.seconds:.1f} s ({steps} step{'' if steps == 1 else 's'} tried, "
-            f"{tokens} tokens)"
-        )
-    if answer.summary_source != "neutral" and answer.status != "no_answer":
+        cost = f" ({steps} steps tried, {tokens} tokens)" if steps > 1 else ""
+        lines.append(f"Thought for {answer.seconds:.1f} s{cost}")
+    if answer.dropped_turns:
+        lines.append(_dropped(answer.dropped_turns))
+    if answer.summary and answer.summary_source != "neutral" and answer.status != "no_answer":
         lines.append(answer.summary)
     if lines:
         lines.append("")
+    is_direct = not answer.summary or answer.rule_id is not None
     match answer.status:
+        case "answered" | "refused" if is_direct and answer.answer is not None:
+            lines.append(answer.answer)
         case "out_of_domain":
             lines.append("Answer: none; the question is outside of what this model was made for.")
         case "no_answer" if answer.answer is not None:
@@ -69,6 +73,11 @@ def answer_text(answer: Answer) -> str:
         case _:
             lines.append(f"Answer: {answer.answer}")
     return "\n".join(lines)
+
+
+def _dropped(turns: int) -> str:
+    what = f"{turns} oldest turns were" if turns > 1 else "oldest turn was"
+    return f"(The {what} left out: the model's context has no room for the whole conversation.)"
 
 
 def _why(answer: Answer) -> str:

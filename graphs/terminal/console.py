@@ -178,18 +178,16 @@ def run_folder(run: Path) -> Path:
 
 
 _DOING_AFTER = {
-    "screen": "choosing where to go on",
-    "select": "suggesting steps",
     "suggest": "judging steps",
     "critique": "reflecting",
-    "reflect": "choosing where to go on",
     "derive": "answering",
     "answer": "summarizing",
     "summarize": "checking the rules",
     "check": "storing the thought",
     "record": "done",
 }
-"""Phase that ended (`Progress.phase`) to the most likely next activity."""
+"""Phase that ended (`Progress.phase`) to the most likely next activity, if that is not
+thinking."""
 
 
 @contextmanager
@@ -206,8 +204,10 @@ def thinking() -> Iterator[Callable[[Progress], None]]:
     def show(progress: Progress) -> None:
         nonlocal doing
         steps = progress.nodes - 1
-        where = _DOING_AFTER.get(progress.phase, progress.phase)
-        doing = f"{where} ({steps} step{'' if steps == 1 else 's'} tried)" if steps else where
+        if steps < 2:  # one reply, or nothing yet
+            return
+        where = _DOING_AFTER.get(progress.phase, "thinking")
+        doing = f"{where} ({steps} steps tried)"
         if status is not None:
             status.update(words())
 

@@ -187,7 +187,13 @@ def _segment(
 ) -> Segment:
     step = tree.step(node)
     kind: SegmentKind = "answer" if is_answer else "wrong" if is_wrong else "step"
-    return Segment(kind, node, Hidden(step.content.reveal().text), step.factor)
+    return Segment(
+        kind,
+        node,
+        Hidden(step.content.reveal().text),
+        step.factor,
+        is_cut=step.finish_reason == "length" and bool(tree.children[node]),
+    )
 
 
 class _WrongTurns:

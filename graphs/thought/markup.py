@@ -27,12 +27,20 @@ from typing import Any, get_args
 
 from agents.safety.visible_text import strip_markup
 from agents.types import Hidden
-from graphs.thought.long_thought import LongThought, Segment, SegmentKind, ThoughtKind
+from graphs.thought.long_thought import (
+    LongThought,
+    Segment,
+    SegmentKind,
+    ThoughtKind,
+    sentences_of,
+)
 
 _OWN_TAG = re.compile(r"<(\\*)(?=/?(?:thought|act)\b)", re.IGNORECASE)
 _ESCAPED_TAG = re.compile(r"<\\(\\*)(?=/?(?:thought|act)\b)", re.IGNORECASE)
 _END_OF_ACT = "</act>"
 _END_OF_THOUGHT = "</thought>"
+
+_CUT = ' cut="true"'
 
 _NODE = re.compile(r'(?:0|[1-9][0-9]{0,17})(?=")')
 
@@ -59,7 +67,8 @@ def render(thought: LongThought) -> Hidden[str]:
         factor = "" if segment.factor is None else f" factor={_quoted(segment.factor)}"
         text = _OWN_TAG.sub(r"<\\\1", segment.text.reveal())
         lines.append(
-            f'<act kind="{segment.kind}" node="{segment.node}"{factor}>{text}{_END_OF_ACT}'
+            f'<act kind="{segment.kind}" node="{segment.node}"{_CUT if segment.is_cut else ""}'
+            f"{factor}>{text}{_END_OF_ACT}"
         )
     return Hidden("\n".join([*lines, _END_OF_THOUGHT]))
 
@@ -86,13 +95,14 @@ def parse(text: str) -> LongThought:
 
 def kept_steps(thought: LongThought, *, with_answer: bool = False) -> list[Hidden[str]]:
     """Returns the plain text of each step outside wrong turns, without mark-up; with
-    `with_answer`, the answer segment too.
+    `with_answer`, the answer segment too. A step that was cut is one text with its
+    continuation.
     """
     kinds = ("step", "answer") if with_answer else ("step",)
+    kept = [segment for segment in thought.segments if segment.kind in kinds]
     return [
-        Hidden(strip_markup(segment.text.reveal()))
-        for segment in thought.segments
-        if segment.kind in kinds
+        Hidden(strip_markup("".join(segment.text.reveal() for segment in group)))
+        for group in sentences_of(kept)
     ]
 
 
@@ -161,6 +171,9 @@ class _Reader:
             raise self.error("a node's number")
         self.position = node.end()
         self.take('"')
+        is_cut = self.at(_CUT)
+        if is_cut:
+            self.take(_CUT)
         factor = self._factor() if self.at(" ") else None
         self.take(">")
         end = self.text.find(_END_OF_ACT, self.position)
@@ -169,7 +182,9 @@ class _Reader:
         text = self.text[self.position : end]
         self.position = end
         self.take(_END_OF_ACT)
-        return Segment(kind, int(node.group()), Hidden(_ESCAPED_TAG.sub(r"<\1", text)), factor)
+        return Segment(
+            kind, int(node.group()), Hidden(_ESCAPED_TAG.sub(r"<\1", text)), factor, is_cut
+        )
 
     def _factor(self) -> str:
         self.take(" factor=")

@@ -26,11 +26,12 @@ from typing import Any
 
 from agents.answers import Checkers, canonical
 from agents.engines import loop
+from agents.prompts.history import as_messages
 from agents.safety.visible_text import strip_markup, visible_text
-from agents.types import Question
+from agents.types import Question, Turn
 from graphs.tasks import is_for_measuring_only, split_of_question
 from graphs.thought.derive import derive_shortcut
-from graphs.thought.long_thought import LongThought
+from graphs.thought.long_thought import LongThought, sentences_of
 from graphs.traces.checked import check_answers
 from graphs.traces.row_files import Columns, Kind
 from graphs.traces.trace import Trace, unusable
@@ -84,7 +85,7 @@ def sft_rows(
         if reason is not None:
             selection.left_out[reason] += 1
             continue
-        prompt = [_user(trace.question)]
+        prompt = _prompt(trace.question)
         completion = [_assistant(answer, trace.long_thought if reveal else None)]
         row = {"messages": prompt + completion, "prompt": prompt, "completion": completion}
         yield row | {"correct": trace.correct} | selection.origin(trace)
@@ -117,7 +118,7 @@ def dpo_rows(
                 continue
             for candidate in wrong:
                 yield {
-                    "prompt": [_user(samples[0].question)],
+                    "prompt": _prompt(samples[0].question),
                     "chosen": [right[0].message],
                     "rejected": [candidate.message],
                 } | selection.origin(candidate.trace)
@@ -169,8 +170,9 @@ def _reason(trace: Trace, *, keep_wrong: bool, answered: bool = True) -> str | N
     return None if keep_wrong and reason == "wrong_answer" else reason
 
 
-def _user(question: Question) -> dict[str, str]:
-    return {"role": "user", "content": question.text}
+def _prompt(question: Question) -> list[dict[str, str]]:
+    """Returns the turns before the question, and its own."""
+    return as_messages([*question.history, Turn(role="user", text=question.text)])
 
 
 def _assistant(answer: str, thought: LongThought | None) -> dict[str, str]:
@@ -181,5 +183,8 @@ def _assistant(answer: str, thought: LongThought | None) -> dict[str, str]:
 
 
 def _text_of(thought: LongThought) -> str:
-    texts = (strip_markup(segment.text.reveal()) for segment in thought.segments)
+    texts = (
+        strip_markup("".join(segment.text.reveal() for segment in group))
+        for group in sentences_of(thought.segments)
+    )
     return "\n\n".join(text for text in texts if text)

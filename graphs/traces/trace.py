@@ -70,6 +70,8 @@ class Trace:
     field."""
     summary_source: SummarySource | None = field(default=None, metadata=ADDED)
     """Where the summary comes from; None in traces that predate the field."""
+    dropped_turns: int = field(default=0, metadata=ADDED)
+    """Oldest turns of the question's history that the context had no room for."""
 
     parameters: dict[str, int] = field(default_factory=dict, metadata=ADDED)
     """Number of weights of each role's model, for FLOPs; 0 if unknown. Empty in traces

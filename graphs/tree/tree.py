@@ -60,7 +60,9 @@ class ReasoningTree:
         terminal: whether the thought ends at the node, with or without a marked answer.
         answered: whether the node is an answer leaf: terminal, with a marked, non-empty
             answer.
-        closed: whether the node cannot be expanded: terminal, cut off, or failed.
+        closed: whether the node cannot be expanded: terminal, failed, or the end of a
+            completion that was cut on its way to the answer. A step that was cut at
+            policy.max_step_tokens stays open: its child continues the sentence.
         backtracked: whether the reflector backtracked over it.
     """
 
@@ -303,7 +305,7 @@ class ReasoningTree:
 
     def is_viable(self, node: int) -> bool:
         """Whether a step can be expanded, was expanded, or is an answer leaf. False if
-        it was cut off or ended without an answer.
+        the thought ended there without an answer.
         """
         return bool(
             self._answered[node]
@@ -352,8 +354,12 @@ class ReasoningTree:
                     self._samples[event.parent] += len(event.chains)
                     for chain in event.chains:
                         node = event.parent
-                        for step in chain:
-                            child = self._place(node, step)
+                        for number, step in enumerate(chain, start=1):
+                            child = self._place(
+                                node,
+                                step,
+                                ends_completion=event.horizon == "answer" and number == len(chain),
+                            )
                             if (
                                 step.sampling.temperature == 0.0
                                 and step.author.adapter is None
@@ -450,14 +456,20 @@ class ReasoningTree:
                 f"{self._size - 1}"
             )
 
-    def _place(self, parent: int, step: Step) -> int:
+    def _place(self, parent: int, step: Step, *, ends_completion: bool) -> int:
         """Returns the child of `parent` with the tokens and finish reason of `step`;
         creates it if there is none.
+
+        `ends_completion`: whether the step is the last one of a completion to the
+        answer; a cut there closes the new node.
         """
         key = parent, step.content.reveal().token_ids, step.finish_reason
         node = self._node_of.get(key)
         if node is None:
             node = self._node_of[key] = self._add(parent, step)
+            self._closed[node] = step.is_final or (
+                ends_completion and step.finish_reason == "length"
+            )
         self._count[node] += 1
         return node
 
@@ -479,7 +491,6 @@ class ReasoningTree:
             self._has_logprobs = self._has_logprobs and not math.isnan(content.logprob)
             self._terminal[node] = step.is_final
             self._answered[node] = step.answer is not None and bool(visible_text(step.answer))
-            self._closed[node] = step.is_final or step.finish_reason == "length"
         self._size += 1
         return node
 

@@ -6,15 +6,15 @@ import pytest
 
 from configs import ConfigError, compose, group_options
 from configs.describe import describe
-from configs.schema import BeamConfig, BestOfNConfig, GreedyConfig, PosteriorConfig
+from configs.schema import AutoConfig, BeamConfig, BestOfNConfig, GreedyConfig, PosteriorConfig
 
 LEVELS = ("low", "medium", "high")
 
 
-def test_there_are_three_levels_and_help_lists_them() -> None:
-    assert sorted(group_options("effort")) == sorted(LEVELS)
+def test_help_lists_the_levels_and_auto() -> None:
+    assert sorted(group_options("effort")) == sorted(["auto", *LEVELS])
     shown = describe()
-    assert "effort=NAME  with NAME one of: high, low, medium" in shown
+    assert "effort=NAME  with NAME one of: auto, high, low, medium" in shown
     assert "Presets of these: wide_posterior." in " ".join(shown.split())
 
 
@@ -35,6 +35,14 @@ def test_more_effort_may_draw_more_samples() -> None:
     assert isinstance(low, GreedyConfig) and medium == PosteriorConfig()
     assert (
         isinstance(high, PosteriorConfig) and high.num_samples == 64 > PosteriorConfig().num_samples
+    )
+
+
+def test_auto_searches_as_medium_does() -> None:
+    auto, medium = compose(["effort=auto"]), compose(["effort=medium"])
+    assert auto.budget == medium.budget and isinstance(auto.search, AutoConfig)
+    assert auto.search.model_dump(exclude={"strategy"}) == medium.search.model_dump(
+        exclude={"strategy"}
     )
 
 
@@ -91,8 +99,8 @@ def test_effort_refuses_an_experiment_that_sets_options_of_its_search() -> None:
     [
         (
             "effort=hihg",
-            "effort (hihg) is no such option; did you mean effort=high? choose one of: high, low, "
-            "medium",
+            "effort (hihg) is no such option; did you mean effort=high? choose one of: auto, high, "
+            "low, medium",
         ),
         ("efort=high", "efort is no option and no group; did you mean effort?"),
         ("effort=null", "effort=null must choose one option of effort"),

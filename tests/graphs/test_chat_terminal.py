@@ -61,7 +61,7 @@ def test_ctrl_c_stops_a_thought_and_not_the_chat() -> None:
     try:
         screen.wait_for("> ")
         os.write(terminal, b"Count the legs: 4 human, 13 shrimp, 10 ant, 9 lobster.\n")
-        screen.wait_for("suggesting steps")
+        screen.wait_for("thinking")
         os.killpg(process.pid, signal.SIGINT)
         screen.wait_for("(stopped thinking)")
         screen.wait_for("> ")

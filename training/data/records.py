@@ -190,8 +190,11 @@ class _Builder:
                     append(self._mistake(tree, turn), learned=True)
                     turn, follows_backtrack = None, True
                 case "step" | "answer":
-                    step_ids = self._right(tree.step(segment.node), corrects=follows_backtrack)
-                    append(step_ids, learned=True)
+                    step = tree.step(segment.node)
+                    step_ids = self._right(step, corrects=follows_backtrack)
+                    inserted = self._inserted(step)
+                    append(step_ids[:inserted], learned=False)
+                    append(step_ids[inserted:], learned=True)
                     nodes.append(segment.node)
                     follows_backtrack = False
         if ids[-1] != self.eos:
@@ -209,12 +212,21 @@ class _Builder:
             return self._reopened(ids, "correct")
         return ids
 
+    def _inserted(self, step: Step) -> int:
+        """Returns the number of leading tokens that delimit a thought and were inserted
+        by the controller. The opening of a factor is a choice that the policy learns.
+        """
+        content = step.content.reveal()
+        opening = self.openings.get(step.factor or "", ())
+        is_opening = content.token_ids[: content.forced] == opening
+        return 0 if is_opening else content.forced
+
     def _proposed(self, step: Step) -> tuple[int, ...]:
         """Returns the ids of a wrong step, without the end of sequence."""
         ids = step.content.reveal().token_ids
         if step.is_final and "propose" in self.openings:
             ids = self._reopened(ids, "propose")
-        return self.prompts.as_open_step(ids)
+        return self.prompts.as_open_step(ids, is_cut=step.finish_reason == "length")
 
     def _reopened(self, ids: tuple[int, ...], factor: str) -> tuple[int, ...]:
         """Returns `ids` with the opening replaced by that of `factor`; unchanged if

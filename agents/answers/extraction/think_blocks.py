@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from agents.safety.visible_text import BARE_HEADER, HEADER, without_controls
+from agents.safety.think_delimiters import BARE_HEADER, HEADER, TAG_NAMES
+from agents.safety.visible_text import without_controls
 
-_NAMES = r"[\w:-]{0,20}?(?:think|thought|reasoning)[\w:-]{0,20}|reflection|scratchpad"
 _TOKEN = r"[^<>|｜\s]{0,20}?(?:think|thought|reasoning)[^<>|｜\s]{0,20}?"
 _TAG = (
-    rf"<\s?(?P<slash>[/\\]{{0,2}})\s?(?:{_NAMES})(?:\s[^<>]{{0,100}}|/)?>"
+    rf"<\s?(?P<slash>[/\\]{{0,2}})\s?(?:{TAG_NAMES})(?:\s[^<>]{{0,100}}|/)?>"
     rf"|<[|｜](?P<slash_2>/|end|stop|close)?{_TOKEN}(?P<slash_5>[_-]end)?[|｜]>|{HEADER}"
     r"|\[(?P<slash_3>/?)THINK(?:ING)?\]|◁(?P<slash_4>/?)think(?:ing)?▷"
 )

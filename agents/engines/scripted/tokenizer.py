@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agents.engines.control_tokens import ControlTokens
+from agents.safety.think_delimiters import MARKS
 
 _PIECE = re.compile(r" ?[^\W\d_]+| ?\d+|\s| ?.", re.DOTALL)
 _CHUNK_BYTES = 3
@@ -61,15 +62,14 @@ class ScriptedTokenizer:
         return ids
 
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
-        """Returns the text of `token_ids`; bytes that are not UTF-8 become U+FFFD."""
+        """Returns the text of `token_ids`; bytes that are not UTF-8 become U+FFFD.
+        Special tokens are left out, except the delimiters of thoughts.
+        """
         raw = bytearray()
         for token in token_ids:
             if token >= _FIRST_SPECIAL:
-                raw += (
-                    b""
-                    if skip_special_tokens
-                    else self.special_tokens[token - _FIRST_SPECIAL].encode()
-                )
+                text = self.special_tokens[token - _FIRST_SPECIAL]
+                raw += b"" if skip_special_tokens and text not in MARKS else text.encode()
             else:
                 size = 3 if token >= _OFFSETS[3] else 2 if token >= _OFFSETS[2] else 1
                 raw += (token - _OFFSETS[size]).to_bytes(size, "big")

@@ -15,7 +15,7 @@ from configs.schema.search.critique_loop import CritiqueLoopConfig
 from configs.schema.search.custom import CustomConfig
 from configs.schema.search.levels import BeamConfig, DvtsConfig, ParticlesConfig, RebaseConfig
 from configs.schema.search.mcts import MctsConfig
-from configs.schema.search.posterior import PosteriorConfig
+from configs.schema.search.posterior import AutoConfig, PosteriorConfig, PosteriorOptions
 from configs.schema.search.revision import SequentialRevisionConfig
 from configs.schema.search.samples import BestOfNConfig, GreedyConfig, SelfConsistencyConfig
 
@@ -32,6 +32,7 @@ SearchConfig = Annotated[
     | MctsConfig
     | PosteriorConfig
     | ComputeOptimalConfig
+    | AutoConfig
     | CustomConfig,
     Field(discriminator="strategy"),
 ]
@@ -39,6 +40,7 @@ SearchConfig = Annotated[
 
 __all__ = [
     "AnswerSelection",
+    "AutoConfig",
     "BeamConfig",
     "BestOfNConfig",
     "ComputeOptimalConfig",
@@ -49,6 +51,7 @@ __all__ = [
     "MctsConfig",
     "ParticlesConfig",
     "PosteriorConfig",
+    "PosteriorOptions",
     "RebaseConfig",
     "ScoreAggregation",
     "SearchConfig",

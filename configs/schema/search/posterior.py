@@ -44,14 +44,9 @@ class Assumptions(ConfigGroup):
     that answers do not exclude each other."""
 
 
-class PosteriorConfig(Assumptions, Stepping):
-    """Infer from noisy verdicts which nodes are correct, sample where a new answer
-    costs least, stop when one answer is probable enough.
-    """
+class PosteriorOptions(Assumptions, Stepping):
+    """Options of posterior search and of a strategy that may choose it."""
 
-    strategy: Literal["posterior"] = "posterior"
-    """Treat verdicts as evidence: sample where P(correct) x P(new answer) per token is
-    largest, judge uncertain steps, stop when one answer is probable enough."""
     num_samples: int = Field(16, ge=1)
     """Samples of the whole search, in completions of mean length; a single step counts
     as its share of one."""
@@ -80,3 +75,23 @@ class PosteriorConfig(Assumptions, Stepping):
     @property
     def samples_per_prompt(self) -> tuple[str, int]:
         return "first_samples", min(self.first_samples, self.num_samples)
+
+
+class PosteriorConfig(PosteriorOptions):
+    """Infer from noisy verdicts which nodes are correct, sample where a new answer
+    costs least, stop when one answer is probable enough.
+    """
+
+    strategy: Literal["posterior"] = "posterior"
+    """Treat verdicts as evidence: sample where P(correct) x P(new answer) per token is
+    largest, judge uncertain steps, stop when one answer is probable enough."""
+
+
+class AutoConfig(PosteriorOptions):
+    """Posterior search for questions whose answer is computed, one completion at
+    temperature 0 for all others.
+    """
+
+    strategy: Literal["auto"] = "auto"
+    """Read from the question whether to search: posterior search if its answer is
+    computed, else one completion at temperature 0."""

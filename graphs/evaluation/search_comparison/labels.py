@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from agents.answers import Checkers, canonical
 from agents.critics.base import draw, make_verdict
 from agents.critics.calibration import PlattScaling
+from agents.critics.claims import find_claims
 from agents.families import Problem, recognise_question
 from agents.types import BadDataError, Meter, Question, Step, Verdict
 from graphs.traces.checked import check_answers
@@ -79,7 +80,10 @@ def _truth(tree: ReasoningTree, answered: NDArray[np.bool_]) -> Truth:
     right, sound = np.ones(len(tree), bool), np.ones(len(tree), bool)
     answers = set(tree.answer_leaves())
     for node in range(1, len(tree)):
-        right[node] = answered[node] if node in answers else True
+        claims = find_claims(tree.step(node).content.reveal().text)
+        right[node] = all(claim.is_true for claim in claims) and (
+            node not in answers or answered[node]
+        )
         sound[node] = right[node] and sound[tree.parent[node]]
     return Truth(right, sound, answered)
 

@@ -11,11 +11,21 @@ from hypothesis import strategies as st
 from agents.engines.base import Tokenizer
 from agents.engines.scripted.tokenizer import ScriptedTokenizer
 from agents.engines.tokenizer import HFTokenizer
-from agents.roles.segmentation import cut_steps, is_unfinished
+from agents.roles.segmentation import cut_steps
+from agents.roles.segmentation.blocks import BlockReader
 from configs.schema.engine import resolve_model
 
 TOKENIZER = ScriptedTokenizer()
 POCKET = HFTokenizer(resolve_model("pocket"))
+
+
+def is_unfinished(text: str) -> bool:
+    """Whether a step that the engine stopped at the end of `text` goes on; reads the
+    text anew, block by block.
+    """
+    reader = BlockReader()
+    blocks = [block for block in text.split("\n\n") if block.strip()]
+    return not blocks or [reader.is_open_after(block) for block in blocks][-1]
 
 
 def texts(text: str) -> list[str]:

@@ -262,6 +262,7 @@ async def test_a_mistake_is_shown_with_its_judges_reason_and_no_other_words() ->
     overrides = (
         "search.show_mistakes=1",
         "critic=chat_working",
+        "critic.calibration=identity",
         "policy=chat",
         "reflector.kind=rules",
     )
@@ -429,9 +430,8 @@ async def ask_chat(
 async def test_an_answer_of_several_lines_is_given_whole() -> None:
     answer, trace = await ask_chat(lambda prompt: PLAN)
     assert answer.answer == trace.answer == "First,\n    print(1)\n\tthen rest"
-    assert answer.summary_source == "neutral" and answer_text(answer).endswith(
-        f"Answer:\n{answer.answer}"
-    )
+    assert (answer.summary, answer.summary_source) == ("", "none")
+    assert answer_text(answer).endswith(f"\n\n{answer.answer}")
 
 
 POEM = "Roses are red.\n\nViolets are blue.\n\nSugar is sweet."

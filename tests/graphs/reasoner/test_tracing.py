@@ -29,7 +29,9 @@ import asyncio
 from langchain_core.tracers.langchain import wait_for_all_tracers
 from agents.types import EngineError
 from agents.roles.summarizer import Summary
-from graphs import Context, graph
+from graphs import Context, create_reasoner
+from langchain_core.messages import HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver
 from tests.graphs.reasoner.test_graph import resources_for
 
 class Silent:
@@ -49,7 +51,11 @@ async def main():
         async with resources_for(*words, **options) as (key, traces, resources):
             resources.summarizer, resources.engine._reply = Silent(), reply
             try:
-                await graph.ainvoke({{"question": {QUESTION!r}}}, context=Context(resources=key))
+                chat = create_reasoner().compile(checkpointer=InMemorySaver())
+                thread = {{"configurable": {{"thread_id": "1"}}}}
+                messages = [HumanMessage({QUESTION!r})]
+                for asked in ({{"question": {QUESTION!r}}}, {{"messages": messages}}):
+                    await chat.ainvoke(asked, thread, context=Context(resources=key))
             except EngineError as error:
                 print(type(error).__name__)
             for trace in traces:

@@ -26,6 +26,7 @@ from tests.graphs.strategies.test_laws import STRATEGIES as IN_THE_WORLD
 from tests.graphs.strategies.world import World, simulate
 
 OPTIONS: dict[str, tuple[str, ...]] = {
+    "auto": ("search.num_samples=8", "search.first_samples=2"),
     "greedy": (),
     "best_of_n": ("search.num_samples=4", "search.selection=weighted_vote"),
     "self_consistency": ("search.num_samples=6", "search.batch_size=2"),

@@ -72,9 +72,9 @@ def test_ends_when_every_kept_path_has() -> None:
     assert beam.select(tree, METER, RNG) == [] and beam.choose(tree) == 2
 
 
-def test_cut_steps_and_ends_without_an_answer_take_no_place() -> None:
+def test_ends_without_an_answer_take_no_place() -> None:
     events: list[Event] = [
-        expanded(ROOT, step("a", cut=True), step("b", answer=""), step("c")),
+        expanded(ROOT, step("a", answer=""), step("b", answer=""), step("c")),
         judged(2, 5.0),
         judged(3, -2.0),
     ]

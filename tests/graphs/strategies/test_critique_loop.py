@@ -212,10 +212,18 @@ def test_shows_the_latest_mistakes_before_another_try() -> None:
     assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=1, factor="correct", mistakes=(2,))]
 
 
-def test_an_unjudged_or_cut_step_is_never_continued() -> None:
+def test_an_unjudged_step_is_never_continued() -> None:
     loop = sampled(max_children=4)
-    tree = tree_of([expanded(ROOT, step("unjudged"), step("cut", cut=True)), judged(2, 5.0)])
+    tree = tree_of([expanded(ROOT, step("unjudged"), step("ended", answer="")), judged(2, 5.0)])
     assert loop.select(tree, METER, RNG) == [Expansion(ROOT, n=1)]
+
+
+def test_a_step_cut_at_its_limit_is_judged_and_continued_like_any_other() -> None:
+    loop = sampled(max_children=4)
+    events: list[Event] = [expanded(ROOT, step("cut", cut=True)), judged(1, 5.0)]
+    assert loop.select(tree_of(events), METER, RNG)[0] == Expansion(1, n=1)
+    ended = Expanded(1, ((step("rest"), step("cut", cut=True)),), "answer")
+    assert tree_of([*events, ended]).closed.tolist() == [False, False, False, True]
 
 
 def test_a_step_with_an_unreadable_verdict_is_kept_if_none_is_right() -> None:

@@ -56,7 +56,7 @@ def test_fewer_distinct_first_steps_make_fewer_subtrees_with_larger_shares() -> 
             step("a"),
             step("b"),
             step("b"),
-            step("b", cut=True),
+            step("b", answer=""),
             step("c", answer=""),
         ),
         judged(1, 2.0),
@@ -93,7 +93,7 @@ def test_a_subtree_without_a_way_on_is_left() -> None:
     cut: list[Event] = [
         *FOUR,
         *EVIDENCE,
-        expanded(2, step("e", cut=True), step("f", cut=True)),
+        expanded(2, step("e", answer=""), step("f", answer="")),
         expanded(4, step("g"), step("h")),
     ]
     assert TWO_TREES.select(tree_of([*cut, judged(7, 1.0), judged(8, 2.0)]), METER, RNG) == [

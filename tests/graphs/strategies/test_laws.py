@@ -10,6 +10,7 @@ import pytest
 
 from agents.types import Budget, ThoughtFactor
 from graphs.strategies import (
+    Auto,
     Beam,
     BestOfN,
     ComputeOptimal,
@@ -36,6 +37,7 @@ VOTE = Selector("weighted_vote")
 FACTORS = tuple(ThoughtFactor(name=name, opening=f"<{name}>") for name in "abc")
 
 STRATEGIES: dict[str, Strategy] = {
+    "auto": make(Auto),
     "greedy": make(Greedy),
     "best_of_n": make(BestOfN, 16, VOTE),
     "self_consistency": make(SelfConsistency, num_samples=16),

@@ -240,7 +240,7 @@ def test_a_dead_end_is_worth_nothing() -> None:
     events = [
         *TWO,
         Backup(1, 0.7),
-        expanded(1, step("c", cut=True), step("d", answer="")),
+        expanded(1, step("c", answer=""), step("d", answer="")),
         judged(4, 2.0),
     ]
     assert mcts().to_back_up(tree_of(events), [3, 4]) == []
@@ -249,7 +249,7 @@ def test_a_dead_end_is_worth_nothing() -> None:
 
 
 def test_ends_where_nothing_at_all_leads_on() -> None:
-    assert asked(mcts(), [expanded(ROOT, step("a", cut=True), step("b", answer=""))]) == [
+    assert asked(mcts(), [expanded(ROOT, step("a", answer=""), step("b", answer=""))]) == [
         Expansion(ROOT, horizon="answer", temperature=0.0, allow_backtracking=True)
     ]
     assert asked(mcts(), [Failed(ROOT, "context_length")]) == []

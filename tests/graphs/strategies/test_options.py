@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import pytest
 
-from agents.types import Budget, ThoughtFactor
+from agents.types import Budget, Question, ThoughtFactor
 from configs import RunConfig
 from configs.schema import BudgetConfig, PolicyConfig, SearchConfig
 from graphs.strategies import Strategy
@@ -134,13 +134,13 @@ class Last(own_strategy.First):
 
 
 def built(strategy: str, options: dict[str, Any]) -> Strategy:
-    """Returns the strategy that these options describe."""
+    """Returns the strategy that these options describe, for a question to compute."""
     config = RunConfig.model_construct(
         search=CLASSES[strategy](**options),
         policy=PolicyConfig(factors=FACTORS),
         budget=BudgetConfig(),
     )
-    return build_strategy(config)
+    return build_strategy(config).for_question(Question(text="What is 3 + 4?"))
 
 
 def observe(strategy: Strategy, seed: int, budget: Budget) -> list[object]:

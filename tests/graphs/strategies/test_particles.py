@@ -197,7 +197,7 @@ def test_finished_particles_are_resampled_with_the_others() -> None:
 
 def test_steps_that_lead_nowhere_weigh_nothing() -> None:
     incorrect: list[Event] = [
-        expanded(ROOT, step("a", cut=True), step("b", answer=""), step("c", cut=True), step("d"))
+        expanded(ROOT, step("a", answer=""), step("b", answer=""), step("c", answer=""), step("d"))
     ]
     assert _select(FOUR, incorrect) == [Expansion(4, n=4)]
     assert _select(make(Particles, num_samples=4, ess_threshold=0.0), incorrect) == [
@@ -230,7 +230,7 @@ def test_samples_beyond_the_particles_are_passed_over() -> None:
 def test_where_all_particles_are_lost_the_best_node_is_written_through() -> None:
     lost: list[Event] = [*AABC, judged(1, 1.0), judged(2, 2.0), judged(3, 1.0)]
     lost += [
-        expanded(node, *(step(f"{node}{index}", cut=True) for index in range(n)))
+        expanded(node, *(step(f"{node}{index}", answer="") for index in range(n)))
         for node, n in ((1, 2), (2, 1), (3, 1))
     ]
     assert _select(FOUR, lost) == [

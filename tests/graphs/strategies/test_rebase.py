@@ -162,7 +162,7 @@ def test_finished_samples_leave_the_budget_as_often_as_they_were_drawn() -> None
 
 def test_what_led_nowhere_leaves_its_share_to_the_others() -> None:
     closed = expanded(
-        ROOT, step("a", cut=True), step("b", answer=""), step("c", answer="1"), step("d")
+        ROOT, step("a", answer=""), step("b", answer=""), step("c", answer="1"), step("d")
     )
     assert _rebase().select(tree_of([closed]), METER, RNG) == [Expansion(4, n=3)]
 

@@ -49,11 +49,11 @@ def test_a_client_of_a_model_server_starts_no_engine(monkeypatch: pytest.MonkeyP
 
 
 def test_a_long_request_is_reported_while_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
-    stderr = Recorded(sign="suggesting steps")
+    stderr = Recorded(sign="judging steps (3 steps tried)")
     monkeypatch.setattr(sys, "stderr", stderr)
     monkeypatch.setattr(console, "REPORT_EVERY_S", 0.001)
     with console.thinking() as show:
-        show(Progress("select", rounds=0, nodes=1))
+        show(Progress("suggest", rounds=1, nodes=4))
         assert stderr.written.wait(timeout=60)
 
 

@@ -31,6 +31,8 @@ class Node:
     """Samples that began below the node."""
     greedy_child: Node | None = None
     priors: dict[str, float] | None = None
+    ends_completion: bool = False
+    """Whether its first sample was the end of a completion to the answer."""
 
     @property
     def path(self) -> list[Node]:
@@ -63,7 +65,11 @@ class Node:
         return (
             failed
             or self.is_final
-            or (self.step is not None and self.step.finish_reason == "length")
+            or (
+                self.ends_completion
+                and self.step is not None
+                and self.step.finish_reason == "length"
+            )
         )
 
     @property
@@ -87,12 +93,13 @@ def fold(events: Sequence[Event]) -> list[Node]:
             nodes[event.parent].samples += len(event.chains)
             for chain in event.chains:
                 parent = nodes[event.parent]
-                for step in chain:
+                for index, step in enumerate(chain):
+                    is_end = event.horizon == "answer" and index + 1 == len(chain)
                     child = next(
                         (child for child in parent.children if _says_the_same(child, step)), None
                     )
                     if child is None:
-                        child = Node(len(nodes), step, parent)
+                        child = Node(len(nodes), step, parent, ends_completion=is_end)
                         parent.children.append(child)
                         nodes.append(child)
                     child.count += 1

@@ -9,8 +9,8 @@ import pytest
 from agents.types import EngineError, Question
 from configs import compose
 from graphs.reasoner.batch import run_questions
-from graphs.reasoner.capabilities import whole_answer_searches
 from graphs.reasoner.resources import forget, open_resources, register
+from graphs.reasoner.roles.capabilities import whole_answer_searches
 from graphs.traces.codec import AuditCodec
 from graphs.traces.trace import Trace
 from tests.agents.engines.openai.chat_server import ChatServer, Flavour
@@ -77,7 +77,7 @@ async def test_whole_answer_searches_run_on_a_poor_server(
 ) -> None:
     traces = await traces_of(POOR, f"search={search}", "critic=none")
     assert len(traces) == len(QUESTIONS)
-    lines = [one for one in caplog.records if one.name == "graphs.reasoner.capabilities"]
+    lines = [one for one in caplog.records if one.name == "graphs.reasoner.roles.capabilities"]
     assert len(lines) == 1
     for trace in traces:
         assert trace.usage["policy"].generated_tokens > 0
