@@ -61,6 +61,8 @@ class Dialect:
     """Name of the field that limits a completion."""
     extras: Mapping[str, Any] = field(default_factory=dict)
     """Fields that every request carries."""
+    takes_seed: bool = True
+    """Whether a request may have a seed."""
     is_processed: bool = True
     """Whether log-probabilities are those after temperature."""
 
@@ -215,6 +217,7 @@ class ChatProbe:
                 tokens=_TOKENS // 2, temperature=_HOT, seed=seed, messages=messages
             )
             texts.append(None if reply is None else reply.choices[0])
+        self._dialect = replace(self._dialect, takes_seed=None not in texts)
         self._note(seed=None not in texts and texts[0] == texts[1] != texts[2])
 
     async def _find_stop(self) -> None:

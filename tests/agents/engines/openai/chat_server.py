@@ -54,6 +54,7 @@ class Flavour:
     stop: str = "named"
     """named, kept, or stripped without a trace."""
     seed: bool = True
+    takes_seed: bool = True
     usage: bool = True
     thought: str = ""
     """Text of the reasoning field."""
@@ -93,6 +94,8 @@ class ChatServer:
             return f"{flavour.limit} is missing"
         if flavour.is_strict and (unknown := set(body) - STANDARD):
             return f"unknown fields {sorted(unknown)}"
+        if "seed" in body and not flavour.takes_seed:
+            return "seed is not supported"
         if body.get("n", 1) > 1 and not flavour.several:
             return "n must be 1"
         if body.get("top_logprobs", 0) > flavour.most_alternatives or (

@@ -142,6 +142,14 @@ async def test_white_space_that_the_template_drops_is_not_doubled() -> None:
     assert texts[0] == texts[1] and texts[0].strip()
 
 
+@pytest.mark.parametrize("several", [True, False])
+async def test_no_seed_is_sent_to_a_server_that_refuses_it(several: bool) -> None:
+    async with engine_on(Flavour(takes_seed=False, several=several)) as (engine, server):
+        await engine.generate(GenerateRequest(prompt_of(engine), n=2, max_tokens=4, seed=1))
+        assert len(server.requests) == (1 if several else 2)
+        assert not any("seed" in body for body in server.requests)
+
+
 @pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
 async def test_the_reasoning_field_becomes_a_closed_think_block(field: str) -> None:
     thought = "First </think> 7, then 8."
