@@ -68,7 +68,7 @@ class PolicySettings:
     step_boundary: StepBoundary = "blank_line"
     min_step_characters: int = 100
     max_step_characters: int = 600
-    think: ThinkSettings | None = None
+    think: ThinkSettings = ThinkSettings()  # noqa: RUF009
 
 
 _ANY_QUESTION = Question(text="?")
@@ -250,8 +250,7 @@ class Policy:
             if is_thinking and left == 0:
                 return _State(thought_format.closing, closes_thought=True, is_thinking=True)
             state = replace(state, thought_tokens=left)
-        think = self.settings.think
-        if think is not None and think.forced and not (path or opened):
+        if self.settings.think.forced and not (path or opened):
             state = replace(state, opening=thought_format.delimiters.opening)
         return state
 

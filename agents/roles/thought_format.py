@@ -67,14 +67,14 @@ class ThoughtFormat:
 
 
 def find_format(
-    tokenizer: Tokenizer, settings: ThinkSettings | None, prompt: Sequence[int]
+    tokenizer: Tokenizer, settings: ThinkSettings, prompt: Sequence[int]
 ) -> ThoughtFormat | None:
     """Returns the format of a model's thoughts; None for a model that does not think.
 
     `prompt`: the ids before the first step, which may open a thought.
     """
-    closing = settings.closing if settings is not None else ""
-    if settings is not None and {"start", "end"} & settings.model_fields_set:
+    closing = settings.closing
+    if settings.start is not None and settings.end is not None:
         start, end = settings.start.strip(), settings.end.strip()
         known = next((each for each in KNOWN if each[:2] == (start, end)), None)
         spelled = {} if known is not None else dict(zip((start, end), THINK, strict=False))
@@ -82,7 +82,7 @@ def find_format(
     else:
         found = next((each for each in KNOWN if _is_in_vocabulary(each, tokenizer)), None)
         found = found or _opened_by(tokenizer.decode(prompt[-16:], skip_special_tokens=False))
-        if found is None and settings is None:
+        if found is None and not settings.forced:
             return None
         delimiters, spelled = found or THINK, {}
     if closing and not closing[0].isspace():

@@ -10,6 +10,8 @@ from agents.types import ThinkSettings, ThoughtFactor
 from configs.schema.base import OPERATIONAL, ConfigGroup, PromptFamily, TemplateOptions
 from configs.schema.engine import EngineConfig
 
+StepBoundary = Literal["blank_line", "newline", "sentence", "marker", "tokens"]
+
 
 class PolicyConfig(ConfigGroup):
     """The reasoner that writes steps."""
@@ -58,10 +60,9 @@ class PolicyConfig(ConfigGroup):
     depend on it. auto: if the search or the critic reads them; always: in every run,
     for graphs.evaluation.calibration and graphs.evaluation.fit_selector, which read
     them from stored thoughts."""
-    think: ThinkSettings | None = None
-    """Delimiters of the model's thoughts, {start, end, closing, forced}; null: those of
-    its tokenizer or chat template, if there are any."""
-    step_boundary: Literal["blank_line", "newline", "sentence", "marker", "tokens"] = "blank_line"
+    think: ThinkSettings = ThinkSettings()
+    """How the model marks its thoughts."""
+    step_boundary: StepBoundary = "blank_line"
     """Where a step ends: after a blank line, a line or a sentence; before a sentence
     that begins with a word of thought ("So", "Wait"); or after max_step_tokens tokens.
     Only `tokens` splits formulas and code blocks, or a heading from its value."""

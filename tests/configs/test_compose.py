@@ -95,7 +95,12 @@ def test_a_script_can_be_written_on_the_command_line() -> None:
 def test_the_budget_becomes_the_noun() -> None:
     budget = compose(["budget.max_seconds=2.5", "budget.max_calls=null"]).budget.to_budget()
     assert budget == Budget(
-        max_tokens=4096, max_calls=None, max_nodes=128, max_depth=16, max_seconds=2.5
+        max_tokens=4096,
+        max_calls=None,
+        max_nodes=128,
+        max_depth=16,
+        thinking_tokens=1024,
+        max_seconds=2.5,
     )
 
 

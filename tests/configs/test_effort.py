@@ -19,15 +19,16 @@ def test_help_lists_the_levels_and_auto() -> None:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_level_sets_search_and_the_budget_of_its_name_only(
+def test_a_level_sets_search_budget_and_the_models_own_thinking_only(
     level: str,
 ) -> None:
     config = compose([f"effort={level}"])
     assert config.budget == compose([f"budget={level}"]).budget
-    assert (
-        config.model_copy(update={"search": compose().search, "budget": compose().budget})
-        == compose()
-    )
+    assert config.policy.reasoning_effort == level
+    default = compose()
+    unchanged = {name: getattr(default, name) for name in ("search", "budget", "policy")}
+    assert config.model_copy(update=unchanged) == default
+    assert config.policy.model_copy(update={"reasoning_effort": None}) == default.policy
 
 
 def test_more_effort_may_draw_more_samples() -> None:

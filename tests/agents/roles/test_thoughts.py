@@ -140,10 +140,10 @@ def test_marks_stay_in_decoded_text_and_other_special_tokens_do_not() -> None:
 def test_the_format_is_configured_or_in_the_vocabulary_or_in_the_template() -> None:
     plain, special = ScriptedTokenizer(), ScriptedTokenizer(("[THINK]", "[/THINK]"))
     own = ThinkSettings(start="<<a>>", end="<<b>>")
-    assert find_format(plain, None, plain.encode("Hello")) is None
+    assert find_format(plain, ThinkSettings(), plain.encode("Hello")) is None
     for tokenizer, settings, prompt, found in (
-        (special, None, "Hello", "[THINK]"),
-        (plain, None, "Hello <reasoning>\n", "<reasoning>"),
+        (special, ThinkSettings(), "Hello", "[THINK]"),
+        (plain, ThinkSettings(), "Hello <reasoning>\n", "<reasoning>"),
         (plain, ThinkSettings(forced=True), "Hello", "<think>"),
         (special, own, "Hello", "<<a>>"),
     ):

@@ -205,15 +205,18 @@ def test_what_is_not_on_the_list_is_refused_by_name(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("words", ALLOWED, ids=" ".join)
-def test_what_is_on_the_list_changes_search_and_budget_alone(words: list[str]) -> None:
+def test_what_is_on_the_list_changes_nothing_else(words: list[str]) -> None:
     server = own()
     config = remote_config(server, parse_remote(words))
     changed = {
         name for name in RunConfig.model_fields if getattr(config, name) != getattr(server, name)
     }
-    assert (changed <= {"search", "budget"} and bool(changed) == bool(words)) or words == [
-        "budget=medium"
-    ]
+    may_change = {"search", "budget"}
+    if any(word.startswith("effort=") and word != "effort=auto" for word in words):
+        may_change |= {"policy"}
+        level = {"reasoning_effort": config.policy.reasoning_effort}
+        assert config.policy == server.policy.model_copy(update=level)
+    assert (changed <= may_change and bool(changed) == bool(words)) or words == ["budget=medium"]
     for cap, allowed in server.budget:
         wanted = getattr(config.budget, cap)
         assert allowed is None or (wanted is not None and wanted <= allowed), (
