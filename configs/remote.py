@@ -1,7 +1,7 @@
 """The allow-list of options that a remote caller of a served graph may change.
 
-    effort=auto | low | medium | high search and budget; the budget is cut to the
-                                      server's own
+    effort=auto | low | medium | high search, budget and the model's own thinking; the
+                                      budget is cut to the server's own
     budget=NAME, budget.max_tokens=N  caps, each at most the server's own
     search=NAME                       a strategy or preset that comes with the package
     search.num_samples=N              a number among the options of the chosen strategy
@@ -99,8 +99,10 @@ def remote_config(own: RunConfig, choices: Mapping[str, str]) -> RunConfig:
             server's cap.
     """
     search, budget = own.search.model_dump(mode="json"), own.budget
+    policy = own.policy.model_dump(mode="json")
     if "effort" in choices:
         chosen = _shipped("effort", choices["effort"])
+        policy["reasoning_effort"] = chosen.policy.reasoning_effort
         search, budget = chosen.search.model_dump(mode="json"), _cut(chosen.budget, own.budget)
     if "budget" in choices:
         budget = _within(
@@ -116,7 +118,8 @@ def remote_config(own: RunConfig, choices: Mapping[str, str]) -> RunConfig:
         elif option:
             search[option] = _number(key, option, value, _strategy(search["strategy"]))
     return from_mapping(
-        own.model_dump(mode="json") | {"search": search, "budget": budget.model_dump(mode="json")}
+        own.model_dump(mode="json")
+        | {"search": search, "budget": budget.model_dump(mode="json"), "policy": policy}
     )
 
 

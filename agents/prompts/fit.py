@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agents.engines.base import Classifier, Generator
+from agents.engines.base import Classifier, Generator, Tokenizer
 from agents.pocket.domain import Domain
 from agents.prompts.family import PromptFamily
 from agents.prompts.prompts import Prompts
@@ -36,6 +36,21 @@ def prompts_for(
         wording=domain.wording,
         template_options=template_options,
     )
+
+
+_THINKING_SWITCHES = ("enable_thinking", "thinking")
+
+
+def effort_options(tokenizer: Tokenizer, effort: str | None) -> dict[str, Any]:
+    """Returns the variables with which a chat template switches the model's own
+    thinking to `effort` (low, medium, high); empty if it has no switch.
+    """
+    variables: frozenset[str] = getattr(tokenizer, "template_options", frozenset())
+    if effort is None:
+        return {}
+    if "reasoning_effort" in variables:
+        return {"reasoning_effort": effort}
+    return {name: effort != "low" for name in _THINKING_SWITCHES if name in variables}
 
 
 def check_shares_ids(

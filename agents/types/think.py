@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class ThinkSettings(BaseModel):
     """Where a thought begins and ends (`policy.think`)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     start: Annotated[str, Field(min_length=1)] = "<think>"
     """Text that opens a thought."""

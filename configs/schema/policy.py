@@ -23,6 +23,10 @@ class PolicyConfig(ConfigGroup):
     file of your own (agents/prompts/family.py)."""
     chat_template_kwargs: TemplateOptions | None = None
     """Variables of the model's chat template: {enable_thinking: false}; null: none."""
+    reasoning_effort: Literal["low", "medium", "high"] | None = None
+    """How much a model thinks whose chat template has a switch for it, unless
+    chat_template_kwargs sets the switch: reasoning_effort, or thinking on (medium,
+    high) or off (low). Set by effort=NAME; null: the template's default."""
     samples_from: str | None = None
     """Folder of a stored run whose samples are taken instead of new ones, so that
     another critic judges the same answers; for searches that sample whole answers.

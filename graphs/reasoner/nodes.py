@@ -302,6 +302,7 @@ async def derive(state: State, runtime: Runtime[Context]) -> Go:
             new_rng=thinking.rng_of_search,
             prompt_tokens=len(resources.policy.prompts.policy(thinking.question, _rules(thinking))),
             context_length=resources.engine.info.context_length,
+            is_estimated=resources.engine.info.capabilities is not None,
         )
     thinking.long_thought = derive_journey(tree, leaf, rng=thinking.rng("derive"))
     thinking.record(

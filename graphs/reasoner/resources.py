@@ -29,7 +29,12 @@ from agents.engines.build import open_engine, start_engines
 from agents.engines.weights import folder_of, hash_text
 from agents.pocket.domain import Domain
 from agents.prompts import PromptFamily, Prompts
-from agents.prompts.fit import check_reads_ids, check_shares_ids, prompts_for
+from agents.prompts.fit import (
+    check_reads_ids,
+    check_shares_ids,
+    effort_options,
+    prompts_for,
+)
 from agents.roles.policy import Policy, PolicySettings
 from agents.roles.policy_head import PolicyHead
 from agents.roles.reflector import Reflector, ReflectorSettings
@@ -39,11 +44,11 @@ from agents.types import Question, SamplingOptions
 from configs import ConfigError, RunConfig, config_hash
 from configs.remote import parse_remote, remote_config
 from configs.schema import PosteriorOptions, SummarizerKind
-from graphs.reasoner.capabilities import check_capabilities, report_limits
-from graphs.reasoner.critics import CriticContext, build_critic
 from graphs.reasoner.presets import DEFAULT, environment, preset_config
+from graphs.reasoner.roles.capabilities import check_capabilities, report_limits
+from graphs.reasoner.roles.critics import CriticContext, build_critic
+from graphs.reasoner.roles.stored_policy import StoredPolicy
 from graphs.reasoner.state import Context, read_context
-from graphs.reasoner.stored_policy import StoredPolicy
 from graphs.reasoner.thinking import Thoughts
 from graphs.strategies import Strategy
 from graphs.strategies.build import build_strategy, load_answer_model
@@ -187,8 +192,12 @@ def build_resources(
     engine = engines["policy"]
     check_capabilities(config, opened)
     domain = Domain.of(folder_of(engine.info.model))
+    own_switch = effort_options(engine.tokenizer, config.policy.reasoning_effort)
     policy_prompts = prompts_for(
-        config.policy.prompts, engine, domain, config.policy.chat_template_kwargs
+        config.policy.prompts,
+        engine,
+        domain,
+        own_switch | (config.policy.chat_template_kwargs or {}),
     )
     policy_head = None
     if config.reads_heads:

@@ -1,7 +1,7 @@
 """Critics: one group of options for each kind, chosen with `critic=NAME`.
 
 A new critic is a class with its own `kind` literal, added to `CriticConfig`: the group
-option, `--help` and the tests follow. `graphs.reasoner.critics` builds it.
+option, `--help` and the tests follow. `graphs.reasoner.roles.critics` builds it.
 """
 
 from typing import Annotated

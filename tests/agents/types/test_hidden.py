@@ -250,6 +250,7 @@ MAY_REVEAL = {
     "agents/critics/": "judge what a step says",
     "agents/prompts/prompts.py": "prompts hold the thought so far",
     "agents/roles/policy.py": "continues its own ids and follows think blocks",
+    "agents/roles/chains.py": "cuts completions into steps",
     "agents/roles/summarizer.py": "reads the thought to sum it up",
     "graphs/reasoner/nodes.py": "cuts and judges steps, hands them to the roles",
     "graphs/thought/derive.py": "derives the long thought",

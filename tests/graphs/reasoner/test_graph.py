@@ -262,6 +262,7 @@ async def test_a_mistake_is_shown_with_its_judges_reason_and_no_other_words() ->
     overrides = (
         "search.show_mistakes=1",
         "critic=chat_working",
+        "critic.calibration=identity",
         "policy=chat",
         "reflector.kind=rules",
     )

@@ -170,6 +170,9 @@ class ChatServer:
         seed = hashlib.blake2b(str(context).encode(), digest_size=8).digest()
         rng = random.Random(seed)
         logits = {self.tokenizer.encode(word)[0]: rng.uniform(4, 8) for word in WORDS}
+        dot, newline = (self.tokenizer.encode(word)[0] for word in (".", "\n"))
+        if context[-1] == dot or context[-2:] == [dot, newline]:
+            logits[newline] += 6  # a sentence is a step
         return logits | {EOS: 4.5 if len(context) > 60 else 1.0}
 
     def _choice(

@@ -132,10 +132,10 @@ async def test_white_space_that_the_template_drops_is_not_doubled() -> None:
         async with engine_on(flavour) as (engine, server):
             assert engine.capabilities.keeps_whitespace != flavour.trims
             first = replace(
-                GenerateRequest(prompt_of(engine), max_tokens=40, temperature=0.0), stop=("\n",)
+                GenerateRequest(prompt_of(engine), max_tokens=60, temperature=0.0), stop=("\n\n",)
             )
             beginning = (await engine.generate(first)).completions[0]
-            assert beginning.text.endswith("\n")
+            assert beginning.text.endswith("\n\n")
             more = await engine.generate(replace(first, prompt=first.prompt + beginning.token_ids))
             assert ("stop" in server.requests[-1]) != flavour.trims
             texts.append(more.completions[0].text)
