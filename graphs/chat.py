@@ -23,7 +23,7 @@ from graphs.terminal.console import console, guarded, thinking, words_of
 from graphs.terminal.opening import open_reasoner
 
 _HELP = (
-    "/new forgets the conversation, /thought shows the last thought (the audit view), /help this "
+    "/thought shows the last thought (the audit view), /new forgets the conversation, /help this "
     "text, /quit ends the chat; anything else is a question. Ctrl-C stops a thought."
 )
 

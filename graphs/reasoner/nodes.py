@@ -98,7 +98,8 @@ async def screen(state: State, runtime: Runtime[Context]) -> Go:
     meter = Meter(resources.config.budget.to_budget())
     thinking = Thinking(question, asked, sample, resources.config.run.seed, meter, uuid4().hex)
     resources.thoughts.begin(thinking, runtime.control)
-    thinking.dropped_turns = unread + len(asked.history) - len(question.history)
+    if resources.policy.prompts.takes_history:
+        thinking.dropped_turns = unread + len(asked.history) - len(question.history)
     update: State = {
         "thought_id": thinking.thought_id,
         "rounds": 0,

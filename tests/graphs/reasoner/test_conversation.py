@@ -208,7 +208,8 @@ async def test_the_pocket_takes_each_question_alone() -> None:
         after = await think(Question(text=QUESTIONS[2], history=history), key)
         lost = await think(Question(text="And 4 cows?", history=history), key)
         plain = await think(Question(text="And 4 cows?"), key)
-    assert alone.answer == after.answer and traces[0].policy_prompt == traces[1].policy_prompt
+    assert alone.answer == after.answer and after.dropped_turns == 0
+    assert traces[0].policy_prompt == traces[1].policy_prompt
     assert traces[0].events == traces[1].events
     assert (lost.status, plain.status) == ("out_of_domain", "out_of_domain")
     assert lost.summary.endswith(plain.summary) and lost.summary != plain.summary

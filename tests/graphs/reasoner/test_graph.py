@@ -580,7 +580,9 @@ class _SilentSummarizer:
         return Summary("done", "none")
 
 
-@pytest.mark.parametrize("mode", ["values", "updates", "debug", "tasks", "checkpoints", "custom"])
+@pytest.mark.parametrize(
+    "mode", ["values", "updates", "messages", "debug", "tasks", "checkpoints", "custom"]
+)
 async def test_no_stream_shows_the_thought(
     mode: StreamMode, canary_log: pytest.LogCaptureFixture
 ) -> None:
