@@ -35,6 +35,7 @@ DROPPED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("critic", "token"): _OTHERS,
     ("critic", "working"): _OTHERS,
     ("critic", "value_head"): ("scope", *_SPEAKING, *_OTHERS),
+    ("critic", "arithmetic"): (*_SPEAKING, *_OTHERS),
     ("critic", "random"): (*_SPEAKING, *_OTHERS),
     ("critic", "length"): (*_SPEAKING, *_OTHERS),
     ("critic", "logprob"): (*_SPEAKING, *_OTHERS),

@@ -16,14 +16,14 @@ from collections.abc import Sequence
 from agents.types import EngineDiedError, EngineError
 from configs import compose
 from configs.cli import Parser, add_override_arguments, parse, split_overrides
-from graphs.reasoner.conversation import Conversation
+from graphs.reasoner.conversation.conversation import Conversation
 from graphs.reasoner.graph import Answer
 from graphs.terminal.answers import answer_text, audit_view
 from graphs.terminal.console import console, guarded, thinking, words_of
 from graphs.terminal.opening import open_reasoner
 
 _HELP = (
-    "/new forgets the conversation, /thought shows the last thought (the audit view), /help this "
+    "/thought shows the last thought (the audit view), /new forgets the conversation, /help this "
     "text, /quit ends the chat; anything else is a question. Ctrl-C stops a thought."
 )
 

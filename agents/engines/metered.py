@@ -16,7 +16,7 @@ from agents.engines.base import (
     Generator,
     NextTokenScores,
 )
-from agents.types import Meter, Reservation, Usage
+from agents.types import ContextLengthError, Meter, Reservation, Usage
 
 Refusal = Literal["budget", "context_length"]
 """Why no request was sent: the question's budget is exhausted, or the prompt alone
@@ -39,7 +39,7 @@ async def generate_within(
     if isinstance(granted, str):
         return granted
     request = replace(request, n=granted.n, max_tokens=granted.max_tokens, priority=meter.priority)
-    return await _settled(engine.generate(request), granted, meter, role)
+    return await _fitting(engine, _settled(engine.generate(request), granted, meter, role))
 
 
 async def score_within(
@@ -51,9 +51,8 @@ async def score_within(
     granted = _reserve(meter, 1, min(1, engine.info.context_length - len(prompt)))
     if isinstance(granted, str):
         return granted
-    return await _settled(
-        engine.score(prompt, candidates, priority=meter.priority), granted, meter, role
-    )
+    answer = engine.score(prompt, candidates, priority=meter.priority)
+    return await _fitting(engine, _settled(answer, granted, meter, role))
 
 
 async def classify_within(
@@ -80,6 +79,18 @@ def _reserve(meter: Meter, n: int, max_tokens: int) -> Reservation | Refusal:
         return "context_length"
     reservation = meter.reserve(n, max_tokens)
     return reservation if reservation.n else "budget"
+
+
+async def _fitting(engine: Generator, answer: Awaitable[T]) -> T | Refusal:
+    """Awaits the answer. An engine that exchanges text only estimates the length of a
+    prompt, so there the server's refusal is the measure.
+    """
+    try:
+        return await answer
+    except ContextLengthError:
+        if engine.info.capabilities is None:
+            raise
+        return "context_length"
 
 
 async def _settled(answer: Awaitable[T], granted: Reservation, meter: Meter, role: str) -> T:

@@ -45,7 +45,7 @@ def effort_options(tokenizer: Tokenizer, effort: str | None) -> dict[str, Any]:
     """Returns the variables with which a chat template switches the model's own
     thinking to `effort` (low, medium, high); empty if it has no switch.
     """
-    variables = getattr(tokenizer, "template_options", frozenset())
+    variables: frozenset[str] = getattr(tokenizer, "template_options", frozenset())
     if effort is None:
         return {}
     if "reasoning_effort" in variables:

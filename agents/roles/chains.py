@@ -229,7 +229,7 @@ class ChainReader:
         if isinstance(rule, FixedLength):
             return False
         end = rule.first_end(token_ids, self.prompts.tokenizer, start=cut.start)
-        return end == cut.stop
+        return bool(end == cut.stop)
 
     def _up_to_answer(
         self,

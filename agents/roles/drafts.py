@@ -104,7 +104,7 @@ class Writer:
         )
         drafts, version, refusal = await self._first(request, meter)
         most_tokens = max(plan.max_answer_tokens, request.max_tokens)
-        active = range(len(drafts))
+        active: Sequence[int] = range(len(drafts))
         while active:
             wanted = {
                 number: _Next(drafts[number].completion.token_ids, (), request.max_tokens)

@@ -28,7 +28,7 @@ from langgraph.runtime import RunControl, get_runtime
 from agents.roles.summarizer import SummarySource
 from agents.types import Hidden, Question, Turn
 from graphs.reasoner import nodes
-from graphs.reasoner.messages import as_messages, reply
+from graphs.reasoner.conversation.messages import as_messages, reply
 from graphs.reasoner.state import Context, InputState, OutputState, State, read_context
 from graphs.reasoner.thinking import Run
 from graphs.thought.markup import readable

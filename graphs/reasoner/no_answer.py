@@ -26,6 +26,11 @@ _CAPS: Final[dict[str, NoAnswer]] = {
 """Caps of `Budget` that end a search, in the order in which they are tested."""
 
 
+_CERTAIN_SHARE: Final = 0.5
+"""Share of max_tokens from which on a cut completion of estimated length counts as cut
+at max_tokens."""
+
+
 class Explanation(NamedTuple):
     """A reason as text for the user."""
 
@@ -74,6 +79,7 @@ def why_no_answer(
     new_rng: Callable[[], random.Random],
     prompt_tokens: int,
     context_length: int,
+    is_estimated: bool = False,
 ) -> NoAnswer:
     """Returns the reason why a search chose no leaf.
 
@@ -83,6 +89,8 @@ def why_no_answer(
         new_rng: returns the strategy's source of random numbers, in its initial state.
         prompt_tokens: tokens before the first step.
         context_length: tokens that the model's context holds.
+        is_estimated: whether the number of a step's token ids estimates that of the
+            model's tokens (see `EngineInfo.capabilities`).
     """
 
     def goes_on(changed: Meter) -> bool:
@@ -111,8 +119,9 @@ def why_no_answer(
                 len(step.content.reveal().token_ids) for step in tree.path_steps(last.parent)
             )
             has_cap = meter.budget.max_tokens is not None
+            share = _CERTAIN_SHARE if is_estimated else 1.0
             ends = Counter(
-                _end(chain, last.horizon, above, context_length, has_cap=has_cap)
+                _end(chain, last.horizon, above, context_length, has_cap=has_cap, share=share)
                 for chain in last.chains
                 if chain
             )
@@ -149,16 +158,22 @@ def _is_spent(meter: Meter, cap: str) -> bool:
 
 
 def _end(
-    chain: Sequence[Step], horizon: Horizon, above: int, context_length: int, *, has_cap: bool
+    chain: Sequence[Step],
+    horizon: Horizon,
+    above: int,
+    context_length: int,
+    *,
+    has_cap: bool,
+    share: float,
 ) -> NoAnswer:
     """Returns why a completion, with `above` tokens of context and the steps of
-    `chain`, has no answer.
+    `chain`, has no answer. `share`: share of max_tokens at which it was cut there.
     """
     last = chain[-1]
     if last.finish_reason == "stop":
         return "ended" if last.is_final else "stopped"
     contents = [step.content.reveal() for step in chain]
     tokens = sum(len(content.token_ids) for content in contents)
-    if tokens - contents[0].forced >= last.sampling.max_tokens:
+    if tokens - contents[0].forced >= share * last.sampling.max_tokens:
         return "cut_step" if horizon == "step" else "cut_answer"
     return "budget_tokens" if has_cap and above + tokens < context_length else "context_length"

@@ -26,7 +26,8 @@ from agents.roles.policy import Proposal
 from agents.roles.summarizer import admit_summary, neutral_summary
 from agents.safety.visible_text import visible_text, without_controls
 from agents.types import Hidden, Meter, Question
-from graphs.reasoner.messages import exchange, reply
+from graphs.reasoner.conversation.fitting import fit_history
+from graphs.reasoner.conversation.messages import exchange, reply
 from graphs.reasoner.no_answer import EXPLANATIONS, why_no_answer
 from graphs.reasoner.resources import Resources, find_resources
 from graphs.reasoner.state import Context, Phase, State, read_input
@@ -83,7 +84,12 @@ async def screen(state: State, runtime: Runtime[Context]) -> Go:
     )
     asked = mark_answers(asked, resources)
     check_question(asked, resources)
-    question = fit_history(asked, resources)
+    question = fit_history(
+        asked,
+        resources.policy.prompts,
+        resources.engine.info.context_length,
+        room=resources.config.policy.max_answer_tokens,
+    )
     if resources.thoughts.is_live(given := state.get("thought_id")):
         raise ValueError(
             f"thought {given} is in progress; the graph makes the thought_id of a question itself, "
@@ -92,7 +98,8 @@ async def screen(state: State, runtime: Runtime[Context]) -> Go:
     meter = Meter(resources.config.budget.to_budget())
     thinking = Thinking(question, asked, sample, resources.config.run.seed, meter, uuid4().hex)
     resources.thoughts.begin(thinking, runtime.control)
-    thinking.dropped_turns = unread + len(asked.history) - len(question.history)
+    if resources.policy.prompts.takes_history:
+        thinking.dropped_turns = unread + len(asked.history) - len(question.history)
     update: State = {
         "thought_id": thinking.thought_id,
         "rounds": 0,
@@ -140,29 +147,6 @@ def check_question(question: Question, resources: Resources) -> None:
         f"the question has {size}, and the model's context holds {context} tokens; "
         "shorten it, or choose a model with a longer context (engine.model)"
     )
-
-
-def fit_history(question: Question, resources: Resources) -> Question:
-    """Returns the question with the latest turns of its history that leave room for an
-    answer in the model's context; the oldest ones are dropped. Without a conversation
-    (`Prompts.takes_history`) all are.
-    """
-    prompts, context = resources.policy.prompts, resources.engine.info.context_length
-    room = min(resources.config.policy.max_answer_tokens, context // 2)
-    starts = [index for index, turn in enumerate(question.history) if turn.role == "user"]
-
-    def fits(first: int) -> bool:
-        kept = question.model_copy(update={"history": question.history[first:]})
-        return len(prompts.policy(kept)) + room <= context
-
-    if not question.history or (prompts.takes_history and fits(0)):
-        return question
-    low, high = (0, len(starts)) if prompts.takes_history else (len(starts), len(starts))
-    while low < high:  # the first start that fits; a later one fits, too
-        middle = (low + high) // 2
-        low, high = (low, middle) if fits(starts[middle]) else (middle + 1, high)
-    first = starts[low] if low < len(starts) else len(question.history)
-    return question.model_copy(update={"history": question.history[first:]})
 
 
 def mark_answers(question: Question, resources: Resources) -> Question:
@@ -318,6 +302,7 @@ async def derive(state: State, runtime: Runtime[Context]) -> Go:
             new_rng=thinking.rng_of_search,
             prompt_tokens=len(resources.policy.prompts.policy(thinking.question, _rules(thinking))),
             context_length=resources.engine.info.context_length,
+            is_estimated=resources.engine.info.capabilities is not None,
         )
     thinking.long_thought = derive_journey(tree, leaf, rng=thinking.rng("derive"))
     thinking.record(

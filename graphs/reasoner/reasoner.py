@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 from uuid import uuid4
@@ -26,7 +26,7 @@ from agents.engines import loop
 from agents.types import Question, Turn
 from configs import RunConfig, compose
 from graphs.reasoner.batch import FailedQuestion, ask_all
-from graphs.reasoner.conversation import Conversation
+from graphs.reasoner.conversation.conversation import Conversation
 from graphs.reasoner.graph import Answer, Progress, think
 from graphs.reasoner.resources import Resources, Sink, forget, register, start_resources
 
@@ -147,20 +147,20 @@ class Reasoner:
         self,
         question: str | Question,
         *,
-        history: Sequence[Turn] = (),
+        history: Sequence[Turn | Mapping[str, str]] = (),
         sample: int = 0,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Answer:
         """Thinks about one question and returns the answer. Ctrl-C cancels the thought
         and leaves the engines open.
 
-        `history` holds the turns before the question; `conversation` keeps them by
-        itself.
+        `history` holds the turns before the question, as Turns or in the form {"role",
+        "content"}; `conversation` keeps them by itself.
 
         `on_progress` is called after every phase, in the thread of the engines.
 
         Raises:
-            TypeError: the question is neither text nor a Question.
+            TypeError: the question is neither text nor a Question, or a turn is none.
             RuntimeError: the reasoner is not open, or an event loop is running.
             ValueError, EngineError: see `think`.
         """
@@ -172,7 +172,7 @@ class Reasoner:
         self,
         question: str | Question,
         *,
-        history: Sequence[Turn] = (),
+        history: Sequence[Turn | Mapping[str, str]] = (),
         sample: int = 0,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> Answer:
@@ -278,8 +278,19 @@ class Reasoner:
         return [results[index] for index in range(len(questions))]
 
 
-def _after(history: Sequence[Turn], question: Question) -> Question:
-    return question.model_copy(update={"history": tuple(history)}) if history else question
+def _after(history: Sequence[Turn | Mapping[str, str]], question: Question) -> Question:
+    """Returns the question with the turns before it."""
+    turns = []
+    for turn in history:
+        if isinstance(turn, Mapping) and turn.keys() == {"role", "content"}:
+            turn = Turn.model_validate({"role": turn["role"], "text": turn["content"]})
+        if not isinstance(turn, Turn):
+            raise TypeError(
+                f"history holds a {type(turn).__name__}; give agents.types.Turn, or "
+                '{"role": "user", "content": "..."}'
+            )
+        turns.append(turn)
+    return question.model_copy(update={"history": tuple(turns)}) if turns else question
 
 
 def _word(value: str | int) -> str:

@@ -23,7 +23,7 @@ from agents.answers import TASK_KINDS
 from agents.roles.summarizer import SummarySource
 from agents.types import Question
 from configs import ConfigError
-from graphs.reasoner.messages import earlier_attempt, question_in, turns_of
+from graphs.reasoner.conversation.messages import earlier_attempt, question_in, turns_of
 from graphs.tree import NoAnswer
 
 MOST_METADATA = 1 << 16

@@ -58,9 +58,9 @@ def answer_text(answer: Answer) -> str:
         lines.append(answer.summary)
     if lines:
         lines.append("")
-    is_direct = answer.status == "answered" and not answer.summary
+    is_direct = not answer.summary or answer.rule_id is not None
     match answer.status:
-        case "answered" if is_direct and answer.answer is not None:
+        case "answered" | "refused" if is_direct and answer.answer is not None:
             lines.append(answer.answer)
         case "out_of_domain":
             lines.append("Answer: none; the question is outside of what this model was made for.")

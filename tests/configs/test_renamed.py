@@ -46,6 +46,14 @@ def test_a_stored_configuration_with_old_options_is_read() -> None:
     assert from_yaml(stored) == config
 
 
+def test_a_stored_loop_of_an_earlier_version_samples_its_first_steps() -> None:
+    config = compose(["search=critique_loop"])
+    stored = yaml.safe_load(to_yaml(config))
+    assert stored["search"].pop("first_temperature") == 0.0
+    search = from_yaml(yaml.safe_dump(stored)).search
+    assert search == config.search.model_copy(update={"first_temperature": None})
+
+
 ONE_CRITIC = {
     "engine": None,
     "prompts": "pocket",

@@ -154,7 +154,7 @@ def test_a_failed_request_is_one_line_of_chat_and_a_dead_engine_ends_it(
     assert guarded(lambda: chat.main(options)) == (FAILED if dies else 0)
     captured = capsys.readouterr()
     assert ("the engine died" if dies else "the request failed") in captured.err
-    assert ("Answer:\nfirst\n    second\n" in captured.out) != dies
+    assert ("\n\nfirst\n    second\n" in captured.out) != dies
 
 
 def test_ask_shows_why_there_is_no_answer_and_the_last_step_to_an_auditor(

@@ -125,12 +125,6 @@ class ChatEngine:
             logprobs="logprobs" in body,
             usage=offered.usage,
         )
-        seeds: list[int | None] = [request.seed]
-        if not offered.several:
-            seeds = [
-                None if request.seed is None else request.seed * _SAMPLES_OF_A_SEED + number
-                for number in range(request.n)
-            ]
         replies = await run_together(
             self._send(
                 conversation,
@@ -139,7 +133,7 @@ class ChatEngine:
                 expected,
                 model=request.adapter,
             )
-            for seed in seeds
+            for seed in self._seeds_of(request)
         )
         completions = tuple(
             self._completion(choice, request, conversation)
@@ -224,6 +218,15 @@ class ChatEngine:
                 server=error.server,
             ) from None
 
+    def _seeds_of(self, request: GenerateRequest) -> list[int | None]:
+        """Returns the seeds of the requests to send: one, or one for each sample."""
+        number = 1 if self.capabilities.several else request.n
+        if request.seed is None or not self._dialect.takes_seed:
+            return [None] * number
+        if self.capabilities.several:
+            return [request.seed]
+        return [request.seed * _SAMPLES_OF_A_SEED + sample for sample in range(number)]
+
     def _sends_stop(self, conversation: Conversation) -> bool:
         """Whether the server may end a reply at a stop string: not where the model
         repeats white space, which can be one.
@@ -252,7 +255,8 @@ class ChatEngine:
         is_end = finish_reason == "stop" and stop_reason is None
         ids = (*self.tokenizer.encode(content), *[self.tokenizer.eos_token_id] * is_end)
         logprobs = (math.nan,) * len(ids)
-        if request.logprobs and choice.tokens is not None:
+        # the tokens of a thought come first, so those of the content cannot be found
+        if request.logprobs and choice.tokens is not None and not choice.thought:
             skipped = len(choice.content[:repeated].encode())
             logprobs = logprobs_of_ids(self.tokenizer, ids, choice.tokens, skipped)
         thought = _as_think_block(choice)

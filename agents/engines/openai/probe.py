@@ -61,6 +61,8 @@ class Dialect:
     """Name of the field that limits a completion."""
     extras: Mapping[str, Any] = field(default_factory=dict)
     """Fields that every request carries."""
+    takes_seed: bool = True
+    """Whether a request may have a seed."""
     is_processed: bool = True
     """Whether log-probabilities are those after temperature."""
 
@@ -74,6 +76,8 @@ class ChatProbe:
         self._dialect = Dialect()
         self._greedy = ""
         """The reply to the question at temperature 0."""
+        self._with_stop: Mapping[str, Any] = {}
+        """Fields of requests with stop strings."""
 
     async def find(self) -> tuple[Capabilities, Dialect] | None:
         """Returns what the server offers, and how it is asked; None: it answers no chat
@@ -97,7 +101,8 @@ class ChatProbe:
         if not self._found.reasoning and len(self._greedy) > 1:
             parts += [self._find_logprobs(), self._find_stop(), self._find_continuation()]
         await run_together(parts)
-        return self._found, self._dialect
+        extras = {**self._dialect.extras, **self._with_stop}
+        return self._found, replace(self._dialect, extras=extras)
 
     def _note(self, **found: Any) -> None:
         self._found = replace(self._found, **found)
@@ -212,6 +217,7 @@ class ChatProbe:
                 tokens=_TOKENS // 2, temperature=_HOT, seed=seed, messages=messages
             )
             texts.append(None if reply is None else reply.choices[0])
+        self._dialect = replace(self._dialect, takes_seed=None not in texts)
         self._note(seed=None not in texts and texts[0] == texts[1] != texts[2])
 
     async def _find_stop(self) -> None:
@@ -230,7 +236,7 @@ class ChatProbe:
         elif stopped.content == before and stopped.stop == stop:
             self._note(stop="named")
         if self._found.stop != "cut_here":
-            self._dialect = replace(self._dialect, extras={**self._dialect.extras, **extra})
+            self._with_stop = extra
 
     async def _find_continuation(self) -> None:
         """Continues the first half of the greedy reply, which must give the rest."""

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from agents.types import Question, question_hash, split_of
+from agents.types import Question, Turn, question_hash, split_of
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
@@ -25,6 +25,17 @@ def test_a_hash_is_sixteen_hex_digits_and_depends_on_the_text_alone(text: str) -
         == Question(text=text, task="b", metadata={"x": 1}).hash
         == question_hash(text)
     )
+
+
+@given(TEXTS, st.lists(st.tuples(st.sampled_from(["user", "assistant"]), TEXTS), min_size=1))
+def test_a_hash_depends_on_the_history_where_there_is_one(
+    text: str, turns: list[tuple[str, str]]
+) -> None:
+    history = [Turn.model_validate({"role": role, "text": said}) for role, said in turns]
+    asked = Question(text=text, history=tuple(history))
+    assert asked.hash == Question(text=text, history=tuple(history), gold="1").hash
+    hashes = {Question(text=text, history=tuple(history[n:])).hash for n in range(len(turns) + 1)}
+    assert len(hashes) == len(turns) + 1 and question_hash(text) in hashes
 
 
 @given(

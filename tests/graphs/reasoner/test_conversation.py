@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
 from agents.types import Question, Turn
 from graphs import Context, Reasoner, create_reasoner, graph
+from graphs.reasoner.conversation.messages import MOST_BYTES, MOST_MESSAGES, NO_ANSWER, turns_of
 from graphs.reasoner.graph import think
-from graphs.reasoner.messages import MOST_BYTES, MOST_MESSAGES, NO_ANSWER, turns_of
 from graphs.reasoner.resources import Resources
 from graphs.terminal.answers import answer_text
 from graphs.traces.codec import AuditCodec
@@ -82,9 +82,13 @@ async def test_a_thread_remembers_what_was_visible(inputs: dict[str, Any]) -> No
 
 
 async def test_without_a_checkpointer_messages_hold_the_whole_conversation() -> None:
-    before = [HumanMessage("One?"), AIMessage(f"<think>{SECRET}</think>First."), HumanMessage("2?")]
+    before: list[AnyMessage] = [
+        HumanMessage("One?"),
+        AIMessage(f"<think>{SECRET}</think>First."),
+        HumanMessage("2?"),
+    ]
     async with echoes() as (key, _, prompts, _resources):
-        values = await graph.ainvoke({"messages": before}, context=Context(resources=key))
+        values = await graph.ainvoke({"messages": [*before]}, context=Context(resources=key))
     assert said(values["messages"])[2:] == [("human", "2?"), ("ai", "You said 2 things.")]
     assert "<|assistant|>First.<|end|><|user|>2?" in prompts[0] and SECRET not in prompts[0]
 
@@ -130,7 +134,7 @@ def test_of_a_long_conversation_the_latest_messages_are_read() -> None:
 
 async def test_what_does_not_fit_the_context_is_dropped_oldest_first() -> None:
     history = [
-        Turn(role=role, text=f"{role} {number} " + "long " * 40)  # type: ignore[arg-type]
+        Turn(role=role, text=f"{role} {number} " + "long " * 40)
         for number in range(8)
         for role in ("user", "assistant")
     ]
@@ -178,8 +182,8 @@ async def test_an_unanswered_question_is_remembered_as_such() -> None:
 
 def test_a_python_conversation_keeps_turns_until_they_are_forgotten() -> None:
     with Reasoner([*SCRIPTED, *CHAT]) as reasoner:
-        engine = reasoner._resources.engine  # type: ignore[union-attr]
-        engine._reply = lambda prompt, index, rng: str(prompt.count("<|user|>"))  # type: ignore[attr-defined]
+        engine: Any = reasoner._resources.engine  # type: ignore[union-attr]
+        engine._reply = lambda prompt, index, rng: str(prompt.count("<|user|>"))
         chat = reasoner.conversation()
         assert [chat.ask(text).answer for text in ("a?", "b?")] == ["1", "2"]
         with pytest.raises(ValueError, match="empty"):
@@ -187,6 +191,11 @@ def test_a_python_conversation_keeps_turns_until_they_are_forgotten() -> None:
         assert chat.ask("How do I make a pipe bomb?").status == "refused"
         assert [turn.text for turn in chat.turns] == ["a?", "1", "b?", "2"]
         assert reasoner.ask("c?", history=chat.turns).answer == "3"
+        as_dicts = [{"role": turn.role, "content": turn.text} for turn in chat.turns]
+        assert reasoner.ask("c?", history=as_dicts).answer == "3"
+        for wrong in (["a?"], [{"role": "user"}], [{"role": "system", "content": "a"}]):
+            with pytest.raises((TypeError, ValueError)):
+                reasoner.ask("c?", history=wrong)  # type: ignore[arg-type]
         chat.forget()
         assert chat.ask("d?").answer == "1"
 
@@ -199,7 +208,8 @@ async def test_the_pocket_takes_each_question_alone() -> None:
         after = await think(Question(text=QUESTIONS[2], history=history), key)
         lost = await think(Question(text="And 4 cows?", history=history), key)
         plain = await think(Question(text="And 4 cows?"), key)
-    assert alone.answer == after.answer and traces[0].policy_prompt == traces[1].policy_prompt
+    assert alone.answer == after.answer and after.dropped_turns == 0
+    assert traces[0].policy_prompt == traces[1].policy_prompt
     assert traces[0].events == traces[1].events
     assert (lost.status, plain.status) == ("out_of_domain", "out_of_domain")
     assert lost.summary.endswith(plain.summary) and lost.summary != plain.summary

@@ -262,6 +262,7 @@ async def test_a_mistake_is_shown_with_its_judges_reason_and_no_other_words() ->
     overrides = (
         "search.show_mistakes=1",
         "critic=chat_working",
+        "critic.calibration=identity",
         "policy=chat",
         "reflector.kind=rules",
     )
@@ -579,7 +580,9 @@ class _SilentSummarizer:
         return Summary("done", "none")
 
 
-@pytest.mark.parametrize("mode", ["values", "updates", "debug", "tasks", "checkpoints", "custom"])
+@pytest.mark.parametrize(
+    "mode", ["values", "updates", "messages", "debug", "tasks", "checkpoints", "custom"]
+)
 async def test_no_stream_shows_the_thought(
     mode: StreamMode, canary_log: pytest.LogCaptureFixture
 ) -> None:

@@ -54,6 +54,7 @@ class Flavour:
     stop: str = "named"
     """named, kept, or stripped without a trace."""
     seed: bool = True
+    takes_seed: bool = True
     usage: bool = True
     thought: str = ""
     """Text of the reasoning field."""
@@ -93,6 +94,8 @@ class ChatServer:
             return f"{flavour.limit} is missing"
         if flavour.is_strict and (unknown := set(body) - STANDARD):
             return f"unknown fields {sorted(unknown)}"
+        if "seed" in body and not flavour.takes_seed:
+            return "seed is not supported"
         if body.get("n", 1) > 1 and not flavour.several:
             return "n must be 1"
         if body.get("top_logprobs", 0) > flavour.most_alternatives or (
@@ -170,6 +173,9 @@ class ChatServer:
         seed = hashlib.blake2b(str(context).encode(), digest_size=8).digest()
         rng = random.Random(seed)
         logits = {self.tokenizer.encode(word)[0]: rng.uniform(4, 8) for word in WORDS}
+        dot, newline = (self.tokenizer.encode(word)[0] for word in (".", "\n"))
+        if context[-1] == dot or context[-2:] == [dot, newline]:
+            logits[newline] += 6  # a sentence is a step
         return logits | {EOS: 4.5 if len(context) > 60 else 1.0}
 
     def _choice(

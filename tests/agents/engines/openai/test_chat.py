@@ -132,14 +132,22 @@ async def test_white_space_that_the_template_drops_is_not_doubled() -> None:
         async with engine_on(flavour) as (engine, server):
             assert engine.capabilities.keeps_whitespace != flavour.trims
             first = replace(
-                GenerateRequest(prompt_of(engine), max_tokens=40, temperature=0.0), stop=("\n",)
+                GenerateRequest(prompt_of(engine), max_tokens=60, temperature=0.0), stop=("\n\n",)
             )
             beginning = (await engine.generate(first)).completions[0]
-            assert beginning.text.endswith("\n")
+            assert beginning.text.endswith("\n\n")
             more = await engine.generate(replace(first, prompt=first.prompt + beginning.token_ids))
             assert ("stop" in server.requests[-1]) != flavour.trims
             texts.append(more.completions[0].text)
     assert texts[0] == texts[1] and texts[0].strip()
+
+
+@pytest.mark.parametrize("several", [True, False])
+async def test_no_seed_is_sent_to_a_server_that_refuses_it(several: bool) -> None:
+    async with engine_on(Flavour(takes_seed=False, several=several)) as (engine, server):
+        await engine.generate(GenerateRequest(prompt_of(engine), n=2, max_tokens=4, seed=1))
+        assert len(server.requests) == (1 if several else 2)
+        assert not any("seed" in body for body in server.requests)
 
 
 @pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from agents.engines import GenerateRequest
 from agents.engines.openai.engine import OpenAIEngine
+from agents.engines.openai.opening import Server
 from agents.engines.vllm.server import serve
 from agents.types import EngineDiedError, EngineUnavailableError
 from tests.agents.engines.conformance import (
@@ -229,3 +230,24 @@ async def test_a_server_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailableError, match="ended with code"):
         async with serve(str(tmp_path)):
             pass
+
+
+async def test_text_and_token_ids_give_the_same_replies(
+    openai_engine: OpenAIEngine, vllm_server: str
+) -> None:
+    engine = await Server.open(base_url=vllm_server, api="chat")
+    offered = engine.info.capabilities
+    assert offered is not None and offered.several and offered.seed and offered.usage
+    assert engine.info.logprobs_mode == "processed" and offered.top_logprobs == 20
+    conversation = [{"role": "user", "content": "What is 3 + 4?"}]
+    replies = []
+    for one in (openai_engine, engine):
+        prompt = tuple(one.tokenizer.apply_chat_template(conversation))
+        request = GenerateRequest(prompt, max_tokens=16, temperature=0.0)
+        replies.append(await one.generate(request))
+    by_ids, by_text = (reply.completions[0] for reply in replies)
+    assert by_text.text == by_ids.text and by_text.finish_reason == by_ids.finish_reason
+    assert sum(by_text.logprobs) == pytest.approx(sum(by_ids.logprobs), abs=1e-2)
+    assert replies[0].usage.prompt_tokens == replies[1].usage.prompt_tokens
+    assert replies[0].usage.generated_tokens == replies[1].usage.generated_tokens
+    await engine.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -67,6 +68,9 @@ def test_a_reply_with_a_wrong_field_is_malformed(name: str) -> None:
 
 RECORDED = {
     "vllm": EVERYTHING,
+    "litellm": EVERYTHING,
+    # it repeats the beginning that it continues
+    "llama_cpp": replace(EVERYTHING, echoes=True, stop="cut_here", sampling=("top_k", "min_p")),
 }
 """What each recorded server offers."""
 

@@ -38,7 +38,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_another_critic_judges_the_same_samples(folder: Path) -> None:
-    more = ["search.num_samples=4", "critic=pocket", f"policy.samples_from={folder / 'plain'}"]
+    judge = ["search.selection=weighted_vote", "critic=pocket"]
+    more = [*judge, "search.num_samples=4", f"policy.samples_from={folder / 'plain'}"]
     assert run.main(words(folder, "judged", *more)) == 0
     with TraceStore.read(folder / "plain") as plain, TraceStore.read(folder / "judged") as judged:
         for trace in plain:

@@ -42,7 +42,7 @@ def reply(status: Status, answer: str | None, summary: str) -> str:
     return summary if status == "out_of_domain" else NO_ANSWER
 
 
-def question_in(messages: Sequence[AnyMessage]) -> str | None:
+def question_in(messages: Sequence[BaseMessage]) -> str | None:
     """Returns the text of the last message if it is the user's, else None.
 
     Raises:
@@ -51,7 +51,7 @@ def question_in(messages: Sequence[AnyMessage]) -> str | None:
     return _text(messages[-1]) if messages and isinstance(messages[-1], HumanMessage) else None
 
 
-def turns_of(messages: Sequence[AnyMessage]) -> tuple[tuple[Turn, ...], int]:
+def turns_of(messages: Sequence[BaseMessage]) -> tuple[tuple[Turn, ...], int]:
     """Returns the turns of a conversation, and the number of messages at its beginning
     that exceed `MOST_MESSAGES` or `MOST_BYTES`.
 
@@ -84,7 +84,7 @@ def turns_of(messages: Sequence[AnyMessage]) -> tuple[tuple[Turn, ...], int]:
     return tuple(reversed(turns)), left_out
 
 
-def exchange(question: Question, said: str, status: Status, before: Sequence[AnyMessage]) -> Any:
+def exchange(question: Question, said: str, status: Status, before: Sequence[BaseMessage]) -> Any:
     """Returns the messages to append to `before` after an answer: the question, unless
     it is the last of them, and the reply.
 
@@ -99,7 +99,7 @@ def exchange(question: Question, said: str, status: Status, before: Sequence[Any
     return [HumanMessage(question.text), answered]
 
 
-def earlier_attempt(question: str, messages: Sequence[AnyMessage]) -> BaseMessage | None:
+def earlier_attempt(question: str, messages: Sequence[BaseMessage]) -> BaseMessage | None:
     """Returns the reply with which the messages end, if it answers the same question;
     else None.
     """

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from agents.types import Turn
+from graphs.reasoner.conversation.messages import FORGOTTEN
 from graphs.reasoner.graph import Answer, Progress
-from graphs.reasoner.messages import FORGOTTEN
 
 if TYPE_CHECKING:
     from graphs.reasoner.reasoner import Reasoner

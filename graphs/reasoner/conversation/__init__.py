@@ -1,0 +1,1 @@
+"""Conversations: turns, messages, and what of them fits the context."""
