@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -259,14 +260,14 @@ class ChatEngine:
         logprobs = (math.nan,) * len(ids)
         # the tokens of a thought come first, so those of the content cannot be found
         if request.logprobs and choice.tokens is not None and not choice.thought:
-            skipped = len(choice.content[:repeated].encode())
-            logprobs = logprobs_of_ids(self.tokenizer, ids, choice.tokens, skipped)
+            before = choice.content[:repeated].encode()
+            logprobs = logprobs_of_ids(self.tokenizer, ids, choice.tokens, before)
         thought = _as_think_block(choice)
-        before = self.tokenizer.encode(thought)
+        thought_ids = self.tokenizer.encode(thought)
         return Completion(
             thought + content,
-            (*before, *ids),
-            (*[math.nan] * len(before), *logprobs),
+            (*thought_ids, *ids),
+            (*[math.nan] * len(thought_ids), *logprobs),
             finish_reason,
             stop_reason,
         )
@@ -343,25 +344,26 @@ def _as_think_block(choice: ChatChoice) -> str:
 
 
 def logprobs_of_ids(
-    tokenizer: TextTokenizer, ids: Sequence[int], tokens: Sequence[ChatToken], skipped: int
+    tokenizer: TextTokenizer, ids: Sequence[int], tokens: Sequence[ChatToken], before: bytes = b""
 ) -> tuple[float, ...]:
     """Returns the log-probability of each id: the sum over the server's tokens that end
-    in it. `skipped`: bytes of the reply before the first id.
+    in it. A special token, which the text does not show, counts where it stands.
+
+    `before`: bytes of the reply before the first id.
     """
-    ends, size = [], 0
-    for one in ids:
-        size += len(tokenizer.bytes_of(one))
-        ends.append(size)
+    pieces = [tokenizer.bytes_of(one) for one in ids]
+    spelled = before + b"".join(pieces)
+    ends = list(itertools.accumulate(map(len, pieces), initial=len(before)))[1:]
     logprobs = [0.0] * len(ids)
-    place = -skipped
+    place = 0
     for token in tokens:
-        place += len(token.raw)
-        if place <= 0:
-            continue
-        number = bisect.bisect_left(ends, place)
-        if number == len(ids):  # behind the text: the end of the sequence, if not cut off
+        if place == len(spelled):  # the end of the sequence, or what was cut off
             if ids and ids[-1] == tokenizer.eos_token_id:
                 logprobs[-1] += token.logprob
             break
-        logprobs[number] += token.logprob
+        shown = spelled[place : place + len(token.raw)]
+        start = place
+        place += len(shown) if token.raw.startswith(shown) else 0
+        if place > len(before) or start == place >= len(before):
+            logprobs[bisect.bisect_left(ends, max(place, start + 1))] += token.logprob
     return tuple(logprobs)

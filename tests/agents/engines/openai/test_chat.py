@@ -170,10 +170,19 @@ async def test_logprobs_of_ids_sum_to_those_of_the_tokens() -> None:
             ChatToken(b"<|end|>", -8.0),
         ]
         ids = (*engine.tokenizer.encode("né extraordinary"), engine.tokenizer.eos_token_id)
-        logprobs = logprobs_of_ids(engine.tokenizer, ids, tokens, 0)
+        logprobs = logprobs_of_ids(engine.tokenizer, ids, tokens)
         assert sum(logprobs) == -15.0 and logprobs[0] == -1.0 and logprobs[-1] == -8.0
-        cut = logprobs_of_ids(engine.tokenizer, ids[:-1], tokens, 0)
+        cut = logprobs_of_ids(engine.tokenizer, ids[:-1], tokens)
         assert sum(cut) == -7.0
+        special = [tokens[0], ChatToken(b"<|special|>", -16.0), *tokens[1:]]
+        shifted = logprobs_of_ids(engine.tokenizer, ids, special)
+        assert [one - other for one, other in zip(shifted, logprobs, strict=True)] == [
+            0.0,
+            -16.0,
+            *[0.0] * (len(ids) - 2),
+        ]
+        behind = logprobs_of_ids(engine.tokenizer, ids[1:], tokens, "né".encode())
+        assert behind == logprobs[1:]
 
 
 async def test_a_system_message_joins_the_question_where_it_is_refused() -> None:

@@ -31,6 +31,7 @@ REFUSED = {
     ),
     "log-probabilities for every run": (POOR, ("policy.logprobs=always",), "policy.logprobs"),
     "the token critic": (POOR, ("critic=chat",), "critic=chat_working"),
+    "a forced thought": (POOR, ("policy.think.forced=true",), "policy.think.forced"),
     "continuation prompts": (Flavour(), ("policy.prompts=pocket",), "experiment=chat"),
     "backtrack tokens": (
         Flavour(),
