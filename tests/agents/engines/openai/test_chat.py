@@ -14,10 +14,18 @@ import pytest
 import pytest_asyncio
 
 from agents.engines import GenerateRequest, Publisher
+from agents.engines.metered import generate_within, score_within
 from agents.engines.openai.chat import ChatEngine, logprobs_of_ids
 from agents.engines.openai.chat_replies import ChatToken
 from agents.engines.openai.opening import Api, Server
-from agents.types import Capabilities, ContextLengthError, EngineError, EngineUnavailableError
+from agents.types import (
+    Budget,
+    Capabilities,
+    ContextLengthError,
+    EngineError,
+    EngineUnavailableError,
+    Meter,
+)
 from tests.agents.engines.conformance import GeneratorConformance, Subject
 from tests.agents.engines.openai.chat_server import ChatServer, Flavour
 from tests.agents.engines.openai.false_server import Clock
@@ -243,6 +251,20 @@ async def test_a_prompt_too_long_for_the_server_is_no_engine_error() -> None:
         server.flavour = replace(server.flavour, most_prompt=100)
         with pytest.raises(ContextLengthError, match=r"engine\.context_length"):
             await engine.generate(GenerateRequest(prompt_of(engine, " word" * 200)))
+
+
+async def test_a_prompt_too_long_for_the_server_leaves_no_room_in_a_budget() -> None:
+    async with engine_on(Flavour(context=None, most_prompt=150), context_length=10**6) as (
+        engine,
+        _,
+    ):
+        meter = Meter(Budget(max_tokens=100))
+        prompt = prompt_of(engine, " word" * 200)
+        request = GenerateRequest(prompt, max_tokens=8)
+        answer = await generate_within(engine, request, meter=meter, role="policy")
+        assert answer == "context_length" and meter.tokens_left == 100
+        scores = await score_within(engine, prompt, (300,), meter=meter, role="critic")
+        assert scores == "context_length" and meter.tokens_left == 100
 
 
 async def test_replicas_that_differ_are_refused() -> None:
