@@ -14,9 +14,9 @@ fields; what it leaves out comes from its `base`:
       critic_token: "Question: {{ question | quoted }} ... Yes or No?"
 
 Values that a template gets: `question`, `steps` (texts), `thought`, `answer`, `rules`
-({id, text}), in `policy.message` `is_open` (the answer needs no mark) and in
-`conversation`, which begins a role's prompt where there are turns before the question,
-`history` ({speaker, text}).
+({id, text}), in `policy.message` `is_open` (the answer needs no mark) and
+`is_scored` (there is a gold), and in `conversation`, which begins a role's prompt where
+there are turns before the question, `history` ({speaker, text}).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class PolicyPrompt(BaseModel):
     system: str | None = None
     """System message; null: none, so the chat template's own applies."""
     message: str = "{{ question }}"
-    """Jinja template of the user message, of `question` and `is_open`."""
+    """Jinja template of the user message, of `question`, `is_open` and `is_scored`."""
     rules: str = ""
     """Jinja template of the safety rules that apply, of `rules`; it is added to the
     system message."""
@@ -171,6 +171,7 @@ class PromptFamily:
         question: str,
         *,
         is_open: bool,
+        is_scored: bool = True,
         rules: tuple[tuple[str, str], ...] = (),
         history: Sequence[Turn] = (),
     ) -> list[dict[str, str]]:
@@ -179,17 +180,17 @@ class PromptFamily:
         `rules`: (id, text) of the safety rules attached to the question. `history`:
         earlier turns, which follow the few-shot examples.
         """
-        policy = self.data.policy
+        policy, kind = self.data.policy, {"is_open": is_open, "is_scored": is_scored}
         as_dicts = [{"id": rule_id, "text": rule} for rule_id, rule in rules]
         system = [policy.system or "", self.render("rules", rules=as_dicts) if rules else ""]
         messages = [{"role": "system", "content": "\n\n".join(part for part in system if part)}]
         for example in policy.few_shot:
-            asked = self.render("message", question=example.question, is_open=is_open)
+            asked = self.render("message", question=example.question, **kind)
             messages += [
                 {"role": "user", "content": asked},
                 {"role": "assistant", "content": example.reply},
             ]
-        asked = self.render("message", question=question, is_open=is_open)
+        asked = self.render("message", question=question, **kind)
         messages += as_messages([*history, Turn(role="user", text=asked)])
         return messages if messages[0]["content"] else messages[1:]
 

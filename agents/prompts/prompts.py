@@ -77,7 +77,8 @@ class Prompts:
         rules attached to the question.
         """
         history = question.history if self.takes_history else ()
-        return self._policy_ids(question.text, rules, self.takes_open_answer(question), history)
+        kind = (self.takes_open_answer(question), question.is_scored)
+        return self._policy_ids(question.text, rules, kind, history)
 
     @property
     def takes_history(self) -> bool:
@@ -214,11 +215,16 @@ class Prompts:
         self,
         text: str,
         rules: tuple[tuple[str, str], ...],
-        is_open: bool,
+        kind: tuple[bool, bool],
         history: tuple[Turn, ...],
     ) -> tuple[int, ...]:
+        is_open, is_scored = kind
         return self.chat(
             self.family.conversation(
-                self.wording(text), is_open=is_open, rules=rules, history=history
+                self.wording(text),
+                is_open=is_open,
+                is_scored=is_scored,
+                rules=rules,
+                history=history,
             )
         )
