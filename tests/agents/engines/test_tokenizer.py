@@ -17,7 +17,6 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from agents.engines.tokenizer import HFTokenizer
 from agents.prompts.fit import effort_options
 from agents.types import EngineUnavailableError
-from agents.prompts.fit import effort_options
 from configs.schema.engine import resolve_model
 from tests.tiny_model import CHAT_TEMPLATE, SPECIAL_TOKENS
 
