@@ -10,8 +10,7 @@ import pytest
 from agents.engines.scripted.engine import ScriptedEngine
 from agents.types import Question
 from configs import compose
-from graphs.reasoner.graph import think
-from graphs.reasoner.reasoner import Answer
+from graphs.reasoner.graph import Answer, think
 from graphs.reasoner.resources import build_resources, forget, register
 from graphs.thought.markup import render
 from graphs.traces.trace import Trace
