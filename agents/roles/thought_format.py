@@ -108,8 +108,12 @@ def _is_in_vocabulary(delimiters: ThinkDelimiters, tokenizer: Tokenizer) -> bool
 
 
 def _single_token(text: str, tokenizer: Tokenizer) -> int | None:
+    """Returns the token of this text; None if the text has several, or the unknown
+    token.
+    """
     ids = tokenizer.encode(text)
-    return ids[0] if len(ids) == 1 else None
+    is_known = len(ids) == 1 and tokenizer.decode(ids, skip_special_tokens=False).strip() == text
+    return ids[0] if is_known else None
 
 
 def _opened_by(tail: str) -> ThinkDelimiters | None:

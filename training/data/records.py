@@ -217,8 +217,7 @@ class _Builder:
         by the controller. The opening of a factor is a choice that the policy learns.
         """
         content = step.content.reveal()
-        opening = self.openings.get(step.factor or "", ())
-        is_opening = content.token_ids[: content.forced] == opening
+        is_opening = content.token_ids[: content.forced] in self.openings.values()
         return 0 if is_opening else content.forced
 
     def _proposed(self, step: Step) -> tuple[int, ...]:

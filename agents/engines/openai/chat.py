@@ -57,6 +57,7 @@ from agents.types import Capabilities, ContextLengthError, EngineError, Usage
 PATH = "/v1/chat/completions"
 _THINK_TAG = re.compile(r"<(/?think)", re.IGNORECASE)
 _SAMPLING = ("top_k", "min_p", "repetition_penalty")
+_MOST_STOPS = 4  # OpenAI, TGI; with more, the engine cuts the reply
 _SEED_BITS = 31  # llama.cpp and others take no larger seed
 _SAMPLES_OF_A_SEED = 1 << 20
 
@@ -110,7 +111,7 @@ class ChatEngine:
     async def _generate(self, request: GenerateRequest) -> Generation:
         offered = self.capabilities
         conversation = self.tokenizer.read_conversation(request.prompt)
-        stop = request.stop if self._sends_stop(conversation) else ()
+        stop = request.stop if self._sends_stop(conversation, request.stop) else ()
         body = {
             self._dialect.limit: request.max_tokens,
             "temperature": request.temperature,
@@ -227,13 +228,14 @@ class ChatEngine:
             return [request.seed]
         return [request.seed * _SAMPLES_OF_A_SEED + sample for sample in range(number)]
 
-    def _sends_stop(self, conversation: Conversation) -> bool:
+    def _sends_stop(self, conversation: Conversation, stop: Sequence[str]) -> bool:
         """Whether the server may end a reply at a stop string: not where the model
         repeats white space, which can be one.
         """
         beginning = conversation.beginning
         repeats = beginning != beginning.rstrip() and not self.capabilities.keeps_whitespace
-        return self.capabilities.stop != "cut_here" and not repeats
+        is_shown = self.capabilities.stop != "cut_here"
+        return is_shown and not repeats and len(stop) <= _MOST_STOPS
 
     def _completion(
         self, choice: ChatChoice, request: GenerateRequest, conversation: Conversation

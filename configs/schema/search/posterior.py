@@ -47,6 +47,8 @@ class Assumptions(ConfigGroup):
 class PosteriorOptions(Assumptions, Stepping):
     """Options of posterior search and of a strategy that may choose it."""
 
+    strategy: str
+    """Name of the strategy."""
     num_samples: int = Field(16, ge=1)
     """Samples of the whole search, in completions of mean length; a single step counts
     as its share of one."""

@@ -74,6 +74,12 @@ def _conflicts_of_policy(config: RunConfig, info: EngineInfo) -> Iterator[str]:
             f"{reader} reads log-probabilities, and the server of {info.model} reports none; "
             f"choose search from {searches} without search.logprob_weight, and policy.logprobs=auto"
         )
+    think = config.policy.think
+    if not offered.can_continue and (think.forced or (think.start and think.end)):
+        yield (
+            f"policy.think continues a reply, and the server of {info.model} begins a new one; "
+            "set policy.think.forced=false policy.think.start=null policy.think.end=null"
+        )
     if config.policy.backtrack_tokens:
         yield (
             f"policy.backtrack_tokens stop a completion at token ids, and {info.model} is served "
@@ -108,7 +114,7 @@ def _lacking(offered: Capabilities) -> Iterator[str]:
         searches = ", ".join(whole_answer_searches())
         yield f"continuation of a thought (leaves search={searches})"
     elif offered.stop == "cut_here":
-        yield "stop strings that a reply shows (a step costs up to policy.max_step_tokens)"
+        yield "recognisable stop strings (a step costs up to policy.max_step_tokens)"
     if not offered.logprobs:
         yield "log-probabilities (excludes searches and critics that read them)"
     if not offered.top_logprobs:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from agents.types import Meter, Question
-from configs.schema.search import AutoConfig, GreedyConfig
+from configs.schema.search import AutoConfig, GreedyConfig, PosteriorConfig
 from graphs.strategies.answers.greedy import Greedy
 from graphs.strategies.answers.routing import is_computed
 from graphs.strategies.base import Strategy
@@ -43,7 +43,8 @@ class Auto(Strategy):
     @cached_property
     def searcher(self) -> Strategy:
         """System 2."""
-        return Posterior(self.config, self.context)
+        options = self.config.model_dump(exclude={"strategy"})
+        return Posterior(PosteriorConfig(**options), self.context)
 
     @property
     def tokens_to_hold_back(self) -> int:

@@ -46,7 +46,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema.search import PosteriorOptions
+from configs.schema.search import PosteriorConfig
 from configs.schema.search.posterior import Assumptions
 from graphs.strategies.posterior.belief import Belief, BeliefModel, Floats
 from graphs.strategies.stepwise import Round, Stepwise
@@ -61,7 +61,7 @@ pocket model's validation questions, although the counted rate is .12."""
 class Posterior(Stepwise):
     """See the module."""
 
-    config: PosteriorOptions
+    config: PosteriorConfig
 
     @cached_property
     def belief_model(self) -> BeliefModel:

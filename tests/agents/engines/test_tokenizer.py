@@ -15,6 +15,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from agents.engines.tokenizer import HFTokenizer
+from agents.prompts.fit import effort_options
+from agents.types import EngineUnavailableError
 from configs.schema.engine import resolve_model
 from tests.tiny_model import CHAT_TEMPLATE, SPECIAL_TOKENS
 
@@ -201,3 +203,39 @@ def test_an_option_that_the_template_does_not_read_is_refused(tmp_path: Path) ->
     tokenizer = with_template(TEMPLATE_WITH_A_SWITCH, tmp_path)
     with pytest.raises(ValueError, match=r"enable_thnking.*enable_thinking"):
         tokenizer.apply_chat_template(CONVERSATION, {"enable_thnking": False})
+
+
+def test_special_delimiters_of_thoughts_stay_in_decoded_text(tmp_path: Path) -> None:
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=byte_level(),
+        eos_token=SPECIAL_TOKENS[0],
+        additional_special_tokens=[*SPECIAL_TOKENS[1:], "[THINK]", "[/THINK]"],
+    )
+    fast.save_pretrained(tmp_path)
+    tokenizer = HFTokenizer(tmp_path)
+    ids = tokenizer.encode(f"[THINK]a[/THINK] b{SPECIAL_TOKENS[0]}")
+    assert tokenizer.decode(ids) == "[THINK]a[/THINK] b"
+
+
+def test_a_tokenizer_without_an_end_of_sequence_token_is_refused(tmp_path: Path) -> None:
+    PreTrainedTokenizerFast(tokenizer_object=byte_level()).save_pretrained(tmp_path)
+    with pytest.raises(EngineUnavailableError, match="eos_token"):
+        HFTokenizer(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("switch", "low", "high"),
+    [
+        ("enable_thinking", False, True),
+        ("thinking", False, True),
+        ("reasoning_effort", "low", "high"),
+    ],
+)
+def test_effort_is_the_templates_own_switch(
+    switch: str, low: object, high: object, tmp_path: Path
+) -> None:
+    tokenizer = with_template(CHAT_TEMPLATE + f"{{{{ {switch} }}}}", tmp_path)
+    assert effort_options(tokenizer, None) == {}
+    assert effort_options(tokenizer, "low") == {switch: low}
+    assert effort_options(tokenizer, "high") == {switch: high}
+    assert effort_options(with_template(CHAT_TEMPLATE, tmp_path), "high") == {}

@@ -11,6 +11,7 @@ import pytest
 from agents.engines.base import GenerateRequest
 from agents.engines.scripted.engine import Rule, ScriptedEngine
 from agents.engines.scripted.tokenizer import DEFAULT_SPECIAL_TOKENS, ScriptedTokenizer
+from agents.engines.tokenizer import HFTokenizer
 from agents.prompts import PromptFamily, Prompts
 from agents.roles.policy import Policy, PolicySettings
 from agents.roles.thought_format import find_format
@@ -18,6 +19,7 @@ from agents.safety.think_delimiters import KNOWN, MARKS, THINK, ThinkDelimiters
 from agents.safety.visible_text import visible_text
 from agents.types import Budget, Meter, Question, Step, ThinkSettings
 from configs.schema import PolicyConfig
+from configs.schema.engine import resolve_model
 from tests.settings import settings_of
 
 SCORED = Question(text="What is 3 + 4?", gold="7")
@@ -335,3 +337,13 @@ async def test_a_cut_step_is_continued_in_the_middle_of_a_number(step_boundary: 
     assert "".join(step.content.reveal().text for step in steps) == text
     assert text_of(steps, policy) == text and steps[-1].answer == "123456789123"
     assert [step.answer for step in steps[:-1]] == [None] * (len(steps) - 1)
+
+
+def test_the_pocket_has_no_delimiters() -> None:
+    pocket = HFTokenizer(resolve_model("pocket"))
+    assert find_format(pocket, ThinkSettings(), pocket.encode("Compute 1 + 1.")) is None
+
+
+def test_one_delimiter_alone_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"policy\.think\.start .*policy\.think\.end"):
+        ThinkSettings(start="<a>")

@@ -20,6 +20,7 @@ from graphs.thought.derive import (
     reason_against,
 )
 from graphs.thought.long_thought import LongThought, Segment
+from graphs.thought.markup import kept_steps
 from graphs.tree import ROOT, Event, Expanded, Judged, ReasoningTree, Reflected
 from tests.graphs.tree.logs import QUESTION, UNPARSED, make_step, trees, verdict
 
@@ -471,3 +472,15 @@ def test_a_reason_is_what_judges_wrote_who_held_the_step_to_be_wrong() -> None:
         ],
     )
     assert reason_against(tree, 1) == "2+2 is 4." and reason_against(tree, 2) == ""
+
+
+def test_a_cut_step_and_its_continuation_are_one_text() -> None:
+    cut = make_step("3 + 4 is 1", finish_reason="length")
+    events = [
+        Expanded(ROOT, ((cut,),)),
+        Expanded(1, ((make_step("2, no, 7."),),)),
+        Expanded(2, ((make_step("Answer: 7", answer="7"),),)),
+    ]
+    thought = derive_shortcut(ReasoningTree.replay(QUESTION, events), 3)
+    assert [segment.is_cut for segment in thought.segments] == [True, False, False]
+    assert [text.reveal() for text in kept_steps(thought)] == ["3 + 4 is 12, no, 7."]

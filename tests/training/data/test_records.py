@@ -368,3 +368,28 @@ def test_what_is_made_from_test_questions_gives_no_rows(
     )
     with pytest.raises(ValueError, match=f"{question.hash}.*published test questions"):
         make([trace, dataclasses.replace(trace, question=leaked)], prompts)
+
+
+def test_tokens_that_closed_a_thought_are_not_learned(question: Question, prompts: Prompts) -> None:
+    chain = [step_of(text) for text in problem_of(question).solution(random.Random(0))]
+    first = chain[0].content.reveal()
+    closing = tuple(CODEC.encode("12"))
+    chain[0] = dataclasses.replace(
+        chain[0],
+        content=Hidden(
+            Content(
+                first.text,
+                closing + first.token_ids,
+                (float("nan"),) * len(closing) + first.logprobs,
+                forced=len(closing),
+            )
+        ),
+    )
+    [row] = make(
+        [trace_of(question, [Expanded(0, (tuple(chain),))], len(chain), prompts)],
+        prompts,
+        "shortcut",
+    ).rows
+    start = len(prompts.policy(question))
+    labels = row.labels[start : start + len(closing) + 1]
+    assert labels == (*[IGNORED] * len(closing), first.token_ids[0])
