@@ -110,6 +110,8 @@ def _group(group: str, width: int) -> Iterator[str]:
                 if option.default == MISSING
                 else json.dumps(option.default, ensure_ascii=False)
             )
+            room = width - len(option.key) - len("  = ...")
+            shown = shown if len(shown) <= room else f"{shown[:room]} ..."
             yield from _line(
                 f"{option.key}={shown}", f"{option.description} [{option.rule}]", width
             )

@@ -198,6 +198,8 @@ class Prompts:
         """Returns the ids of a conversation, up to the start of the assistant's
         turn.
         """
+        if not self.template_options:
+            return tuple(self.tokenizer.apply_chat_template(messages))
         return tuple(self.tokenizer.apply_chat_template(messages, self.template_options))
 
     def _make_constant_ids(self, text: str) -> tuple[int, ...]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,9 @@ class Bytes:
     ) -> list[int]:
         return self._control.encode(render, data, self.encode)
 
-    def apply_chat_template(self, messages: list[dict[str, str]]) -> list[int]:
+    def apply_chat_template(
+        self, messages: list[dict[str, str]], options: Mapping[str, Any] | None = None
+    ) -> list[int]:
         def render(texts: Sequence[str]) -> str:
             turns = zip(messages, texts, strict=True)
             said = (f"<|{message['role']}|>{text}<|end|>" for message, text in turns)
@@ -130,8 +133,8 @@ class Ngrams:
         while True:
             await asyncio.sleep(0)  # where a cancelled request ends
             found = self.next_token([*request.prompt[-self.order :], *ids])
-            if request.temperature > 0:
-                found = sharpened(found, request.temperature, request.top_p)
+            found[list({*request.prompt, *ids})] **= request.repetition_penalty
+            found = sampled(found, request)
             token = int(rng.choice(VOCABULARY, p=found) if request.temperature else found.argmax())
             ids.append(token)
             logprobs.append(min(math.log(found[token]), 0.0) if request.logprobs else math.nan)
@@ -141,10 +144,14 @@ class Ngrams:
                 return Completion(ending.text, tuple(ids), tuple(logprobs), *end)
 
 
-def sharpened(given: Floats, temperature: float, top_p: float) -> Floats:
-    """Returns the distribution that is sampled: the nucleus of the tempered one."""
-    found: Floats = np.power(given, 1 / temperature)
+def sampled(given: Floats, request: GenerateRequest) -> Floats:
+    """Returns the distribution that is sampled: tempered, and what min_p, top_k and
+    top_p leave of it.
+    """
+    found: Floats = np.power(given, 1 / (request.temperature or 1.0))
     order = np.argsort(-found, kind="stable")
+    found[found < request.min_p * found.max()] = 0
+    found[found < np.sort(found)[-(request.top_k or VOCABULARY)]] = 0
     before = np.cumsum(found[order]) - found[order]  # mass of the likelier tokens
-    found[order[before >= top_p * found.sum()]] = 0
+    found[order[before >= request.top_p * found.sum()]] = 0
     return found / float(found.sum())

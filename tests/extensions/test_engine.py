@@ -60,11 +60,18 @@ class NaiveNgrams:
         *,
         temperature: float = 1.0,
         top_p: float = 1.0,
+        top_k: int = VOCABULARY,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
     ) -> list[float]:
         logprobs = []
         for place, token in enumerate(completion):
             found = self.probabilities([*prompt, *completion[:place]])
+            for seen in {*prompt, *completion[:place]}:
+                found[seen] **= repetition_penalty
             found = [p ** (1 / (temperature or 1.0)) for p in found]
+            least = max(min_p * max(found), sorted(found)[-top_k])
+            found = [p if p >= least else 0.0 for p in found]
             nucleus: list[int] = []
             for candidate in sorted(range(VOCABULARY), key=lambda t: -found[t]):
                 if sum(found[t] for t in nucleus) >= top_p * sum(found):

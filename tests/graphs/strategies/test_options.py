@@ -84,6 +84,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "right_rate": (0.8, 0.2),
     "selection": ("majority", "best"),
     "show_mistakes": (0, 2),
+    "first_temperature": (0.0, None),
     "step_cost": (1.0, 5.0),
     "temperature": (None, 0.5),
     "use_factors": (False, True),
