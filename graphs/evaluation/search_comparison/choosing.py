@@ -147,7 +147,9 @@ def _sampling(
             best[sampling, ranking] = float(np.mean([bests[ranking] for _, _, bests in found]))
     guided, ranking = _best_of(vote)
     return SelectedSampling(
-        majority=_best_of(_majorities(comparison, folder, families)),
+        majority=guided
+        if comparison.guided_sampling == "majority"
+        else _best_of(_majorities(comparison, folder, families)),
         guided=guided,
         vote=ranking,
         best=max(RANKINGS, key=lambda ranking: best[guided, ranking]),
