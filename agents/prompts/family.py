@@ -32,10 +32,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agents.prompts.history import as_messages
 from agents.types import SamplingOptions, Turn
+from agents.types.prompt_name import FAMILIES, names_file
 
 PROMPTS = Path(__file__).parent
-FAMILIES = ("pocket", "chat", "math", "code")
-"""Names of the families that come with the package."""
 
 
 class FewShot(BaseModel):
@@ -201,7 +200,7 @@ def _read(name: str) -> dict[str, Any]:
         folder = PROMPTS / name
         values = _load(folder / "family.yaml")
         own = {path.stem: path.read_text() for path in folder.glob("*.jinja")}
-    elif name.endswith((".yaml", ".yml")):
+    elif names_file(name):
         values = {"base": "chat"} | _load(Path(name).expanduser())
         own = {}
     else:

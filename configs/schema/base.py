@@ -13,12 +13,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue
 
-_FAMILIES = ("pocket", "chat", "math", "code")
+from agents.types.prompt_name import FAMILIES, names_file
 
 
 def _is_family(name: str) -> str:
-    if name not in _FAMILIES and not name.endswith((".yaml", ".yml")):
-        raise ValueError(f"must be one of {', '.join(_FAMILIES)}, or a YAML file")
+    if name not in FAMILIES and not names_file(name):
+        raise ValueError(f"must be one of {', '.join(FAMILIES)}, or a YAML file")
     return name
 
 

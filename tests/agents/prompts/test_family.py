@@ -8,8 +8,8 @@ import pytest
 
 from agents.engines.scripted.tokenizer import ScriptedTokenizer
 from agents.prompts import PromptFamily, Prompts
-from agents.prompts.family import FAMILIES
 from agents.types import Question, SamplingOptions
+from agents.types.prompt_name import FAMILIES
 
 OPEN = Question(text="Why is the sky blue?")
 SCORED = Question(text="What is 3 + 4?", gold="7")
